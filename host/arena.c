@@ -1,0 +1,2 @@
+/* arena.c: placeholder of the build until the first host file lands. */
+typedef int zoo_arena_unit;

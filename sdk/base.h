@@ -1,0 +1,129 @@
+/*
+ * base.h: what every other header stands on: status and error, element types, the arena.
+ *
+ * Errors are values. A function that can fail returns zoo_status and fills a caller-owned zoo_error
+ * with one sentence that names the file, layer, tensor or line. Nothing here prints, exits or allocates.
+ *
+ * Phases, in brackets behind every callback of the SDK: [load] may take from the model arena, [session]
+ * from the session arena, [step] from scratch only. [any] takes nothing.
+ */
+#ifndef ZOO_BASE_H
+#define ZOO_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Negative values are errors; they never change their number. */
+typedef enum zoo_status {
+    ZOO_OK = 0,
+    ZOO_E_USAGE = -1,       /* the caller asked for something that makes no sense */
+    ZOO_E_IO = -2,          /* a file cannot be opened, read or written */
+    ZOO_E_FORMAT = -3,      /* a file breaks the rules of its format */
+    ZOO_E_CONFIG = -4,      /* config.json asks for what this plugin does not compute */
+    ZOO_E_WEIGHT = -5,      /* a tensor is missing or has the wrong shape or dtype */
+    ZOO_E_PLUGIN = -6,      /* a plugin file was refused */
+    ZOO_E_MEMORY = -7,      /* an allocation failed or a limit would be exceeded */
+    ZOO_E_UNSUPPORTED = -8, /* well-formed input that is named and refused */
+    ZOO_E_LIMIT = -9,       /* a bound on depth, steps, length or count was reached */
+    ZOO_E_INTERNAL = -10
+} zoo_status;
+
+typedef struct zoo_error {
+    int32_t code;   /* zoo_status */
+    int32_t layer;  /* -1: no layer */
+    char text[504]; /* one sentence, null-terminated, cut if longer */
+} zoo_error;
+
+#if defined(__GNUC__)
+#define ZOO_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define ZOO_EXPORT __attribute__((visibility("default")))
+#else
+#define ZOO_PRINTF(fmt, args)
+#define ZOO_EXPORT
+#endif
+
+/* Fills err (may be null) and returns code, so that a check is one line: return zoo_fail(err, ...). [any] */
+ZOO_PRINTF(3, 4)
+static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *fmt, ...)
+{
+    if (err) {
+        va_list args;
+        err->code = code;
+        err->layer = -1;
+        va_start(args, fmt);
+        (void)vsnprintf(err->text, sizeof err->text, fmt, args);
+        va_end(args);
+    }
+    return code;
+}
+
+/* Returns the status of expr to the caller unless it is ZOO_OK. */
+#define ZOO_TRY(expr)                  \
+    do {                               \
+        zoo_status zoo_try_ = (expr);  \
+        if (zoo_try_ != ZOO_OK) {      \
+            return zoo_try_;           \
+        }                              \
+    } while (0)
+
+#define ZOO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Element types of stored tensors, of packed weights and of cache rows. Numbers never change. */
+typedef enum zoo_dtype {
+    ZOO_F32 = 0,
+    ZOO_BF16 = 1,
+    ZOO_INT8 = 2, /* packed weights: groups along K with one scale; caches: one scale per row and head */
+    ZOO_INT4 = 3,
+    ZOO_F16 = 4,
+    ZOO_F64 = 5,
+    ZOO_I8 = 6, /* stored integers, as they are */
+    ZOO_I16 = 7,
+    ZOO_I32 = 8,
+    ZOO_I64 = 9,
+    ZOO_U8 = 10,
+    ZOO_U16 = 11,
+    ZOO_U32 = 12,
+    ZOO_U64 = 13,
+    ZOO_BOOL = 14,
+    ZOO_F8_E4M3 = 15,
+    ZOO_F8_E5M2 = 16,
+    ZOO_F8_E8M0 = 17,
+    ZOO_DTYPE_MAX = 18
+} zoo_dtype;
+
+/*
+ * A bump allocator over one block of memory that somebody else owns. With base null it only measures:
+ * the same layout code runs twice, first to learn `used`, then for real. Alignment is 64 bytes.
+ */
+typedef struct zoo_arena {
+    unsigned char *base; /* null: measuring */
+    size_t capacity;
+    size_t used;
+} zoo_arena;
+
+/* n bytes, zero-filled memory being the owner's business; null while measuring or when full. [any] */
+static inline void *zoo_arena_take(zoo_arena *arena, size_t n)
+{
+    size_t begin = (arena->used + 63u) & ~(size_t)63u;
+    if (n > SIZE_MAX - begin) {
+        return NULL;
+    }
+    if (arena->base && begin + n > arena->capacity) {
+        return NULL;
+    }
+    arena->used = begin + n;
+    return arena->base ? arena->base + begin : NULL;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
