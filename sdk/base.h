@@ -2,10 +2,11 @@
  * base.h: what every other header stands on: status and error, element types, the arena.
  *
  * Errors are values. A function that can fail returns zoo_status and fills a caller-owned zoo_error
- * with one sentence that names the file, layer, tensor or line. Nothing here prints, exits or allocates.
+ * with one sentence that names the file, layer, tensor or line. Nothing here prints, exits or
+ * allocates.
  *
- * Phases, in brackets behind every callback of the SDK: [load] may take from the model arena, [session]
- * from the session arena, [step] from scratch only. [any] takes nothing.
+ * Phases, in brackets behind every callback of the SDK: [load] may take from the model arena,
+ * [session] from the session arena, [step] from scratch only. [any] takes nothing.
  */
 #ifndef ZOO_BASE_H
 #define ZOO_BASE_H
@@ -43,13 +44,14 @@ typedef struct zoo_error {
 
 #if defined(__GNUC__)
 #define ZOO_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define ZOO_EXPORT __attribute__((visibility("default")))
+#define ZOO_EXPORT            __attribute__((visibility("default")))
 #else
 #define ZOO_PRINTF(fmt, args)
 #define ZOO_EXPORT
 #endif
 
-/* Fills err (may be null) and returns code, so that a check is one line: return zoo_fail(err, ...). [any] */
+/* Fills err (may be null) and returns code, so that a check is one line: return zoo_fail(err, ...).
+ * [any] */
 ZOO_PRINTF(3, 4)
 static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *fmt, ...)
 {
@@ -65,12 +67,12 @@ static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *f
 }
 
 /* Returns the status of expr to the caller unless it is ZOO_OK. */
-#define ZOO_TRY(expr)                  \
-    do {                               \
-        zoo_status zoo_try_ = (expr);  \
-        if (zoo_try_ != ZOO_OK) {      \
-            return zoo_try_;           \
-        }                              \
+#define ZOO_TRY(expr)                                                                              \
+    do {                                                                                           \
+        zoo_status zoo_try_ = (expr);                                                              \
+        if (zoo_try_ != ZOO_OK) {                                                                  \
+            return zoo_try_;                                                                       \
+        }                                                                                          \
     } while (0)
 
 #define ZOO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -79,7 +81,8 @@ static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *f
 typedef enum zoo_dtype {
     ZOO_F32 = 0,
     ZOO_BF16 = 1,
-    ZOO_INT8 = 2, /* packed weights: groups along K with one scale; caches: one scale per row and head */
+    ZOO_INT8 =
+        2, /* packed weights: groups along K with one scale; caches: one scale per row and head */
     ZOO_INT4 = 3,
     ZOO_F16 = 4,
     ZOO_F64 = 5,
@@ -99,8 +102,9 @@ typedef enum zoo_dtype {
 } zoo_dtype;
 
 /*
- * A bump allocator over one block of memory that somebody else owns. With base null it only measures:
- * the same layout code runs twice, first to learn `used`, then for real. Alignment is 64 bytes.
+ * A bump allocator over one block of memory that somebody else owns. With base null it only
+ * measures: the same layout code runs twice, first to learn `used`, then for real. Alignment is 64
+ * bytes.
  */
 typedef struct zoo_arena {
     unsigned char *base; /* null: measuring */
@@ -108,7 +112,8 @@ typedef struct zoo_arena {
     size_t used;
 } zoo_arena;
 
-/* n bytes, zero-filled memory being the owner's business; null while measuring or when full. [any] */
+/* n bytes, zero-filled memory being the owner's business; null while measuring or when full. [any]
+ */
 static inline void *zoo_arena_take(zoo_arena *arena, size_t n)
 {
     size_t begin = (arena->used + 63u) & ~(size_t)63u;

@@ -1,0 +1,242 @@
+/*
+ * block.h: what a block is: a token mixer, a feed-forward part or a whole layer, as one const ops
+ * table.
+ *
+ * A block lists its weights as rows (zoo_bind), what it remembers as streams (zoo_stream), and
+ * computes in forward, over a ragged span of rows that belong to many sequences. It keeps no state
+ * of its own: params are made by configure, weights by the host from the rows, memory of sequences
+ * lives in the cache.
+ */
+#ifndef ZOO_BLOCK_H
+#define ZOO_BLOCK_H
+
+#include "kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ZOO_STREAMS_MAX = 8 };
+
+/*
+ * One sequence's part of a step: rows [row, row + n) of every activation, at positions pos .. pos +
+ * n - 1. n_prompt: length of the prompt; a row at a position below it was read, not generated.
+ * n_pass: length of the whole pass that these rows belong to, however it is cut into steps: the
+ * length of the prompt while that is read, position + 1 after it. Only what the reference makes
+ * depend on the present length (dynamic and long rotary tables) may look at it.
+ */
+typedef struct zoo_seq {
+    uint32_t row, n;
+    uint32_t pos;
+    uint32_t n_prompt;
+    uint32_t n_pass;
+    uint32_t slot; /* the host's number for it, below limits.seqs_max */
+} zoo_seq;
+
+/* The ragged span of a step: sequences with prefill and decode mixed, rows without gaps, in order.
+ */
+typedef struct zoo_span {
+    uint32_t size;
+    uint32_t n_rows;
+    uint32_t n_seqs;
+    uint32_t reserved;
+    const zoo_seq *seqs;    /* [n_seqs] */
+    const int32_t *tokens;  /* [n_rows] */
+    const uint32_t *pos;    /* [n_rows] position of each row */
+    const uint32_t *seq_of; /* [n_rows] index into seqs */
+} zoo_span;
+
+typedef struct zoo_limits {
+    uint32_t size;
+    uint32_t rows_max;    /* rows of one step */
+    uint32_t seqs_max;    /* sequences alive at once */
+    uint32_t context_max; /* positions of one sequence */
+    uint32_t n_threads;
+} zoo_limits;
+
+/* What a block remembers. */
+typedef enum zoo_stream_kind {
+    ZOO_ROWS = 0, /* one row every `stride` positions, all of them kept */
+    ZOO_RING = 1, /* the same, only the last `window` rows are kept */
+    ZOO_STATE = 2 /* one block of `width` floats a sequence, zero at its start; always float32 */
+} zoo_stream_kind;
+
+typedef struct zoo_stream {
+    const char *name; /* "k", "v", "latent", "conv" */
+    uint32_t kind;    /* zoo_stream_kind */
+    uint32_t width;   /* floats of a row, or of the state */
+    uint32_t heads;   /* a row is `heads` equal parts with a scale each, stored apart; at least 1 */
+    uint32_t window;  /* RING: rows that a query may look back on, its own included */
+    uint32_t stride;  /* positions per row; 0 and 1: one */
+    uint32_t
+        dtype_min; /* narrowest zoo_dtype it tolerates: ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4 */
+} zoo_stream;
+
+/*
+ * The cache of one block, streams numbered as it declared them. Rows of one sequence are written
+ * once, in order, before they are read in the same step. Calls for different sequences or heads may
+ * run side by side.
+ */
+typedef struct zoo_cache zoo_cache;
+struct zoo_cache {
+    uint32_t size;
+    uint32_t n_streams;
+    const zoo_dtype *dtypes; /* [n_streams] as stored */
+    void *host;
+    /* Stores rows row .. row + n - 1 of the stream, x [n, width] with a stride of x_stride floats.
+     * [step] */
+    void (*put)(zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t row, uint32_t n,
+                const float *x, size_t x_stride);
+    /* The segment that holds `row` of one head, from that row to the end of its page. [step] */
+    zoo_segment (*get)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                       uint32_t row);
+    /* The sequence's state, `width` floats, in place. [step] */
+    float *(*state)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq);
+};
+
+typedef struct zoo_ctx zoo_ctx;
+/* One item of a parallel loop; worker < limits.n_threads tells whose scratch may be used. */
+typedef void zoo_task(void *arg, uint32_t item, uint32_t worker);
+
+/* What the host offers a block while a step runs. */
+struct zoo_ctx {
+    uint32_t size;
+    uint32_t n_threads;
+    const zoo_kernels *kernels;
+    void *host;
+    /* n bytes of scratch, 64-byte aligned, not cleared, gone when the block returns. Never null.
+     * [step] */
+    void *(*take)(zoo_ctx *ctx, size_t n);
+    /* Runs fn for items 0 .. n_items - 1 on all threads; returns when all are done. Not nested.
+     * [step] */
+    void (*parallel)(zoo_ctx *ctx, uint32_t n_items, zoo_task *fn, void *arg);
+    /*
+     * n bytes that live until the step ends, found again by key (an address the caller owns), the
+     * same for all layers. *fresh tells whether this call made them, uncleared. Never null. [step]
+     */
+    void *(*memo)(zoo_ctx *ctx, const void *key, size_t n, bool *fresh);
+    /* Runs part `index` of the present layer: its norm, block, scales; x, y [n_rows, width]. Layers
+     * only. [step] */
+    void (*part)(zoo_ctx *ctx, uint32_t index, const float *x, float *y, const zoo_span *span);
+    /* Offers an activation [n_rows, width] to the trace as `<layer path>.<name>`. Null: nobody
+     * listens. [step] */
+    void (*trace)(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width);
+};
+
+/* Where rows of a matrix stand inside a fused tensor: row r is read from offset + r / group *
+ * stride + r % group. */
+typedef struct zoo_rowmap {
+    uint32_t total; /* rows of the tensor; 0: the map is the identity and the tensor holds just this
+                       matrix */
+    uint32_t offset;
+    uint32_t group;
+    uint32_t stride;
+} zoo_rowmap;
+
+typedef enum zoo_bind_kind {
+    ZOO_BIND_MATRIX = 0, /* field is a zoo_weight [rows, cols], packed */
+    ZOO_BIND_VECTOR = 1, /* field is a const float * [rows * cols], widened to float32 */
+    ZOO_BIND_EXPERTS =
+        2, /* field is a const zoo_weight * [experts], each [rows, cols]; "%u" in the name is the
+              expert, a name without it is one stacked tensor [experts, rows, cols] */
+    ZOO_BIND_TABLE =
+        3, /* field is a zoo_table: rows read one by one as they are needed, never packed */
+    ZOO_BIND_EXPERT_VECTORS =
+        4 /* field is a const float * [experts, rows], from one tensor or one each */
+} zoo_bind_kind;
+
+enum {
+    ZOO_BIND_OPTIONAL = 1,   /* absent: the field stays zero */
+    ZOO_BIND_TRANSPOSED = 2, /* stored as [cols, rows] */
+    ZOO_BIND_OR_NEXT = 4,    /* absent: the next row fills the same field */
+    ZOO_BIND_EXACT = 8,      /* never narrower than float32: routers, small gates */
+    ZOO_BIND_ABSOLUTE = 16   /* the name is whole, not below the block's module */
+};
+
+/* Lookup of single rows of a big table by number. */
+typedef struct zoo_table {
+    const void *host;
+    uint32_t rows, cols;
+    /* Widens row `row` < rows to out [cols]. [step] */
+    void (*read)(const struct zoo_table *table, uint32_t row, float *out);
+} zoo_table;
+
+#define ZOO_NONE UINT32_MAX
+
+/*
+ * One weight: field, name, shape. Dims are offsets of uint32_t fields in the params struct, so the
+ * table is documentation, loader and validator at once. `when` is the offset of a uint32_t: 0 there
+ * means that this row does not exist for these params. A table ends with a null name.
+ */
+typedef struct zoo_bind {
+    const char *name; /* below the module path: "q_proj.weight" */
+    uint32_t kind;    /* zoo_bind_kind */
+    uint32_t flags;
+    uint32_t field;      /* offset in the weights struct */
+    uint32_t rows, cols; /* offsets in the params struct; cols ZOO_NONE: 1 */
+    uint32_t experts;    /* offset; ZOO_NONE: no experts */
+    uint32_t map;        /* offset of a zoo_rowmap; ZOO_NONE: none */
+    uint32_t when;       /* offset; ZOO_NONE: always */
+} zoo_bind;
+
+/* Rows of a bind table. W and P are the weights and params structs. */
+#define ZOO_BIND(W, f, kind_, flags_, name_, P, rows_, cols_, when_)                               \
+    {                                                                                              \
+        .name = name_, .kind = kind_, .flags = flags_, .field = (uint32_t)offsetof(W, f),          \
+        .rows = (uint32_t)offsetof(P, rows_), .cols = cols_, .experts = ZOO_NONE, .map = ZOO_NONE, \
+        .when = when_                                                                              \
+    }
+#define ZOO_AT(P, f) ((uint32_t)offsetof(P, f))
+
+/* What the host offers a block while weights are bound. */
+typedef struct zoo_setup zoo_setup;
+struct zoo_setup {
+    uint32_t size;
+    uint32_t weight_kind; /* zoo_dtype that matrices are packed to */
+    void *host;
+    /* n zeroed bytes of the model arena, 64-byte aligned; null when memory is out. [load] */
+    void *(*take)(zoo_setup *setup, size_t n);
+    /* Packs a [rows, cols] float32 matrix as matrices of files are packed. [load] */
+    zoo_status (*pack)(zoo_setup *setup, const float *x, uint32_t rows, uint32_t cols,
+                       zoo_weight *out, zoo_error *err);
+    /* Reads the whole packed matrix back as float32 [rows, cols] (bits of the file where the kind
+     * is f32). [load] */
+    void (*unpack)(zoo_setup *setup, const zoo_weight *weight, float *out);
+    const zoo_limits *limits;
+};
+
+/*
+ * The ops table of a block. Slots may be appended; a slot beyond `size` reads as null. Null means:
+ * nothing to bind, to remember, to check, to prepare. forward is required.
+ */
+typedef struct zoo_block_ops {
+    uint32_t size;
+    uint32_t weights_size; /* bytes of the weights struct; the host allocates it zeroed */
+    const char *name;      /* "gqa", "mlp" */
+    const zoo_bind *binds; /* null-ended */
+    /* Declares the streams for these params; returns their number, at most ZOO_STREAMS_MAX. [load]
+     */
+    uint32_t (*streams)(const void *params, zoo_stream *out);
+    /* Upper bound of the scratch bytes that one forward takes. [load] */
+    size_t (*scratch)(const void *params, const zoo_limits *limits);
+    /* Refuses params that this block cannot compute, with a sentence. [load] */
+    zoo_status (*check)(const void *params, zoo_error *err);
+    /* After binding: derived weights, such as folded projections. [load] */
+    zoo_status (*prepare)(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
+    /*
+     * Mixer or ffn: y = f(x) over all rows of the span; x, y [n_rows, width], x is the normed
+     * input, y gets the block's output before the residual addition. Layer: x is the residual
+     * stream and y the one after the layer; they may be the same memory. [step]
+     */
+    void (*forward)(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                    const float *x, float *y, const zoo_span *span);
+    /* One line for a reader: what these params mean, what is cached, what is read per token. [load]
+     */
+    void (*explain)(const void *params, char *text, size_t n);
+} zoo_block_ops;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

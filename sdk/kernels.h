@@ -1,0 +1,309 @@
+/*
+ * kernels.h: the kernel table. One slot is one operation on float32 rows; the scalar file fills
+ * every slot and better instruction sets overwrite, so a slot is never null in a running host.
+ *
+ * A kernel is serial, cannot fail, allocates nothing and keeps no state. Threads come from
+ * zoo_ctx.parallel: callers split rows, panels or heads, never the sum of one output. Every slot
+ * sums in one fixed order, so its result for a row does not depend on the rows beside it, on the
+ * number of threads or on the instruction set (int8, int4 and bf16 gemm: see their notes).
+ *
+ * Strides count floats. Rows need no alignment. Arrays do not overlap unless a slot says so.
+ */
+#ifndef ZOO_KERNELS_H
+#define ZOO_KERNELS_H
+
+#include "base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    ZOO_PANEL = 16,       /* outputs that one panel of a packed matrix interleaves */
+    ZOO_WEIGHT_KINDS = 4, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4 */
+    ZOO_PAGE = 64         /* rows of a cache page; keys are walked in blocks of this size */
+};
+
+/*
+ * A packed matrix [rows, cols], made by the host at load. `data` holds ceil(rows / 16) panels one
+ * after the other; a panel holds its 16 outputs interleaved: f32   [cols][16] float bf16 [ceil(cols
+ * / 2)][16][2]            bf16 pairs int8  [ceil(cols / group) * group / 4][16][4]   signed bytes,
+ * group scales [groups][16] float int4  [ceil(cols / group) * group / 8][16][4]   byte j of a quad:
+ * low nibble column j, high nibble column j + 4 of its eight columns, value = nibble - 8, group
+ * scales [groups][16] float Outputs past `rows` and columns past `cols` are zero.
+ */
+typedef struct zoo_weight {
+    uint32_t kind;  /* zoo_dtype: ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4 */
+    uint32_t rows;  /* outputs */
+    uint32_t cols;  /* inputs */
+    uint32_t group; /* columns that share a scale; 0: no scales */
+    const void *data;
+    const float *scales; /* [panels][groups][16]; null without group */
+} zoo_weight;
+
+/* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and panels panel_begin <= p <
+ * panel_end. */
+typedef struct zoo_gemm {
+    const zoo_weight *weight;
+    const void *x; /* what prepare made of the rows; the rows themselves where prepared_size is 0 */
+    size_t x_stride; /* floats, or bytes of a prepared row */
+    float *y;        /* [n_rows, weight.rows] */
+    size_t y_stride;
+    const float *bias; /* [weight.rows] or null */
+    uint32_t n_rows;
+    uint32_t panel_begin, panel_end;
+} zoo_gemm;
+
+/* Bytes of one prepared row of `cols` inputs (a multiple of 64); 0: this kind reads float32 rows as
+ * they are. */
+typedef size_t zoo_k_prepared_size(uint32_t cols, uint32_t group);
+/* Converts n_rows rows of x to the form that gemm reads: bf16, or int8 groups with their scales. */
+typedef void zoo_k_prepare(const float *x, size_t x_stride, uint32_t n_rows,
+                           const zoo_weight *weight, void *out);
+typedef void zoo_k_gemm(const zoo_gemm *args);
+
+typedef struct zoo_gemm_slots {
+    zoo_k_prepared_size *prepared_size;
+    zoo_k_prepare *prepare;
+    zoo_k_gemm *gemm;
+} zoo_gemm_slots;
+
+typedef enum zoo_act {
+    ZOO_ACT_NONE = 0,
+    ZOO_ACT_SILU = 1,      /* x * sigmoid(x) */
+    ZOO_ACT_GELU = 2,      /* x * Phi(x), exact erf */
+    ZOO_ACT_GELU_TANH = 3, /* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+    ZOO_ACT_RELU = 4,
+    ZOO_ACT_RELU2 = 5, /* max(x, 0)^2 */
+    ZOO_ACT_SIGMOID = 6,
+    ZOO_ACT_TANH = 7,
+    ZOO_ACT_SOFTPLUS = 8, /* ln(1 + e^x), x for x > 20 */
+    ZOO_ACT_EXP = 9,
+    ZOO_ACT_COUNT = 10
+} zoo_act;
+
+/* y = x / sqrt(mean(x^2) + eps) * (w + offset), per row; w null: no weight. y may be x. */
+typedef struct zoo_norm_args {
+    const float *x;
+    float *y;
+    const float *weight; /* [width] or null */
+    const float *bias;   /* [width] or null; layer_norm only */
+    size_t x_stride, y_stride;
+    uint32_t n_rows, width;
+    float eps;
+    float offset; /* 0, or 1 where the file stores w - 1 */
+} zoo_norm_args;
+typedef void zoo_k_norm(const zoo_norm_args *args);
+
+/* y[i] = act(x[i]), n values. y may be x. */
+typedef void zoo_k_act(zoo_act act, const float *x, float *y, size_t n);
+/* y[i] = act(gate[i]) * up[i]. y may be gate or up. */
+typedef void zoo_k_act_mul(zoo_act act, const float *gate, const float *up, float *y, size_t n);
+/* y[i] = fma(x[i], scale, y[i]) */
+typedef void zoo_k_axpy(float scale, const float *x, float *y, size_t n);
+/* y[i] = a[i] + b[i]; a[i] * b[i]. y may be a or b. */
+typedef void zoo_k_binary(const float *a, const float *b, float *y, size_t n);
+/* y[i] = x[i] * scale. y may be x. */
+typedef void zoo_k_scale(float scale, const float *x, float *y, size_t n);
+/* y[i] = cap * tanh(x[i] / cap). y may be x. */
+typedef void zoo_k_softcap(float cap, const float *x, float *y, size_t n);
+/* y[i] = min(max(x[i], lo), hi). y may be x. */
+typedef void zoo_k_clamp(float lo, float hi, const float *x, float *y, size_t n);
+/* Sum of a[i] * b[i]: 16 partial sums by i mod 16 through fma, then a fixed tree of additions. */
+typedef float zoo_k_dot(const float *a, const float *b, size_t n);
+/* y = softmax(x), one row of n values, the maximum subtracted first. y may be x. */
+typedef void zoo_k_softmax(const float *x, float *y, size_t n);
+
+/*
+ * Rotates n_heads heads of head_dim floats that lie side by side in one row, in place, by the row's
+ * angles. half-split:  pairs (i, i + n_pairs);  interleaved: pairs (2 i, 2 i + 1);  i < n_pairs (a,
+ * b) -> (a cos_i - b sin_i, b cos_i + a sin_i) pair_offset replaces n_pairs as the distance of a
+ * half-split pair where it is not 0.
+ */
+typedef struct zoo_rope_args {
+    float *x;
+    const float *cos, *sin; /* [n_pairs] */
+    uint32_t n_heads, head_stride;
+    uint32_t n_pairs, pair_offset;
+    bool interleaved;
+} zoo_rope_args;
+typedef void zoo_k_rope(const zoo_rope_args *args);
+
+/* Consecutive rows of one stream and head that lie side by side in memory, as the cache stores
+ * them. */
+typedef struct zoo_segment {
+    const void *rows;    /* [n_rows, width] of the stream's dtype */
+    const float *scales; /* [n_rows] where the dtype is INT8 or INT4, else null */
+    uint32_t n_rows;     /* at least 1 */
+    uint32_t row; /* number of the first row in its stream (its position, for plain streams) */
+} zoo_segment;
+
+/*
+ * Attention of n_queries consecutive positions of one sequence, n_heads query heads that share one
+ * key-value head. For query i (position pos + i), head h and keys first[i] <= j <= pos + i: s_j =
+ * scale * (q . k_j), then softcap * tanh(s_j / softcap) if softcap > 0, then + slope[h] * (j - (pos
+ * + i)) out = sum_j e^(s_j - m) v_j / (sum_j e^(s_j - m) + [sink] e^(sink[h] - m)) Keys are walked
+ * in blocks of ZOO_PAGE at absolute positions with a running maximum, one block after the other, so
+ * the bits do not depend on how queries are cut into calls.
+ */
+typedef struct zoo_attend_args {
+    const float *q; /* query i, head h at q + i * q_stride + h * head_dim */
+    float *out;     /* query i, head h at out + i * out_stride + h * v_dim */
+    size_t q_stride, out_stride;
+    const zoo_segment *k,
+        *v; /* [n_segments], one page each, in order, the first one holding row first[0] */
+    const uint32_t *first; /* [n_queries] first visible key; never falls */
+    const float *sinks;    /* [n_heads] or null */
+    const float *slopes;   /* [n_heads] or null */
+    uint32_t n_segments;
+    uint32_t n_queries, n_heads;
+    uint32_t head_dim, v_dim;
+    uint32_t pos;
+    zoo_dtype k_dtype, v_dtype;
+    float scale, softcap;
+    float *scratch; /* zoo_attend_scratch(head_dim, v_dim) floats of the calling thread */
+} zoo_attend_args;
+typedef void zoo_k_attend(const zoo_attend_args *args);
+
+/* Floats of scratch that one attend call may use: a widened block of keys and values and a tile of
+ * queries. */
+static inline size_t zoo_attend_scratch(uint32_t head_dim, uint32_t v_dim)
+{
+    return (size_t)ZOO_PAGE * (head_dim + v_dim + 32) + (size_t)64 * (v_dim + 2 * ZOO_PAGE + 4) +
+           256;
+}
+
+/* Widens n values of a cache row or segment to float32: values of dtype, one scale each `width`
+ * values. */
+typedef void zoo_k_widen(zoo_dtype dtype, const void *x, const float *scales, uint32_t width,
+                         float *y, size_t n);
+/* Narrows one row of `width` floats to dtype; writes its scale for INT8 (amax / 127) and INT4 (amax
+ * / 7). */
+typedef void zoo_k_narrow(zoo_dtype dtype, const float *x, void *y, float *scale, uint32_t width);
+
+/*
+ * Causal depthwise convolution of n_rows consecutive rows of one sequence, channels [channel_begin,
+ * channel_end): y[t, c] = act(bias[c] + sum_j w[c, j] * x[t - taps + 1 + j, c]), summed from the
+ * oldest tap to the newest `state` [taps - 1, channels] holds the rows before the first one, oldest
+ * first, and leaves with the last ones.
+ */
+typedef struct zoo_conv_args {
+    const float *x; /* [n_rows, channels] */
+    float *y;       /* [n_rows, channels], not x */
+    float *state;
+    const float *weight; /* [channels, taps] */
+    const float *bias;   /* [channels] or null */
+    size_t x_stride, y_stride;
+    uint32_t n_rows, channels, taps;
+    uint32_t channel_begin, channel_end;
+    zoo_act act;
+} zoo_conv_args;
+typedef void zoo_k_conv(const zoo_conv_args *args);
+
+/*
+ * State-space recurrence of one head over n_rows consecutive rows of one sequence; state [head_dim,
+ * state_size]: S = exp(dt_t a) S + (dt_t x_t) B_t^T;   y_t = S C_t + d x_t
+ */
+typedef struct zoo_ssm_args {
+    const float *x, *b, *c; /* rows of head_dim, state_size, state_size */
+    const float *dt;        /* one value a row, after softplus and clamp */
+    float *y;
+    float *state;
+    size_t x_stride, b_stride, c_stride, dt_stride, y_stride;
+    uint32_t n_rows, head_dim, state_size;
+    float a, d;
+} zoo_ssm_args;
+typedef void zoo_k_ssm(const zoo_ssm_args *args);
+
+/*
+ * Selective scan of channels with a state each (Mamba-1), channels [0, channels), state [channels,
+ * state_size]: S[c, n] = exp(dt_t[c] A[c, n]) S[c, n] + dt_t[c] x_t[c] B_t[n];   y_t[c] = sum_n
+ * S[c, n] C_t[n] + d[c] x_t[c]
+ */
+typedef struct zoo_scan_args {
+    const float *x, *dt; /* rows of channels */
+    const float *b, *c;  /* rows of state_size */
+    const float *a;      /* [channels, state_size], negative */
+    const float *d;      /* [channels] */
+    float *y;
+    float *state;
+    size_t x_stride, dt_stride, b_stride, c_stride, y_stride;
+    uint32_t n_rows, channels, state_size;
+} zoo_scan_args;
+typedef void zoo_k_scan(const zoo_scan_args *args);
+
+/*
+ * Gated delta rule of one head over n_rows consecutive rows of one sequence; state [k_dim, v_dim]:
+ *   S = diag(exp(g_t)) S;  S = S + k_t (beta_t (v_t - S^T k_t))^T;  o_t = S^T q_t
+ * g has one value a row (g_dim 1) or k_dim values a row (g_dim k_dim).
+ */
+typedef struct zoo_delta_args {
+    const float *q, *k, *v, *g, *beta;
+    float *o;
+    float *state;
+    size_t q_stride, k_stride, v_stride, g_stride, beta_stride, o_stride;
+    uint32_t n_rows, k_dim, v_dim, g_dim;
+} zoo_delta_args;
+typedef void zoo_k_delta(const zoo_delta_args *args);
+
+/*
+ * The k largest of n values: indices in falling order of value, the lower index first among equals.
+ * idx has room for k; k <= n.
+ */
+typedef void zoo_k_topk(const float *x, uint32_t n, uint32_t k, uint32_t *idx);
+
+/*
+ * Scores of one query against n_keys index keys: score[j] = sum_h weight[h] * max(q_h . k_j, 0) *
+ * scale, h ascending.
+ */
+typedef struct zoo_index_args {
+    const float *q;      /* [n_heads, dim] */
+    const float *weight; /* [n_heads] */
+    const float *keys;   /* [n_keys, dim] float32 */
+    float *score;        /* [n_keys] */
+    uint32_t n_heads, dim, n_keys;
+    float scale;
+} zoo_index_args;
+typedef void zoo_k_index(const zoo_index_args *args);
+
+/* Every slot but the gemm group, once: SLOT(type, name). The host makes tests and benchmarks from
+ * this list. */
+#define ZOO_KERNEL_SLOTS(SLOT)                                                                     \
+    SLOT(zoo_k_norm, rms_norm)                                                                     \
+    SLOT(zoo_k_norm, layer_norm)                                                                   \
+    SLOT(zoo_k_act, act)                                                                           \
+    SLOT(zoo_k_act_mul, act_mul)                                                                   \
+    SLOT(zoo_k_axpy, axpy)                                                                         \
+    SLOT(zoo_k_binary, add)                                                                        \
+    SLOT(zoo_k_binary, mul)                                                                        \
+    SLOT(zoo_k_scale, scale)                                                                       \
+    SLOT(zoo_k_softcap, softcap)                                                                   \
+    SLOT(zoo_k_clamp, clamp)                                                                       \
+    SLOT(zoo_k_dot, dot)                                                                           \
+    SLOT(zoo_k_softmax, softmax)                                                                   \
+    SLOT(zoo_k_rope, rope)                                                                         \
+    SLOT(zoo_k_attend, attend)                                                                     \
+    SLOT(zoo_k_widen, widen)                                                                       \
+    SLOT(zoo_k_narrow, narrow)                                                                     \
+    SLOT(zoo_k_conv, conv)                                                                         \
+    SLOT(zoo_k_ssm, ssm)                                                                           \
+    SLOT(zoo_k_scan, scan)                                                                         \
+    SLOT(zoo_k_delta, delta)                                                                       \
+    SLOT(zoo_k_topk, topk)                                                                         \
+    SLOT(zoo_k_index, index)
+
+typedef struct zoo_kernels {
+    uint32_t size;
+    uint32_t reserved;
+    const char *isa; /* name of the best instruction set that filled a slot */
+    zoo_gemm_slots gemm[ZOO_WEIGHT_KINDS];
+#define ZOO_KERNEL_FIELD(type, name) type *name;
+    ZOO_KERNEL_SLOTS(ZOO_KERNEL_FIELD)
+#undef ZOO_KERNEL_FIELD
+} zoo_kernels;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

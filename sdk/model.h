@@ -1,0 +1,167 @@
+/*
+ * model.h: reading a config and writing the plan: what configure sees and what it returns.
+ *
+ * The plan is data: a list of layers, each a list of branches that add to the residual stream, each
+ * branch a few parts (norm, block, scales). The host walks it; nothing in it is a decision left
+ * open. All memory of a plan comes from zoo_setup.take and lives as long as the model.
+ */
+#ifndef ZOO_MODEL_H
+#define ZOO_MODEL_H
+
+#include "block.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ZOO_PARTS_MAX = 8, ZOO_BRANCHES_MAX = 4 };
+
+typedef enum zoo_value {
+    ZOO_ABSENT = 0,
+    ZOO_NULL = 1,
+    ZOO_BOOLEAN = 2,
+    ZOO_NUMBER = 3,
+    ZOO_STRING = 4,
+    ZOO_ARRAY = 5,
+    ZOO_OBJECT = 6
+} zoo_value;
+
+/*
+ * The checkpoint's config as the plugin sees it: config.json (its text_config where there is one),
+ * with the card's aliases, defaults and fixed values applied. A key is a path:
+ * "rope_parameters.rope_theta", "layer_types[3]". A key that begins with '@' is an option of the
+ * card ("@norm"), never of the file. Reading a key claims it. The first misuse (a string where a
+ * number is needed, a fraction where a count is) is remembered and fails the load after configure
+ * returns, so callers need not check each value.
+ */
+typedef struct zoo_config zoo_config;
+struct zoo_config {
+    uint32_t size;
+    uint32_t reserved;
+    void *host;
+    zoo_value (*type)(const zoo_config *config, const char *key);
+    /* Elements of an array, members of an object, else 0. */
+    uint32_t (*count)(const zoo_config *config, const char *key);
+    /* The value, or the fallback where it is absent or null. Strings live as long as the model.
+     * [load] */
+    double (*number)(const zoo_config *config, const char *key, double fallback);
+    uint32_t (*whole)(const zoo_config *config, const char *key, uint32_t fallback);
+    bool (*flag)(const zoo_config *config, const char *key, bool fallback);
+    const char *(*text)(const zoo_config *config, const char *key, const char *fallback);
+    /* Whether the checkpoint holds a tensor of this canonical name (renames applied). [load] */
+    bool (*has_tensor)(const zoo_config *config, const char *name);
+    /* Remembers a refusal in one sentence, as printf; the first one wins. */
+    void (*refuse)(const zoo_config *config, const char *format, ...);
+};
+
+typedef enum zoo_norm_kind {
+    ZOO_NORM_NONE = 0,
+    ZOO_NORM_RMS = 1,           /* x / rms(x) * w */
+    ZOO_NORM_RMS_PLUS_ONE = 2,  /* x / rms(x) * (1 + w) */
+    ZOO_NORM_LAYER = 3,         /* (x - mean) / std * w + b */
+    ZOO_NORM_LAYER_PLUS_ONE = 4 /* (x - mean) / std * (1 + w) + b */
+} zoo_norm_kind;
+
+/* A norm over the width of its input. name is the module below the layer's path
+ * ("input_layernorm"). */
+typedef struct zoo_norm {
+    uint32_t kind; /* zoo_norm_kind */
+    float eps;
+    const char *name;
+    uint32_t has_weight;
+    uint32_t has_bias;
+    uint32_t width; /* 0: the width of the stream it stands on */
+    uint32_t reserved;
+} zoo_norm;
+
+/*
+ * A part: y = out_scale * block(in_scale * norm(x)). Parts of one branch that name the same norm
+ * share its result. path: the module path of the block's tensors where it is not `<layer
+ * path>.<name>` (a block that several layers share is bound once by its path).
+ */
+typedef struct zoo_part {
+    const zoo_block_ops *ops;
+    const void *params;
+    const char *name; /* module name below the layer: "self_attn" */
+    const char *path; /* null: `<layer path>.<name>` */
+    zoo_norm norm;
+    float in_scale;               /* 1: none */
+    float out_scale;              /* 1: none */
+    uint32_t width_in, width_out; /* 0: hidden_size */
+    /* Reads the streams of this earlier part (same ops) and owns none itself; null: its own. */
+    const struct zoo_part *cache_of;
+} zoo_part;
+
+/*
+ * A branch: u = sum of its parts' outputs; u = post(u); h = h_scale * h + scale * u; h = after(h).
+ * from_norm: h on the right side is the first part's normed input in place of the stream itself.
+ */
+typedef struct zoo_branch {
+    const zoo_part *parts;
+    uint32_t n_parts;
+    uint32_t from_norm;
+    zoo_norm post;  /* on the sum, before the addition */
+    zoo_norm after; /* on the stream, after the addition */
+    float scale;    /* 1: none */
+    float h_scale;  /* 1: none */
+} zoo_branch;
+
+/*
+ * A layer. Either `branches` (the host owns the skeleton) or `ops`: a block over the whole residual
+ * stream that runs its `parts` through zoo_ctx.part. Parts of a layer with ops carry their own
+ * norms and scales.
+ */
+typedef struct zoo_layer {
+    const char *path; /* module path, also its name in a trace: "model.layers.3" */
+    const char *kind; /* for a reader: "full_attention", "mamba" */
+    const zoo_branch *branches;
+    const zoo_block_ops *ops; /* null: branches */
+    const void *params;
+    const zoo_part *parts; /* layers with ops */
+    uint32_t n_branches;
+    uint32_t n_parts;
+} zoo_layer;
+
+/*
+ * The whole model. Tokens are looked up in `embed`, scaled, passed through `prologue` (each part
+ * maps the row of width_in to width_out; widths must chain), then the layers, then `epilogue`, then
+ * `norm`, then the head: logits = softcap(head_scale * (W h + b)).
+ */
+typedef struct zoo_plan {
+    uint32_t size;
+    uint32_t vocab_size;
+    uint32_t hidden_size;
+    uint32_t stream_width; /* floats of a row of the residual stream; hidden_size, or streams *
+                              hidden_size */
+    uint32_t embed_width;  /* floats of a row of the embedding table; 0: hidden_size */
+    uint32_t context_max;  /* positions that the config promises */
+    const zoo_layer *layers;
+    uint32_t n_layers;
+    uint32_t n_prologue, n_epilogue;
+    uint32_t tied; /* the head is the embedding table */
+    const zoo_part *prologue;
+    const zoo_part *epilogue;
+    const char *embed_path;      /* "model.embed_tokens" */
+    const char *norm_path;       /* "model.norm": name of the last norm in files and traces */
+    const char *head_path;       /* "lm_head" */
+    zoo_norm norm;               /* its name is norm_path */
+    float embed_scale;           /* on the embedding row */
+    uint32_t embed_scale_inside; /* the trace's `embed` is taken after the scale */
+    float head_scale;
+    float softcap; /* 0: none */
+    uint32_t head_bias;
+    uint32_t head_rows; /* rows of the head; 0: vocab_size */
+    /*
+     * A sequence whose present length passes one of these has all its rows computed again, as one
+     * pass at that length (rotary tables that depend on the length): once after `reread_after`, at
+     * every later step with `reread_always`. 0: never.
+     */
+    uint32_t reread_after;
+    uint32_t reread_always;
+} zoo_plan;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * plugin.h: the one exported name of a plugin and how it is judged.
+ *
+ * A plugin exports one constant, `zoo_plugin_entry`: data, not code. Before anything of the plugin
+ * runs the host reads the stamp, compares it field by field with its own and refuses a difference
+ * by naming file, field and both values. There is no init and no deinit: a plugin holds no state.
+ *
+ * Versions: major changes when an existing field changes, minor when something is appended. Tables
+ * start with their size; a reader treats what lies beyond it as null.
+ */
+#ifndef ZOO_PLUGIN_H
+#define ZOO_PLUGIN_H
+
+#include "model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ZOO_ABI_MAJOR = 1, ZOO_ABI_MINOR = 0 };
+
+/* No padding. The sizes are those of structs that stand in arrays or that the plugin fills by
+ * value. */
+typedef struct zoo_stamp {
+    char magic[8]; /* "lmzoo\0\1\n" */
+    uint32_t abi_major;
+    uint32_t abi_minor;
+    uint32_t size_stamp;
+    uint32_t size_bind;
+    uint32_t size_stream;
+    uint32_t size_part;
+    uint32_t size_branch;
+    uint32_t size_layer;
+    uint32_t size_seq;
+    uint32_t size_weight;
+    uint32_t panel; /* ZOO_PANEL */
+    uint32_t page;  /* ZOO_PAGE */
+} zoo_stamp;
+
+/* clang-format off */
+#define ZOO_STAMP                                                                                       \
+    {                                                                                                   \
+        {'l', 'm', 'z', 'o', 'o', '\0', '\1', '\n'}, ZOO_ABI_MAJOR, ZOO_ABI_MINOR, sizeof(zoo_stamp),   \
+            sizeof(zoo_bind), sizeof(zoo_stream), sizeof(zoo_part), sizeof(zoo_branch),                 \
+            sizeof(zoo_layer), sizeof(zoo_seq), sizeof(zoo_weight), ZOO_PANEL, ZOO_PAGE                 \
+    }
+/* clang-format on */
+
+/* What to do with a config key. */
+typedef enum zoo_key_rule {
+    ZOO_KEY_READ = 0,    /* any value is computed; configure reads it */
+    ZOO_KEY_IGNORED = 1, /* the reference does not read it either; `note` says so in inspect */
+    ZOO_KEY_IS =
+        2 /* only the value in `note` (JSON text, several by '|') is computed; others are refused */
+} zoo_key_rule;
+
+typedef struct zoo_key {
+    const char *key; /* null ends the list */
+    uint32_t rule;   /* zoo_key_rule */
+    const char *note;
+} zoo_key;
+
+typedef struct zoo_plugin {
+    zoo_stamp stamp;
+    uint32_t size;
+    uint32_t reserved;
+    const char *name; /* that of the file without its suffix */
+    const char *version;
+    const char *licence;
+    const char *summary;
+    const char *const *needs;           /* ids that the host must offer, null-ended, or null */
+    const zoo_block_ops *const *mixers; /* null-ended, or null */
+    const zoo_block_ops *const *ffns;   /* null-ended, or null */
+    const zoo_block_ops *const *layers; /* null-ended, or null */
+    const zoo_key *keys;                /* config keys that it understands */
+    /* How well it computes this config: 0 refuses; why (n bytes) gets a reason in words. [load] */
+    uint32_t (*probe)(const zoo_config *config, char *why, size_t n);
+    /* Fills the plan; no files, no arithmetic on weights. [load] */
+    zoo_status (*configure)(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
+                            zoo_error *err);
+    /* A const table for an id "zoo.<name>/<revision>", or null. Null: no extensions. [any] */
+    const void *(*extension)(const char *id);
+} zoo_plugin;
+
+#define ZOO_PLUGIN_SYMBOL "zoo_plugin_entry"
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

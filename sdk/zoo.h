@@ -1,0 +1,11 @@
+/* zoo.h: the whole SDK. */
+#ifndef ZOO_H
+#define ZOO_H
+
+#include "base.h"
+#include "block.h"
+#include "kernels.h"
+#include "model.h"
+#include "plugin.h"
+
+#endif
