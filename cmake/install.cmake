@@ -1,2 +1,44 @@
+# What `cmake --install` gives: the program, liblmzoo, plugins, cards, and the SDK: headers, shared
+# blocks, template, `pkg-config lmzoo-sdk` and `find_package(lmzoo)`. The tree may be moved as a whole.
+include(CMakePackageConfigHelpers)
+
+set(ZOO_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/lmzoo/plugins)
+set(ZOO_DATA_DIR ${CMAKE_INSTALL_DATADIR}/lmzoo)
+set(ZOO_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/lmzoo)
+
+# The program looks for its plugins and cards from its own place.
+file(RELATIVE_PATH ZOO_PLUGINS_FROM_BIN
+  /${CMAKE_INSTALL_BINDIR} /${ZOO_PLUGIN_DIR})
+file(RELATIVE_PATH ZOO_CARDS_FROM_BIN /${CMAKE_INSTALL_BINDIR} /${ZOO_DATA_DIR}/models.d)
+target_compile_definitions(zoo_host PRIVATE
+  LMZOO_PLUGINS_FROM_BIN="${ZOO_PLUGINS_FROM_BIN}" LMZOO_CARDS_FROM_BIN="${ZOO_CARDS_FROM_BIN}")
+target_compile_definitions(lmzoo PRIVATE
+  LMZOO_PLUGINS_FROM_BIN="${ZOO_PLUGINS_FROM_BIN}" LMZOO_CARDS_FROM_BIN="${ZOO_CARDS_FROM_BIN}")
+
 install(TARGETS lmzoo RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY models.d/ DESTINATION ${CMAKE_INSTALL_DATADIR}/lmzoo/models.d FILES_MATCHING PATTERN "*.json")
+install(TARGETS zoo_host ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY models.d/ DESTINATION ${ZOO_DATA_DIR}/models.d FILES_MATCHING PATTERN "*.json")
+install(DIRECTORY DESTINATION ${ZOO_PLUGIN_DIR})
+install(DIRECTORY DESTINATION ${ZOO_DATA_DIR}/models.d)
+
+install(DIRECTORY sdk/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lmzoo
+  FILES_MATCHING PATTERN "*.h" PATTERN "template" EXCLUDE)
+if(EXISTS ${PROJECT_SOURCE_DIR}/sdk/template)
+  install(DIRECTORY sdk/template DESTINATION ${ZOO_DATA_DIR})
+endif()
+set_target_properties(zoo_sdk PROPERTIES EXPORT_NAME sdk)
+set_target_properties(zoo_blocks PROPERTIES EXPORT_NAME blocks)
+install(TARGETS zoo_sdk zoo_blocks EXPORT lmzoo ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT lmzoo NAMESPACE lmzoo:: FILE lmzooTargets.cmake DESTINATION ${ZOO_PACKAGE_DIR})
+
+configure_package_config_file(cmake/lmzooConfig.cmake.in ${PROJECT_BINARY_DIR}/lmzooConfig.cmake
+  INSTALL_DESTINATION ${ZOO_PACKAGE_DIR}
+  PATH_VARS CMAKE_INSTALL_BINDIR ZOO_PLUGIN_DIR ZOO_DATA_DIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/lmzooConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/lmzooConfig.cmake ${PROJECT_BINARY_DIR}/lmzooConfigVersion.cmake
+  DESTINATION ${ZOO_PACKAGE_DIR})
+
+file(RELATIVE_PATH ZOO_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+configure_file(cmake/lmzoo-sdk.pc.in ${PROJECT_BINARY_DIR}/lmzoo-sdk.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/lmzoo-sdk.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

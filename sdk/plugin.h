@@ -38,11 +38,12 @@ typedef struct zoo_stamp {
 } zoo_stamp;
 
 /* clang-format off */
-#define ZOO_STAMP                                                                                       \
-    {                                                                                                   \
-        {'l', 'm', 'z', 'o', 'o', '\0', '\1', '\n'}, ZOO_ABI_MAJOR, ZOO_ABI_MINOR, sizeof(zoo_stamp),   \
-            sizeof(zoo_bind), sizeof(zoo_stream), sizeof(zoo_part), sizeof(zoo_branch),                 \
-            sizeof(zoo_layer), sizeof(zoo_seq), sizeof(zoo_weight), ZOO_PANEL, ZOO_PAGE                 \
+#define ZOO_STAMP                                                                                  \
+    {                                                                                              \
+        {'l', 'm', 'z', 'o', 'o', '\0', '\1', '\n'}, ZOO_ABI_MAJOR, ZOO_ABI_MINOR,                 \
+            sizeof(zoo_stamp), sizeof(zoo_bind), sizeof(zoo_stream), sizeof(zoo_part),             \
+            sizeof(zoo_branch), sizeof(zoo_layer), sizeof(zoo_seq), sizeof(zoo_weight),            \
+            ZOO_PANEL, ZOO_PAGE                                                                    \
     }
 /* clang-format on */
 

@@ -32,19 +32,21 @@ echo 'echo "not ok 1 # SKIP name"' | add skips
 echo 'echo ok 1 - a; kill -SEGV $$' | add crashes
 echo 'echo ok 1 - a; sleep 20' | add hangs
 echo 'echo 1..3; echo ok 1 - a' | add stops_early
+echo 'echo 1..1; echo ok 1 - a; echo ok 1 - b' | add runs_over
 echo 'echo hello' | add says_nothing
 echo 'echo ok 1 - a; exit 3' | add status_only
 echo 'echo ok 1 - a; echo "Bail out! no disk"; exit 1' | add bails
 echo 'echo 1..0' | add empty_plan
 echo 'echo "1..0 # SKIP no clang"' | add all_skipped
 
-echo 1..14
+echo 1..15
 expect passes 0 '1 passed, 0 failed, 1 skipped' 'passes: b # SKIP no data'
 expect fails 1 '1 passed, 1 failed, 0 skipped' 'hint'
 expect skips 0 '0 passed, 0 failed, 1 skipped' 'skips: # SKIP name'
 expect crashes 1 '1 passed, 1 failed, 0 skipped' 'crashed with signal 11'
 expect hangs 1 '1 passed, 1 failed, 0 skipped' 'stopped after 1 seconds'
 expect stops_early 1 '1 passed, 1 failed, 0 skipped' '2 of 3 planned results are missing'
+expect runs_over 1 '2 passed, 1 failed, 0 skipped' '2 results of 1 planned'
 expect says_nothing 1 '0 passed, 1 failed, 0 skipped' 'printed no TAP line'
 expect status_only 1 '1 passed, 1 failed, 0 skipped' 'exit status 3'
 expect bails 1 '1 passed, 1 failed, 0 skipped' 'Bail out! no disk'

@@ -1,0 +1,111 @@
+#!/bin/sh
+# The lint tested by its own cases, then the checks that need other programs: SDK headers alone in
+# three languages, names that plugins export and import, formatting.
+set -u
+cd "$LMZOO_SOURCE" || exit 1
+n=0
+tap() { # STATUS NAME [FILE with what to say]
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        [ -z "${3:-}" ] || sed 's/^/# /' "$3"
+    fi
+}
+skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+said=$TMPDIR/said
+
+# ---- the lint itself
+
+"$LMZOO_BUILD/tests/test_lint" --cases tests/lint/cases >"$said"
+tap $? "each lint case finds what it should" "$said"
+
+# exempted STATUS NAME LINES: the lint over a tree with one long line and these exemptions
+exempted() {
+    rm -rf "$TMPDIR/tree"
+    mkdir -p "$TMPDIR/tree/host" "$TMPDIR/tree/tools/lint"
+    printf '/* %0110d */\n' 0 >"$TMPDIR/tree/host/a.c"
+    printf '%s\n' "$3" >"$TMPDIR/tree/tools/lint/exemptions.txt"
+    "$LMZOO_BUILD/tests/test_lint" "$TMPDIR/tree" >"$said"
+    status=$?
+    [ $status -eq "$1" ]
+    tap $? "$2" "$said"
+}
+excuse='host/a.c:1 a table that reads better on one line'
+exempted 1 "a finding fails" "# nothing"
+exempted 0 "an exemption excuses it" "$excuse"
+exempted 1 "an exemption without a reason fails" "host/a.c:1"
+exempted 1 "an exemption that excuses nothing fails" "$excuse
+host/b.c:1 gone"
+
+# ---- SDK headers
+
+# headers NAME COMPILER...: each header alone, without a warning
+headers() {
+    name=$1
+    shift
+    command -v "$1" >/dev/null || { skip "SDK headers as $name" "no $1"; return; }
+    : >"$said"
+    for header in $(cd sdk && find . -name '*.h' ! -path './template/*' | sort); do
+        printf '#include "%s"\nint main(void) { return 0; }\n' "$header" >"$TMPDIR/one.$suffix"
+        "$@" -Wall -Wextra -Wconversion -Wshadow -Werror -pedantic -fsyntax-only -Isdk \
+            "$TMPDIR/one.$suffix" 2>>"$said" || echo "$header" >>"$said"
+    done
+    [ ! -s "$said" ]
+    tap $? "SDK headers as $name" "$said"
+}
+suffix=c
+headers "C11 (cc)" cc -std=c11
+headers "C17 (cc)" cc -std=c17
+headers "C11 (clang)" clang -std=c11
+suffix=cc
+headers "C++17 (c++)" c++ -std=c++17
+headers "C++17 (clang++)" clang++ -std=c++17
+
+# ---- plugins
+
+# What a plugin may take from outside: memory and string functions, maths, what compilers insert.
+allowed='mem(cpy|move|set|cmp|chr)|str(n?cmp|n?cpy|n?len|r?chr|str|spn|cspn|pbrk|tod|tof|tol|toul|toull)'
+allowed="$allowed|v?snprintf|__(mem|str|v?snprintf)[a-z]*_chk|__isoc23_strto[a-z]+|qsort|bsearch"
+allowed="$allowed|(exp|exp2|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|sin|cos|tan|asin|acos|atan|atan2"
+allowed="$allowed|sinh|cosh|tanh|erf|fabs|floor|ceil|round|trunc|lrint|lround|rint|nearbyint|fma|fmin"
+allowed="$allowed|fmax|fmod|ldexp|frexp|hypot|sincos|copysign)f?"
+allowed="$allowed|__ctype_b_loc|__ctype_tolower_loc|tolower|toupper|abs|labs"
+allowed="$allowed|__assert_fail|__stack_chk_fail|__cxa_finalize|__gmon_start__|_ITM_.*|__tls_get_addr"
+
+# names OPTION FILE: dynamic symbols without versions
+names() { nm -D "$1" --format=posix "$2" | sed 's/[@ ].*//' | sort -u; }
+
+sanitized=$(sed -n 's/^LMZOO_SANITIZE:STRING=//p' "$LMZOO_BUILD/CMakeCache.txt" 2>/dev/null)
+for plugin in "$LMZOO_BUILD"/plugins/*.so; do
+    name=${plugin##*/}
+    if [ ! -e "$plugin" ]; then
+        skip "names of the plugins" "no plugin is built"
+    elif ! command -v nm >/dev/null; then
+        skip "names of $name" "no nm"
+    elif [ -n "$sanitized" ]; then
+        skip "names of $name" "the $sanitized sanitizer adds names"
+    else
+        names --defined-only "$plugin" >"$said"
+        [ "$(cat "$said")" = zoo_plugin_entry ]
+        tap $? "$name exports zoo_plugin_entry alone" "$said"
+        names --undefined-only "$plugin" | grep -Evx "$allowed" >"$said"
+        [ ! -s "$said" ]
+        tap $? "$name imports only maths, memory and string functions" "$said"
+    fi
+done
+
+# ---- formatting
+
+if ! command -v clang-format >/dev/null; then
+    skip "clang-format" "no clang-format"
+elif ! clang-format --version | grep -q 'version 14\.'; then
+    skip "clang-format" "$(clang-format --version), not 14"
+else
+    find . \( -name '.?*' -o -name 'build*' \) -prune -o \( -name '*.c' -o -name '*.h' \) -print0 |
+        xargs -0 clang-format --dry-run -Werror 2>&1 | grep 'error:' >"$said"
+    [ ! -s "$said" ]
+    tap $? "clang-format would change nothing" "$said"
+fi
+echo "1..$n"
