@@ -1,0 +1,94 @@
+/*
+ * tok_scratch.c: what a call of encode needs besides the tokenizer, lent from a pool.
+ *
+ * The pool keeps what came back, with grown buffers and a warm word cache. Its lock is held for a
+ * few instructions per call; nothing else of a tokenizer is shared and written.
+ */
+#include "tok.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct tok_scratch_pool {
+    pthread_mutex_t lock;
+    tok_scratch *idle;
+};
+
+struct tok_scratch_pool *tok_scratch_pool_open(void)
+{
+    struct tok_scratch_pool *pool = calloc(1, sizeof *pool);
+    if (pool && pthread_mutex_init(&pool->lock, NULL) != 0) {
+        free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+static void scratch_free(tok_scratch *s)
+{
+    zoo_text_free(&s->lossy);
+    zoo_text_free(&s->word);
+    zoo_text_free(&s->norm[0]);
+    zoo_text_free(&s->norm[1]);
+    for (size_t i = 0; i < TOK_STEPS_MAX; i++) {
+        zoo_text_free(&s->step[i]);
+    }
+    zoo_ids_free(&s->ids);
+    tok_matcher_close(s->matcher);
+    free(s->words);
+    free(s->sym);
+    free(s->heap);
+    free(s->lattice);
+    free(s);
+}
+
+void tok_scratch_pool_close(struct tok_scratch_pool *pool)
+{
+    if (!pool) {
+        return;
+    }
+    while (pool->idle) {
+        tok_scratch *next = pool->idle->next;
+        scratch_free(pool->idle);
+        pool->idle = next;
+    }
+    (void)pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+static tok_scratch *scratch_new(void)
+{
+    tok_scratch *s = calloc(1, sizeof *s);
+    if (!s) {
+        return NULL;
+    }
+    s->words = calloc(TOK_WORDS, sizeof *s->words);
+    s->matcher = tok_matcher_open();
+    if (!s->words || !s->matcher) {
+        scratch_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+tok_scratch *tok_scratch_take(const zoo_tokenizer *t)
+{
+    (void)pthread_mutex_lock(&t->scratch->lock);
+    tok_scratch *s = t->scratch->idle;
+    if (s) {
+        t->scratch->idle = s->next;
+    }
+    (void)pthread_mutex_unlock(&t->scratch->lock);
+    return s ? s : scratch_new();
+}
+
+void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s)
+{
+    if (!s) {
+        return;
+    }
+    (void)pthread_mutex_lock(&t->scratch->lock);
+    s->next = t->scratch->idle;
+    t->scratch->idle = s;
+    (void)pthread_mutex_unlock(&t->scratch->lock);
+}

@@ -1,0 +1,15 @@
+/*
+ * tok_steps.h: the parts of pre-tokenization that have a file of their own.
+ */
+#ifndef ZOO_TOK_STEPS_H
+#define ZOO_TOK_STEPS_H
+
+#include "tok.h"
+
+/* Whether the character belongs to the class; `number` is the character of TOK_CLASS_CHAR. */
+bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32_t cp);
+
+/* Pieces of one script each, spaces going with the piece before. */
+zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero);
+
+#endif
