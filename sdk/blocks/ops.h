@@ -1,0 +1,81 @@
+/*
+ * ops.h: what blocks are made of: linear maps, row loops, norms and scratch layouts over a zoo_ctx.
+ *
+ * Everything here splits work by rows, panels or heads and never the sum of one output, so a row's
+ * bits depend neither on the rows beside it nor on the number of threads. All of it is [step].
+ */
+#ifndef ZOO_BLOCKS_OPS_H
+#define ZOO_BLOCKS_OPS_H
+
+#include "zoo.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Scratch by one layout for both of its uses: with ctx null a room only counts, with ctx it takes.
+ * A block writes one function `layout(params, sizes, zoo_room *)` that its scratch() and its
+ * forward() both call, so the two never differ.
+ */
+typedef struct zoo_room {
+    zoo_ctx *ctx; /* null: counting */
+    size_t used;  /* bytes so far, each piece rounded up to 64 */
+} zoo_room;
+
+/* n bytes of scratch, or null while counting. */
+void *zoo_room_take(zoo_room *room, size_t n);
+/* rows * cols floats. */
+float *zoo_room_floats(zoo_room *room, size_t rows, size_t cols);
+
+/* One matrix of a zoo_linear call: y = W x + bias. */
+typedef struct zoo_proj {
+    const zoo_weight *weight; /* [outputs, cols] */
+    const float *bias;        /* [outputs] or null */
+    float *y;                 /* [n_rows, outputs] with a stride of y_stride floats */
+    size_t y_stride;          /* 0: weight->rows */
+} zoo_proj;
+
+enum { ZOO_PROJ_MAX = 8 }; /* matrices of one zoo_linear call */
+
+/*
+ * y_i = W_i x + b_i for n_proj matrices that read the same rows x [n_rows, cols] (stride x_stride
+ * floats), in one parallel loop. Rows are prepared once for each weight kind among them. Matrices
+ * whose weight has no rows are passed over. Takes zoo_linear_scratch bytes.
+ */
+void zoo_linear(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
+                size_t x_stride, uint32_t n_rows);
+/* Upper bound of the scratch that one zoo_linear call takes, whatever the weight kinds. [load] */
+size_t zoo_linear_scratch(uint32_t cols, uint32_t n_rows);
+/* Upper bound of the bytes of one prepared row. [load] */
+size_t zoo_prepared_bound(uint32_t cols);
+
+/* Rows [begin, end) of something, on worker `worker`. */
+typedef void zoo_rows_fn(void *arg, uint32_t begin, uint32_t end, uint32_t worker);
+
+/* Calls fn for ranges of rows 0 .. n_rows - 1 on all threads. row_cost: about how many floats a row
+ * touches; small loops stay on one thread. */
+void zoo_rows(zoo_ctx *ctx, uint32_t n_rows, size_t row_cost, zoo_rows_fn *fn, void *arg);
+
+/* Norm of kind zoo_norm_kind on the calling thread; sets args->offset. ZOO_NORM_NONE copies. */
+void zoo_norm_run(const zoo_kernels *kernels, uint32_t kind, zoo_norm_args args);
+/* The same on all threads. */
+void zoo_norm_rows(zoo_ctx *ctx, uint32_t kind, zoo_norm_args args);
+
+/* Elementwise over dense [n_rows, width] arrays on all threads; y may be an input. */
+void zoo_act_rows(zoo_ctx *ctx, zoo_act act, const float *x, float *y, uint32_t n_rows,
+                  uint32_t width);
+void zoo_add_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width);
+void zoo_scale_rows(zoo_ctx *ctx, float scale, float *y, uint32_t n_rows, uint32_t width);
+
+/*
+ * The activation that a config key names ("silu", "swish", "gelu", "gelu_new", "gelu_fast",
+ * "gelu_pytorch_tanh", "relu", "relu2", "sigmoid", "tanh", "linear"); refuses other names. [load]
+ */
+uint32_t zoo_act_read(const zoo_config *config, const char *key, const char *fallback);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
