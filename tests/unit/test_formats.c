@@ -215,10 +215,10 @@ static void test_fixtures(void **state)
 static zoo_tensors *set_of(zoo_tensor *list, size_t n)
 {
     static const unsigned char ones[1 << 16] = {1};
-    char path[] = "/tmp/zoo-formats-XXXXXX";
+    char path[512];
     zoo_tensors *set = NULL;
     zoo_error err;
-    int fd = mkstemp(path);
+    int fd = mkstemp(test_temp(path, sizeof path, "zoo-formats-XXXXXX"));
     assert_true(fd >= 0);
     close(fd);
     for (size_t i = 0; i < n; i++) {

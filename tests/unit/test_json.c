@@ -198,13 +198,13 @@ static void test_no_memory(void **state)
 
 static void test_files(void **state)
 {
-    char path[] = "/tmp/zoo-json-XXXXXX";
+    char path[512];
     char *data;
     size_t n;
     cJSON *tree;
     zoo_error err;
     (void)state;
-    int fd = mkstemp(path);
+    int fd = mkstemp(test_temp(path, sizeof path, "zoo-json-XXXXXX"));
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "[1]\n", 4), 4);
     close(fd);

@@ -17,11 +17,11 @@
 #include "reference.h"
 #include "safetensors.h"
 
-static char folder[64];
+static char folder[512];
 
 static const char *in_folder(const char *name)
 {
-    static char path[4][512];
+    static char path[4][1024];
     static int next;
     next = (next + 1) % 4;
     (void)snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
@@ -45,8 +45,7 @@ static void folder_clear(void)
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/zoo-tensors-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return mkdtemp(test_temp(folder, sizeof folder, "zoo-tensors-XXXXXX")) ? 0 : -1;
 }
 
 static int teardown(void **state)
