@@ -248,22 +248,36 @@ static void check_include(void *user, const scan_include *i)
     }
 }
 
+/* The family whose name stands at p; null: none. */
+static const char *family_at(const char *p)
+{
+    for (const char *const *f = families; *f; f++) {
+        size_t n = 0;
+        while ((*f)[n] && tolower((unsigned char)p[n]) == (*f)[n]) {
+            n++;
+        }
+        if (!(*f)[n]) {
+            return *f;
+        }
+    }
+    return NULL;
+}
+
 static void check_families(const checker *c)
 {
-    const char *text = c->source->text;
+    const char *text = c->source->text, *family;
     if (!starts_with(c->source->path, "host/")) {
         return;
     }
     measure(c, RULE_FAMILIES, 1);
+    for (const char *p = c->source->path; *p; p++) {
+        if ((family = family_at(p)) != NULL) {
+            say(c, RULE_FAMILIES, "file", "is named after %s", family);
+        }
+    }
     for (const char *p = text; *p; p++) {
-        for (const char *const *f = families; *f; f++) {
-            size_t n = 0;
-            while ((*f)[n] && tolower((unsigned char)p[n]) == (*f)[n]) {
-                n++;
-            }
-            if (!(*f)[n]) {
-                say_at(c, RULE_FAMILIES, scan_lines(text, p - text) + 1, *f);
-            }
+        if ((family = family_at(p)) != NULL) {
+            say_at(c, RULE_FAMILIES, scan_lines(text, p - text) + 1, family);
         }
     }
 }
