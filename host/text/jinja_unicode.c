@@ -1,0 +1,254 @@
+/*
+ * jinja_unicode.c: characters as Python's str sees them: whitespace, case, what repr prints as is.
+ *
+ * Case mapping is the full one (one character may become three). utf8proc has the simple mappings
+ * and the full case folding; the full upper case of a character that has no simple one is the upper
+ * case of its folding. Unicode data are those of the installed utf8proc.
+ */
+#include <string.h>
+#include <utf8proc.h>
+
+#include "text/jinja.h"
+
+uint32_t zoo_utf8_at(const char *s, size_t *n)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    if (u[0] < 0x80) {
+        *n = 1;
+        return u[0];
+    }
+    if (u[0] < 0xE0) {
+        *n = 2;
+        return (u[0] & 0x1Fu) << 6 | (u[1] & 0x3Fu);
+    }
+    if (u[0] < 0xF0) {
+        *n = 3;
+        return (u[0] & 0x0Fu) << 12 | (u[1] & 0x3Fu) << 6 | (u[2] & 0x3Fu);
+    }
+    *n = 4;
+    return (u[0] & 0x07u) << 18 | (u[1] & 0x3Fu) << 12 | (u[2] & 0x3Fu) << 6 | (u[3] & 0x3Fu);
+}
+
+size_t zoo_utf8_count(const char *s, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        count += ((unsigned char)s[i] & 0xC0) != 0x80;
+    }
+    return count;
+}
+
+size_t zoo_jstr_offset(const zoo_jstr *s, size_t i)
+{
+    if (i >= s->n_chars) {
+        return s->n;
+    }
+    if (s->n == s->n_chars) {
+        return i;
+    }
+    size_t at = 0;
+    while (i) {
+        size_t n = 0;
+        (void)zoo_utf8_at(s->s + at, &n);
+        at += n;
+        i--;
+    }
+    return at;
+}
+
+bool zoo_char_is_space(uint32_t c)
+{
+    return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
+           c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+bool zoo_char_is_printable(uint32_t c)
+{
+    if (c < 0x7F) {
+        return c >= 0x20;
+    }
+    switch (utf8proc_category((utf8proc_int32_t)c)) {
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS:
+        return false;
+    default:
+        return true;
+    }
+}
+
+bool zoo_char_is_word(uint32_t c)
+{
+    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
+    return c == '_' || (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
+           (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
+}
+
+static bool is_upper(uint32_t c)
+{
+    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_LU;
+}
+
+static bool is_cased(uint32_t c)
+{
+    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
+    return k == UTF8PROC_CATEGORY_LU || k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT;
+}
+
+/* Characters that word-inner punctuation and marks are to the rule of the final sigma. */
+static bool is_case_ignorable(uint32_t c)
+{
+    switch (utf8proc_category((utf8proc_int32_t)c)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+        return true;
+    default:
+        return c == '\'' || c == '.' || c == ':' || c == 0xB7 || c == 0x2019;
+    }
+}
+
+/* first: only the first character of a folding is put into (title) case. */
+static void add_upper(zoo_jinja *x, zoo_jbuf *buf, uint32_t c, bool first)
+{
+    utf8proc_int32_t folded[8];
+    int last = 0;
+    utf8proc_ssize_t n = 0;
+    if (c >= 0x80 && !is_upper(c)) {
+        n = utf8proc_decompose_char((utf8proc_int32_t)c, folded, 8, UTF8PROC_CASEFOLD, &last);
+    }
+    if (n <= 1 || n > 8) {
+        utf8proc_int32_t s = (utf8proc_int32_t)c;
+        zoo_jbuf_char(x, buf, (uint32_t)(first ? utf8proc_totitle(s) : utf8proc_toupper(s)));
+        return;
+    }
+    utf8proc_int32_t title = utf8proc_totitle((utf8proc_int32_t)c);
+    if (first && title != (utf8proc_int32_t)c) {
+        zoo_jbuf_char(x, buf, (uint32_t)title);
+        return;
+    }
+    for (utf8proc_ssize_t i = 0; i < n; i++) {
+        bool keep = first && i > 0;
+        zoo_jbuf_char(x, buf, (uint32_t)(keep ? folded[i] : utf8proc_toupper(folded[i])));
+    }
+}
+
+static bool cased_before(const zoo_jstr *s, size_t at)
+{
+    while (at > 0) {
+        do {
+            at--;
+        } while (((unsigned char)s->s[at] & 0xC0) == 0x80);
+        size_t n = 0;
+        uint32_t c = zoo_utf8_at(s->s + at, &n);
+        if (!is_case_ignorable(c)) {
+            return is_cased(c);
+        }
+    }
+    return false;
+}
+
+static bool cased_after(const zoo_jstr *s, size_t at)
+{
+    while (at < s->n) {
+        size_t n = 0;
+        uint32_t c = zoo_utf8_at(s->s + at, &n);
+        if (!is_case_ignorable(c)) {
+            return is_cased(c);
+        }
+        at += n;
+    }
+    return false;
+}
+
+static void add_lower(zoo_jinja *x, zoo_jbuf *buf, const zoo_jstr *s, size_t at)
+{
+    size_t n = 0;
+    uint32_t c = zoo_utf8_at(s->s + at, &n);
+    if (c == 0x3A3) {
+        bool is_final = cased_before(s, at) && !cased_after(s, at + n);
+        zoo_jbuf_char(x, buf, is_final ? 0x3C2 : 0x3C3);
+    } else if (c == 0x130) {
+        zoo_jbuf_char(x, buf, 'i');
+        zoo_jbuf_char(x, buf, 0x307);
+    } else {
+        zoo_jbuf_char(x, buf, (uint32_t)utf8proc_tolower((utf8proc_int32_t)c));
+    }
+}
+
+zoo_jv zoo_jv_case(zoo_jinja *x, zoo_jv v, zoo_jcase how)
+{
+    const zoo_jstr *s = v.as.str;
+    zoo_jbuf buf = {0};
+    bool in_word = false;
+    zoo_jinja_step(x, s->n / 16);
+    for (size_t at = 0; at < s->n;) {
+        size_t n = 0;
+        uint32_t c = zoo_utf8_at(s->s + at, &n);
+        bool first = how == JC_TITLE ? !in_word : at == 0;
+        if (how == JC_UPPER || (how == JC_SWAP && !is_upper(c))) {
+            add_upper(x, &buf, c, false);
+        } else if ((how == JC_TITLE || how == JC_CAPITALIZE) && first) {
+            add_upper(x, &buf, c, true);
+        } else {
+            add_lower(x, &buf, s, at);
+        }
+        in_word = is_cased(c);
+        at += n;
+    }
+    zoo_jv out = zoo_jv_buf(x, &buf);
+    out.safe = v.safe;
+    return out;
+}
+
+static bool in_set(const zoo_jstr *set, const char *s, size_t n)
+{
+    size_t m = 0;
+    for (size_t at = 0; at < set->n; at += m) {
+        (void)zoo_utf8_at(set->s + at, &m);
+        if (m == n && memcmp(set->s + at, s, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+zoo_jv zoo_jv_strip(zoo_jinja *x, zoo_jv v, zoo_jv chars, int sides)
+{
+    const zoo_jstr *s = v.as.str;
+    const zoo_jstr *set = NULL;
+    if (chars.kind != JV_UNDEFINED && chars.kind != JV_NONE) {
+        set = zoo_jarg_str(x, chars, "the characters to strip");
+    }
+    size_t begin = 0, end = s->n, n = 0;
+    while ((sides & 1) && begin < end) {
+        uint32_t c = zoo_utf8_at(s->s + begin, &n);
+        if (set ? !in_set(set, s->s + begin, n) : !zoo_char_is_space(c)) {
+            break;
+        }
+        begin += n;
+    }
+    while ((sides & 2) && end > begin) {
+        size_t at = end;
+        do {
+            at--;
+        } while (((unsigned char)s->s[at] & 0xC0) == 0x80);
+        uint32_t c = zoo_utf8_at(s->s + at, &n);
+        if (set ? !in_set(set, s->s + at, n) : !zoo_char_is_space(c)) {
+            break;
+        }
+        end = at;
+    }
+    zoo_jinja_step(x, (s->n - (end - begin)) / 16 + 1);
+    zoo_jv out = zoo_jv_view(x, s->s + begin, end - begin);
+    out.safe = v.safe;
+    return out;
+}

@@ -1,0 +1,18 @@
+/*
+ * template_parts.h: what a template is, shared by template.c (work) and template_open.c (files).
+ */
+#ifndef ZOO_TEXT_TEMPLATE_PARTS_H
+#define ZOO_TEXT_TEMPLATE_PARTS_H
+
+#include "text/jinja.h"
+
+struct zoo_template {
+    char *name;     /* file, for errors */
+    zoo_jpool pool; /* holds the tree */
+    zoo_jnode *root;
+    zoo_jinja_limits limits;
+    zoo_template *tool_use; /* taken when there are tools; may be null */
+    cJSON *defaults;        /* variables under those of the caller; may be null */
+};
+
+#endif
