@@ -3,6 +3,7 @@
 The reference is transformers in float32 with eager attention and the plain loop over experts, one whole pass
 without a cache.
 """
+import json
 import os
 import warnings
 
@@ -13,6 +14,7 @@ warnings.filterwarnings("ignore")
 
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
@@ -23,8 +25,12 @@ OTHER_TOWERS = ("vision", "visual", "audio", "speech", "encoder.", "image")
 NO_BLOCKS = ("Norm", "Dropout", "Identity", "Activation", "RotaryEmbedding")
 
 
-def auto_class(config):
-    """The class that makes and loads the language model: wrappers around it have no causal class in some releases."""
+def model_class(config):
+    """The class that makes and loads the model: the one that the config names, else what transformers has for its
+    type. A wrapper keeps its own class, because its module paths are those of the files."""
+    for name in getattr(config, "architectures", None) or []:
+        if hasattr(getattr(transformers, name, None), "from_pretrained"):
+            return getattr(transformers, name)
     for name in ("AutoModelForCausalLM", "AutoModelForImageTextToText", "AutoModelForMultimodalLM"):
         auto = getattr(transformers, name, None)
         if auto is not None and type(config) in auto._model_mapping.keys():
@@ -40,16 +46,55 @@ def prepare(model):
     return model
 
 
+def stored_tensors(folder):
+    """Every tensor of model.safetensors or of its shards."""
+    index = os.path.join(folder, "model.safetensors.index.json")
+    files = ["model.safetensors"]
+    if os.path.exists(index):
+        with open(index) as f:
+            files = sorted(set(json.load(f)["weight_map"].values()))
+    return {name: t for file in files for name, t in load_file(os.path.join(folder, file)).items()}
+
+
+def widen_fp8(tensors, block):
+    """fp8 weights times their scales, one for a tile of `block` (or for all), as float32. transformers widens no tiles
+    that are cut off at the edge."""
+    widened = {}
+    for name, t in tensors.items():
+        if name.endswith(("weight_scale_inv", "activation_scale", "input_scale")):
+            continue
+        scale = tensors.get(name + "_scale_inv")
+        if scale is not None:
+            t, scale = t.float(), scale.float()
+            if scale.dim() == 2 and t.dim() == 2:
+                scale = scale.repeat_interleave(block[0], 0)[:t.shape[0]].repeat_interleave(block[1], 1)[:, :t.shape[1]]
+            t = t * scale
+        widened[name] = t
+    return widened
+
+
 def load(folder):
+    """The model of a folder in float32; quantised weights are widened, activations stay what they are."""
     config = AutoConfig.from_pretrained(folder)
-    model = auto_class(config).from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    options = dict(config=config, attn_implementation="eager", dtype=torch.float32)
+    stored = getattr(config, "quantization_config", None)
+    method = stored.get("quant_method") if isinstance(stored, dict) else None
+    if method == "fp8":
+        del config.quantization_config
+        tensors = widen_fp8(stored_tensors(folder), stored.get("weight_block_size") or (1, 1))
+        model = model_class(config).from_pretrained(None, state_dict=tensors, **options)
+    else:
+        if method == "mxfp4":
+            stored["dequantize"] = True
+        model = model_class(config).from_pretrained(folder, **options)
     return prepare(torch.nn.Module.float(model))
 
 
 def make(config):
     """A model with its own random initial weights."""
-    auto = auto_class(config)
-    return prepare(auto.from_config(config, attn_implementation="eager", dtype=torch.float32))
+    cls = model_class(config)
+    from_config = getattr(cls, "from_config", None) or cls._from_config
+    return prepare(from_config(config, attn_implementation="eager", dtype=torch.float32))
 
 
 def run(model, ids):

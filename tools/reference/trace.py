@@ -8,7 +8,7 @@ Tensors are float32 [tokens, width]: `embed`, `<layer>` (the residual stream aft
 `<layer>.<block>` (what a block gives before it is added), `norm`, `logits`. --all-children adds norms and the like.
 
 --check runs the prompts of folders that hold reference.json and reference.safetensors (as baby.py writes them), and
-compares every tensor; status 1 if one is off by more than a hundredth of the folder's nmse_limit.
+compares every tensor; status 1 if one is off by more than a tenth of the folder's nmse_limit.
 """
 import argparse
 import json
@@ -37,7 +37,7 @@ def check(folder):
                 continue
             worst = max(worst, reference.nmse(traced[key], want))
             n_compared += 1
-    ok = worst <= about["nmse_limit"] / 100 and not absent and n_compared > 0
+    ok = worst <= about["nmse_limit"] / 10 and not absent and n_compared > 0
     print(f"{'ok ' if ok else 'BAD'} {os.path.basename(folder.rstrip('/'))}: {n_compared} tensors, worst nmse {worst:.1e}"
           + (f", not traced: {' '.join(absent[:5])}" if absent else ""), flush=True)
     return ok
