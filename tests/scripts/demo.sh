@@ -1,0 +1,54 @@
+#!/bin/sh
+# demo/run with a stand-in for lmzoo: texts come out unescaped and in the order of the requests,
+# models without a plugin are named, a failed batch and missing rows fail the demo.
+set -u
+build=$TMPDIR/build
+n=0
+mkdir -p "$build/plugins"
+: >"$build/plugins/llama.so"
+
+# Answers the rows of -i in reverse order; SKIP_ROWS leaves that many out, STATUS is its exit code.
+cat >"$build/lmzoo" <<'SCRIPT'
+#!/bin/sh
+shift 2
+awk -v left_out="${SKIP_ROWS:-0}" '
+    { match($0, /"custom_id":"[^"]*"/); id[NR] = substr($0, RSTART, RLENGTH); chat[NR] = /messages/ }
+    END {
+        text = " She said \\\"h\\u00e9\\u2019llo\\\"\\n\\tand \\\\o/ went."
+        for (i = NR; i > left_out; i--) {
+            body = chat[i] ? "\"object\":\"chat.completion\",\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"" text "\"}}]" \
+                           : "\"object\":\"text_completion\",\"choices\":[{\"text\":\"" text "\"}]"
+            print "{\"id\":\"r\"," id[i] ",\"response\":{\"status_code\":200,\"body\":{" body ",\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9}}},\"error\":null}"
+        }
+    }' "$2" >"$4"
+exit "${STATUS:-0}"
+SCRIPT
+chmod +x "$build/lmzoo"
+
+tap() { # STATUS NAME
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$TMPDIR/out"
+    fi
+}
+has() { grep -qF -- "$1" "$TMPDIR/out"; }
+demo() { "$LMZOO_SOURCE/demo/run" "$build" >"$TMPDIR/out" 2>&1; }
+
+rows=$(cat "$LMZOO_SOURCE"/demo/prompts-*.jsonl | grep -c .)
+echo 1..6
+demo && has "demo-llama     $rows rows, $((7 * rows)) prompt tokens, $((9 * rows)) new tokens"
+tap $? "every row is counted"
+# shellcheck disable=SC1112 # the quote is in the text
+has '> She said "hé’llo"' && has 'and \o/ went.' && has 'Tell me a story about Lily and a dog.'
+tap $? "texts are unescaped behind their prompts"
+[ "$(grep -o '\[story-[0-9]*\]' "$TMPDIR/out" | head -n 2 | tr -d '\n')" = '[story-01][story-02]' ]
+tap $? "texts stand in the order of the requests"
+has "demo-gemma     left out: no plugin for this family"
+tap $? "a model without a plugin is named"
+! STATUS=3 demo && has "demo-llama     FAILED"
+tap $? "a refused model fails the demo"
+! SKIP_ROWS=1 demo && has "has not all"
+tap $? "a missing row fails the demo"
