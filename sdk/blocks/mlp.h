@@ -1,8 +1,8 @@
 /*
  * mlp.h: the feed-forward part of a layer, gated or plain.
  *
- *   gated: y = Wd( sub_norm( glu(gate_scale * (Wg x + bg), Wu x + bu) ) ) * down_scale + bd
- *   plain: y = Wd( sub_norm( act(Wu x + bu) ) ) * down_scale + bd
+ *   gated: y = Wd( sub_norm( glu(gate_scale * (Wg x + bg), Wu x + bu) ) )
+ *   plain: y = Wd( sub_norm( act(Wu x + bu) ) );   then y = down_scale * (y + bd)
  *
  * Tensors below the block's module (cards rename files to these):
  *   gate_proj.weight, up_proj.weight [width, in]   down_proj.weight [out, width], and .bias of each
@@ -70,7 +70,7 @@ extern const zoo_block_ops zoo_mlp_ops; /* "mlp" */
 void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *params, const zoo_mlp_weights *weights,
                  const float *x, float *y, uint32_t n_rows);
 /* Scratch of one zoo_mlp_run. [load] */
-size_t zoo_mlp_scratch(const zoo_mlp *params, uint32_t n_rows);
+size_t zoo_mlp_scratch(const zoo_mlp *params, uint32_t n_rows, uint32_t n_threads);
 /* glu on n values on the calling thread: gate becomes the result, up and tmp [n] are overwritten.
  */
 void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,

@@ -118,7 +118,12 @@ typedef struct zoo_expert_weights {
  * zoo_moe_apply_scratch bytes. [step] */
 void zoo_moe_apply(zoo_ctx *ctx, const zoo_experts *experts, const zoo_expert_weights *weights,
                    const zoo_routes *routes, const float *x, float *y);
-size_t zoo_moe_apply_scratch(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows);
+size_t zoo_moe_apply_scratch(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,
+                             uint32_t n_threads);
+
+/* Experts must be packed alike (kind and group); refuses others. For a block's prepare. [load] */
+zoo_status zoo_experts_check(const zoo_experts *experts, const zoo_expert_weights *weights,
+                             zoo_error *err);
 
 typedef enum zoo_expert_storage {
     ZOO_EXPERTS_EACH = 0,   /* tensors per expert */
@@ -149,7 +154,7 @@ typedef struct zoo_moe {
 
     /* Derived by zoo_moe_finish. */
     uint32_t width_in, width_out; /* of the block */
-    uint32_t one;
+    uint32_t one, shared_out_bias;
     zoo_rowmap gate_map, up_map;
     struct {
         uint32_t gate, up, down, fused;                             /* each */
@@ -157,8 +162,6 @@ typedef struct zoo_moe {
         uint32_t t_gate, t_up, t_fused, t_down;                     /* stacked, transposed */
         uint32_t gate_bias, up_bias, down_bias, fused_bias;         /* each */
         uint32_t s_gate_bias, s_up_bias, s_fused_bias, s_down_bias; /* stacked */
-        uint32_t sh_gate, sh_up, sh_fused, sh_down, sh_gate_bias, sh_up_bias, sh_fused_bias,
-            sh_down_bias;
     } when;
 } zoo_moe;
 

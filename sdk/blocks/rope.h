@@ -23,9 +23,8 @@ extern "C" {
  * What to read and what holds where the config is silent. Zero means the default given here; start
  * from `{.head_dim = D}`.
  *
- * Where parameters are looked for: the dict is `rope_scaling` if that is there and not null, else
- * `rope_parameters`; where `rope_parameters` holds a dict called `layer_type`, that one is taken
- * (and a flat rope_scaling beside it is merged into the one of `scaling_type` only).
+ * Where parameters are looked for: the member `layer_type` of rope_scaling or rope_parameters where
+ * there is one; else the dict `rope_scaling` if it is not null; else `rope_parameters`.
  * theta:   theta_fixed > dict.rope_theta > the top-level key `theta_key` > `theta`.
  * partial: rotary_dim > dict.partial_rotary_factor > the top-level key `partial_key` > `partial`.
  * original_max_position_embeddings: top level > dict > max_position_embeddings.
@@ -41,7 +40,7 @@ typedef struct zoo_rope_want {
     uint32_t rotary_dim;       /* rotated dims R, whatever the file says; 0: int(D * partial) */
     uint32_t interleaved;      /* pairs (2i, 2i + 1) instead of (i, i + R / 2) */
     uint32_t negated;          /* rotation by the negative angle */
-    uint32_t unscaled;         /* a flat dict gives theta at most: this layer is never scaled */
+    uint32_t unscaled;         /* a flat dict is not for this layer; only its own member is */
     uint32_t original_in_dict; /* a top-level original_max_position_embeddings is ignored */
     uint32_t max_positions;    /* 0: max_position_embeddings of the config */
 } zoo_rope_want;

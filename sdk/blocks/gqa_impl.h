@@ -1,0 +1,55 @@
+/*
+ * gqa_impl.h: what the files of the attention block share: gqa_bind.c (params and tensors),
+ * gqa_rows.c (queries, keys, values of a row), gqa_attend.c (softmax over the cache), gqa.c
+ * (block).
+ */
+#ifndef ZOO_BLOCKS_GQA_IMPL_H
+#define ZOO_BLOCKS_GQA_IMPL_H
+
+#include "gqa.h"
+#include "ops.h"
+
+enum { GQA_TILE = 64 }; /* query rows times heads of one item of the attend loop */
+
+extern const zoo_bind zoo_gqa_binds[];
+
+/* Some consecutive queries of one sequence. */
+typedef struct gqa_tile {
+    uint32_t seq, begin, n; /* index into span.seqs, first query, queries */
+} gqa_tile;
+
+/* Scratch of one forward. Rows of q and k are head after head, k_width floats each. */
+typedef struct gqa_room {
+    float *q;            /* [n_rows, n_heads, k_width] */
+    float *k;            /* [n_rows, n_kv_heads, k_width] */
+    float *v;            /* [n_rows, n_kv_heads, v_dim] */
+    float *gate;         /* [n_rows, gate_rows] */
+    float *out;          /* [n_rows, n_heads, v_dim] */
+    float *slopes;       /* [n_heads] */
+    gqa_tile *tiles;     /* [n_rows] at most */
+    float *attend;       /* [n_threads, attend_size] */
+    zoo_segment *k_segs; /* [n_threads, segs_max] */
+    zoo_segment *v_segs;
+    uint32_t *first; /* [n_threads, GQA_TILE] */
+    size_t attend_size;
+    uint32_t segs_max;
+} gqa_room;
+
+/* Everything that the items of a forward read. */
+typedef struct gqa_step {
+    zoo_ctx *ctx;
+    const zoo_gqa *params;
+    const zoo_gqa_weights *weights;
+    zoo_cache *cache;
+    const zoo_span *span;
+    zoo_rope_rows rope;
+    gqa_room room;
+    uint32_t tile; /* queries of a tile at most */
+} gqa_step;
+
+/* Fills q, k, v and gate from x and stores k and v in the cache. */
+void zoo_gqa_project(gqa_step *step, const float *x);
+/* Fills out from q and the cache, gates and norms it. */
+void zoo_gqa_attend(gqa_step *step);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * gqa_rows.c: queries, keys, values and gates of the rows of a step (formulas: gqa.h).
+ *
+ * One zoo_linear for all projections, then each row by itself, then the cache. A rounded position
+ * bias is one more element of each head: 1 in the query, bf16(bf16(slope) * bf16(position)) in the
+ * key, because rounding makes it depend on the key's position alone.
+ */
+#include "gqa_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The value rounded to bf16, to nearest even. */
+static float bf16_round(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 0x7fffu + (bits >> 16 & 1u);
+    bits &= 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+typedef struct head_rows {
+    float *x;
+    const float *weight, *bias;
+    uint32_t n_heads;
+    float scale;
+} head_rows;
+
+static void norm_heads(const gqa_step *step, const head_rows *r)
+{
+    const zoo_qk_norm *norm = &step->params->qk_norm;
+    uint32_t d = step->params->head_dim;
+    zoo_norm_args args = {.x = r->x,
+                          .y = r->x,
+                          .weight = r->weight,
+                          .bias = r->bias,
+                          .x_stride = d,
+                          .y_stride = d,
+                          .n_rows = r->n_heads,
+                          .width = d,
+                          .eps = norm->eps};
+    if (norm->span == ZOO_QK_FULL) {
+        args.n_rows = 1;
+        args.width = r->n_heads * d;
+    }
+    if (norm->span != ZOO_QK_OWN) {
+        zoo_norm_run(step->ctx->kernels, norm->kind, args);
+        return;
+    }
+    args.n_rows = 1;
+    for (uint32_t h = 0; h < r->n_heads; h++) {
+        zoo_norm_run(step->ctx->kernels, norm->kind, args);
+        args.x += d;
+        args.y += d;
+        args.weight = args.weight ? args.weight + d : NULL;
+    }
+}
+
+/* norm, clip, rotation, norm, scale of the queries or keys of one row. */
+static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    size_t n = (size_t)r->n_heads * p->head_dim;
+    if (p->qk_norm.kind && !p->qk_norm.after_rope) {
+        norm_heads(step, r);
+    }
+    if (p->clip > 0) {
+        k->clamp(-p->clip, p->clip, r->x, r->x, n);
+    }
+    if (p->rope) {
+        zoo_rope_rotate(k, p->rope, step->rope, row, r->x, r->n_heads, p->head_dim);
+    }
+    if (p->qk_norm.kind && p->qk_norm.after_rope) {
+        norm_heads(step, r);
+    }
+    if (r->scale != 1.0f) {
+        k->scale(r->scale, r->x, r->x, n);
+    }
+}
+
+/* Makes room for one more element behind each head, last head first, and fills it. */
+static void add_bias_element(const zoo_gqa *p, float *x, const float *slopes, uint32_t pos)
+{
+    uint32_t d = p->head_dim;
+    float at = bf16_round((float)pos);
+    float one = p->slopes_scaled ? 1.0f : 1.0f / p->scale;
+    for (uint32_t h = p->n_heads; h-- > 0;) {
+        memmove(x + (size_t)h * (d + 1), x + (size_t)h * d, d * sizeof(float));
+        x[(size_t)h * (d + 1) + d] = slopes ? bf16_round(bf16_round(slopes[h]) * at) : one;
+    }
+}
+
+static float temperature(const zoo_gqa *p, uint32_t pos)
+{
+    if (p->temp_scale == 0) {
+        return 1.0f;
+    }
+    return 1.0f +
+           p->temp_scale * logf(1.0f + floorf(((float)pos + p->temp_shift) / p->temp_period));
+}
+
+static void shape_query(const gqa_step *step, uint32_t row)
+{
+    const zoo_gqa *p = step->params;
+    uint32_t pos = step->span->pos[row];
+    float *q = step->room.q + (size_t)row * p->n_heads * p->k_width;
+    head_rows r = {q, step->weights->q_norm, step->weights->q_norm_bias, p->n_heads,
+                   p->q_scale * temperature(p, pos)};
+    shape_heads(step, row, &r);
+    if (p->k_width != p->head_dim) {
+        add_bias_element(p, q, NULL, pos);
+    }
+}
+
+static void shape_key_value(const gqa_step *step, uint32_t row)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_kernels *kernels = step->ctx->kernels;
+    size_t n = (size_t)p->n_kv_heads * p->v_dim;
+    float *k = step->room.k + (size_t)row * p->n_kv_heads * p->k_width;
+    float *v = step->room.v + row * n;
+    if (p->k_is_v) {
+        memcpy(v, k, n * sizeof(float));
+    }
+    if (p->clip > 0) {
+        kernels->clamp(-p->clip, p->clip, v, v, n);
+    }
+    zoo_norm_args norm = {.x = v,
+                          .y = v,
+                          .x_stride = p->v_dim,
+                          .y_stride = p->v_dim,
+                          .n_rows = p->n_kv_heads,
+                          .width = p->v_dim,
+                          .eps = p->v_norm_eps};
+    zoo_norm_run(kernels, p->v_norm, norm);
+    if (p->v_scale != 1.0f) {
+        kernels->scale(p->v_scale, v, v, n);
+    }
+    head_rows r = {k, step->weights->k_norm, step->weights->k_norm_bias, p->n_kv_heads, p->k_scale};
+    shape_heads(step, row, &r);
+    if (p->k_width != p->head_dim) {
+        add_bias_element(p, k, p->slopes, step->span->pos[row]);
+    }
+}
+
+static void shape_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        shape_query(step, row);
+        if (!step->params->shared) {
+            shape_key_value(step, row);
+        }
+    }
+}
+
+/* Item 2 i stores the keys of sequence i, item 2 i + 1 its values. */
+static void store_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    const zoo_gqa *p = step->params;
+    const zoo_seq *seq = &step->span->seqs[item / 2];
+    uint32_t stream = item % 2;
+    size_t width = (size_t)p->n_kv_heads * (stream ? p->v_dim : p->k_width);
+    const float *x = stream ? step->room.v : step->room.k;
+    (void)worker;
+    step->cache->put(step->cache, stream, seq, seq->pos, seq->n, x + seq->row * width, width);
+}
+
+void zoo_gqa_project(gqa_step *step, const float *x)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_gqa_weights *w = step->weights;
+    const gqa_room *room = &step->room;
+    const zoo_proj proj[] = {{&w->q, w->q_bias, room->q, (size_t)p->n_heads * p->k_width},
+                             {&w->gate, w->gate_bias, room->gate, p->gate_rows},
+                             {&w->k, w->k_bias, room->k, (size_t)p->n_kv_heads * p->k_width},
+                             {&w->v, w->v_bias, room->v, (size_t)p->n_kv_heads * p->v_dim}};
+    uint32_t n_proj = p->shared ? 2 : 4;
+    uint32_t n_rows = step->span->n_rows;
+    zoo_linear(step->ctx, proj, n_proj, x, p->width_in, n_rows);
+    size_t cost = 4 * ((size_t)p->q_rows + p->k_rows + p->v_rows);
+    zoo_rows(step->ctx, n_rows, cost, shape_range, step);
+    if (!p->shared) {
+        step->ctx->parallel(step->ctx, 2 * step->span->n_seqs, store_item, step);
+    }
+}

@@ -1,0 +1,141 @@
+/*
+ * mlp.c: the feed-forward part of a layer (formulas and tensor names: mlp.h, table: mlp_bind.c).
+ *
+ * Memory: gate and up rows [n_rows, width] in scratch. What it will not do: experts (moe.h).
+ */
+#include "mlp.h"
+
+#include "mlp_impl.h"
+#include "ops.h"
+
+#include <math.h>
+
+typedef struct mlp_rows {
+    float *gate, *up;
+    float *tmp; /* [n_threads, width], with alpha */
+} mlp_rows;
+
+static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads, zoo_room *room)
+{
+    mlp_rows b = {0};
+    b.up = zoo_room_floats(room, n_rows, p->width);
+    b.gate = p->gated ? zoo_room_floats(room, n_rows, p->width) : b.up;
+    b.tmp = zoo_room_floats(room, n_threads, p->width);
+    return b;
+}
+
+size_t zoo_mlp_scratch(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads)
+{
+    zoo_room room = {0};
+    (void)mlp_layout(p, n_rows, n_threads, &room);
+    return room.used + zoo_linear_scratch(p->width_in, n_rows) +
+           zoo_linear_scratch(p->width, n_rows);
+}
+
+void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,
+                 size_t n)
+{
+    if (glu->limit > 0) {
+        kernels->clamp(-INFINITY, glu->limit, gate, gate, n);
+        kernels->clamp(-glu->limit, glu->limit, up, up, n);
+    }
+    if (glu->alpha == 0) {
+        kernels->act_mul((zoo_act)glu->act, gate, up, gate, n);
+    } else {
+        kernels->scale(glu->alpha, gate, tmp, n);
+        kernels->act_mul(ZOO_ACT_SIGMOID, tmp, gate, gate, n);
+        kernels->mul(gate, up, up, n);
+        kernels->scale(glu->up_shift, gate, gate, n);
+        kernels->add(gate, up, gate, n);
+    }
+}
+
+typedef struct mlp_job {
+    const zoo_kernels *kernels;
+    const zoo_mlp *params;
+    const float *norm;
+    mlp_rows rows;
+} mlp_job;
+
+static void mlp_inner_row(const mlp_job *job, uint32_t row, uint32_t worker)
+{
+    const zoo_mlp *p = job->params;
+    const zoo_kernels *k = job->kernels;
+    float *gate = job->rows.gate + (size_t)row * p->width;
+    float *up = job->rows.up + (size_t)row * p->width;
+    if (p->gate_scale != 1.0f) {
+        k->scale(p->gate_scale, gate, gate, p->width);
+    }
+    if (p->gated) {
+        zoo_glu_run(k, &p->glu, gate, up, job->rows.tmp + (size_t)worker * p->width, p->width);
+    } else {
+        k->act((zoo_act)p->glu.act, gate, gate, p->width);
+    }
+    zoo_norm_args norm = {.x = gate,
+                          .y = gate,
+                          .weight = job->norm,
+                          .n_rows = 1,
+                          .width = p->width,
+                          .eps = p->sub_norm_eps};
+    zoo_norm_run(k, p->sub_norm, norm);
+}
+
+static void mlp_inner(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    for (uint32_t row = begin; row < end; row++) {
+        mlp_inner_row(arg, row, worker);
+    }
+}
+
+void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const float *x, float *y,
+                 uint32_t n_rows)
+{
+    zoo_room room = {.ctx = ctx};
+    mlp_job job = {ctx->kernels, p, w->sub_norm, mlp_layout(p, n_rows, ctx->n_threads, &room)};
+    const zoo_proj in[] = {{&w->up, w->up_bias, job.rows.up, 0},
+                           {&w->gate, w->gate_bias, job.rows.gate, 0}};
+    const zoo_proj out = {&w->down, w->down_bias, y, 0};
+    zoo_linear(ctx, in, p->gated ? 2 : 1, x, p->width_in, n_rows);
+    zoo_rows(ctx, n_rows, (size_t)p->width * 4, mlp_inner, &job);
+    zoo_linear(ctx, &out, 1, job.rows.gate, p->width, n_rows);
+    if (p->down_scale != 1.0f) {
+        zoo_scale_rows(ctx, p->down_scale, y, n_rows, p->width_out);
+    }
+}
+
+static void mlp_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                        const float *x, float *y, const zoo_span *span)
+{
+    (void)cache;
+    zoo_mlp_run(ctx, params, weights, x, y, span->n_rows);
+}
+
+static size_t mlp_scratch(const void *params, const zoo_limits *limits)
+{
+    return zoo_mlp_scratch(params, limits->rows_max, limits->n_threads);
+}
+
+static zoo_status mlp_check(const void *params, zoo_error *err)
+{
+    const zoo_mlp *p = params;
+    if (!p->width_out || !(p->when.down || p->when.down_t)) {
+        return zoo_fail(err, ZOO_E_INTERNAL, "mlp: params without zoo_mlp_finish");
+    }
+    return ZOO_OK;
+}
+
+static void mlp_explain(const void *params, char *text, size_t n)
+{
+    const zoo_mlp *p = params;
+    (void)snprintf(text, n, "%s feed-forward %u -> %u -> %u", p->gated ? "gated" : "plain",
+                   p->width_in, p->width, p->width_out);
+}
+
+const zoo_block_ops zoo_mlp_ops = {.size = sizeof(zoo_block_ops),
+                                   .weights_size = sizeof(zoo_mlp_weights),
+                                   .name = "mlp",
+                                   .binds = zoo_mlp_binds,
+                                   .scratch = mlp_scratch,
+                                   .check = mlp_check,
+                                   .forward = mlp_forward,
+                                   .explain = mlp_explain};
