@@ -221,13 +221,11 @@ static zoo_jv f_int(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     zoo_jv out, fallback = is_absent(ARG(0)) ? ZOO_JV_INT(0) : ARG(0);
     int64_t base = zoo_jarg_int(x, ARG(1), 10, "the base");
     double f = 0.0;
-    if (base < 0 || base == 1 || base > 36) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "int() base must be 0 or between 2 and 36");
-    }
+    bool has_base = base == 0 || (base >= 2 && base <= 36);
     if (self.kind == JV_BIG || self.kind == JV_INT) {
         return self;
     }
-    if (self.kind == JV_STR &&
+    if (self.kind == JV_STR && has_base &&
         zoo_jv_parse_int(x, self.as.str->s, self.as.str->n, (int)base, &out)) {
         return out;
     }

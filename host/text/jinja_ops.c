@@ -69,14 +69,13 @@ static zoo_jv int_power(zoo_jinja *x, int64_t a, int64_t b)
     if (b < 0) {
         return float_op(x, JO_POW, (double)a, (double)b);
     }
+    if (a >= -1 && a <= 1) {
+        return ZOO_JV_INT(b == 0 ? 1 : a == -1 && b % 2 == 0 ? 1 : a);
+    }
     int64_t out = 1;
     for (; b > 0; b--) {
-        zoo_jinja_step(x, 1);
         if (__builtin_mul_overflow(out, a, &out)) {
             too_big(x);
-        }
-        if (out == 0 || (out == 1 && a == 1)) {
-            break;
         }
     }
     return ZOO_JV_INT(out);

@@ -130,14 +130,16 @@ static void add_upper(zoo_jinja *x, zoo_jbuf *buf, uint32_t c, bool first)
         zoo_jbuf_char(x, buf, (uint32_t)(first ? utf8proc_totitle(s) : utf8proc_toupper(s)));
         return;
     }
+    /* Letters that have a title form of their own; utf8proc gives sharp s a capital, Python not. */
     utf8proc_int32_t title = utf8proc_totitle((utf8proc_int32_t)c);
-    if (first && title != (utf8proc_int32_t)c) {
+    if (first && title != (utf8proc_int32_t)c && c != 0xDF) {
         zoo_jbuf_char(x, buf, (uint32_t)title);
         return;
     }
+    bool keep = false;
     for (utf8proc_ssize_t i = 0; i < n; i++) {
-        bool keep = first && i > 0;
         zoo_jbuf_char(x, buf, (uint32_t)(keep ? folded[i] : utf8proc_toupper(folded[i])));
+        keep = keep || (first && is_cased((uint32_t)folded[i]));
     }
 }
 
