@@ -52,15 +52,22 @@ static float from_bits(uint32_t bits)
     return value;
 }
 
+static uint32_t to_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* Both forms are computed and masks choose, so that a loop of it has no branch; no step needs
+ * subnormals. */
 static float from_f16(uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 1023;
-    if (exponent == 0) {
-        float value = (float)mantissa * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    uint32_t wide = exponent == 31 ? 0xff : exponent + 112;
-    return from_bits(sign | wide << 23 | mantissa << 13);
+    uint32_t sign = (h & 0x8000u) << 16, exponent = h & 0x7c00u;
+    uint32_t is_small = 0u - (exponent == 0), is_top = 0u - (exponent == 0x7c00);
+    uint32_t small = to_bits((float)(int32_t)(h & 1023) * 0x1p-24f);
+    uint32_t normal = ((h & 0x7fffu) << 13) + (112u << 23) + (is_top & 112u << 23);
+    return from_bits(sign | (is_small & small) | (~is_small & normal));
 }
 
 static float from_e8m0(uint8_t e)

@@ -26,18 +26,20 @@ static void codes_read(const zoo_matrix *m, uint64_t k, uint64_t row, uint64_t n
 {
     uint64_t bit = k * m->bits, first = bit / 32 * m->rows + row;
     uint32_t shift = (uint32_t)(bit % 32), mask = (1u << m->bits) - 1;
-    bool straddles = shift + m->bits > 32;
     for (uint64_t i = 0; i < n; i++) {
-        if (m->variant == COLUMNS_AWQ) {
-            uint32_t word = zoo_word(m->codes->data, (k * m->rows + row + i) / 8);
-            codes[i] = word >> awq_shift(row + i) & 15;
-            continue;
-        }
-        uint32_t code = zoo_word(m->codes->data, first + i) >> shift;
-        if (straddles) {
-            code |= zoo_word(m->codes->data, first + m->rows + i) << (32 - shift);
-        }
-        codes[i] = code & mask;
+        codes[i] = zoo_word(m->codes->data, first + i) >> shift & mask;
+    }
+    for (uint64_t i = 0; i < n && shift + m->bits > 32; i++) {
+        codes[i] |= zoo_word(m->codes->data, first + m->rows + i) << (32 - shift) & mask;
+    }
+}
+
+static void awq_codes_read(const zoo_matrix *m, uint64_t k, uint64_t row, uint64_t n,
+                           uint32_t *codes)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t word = zoo_word(m->codes->data, (k * m->rows + row + i) / 8);
+        codes[i] = word >> awq_shift(row + i) & 15;
     }
 }
 
@@ -56,6 +58,17 @@ static uint32_t zero_at(const zoo_matrix *m, uint64_t group, uint64_t row)
     return (code & mask) + (m->variant == COLUMNS_GPTQ);
 }
 
+/* Scales and zero points of n outputs from row on, all of one group. */
+static void group_read(const zoo_matrix *m, uint64_t group, uint64_t row, uint64_t n, float *scale,
+                       float *zero)
+{
+    (void)zoo_tensor_widen(m->scale, group * m->rows + row, (size_t)n, scale, NULL);
+    for (uint64_t i = 0; i < n; i++) {
+        zero[i] = (float)zero_at(m, group, row + i);
+    }
+}
+
+/* Input by input, in any order of groups. */
 static void tile_read(const zoo_matrix *m, uint64_t row, uint64_t n, float *out)
 {
     uint64_t group = UINT64_MAX;
@@ -65,22 +78,60 @@ static void tile_read(const zoo_matrix *m, uint64_t row, uint64_t n, float *out)
         uint64_t g = m->groups ? zoo_word(m->groups->data, k) : k / m->block_cols;
         if (g != group) {
             group = g;
-            (void)zoo_tensor_widen(m->scale, group * m->rows + row, (size_t)n, scale, NULL);
-            for (uint64_t i = 0; i < n; i++) {
-                zero[i] = (float)zero_at(m, group, row + i);
-            }
+            group_read(m, group, row, n, scale, zero);
         }
-        codes_read(m, k, row, n, codes);
+        if (m->variant == COLUMNS_AWQ) {
+            awq_codes_read(m, k, row, n, codes);
+        } else {
+            codes_read(m, k, row, n, codes);
+        }
         for (uint64_t i = 0; i < n; i++) {
             out[i * m->cols + k] = ((float)codes[i] - zero[i]) * scale[i];
         }
     }
 }
 
+/* All codes of a word, which are inputs of one output and one group. */
+static inline void word_read(uint32_t word, uint32_t bits, float zero, float scale, float *out)
+{
+    for (uint32_t k = 0; k < 32 / bits; k++) {
+        out[k] = ((float)(word >> (k * bits) & ((1u << bits) - 1)) - zero) * scale;
+    }
+}
+
+/* Word by word, where a word has one group. */
+static void tile_read_words(const zoo_matrix *m, uint64_t row, uint64_t n, float *out)
+{
+    uint64_t per_word = 32 / m->bits, group = UINT64_MAX;
+    float scale[TILE], zero[TILE];
+    for (uint64_t k = 0; k < m->cols; k += per_word, out += per_word) {
+        uint64_t first = k / per_word * m->rows + row;
+        if (k / m->block_cols != group) {
+            group = k / m->block_cols;
+            group_read(m, group, row, n, scale, zero);
+        }
+        for (uint64_t i = 0; i < n; i++) {
+            uint32_t word = zoo_word(m->codes->data, first + i);
+            if (m->bits == 4) {
+                word_read(word, 4, zero[i], scale[i], out + i * m->cols);
+            } else {
+                word_read(word, m->bits, zero[i], scale[i], out + i * m->cols);
+            }
+        }
+    }
+}
+
 static void columns_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out)
 {
+    bool by_words = m->variant != COLUMNS_AWQ && !m->groups && 32 % m->bits == 0 &&
+                    m->block_cols % (32 / m->bits) == 0;
     for (uint64_t i = 0; i < n_rows; i += TILE) {
-        tile_read(m, row + i, n_rows - i > TILE ? TILE : n_rows - i, out + i * m->cols);
+        uint64_t n = n_rows - i > TILE ? TILE : n_rows - i;
+        if (by_words) {
+            tile_read_words(m, row + i, n, out + i * m->cols);
+        } else {
+            tile_read(m, row + i, n, out + i * m->cols);
+        }
     }
 }
 
@@ -106,6 +157,17 @@ static zoo_status parts_find(const zoo_search *s, const zoo_tensor *qweight, zoo
     return ZOO_OK;
 }
 
+/* The order of the inputs, or null when it is the plain one and need not be looked up. */
+static const zoo_tensor *order_needed(const zoo_matrix *m)
+{
+    for (uint64_t k = 0; m->groups && k < m->cols; k++) {
+        if (zoo_word(m->groups->data, k) != k / m->block_cols) {
+            return m->groups;
+        }
+    }
+    return NULL;
+}
+
 /* Inputs of a group when they are in order. */
 static zoo_status groups_find(const zoo_search *s, zoo_matrix *m)
 {
@@ -116,8 +178,11 @@ static zoo_status groups_find(const zoo_search *s, zoo_matrix *m)
     }
     m->block_cols = stated ? size : m->cols / m->grid_cols;
     bool even = m->block_cols && m->block_cols * m->grid_cols == m->cols;
-    return stated || even || m->groups ? ZOO_OK
-                                       : zoo_search_fail(s, m->scale, "its groups are not even");
+    if (!stated && !even && !m->groups) {
+        return zoo_search_fail(s, m->scale, "its groups are not even");
+    }
+    m->groups = stated || even ? order_needed(m) : m->groups;
+    return ZOO_OK;
 }
 
 static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
@@ -130,12 +195,12 @@ static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
     if (t->dtype != ZOO_I32 || t->n_items != m->cols) {
         return zoo_search_fail(s, t, "its g_idx is no int32 per input");
     }
+    m->groups = t;
     for (uint64_t k = 0; k < m->cols; k++) {
         if (zoo_word(t->data, k) >= m->grid_cols) {
             return zoo_search_fail(s, t, "its g_idx names a group that is not there");
         }
     }
-    m->groups = t;
     return ZOO_OK;
 }
 

@@ -13,7 +13,7 @@
  */
 #include "format_parts.h"
 
-#define CHUNK 256 /* codes unpacked at once */
+#define CHUNK 256 /* codes unpacked at once; whole words of every width that divides 32 */
 
 enum { PACKED_DENSE = 0, PACKED_WHOLE = 1 };
 
@@ -50,28 +50,68 @@ static float zero_at(const zoo_matrix *m, uint64_t row, uint64_t group)
     return (float)code_at(m, m->zero, group, m->grid_cols, row);
 }
 
-static uint64_t group_of(const zoo_matrix *m, uint64_t col)
+/* Codes of whole words; inlined with a constant width, so that it unrolls. */
+static inline void words_unpack(const zoo_tensor *t, uint64_t first, uint64_t n, uint32_t bits,
+                                uint8_t *codes)
 {
-    return m->groups ? zoo_word(m->groups->data, col) : col / m->block_cols;
+    uint32_t per_word = 32 / bits, mask = (1u << bits) - 1;
+    for (uint64_t w = 0; w < n; w++) {
+        uint32_t word = zoo_word(t->data, first + w);
+        for (uint32_t k = 0; k < per_word; k++, word >>= bits) {
+            *codes++ = (uint8_t)(word & mask);
+        }
+    }
+}
+
+/* Codes of one row from column begin, a multiple of CHUNK. Words may be read past end, never past
+ * the row. */
+static void chunk_unpack(const zoo_matrix *m, uint64_t row, uint64_t begin, uint64_t end,
+                         uint8_t *codes)
+{
+    uint64_t first = row * words_of(m->cols, m->bits, m->variant);
+    uint64_t n_words = ((end - begin) * m->bits + 31) / 32;
+    switch (m->bits) {
+    case 2:
+        words_unpack(m->codes, first + begin / 16, n_words, 2, codes);
+        return;
+    case 4:
+        words_unpack(m->codes, first + begin / 8, n_words, 4, codes);
+        return;
+    case 8:
+        words_unpack(m->codes, first + begin / 4, n_words, 8, codes);
+        return;
+    default:
+        for (uint64_t c = begin; c < end; c++) {
+            *codes++ = (uint8_t)code_at(m, m->codes, first, 1, c);
+        }
+    }
+}
+
+/* One run of columns of the same group. */
+static void run_scale(const zoo_matrix *m, uint64_t row, uint64_t group, uint64_t n,
+                      const uint8_t *codes, float *out)
+{
+    float scale = zoo_tensor_item(m->scale, row * m->grid_cols + group);
+    float zero = zero_at(m, row, group);
+    for (uint64_t i = 0; i < n; i++) {
+        out[i] = ((float)codes[i] - zero) * scale;
+    }
 }
 
 static void chunk_read(const zoo_matrix *m, uint64_t row, uint64_t begin, uint64_t end, float *out)
 {
-    uint64_t n_words = words_of(m->cols, m->bits, m->variant),
-             grid_row = m->grid_rows > 1 ? row : 0;
-    uint64_t group = UINT64_MAX;
+    uint64_t grid_row = m->grid_rows > 1 ? row : 0;
     uint8_t codes[CHUNK];
-    float scale = 0, zero = 0;
-    for (uint64_t c = begin; c < end; c++) {
-        codes[c - begin] = (uint8_t)code_at(m, m->codes, row * n_words, 1, c);
-    }
-    for (uint64_t c = begin; c < end; c++) {
-        if (group_of(m, c) != group) {
-            group = group_of(m, c);
-            scale = zoo_tensor_item(m->scale, grid_row * m->grid_cols + group);
-            zero = zero_at(m, grid_row, group);
+    chunk_unpack(m, row, begin, end, codes);
+    for (uint64_t c = begin; c < end;) {
+        uint64_t group = m->groups ? zoo_word(m->groups->data, c) : c / m->block_cols;
+        uint64_t stop = m->groups ? c + 1 : (group + 1) * m->block_cols;
+        while (m->groups && stop < end && zoo_word(m->groups->data, stop) == group) {
+            stop++;
         }
-        out[c] = ((float)codes[c - begin] - zero) * scale;
+        stop = stop < end ? stop : end;
+        run_scale(m, grid_row, group, stop - c, codes + (c - begin), out + c);
+        c = stop;
     }
 }
 

@@ -207,7 +207,7 @@ static void test_fixtures(void **state)
         n += fixture_check(set, config, 1000);
         zoo_tensors_close(set);
     }
-    assert_int_equal(n, 3 * (11 + 4 + 4 + 2 + 1));
+    assert_int_equal(n, 3 * (13 + 4 + 1 + 5 + 3 + 1));
     cJSON_Delete(configs);
 }
 
@@ -457,6 +457,30 @@ static void test_state_json(void **state)
     ends_with(state_verdict("7", 4), "shape in its quant_state");
 }
 
+/* The JSON state of bitsandbytes is the one thing that takes memory. */
+static void test_no_memory(void **state)
+{
+    char path[1024];
+    zoo_matrix m;
+    zoo_tensors *set;
+    zoo_status status;
+    int n_failed = 0;
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/tests/data/formats/bitsandbytes.safetensors",
+                   LMZOO_SOURCE_DIR);
+    assert_int_equal(zoo_tensors_open_file(path, &set, NULL), ZOO_OK);
+    do {
+        zoo_mem_fail_at(n_failed + 1);
+        status = zoo_matrix_find(set, NULL, "nested.weight", &m, NULL);
+        n_failed += status == ZOO_E_MEMORY;
+        assert_int_equal(status == ZOO_OK, m.found);
+    } while (status == ZOO_E_MEMORY);
+    zoo_mem_fail_at(0);
+    assert_int_equal(status, ZOO_OK);
+    assert_true(n_failed > 10);
+    zoo_tensors_close(set);
+}
+
 /* Stacked experts come with outputs as rows, and say so; a vector is one row. */
 static void test_views(void **state)
 {
@@ -485,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_methods),       cmocka_unit_test(test_scaled_shapes),
         cmocka_unit_test(test_packed_shapes), cmocka_unit_test(test_column_shapes),
         cmocka_unit_test(test_state_json),    cmocka_unit_test(test_views),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,6 +212,10 @@ def fixture_compressed(rng, add):
         fixture_packed(rng, add, bits, 9, 64, 2, bits % 2 == 1)
     fixture_packed(rng, add, 3, 7, 64, 1, True, whole=True)
     fixture_packed(rng, add, 4, 5, 32, 4, True, order=True)
+    fixture_packed(rng, add, 4, 2, 572, 2, False)
+    codes, zero, scale = rng.integers(0, 16, (6, 32)), rng.integers(-8, 8, (6, 1)), scales_of(rng, (6, 1), "F32")
+    add("int4bytes", {"weight_packed": ("I32", pack(codes, 4)), "weight_scale": scale, "weight_shape": ("I64", np.array([6, 32])), "weight_zero_point": ("I8", zero)},
+        (codes - 8 - zero).astype(F32) * wide(scale))
     codes, zero, scale = rng.integers(-128, 128, (6, 10)), rng.integers(-9, 9, (6, 1)), scales_of(rng, (6, 1), "F32")
     add("int8zero", {"weight": ("I8", codes), "weight_scale": scale, "weight_zero_point": ("I8", zero)}, (codes - zero).astype(F32) * wide(scale))
     f8 = rng.integers(0, 127, (20, 36))
@@ -235,6 +239,17 @@ def fixture_gptq(rng, add):
         add(f"int{bits}", t, (codes - zero[:, group]).astype(F32) * wide(scale).T[:, group])
 
 
+def fixture_awq(rng, add):
+    rows, cols, groups = 24, 32, 2
+    codes, zero, scale = rng.integers(0, 16, (rows, cols)), rng.integers(0, 16, (rows, groups)), scales_of(rng, (groups, rows), "F16")
+
+    def words(x):
+        return pack(x.T.reshape(x.shape[1], -1, 8)[:, :, list(AWQ)].reshape(x.shape[1], -1), 4)
+
+    group = np.arange(cols) // (cols // groups)
+    add("int4", {"qweight": ("I32", words(codes)), "qzeros": ("I32", words(zero)), "scales": scale}, (codes - zero[:, group]).astype(F32) * wide(scale).T[:, group])
+
+
 def fixture_fp8(rng, add):
     f8, e8 = rng.integers(0, 127, (20, 36)), rng.integers(115, 125, (3, 3))
     add("e8m0", {"weight": ("F8_E4M3", f8), "scale": ("F8_E8M0", e8)}, E4M3[f8] * grid(E8M0[e8], 20, 36, 8, 16))
@@ -243,11 +258,15 @@ def fixture_fp8(rng, add):
         FP4[nibbles] * np.repeat(E8M0[exponents], 32, 1))
     f8, scale = rng.integers(128, 255, (3, 12, 20)), scales_of(rng, (3, 2, 2), "BF16")
     add("stack", {"": ("F8_E4M3", f8), "_scale_inv": scale}, E4M3[f8] * grid(wide(scale), 12, 20, 8, 16))
+    blocks, exponents = rng.integers(0, 256, (2, 5, 2, 16)), rng.integers(110, 130, (2, 5, 2))
+    add("mxfp4", {"": ("U8", blocks), "_scales": ("U8", exponents)}, decode_blocks(blocks, exponents), "_blocks")
     f8, scale = rng.integers(0, 127, (5, 9)), scales_of(rng, (), "BF16")
     add("scalar", {"weight": ("F8_E4M3", f8), "weight_scale_inv": scale, "activation_scale": scale}, E4M3[f8] * wide(scale))
 
 
 def fixture_bnb(rng, add):
+    codes, scb = rng.integers(-128, 128, (4, 9)), rng.uniform(0.5, 2, 4).astype(F32)
+    add("int8", {"weight": ("I8", codes), "SCB": ("F32", scb), "weight_format": ("U8", np.zeros((), int))}, codes.astype(F32) * (scb / F32(127))[:, None])
     for nested in (False, True):
         rows, cols, block = 7, 33, 16
         codes = rng.integers(0, 16, rows * cols + 1)
@@ -279,6 +298,7 @@ FIXTURES = {
         **{f"group_{b}": {"targets": ["x"], "weights": {"num_bits": b, "type": "int", "symmetric": b != 4, "group_size": None}} for b in range(2, 9)},
         "group_f8": {"targets": ["y"], "weights": {"num_bits": 8, "type": "float", "strategy": "block", "block_structure": [8, 16]}}}}),
     "gptq_v2": (fixture_gptq, {"quant_method": "gptq", "bits": 4, "group_size": 32, "checkpoint_format": "gptq_v2", "dynamic": {"x": {"bits": 3}}}),
+    "awq": (fixture_awq, {"quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm", "zero_point": True}),
     "fp8": (fixture_fp8, {"quant_method": "fp8", "weight_block_size": [8, 16]}),
     "bitsandbytes": (fixture_bnb, {"quant_method": "bitsandbytes", "load_in_4bit": True}),
     "bitlinear": (fixture_ternary, {"quant_method": "bitnet", "linear_class": "bitlinear"}),
@@ -291,11 +311,11 @@ def fixtures(folder):
     for seed, (name, (make, config)) in enumerate(FIXTURES.items()):
         tensors = {}
 
-        def add(module, parts, expected):
+        def add(module, parts, expected, suffix=""):
             assert expected.dtype == F32 and np.isfinite(expected).all()
             stacked = "" in parts
             for k, v in parts.items():
-                tensors[module + k if stacked else f"{module}.{k}"] = v
+                tensors[module + (k or suffix) if stacked else f"{module}.{k}"] = v
             tensors["expected/" + (module if stacked else module + ".weight")] = ("F32", expected)
 
         make(np.random.default_rng(seed), add)
