@@ -67,6 +67,7 @@ zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t po
 zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t length,
                                  uint32_t *prefix, zoo_error *err);
 void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix);
+uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix);
 
 /*
  * Saves all that a sequence remembers of `length` positions to bytes of the caller (as stored, not
