@@ -64,7 +64,7 @@ static zoo_status bind_block(zoo_model *model, zoo_bound *bound, zoo_error *err)
                         bound->path);
     }
     ZOO_TRY(zoo_model_bind_rows(model, bound, err));
-    return ops->prepare ? ops->prepare(bound->params, bound->weights, &model->setup, err) : ZOO_OK;
+    return ops->prepare && !model->dry ? ops->prepare(bound->params, bound->weights, &model->setup, err) : ZOO_OK;
 }
 
 static zoo_status bind_part(zoo_model *model, const char *layer_path, zoo_bound *bound,
@@ -198,6 +198,8 @@ static void note_leftover(void *arg, const char *name, bool matters)
 zoo_status zoo_model_bind(zoo_model *model, const char *const *allowed, zoo_error *err)
 {
     const zoo_plan *plan = &model->plan;
+    memset(model->used, 0, zoo_tensors_count(model->tensors));
+    memset(&model->stats, 0, sizeof model->stats);
     for (uint32_t i = 0; i < plan->n_prologue; i++) {
         ZOO_TRY(bind_part(model, "", &model->prologue[i], err));
     }

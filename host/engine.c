@@ -225,6 +225,9 @@ static zoo_status open_model(zoo_engine *engine, const char *folder, const zoo_e
     }
     ZOO_TRY(configure(model, o, err));
     ZOO_TRY(open_caches(engine, o, err));
+    model->dry = true;
+    ZOO_TRY(zoo_model_bind(model, o->allow_unknown, err));
+    model->dry = false;
     if (o->plan_only) {
         return ZOO_OK;
     }

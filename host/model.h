@@ -83,13 +83,17 @@ typedef struct zoo_model {
     uint32_t n_bounds, bounds_max;
     zoo_model_stats stats;
     bool quiet;
+    bool dry; /* names and shapes are checked, nothing is packed */
 } zoo_model;
 
 /* n zeroed bytes that live as long as the model, 64-byte aligned; null when memory is out. [load]
  */
 void *zoo_model_take(zoo_model *model, size_t n);
 
-/* Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. [load] */
+/*
+ * Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. While model->dry, only names and
+ * shapes are judged, so that a broken checkpoint is refused before anything large is read. [load]
+ */
 zoo_status zoo_model_bind(zoo_model *model, const char *const *allowed, zoo_error *err);
 /* Lays out bound parts and adds their streams to the cache; no weights are read (plan.c). [load] */
 zoo_status zoo_model_lay_out(zoo_model *model, zoo_error *err);

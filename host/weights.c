@@ -223,6 +223,9 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
     ZOO_TRY(take_packed(model, name, d->rows, d->cols, packed_kind(model, m, flags), out, err));
     pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = row0};
     zoo_status status = ZOO_OK;
+    if (model->dry) {
+        return ZOO_OK;
+    }
     if (flags & ZOO_BIND_TRANSPOSED) {
         status = read_whole(model, &job, d->cols, d->map ? d->map->total : d->rows, err);
     }
