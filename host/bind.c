@@ -64,7 +64,9 @@ static zoo_status bind_block(zoo_model *model, zoo_bound *bound, zoo_error *err)
                         bound->path);
     }
     ZOO_TRY(zoo_model_bind_rows(model, bound, err));
-    return ops->prepare && !model->dry ? ops->prepare(bound->params, bound->weights, &model->setup, err) : ZOO_OK;
+    return ops->prepare && !model->dry
+               ? ops->prepare(bound->params, bound->weights, &model->setup, err)
+               : ZOO_OK;
 }
 
 static zoo_status bind_part(zoo_model *model, const char *layer_path, zoo_bound *bound,

@@ -91,8 +91,9 @@ typedef struct zoo_model {
 void *zoo_model_take(zoo_model *model, size_t n);
 
 /*
- * Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. While model->dry, only names and
- * shapes are judged, so that a broken checkpoint is refused before anything large is read. [load]
+ * Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. While
+ * model->dry, only names and shapes are judged, so that a broken checkpoint is refused before
+ * anything large is read. [load]
  */
 zoo_status zoo_model_bind(zoo_model *model, const char *const *allowed, zoo_error *err);
 /* Lays out bound parts and adds their streams to the cache; no weights are read (plan.c). [load] */

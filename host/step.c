@@ -344,6 +344,12 @@ static size_t scratch_bytes(const zoo_model *model)
     return most;
 }
 
+size_t zoo_step_size(const zoo_model *model)
+{
+    size_t rows = (size_t)model->limits.rows_max + 1;
+    return rows * widest(model) * sizeof(float) * 7 + scratch_bytes(model) + rows * 1024 + 65536;
+}
+
 zoo_status zoo_step_init(zoo_step *step, zoo_model *model, zoo_error *err)
 {
     memset(step, 0, sizeof *step);

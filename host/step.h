@@ -36,6 +36,8 @@ typedef struct zoo_step {
 } zoo_step;
 
 zoo_status zoo_step_init(zoo_step *step, zoo_model *model, zoo_error *err);
+/* Bytes that zoo_step_init takes. */
+size_t zoo_step_size(const zoo_model *model);
 void zoo_step_release(zoo_step *step);
 
 /* Runs the rows of the span; rows[n_rows] of the span get logits, in this order, in step->logits.

@@ -72,12 +72,18 @@ bool zoo_model_has_tensor(zoo_model *model, const char *canonical)
     return find_stored(model, canonical, &matrix, &found, NULL) == ZOO_OK && found;
 }
 
+/* Rows of all matrices of a stack, one after the other. */
+static uint64_t all_rows(const zoo_matrix *m)
+{
+    return m->n_stack * m->rows;
+}
+
 static void mark_used(zoo_model *model, const zoo_matrix *m)
 {
     for (uint32_t i = 0; i < m->n_parts; i++) {
-        model->used[zoo_tensors_index(model->tensors, m->parts[i])] = 1;
+        model->used[m->parts[i] - zoo_tensors_at(model->tensors, 0)] = 1;
     }
-    model->stats.n_parameters += m->rows * m->cols;
+    model->stats.n_parameters += all_rows(m) * m->cols;
     if (!strstr(model->stats.stored, m->format)) {
         size_t n = strlen(model->stats.stored);
         (void)snprintf(model->stats.stored + n, sizeof model->stats.stored - n, "%s%s",
@@ -101,7 +107,7 @@ static zoo_status wrong_shape(const zoo_model *model, const char *name, uint64_t
 {
     return zoo_fail(err, ZOO_E_WEIGHT, "%s: tensor %s: wanted [%llu, %llu], found %s [%llu, %llu]",
                     model->folder, name, (unsigned long long)rows, (unsigned long long)cols,
-                    m->format, (unsigned long long)m->rows, (unsigned long long)m->cols);
+                    m->format, (unsigned long long)all_rows(m), (unsigned long long)m->cols);
 }
 
 /* One matrix on its way into panels. */
@@ -123,23 +129,35 @@ static uint64_t mapped_row(const pack_job *job, uint64_t row)
     return map ? map->offset + row / map->group * map->stride + row % map->group : row;
 }
 
+/* Rows that lie side by side in the source are read in one call: some formats store columns. */
+static void read_run(pack_job *job, uint64_t first, uint32_t n, float *out)
+{
+    uint64_t cols = job->weight->cols;
+    for (uint32_t i = 0; i < n;) {
+        uint64_t row = mapped_row(job, first + i);
+        uint32_t run = 1;
+        while (i + run < n && mapped_row(job, first + i + run) == row + run) {
+            run++;
+        }
+        zoo_status status = zoo_matrix_read_rows(job->source, job->row0 + row, run, out + i * cols);
+        if (status != ZOO_OK) {
+            job->status = status;
+        }
+        i += run;
+    }
+}
+
 static void read_panel(pack_job *job, uint64_t first, uint32_t n, float *out)
 {
     uint64_t cols = job->weight->cols;
+    if (!job->whole) {
+        read_run(job, first, n, out);
+        return;
+    }
     for (uint32_t i = 0; i < n; i++) {
         uint64_t row = mapped_row(job, first + i);
-        if (job->whole) {
-            for (uint64_t k = 0; k < cols; k++) {
-                out[i * cols + k] = job->whole[k * job->whole_stride + row];
-            }
-        } else {
-            zoo_error error;
-            zoo_status status =
-                zoo_matrix_read_rows(job->source, job->row0 + row, 1, out + i * cols, &error);
-            if (status != ZOO_OK) {
-                job->error = error;
-                job->status = status;
-            }
+        for (uint64_t k = 0; k < cols; k++) {
+            out[i * cols + k] = job->whole[k * job->whole_stride + row];
         }
     }
 }
@@ -174,6 +192,11 @@ static zoo_status take_packed(zoo_model *model, const char *name, uint64_t rows,
     return ZOO_OK;
 }
 
+static bool is_bf16(const zoo_matrix *m)
+{
+    return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
+}
+
 static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags)
 {
     if (flags & ZOO_BIND_EXACT) {
@@ -182,7 +205,7 @@ static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32
     if (model->weight_kind != ZOO_DTYPE_MAX) {
         return model->weight_kind;
     }
-    return m->exact_bf16 ? ZOO_BF16 : ZOO_F32;
+    return is_bf16(m) ? ZOO_BF16 : ZOO_F32;
 }
 
 static zoo_status pack_rows(zoo_model *model, pack_job *job, zoo_error *err)
@@ -194,10 +217,9 @@ static zoo_status pack_rows(zoo_model *model, pack_job *job, zoo_error *err)
     }
     zoo_pool_run(model->pool, (job->weight->rows + ZOO_PANEL - 1) / ZOO_PANEL, pack_panel, job);
     zoo_mem_free(job->scratch);
-    if (job->status != ZOO_OK && err) {
-        *err = job->error;
-    }
-    return job->status;
+    return job->status == ZOO_OK
+               ? ZOO_OK
+               : zoo_fail(err, job->status, "%s: a stored tensor cannot be read", model->folder);
 }
 
 /* Reads the stored-transposed matrix [cols, rows] from row row0 of the source whole. */
@@ -211,7 +233,7 @@ static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_ro
     }
     job->whole = whole;
     job->whole_stride = stored_cols;
-    return zoo_matrix_read_rows(job->source, job->row0, stored_rows, whole, err);
+    return zoo_matrix_read_rows(job->source, job->row0, stored_rows, whole);
 }
 
 /* Packs matrix [rows, cols] that begins at row row0 of the source; total: rows of the source it is
@@ -249,7 +271,7 @@ static zoo_status bind_matrix(zoo_model *model, const char *name, const zoo_matr
 {
     uint64_t rows, cols;
     stored_shape(d, flags, &rows, &cols);
-    if (m->rows != rows || m->cols != cols) {
+    if (all_rows(m) != rows || m->cols != cols) {
         return wrong_shape(model, name, rows, cols, m, err);
     }
     return pack_matrix(model, name, m, d, 0, flags, out, err);
@@ -259,12 +281,13 @@ static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matri
                              uint32_t flags, zoo_weight *out, zoo_error *err)
 {
     uint64_t rows, cols;
-    stored_shape(d, flags, &rows, &cols);
-    if (m->rows != rows * d->experts || m->cols != cols) {
+    uint32_t how = m->flipped ? flags & ~(uint32_t)ZOO_BIND_TRANSPOSED : flags;
+    stored_shape(d, how, &rows, &cols);
+    if (all_rows(m) != rows * d->experts || m->cols != cols) {
         return wrong_shape(model, name, rows * d->experts, cols, m, err);
     }
     for (uint64_t e = 0; e < d->experts; e++) {
-        ZOO_TRY(pack_matrix(model, name, m, d, e * rows, flags, &out[e], err));
+        ZOO_TRY(pack_matrix(model, name, m, d, e * rows, how, &out[e], err));
     }
     return ZOO_OK;
 }
@@ -325,17 +348,17 @@ static zoo_status widen_vector(zoo_model *model, const char *name, const zoo_mat
 {
     uint64_t total = d->map ? d->map->total : d->rows;
     uint64_t n = total * d->cols * d->experts;
-    if (m->rows * m->cols != n) {
+    if (all_rows(m) * m->cols != n) {
         return wrong_shape(model, name, total * d->experts, d->cols, m, err);
     }
     if (!d->map) {
-        return zoo_matrix_read_rows(m, 0, m->rows, out, err);
+        return zoo_matrix_read_rows(m, 0, all_rows(m), out);
     }
     float *all = zoo_mem_array((size_t)n, sizeof(float));
     if (!all) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
     }
-    zoo_status status = zoo_matrix_read_rows(m, 0, m->rows, all, err);
+    zoo_status status = zoo_matrix_read_rows(m, 0, all_rows(m), all);
     for (uint64_t r = 0; status == ZOO_OK && r < d->rows * d->experts; r++) {
         uint64_t e = r / d->rows, i = r % d->rows;
         uint64_t from =
@@ -392,7 +415,7 @@ static zoo_status bind_expert_vectors(zoo_model *model, const char *name, const 
 
 static void read_table_row(const zoo_table *table, uint32_t row, float *out)
 {
-    (void)zoo_matrix_read_rows(table->host, row, 1, out, NULL);
+    (void)zoo_matrix_read_rows(table->host, row, 1, out);
 }
 
 static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, zoo_table *out,
@@ -406,10 +429,10 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
     if (!*found) {
         return ZOO_OK;
     }
-    if (m->rows < d->rows || m->cols != d->cols) {
+    if (all_rows(m) < d->rows || m->cols != d->cols) {
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
-    *out = (zoo_table){m, (uint32_t)m->rows, (uint32_t)m->cols, read_table_row};
+    *out = (zoo_table){m, (uint32_t)all_rows(m), (uint32_t)m->cols, read_table_row};
     mark_used(model, m);
     return ZOO_OK;
 }
@@ -491,7 +514,7 @@ zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t ro
     if (!found) {
         return missing(model, name, &d, err);
     }
-    if (m.rows < rows || m.cols != cols) {
+    if (all_rows(&m) < rows || m.cols != cols) {
         return wrong_shape(model, name, rows, cols, &m, err);
     }
     mark_used(model, &m);
