@@ -1,0 +1,355 @@
+/*
+ * case.c: runs one reference checkpoint: whole prompts, chunks of 1, 3 and 16, all prompts in one
+ * ragged batch, greedy steps with the cache, and one pass over prompt and continuation.
+ */
+#include "case.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_private.h"
+#include "json.h"
+
+enum { ROWS = 512 };
+
+static uint32_t read_ids(const cJSON *list, int32_t *out, uint32_t room)
+{
+    uint32_t n = 0;
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (n < room) {
+            out[n++] = (int32_t)item->valuedouble;
+        }
+    }
+    return n;
+}
+
+zoo_status case_open(const char *folder, const char *name, parity_case *c, zoo_error *err)
+{
+    char path[1200];
+    cJSON *json = NULL;
+    memset(c, 0, sizeof *c);
+    (void)snprintf(c->name, sizeof c->name, "%s", name);
+    (void)snprintf(c->folder, sizeof c->folder, "%s/%s", folder, name);
+    (void)snprintf(path, sizeof path, "%s/reference.json", c->folder);
+    ZOO_TRY(zoo_json_read(path, 1 << 24, &json, err));
+    const cJSON *type = cJSON_GetObjectItemCaseSensitive(json, "model_type");
+    (void)snprintf(c->model_type, sizeof c->model_type, "%s",
+                   cJSON_IsString(type) ? type->valuestring : "?");
+    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(json, "nmse_limit");
+    c->limit = cJSON_IsNumber(limit) ? limit->valuedouble : 1e-9;
+    const cJSON *prompt = NULL;
+    cJSON_ArrayForEach(prompt, cJSON_GetObjectItemCaseSensitive(json, "prompts"))
+    {
+        if (c->n_prompts == CASE_PROMPTS_MAX) {
+            break;
+        }
+        case_prompt *p = &c->prompts[c->n_prompts++];
+        p->n_prompt = read_ids(cJSON_GetObjectItemCaseSensitive(prompt, "prompt"), p->tokens,
+                               CASE_TOKENS_MAX);
+        p->n_all = p->n_prompt + read_ids(cJSON_GetObjectItemCaseSensitive(prompt, "continuation"),
+                                          p->tokens + p->n_prompt, CASE_TOKENS_MAX - p->n_prompt);
+    }
+    cJSON_Delete(json);
+    (void)snprintf(path, sizeof path, "%s/reference.safetensors", c->folder);
+    return zoo_tensors_open_file(path, &c->reference, err);
+}
+
+void case_close(parity_case *c)
+{
+    zoo_tensors_close(c->reference);
+}
+
+/* One run of a prompt: logits of all rows in place. */
+typedef struct run {
+    const parity_case *c;
+    case_result *result;
+    zoo_engine *engine;
+    uint32_t prompt; /* number of the prompt whose trace is compared */
+    uint32_t vocab;
+    float *whole[CASE_PROMPTS_MAX]; /* [n_prompt, vocab] of the whole passes */
+} run;
+
+static double nmse(const float *x, const float *y, size_t n)
+{
+    double error = 0, power = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)x[i] - (double)y[i];
+        error += d * d;
+        power += (double)y[i] * (double)y[i];
+    }
+    return power > 0 ? error / power : error;
+}
+
+static void worst(double *present, double value)
+{
+    if (!(value <= *present)) {
+        *present = isnan(value) ? (double)INFINITY : value;
+    }
+}
+
+/* Streams that the reference gives as [streams, n_rows, width] stand side by side in a row here. */
+static void streams_to_rows(float *y, const zoo_tensor *t, uint32_t n_rows)
+{
+    if (t->n_dims < 3 || t->dims[t->n_dims - 2] != n_rows ||
+        t->n_items == n_rows * t->dims[t->n_dims - 1]) {
+        return;
+    }
+    uint64_t width = t->dims[t->n_dims - 1];
+    uint64_t streams = t->n_items / width / n_rows;
+    float *copy = malloc(t->n_bytes);
+    if (!copy) {
+        return;
+    }
+    memcpy(copy, y, t->n_bytes);
+    for (uint64_t s = 0; s < streams; s++) {
+        for (uint64_t r = 0; r < n_rows; r++) {
+            memcpy(y + (r * streams + s) * width, copy + (s * n_rows + r) * width,
+                   width * sizeof(float));
+        }
+    }
+    free(copy);
+}
+
+static void compare_tensor(run *r, const char *name, const float *x, uint32_t n_rows,
+                           uint32_t width)
+{
+    char full[600];
+    (void)snprintf(full, sizeof full, "%u/%s", r->prompt, name);
+    const zoo_tensor *t = zoo_tensors_find(r->c->reference, full);
+    if (!t || t->n_items != (uint64_t)n_rows * width) {
+        return;
+    }
+    float *y = malloc(t->n_items * sizeof(float));
+    zoo_error error;
+    if (!y || zoo_tensor_widen(t, 0, t->n_items, y, &error) != ZOO_OK) {
+        free(y);
+        return;
+    }
+    streams_to_rows(y, t, n_rows);
+    double value = nmse(x, y, t->n_items);
+    free(y);
+    worst(strcmp(name, "logits") == 0 ? &r->result->logits : &r->result->layers, value);
+    if (!(value <= r->c->limit) && !r->result->first[0]) {
+        (void)snprintf(r->result->first, sizeof r->result->first, "%.200s (nmse %.3g)", full,
+                       value);
+    }
+}
+
+static void on_trace(void *arg, const char *name, const float *x, uint32_t n_rows, uint32_t width)
+{
+    compare_tensor(arg, name, x, n_rows, width);
+}
+
+/* Reads n tokens of one sequence in chunks and keeps the logits of every row. */
+static zoo_status read_tokens(run *r, const int32_t *tokens, uint32_t n, uint32_t chunk,
+                              float *logits, zoo_error *err)
+{
+    uint32_t seq;
+    ZOO_TRY(zoo_engine_seq_open(r->engine, n, n, &seq, err));
+    zoo_status status = ZOO_OK;
+    for (uint32_t done = 0; done < n && status == ZOO_OK; done += chunk) {
+        uint32_t count = n - done < chunk ? n - done : chunk;
+        zoo_item item = {.seq = seq, .n = count, .tokens = tokens + done, .want = ZOO_WANT_ALL};
+        status = zoo_engine_step(r->engine, &item, 1, err);
+        if (status == ZOO_OK) {
+            memcpy(logits + (size_t)done * r->vocab, item.logits,
+                   (size_t)count * r->vocab * sizeof(float));
+        }
+    }
+    zoo_engine_seq_close(r->engine, seq);
+    return status;
+}
+
+static uint32_t differing(const float *a, const float *b, uint32_t n_rows, uint32_t width)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_rows; i++) {
+        n += memcmp(a + (size_t)i * width, b + (size_t)i * width, width * sizeof(float)) != 0;
+    }
+    return n;
+}
+
+static zoo_status run_whole(run *r, zoo_error *err)
+{
+    for (uint32_t p = 0; p < r->c->n_prompts; p++) {
+        const case_prompt *prompt = &r->c->prompts[p];
+        r->prompt = p;
+        r->whole[p] = malloc((size_t)prompt->n_all * r->vocab * sizeof(float));
+        if (!r->whole[p]) {
+            return ZOO_E_MEMORY;
+        }
+        zoo_engine_trace(r->engine, on_trace, r);
+        zoo_status status =
+            read_tokens(r, prompt->tokens, prompt->n_prompt, ROWS, r->whole[p], err);
+        zoo_engine_trace(r->engine, NULL, NULL);
+        ZOO_TRY(status);
+    }
+    return ZOO_OK;
+}
+
+static zoo_status run_chunks(run *r, zoo_error *err)
+{
+    static const uint32_t chunks[] = {1, 3, 16};
+    for (uint32_t p = 0; p < r->c->n_prompts; p++) {
+        const case_prompt *prompt = &r->c->prompts[p];
+        float *logits = malloc((size_t)prompt->n_all * r->vocab * sizeof(float));
+        zoo_status status = logits ? ZOO_OK : ZOO_E_MEMORY;
+        for (size_t i = 0; i < ZOO_COUNT(chunks) && status == ZOO_OK; i++) {
+            status = read_tokens(r, prompt->tokens, prompt->n_prompt, chunks[i], logits, err);
+            r->result->chunks_differ += differing(logits, r->whole[p], prompt->n_prompt, r->vocab);
+        }
+        free(logits);
+        ZOO_TRY(status);
+    }
+    return ZOO_OK;
+}
+
+static zoo_status run_batch(run *r, zoo_error *err)
+{
+    zoo_item items[CASE_PROMPTS_MAX];
+    zoo_status status = ZOO_OK;
+    uint32_t n = 0;
+    for (; n < r->c->n_prompts && status == ZOO_OK; n++) {
+        const case_prompt *p = &r->c->prompts[n];
+        items[n] = (zoo_item){.n = p->n_prompt, .tokens = p->tokens, .want = ZOO_WANT_ALL};
+        status = zoo_engine_seq_open(r->engine, p->n_prompt, p->n_prompt, &items[n].seq, err);
+    }
+    ZOO_TRY(status);
+    status = zoo_engine_step(r->engine, items, n, err);
+    for (uint32_t i = 0; i < n; i++) {
+        if (status == ZOO_OK) {
+            r->result->batch_differs +=
+                differing(items[i].logits, r->whole[i], items[i].n, r->vocab);
+        }
+        zoo_engine_seq_close(r->engine, items[i].seq);
+    }
+    return status;
+}
+
+static int32_t best(const float *logits, uint32_t n)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < n; i++) {
+        at = logits[i] > logits[at] ? i : at;
+    }
+    return (int32_t)at;
+}
+
+/* One greedy continuation with the cache; rows of logits that chose each token go to out. */
+static zoo_status continue_prompt(run *r, const case_prompt *prompt, float *out, zoo_error *err)
+{
+    uint32_t seq, length = prompt->n_prompt;
+    ZOO_TRY(zoo_engine_seq_open(r->engine, prompt->n_prompt, prompt->n_all, &seq, err));
+    zoo_item item = {
+        .seq = seq, .n = prompt->n_prompt, .tokens = prompt->tokens, .want = ZOO_WANT_LAST};
+    zoo_status status = zoo_engine_step(r->engine, &item, 1, err);
+    for (uint32_t i = 0; status == ZOO_OK && length < prompt->n_all; i++) {
+        memcpy(out + (size_t)i * r->vocab, item.logits, r->vocab * sizeof(float));
+        int32_t token = best(item.logits, r->vocab);
+        r->result->n_wrong_tokens += token != prompt->tokens[length];
+        if (++length == prompt->n_all) {
+            break;
+        }
+        if (zoo_engine_must_reread(r->engine, length - 1, length)) {
+            zoo_engine_seq_restart(r->engine, seq, length);
+            item = (zoo_item){
+                .seq = seq, .n = length, .tokens = prompt->tokens, .want = ZOO_WANT_LAST};
+        } else {
+            item = (zoo_item){
+                .seq = seq, .n = 1, .tokens = prompt->tokens + length - 1, .want = ZOO_WANT_LAST};
+        }
+        status = zoo_engine_step(r->engine, &item, 1, err);
+    }
+    zoo_engine_seq_close(r->engine, seq);
+    return status;
+}
+
+static bool rereads(const run *r, uint32_t length)
+{
+    uint32_t after = zoo_engine_plan(r->engine)->reread_after;
+    return after && length > after;
+}
+
+static zoo_status run_decode(run *r, zoo_error *err)
+{
+    for (uint32_t p = 0; p < r->c->n_prompts; p++) {
+        const case_prompt *prompt = &r->c->prompts[p];
+        uint32_t n = prompt->n_all - prompt->n_prompt;
+        float *steps = malloc((size_t)(n + 1) * r->vocab * sizeof(float));
+        float *all = malloc((size_t)prompt->n_all * r->vocab * sizeof(float));
+        zoo_status status = steps && all ? continue_prompt(r, prompt, steps, err) : ZOO_E_MEMORY;
+        char name[64];
+        (void)snprintf(name, sizeof name, "%u/continuation.logits", p);
+        const zoo_tensor *t = zoo_tensors_find(r->c->reference, name);
+        if (status == ZOO_OK && t && t->n_items == (uint64_t)n * r->vocab) {
+            status = zoo_tensor_widen(t, 0, t->n_items, all, err);
+            worst(&r->result->decode, nmse(steps, all, t->n_items));
+        }
+        if (status == ZOO_OK && !rereads(r, prompt->n_all)) {
+            status = read_tokens(r, prompt->tokens, prompt->n_all, ROWS, all, err);
+            const float *same = all + (size_t)(prompt->n_prompt - 1) * r->vocab;
+            worst(&r->result->cached, nmse(steps, same, (size_t)n * r->vocab));
+        }
+        free(steps);
+        free(all);
+        ZOO_TRY(status);
+    }
+    return ZOO_OK;
+}
+
+/* Layers that the reference names and the plan does not. */
+static void count_missing(run *r)
+{
+    const zoo_plan *plan = zoo_engine_plan(r->engine);
+    for (size_t i = 0; i < zoo_tensors_count(r->c->reference); i++) {
+        const char *name = zoo_tensors_at(r->c->reference, i)->name;
+        const char *dot = strrchr(name, '.');
+        if (strncmp(name, "0/", 2) != 0 || !dot || dot[1] < '0' || dot[1] > '9') {
+            continue;
+        }
+        bool found = false;
+        for (uint32_t l = 0; l < plan->n_layers; l++) {
+            found = found || strcmp(plan->layers[l].path, name + 2) == 0;
+        }
+        r->result->n_layers_missing += !found;
+    }
+}
+
+void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_result *out)
+{
+    zoo_error error = {0};
+    zoo_engine_options options = {.weights = "f32",
+                                  .cache = cache,
+                                  .plugin_dir = LMZOO_BUILD_DIR "/plugins",
+                                  .card_dir = LMZOO_SOURCE_DIR "/models.d",
+                                  .isa = getenv("LMZOO_ISA"),
+                                  .n_threads = n_threads,
+                                  .rows_max = ROWS,
+                                  .seqs_max = CASE_PROMPTS_MAX,
+                                  .context_max = CASE_TOKENS_MAX,
+                                  .quiet = true};
+    run r = {.c = c, .result = out};
+    memset(out, 0, sizeof *out);
+    zoo_status status = zoo_engine_open(c->folder, &options, &r.engine, &error);
+    if (status == ZOO_OK) {
+        (void)snprintf(out->plugin, sizeof out->plugin, "%s", r.engine->model.plugin->name);
+        const zoo_plan *plan = zoo_engine_plan(r.engine);
+        r.vocab = plan->head_rows ? plan->head_rows : plan->vocab_size;
+        count_missing(&r);
+        status = run_whole(&r, &error);
+    }
+    status = status == ZOO_OK ? run_chunks(&r, &error) : status;
+    status = status == ZOO_OK ? run_batch(&r, &error) : status;
+    status = status == ZOO_OK ? run_decode(&r, &error) : status;
+    if (status != ZOO_OK) {
+        (void)snprintf(out->why, sizeof out->why, "%s", error.text);
+    }
+    out->status = status;
+    for (uint32_t p = 0; p < CASE_PROMPTS_MAX; p++) {
+        free(r.whole[p]);
+    }
+    zoo_engine_close(r.engine);
+}
