@@ -224,7 +224,11 @@ static bool get_flag(const zoo_config *config, const char *key, bool fallback)
 
 static const char *get_text(const zoo_config *config, const char *key, const char *fallback)
 {
-    const cJSON *item = find(config->host, key);
+    const zoo_model_config *c = config->host;
+    const cJSON *item = find(c, key);
+    if (!item && strcmp(key, "@prefix") == 0 && c->text != c->json) {
+        return "model.language_model";
+    }
     if (!item || cJSON_IsNull(item)) {
         return fallback;
     }

@@ -85,19 +85,16 @@ static void run_norm(zoo_step *step, const zoo_bound_norm *bound, const float *x
                      uint32_t n_rows, uint32_t width)
 {
     const zoo_norm *norm = bound->norm;
-    bool layer = norm->kind == ZOO_NORM_LAYER || norm->kind == ZOO_NORM_LAYER_PLUS_ONE;
-    bool plus_one = norm->kind == ZOO_NORM_RMS_PLUS_ONE || norm->kind == ZOO_NORM_LAYER_PLUS_ONE;
-    zoo_norm_args args = {.x = x,
-                          .y = y,
-                          .weight = bound->weight,
-                          .bias = bound->bias,
-                          .x_stride = width,
-                          .y_stride = width,
-                          .n_rows = n_rows,
-                          .width = width,
-                          .eps = norm->eps,
-                          .offset = plus_one ? 1.0f : 0.0f};
-    zoo_rows_norm(&step->ctx, layer, &args);
+    const zoo_norm_args args = {.x = x,
+                                .y = y,
+                                .weight = bound->weight,
+                                .bias = bound->bias,
+                                .x_stride = width,
+                                .y_stride = width,
+                                .n_rows = n_rows,
+                                .width = width,
+                                .eps = norm->eps};
+    zoo_norm_rows(&step->ctx, norm->kind, args);
 }
 
 static bool has_norm(const zoo_bound_norm *bound)
@@ -284,8 +281,8 @@ static void head(zoo_step *step, const uint32_t *rows, uint32_t n_rows)
         tell(step, "", "norm", step->last, n_rows, width);
     }
     zoo_bump_mark mark = zoo_bump_get_mark(&step->scratch);
-    zoo_linear(&step->ctx, &model->head, model->head_bias, step->last, width, n_rows, step->logits,
-               model->head.rows);
+    const zoo_proj proj = {&model->head, model->head_bias, step->logits, model->head.rows};
+    zoo_linear(&step->ctx, &proj, 1, step->last, width, n_rows);
     zoo_bump_return(&step->scratch, mark);
     if (plan->head_scale != 1.0f) {
         step->ctx.kernels->scale(plan->head_scale, step->logits, step->logits, n);
