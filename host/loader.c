@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef LMZOO_INSTALL_PLUGINS
-#define LMZOO_INSTALL_PLUGINS "../lib/lmzoo/plugins"
+#ifndef LMZOO_PLUGINS_FROM_BIN
+#define LMZOO_PLUGINS_FROM_BIN "../lib/lmzoo/plugins"
 #endif
-#ifndef LMZOO_INSTALL_CARDS
-#define LMZOO_INSTALL_CARDS "../share/lmzoo/models.d"
+#ifndef LMZOO_CARDS_FROM_BIN
+#define LMZOO_CARDS_FROM_BIN "../share/lmzoo/models.d"
 #endif
 
 enum { BINDS_MAX = 256, BLOCKS_MAX = 64, KEYS_MAX = 4096 };
@@ -240,7 +240,7 @@ zoo_status zoo_install_folder(const char *given, const char *kind, char *path, s
         *slash = '\0';
     }
     bool cards = strcmp(kind, "models.d") == 0;
-    const char *const places[] = {kind, cards ? LMZOO_INSTALL_CARDS : LMZOO_INSTALL_PLUGINS};
+    const char *const places[] = {kind, cards ? LMZOO_CARDS_FROM_BIN : LMZOO_PLUGINS_FROM_BIN};
     for (size_t i = 0; i < ZOO_COUNT(places); i++) {
         if (snprintf(path, n, "%s/%s", program, places[i]) < (int)n && is_folder(path)) {
             return ZOO_OK;

@@ -1,0 +1,72 @@
+/*
+ * block.c: a feed-forward block to copy. Five steps; each says what to change.
+ *
+ *   y = W_down( act(W_up x)^2 )
+ *
+ * Tensors below the block's module: up_proj.weight [width, hidden], down_proj.weight [hidden,
+ * width]. Memory: [n_rows, width] floats of scratch. It remembers nothing between steps.
+ */
+#include "blocks/ops.h"
+#include "template.h"
+
+/* 1. Weights: one field for each tensor; the host fills them from the rows of step 3. */
+typedef struct square_weights {
+    zoo_weight up;   /* [width, hidden] */
+    zoo_weight down; /* [hidden, width] */
+} square_weights;
+
+/* 2. Params: sizes and choices, made once by configure (square_params in template.h). */
+
+/* 3. Bind rows: field, name below the module, shape as fields of the params. */
+static const zoo_bind binds[] = {
+    ZOO_BIND(square_weights, up, ZOO_BIND_MATRIX, 0, "up_proj.weight", square_params, width,
+             ZOO_AT(square_params, hidden), ZOO_NONE),
+    ZOO_BIND(square_weights, down, ZOO_BIND_MATRIX, 0, "down_proj.weight", square_params, hidden,
+             ZOO_AT(square_params, width), ZOO_NONE),
+    {.name = NULL},
+};
+
+/* 4. Scratch: one layout for counting and for taking, so that the two never differ. */
+typedef struct square_room {
+    float *inner; /* [n_rows, width] */
+} square_room;
+
+static square_room lay_out(const square_params *p, uint32_t n_rows, zoo_room *room)
+{
+    return (square_room){zoo_room_floats(room, n_rows, p->width)};
+}
+
+static size_t scratch(const void *params, const zoo_limits *limits)
+{
+    const square_params *p = params;
+    zoo_room room = {NULL, 0};
+    uint32_t widest = p->width > p->hidden ? p->width : p->hidden;
+    (void)lay_out(p, limits->rows_max, &room);
+    return room.used + zoo_linear_scratch(widest, limits->rows_max);
+}
+
+/* 5. Forward: straight lines; all arithmetic on activations goes through kernels. */
+static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                    const float *x, float *y, const zoo_span *span)
+{
+    const square_params *p = params;
+    const square_weights *w = weights;
+    zoo_room room = {ctx, 0};
+    square_room r = lay_out(p, span->n_rows, &room);
+    const zoo_proj up = {.weight = &w->up, .y = r.inner};
+    const zoo_proj down = {.weight = &w->down, .y = y};
+    (void)cache;
+    zoo_linear(ctx, &up, 1, x, p->hidden, span->n_rows);
+    zoo_act_rows(ctx, (zoo_act)p->act, r.inner, r.inner, span->n_rows, p->width);
+    ctx->kernels->mul(r.inner, r.inner, r.inner, (size_t)span->n_rows * p->width);
+    zoo_linear(ctx, &down, 1, r.inner, p->width, span->n_rows);
+}
+
+const zoo_block_ops template_square_ops = {
+    .size = sizeof(zoo_block_ops),
+    .weights_size = sizeof(square_weights),
+    .name = "square",
+    .binds = binds,
+    .scratch = scratch,
+    .forward = forward,
+};
