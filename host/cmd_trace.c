@@ -12,6 +12,7 @@
 
 #include "commands.h"
 #include "compare.h"
+#include "hub.h"
 #include "mem.h"
 
 typedef struct kept {

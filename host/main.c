@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "commands.h"
+#include "text/template.h"
+#include "text/tokenizer.h"
 
 static const struct {
     const char *name;
@@ -15,6 +17,8 @@ static const struct {
     {"plan", zoo_cmd_plan, "memory for a batch and a context, before loading"},
     {"plugins", zoo_cmd_plugins, "the installed plugins"},
     {"cards", zoo_cmd_cards, "the model types that are covered"},
+    {"tokenize", zoo_cmd_tokenize, "texts to ids and back, line by line"},
+    {"render", zoo_cmd_render, "messages through a model's chat template, line by line"},
 };
 
 static void help(FILE *out)

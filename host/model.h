@@ -61,7 +61,7 @@ typedef struct zoo_model {
     zoo_cards cards;
     const zoo_card *card; /* null: chosen by probe */
     const zoo_plugin *plugin;
-    char plugin_path[512];
+    char plugin_path[4400];
     zoo_tensors *tensors;
     uint8_t *used; /* [count of tensors] */
     zoo_setup setup;
