@@ -1,36 +1,9 @@
 /* throwaway: serial pool, f32 pack, scalar kernels, so that the engine can be tried */
 #include "kernels/select.h"
 #include "pack.h"
-#include "pool.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-struct zoo_pool {
-    uint32_t n;
-};
-zoo_status zoo_pool_new(uint32_t n, bool pin, zoo_pool **out, zoo_error *err)
-{
-    (void)n;
-    (void)pin;
-    (void)err;
-    *out = calloc(1, sizeof **out);
-    (*out)->n = 1;
-    return ZOO_OK;
-}
-void zoo_pool_run(zoo_pool *p, uint32_t n, zoo_task *fn, void *arg)
-{
-    (void)p;
-    for (uint32_t i = 0; i < n; i++)
-        fn(arg, i, 0);
-}
-void zoo_pool_free(zoo_pool *p)
-{
-    free(p);
-}
-uint32_t zoo_pool_n_threads(const zoo_pool *p)
-{
-    return p ? p->n : 1;
-}
 uint32_t zoo_pack_group(zoo_dtype k)
 {
     (void)k;
