@@ -26,8 +26,9 @@ static const zoo_bind binds[] = {
     {.name = NULL},
 };
 
-static void forward(zoo_ctx *ctx, const void *p, const void *w, zoo_cache *cache, const float *x,
-                    float *y, const zoo_span *span)
+__attribute__((unused)) static void forward(zoo_ctx *ctx, const void *p, const void *w,
+                                            zoo_cache *cache, const float *x, float *y,
+                                            const zoo_span *span)
 {
     (void)ctx, (void)p, (void)w, (void)cache, (void)x, (void)span;
     *y = 0;
@@ -76,8 +77,8 @@ static uint32_t probe(const zoo_config *config, char *why, size_t n)
     return 0;
 }
 
-static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
-                            zoo_error *err)
+__attribute__((unused)) static zoo_status configure(const zoo_config *config, zoo_setup *setup,
+                                                    zoo_plan *plan, zoo_error *err)
 {
     (void)config, (void)setup, (void)plan;
     return zoo_fail(err, ZOO_E_CONFIG, "a test plugin");

@@ -28,7 +28,7 @@ static uint32_t read_ids(const cJSON *list, int32_t *out, uint32_t room)
 
 zoo_status case_open(const char *folder, const char *name, parity_case *c, zoo_error *err)
 {
-    char path[1200];
+    char path[1600];
     cJSON *json = NULL;
     memset(c, 0, sizeof *c);
     (void)snprintf(c->name, sizeof c->name, "%s", name);

@@ -137,7 +137,7 @@ static bool is_covered(const options *o, const char *folder, const char *name, c
         return true;
     }
     zoo_model_config *config = NULL;
-    char path[1200];
+    char path[1600];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     bool covered = false;
     if (zoo_model_config_open(path, &config, &error) == ZOO_OK) {
@@ -183,7 +183,7 @@ static void run_folder(options *o, const char *folder)
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, no_dots, alphasort);
     for (int i = 0; i < n; i++) {
-        char path[1200];
+        char path[1600];
         struct stat info;
         (void)snprintf(path, sizeof path, "%s/%s/reference.json", folder, entries[i]->d_name);
         bool wanted = !o->part || strstr(entries[i]->d_name, o->part);
