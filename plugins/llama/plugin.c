@@ -1,12 +1,12 @@
 /*
  * plugin.c: descriptor of the plugin for decoders with grouped-query attention.
  *
- * Which release is computed how stands in the cards (models.d); build.h says how a plan is made;
- * MODEL.md has the maths.
+ * Which release is computed how stands in the cards (models.d); blocks/decoder.h says how a plan is
+ * made; MODEL.md has the maths.
  */
 #include <string.h>
 
-#include "build.h"
+#include "blocks/decoder.h"
 
 static const zoo_key keys[] = {
     {"attention_bias", ZOO_KEY_READ, NULL},
@@ -73,5 +73,5 @@ const zoo_plugin zoo_plugin_entry = {
     .ffns = ffns,
     .keys = keys,
     .probe = probe,
-    .configure = llama_configure,
+    .configure = zoo_decoder_configure,
 };

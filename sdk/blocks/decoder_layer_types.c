@@ -7,9 +7,10 @@
  *   even_below_max    even layers below max_window_layers
  *   period            all but those with i % period == full_at
  *   no_rope           layers without rotation
- *   none              no layer
- * Option window_if names the key that must be true for any window (use_sliding_window).
- * Rotation: option rotate: all (the default), sliding (only where a window is), listed
+ *   chunked           layers with rotation see chunks of attention_chunk_size, the others
+ * everything none              no layer Option window_if names the key that must be true for any
+ * window (use_sliding_window). Rotation: option rotate: all (the default), sliding (only where a
+ * window is), listed
  * (`no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th), theta
  * (`layer_rope_theta[i]` is not 0). Experts: option sparse: none, all, qwen_step
  * (`mlp_only_layers`, `decoder_sparse_step`), types (`mlp_layer_types`), first_dense (from
@@ -17,36 +18,36 @@
  */
 #include <string.h>
 
-#include "build.h"
+#include "decoder.h"
 
 static bool same(const char *a, const char *b)
 {
     return strcmp(a, b) == 0;
 }
 
-static const char *type_at(const llama_build *b, const char *list, uint32_t layer)
+static const char *type_at(const zoo_decoder *b, const char *list, uint32_t layer)
 {
     char key[64];
     (void)snprintf(key, sizeof key, "%s[%u]", list, layer);
     return b->config->text(b->config, key, "");
 }
 
-static llama_reach reach_by_name(const llama_build *b, const char *name)
+static zoo_reach reach_by_name(const zoo_decoder *b, const char *name)
 {
     if (same(name, "sliding_attention")) {
-        return b->window ? LLAMA_SLIDING : LLAMA_FULL;
+        return b->window ? ZOO_REACH_SLIDING : ZOO_REACH_FULL;
     }
     if (same(name, "chunked_attention")) {
-        return LLAMA_CHUNKED;
+        return ZOO_REACH_CHUNKED;
     }
     if (!same(name, "full_attention") && !same(name, "attention")) {
         b->config->refuse(b->config,
                           "layer_types names \"%.60s\", which is no kind of attention here", name);
     }
-    return LLAMA_FULL;
+    return ZOO_REACH_FULL;
 }
 
-static bool slides_by_rule(const llama_build *b, const char *rule, uint32_t layer)
+static bool slides_by_rule(const zoo_decoder *b, const char *rule, uint32_t layer)
 {
     const zoo_config *c = b->config;
     if (same(rule, "all")) {
@@ -63,7 +64,7 @@ static bool slides_by_rule(const llama_build *b, const char *rule, uint32_t laye
         return period == 0 || layer % period != c->whole(c, "@full_at", 0);
     }
     if (same(rule, "no_rope")) {
-        return !llama_layer_rotates(b, layer);
+        return !zoo_decoder_layer_rotates(b, layer);
     }
     if (!same(rule, "none")) {
         c->refuse(c, "the card's option sliding is \"%s\"", rule);
@@ -71,17 +72,20 @@ static bool slides_by_rule(const llama_build *b, const char *rule, uint32_t laye
     return false;
 }
 
-llama_reach llama_layer_reach(const llama_build *b, uint32_t layer)
+zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     if (c->count(c, "layer_types")) {
         return reach_by_name(b, type_at(b, "layer_types", layer));
     }
+    if (same(c->text(c, "@sliding", "all"), "chunked")) {
+        return zoo_decoder_layer_rotates(b, layer) ? ZOO_REACH_CHUNKED : ZOO_REACH_FULL;
+    }
     bool slides = b->window && slides_by_rule(b, c->text(c, "@sliding", "all"), layer);
-    return slides ? LLAMA_SLIDING : LLAMA_FULL;
+    return slides ? ZOO_REACH_SLIDING : ZOO_REACH_FULL;
 }
 
-static bool rotates_by_list(const llama_build *b, uint32_t layer)
+static bool rotates_by_list(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     char key[64];
@@ -93,7 +97,7 @@ static bool rotates_by_list(const llama_build *b, uint32_t layer)
     return interval == 0 || (layer + 1) % interval != 0;
 }
 
-bool llama_layer_rotates(const llama_build *b, uint32_t layer)
+bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     const char *rule = c->text(c, "@rotate", "all");
@@ -102,7 +106,7 @@ bool llama_layer_rotates(const llama_build *b, uint32_t layer)
         return rotates_by_list(b, layer);
     }
     if (same(rule, "sliding")) {
-        return llama_layer_reach(b, layer) == LLAMA_SLIDING;
+        return zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
     }
     if (same(rule, "theta")) {
         (void)snprintf(key, sizeof key, "layer_rope_theta[%u]", layer);
@@ -114,7 +118,7 @@ bool llama_layer_rotates(const llama_build *b, uint32_t layer)
     return true;
 }
 
-static bool sparse_by_step(const llama_build *b, uint32_t layer)
+static bool sparse_by_step(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     uint32_t step = c->whole(c, "decoder_sparse_step", 1);
@@ -127,20 +131,46 @@ static bool sparse_by_step(const llama_build *b, uint32_t layer)
     return sparse;
 }
 
-bool llama_layer_sparse(const llama_build *b, uint32_t layer)
+static bool sparse_by_list(const zoo_decoder *b, uint32_t layer)
+{
+    const zoo_config *c = b->config;
+    uint32_t n = c->count(c, "moe_layers"), step = c->whole(c, "interleave_moe_layer_step", 1);
+    for (uint32_t i = 0; i < n; i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "moe_layers[%u]", i);
+        if (c->whole(c, key, 0) == layer) {
+            return true;
+        }
+    }
+    return n == 0 && step && (layer + 1) % step == 0;
+}
+
+bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     const char *rule = c->text(c, "@sparse", "none");
     if (c->count(c, "mlp_layer_types") && !same(rule, "none")) {
         return same(type_at(b, "mlp_layer_types", layer), "sparse");
     }
-    if (same(rule, "qwen_step")) {
+    if (same(rule, "step")) {
         return sparse_by_step(b, layer);
+    }
+    if (same(rule, "listed")) {
+        return sparse_by_list(b, layer);
+    }
+    if (same(rule, "interval")) {
+        uint32_t interval = c->whole(c, "moe_layer_interval", 1);
+        uint32_t end = c->type(c, "moe_layer_end_index") == ZOO_NUMBER &&
+                               c->number(c, "moe_layer_end_index", 0) >= 0
+                           ? c->whole(c, "moe_layer_end_index", 0)
+                           : b->n_layers - 1;
+        return interval && (layer + 1) % interval == 0 &&
+               layer >= c->whole(c, "moe_layer_start_index", 1) && layer <= end;
     }
     if (same(rule, "first_dense")) {
         return layer >= c->whole(c, "first_k_dense_replace", 0);
     }
-    if (!same(rule, "none") && !same(rule, "all") && !same(rule, "types")) {
+    if (!same(rule, "none") && !same(rule, "all")) {
         c->refuse(c, "the card's option sparse is \"%s\"", rule);
     }
     return !same(rule, "none");

@@ -9,9 +9,20 @@
 #include <math.h>
 #include <string.h>
 
-#include "build.h"
+#include "decoder.h"
 
-bool llama_flag(const llama_build *b, const char *option, bool fallback)
+double zoo_decoder_number(const zoo_decoder *b, const char *key, uint32_t layer, double fallback)
+{
+    const zoo_config *c = b->config;
+    char at[96];
+    if (c->type(c, key) != ZOO_ARRAY) {
+        return c->number(c, key, fallback);
+    }
+    (void)snprintf(at, sizeof at, "%s[%u]", key, layer);
+    return c->number(c, at, fallback);
+}
+
+bool zoo_decoder_flag(const zoo_decoder *b, const char *option, bool fallback)
 {
     const zoo_config *c = b->config;
     if (c->type(c, option) == ZOO_STRING) {
@@ -20,7 +31,7 @@ bool llama_flag(const llama_build *b, const char *option, bool fallback)
     return c->flag(c, option, fallback);
 }
 
-const char *llama_path(llama_build *b, const char *name)
+const char *zoo_decoder_path(zoo_decoder *b, const char *name)
 {
     size_t n = strlen(b->prefix) + strlen(name) + 2;
     char *path = b->setup->take(b->setup, n);
@@ -30,7 +41,7 @@ const char *llama_path(llama_build *b, const char *name)
     return path;
 }
 
-zoo_norm llama_norm(const llama_build *b, const char *name)
+zoo_norm zoo_decoder_norm(const zoo_decoder *b, const char *name)
 {
     return (zoo_norm){.kind = b->norm_kind,
                       .eps = b->eps,
@@ -39,7 +50,7 @@ zoo_norm llama_norm(const llama_build *b, const char *name)
                       .has_bias = b->norm_bias};
 }
 
-static void read_norm(llama_build *b)
+static void read_norm(zoo_decoder *b)
 {
     static const struct {
         const char *name;
@@ -59,12 +70,16 @@ static void read_norm(llama_build *b)
         c->refuse(c, "the card's option norm is \"%s\", which is no norm", name);
     }
     bool layer = b->norm_kind == ZOO_NORM_LAYER || b->norm_kind == ZOO_NORM_LAYER_PLUS_ONE;
-    b->norm_weight = llama_flag(b, "@norm_weight", true);
-    b->norm_bias = llama_flag(b, "@norm_bias", layer && b->norm_weight);
+    const char *rms_if = c->text(c, "@rms_if", NULL);
+    if (rms_if && c->type(c, rms_if) == ZOO_NUMBER) {
+        b->norm_kind = ZOO_NORM_RMS;
+    }
+    b->norm_weight = zoo_decoder_flag(b, "@norm_weight", true);
+    b->norm_bias = zoo_decoder_flag(b, "@norm_bias", layer && b->norm_weight);
     b->eps = (float)c->number(c, "rms_norm_eps", 1e-6);
 }
 
-static void read_sizes(llama_build *b)
+static void read_sizes(zoo_decoder *b)
 {
     const zoo_config *c = b->config;
     b->prefix = c->text(c, "@prefix", "model");
@@ -82,7 +97,7 @@ static void read_sizes(llama_build *b)
     }
 }
 
-static bool is_tied(const llama_build *b, const char *head)
+static bool is_tied(const zoo_decoder *b, const char *head)
 {
     const zoo_config *c = b->config;
     char name[300];
@@ -94,7 +109,7 @@ static bool is_tied(const llama_build *b, const char *head)
     return c->flag(c, "tie_word_embeddings", fallback);
 }
 
-static void read_head(llama_build *b)
+static void read_head(zoo_decoder *b)
 {
     const zoo_config *c = b->config;
     zoo_plan *plan = b->plan;
@@ -102,52 +117,61 @@ static void read_head(llama_build *b)
     double scale = *how ? c->number(c, "logits_scaling", 1.0) : 1.0;
     plan->head_path = c->text(c, "@head", "lm_head");
     plan->tied = is_tied(b, plan->head_path);
-    plan->head_bias = llama_flag(b, "@head_bias", false);
+    plan->head_bias = zoo_decoder_flag(b, "@head_bias", false);
     plan->head_scale = (float)(strcmp(how, "divide") == 0 ? 1.0 / scale : scale);
 }
 
-static void read_embedding(llama_build *b)
+static void read_embedding(zoo_decoder *b)
 {
     const zoo_config *c = b->config;
     zoo_plan *plan = b->plan;
-    plan->embed_path = llama_path(b, c->text(c, "@embed", "embed_tokens"));
+    plan->embed_path = zoo_decoder_path(b, c->text(c, "@embed", "embed_tokens"));
     bool root = strcmp(c->text(c, "@embed_scale", ""), "sqrt") == 0 &&
-                llama_flag(b, "@embed_scale_if", true);
+                zoo_decoder_flag(b, "@embed_scale_if", true);
     plan->embed_scale =
         root ? sqrtf((float)b->hidden) : (float)c->number(c, "embedding_multiplier", 1.0);
 }
 
-static zoo_status read_layers(llama_build *b)
+static zoo_status read_layers(zoo_decoder *b)
 {
     zoo_layer *layers = b->setup->take(b->setup, b->n_layers * sizeof *layers);
     if (!layers) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     for (uint32_t i = 0; i < b->n_layers; i++) {
-        ZOO_TRY(llama_layer(b, i, &layers[i]));
+        ZOO_TRY(zoo_decoder_layer(b, i, &layers[i]));
     }
     b->plan->layers = layers;
     b->plan->n_layers = b->n_layers;
     return ZOO_OK;
 }
 
-zoo_status llama_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
-                           zoo_error *err)
+zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup *setup,
+                             zoo_plan *plan, zoo_error *err)
 {
-    llama_build b = {.config = config, .setup = setup, .plan = plan, .err = err};
-    zoo_error first;
-    read_sizes(&b);
-    plan->vocab_size = config->whole(config, "vocab_size", 0);
-    plan->hidden_size = b.hidden;
-    plan->stream_width = b.hidden;
-    plan->context_max = config->whole(config, "max_position_embeddings", 2048);
-    if (b.n_layers == 0 || b.n_layers > 4096 || b.hidden == 0 || b.n_heads == 0 ||
-        b.head_dim == 0) {
-        return zoo_fail(&first, ZOO_E_CONFIG, "sizes");
+    *b = (zoo_decoder){.config = config, .setup = setup, .plan = plan, .err = err};
+    read_sizes(b);
+    if (b->n_layers == 0 || b->n_layers > 4096 || b->hidden == 0 || b->n_heads == 0 ||
+        b->head_dim == 0) {
+        return zoo_fail(err, ZOO_E_CONFIG, "the sizes of the model are not given");
     }
-    read_embedding(&b);
-    read_head(&b);
-    plan->norm_path = llama_path(&b, config->text(config, "@norm_name", "norm"));
-    plan->norm = llama_norm(&b, plan->norm_path);
+    plan->vocab_size = config->whole(config, "vocab_size", 0);
+    plan->hidden_size = b->hidden;
+    plan->stream_width = b->hidden;
+    plan->context_max = config->whole(config, "max_position_embeddings", 2048);
+    read_embedding(b);
+    read_head(b);
+    plan->norm_path = zoo_decoder_path(b, config->text(config, "@norm_name", "norm"));
+    plan->norm = zoo_decoder_norm(b, plan->norm_path);
+    return plan->norm_path && plan->embed_path
+               ? ZOO_OK
+               : zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
+}
+
+zoo_status zoo_decoder_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
+                                 zoo_error *err)
+{
+    zoo_decoder b;
+    ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
     return read_layers(&b);
 }

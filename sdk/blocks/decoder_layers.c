@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "build.h"
+#include "decoder.h"
 
 enum { NORMS = 4 };
 
@@ -29,10 +29,11 @@ static const frame frames[] = {
     {"parallel", {"input_layernorm", NULL, NULL, NULL}},
 };
 
-static frame read_frame(const llama_build *b)
+static frame read_frame(const zoo_decoder *b)
 {
     const zoo_config *c = b->config;
-    bool other = c->type(c, "@placement_if") == ZOO_STRING && llama_flag(b, "@placement_if", false);
+    bool other =
+        c->type(c, "@placement_if") == ZOO_STRING && zoo_decoder_flag(b, "@placement_if", false);
     const char *name = c->text(c, other ? "@placement_then" : "@placement", "pre");
     const char *list = other ? "@norms_then" : "@norms";
     frame f = {NULL, {NULL, NULL, NULL, NULL}};
@@ -53,25 +54,28 @@ static frame read_frame(const llama_build *b)
     return f;
 }
 
-static zoo_branch one_branch(const llama_build *b, zoo_part *part, const char *pre,
+static zoo_branch one_branch(const zoo_decoder *b, zoo_part *part, const char *pre,
                              const char *post)
 {
     zoo_branch branch = {.parts = part, .n_parts = 1, .scale = b->residual, .h_scale = 1.0f};
     if (pre) {
-        part->norm = llama_norm(b, pre);
+        part->norm = zoo_decoder_norm(b, pre);
     }
     if (post) {
-        branch.post = llama_norm(b, post);
+        branch.post = zoo_decoder_norm(b, post);
     }
     return branch;
 }
 
-static uint32_t fill_branches(const llama_build *b, const frame *f, zoo_part *parts,
-                              zoo_branch *out)
+static uint32_t fill_branches(const zoo_decoder *b, const frame *f, zoo_part *parts,
+                              uint32_t n_parts, zoo_branch *out)
 {
     if (strcmp(f->placement, "parallel") == 0) {
-        parts[0].norm = parts[1].norm = llama_norm(b, f->norms[0]);
-        out[0] = (zoo_branch){.parts = parts, .n_parts = 2, .scale = b->residual, .h_scale = 1.0f};
+        for (uint32_t i = 0; i < n_parts; i++) {
+            parts[i].norm = zoo_decoder_norm(b, f->norms[0]);
+        }
+        out[0] =
+            (zoo_branch){.parts = parts, .n_parts = n_parts, .scale = b->residual, .h_scale = 1.0f};
         return 1;
     }
     bool post = strcmp(f->placement, "post") == 0, sandwich = strcmp(f->placement, "sandwich") == 0;
@@ -84,27 +88,49 @@ static uint32_t fill_branches(const llama_build *b, const frame *f, zoo_part *pa
                         post       ? second
                         : sandwich ? f->norms[3]
                                    : NULL);
+    out[1].n_parts = n_parts - 1;
+    for (uint32_t i = 2; i < n_parts; i++) {
+        parts[i].norm = parts[1].norm;
+    }
     return 2;
 }
 
-zoo_status llama_layer(llama_build *b, uint32_t layer, zoo_layer *out)
+zoo_status zoo_decoder_frame(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint32_t n_parts,
+                             zoo_layer *out)
+{
+    const zoo_config *c = b->config;
+    char name[128];
+    zoo_branch *branches = b->setup->take(b->setup, 2 * sizeof *branches);
+    (void)snprintf(name, sizeof name, "%s.%u", c->text(c, "@layers", "layers"), layer);
+    const char *path = zoo_decoder_path(b, name);
+    if (!branches || !path) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    frame f = read_frame(b);
+    *out = (zoo_layer){.path = path,
+                       .branches = branches,
+                       .n_branches = fill_branches(b, &f, parts, n_parts, branches)};
+    return ZOO_OK;
+}
+
+zoo_status zoo_decoder_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
 {
     static const char *const kinds[] = {"full_attention", "sliding_attention", "chunked_attention"};
     const zoo_config *c = b->config;
-    char name[128];
-    zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
-    zoo_branch *branches = b->setup->take(b->setup, 2 * sizeof *branches);
-    (void)snprintf(name, sizeof name, "%s.%u", c->text(c, "@layers", "layers"), layer);
-    const char *path = llama_path(b, name);
-    if (!parts || !branches || !path) {
+    const char *shared = c->text(c, "@shared_mlp", NULL);
+    zoo_part *parts = b->setup->take(b->setup, 3 * sizeof *parts);
+    uint32_t n_parts = 2;
+    if (!parts) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    ZOO_TRY(llama_attention(b, layer, &parts[0]));
-    ZOO_TRY(llama_ffn(b, layer, &parts[1]));
-    frame f = read_frame(b);
-    *out = (zoo_layer){.path = path,
-                       .kind = kinds[llama_layer_reach(b, layer)],
-                       .branches = branches,
-                       .n_branches = fill_branches(b, &f, parts, branches)};
+    ZOO_TRY(zoo_decoder_attention(b, layer, &parts[0]));
+    ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
+    uint32_t width = shared ? c->whole(c, "shared_intermediate_size", 0) : 0;
+    if (width) {
+        ZOO_TRY(zoo_decoder_dense(b, width, shared, &parts[2]));
+        n_parts = 3;
+    }
+    ZOO_TRY(zoo_decoder_frame(b, layer, parts, n_parts, out));
+    out->kind = kinds[b->reach];
     return ZOO_OK;
 }

@@ -1,0 +1,38 @@
+/*
+ * decoder_ffn.c: params of the dense feed-forward block.
+ *
+ * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
+ * hidden_act); sub_norm; dense_width (the key of the width, "intermediate_size").
+ */
+#include "decoder.h"
+#include "ops.h"
+
+zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out)
+{
+    const zoo_config *c = b->config;
+    zoo_mlp *p = b->setup->take(b->setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->width_in = b->hidden;
+    p->width = width;
+    p->gated = !zoo_decoder_flag(b, "@plain", false);
+    p->fused = zoo_decoder_flag(b, "@fused_gate_up", false) ? ZOO_FUSED_HALVES : ZOO_FUSED_NONE;
+    p->glu.act = zoo_act_read(c, "hidden_act", c->text(c, "@act", "silu"));
+    p->in_bias = p->out_bias = zoo_decoder_flag(b, "@mlp_bias", false);
+    p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
+    p->sub_norm_eps = b->eps;
+    *out = (zoo_part){
+        .ops = &zoo_mlp_ops, .params = p, .name = name, .in_scale = 1.0f, .out_scale = 1.0f};
+    return zoo_mlp_finish(p, b->err);
+}
+
+zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out)
+{
+    const zoo_config *c = b->config;
+    if (zoo_decoder_layer_sparse(b, layer)) {
+        return zoo_decoder_experts(b, layer, out);
+    }
+    uint32_t width = c->whole(c, c->text(c, "@dense_width", "intermediate_size"), 4 * b->hidden);
+    return zoo_decoder_dense(b, width, c->text(c, "@mlp", "mlp"), out);
+}
