@@ -19,10 +19,14 @@ tap() { # STATUS NAME
         sed 's/^/# /' "$work.log"
     fi
 }
+must() { # STATUS NAME: what all the rest stands on
+    tap "$1" "$2"
+    [ "$1" -eq 0 ] || { echo "Bail out! nothing to build against"; exit 1; }
+}
 mkdir "$work"
 
 cmake --install "$LMZOO_BUILD" --prefix "$TMPDIR/first" >"$work.log" 2>&1
-tap $? "cmake --install"
+must $? "cmake --install"
 prefix=$TMPDIR/moved
 mv "$TMPDIR/first" "$prefix"
 pc=$(find "$prefix" -name lmzoo-sdk.pc)
@@ -31,7 +35,7 @@ export PKG_CONFIG_PATH
 
 template=$(pkg-config --variable=templatedir lmzoo-sdk)
 cp -R "$template" "$work/template" 2>"$work.log"
-tap $? "the template is installed"
+must $? "the template is installed"
 name=$(sed -n '/zoo_plugin_entry/,/};/s/.*\.name *= *"\([^"]*\)".*/\1/p' "$work/template/plugin.c")
 
 mkdir "$work/by-pkg-config" "$work/by-cmake"
