@@ -22,7 +22,7 @@ logging.disable_progress_bar()
 torch.set_grad_enabled(False)
 
 OTHER_TOWERS = ("vision", "visual", "audio", "speech", "encoder.", "image")
-NO_BLOCKS = ("Norm", "Dropout", "Identity", "Activation", "RotaryEmbedding")
+NO_BLOCKS = ("Dropout", "Identity", "Activation", "RotaryEmbedding")
 
 
 def model_class(config):
@@ -151,7 +151,7 @@ def watched(model, every_child):
 
 
 def trace(model, ids, every_child=False):
-    """{name: float32 tensor} of one pass: embed, every layer, its blocks (or all its children), norm, logits.
+    """{name: float32 tensor} of one pass: embed, every layer, its blocks and norms (or all its children), norm, logits.
 
     A module that runs again (a block that layers share) gives `name#2`, `name#3`. `norm` is the last norm that runs
     beside the list of layers."""
