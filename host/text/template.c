@@ -54,12 +54,17 @@ zoo_status zoo_template_compile(const char *source, size_t n, const char *name,
     *out = NULL;
     zoo_template *t = zoo_mem_array(1, sizeof *t);
     char *copy = zoo_mem_text(name, strlen(name));
-    if (!t || !copy) {
+    bool fits = n <= (limits ? limits : &zoo_jinja_limits_default)->source_bytes_max;
+    char *text = fits ? zoo_mem_text(source, n) : zoo_mem_text("", 0);
+    if (!t || !copy || !text) {
         zoo_mem_free(t);
         zoo_mem_free(copy);
+        zoo_mem_free(text);
         return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for the template", name);
     }
     t->name = copy;
+    t->source = text;
+    t->source_n = fits ? n : 0;
     t->limits = limits ? *limits : zoo_jinja_limits_default;
     zoo_jinja x = {.limits = t->limits, .err = err, .name = t->name, .seed = (uintptr_t)t};
     x.pool.bytes_max = t->limits.memory_bytes_max;
@@ -83,7 +88,14 @@ void zoo_template_close(zoo_template *t)
     zoo_template_close(t->tool_use);
     cJSON_Delete(t->defaults);
     zoo_mem_free(t->name);
+    zoo_mem_free(t->source);
     zoo_mem_free(t);
+}
+
+const char *zoo_template_source(const zoo_template *t, size_t *n)
+{
+    *n = t->source_n;
+    return t->source;
 }
 
 static void spread(zoo_jinja *x, zoo_jdict *into, zoo_jv from)

@@ -57,6 +57,10 @@ zoo_status zoo_template_open(const char *path, zoo_template **out, zoo_error *er
 zoo_status zoo_template_compile(const char *source, size_t n, const char *name,
                                 const zoo_jinja_limits *limits, zoo_template **out, zoo_error *err);
 
+/* The source that is rendered without tools, as long as the template is open: what an output format
+ * is found by (output.h). */
+const char *zoo_template_source(const zoo_template *t, size_t *n);
+
 /* Null is fine. */
 void zoo_template_close(zoo_template *t);
 
