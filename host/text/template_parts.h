@@ -8,6 +8,8 @@
 
 struct zoo_template {
     char *name;     /* file, for errors */
+    char *source;
+    size_t source_n;
     zoo_jpool pool; /* holds the tree */
     zoo_jnode *root;
     zoo_jinja_limits limits;
