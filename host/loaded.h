@@ -1,0 +1,30 @@
+/*
+ * loaded.h: a model opened with everything that generation needs: engine, tokenizer, template,
+ * sampling defaults. What the commands run, batch and their kin share.
+ *
+ * A folder without a tokenizer or a template opens too; requests that need one are refused then. A
+ * tokenizer that is there and cannot be read is an error.
+ */
+#ifndef LMZOO_LOADED_H
+#define LMZOO_LOADED_H
+
+#include "engine.h"
+#include "generation.h"
+#include "request.h"
+
+typedef struct zoo_loaded {
+    char folder[4096];
+    char name[256]; /* last part of the folder's path, or what the user wrote */
+    zoo_engine *engine;
+    zoo_tokenizer *tokenizer; /* null: none in the folder */
+    zoo_template *chat;       /* null: none in the folder */
+    zoo_generation generation;
+    zoo_request_context context;
+} zoo_loaded;
+
+/* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
+zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options, zoo_loaded *out,
+                           zoo_error *err);
+void zoo_loaded_close(zoo_loaded *loaded);
+
+#endif

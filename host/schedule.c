@@ -1,0 +1,295 @@
+/* schedule.c: steps over running rows; admission is admit.c (schedule.h). */
+#include "schedule.h"
+
+#include <string.h>
+
+#include "mem.h"
+#include "schedule_private.h"
+
+static zoo_status take_memory(zoo_schedule *s)
+{
+    s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
+    s->items = zoo_mem_array(s->limits->seqs_max, sizeof *s->items);
+    s->item_rows = zoo_mem_array(s->limits->seqs_max, sizeof(zoo_row *));
+    s->mask = zoo_mem_array((size_t)s->plan->vocab_size / 32 + 1, sizeof *s->mask);
+    s->raw = zoo_mem_array(s->plan->vocab_size, sizeof *s->raw);
+    return s->running && s->items && s->item_rows && s->mask && s->raw ? ZOO_OK : ZOO_E_MEMORY;
+}
+
+zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
+                            const zoo_generation *generation, zoo_schedule **out, zoo_error *err)
+{
+    zoo_schedule *s = zoo_mem_array(1, sizeof *s);
+    zoo_status status = ZOO_E_MEMORY;
+    *out = NULL;
+    if (!s) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    }
+    s->engine = engine;
+    s->tokenizer = tokenizer;
+    s->plan = zoo_engine_plan(engine);
+    s->limits = zoo_engine_limits(engine);
+    s->logits_max = zoo_engine_logits_max(engine);
+    if (take_memory(s) != ZOO_OK) {
+        (void)zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    } else {
+        status = zoo_prefixes_init(&s->prefixes, err);
+    }
+    if (status == ZOO_OK) {
+        status = zoo_sampler_new(s->plan->vocab_size, generation->eos, generation->n_eos,
+                                 &s->sampler, err);
+    }
+    if (status != ZOO_OK) {
+        zoo_schedule_free(s);
+        return status;
+    }
+    *out = s;
+    return ZOO_OK;
+}
+
+void zoo_schedule_free(zoo_schedule *s)
+{
+    if (!s) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        zoo_engine_seq_close(s->engine, s->running[i]->seq);
+        zoo_row_settle(s->running[i]);
+    }
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        zoo_row_settle(s->waiting[i]);
+    }
+    while (s->prefixes.oldest) {
+        zoo_engine_prefix_drop(s->engine, s->prefixes.oldest->kept);
+        zoo_prefixes_set_kept(&s->prefixes, s->prefixes.oldest, ZOO_NONE);
+    }
+    zoo_prefixes_free(&s->prefixes);
+    zoo_sampler_free(s->sampler);
+    zoo_mem_free(s->running);
+    zoo_mem_free(s->items);
+    zoo_mem_free(s->item_rows);
+    zoo_mem_free(s->waiting);
+    zoo_mem_free(s->mask);
+    zoo_mem_free(s->raw);
+    zoo_mem_free(s);
+}
+
+bool zoo_schedule_is_idle(const zoo_schedule *s)
+{
+    return s->n_waiting == 0 && s->n_running == 0;
+}
+
+zoo_row *zoo_schedule_pop(zoo_schedule *s)
+{
+    zoo_row *row = s->done_first;
+    if (row) {
+        s->done_first = row->next;
+        s->done_last = s->done_first ? s->done_last : NULL;
+        row->next = NULL;
+    }
+    return row;
+}
+
+zoo_schedule_stats zoo_schedule_stats_get(const zoo_schedule *s)
+{
+    zoo_schedule_stats stats = s->stats;
+    stats.n_running = s->n_running;
+    stats.n_waiting = s->n_waiting;
+    return stats;
+}
+
+void zoo_schedule_finish(zoo_schedule *s, zoo_row *row)
+{
+    zoo_row_settle(row);
+    row->next = NULL;
+    *(s->done_last ? &s->done_last->next : &s->done_first) = row;
+    s->done_last = row;
+}
+
+/* ---- building a step ---- */
+
+static uint32_t known(const zoo_row *row)
+{
+    return row->n_prompt + row->n_out;
+}
+
+/* Reads a sequence again whose positions mean something else from here on. */
+static void reread_if_needed(zoo_schedule *s, zoo_row *row)
+{
+    if (row->pos >= row->n_prompt && row->pos + 1 == known(row) &&
+        zoo_engine_must_reread(s->engine, row->pos, row->pos + 1)) {
+        zoo_engine_seq_restart(s->engine, row->seq, row->pos + 1);
+        s->stats.n_reread += row->pos;
+        row->pos = 0;
+    }
+}
+
+/* How far the row may read now: to the next place where its prefix is kept, or to its end. */
+static uint32_t chunk_end(const zoo_row *row)
+{
+    for (uint32_t i = 0; i < row->n_nodes; i++) {
+        if (row->nodes[i]->length > row->pos) {
+            return row->nodes[i]->length;
+        }
+    }
+    return known(row);
+}
+
+/* Adds up to rows_left tokens of a row; logits_left bounds what a scoring row may ask for. */
+static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_t *logits_left)
+{
+    zoo_item *item = &s->items[s->n_items];
+    bool scores = zoo_row_scores(row);
+    uint32_t n = chunk_end(row) - row->pos;
+    uint32_t most = scores && *logits_left < *rows_left ? *logits_left : *rows_left;
+    n = n < most ? n : most;
+    if (n == 0 || *logits_left == 0) {
+        return;
+    }
+    *item = (zoo_item){.seq = row->seq, .n = n, .tokens = row->tokens + row->pos};
+    item->want = scores ? ZOO_WANT_ALL : row->pos + n == known(row) ? ZOO_WANT_LAST : ZOO_WANT_NONE;
+    *rows_left -= n;
+    *logits_left -= item->want == ZOO_WANT_ALL ? n : item->want == ZOO_WANT_LAST;
+    s->item_rows[s->n_items++] = row;
+}
+
+/* Rows that generate come first, from another start each step when not all of them fit. */
+static void build(zoo_schedule *s)
+{
+    uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
+    uint32_t start = s->n_running > rows_left ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
+    s->n_items = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < s->n_running && rows_left > 0; i++) {
+            zoo_row *row = s->running[(start + i) % s->n_running];
+            bool generates;
+            if (pass == 0) {
+                reread_if_needed(s, row);
+            }
+            generates = known(row) - row->pos == 1 && row->n_out > 0;
+            if (generates == (pass == 0)) {
+                add_item(s, row, &rows_left, &logits_left);
+            }
+        }
+    }
+}
+
+/* ---- what a step gave ---- */
+
+/* Log-probabilities of the prompt tokens that follow the positions just read. */
+static zoo_status score(zoo_schedule *s, zoo_row *row, const zoo_item *item, zoo_error *err)
+{
+    size_t width = row->n_prompt_top + 1u;
+    for (uint32_t i = 0; i < item->n && row->pos + i + 1 < row->n_prompt; i++) {
+        uint32_t at = row->pos + i;
+        ZOO_TRY(zoo_logprobs(s->sampler, item->logits + (size_t)i * s->plan->vocab_size,
+                             (uint32_t)row->tokens[at + 1], row->n_prompt_top,
+                             row->prompt_logprobs + at * width, err));
+    }
+    return ZOO_OK;
+}
+
+static zoo_status choose(zoo_schedule *s, zoo_row *row, float *logits, zoo_error *err)
+{
+    size_t n_vocab = s->plan->vocab_size;
+    bool notes = row->n_top != ZOO_NO_LOGPROBS;
+    zoo_draw draw = {.sampling = &row->sampling, .logits = logits, .n_output = row->n_out};
+    uint32_t token = 0;
+    draw.history = row->history.n_index > 0 ? &row->history : NULL;
+    if (row->filter) {
+        memset(s->mask, 0, (n_vocab / 32 + 1) * sizeof *s->mask);
+        row->filter->mask(row->filter->state, s->mask, (uint32_t)n_vocab);
+        draw.mask = s->mask;
+    }
+    if (notes) {
+        /* Noted are the model's own probabilities; sampling changes the row. */
+        memcpy(s->raw, logits, n_vocab * sizeof *logits);
+    }
+    ZOO_TRY(zoo_sample(s->sampler, &draw, &token, err));
+    if (notes) {
+        ZOO_TRY(zoo_logprobs(s->sampler, s->raw, token, row->n_top,
+                             row->logprobs + (size_t)row->n_out * (row->n_top + 1u), err));
+    }
+    s->stats.n_written++;
+    return zoo_row_accept(row, s->sampler, token, err);
+}
+
+/* Keeps the prefix that the row has just completed, for those that wait for it. */
+static void keep_prefix(zoo_schedule *s, zoo_row *row)
+{
+    uint32_t n = 0;
+    while (n < row->n_nodes && row->nodes[n]->length <= row->pos) {
+        zoo_prefix_node *node = row->nodes[n++];
+        uint32_t kept = ZOO_NONE;
+        zoo_error ignored;
+        if (node->length == row->pos && node->n_waiting > 0 &&
+            zoo_engine_prefix_keep(s->engine, row->seq, row->pos, &kept, &ignored) == ZOO_OK) {
+            zoo_prefixes_set_kept(&s->prefixes, node, kept);
+        }
+        zoo_prefixes_release(&s->prefixes, node);
+    }
+    row->n_nodes -= n;
+    memmove(row->nodes, row->nodes + n, row->n_nodes * sizeof(zoo_prefix_node *));
+}
+
+/* Takes what the step gave one row. */
+static void absorb(zoo_schedule *s, zoo_row *row, const zoo_item *item)
+{
+    zoo_status status = ZOO_OK;
+    bool first_read = row->n_out == 0;
+    if (item->want == ZOO_WANT_ALL) {
+        status = score(s, row, item, &row->error);
+    }
+    row->pos += item->n;
+    s->stats.n_read += first_read ? item->n : 0;
+    row->scored |= row->pos >= row->n_prompt;
+    if (row->n_nodes > 0) {
+        keep_prefix(s, row);
+    }
+    if (status == ZOO_OK && row->pos == known(row)) {
+        if (row->n_new_max == 0) {
+            row->finish = ZOO_FINISH_LENGTH;
+        } else {
+            size_t last = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
+            status = choose(s, row, item->logits + last * s->plan->vocab_size, &row->error);
+        }
+    }
+    if (status != ZOO_OK) {
+        row->finish = ZOO_FINISH_FAILED;
+    }
+}
+
+/* Closes finished rows and moves the others together. */
+static void retire(zoo_schedule *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        zoo_row *row = s->running[i];
+        if (row->finish == ZOO_UNFINISHED) {
+            s->running[n++] = row;
+            continue;
+        }
+        for (uint32_t k = 0; k < row->n_nodes; k++) {
+            zoo_prefixes_release(&s->prefixes, row->nodes[k]);
+        }
+        zoo_engine_seq_close(s->engine, row->seq);
+        zoo_schedule_finish(s, row);
+    }
+    s->n_running = n;
+}
+
+zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
+{
+    zoo_schedule_admit(s);
+    if (s->n_running == 0) {
+        return ZOO_OK;
+    }
+    build(s);
+    ZOO_TRY(zoo_engine_step(s->engine, s->items, s->n_items, err));
+    s->stats.n_steps++;
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        absorb(s, s->item_rows[i], &s->items[i]);
+    }
+    retire(s);
+    return ZOO_OK;
+}

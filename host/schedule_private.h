@@ -1,0 +1,34 @@
+/* schedule_private.h: what schedule.c (steps) and admit.c (admission) share. */
+#ifndef LMZOO_SCHEDULE_PRIVATE_H
+#define LMZOO_SCHEDULE_PRIVATE_H
+
+#include "schedule.h"
+
+struct zoo_schedule {
+    zoo_engine *engine;
+    const zoo_tokenizer *tokenizer;
+    const zoo_plan *plan;
+    const zoo_limits *limits;
+    zoo_sampler *sampler;
+    zoo_prefixes prefixes;
+    zoo_row **running; /* [n_running], in the order of admission */
+    zoo_row **waiting; /* [n_waiting], in no order */
+    zoo_item *items;   /* [n_items] of the step at hand */
+    zoo_row **item_rows;
+    uint32_t *mask; /* bits [vocab_size] */
+    float *raw;     /* [vocab_size] */
+    zoo_row *done_first, *done_last;
+    size_t waiting_tokens;
+    uint64_t n_added;
+    uint32_t n_running, n_waiting, n_items;
+    uint32_t waiting_max;
+    uint32_t logits_max;
+    zoo_schedule_stats stats;
+};
+
+/* Opens waiting rows as long as the engine has room. */
+void zoo_schedule_admit(zoo_schedule *schedule);
+/* Puts a row whose sequence is closed among the finished. */
+void zoo_schedule_finish(zoo_schedule *schedule, zoo_row *row);
+
+#endif

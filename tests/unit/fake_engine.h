@@ -1,0 +1,271 @@
+/*
+ * fake_engine.h: the functions of engine.h over a model that is a hash, for tests of what stands
+ * above the engine.
+ *
+ * The logits after a sequence depend on its tokens alone, so any way to cut and mix rows must give
+ * the same results. The engine checks its callers: rows of a step, logits, positions, reservations,
+ * shared prefixes, pages; what breaks the contract aborts the test. It can fail at a given step.
+ */
+#ifndef ZOO_TESTS_FAKE_ENGINE_H
+#define ZOO_TESTS_FAKE_ENGINE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+enum { FAKE_SEQS_MAX = 64, FAKE_CONTEXT_MAX = 4096, FAKE_PREFIXES_MAX = 256 };
+
+typedef struct fake_seq {
+    bool open;
+    uint32_t length, length_max, n_prompt, n_pages;
+    int32_t *tokens; /* [length_max] */
+} fake_seq;
+
+typedef struct fake_prefix {
+    bool kept;
+    uint32_t length;
+    int32_t *tokens;
+} fake_prefix;
+
+struct zoo_engine {
+    zoo_plan plan;
+    zoo_limits limits;
+    zoo_kernels kernels;
+    uint32_t logits_max;
+    uint32_t pages_max, pages_used; /* of ZOO_PAGE positions; 0: no bound */
+    int64_t fail_at;                /* step that fails; -1: none */
+    int64_t n_steps;
+    uint64_t n_rows;     /* computed so far */
+    uint32_t most_seqs;  /* open at once */
+    uint32_t n_kept_now; /* prefixes */
+    uint32_t end_bias;   /* how likely token 3 is */
+    float *logits;       /* [logits_max, vocab] */
+    fake_seq seqs[FAKE_SEQS_MAX];
+    fake_prefix prefixes[FAKE_PREFIXES_MAX];
+};
+
+#define FAKE_CHECK(ok)                                                                             \
+    do {                                                                                           \
+        if (!(ok)) {                                                                               \
+            (void)fprintf(stderr, "fake engine, line %d: %s\n", __LINE__, #ok);                    \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static inline uint64_t fake_mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static zoo_engine *fake_engine(uint32_t n_vocab, uint32_t rows_max, uint32_t seqs_max)
+{
+    zoo_engine *e = calloc(1, sizeof *e);
+    FAKE_CHECK(e && seqs_max <= FAKE_SEQS_MAX);
+    e->plan.size = sizeof e->plan;
+    e->plan.vocab_size = n_vocab;
+    e->limits = (zoo_limits){sizeof e->limits, rows_max, seqs_max, FAKE_CONTEXT_MAX, 1};
+    e->kernels.isa = "fake";
+    e->logits_max = seqs_max;
+    e->fail_at = -1;
+    e->end_bias = 4;
+    e->logits = malloc((size_t)e->logits_max * n_vocab * sizeof(float));
+    FAKE_CHECK(e->logits);
+    return e;
+}
+
+void zoo_engine_close(zoo_engine *e)
+{
+    if (e) {
+        for (int i = 0; i < FAKE_SEQS_MAX; i++) {
+            free(e->seqs[i].tokens);
+        }
+        for (int i = 0; i < FAKE_PREFIXES_MAX; i++) {
+            free(e->prefixes[i].tokens);
+        }
+        free(e->logits);
+        free(e);
+    }
+}
+
+zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options, zoo_engine **out,
+                           zoo_error *err)
+{
+    (void)folder;
+    *out = fake_engine(options->context_max, options->rows_max, options->seqs_max);
+    (void)err;
+    return ZOO_OK;
+}
+
+const zoo_plan *zoo_engine_plan(const zoo_engine *e)
+{
+    return &e->plan;
+}
+
+const zoo_limits *zoo_engine_limits(const zoo_engine *e)
+{
+    return &e->limits;
+}
+
+const zoo_kernels *zoo_engine_kernels(const zoo_engine *e)
+{
+    return &e->kernels;
+}
+
+uint32_t zoo_engine_logits_max(const zoo_engine *e)
+{
+    return e->logits_max;
+}
+
+static uint32_t fake_pages(uint32_t length)
+{
+    return (length + ZOO_PAGE - 1) / ZOO_PAGE;
+}
+
+static zoo_status fake_open(zoo_engine *e, const fake_prefix *prefix, uint32_t n_prompt,
+                            uint32_t length_max, uint32_t *seq, zoo_error *err)
+{
+    uint32_t at = 0, n_open = 1, shared = prefix ? prefix->length : 0;
+    uint32_t pages = fake_pages(length_max) - shared / ZOO_PAGE;
+    FAKE_CHECK(length_max >= n_prompt && n_prompt > shared && length_max <= FAKE_CONTEXT_MAX);
+    if (e->pages_max && fake_pages(length_max) > e->pages_max) {
+        return zoo_fail(err, ZOO_E_LIMIT, "%u positions never fit", length_max);
+    }
+    while (at < e->limits.seqs_max && e->seqs[at].open) {
+        at++;
+    }
+    if (at == e->limits.seqs_max || (e->pages_max && e->pages_used + pages > e->pages_max)) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no room for %u positions now", length_max);
+    }
+    e->pages_used += pages;
+    e->seqs[at] = (fake_seq){true, shared, length_max, n_prompt, pages, NULL};
+    e->seqs[at].tokens = malloc(length_max * sizeof(int32_t) + 1);
+    FAKE_CHECK(e->seqs[at].tokens);
+    if (shared > 0) {
+        memcpy(e->seqs[at].tokens, prefix->tokens, shared * sizeof(int32_t));
+    }
+    for (uint32_t i = 0; i < e->limits.seqs_max; i++) {
+        n_open += e->seqs[i].open;
+    }
+    e->most_seqs = n_open - 1 > e->most_seqs ? n_open - 1 : e->most_seqs;
+    *seq = at;
+    return ZOO_OK;
+}
+
+zoo_status zoo_engine_seq_open(zoo_engine *e, uint32_t n_prompt, uint32_t length_max, uint32_t *seq,
+                               zoo_error *err)
+{
+    return fake_open(e, NULL, n_prompt, length_max, seq, err);
+}
+
+zoo_status zoo_engine_seq_open_shared(zoo_engine *e, uint32_t prefix, uint32_t n_prompt,
+                                      uint32_t length_max, uint32_t *seq, zoo_error *err)
+{
+    FAKE_CHECK(prefix < FAKE_PREFIXES_MAX && e->prefixes[prefix].kept);
+    return fake_open(e, &e->prefixes[prefix], n_prompt, length_max, seq, err);
+}
+
+void zoo_engine_seq_close(zoo_engine *e, uint32_t seq)
+{
+    FAKE_CHECK(seq < FAKE_SEQS_MAX && e->seqs[seq].open);
+    e->pages_used -= e->seqs[seq].n_pages;
+    free(e->seqs[seq].tokens);
+    memset(&e->seqs[seq], 0, sizeof e->seqs[seq]);
+}
+
+/* Pages of a prefix count once more as long as it is kept. */
+zoo_status zoo_engine_prefix_keep(zoo_engine *e, uint32_t seq, uint32_t length, uint32_t *prefix,
+                                  zoo_error *err)
+{
+    uint32_t at = 0;
+    FAKE_CHECK(e->seqs[seq].open && e->seqs[seq].length == length && length % ZOO_PAGE == 0 &&
+               length > 0);
+    while (at < FAKE_PREFIXES_MAX && e->prefixes[at].kept) {
+        at++;
+    }
+    if (at == FAKE_PREFIXES_MAX ||
+        (e->pages_max && e->pages_used + length / ZOO_PAGE > e->pages_max)) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no room for a prefix");
+    }
+    e->pages_used += length / ZOO_PAGE;
+    e->prefixes[at] = (fake_prefix){true, length, malloc(length * sizeof(int32_t))};
+    FAKE_CHECK(e->prefixes[at].tokens);
+    memcpy(e->prefixes[at].tokens, e->seqs[seq].tokens, length * sizeof(int32_t));
+    e->n_kept_now++;
+    *prefix = at;
+    return ZOO_OK;
+}
+
+void zoo_engine_prefix_drop(zoo_engine *e, uint32_t prefix)
+{
+    FAKE_CHECK(prefix < FAKE_PREFIXES_MAX && e->prefixes[prefix].kept);
+    e->pages_used -= e->prefixes[prefix].length / ZOO_PAGE;
+    free(e->prefixes[prefix].tokens);
+    memset(&e->prefixes[prefix], 0, sizeof e->prefixes[prefix]);
+    e->n_kept_now--;
+}
+
+bool zoo_engine_must_reread(const zoo_engine *e, uint32_t before, uint32_t after)
+{
+    uint32_t limit = e->plan.reread_after;
+    return e->plan.reread_always ? after > limit : limit && before <= limit && after > limit;
+}
+
+void zoo_engine_seq_restart(zoo_engine *e, uint32_t seq, uint32_t n_pass)
+{
+    FAKE_CHECK(e->seqs[seq].open && n_pass == e->seqs[seq].length + 1);
+    e->seqs[seq].length = 0;
+}
+
+/* Logits after n tokens: a hash of all of them. */
+static void fake_logits(const zoo_engine *e, const int32_t *tokens, uint32_t n, float *out)
+{
+    uint64_t h = n;
+    for (uint32_t i = 0; i < n; i++) {
+        h = fake_mix(h + (uint64_t)(uint32_t)tokens[i] * UINT64_C(0x9e3779b97f4a7c15));
+    }
+    for (uint32_t v = 0; v < e->plan.vocab_size; v++) {
+        uint64_t x = fake_mix(h + v * UINT64_C(0xd1342543de82ef95));
+        out[v] = (float)(x >> 40) / 16777216.0f * 8.0f - 4.0f;
+    }
+    if (e->plan.vocab_size > 3 && h % 32 < e->end_bias) {
+        out[3] = 9.0f;
+    }
+}
+
+zoo_status zoo_engine_step(zoo_engine *e, zoo_item *items, uint32_t n_items, zoo_error *err)
+{
+    uint32_t n_rows = 0, n_logits = 0;
+    if (e->n_steps++ == e->fail_at) {
+        return zoo_fail(err, ZOO_E_INTERNAL, "the engine was told to fail");
+    }
+    FAKE_CHECK(n_items > 0);
+    for (uint32_t i = 0; i < n_items; i++) {
+        zoo_item *item = &items[i];
+        fake_seq *s = &e->seqs[item->seq];
+        FAKE_CHECK(item->n > 0 && s->open && s->length + item->n <= s->length_max);
+        memcpy(s->tokens + s->length, item->tokens, item->n * sizeof(int32_t));
+        n_rows += item->n;
+        item->logits = item->want == ZOO_WANT_NONE
+                           ? NULL
+                           : e->logits + (size_t)n_logits * e->plan.vocab_size;
+        for (uint32_t k = 0; k < item->n; k++) {
+            s->length++;
+            if (item->want == ZOO_WANT_ALL || (item->want == ZOO_WANT_LAST && k + 1 == item->n)) {
+                FAKE_CHECK(n_logits < e->logits_max);
+                fake_logits(e, s->tokens, s->length,
+                            e->logits + (size_t)n_logits++ * e->plan.vocab_size);
+            }
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            FAKE_CHECK(items[k].seq != item->seq);
+        }
+    }
+    FAKE_CHECK(n_rows <= e->limits.rows_max);
+    e->n_rows += n_rows;
+    return ZOO_OK;
+}
+
+#endif

@@ -1,0 +1,318 @@
+/*
+ * test_schedule.c: the scheduler over the fake engine: whatever the sizes of steps and batches,
+ * whatever shares what, each row's result is the same; and the work is what it should be.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "fake_engine.h"
+#include "mem.h"
+#include "schedule.h"
+
+enum { N_ROWS = 60, VOCAB = 50, PROMPT_MAX = 500 };
+
+static const zoo_generation generation = {.temperature = 1.0f, .n_eos = 1, .eos = {3}};
+static uint64_t state = 5;
+
+static uint32_t next_random(void)
+{
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(state >> 33);
+}
+
+typedef struct fixture {
+    int32_t prompts[N_ROWS][PROMPT_MAX];
+    zoo_row rows[N_ROWS];
+    uint32_t n_rows;
+} fixture;
+
+/* Rows of every kind; prompts begin like one of three texts for some pages. */
+static void make_rows(fixture *f)
+{
+    static int32_t texts[3][PROMPT_MAX];
+    memset(f, 0, sizeof *f);
+    for (uint32_t i = 0; i < 3 * PROMPT_MAX; i++) {
+        texts[i / PROMPT_MAX][i % PROMPT_MAX] = (int32_t)(next_random() % VOCAB);
+    }
+    f->n_rows = N_ROWS;
+    for (uint32_t r = 0; r < N_ROWS; r++) {
+        zoo_row *row = &f->rows[r];
+        uint32_t shared = next_random() % 2 ? next_random() % 300 : 0;
+        row->n_prompt = 1 + next_random() % (PROMPT_MAX - 1);
+        for (uint32_t i = 0; i < row->n_prompt; i++) {
+            f->prompts[r][i] = i < shared ? texts[r % 3][i] : (int32_t)(next_random() % VOCAB);
+        }
+        row->prompt = f->prompts[r];
+        row->n_new_max = next_random() % 40;
+        row->sampling = (zoo_sampling){.temperature = next_random() % 3 ? 0.9f : 0.0f,
+                                       .top_p = 0.95f,
+                                       .repetition = next_random() % 4 ? 1.0f : 1.2f,
+                                       .presence = next_random() % 4 ? 0.0f : 0.5f,
+                                       .min_tokens = next_random() % 5,
+                                       .ignore_eos = next_random() % 4 == 0,
+                                       .seed = next_random()};
+        row->n_top = next_random() % 3 ? ZOO_NO_LOGPROBS : next_random() % 6;
+        row->n_prompt_top = next_random() % 6 ? ZOO_NO_LOGPROBS : next_random() % 4;
+    }
+}
+
+static void forget_results(fixture *f)
+{
+    for (uint32_t r = 0; r < f->n_rows; r++) {
+        zoo_row *row = &f->rows[r];
+        zoo_row_free(row);
+        row->finish = ZOO_UNFINISHED;
+        row->n_out = row->pos = row->n_cached = 0;
+        row->scored = false;
+    }
+}
+
+/* Runs all rows; returns the steps' statistics. The engine must be as clean after as before. */
+static zoo_schedule_stats run_rows(zoo_engine *e, fixture *f)
+{
+    zoo_schedule *s;
+    zoo_schedule_stats stats;
+    zoo_error err = {0};
+    uint32_t n_added = 0, n_done = 0;
+    assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+    while (n_done < f->n_rows) {
+        while (n_added < f->n_rows && zoo_schedule_wants_more(s)) {
+            assert_int_equal(zoo_schedule_add(s, &f->rows[n_added++], &err), ZOO_OK);
+        }
+        assert_false(zoo_schedule_is_idle(s));
+        assert_int_equal(zoo_schedule_step(s, &err), ZOO_OK);
+        while (zoo_schedule_pop(s)) {
+            n_done++;
+        }
+    }
+    assert_true(zoo_schedule_is_idle(s));
+    stats = zoo_schedule_stats_get(s);
+    zoo_schedule_free(s);
+    for (int i = 0; i < FAKE_SEQS_MAX; i++) {
+        assert_false(e->seqs[i].open);
+    }
+    assert_int_equal(e->n_kept_now, 0);
+    assert_int_equal(e->pages_used, 0);
+    return stats;
+}
+
+static void assert_same(const zoo_row *a, const zoo_row *b)
+{
+    assert_int_equal(a->finish, b->finish);
+    assert_int_equal(a->n_out, b->n_out);
+    assert_memory_equal(a->tokens, b->tokens, (a->n_prompt + a->n_out) * sizeof(int32_t));
+    if (a->n_top != ZOO_NO_LOGPROBS && a->n_out > 0) {
+        assert_memory_equal(a->logprobs, b->logprobs,
+                            a->n_out * (a->n_top + 1) * sizeof *a->logprobs);
+    }
+    if (a->n_prompt_top != ZOO_NO_LOGPROBS && a->n_prompt > 1) {
+        assert_memory_equal(a->prompt_logprobs, b->prompt_logprobs,
+                            (a->n_prompt - 1) * (a->n_prompt_top + 1) * sizeof *a->prompt_logprobs);
+    }
+}
+
+static void test_any_batch_gives_the_same(void **unused)
+{
+    static const uint32_t rows_max[] = {1, 7, 63, 64, 512, 4096};
+    static const uint32_t seqs_max[] = {1, 2, 5, 64};
+    static fixture alone, together;
+    (void)unused;
+    make_rows(&alone);
+    together = alone;
+    for (uint32_t r = 0; r < N_ROWS; r++) {
+        together.rows[r].prompt = together.prompts[r];
+        zoo_engine *e = fake_engine(VOCAB, 4096, 64);
+        fixture *one = calloc(1, sizeof *one);
+        assert_non_null(one);
+        one->n_rows = 1;
+        one->rows[0] = alone.rows[r];
+        (void)run_rows(e, one);
+        alone.rows[r] = one->rows[0];
+        free(one);
+        zoo_engine_close(e);
+    }
+    for (uint32_t i = 0; i < 6 * 4 * 2; i++) {
+        zoo_engine *e = fake_engine(VOCAB, rows_max[i % 6], seqs_max[i / 6 % 4]);
+        e->pages_max = i < 24 ? 0 : 25; /* little memory: prefixes and rows compete */
+        (void)run_rows(e, &together);
+        for (uint32_t r = 0; r < N_ROWS; r++) {
+            assert_same(&alone.rows[r], &together.rows[r]);
+        }
+        forget_results(&together);
+        zoo_engine_close(e);
+    }
+    forget_results(&alone);
+}
+
+/* Rows of n tokens whose first n_shared are one text. */
+static void make_alike(fixture *f, uint32_t n_rows, uint32_t n_shared, uint32_t n)
+{
+    memset(f, 0, sizeof *f);
+    f->n_rows = n_rows;
+    for (uint32_t r = 0; r < n_rows; r++) {
+        zoo_row *row = &f->rows[r];
+        for (uint32_t i = 0; i < n; i++) {
+            f->prompts[r][i] = (int32_t)(i < n_shared ? i % VOCAB : next_random() % VOCAB);
+        }
+        row->prompt = f->prompts[r];
+        row->n_prompt = n;
+        row->n_new_max = 3;
+        row->sampling = (zoo_sampling){.top_p = 1.0f, .repetition = 1.0f, .ignore_eos = true};
+        row->n_top = row->n_prompt_top = ZOO_NO_LOGPROBS;
+    }
+}
+
+static void test_a_shared_prefix_is_read_once(void **unused)
+{
+    static fixture f;
+    zoo_engine *e = fake_engine(VOCAB, 512, 16);
+    zoo_schedule_stats stats;
+    (void)unused;
+    make_alike(&f, 60, 450, 480); /* 7 whole pages: 448 */
+    stats = run_rows(e, &f);
+    assert_int_equal(stats.n_read, 448 + 60 * (480 - 448));
+    assert_int_equal(stats.n_shared, 59 * 448);
+    assert_int_equal(e->n_rows, stats.n_read + 60 * 2); /* the last token is never read */
+    assert_int_equal(e->most_seqs, 16);
+    for (uint32_t r = 1; r < 60; r++) {
+        assert_int_equal(f.rows[r].n_cached % ZOO_PAGE, 0);
+    }
+    forget_results(&f);
+    zoo_engine_close(e);
+}
+
+/* A common text, three documents below it, five questions to each. */
+static void test_a_tree_of_prefixes_is_read_once(void **unused)
+{
+    static fixture f;
+    zoo_engine *e = fake_engine(VOCAB, 100, 8);
+    zoo_schedule_stats stats;
+    (void)unused;
+    make_alike(&f, 15, 128, 400);
+    for (uint32_t r = 0; r < 15; r++) {
+        for (uint32_t i = 128; i < 320; i++) {
+            f.prompts[r][i] = (int32_t)((i * (r / 5 + 2)) % VOCAB);
+        }
+    }
+    stats = run_rows(e, &f);
+    assert_int_equal(stats.n_read, 128 + 3 * 192 + 15 * 80);
+    forget_results(&f);
+    zoo_engine_close(e);
+}
+
+static void test_little_memory(void **unused)
+{
+    static fixture f;
+    zoo_engine *e = fake_engine(VOCAB, 64, 16);
+    (void)unused;
+    make_alike(&f, 20, 450, 480);
+    f.rows[4].n_new_max = 1000; /* never fits */
+    e->pages_max = 9;           /* one row, or a prefix and a row's rest */
+    (void)run_rows(e, &f);
+    for (uint32_t r = 0; r < 20; r++) {
+        if (r == 4) {
+            assert_int_equal(f.rows[r].finish, ZOO_FINISH_FAILED);
+            assert_int_equal(f.rows[r].error.code, ZOO_E_LIMIT);
+        } else {
+            assert_int_equal(f.rows[r].finish, ZOO_FINISH_LENGTH);
+        }
+    }
+    forget_results(&f);
+    zoo_engine_close(e);
+}
+
+/* Models whose positions depend on the length: nothing is shared beyond the border, and rows that
+ * pass it are read again. */
+static void test_rereading(void **unused)
+{
+    static fixture f;
+    (void)unused;
+    for (uint32_t always = 0; always < 2; always++) {
+        zoo_engine *e = fake_engine(VOCAB, 512, 16);
+        zoo_schedule_stats stats;
+        make_alike(&f, 10, 128, 200);
+        e->plan.reread_after = 201;
+        e->plan.reread_always = always;
+        for (uint32_t r = 0; r < 10; r++) {
+            f.rows[r].n_new_max = 5; /* reads up to position 204 */
+        }
+        stats = run_rows(e, &f);
+        assert_int_equal(stats.n_shared, 0);
+        assert_int_equal(stats.n_reread, always ? 10 * (201 + 202 + 203) : 10 * 201);
+        forget_results(&f);
+        zoo_engine_close(e);
+    }
+}
+
+static void test_an_engine_error_ends_the_run(void **unused)
+{
+    static fixture f;
+    (void)unused;
+    for (int64_t at = 0; at < 12; at++) {
+        zoo_engine *e = fake_engine(VOCAB, 64, 4);
+        zoo_schedule *s;
+        zoo_error err = {0};
+        zoo_status status = ZOO_OK;
+        make_alike(&f, 10, 130, 150);
+        e->fail_at = at;
+        assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+        for (uint32_t r = 0; r < 10; r++) {
+            assert_int_equal(zoo_schedule_add(s, &f.rows[r], &err), ZOO_OK);
+        }
+        while (status == ZOO_OK && !zoo_schedule_is_idle(s)) {
+            status = zoo_schedule_step(s, &err);
+        }
+        assert_int_equal(status, ZOO_E_INTERNAL);
+        zoo_schedule_free(s);
+        assert_int_equal(e->pages_used, 0);
+        forget_results(&f);
+        zoo_engine_close(e);
+    }
+}
+
+/* The n-th allocation fails: an error or a failed row, never a crash or a lost page. */
+static void test_failing_memory(void **unused)
+{
+    static fixture f;
+    bool failed = true;
+    (void)unused;
+    for (int64_t n = 1; failed && n < 2000; n++) {
+        zoo_engine *e = fake_engine(VOCAB, 64, 4);
+        zoo_schedule *s = NULL;
+        zoo_error err = {0};
+        zoo_status status;
+        make_alike(&f, 8, 130, 150);
+        zoo_mem_fail_at(n);
+        status = zoo_schedule_new(e, NULL, &generation, &s, &err);
+        for (uint32_t r = 0; status == ZOO_OK && r < 8; r++) {
+            status = zoo_schedule_add(s, &f.rows[r], &err);
+        }
+        while (status == ZOO_OK && !zoo_schedule_is_idle(s)) {
+            status = zoo_schedule_step(s, &err);
+        }
+        failed = zoo_mem_calls() >= n;
+        zoo_mem_fail_at(0);
+        zoo_schedule_free(s);
+        assert_int_equal(e->pages_used, 0);
+        forget_results(&f);
+        zoo_engine_close(e);
+    }
+    assert_false(failed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_batch_gives_the_same),
+        cmocka_unit_test(test_a_shared_prefix_is_read_once),
+        cmocka_unit_test(test_a_tree_of_prefixes_is_read_once),
+        cmocka_unit_test(test_little_memory),
+        cmocka_unit_test(test_rereading),
+        cmocka_unit_test(test_an_engine_error_ends_the_run),
+        cmocka_unit_test(test_failing_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
