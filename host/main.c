@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "batch.h"
 #include "commands.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
@@ -11,6 +12,8 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"run", zoo_cmd_run, "one prompt or chat, its text streamed"},
+    {"batch", zoo_cmd_batch, "a file of requests; resumes where it was interrupted"},
     {"trace", zoo_cmd_trace, "every named activation of one pass, to a file"},
     {"compare", zoo_cmd_compare, "two traces, tensor by tensor; names the first that differs"},
     {"inspect", zoo_cmd_inspect, "what a model folder is: plugin, plan, streams, bytes"},
@@ -20,6 +23,45 @@ static const struct {
     {"tokenize", zoo_cmd_tokenize, "texts to ids and back, line by line"},
     {"render", zoo_cmd_render, "messages through a model's chat template, line by line"},
 };
+
+/* Edits from one word to another: insertions, deletions, replacements. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n + 1 > ZOO_COUNT(row)) {
+        return SIZE_MAX;
+    }
+    for (size_t k = 0; k <= n; k++) {
+        row[k] = k;
+    }
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t k = 0; k < n; k++) {
+            size_t best = corner + (a[i] != b[k]);
+            best = row[k] + 1 < best ? row[k] + 1 : best;
+            best = row[k + 1] + 1 < best ? row[k + 1] + 1 : best;
+            corner = row[k + 1];
+            row[k + 1] = best;
+        }
+    }
+    return row[n];
+}
+
+static void suggest(const char *name)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < ZOO_COUNT(commands); i++) {
+        if (distance(name, commands[i].name) < distance(name, commands[best].name)) {
+            best = i;
+        }
+    }
+    (void)fprintf(stderr, "lmzoo: unknown command %.40s", name);
+    if (distance(name, commands[best].name) <= 3) {
+        (void)fprintf(stderr, "; did you mean %s?", commands[best].name);
+    }
+    (void)fputs("\n", stderr);
+}
 
 static void help(FILE *out)
 {
@@ -37,7 +79,7 @@ int main(int argc, char **argv)
             return commands[i].run(argc - 1, argv + 1);
         }
     }
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0) {
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
         help(stdout);
         return 0;
     }
@@ -46,7 +88,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (*name) {
-        (void)fprintf(stderr, "lmzoo: unknown command %.40s\n", name);
+        suggest(name);
     }
     help(stderr);
     return 2;

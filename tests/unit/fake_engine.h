@@ -248,9 +248,8 @@ zoo_status zoo_engine_step(zoo_engine *e, zoo_item *items, uint32_t n_items, zoo
         FAKE_CHECK(item->n > 0 && s->open && s->length + item->n <= s->length_max);
         memcpy(s->tokens + s->length, item->tokens, item->n * sizeof(int32_t));
         n_rows += item->n;
-        item->logits = item->want == ZOO_WANT_NONE
-                           ? NULL
-                           : e->logits + (size_t)n_logits * e->plan.vocab_size;
+        item->logits =
+            item->want == ZOO_WANT_NONE ? NULL : e->logits + (size_t)n_logits * e->plan.vocab_size;
         for (uint32_t k = 0; k < item->n; k++) {
             s->length++;
             if (item->want == ZOO_WANT_ALL || (item->want == ZOO_WANT_LAST && k + 1 == item->n)) {

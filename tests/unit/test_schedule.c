@@ -250,8 +250,9 @@ static void test_rereading(void **unused)
 static void test_an_engine_error_ends_the_run(void **unused)
 {
     static fixture f;
+    bool failed = true;
     (void)unused;
-    for (int64_t at = 0; at < 12; at++) {
+    for (int64_t at = 0; failed; at++) {
         zoo_engine *e = fake_engine(VOCAB, 64, 4);
         zoo_schedule *s;
         zoo_error err = {0};
@@ -265,7 +266,8 @@ static void test_an_engine_error_ends_the_run(void **unused)
         while (status == ZOO_OK && !zoo_schedule_is_idle(s)) {
             status = zoo_schedule_step(s, &err);
         }
-        assert_int_equal(status, ZOO_E_INTERNAL);
+        failed = status != ZOO_OK;
+        assert_true(failed ? status == ZOO_E_INTERNAL : at > 5);
         zoo_schedule_free(s);
         assert_int_equal(e->pages_used, 0);
         forget_results(&f);
