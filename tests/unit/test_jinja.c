@@ -187,8 +187,8 @@ static void work_is_bounded(void **state)
         "{{ range(10**9) }}",
         "{{ 'x' * 10**9 * 10**3 }}",
         "{{ [0] * 10**12 }}",
-        "{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}"
-        "{% endfor %}",
+        ("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s + ns.s %}"
+         "{% endfor %}"),
         "{{ 'x'.ljust(10**15) }}",
         "{{ '%s'|replace('', 'x' * 10**6)|replace('x', 'y' * 10**6) }}",
         "{% for i in range(99999) %}{% set x = 'a' * 100000 %}{% endfor %}",
