@@ -7,7 +7,7 @@
 #include "text/jinja.h"
 
 struct zoo_template {
-    char *name;     /* file, for errors */
+    char *name; /* file, for errors */
     char *source;
     size_t source_n;
     zoo_jpool pool; /* holds the tree */
