@@ -58,7 +58,8 @@ foreach(dir LMZOO_PLUGIN_DIR LMZOO_CARD_DIR LMZOO_TEMPLATE_DIR)
   endif()
 endforeach()
 END
-{ cmake -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" &&
+generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$LMZOO_BUILD/CMakeCache.txt")
+{ cmake -G "$generator" -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" &&
     cmake --build "$work/build"; } >"$work.log" 2>&1
 tap $? "built through find_package(lmzoo)"
 
