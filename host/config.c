@@ -138,6 +138,9 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
     }
     zoo_config_claim(c, key);
     const cJSON *found = walk(zoo_card_part(c->card, "fixed"), key);
+    if (!found && c->text != c->json && strcmp(key, "tie_word_embeddings") == 0) {
+        found = walk(c->json, key); /* the reference ties the wrapper's own head */
+    }
     if (!found) {
         found = walk(c->text, key);
     }
@@ -164,6 +167,10 @@ static void remember(const zoo_model_config *config, const char *key, const char
 
 static zoo_value get_type(const zoo_config *config, const char *key)
 {
+    const zoo_model_config *c = config->host;
+    if (strcmp(key, "@card") == 0) {
+        return c->card ? ZOO_STRING : ZOO_ABSENT;
+    }
     const cJSON *item = find(config->host, key);
     if (!item) {
         return ZOO_ABSENT;

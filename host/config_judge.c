@@ -205,7 +205,7 @@ static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object
             return zoo_fail(j->err, ZOO_E_CONFIG, "%s: the key \"%.100s\" is too long",
                             j->config->path, path);
         }
-        if (!*prefix && in_list(harmless, ZOO_COUNT(harmless), item->string)) {
+        if (in_list(harmless, ZOO_COUNT(harmless), item->string)) {
             continue;
         }
         if (cJSON_IsObject(item) && !is_known_object(j, path)) {

@@ -43,8 +43,7 @@ static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1"
 /* A config that no card names is taken only if it is the plain block by all its keys. */
 static uint32_t probe(const zoo_config *config, char *why, size_t n)
 {
-    if (config->type(config, "@plain_block") != ZOO_ABSENT ||
-        config->type(config, "@prefix") != ZOO_ABSENT) {
+    if (config->type(config, "@card") != ZOO_ABSENT) {
         (void)snprintf(why, n, "a card names it");
         return 100;
     }

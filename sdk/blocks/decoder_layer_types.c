@@ -6,11 +6,12 @@
  *   from_max_window   layers from max_window_layers on
  *   even_below_max    even layers below max_window_layers
  *   period            all but those with i % period == full_at
- *   no_rope           layers without rotation
- *   chunked           layers with rotation see chunks of attention_chunk_size, the others
- * everything none              no layer Option window_if names the key that must be true for any
- * window (use_sliding_window). Rotation: option rotate: all (the default), sliding (only where a
- * window is), listed
+ *   pattern           all but every n-th, n by the key that option pattern names
+ * ("sliding_window_pattern"; a text such as "LLLG" is repeated, G sees everything) no_rope layers
+ * without rotation chunked           layers with rotation see chunks of attention_chunk_size, the
+ * others everything none              no layer Option window_if names the key that must be true for
+ * any window (use_sliding_window). Rotation: option rotate: all (the default), sliding (only where
+ * a window is), listed
  * (`no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th), theta
  * (`layer_rope_theta[i]` is not 0). Experts: option sparse: none, all, qwen_step
  * (`mlp_only_layers`, `decoder_sparse_step`), types (`mlp_layer_types`), first_dense (from
@@ -47,6 +48,18 @@ static zoo_reach reach_by_name(const zoo_decoder *b, const char *name)
     return ZOO_REACH_FULL;
 }
 
+static bool slides_by_pattern(const zoo_decoder *b, uint32_t layer)
+{
+    const zoo_config *c = b->config;
+    const char *key = c->text(c, "@pattern", "sliding_window_pattern");
+    if (c->type(c, key) == ZOO_STRING) {
+        const char *letters = c->text(c, key, "G");
+        return *letters && letters[layer % strlen(letters)] == 'L';
+    }
+    uint32_t n = c->whole(c, key, c->whole(c, "@period", 4));
+    return n == 0 || (layer + 1) % n != 0;
+}
+
 static bool slides_by_rule(const zoo_decoder *b, const char *rule, uint32_t layer)
 {
     const zoo_config *c = b->config;
@@ -62,6 +75,9 @@ static bool slides_by_rule(const zoo_decoder *b, const char *rule, uint32_t laye
     if (same(rule, "period")) {
         uint32_t period = c->whole(c, "@period", 4);
         return period == 0 || layer % period != c->whole(c, "@full_at", 0);
+    }
+    if (same(rule, "pattern")) {
+        return slides_by_pattern(b, layer);
     }
     if (same(rule, "no_rope")) {
         return !zoo_decoder_layer_rotates(b, layer);
@@ -107,6 +123,11 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
     }
     if (same(rule, "sliding")) {
         return zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
+    }
+    if (same(rule, "sliding_or_dense")) {
+        bool dense = !zoo_decoder_layer_sparse(b, layer) &&
+                     c->whole(c, "prefix_dense_sliding_window_pattern", 1) == 1;
+        return dense || zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
     }
     if (same(rule, "theta")) {
         (void)snprintf(key, sizeof key, "layer_rope_theta[%u]", layer);

@@ -2,9 +2,10 @@
  * model.c: the plan of a decoder with embedding, layers, last norm and head.
  *
  * Options: prefix, layers, embed, norm_name, head (module names); norm ("rms", "rms_plus_one",
- * "layer", "layer_plus_one"), norm_weight, norm_bias; embed_scale ("sqrt": sqrt(hidden_size), where
- * embed_scale_if, a key, is true); logits ("divide", "multiply": by logits_scaling); head_bias;
- * tied (class default of tie_word_embeddings).
+ * "layer", "layer_plus_one"), norm_weight, norm_bias; rms_if (a key: where it holds a number the
+ * norm is "rms" with that eps, else layer_norm_eps counts); embed_scale ("sqrt": sqrt(hidden_size),
+ * where embed_scale_if, a key, is true); logits ("divide", "multiply": by logits_scaling);
+ * head_bias; tied (class default of tie_word_embeddings).
  */
 #include <math.h>
 #include <string.h>
@@ -76,7 +77,8 @@ static void read_norm(zoo_decoder *b)
     }
     b->norm_weight = zoo_decoder_flag(b, "@norm_weight", true);
     b->norm_bias = zoo_decoder_flag(b, "@norm_bias", layer && b->norm_weight);
-    b->eps = (float)c->number(c, "rms_norm_eps", 1e-6);
+    bool other = rms_if && b->norm_kind != ZOO_NORM_RMS;
+    b->eps = (float)c->number(c, other ? "layer_norm_eps" : "rms_norm_eps", 1e-6);
 }
 
 static void read_sizes(zoo_decoder *b)
