@@ -11,8 +11,8 @@
  * router_bias; expert_bias (true, or a key); groups (n_group, topk_group; the sum of a group's two
  * best); softcap; stacked, transposed, interleaved (how gate and up lie), split (stacked, gate and
  * up apart); weigh_input; limit (swiglu_limit, swiglu_alpha); shared (true: n_shared_experts times
- * the width, "width": shared_expert_intermediate_size, "same": the width), shared_gate, average (a
- * key).
+ * the width, "width": shared_expert_intermediate_size, "same": the width), shared_gate,
+ * shared_bias, average (a key).
  */
 #include <string.h>
 
@@ -114,8 +114,7 @@ static void read_shared(const zoo_decoder *b, zoo_moe *p)
                                          : p->experts.width * (same(how, "same") ? 1 : times);
     p->shared.gated = 1;
     p->shared.glu = p->experts.glu;
-    p->shared.in_bias = p->shared.out_bias =
-        p->expert_bias && !zoo_decoder_flag(b, "@stacked", false);
+    p->shared.in_bias = p->shared.out_bias = zoo_decoder_flag(b, "@shared_bias", false);
     p->shared_gate = zoo_decoder_flag(b, "@shared_gate", false);
     const char *key = c->text(c, "@average", NULL);
     if (key && same(c->text(c, key, "sum"), "average")) {

@@ -7,11 +7,12 @@
  *   even_below_max    even layers below max_window_layers
  *   period            all but those with i % period == full_at
  *   pattern           all but every n-th, n by the key that option pattern names
- * ("sliding_window_pattern"; a text such as "LLLG" is repeated, G sees everything) no_rope layers
- * without rotation chunked           layers with rotation see chunks of attention_chunk_size, the
- * others everything none              no layer Option window_if names the key that must be true for
- * any window (use_sliding_window). Rotation: option rotate: all (the default), sliding (only where
- * a window is), listed
+ * ("sliding_window_pattern"; a text such as "LLLG" is repeated, G sees everything); with
+ *                     option dense_prefix the first dense layers have a pattern of their own and
+ * the others count from there no_rope layers without rotation chunked           layers with
+ * rotation see chunks of attention_chunk_size, the others everything none              no layer
+ * Option window_if names the key that must be true for any window (use_sliding_window). Rotation:
+ * option rotate: all (the default), sliding (only where a window is), listed
  * (`no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th), theta
  * (`layer_rope_theta[i]` is not 0). Experts: option sparse: none, all, qwen_step
  * (`mlp_only_layers`, `decoder_sparse_step`), types (`mlp_layer_types`), first_dense (from
@@ -56,8 +57,12 @@ static bool slides_by_pattern(const zoo_decoder *b, uint32_t layer)
         const char *letters = c->text(c, key, "G");
         return *letters && letters[layer % strlen(letters)] == 'L';
     }
-    uint32_t n = c->whole(c, key, c->whole(c, "@period", 4));
-    return n == 0 || (layer + 1) % n != 0;
+    uint32_t first =
+        c->flag(c, "@dense_prefix", false) ? c->whole(c, "first_k_dense_replace", 0) : 0;
+    uint32_t n = c->whole(c, layer < first ? "prefix_dense_sliding_window_pattern" : key,
+                          c->whole(c, "@period", 4));
+    uint32_t at = layer < first ? layer : layer - first;
+    return n == 0 || (at + 1) % n != 0;
 }
 
 static bool slides_by_rule(const zoo_decoder *b, const char *rule, uint32_t layer)
