@@ -30,6 +30,11 @@ static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_room *room)
     if (p->slopes && p->k_width == p->head_dim) {
         b.slopes = zoo_room_floats(room, 1, p->n_heads);
     }
+    if (p->round_input) {
+        uint32_t width = p->width_in > p->o_cols ? p->width_in : p->o_cols;
+        b.x = zoo_room_floats(room, s->n_rows, p->width_in);
+        b.bytes = zoo_room_take(room, (size_t)s->n_threads * width);
+    }
     b.tiles = zoo_room_take(room, s->n_rows * sizeof(gqa_tile));
     b.attend = zoo_room_floats(room, s->n_threads, b.attend_size);
     b.k_segs = zoo_room_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
@@ -96,8 +101,15 @@ static void gqa_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     if (p->rope) {
         step.rope = zoo_rope_rows_of(ctx, p->rope, span);
     }
+    if (p->round_input) {
+        zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->width_in, step.room.bytes);
+        x = step.room.x;
+    }
     zoo_gqa_project(&step, x);
     zoo_gqa_attend(&step);
+    if (p->round_input) {
+        zoo_round_rows(ctx, step.room.out, step.room.out, span->n_rows, p->o_cols, step.room.bytes);
+    }
     const zoo_proj out = {&w->o, w->o_bias, y, 0};
     zoo_linear(ctx, &out, 1, step.room.out, p->o_cols, span->n_rows);
 }

@@ -96,7 +96,8 @@ typedef struct zoo_gqa {
     uint32_t gate_act; /* zoo_act; 0: ZOO_ACT_SIGMOID */
     uint32_t sub_norm; /* zoo_norm_kind of attn_sub_norm before o_proj; 0: none */
     float sub_norm_eps;
-    uint32_t shared; /* reads the streams of another part: q only */
+    uint32_t round_input; /* rows that enter a matrix are rounded to 8 bits */
+    uint32_t shared;      /* reads the streams of another part: q only */
 
     /* Derived by zoo_gqa_finish. */
     uint32_t q_rows, k_rows, v_rows, gate_rows, o_cols, one;

@@ -25,6 +25,8 @@ typedef struct gqa_room {
     float *v;            /* [n_rows, n_kv_heads, v_dim] */
     float *gate;         /* [n_rows, gate_rows] */
     float *out;          /* [n_rows, n_heads, v_dim] */
+    float *x;            /* [n_rows, width_in], rounded rows */
+    void *bytes;         /* [n_threads, max(width_in, o_cols)] */
     float *slopes;       /* [n_heads] */
     gqa_tile *tiles;     /* [n_rows] at most */
     float *attend;       /* [n_threads, attend_size] */

@@ -12,7 +12,9 @@
 
 typedef struct mlp_rows {
     float *gate, *up;
-    float *tmp; /* [n_threads, width], with alpha */
+    float *tmp;  /* [n_threads, width], with alpha */
+    float *x;    /* [n_rows, width_in], rounded rows */
+    void *bytes; /* [n_threads, max(width, width_in)] */
 } mlp_rows;
 
 static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads, zoo_room *room)
@@ -21,6 +23,11 @@ static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads
     b.up = zoo_room_floats(room, n_rows, p->width);
     b.gate = p->gated ? zoo_room_floats(room, n_rows, p->width) : b.up;
     b.tmp = zoo_room_floats(room, n_threads, p->width);
+    if (p->round_input) {
+        uint32_t width = p->width > p->width_in ? p->width : p->width_in;
+        b.x = zoo_room_floats(room, n_rows, p->width_in);
+        b.bytes = zoo_room_take(room, (size_t)n_threads * width);
+    }
     return b;
 }
 
@@ -95,8 +102,16 @@ void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const
     const zoo_proj in[] = {{&w->up, w->up_bias, job.rows.up, 0},
                            {&w->gate, w->gate_bias, job.rows.gate, 0}};
     const zoo_proj out = {&w->down, w->down_bias, y, 0};
+    if (p->round_input) {
+        zoo_round_rows(ctx, x, job.rows.x, n_rows, p->width_in, job.rows.bytes);
+        x = job.rows.x;
+    }
     zoo_linear(ctx, in, p->gated ? 2 : 1, x, p->width_in, n_rows);
     zoo_rows(ctx, n_rows, (size_t)p->width * 4, mlp_inner, &job);
+    if (p->round_input) {
+        float *h = job.rows.gate;
+        zoo_round_rows(ctx, h, h, n_rows, p->width, job.rows.bytes);
+    }
     zoo_linear(ctx, &out, 1, job.rows.gate, p->width, n_rows);
     if (p->down_scale != 1.0f) {
         zoo_scale_rows(ctx, p->down_scale, y, n_rows, p->width_out);

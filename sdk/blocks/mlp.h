@@ -47,6 +47,7 @@ typedef struct zoo_mlp {
     float gate_scale, down_scale; /* 0: 1 */
     uint32_t sub_norm;            /* zoo_norm_kind of ffn_sub_norm; 0: none */
     float sub_norm_eps;
+    uint32_t round_input; /* rows that enter a matrix are rounded to 8 bits */
 
     /* Derived by zoo_mlp_finish. */
     zoo_rowmap gate_map, up_map;

@@ -69,6 +69,13 @@ void zoo_add_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint3
 void zoo_scale_rows(zoo_ctx *ctx, float scale, float *y, uint32_t n_rows, uint32_t width);
 
 /*
+ * Rounds each row to 8 bits and back: y = round(x / s) * s, s = largest magnitude / 127. y may be
+ * x. tmp: n_threads * width bytes.
+ */
+void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width,
+                    void *tmp);
+
+/*
  * The activation that a config key names ("silu", "swish", "gelu", "gelu_new", "gelu_fast",
  * "gelu_pytorch_tanh", "relu", "relu2", "sigmoid", "tanh", "linear"); refuses other names. [load]
  */

@@ -98,6 +98,33 @@ void zoo_scale_rows(zoo_ctx *ctx, float scale, float *y, uint32_t n_rows, uint32
     zoo_rows(ctx, n_rows, width, scale_range, &job);
 }
 
+typedef struct round_job {
+    const zoo_kernels *kernels;
+    const float *x;
+    float *y;
+    unsigned char *tmp;
+    uint32_t width;
+} round_job;
+
+static void round_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const round_job *job = arg;
+    unsigned char *tmp = job->tmp + (size_t)worker * job->width;
+    for (uint32_t row = begin; row < end; row++) {
+        size_t at = (size_t)row * job->width;
+        float scale = 0;
+        job->kernels->narrow(ZOO_INT8, job->x + at, tmp, &scale, job->width);
+        job->kernels->widen(ZOO_INT8, tmp, &scale, job->width, job->y + at, job->width);
+    }
+}
+
+void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width,
+                    void *tmp)
+{
+    round_job job = {ctx->kernels, x, y, tmp, width};
+    zoo_rows(ctx, n_rows, (size_t)width * 4, round_range, &job);
+}
+
 uint32_t zoo_act_read(const zoo_config *config, const char *key, const char *fallback)
 {
     static const struct {

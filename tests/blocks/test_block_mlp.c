@@ -33,6 +33,7 @@ static const mlp_case cases[] = {
     {"scales", {GATED, .glu = {.act = ZOO_ACT_SILU}, .gate_scale = 1.7f, .down_scale = 0.3f}},
     {"inner norm",
      {GATED, .glu = {.act = ZOO_ACT_RELU2}, .sub_norm = ZOO_NORM_RMS, .sub_norm_eps = 0.1f}},
+    {"rounded rows", {GATED, .glu = {.act = ZOO_ACT_RELU2}, .round_input = 1}},
     {"bias and scale", {GATED, .glu = {.act = ZOO_ACT_SILU}, .out_bias = 1, .down_scale = 0.3f}},
 };
 
@@ -76,9 +77,25 @@ static double inner(const zoo_mlp *p, double gate, double up)
     return act(p->glu.act, gate) * up;
 }
 
-static void oracle(const fake *f, const zoo_mlp *p, const double *x, double *y)
+/* To 8 bits and back, as the option says; halves may round either way. */
+static void round_row(double *x, uint32_t n)
 {
-    double h[F], square = 0;
+    double top = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        top = fmax(top, fabs(x[i]));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] = rint(x[i] * 127 / top) * top / 127;
+    }
+}
+
+static void oracle(const fake *f, const zoo_mlp *p, const double *in, double *y)
+{
+    double x[IN], h[F], square = 0;
+    memcpy(x, in, sizeof x);
+    if (p->round_input) {
+        round_row(x, IN);
+    }
     for (uint32_t r = 0; r < F; r++) {
         double gate = p->gated ? linear(f, FIELD(gate), FIELD(gate_bias), x, r) * p->gate_scale : 0;
         h[r] = inner(p, gate, linear(f, FIELD(up), FIELD(up_bias), x, r));
@@ -86,6 +103,9 @@ static void oracle(const fake *f, const zoo_mlp *p, const double *x, double *y)
     }
     for (uint32_t r = 0; p->sub_norm && r < F; r++) {
         h[r] *= (double)fake_tensor_at(f, FIELD(sub_norm))->x[r] / sqrt(square + p->sub_norm_eps);
+    }
+    if (p->round_input) {
+        round_row(h, F);
     }
     for (uint32_t r = 0; r < OUT; r++) {
         y[r] = linear(f, FIELD(down), FIELD(down_bias), h, r) * p->down_scale;
