@@ -45,7 +45,9 @@ typedef struct zoo_qk_norm {
 
 typedef enum zoo_qkv_layout {
     ZOO_QKV_SPLIT = 0, /* q_proj, k_proj, v_proj */
-    ZOO_QKV_FUSED = 1  /* qkv_proj, rows by the maps */
+    ZOO_QKV_FUSED = 1, /* qkv_proj: all q rows, all k rows, all v rows; or rows by the maps given */
+    ZOO_QKV_GROUPED = 2, /* qkv_proj: for each key-value head its query heads, its key, its value */
+    ZOO_QKV_QUARTERS = 3 /* qkv_proj: four times a quarter of the q rows, v rows, k rows */
 } zoo_qkv_layout;
 
 typedef enum zoo_gate_kind {

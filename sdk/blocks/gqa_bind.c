@@ -50,8 +50,12 @@ static zoo_status refuse(const zoo_gqa *p, zoo_error *err)
         return zoo_fail(err, ZOO_E_CONFIG, "attention: keys of %u and values of %u must be alike",
                         p->head_dim, p->v_dim);
     }
-    if (p->gate == ZOO_GATE_IN_Q && p->layout == ZOO_QKV_FUSED) {
+    if (p->gate == ZOO_GATE_IN_Q && p->layout != ZOO_QKV_SPLIT) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: a gate inside a fused qkv matrix");
+    }
+    if (p->layout == ZOO_QKV_QUARTERS && p->n_kv_heads * p->head_dim % 4 != 0) {
+        return zoo_fail(err, ZOO_E_CONFIG, "attention: %u key rows in quarters",
+                        p->n_kv_heads * p->head_dim);
     }
     if (p->slopes && p->slopes_bf16 && p->n_kv_heads != p->n_heads) {
         return zoo_fail(err, ZOO_E_CONFIG,
@@ -66,11 +70,23 @@ static zoo_status refuse(const zoo_gqa *p, zoo_error *err)
 
 static void set_maps(zoo_gqa *p)
 {
-    uint32_t total = p->q_rows + p->k_rows + p->v_rows;
-    if (p->layout == ZOO_QKV_FUSED && !p->q_map.total) {
-        p->q_map = (zoo_rowmap){total, 0, p->q_rows, p->q_rows};
-        p->k_map = (zoo_rowmap){total, p->q_rows, p->k_rows, p->k_rows};
-        p->v_map = (zoo_rowmap){total, p->q_rows + p->k_rows, p->v_rows, p->v_rows};
+    uint32_t total = p->q_rows + p->k_rows + p->v_rows, group = p->n_heads / p->n_kv_heads;
+    uint32_t q = p->q_rows, k = p->k_rows, v = p->v_rows; /* rows of one piece */
+    bool quarters = p->layout == ZOO_QKV_QUARTERS;
+    if (p->layout == ZOO_QKV_GROUPED) {
+        q = group * p->head_dim;
+        k = p->head_dim;
+        v = p->k_is_v ? 0 : p->v_dim;
+    } else if (quarters) {
+        q /= 4;
+        k /= 4;
+        v /= 4;
+    }
+    if (p->layout != ZOO_QKV_SPLIT && !p->q_map.total) {
+        uint32_t stride = q + k + v;
+        p->q_map = (zoo_rowmap){total, 0, q, stride};
+        p->k_map = (zoo_rowmap){total, quarters ? q + v : q, k, stride};
+        p->v_map = (zoo_rowmap){total, quarters ? q : q + k, v, stride};
     }
     if (p->gate == ZOO_GATE_IN_Q) {
         uint32_t d = p->head_dim;

@@ -398,30 +398,46 @@ static void shared_cache(void **state)
     fake_close(&f);
 }
 
+/* Counts the rows of a fused tensor that the maps take. */
+static void count_rows(const zoo_rowmap *m, uint32_t rows, uint32_t *seen)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        uint32_t from = m->offset + r / m->group * m->stride + r % m->group;
+        assert_true(from < m->total);
+        seen[from]++;
+    }
+}
+
 /* The maps of a fused tensor take every row once. */
 static void maps_cover(void **state)
 {
+    static const gqa_case fused[] = {{"rows", {BASE, .layout = ZOO_QKV_FUSED, .v_dim = 5}},
+                                     {"groups", {BASE, .layout = ZOO_QKV_GROUPED, .v_dim = 5}},
+                                     {"heads", {MHA, .layout = ZOO_QKV_GROUPED}},
+                                     {"quarters", {MHA, .layout = ZOO_QKV_QUARTERS}},
+                                     {"gate", {BASE, .gate = ZOO_GATE_IN_Q}}};
     (void)state;
-    gqa_case c = {"fused", {BASE, .layout = ZOO_QKV_FUSED, .v_dim = 5}};
-    gqa_case g = {"gate", {BASE, .gate = ZOO_GATE_IN_Q}};
-    zoo_gqa p = finished(&c), q = finished(&g);
-    const zoo_rowmap maps[] = {p.q_map, p.k_map, p.v_map, q.q_map, q.gate_map};
-    const uint32_t rows[] = {p.q_rows, p.k_rows, p.v_rows, q.q_rows, q.gate_rows};
-    uint32_t seen[2][256] = {{0}};
-    for (uint32_t m = 0; m < 5; m++) {
-        for (uint32_t r = 0; r < rows[m]; r++) {
-            uint32_t from = maps[m].offset + r / maps[m].group * maps[m].stride + r % maps[m].group;
-            assert_true(from < maps[m].total);
-            seen[m / 3][from]++;
+    for (size_t c = 0; c < ZOO_COUNT(fused); c++) {
+        zoo_gqa p = finished(&fused[c]);
+        uint32_t seen[256] = {0};
+        count_rows(&p.q_map, p.q_rows, seen);
+        if (p.gate) {
+            count_rows(&p.gate_map, p.gate_rows, seen);
+        } else {
+            count_rows(&p.k_map, p.k_rows, seen);
+            count_rows(&p.v_map, p.v_rows, seen);
+        }
+        for (uint32_t r = 0; r < p.q_map.total; r++) {
+            assert_int_equal(seen[r], 1);
         }
     }
-    for (uint32_t r = 0; r < p.q_map.total; r++) {
-        assert_int_equal(seen[0][r], 1);
-    }
-    assert_int_equal(q.q_map.total, 2 * q.q_rows);
-    for (uint32_t r = 0; r < q.q_map.total; r++) {
-        assert_int_equal(seen[1][r], 1);
-    }
+    /* Two groups of three query heads of 8, a key of 8, a value of 5; quarters in the order q, v,
+     * k. */
+    zoo_gqa groups = finished(&fused[1]), quarters = finished(&fused[3]);
+    assert_true(groups.q_map.stride == 37 && groups.k_map.offset == 24 &&
+                groups.v_map.offset == 32);
+    assert_true(quarters.v_map.offset == 12 && quarters.k_map.offset == 24);
+    assert_int_equal(quarters.q_map.stride, 36);
 }
 
 static void refusals(void **state)
