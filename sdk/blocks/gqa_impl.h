@@ -1,7 +1,7 @@
 /*
- * gqa_impl.h: what the files of the attention block share: gqa_bind.c (params and tensors),
- * gqa_rows.c (queries, keys, values of a row), gqa_attend.c (softmax over the cache), gqa.c
- * (block).
+ * gqa_impl.h: what the files of the attention block share: gqa_params.c and gqa_bind.c (params
+ * and tensors), gqa_rows.c (queries, keys, values of a row), gqa_attend.c (softmax over the cache),
+ * gqa.c (block).
  */
 #ifndef ZOO_BLOCKS_GQA_IMPL_H
 #define ZOO_BLOCKS_GQA_IMPL_H

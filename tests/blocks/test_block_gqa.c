@@ -448,6 +448,12 @@ static void refusals(void **state)
                              {BASE, .k_is_v = 1, .v_dim = 5},
                              {BASE, .slopes = slopes, .slopes_bf16 = 1},
                              {HEADS(2, 4), .rope = &even},
+                             {HEADS(2, 1 << 23)},
+                             {HEADS(12, 8)},
+                             {BASE, .temp_scale = 1},
+                             {BASE, .gate = ZOO_GATE_IN_Q, .layout = ZOO_QKV_FUSED},
+                             {BASE, .qk_norm = {ZOO_NORM_LAYER, ZOO_QK_OWN, 0, 1, 1, 0.1f}},
+                             {BASE, .gate = 9},
                              {HEADS(2, 0)}};
     for (size_t i = 0; i < ZOO_COUNT(wrong); i++) {
         zoo_gqa p = wrong[i];
