@@ -261,8 +261,9 @@ typedef struct tok_norm {
     tok_str text;     /* REPLACE: the new text; PREPEND; CHARSMAP: normalised strings, 0-ended */
     const uint32_t *trie; /* CHARSMAP: double array */
     size_t n_trie;
-    uint8_t *unsafe;  /* NFC..NFKD: bit cp: a character that the form may change */
-    bool by_grapheme; /* CHARSMAP: one grapheme at a time, as tokenizer.json means it */
+    uint8_t *unsafe;     /* NFC..NFKD: bit cp: a character that the form may change */
+    const tok_map *keep; /* CHARSMAP: texts that stay as they are, or null */
+    bool by_grapheme;    /* CHARSMAP: one grapheme at a time, as tokenizer.json means it */
 } tok_norm;
 
 typedef enum tok_behaviour {
@@ -324,6 +325,8 @@ typedef struct tok_bpe {
     bool byte_fallback, ignore_merges, fuse_unk;
     uint32_t unk;
     tok_str prefix, suffix; /* n 0: none */
+    const uint32_t *rank;   /* [n_ids] while opening: rank of each token; merges are its cuts */
+    const uint8_t *barred;  /* [n_ids] tokens that are never part of a merge; null: none */
     bool frozen;            /* user-defined symbols are matched first and never merge */
     tok_map frozen_trie;
 } tok_bpe;
@@ -494,9 +497,6 @@ zoo_status tok_finish(zoo_tokenizer *t, zoo_error *err);
 zoo_status tok_added_finish(zoo_tokenizer *t, zoo_error *err);
 zoo_status tok_bytes_finish(zoo_tokenizer *t, zoo_error *err);
 zoo_status tok_bpe_finish(zoo_tokenizer *t, zoo_error *err);
-/* Merges for a model whose order is a rank per token: every cut of a token into two tokens. */
-zoo_status tok_bpe_cuts(zoo_tokenizer *t, const tok_vocab *vocab, const uint32_t *rank,
-                        const uint8_t *barred, zoo_error *err);
 zoo_status tok_unigram_finish(zoo_tokenizer *t, zoo_error *err);
 
 zoo_status tok_load_json(zoo_tokenizer *t, const char *name, char *data, size_t n, zoo_error *err);
@@ -514,6 +514,8 @@ void tok_config_close(zoo_tokenizer *t);
 /* Whether the decoders can tell by one token alone; used by zoo_tokenizer_bytes. */
 zoo_status tok_dec_replace(const tok_regex *regex, tok_matcher *m, tok_str text, const char *p,
                            size_t n, zoo_text *out, zoo_error *err);
+/* The longest text of the trie (node -> next node << 32 | id) that begins p[n]; 0: none. */
+size_t tok_trie_longest(const tok_map *trie, const char *p, size_t n, uint32_t *id);
 /* `<0xHH>` to 0..255, anything else to -1. */
 int tok_byte_token(const char *p, size_t n);
 

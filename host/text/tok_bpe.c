@@ -250,27 +250,6 @@ static uint32_t affixed_id(tok_run *run, const char *p, size_t n, bool first, bo
     return tok_vocab_find(&run->t->model.vocab, text, k);
 }
 
-/* The longest user-defined symbol at p; its length in *length, 0: none. */
-static uint32_t frozen_at(const tok_bpe *bpe, const char *p, size_t n, size_t *length)
-{
-    uint64_t node = 0;
-    uint32_t id = ZOO_ID_NONE;
-    *length = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t *next =
-            tok_map_find(&bpe->frozen_trie, 1ull << 63 | node << 8 | (uint8_t)p[i]);
-        if (!next) {
-            break;
-        }
-        node = *next >> 32;
-        if ((uint32_t)*next != ZOO_ID_NONE) {
-            id = (uint32_t)*next;
-            *length = i + 1;
-        }
-    }
-    return id;
-}
-
 static bool symbols_of_chars(tok_run *run, const char *p, size_t n)
 {
     const tok_model *model = &run->t->model;
@@ -279,7 +258,8 @@ static bool symbols_of_chars(tok_run *run, const char *p, size_t n)
     bool ok = true;
     for (size_t i = 0, length; ok && i < n; i += length) {
         if (model->bpe.frozen) {
-            uint32_t id = frozen_at(&model->bpe, p + i, n - i, &length);
+            uint32_t id;
+            length = tok_trie_longest(&model->bpe.frozen_trie, p + i, n - i, &id);
             if (length) {
                 ok = push_known(run, &u, id);
                 continue;

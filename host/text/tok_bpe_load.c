@@ -85,7 +85,9 @@ static bool fill_char_ids(zoo_tokenizer *t)
     }
     for (uint32_t cp = 0; cp < 65536; cp++) {
         char text[4];
-        bpe->char_ids[cp] = tok_vocab_find(&t->model.vocab, text, tok_utf8_put(text, cp));
+        uint32_t id = tok_vocab_find(&t->model.vocab, text, tok_utf8_put(text, cp));
+        bool barred = id != ZOO_ID_NONE && bpe->barred && bpe->barred[id];
+        bpe->char_ids[cp] = barred ? ZOO_ID_NONE : id;
     }
     return true;
 }
@@ -134,24 +136,6 @@ static bool marks_cut(const zoo_tokenizer *t)
     return true;
 }
 
-zoo_status tok_bpe_finish(zoo_tokenizer *t, zoo_error *err)
-{
-    tok_bpe *bpe = &t->model.bpe;
-    if (!bpe->merges.rows && !tok_map_init(&bpe->merges, &t->pool, 0)) {
-        return tok_no_memory(err);
-    }
-    bpe->byte_mode = byte_mode(t);
-    if (bpe->byte_mode) {
-        t->n_steps--;
-        return fill_byte_vocab(t) ? ZOO_OK : tok_no_memory(err);
-    }
-    find_byte_tokens(&t->model.vocab, bpe->bytes);
-    if (!fill_char_ids(t)) {
-        return tok_no_memory(err);
-    }
-    return marks_cut(t) && !fill_joins(t) ? tok_no_memory(err) : ZOO_OK;
-}
-
 /* Calls put (or counts) for every cut of a token into two tokens. */
 static uint32_t for_cuts(const tok_vocab *vocab, const uint32_t *rank, const uint8_t *barred,
                          tok_map *merges)
@@ -176,16 +160,41 @@ static uint32_t for_cuts(const tok_vocab *vocab, const uint32_t *rank, const uin
     return n;
 }
 
-zoo_status tok_bpe_cuts(zoo_tokenizer *t, const tok_vocab *vocab, const uint32_t *rank,
-                        const uint8_t *barred, zoo_error *err)
+/* Merges for a model whose order is a rank per token: every cut of a token into two tokens. */
+static zoo_status fill_cuts(zoo_tokenizer *t, const tok_vocab *vocab, zoo_error *err)
 {
-    uint32_t n = for_cuts(vocab, rank, barred, NULL);
+    tok_bpe *bpe = &t->model.bpe;
+    uint32_t n = for_cuts(vocab, bpe->rank, bpe->barred, NULL);
     if (n > 1u << 28) {
         return zoo_fail(err, ZOO_E_LIMIT, "the vocabulary has more than 2^28 ways to join tokens");
     }
-    if (!tok_map_init(&t->model.bpe.merges, &t->pool, n)) {
+    if (!tok_map_init(&bpe->merges, &t->pool, n)) {
         return tok_no_memory(err);
     }
-    (void)for_cuts(vocab, rank, barred, &t->model.bpe.merges);
+    (void)for_cuts(vocab, bpe->rank, bpe->barred, &bpe->merges);
     return ZOO_OK;
+}
+
+zoo_status tok_bpe_finish(zoo_tokenizer *t, zoo_error *err)
+{
+    tok_bpe *bpe = &t->model.bpe;
+    bpe->byte_mode = byte_mode(t);
+    if (bpe->byte_mode && !fill_byte_vocab(t)) {
+        return tok_no_memory(err);
+    }
+    if (bpe->rank) {
+        ZOO_TRY(fill_cuts(t, bpe->byte_mode ? &bpe->byte_vocab : &t->model.vocab, err));
+    }
+    if (!bpe->merges.rows && !tok_map_init(&bpe->merges, &t->pool, 0)) {
+        return tok_no_memory(err);
+    }
+    if (bpe->byte_mode) {
+        t->n_steps--;
+        return ZOO_OK;
+    }
+    find_byte_tokens(&t->model.vocab, bpe->bytes);
+    if (!fill_char_ids(t)) {
+        return tok_no_memory(err);
+    }
+    return marks_cut(t) && !fill_joins(t) ? tok_no_memory(err) : ZOO_OK;
 }

@@ -8,6 +8,7 @@
  */
 #include "tok_json.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -58,6 +59,49 @@ void tok_config_close(zoo_tokenizer *t)
 const cJSON *tok_config_get(const zoo_tokenizer *t, const char *key)
 {
     return t->config ? tok_json_get(t->config->main.root, key) : NULL;
+}
+
+uint32_t tok_config_count_added(const zoo_tokenizer *t)
+{
+    const cJSON *list = tok_config_get(t, "added_tokens_decoder");
+    uint32_t n = 0;
+    for (const cJSON *item = list ? list->child : NULL; item && n < TOK_ID_MAX; item = item->next) {
+        n++;
+    }
+    return n;
+}
+
+static zoo_status add_listed(tok_json *j, const cJSON *item)
+{
+    tok_added_token token = {0};
+    char *end = NULL;
+    unsigned long id = item->string ? strtoul(item->string, &end, 10) : ULONG_MAX;
+    if (!end || *end || end == item->string || id >= TOK_ID_MAX) {
+        return tok_json_fail(j, "added_tokens_decoder has a key that is not an id");
+    }
+    ZOO_TRY(tok_json_text(j, tok_json_get(item, "content"), "an added token's content",
+                          &token.content));
+    ZOO_TRY(tok_json_flag_at(j, item, "special", true, &token.special));
+    ZOO_TRY(tok_json_flag_at(j, item, "single_word", false, &token.single_word));
+    ZOO_TRY(tok_json_flag_at(j, item, "lstrip", false, &token.lstrip));
+    ZOO_TRY(tok_json_flag_at(j, item, "rstrip", false, &token.rstrip));
+    uint32_t known = zoo_tokenizer_id(j->t, token.content.p, token.content.n);
+    if (!token.content.n || token.content.n > TOK_CONTENT_MAX ||
+        (known != ZOO_ID_NONE && known != id)) {
+        return tok_json_fail(j, "the added token \"%.80s\" is empty, too long or has another id",
+                             token.content.p);
+    }
+    return tok_add_token_at(j->t, &token, (uint32_t)id, j->name, j->err);
+}
+
+zoo_status tok_config_add_tokens(zoo_tokenizer *t, zoo_error *err)
+{
+    const cJSON *list = tok_config_get(t, "added_tokens_decoder");
+    (void)err;
+    for (const cJSON *item = list ? list->child : NULL; item; item = item->next) {
+        ZOO_TRY(add_listed(&t->config->main, item));
+    }
+    return ZOO_OK;
 }
 
 /* The spelling of a role in one file; p stays null when it is not there. */

@@ -198,3 +198,32 @@ const char *tok_json_type(const cJSON *object)
     const cJSON *type = tok_json_get(object, "type");
     return cJSON_IsString(type) ? type->valuestring : "";
 }
+
+static int base64_value(char c)
+{
+    const char *digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *hit = c ? strchr(digits, c) : NULL;
+    return hit ? (int)(hit - digits) : -1;
+}
+
+size_t tok_base64(char *p, size_t n)
+{
+    size_t k = 0;
+    uint32_t bits = 0, n_bits = 0;
+    while (n && p[n - 1] == '=') {
+        n--;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int value = base64_value(p[i]);
+        if (value < 0) {
+            return SIZE_MAX;
+        }
+        bits = bits << 6 | (uint32_t)value;
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            p[k++] = (char)(bits >> n_bits & 0xff);
+        }
+    }
+    return k;
+}

@@ -52,11 +52,20 @@ zoo_status tok_load_post(tok_json *j, const cJSON *item);
 zoo_status tok_load_pattern(tok_json *j, const cJSON *item, tok_regex **out);
 
 zoo_status tok_load_model(tok_json *j, const cJSON *item);
+/* Base64 to bytes in place; the number of bytes, or SIZE_MAX when it is not base64. */
+size_t tok_base64(char *p, size_t n);
+/* The tokens that tokenizer_config.json lists in added_tokens_decoder: how many, and adding them at
+ * their ids where they are not known yet. */
+uint32_t tok_config_count_added(const zoo_tokenizer *t);
+zoo_status tok_config_add_tokens(zoo_tokenizer *t, zoo_error *err);
 /* A member of tokenizer_config.json, or null; only while a folder is being opened. */
 const cJSON *tok_config_get(const zoo_tokenizer *t, const char *key);
 /* Adds one token as the reference numbers it; `stated` is the id that the file gives or ID_NONE. */
 zoo_status tok_add_token(zoo_tokenizer *t, const tok_added_token *token, uint32_t stated,
                          const char *name, zoo_error *err);
+/* Adds one token at a given id. */
+zoo_status tok_add_token_at(zoo_tokenizer *t, const tok_added_token *token, uint32_t id,
+                            const char *name, zoo_error *err);
 /* Room for n added tokens. */
 zoo_status tok_added_init(zoo_tokenizer *t, uint32_t n, zoo_error *err);
 

@@ -36,6 +36,19 @@ zoo_status tok_add_token(zoo_tokenizer *t, const tok_added_token *token, uint32_
                         "%.180s: the added token \"%.100s\" says id %u but its place gives it %u",
                         name, content.p, stated, id);
     }
+    return tok_add_token_at(t, token, id, name, err);
+}
+
+zoo_status tok_add_token_at(zoo_tokenizer *t, const tok_added_token *token, uint32_t id,
+                            const char *name, zoo_error *err)
+{
+    tok_added *added = &t->added;
+    tok_str content = token->content;
+    uint32_t index = tok_vocab_find(&added->by_text, content.p, content.n);
+    if (id >= TOK_ID_MAX) {
+        return zoo_fail(err, ZOO_E_LIMIT, "%.180s: the added token \"%.100s\" has id %u", name,
+                        content.p, id);
+    }
     if (index == ZOO_ID_NONE) {
         index = added->n++;
         tok_vocab_put(&added->by_text, content, index);

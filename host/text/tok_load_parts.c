@@ -44,36 +44,6 @@ static zoo_status new_norm(tok_json *j, tok_norm_kind kind, tok_norm **out)
     return tok_norm_finish(t, *out, j->err);
 }
 
-static int base64_value(char c)
-{
-    const char *digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *hit = c ? strchr(digits, c) : NULL;
-    return hit ? (int)(hit - digits) : -1;
-}
-
-/* Base64 in place; the number of bytes, or SIZE_MAX. */
-static size_t base64(char *p, size_t n)
-{
-    size_t k = 0;
-    uint32_t bits = 0, n_bits = 0;
-    while (n && p[n - 1] == '=') {
-        n--;
-    }
-    for (size_t i = 0; i < n; i++) {
-        int value = base64_value(p[i]);
-        if (value < 0) {
-            return SIZE_MAX;
-        }
-        bits = bits << 6 | (uint32_t)value;
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            p[k++] = (char)(bits >> n_bits & 0xff);
-        }
-    }
-    return k;
-}
-
 static zoo_status load_charsmap(tok_json *j, const cJSON *item)
 {
     tok_norm *norm = NULL;
@@ -89,7 +59,7 @@ static zoo_status load_charsmap(tok_json *j, const cJSON *item)
         return tok_no_memory(j->err);
     }
     char *bytes = (char *)(uintptr_t)copy.p;
-    size_t n = base64(bytes, copy.n);
+    size_t n = tok_base64(bytes, copy.n);
     return n == SIZE_MAX ? tok_json_fail(j, "its precompiled_charsmap is not base64")
                          : tok_charsmap_open(j->t, norm, bytes, n, j->err);
 }

@@ -116,7 +116,12 @@ static bool charsmap_longest(const tok_norm *norm, tok_str in, zoo_text *out)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < in.n;) {
-        size_t length;
+        size_t length = tok_trie_longest(norm->keep, in.p + i, in.n - i, NULL);
+        if (length) { /* user-defined pieces are not normalised */
+            ok = tok_text_push(out, in.p + i, length);
+            i += length;
+            continue;
+        }
         uint32_t value = lookup(norm, in.p + i, in.n - i, true, &length);
         if (length) {
             tok_str text = replacement(norm, value);
@@ -272,6 +277,9 @@ zoo_status tok_spm_spaces_run(tok_run *run, const tok_norm *norm, tok_str in, zo
         bool is = in.p[i] == ' ';
         ok = !is ? tok_text_push(out, in.p + i, 1) : (was && squeeze) || push_mark(out);
         was = is;
+    }
+    while (ok && squeeze && out->n >= 3 && memcmp(out->data + out->n - 3, "\xe2\x96\x81", 3) == 0) {
+        out->n -= 3; /* marks that the text itself ends with go like spaces */
     }
     ok = ok && (!any || !suffix || !prefix || push_mark(out));
     return ok ? ZOO_OK : tok_no_memory(run->err);

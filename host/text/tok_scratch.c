@@ -82,11 +82,37 @@ tok_scratch *tok_scratch_take(const zoo_tokenizer *t)
     return s ? s : scratch_new();
 }
 
+/* One huge text must not keep its memory for ever. */
+static void trim(tok_scratch *s)
+{
+    const size_t keep = 1u << 20;
+    if (s->sym_capacity > keep || s->heap_capacity > keep || s->lattice_capacity > keep) {
+        free(s->sym);
+        free(s->heap);
+        free(s->lattice);
+        s->sym = NULL;
+        s->heap = NULL;
+        s->lattice = NULL;
+        s->sym_capacity = s->heap_capacity = s->lattice_capacity = 0;
+    }
+    for (size_t i = 0; i < TOK_STEPS_MAX; i++) {
+        if (s->step[i].capacity > keep) {
+            zoo_text_free(&s->step[i]);
+        }
+    }
+    if (s->lossy.capacity > keep || s->norm[0].capacity > keep || s->norm[1].capacity > keep) {
+        zoo_text_free(&s->lossy);
+        zoo_text_free(&s->norm[0]);
+        zoo_text_free(&s->norm[1]);
+    }
+}
+
 void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s)
 {
     if (!s) {
         return;
     }
+    trim(s);
     (void)pthread_mutex_lock(&t->scratch->lock);
     s->next = t->scratch->idle;
     t->scratch->idle = s;

@@ -241,3 +241,23 @@ void tok_map_put(tok_map *map, uint64_t key, uint64_t value)
     map->rows[2 * i] = key;
     map->rows[2 * i + 1] = value;
 }
+
+size_t tok_trie_longest(const tok_map *trie, const char *p, size_t n, uint32_t *id)
+{
+    uint64_t node = 0;
+    size_t length = 0;
+    for (size_t i = 0; trie && i < n; i++) {
+        const uint64_t *next = tok_map_find(trie, 1ull << 63 | node << 8 | (uint8_t)p[i]);
+        if (!next) {
+            break;
+        }
+        node = *next >> 32;
+        if ((uint32_t)*next != ZOO_ID_NONE) {
+            length = i + 1;
+            if (id) {
+                *id = (uint32_t)*next;
+            }
+        }
+    }
+    return length;
+}

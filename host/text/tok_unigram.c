@@ -131,6 +131,9 @@ zoo_status tok_unigram_finish(zoo_tokenizer *t, zoo_error *err)
     u->score_max = -DBL_MAX;
     for (uint32_t id = 0; id < vocab->n_ids; id++) {
         n_nodes += vocab->by_id[id].n;
+        if (u->barred && u->barred[id]) {
+            continue;
+        }
         low = u->scores[id] < low ? u->scores[id] : low;
         u->score_max = u->scores[id] > u->score_max ? u->scores[id] : u->score_max;
     }
