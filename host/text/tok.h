@@ -149,6 +149,19 @@ typedef struct tok_chars {
 
 bool tok_chars_init(tok_chars *chars, tok_pool *pool);
 
+/* Characters first..last with one general category. */
+typedef struct tok_range {
+    uint32_t first, last;
+    uint32_t category;
+} tok_range;
+
+/* Characters that Unicode assigned or moved after version 14, which the pattern engine has. */
+const tok_range *tok_new_chars(size_t *n);
+/* Script=Han, as ranges. */
+const uint32_t (*tok_han_ranges(size_t *n))[2];
+/* Punctuation as the reference's pre-tokenizers and models know it, ASCII symbols included. */
+bool tok_is_punct(const tok_chars *chars, uint32_t cp);
+
 static inline uint32_t tok_mask(const tok_chars *chars, uint32_t cp)
 {
     return 1u << (chars->kind[cp] & 31u);

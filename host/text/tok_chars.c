@@ -8,6 +8,8 @@
 
 #include <utf8proc.h>
 
+#include "tok_unicode.inc"
+
 /* Script=Han of Unicode 16, first and last code point of each range. */
 static const uint32_t han_ranges[][2] = {
     {0x2e80, 0x2e99},   {0x2e9b, 0x2ef3},   {0x2f00, 0x2fd5},   {0x3005, 0x3005},
@@ -31,6 +33,10 @@ bool tok_chars_init(tok_chars *chars, tok_pool *pool)
         kind[cp] = TOK_CSPACE;
     }
     kind[0x85] = TOK_CSPACE;
+    for (size_t i = 0; i < ZOO_COUNT(new_rows); i++) {
+        memset(kind + new_rows[i].first, (int)new_rows[i].category,
+               new_rows[i].last - new_rows[i].first + 1);
+    }
     for (size_t i = 0; i < ZOO_COUNT(han_ranges); i++) {
         for (uint32_t cp = han_ranges[i][0]; cp <= han_ranges[i][1]; cp++) {
             kind[cp] |= TOK_HAN;
@@ -38,6 +44,32 @@ bool tok_chars_init(tok_chars *chars, tok_pool *pool)
     }
     chars->kind = kind;
     return true;
+}
+
+const tok_range *tok_new_chars(size_t *n)
+{
+    *n = ZOO_COUNT(new_rows);
+    return new_rows;
+}
+
+const uint32_t (*tok_han_ranges(size_t *n))[2]
+{
+    *n = ZOO_COUNT(han_ranges);
+    return han_ranges;
+}
+
+bool tok_is_punct(const tok_chars *chars, uint32_t cp)
+{
+    if (cp < 128) {
+        return (cp >= 33 && cp <= 47) || (cp >= 58 && cp <= 64) || (cp >= 91 && cp <= 96) ||
+               (cp >= 123 && cp <= 126);
+    }
+    for (size_t i = 0; i < ZOO_COUNT(old_rows) && cp >= old_rows[i][0]; i++) {
+        if (cp <= old_rows[i][1]) {
+            return false;
+        }
+    }
+    return (tok_mask(chars, cp) & TOK_PUNCT) || cp == 0x166d || cp == 0x111c9;
 }
 
 size_t tok_utf8_put(char out[4], uint32_t cp)

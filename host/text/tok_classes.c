@@ -5,20 +5,16 @@
 
 #include "tok_scripts.inc"
 
-static bool ascii_punct(uint32_t cp)
-{
-    return (cp >= 33 && cp <= 47) || (cp >= 58 && cp <= 64) || (cp >= 91 && cp <= 96) ||
-           (cp >= 123 && cp <= 126);
-}
-
 bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32_t cp)
 {
     uint32_t mask = tok_mask(&t->chars, cp);
     switch (of) {
     case TOK_CLASS_DIGIT:
-        return mask & TOK_NUMBER;
+        /* The reference's digits are of a newer Unicode than its patterns. */
+        return (mask & TOK_NUMBER) || (cp >= 0x11de0 && cp <= 0x11de9) ||
+               (cp >= 0x16ff4 && cp <= 0x16ff6);
     case TOK_CLASS_PUNCT:
-        return ascii_punct(cp) || (mask & TOK_PUNCT);
+        return tok_is_punct(&t->chars, cp);
     case TOK_CLASS_SPACE:
         return mask & TOK_SPACE;
     default:

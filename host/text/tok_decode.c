@@ -37,19 +37,26 @@ zoo_status tok_dec_replace(const tok_regex *regex, tok_matcher *m, tok_str text,
                            size_t n, zoo_text *out, zoo_error *err)
 {
     size_t done = 0, from = 0, range[2];
+    bool any = false;
     int found;
     while (from <= n &&
            (found = tok_regex_find(regex, m, (const uint8_t *)p, n, from, range, err)) != 0) {
         if (found < 0) {
             return (zoo_status)found;
         }
+        bool empty = range[1] == range[0];
+        from = range[1];
+        if (empty) { /* look on behind the next character */
+            from += from < n ? tok_utf8_length((uint8_t)p[from]) : 1;
+        }
+        if (empty && any && range[0] == done) {
+            continue; /* nothing directly behind a match is no match */
+        }
         if (!tok_text_push(out, p + done, range[0] - done) || !tok_text_push(out, text.p, text.n)) {
             return tok_no_memory(err);
         }
-        done = from = range[1];
-        if (range[1] == range[0]) {
-            from += from < n ? tok_utf8_length((uint8_t)p[from]) : 1;
-        }
+        done = range[1];
+        any = true;
     }
     return tok_text_push(out, p + done, n - done) ? ZOO_OK : tok_no_memory(err);
 }

@@ -3,9 +3,10 @@
  *
  * What differs, and what is written for it:
  *   \s            25 code points; PCRE2 has one more (U+180E)        an explicit class
- *   \w            letters, marks, decimal digits, connectors         an explicit class
+ *   \w \b \d      of a newer Unicode; \w has marks and connectors     an explicit class
  *   \h \H         hexadecimal digits                                 [0-9A-Fa-f]
- *   \p{Han}       a script; PCRE2 means script extensions            \p{sc:Han}
+ *   \p{Han}       a script; PCRE2 means script extensions            its ranges, or \p{sc:..}
+ *   \p{L} ...     of a newer Unicode than PCRE2 may have             with the new characters
  *   [a[bc]], &&   nested classes and intersections                   alternatives and lookaheads
  *   {n,m}+        a repeated repeat, not a possessive one            (?:X{n,m})+
  *   {,m}          from zero                                          {0,m}
@@ -24,7 +25,7 @@
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}"             \
     "\\x{202f}\\x{205f}\\x{3000}"
 #define WORDS                                                                                      \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}"                                         \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe\\x{24b6}-\\x{24e9}"               \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
 #define HEXES "0-9A-Fa-f"
 
@@ -75,27 +76,81 @@ static bool is_script(const char *name, size_t n)
     return false;
 }
 
-/* \p{..}, \P{..}, \pL at i; the property alone is an item of a class too. */
-static zoo_status property(job *j)
+/* The categories that a property name of one or two letters means; 0: another kind of property. */
+static uint32_t category_mask(const char *name, size_t n)
 {
-    if (j->i + 2 < j->n && j->p[j->i + 2] != '{') {
-        zoo_status status = put(j, j->p + j->i, 3);
-        j->i += 3;
-        return status;
+    static const char letters[] = "LuLlLtLmLoMnMcMeNdNlNoPcPdPsPePiPfPoSmScSkSo";
+    uint32_t mask = 0;
+    for (uint32_t i = 0; (n == 1 || n == 2) && i < (sizeof letters - 1) / 2; i++) {
+        mask |= memcmp(letters + 2 * i, name, n) == 0 ? TOK_BIT(i + 1) : 0;
     }
-    size_t close = find_byte(j, j->i, '}');
-    if (close >= j->n || close < j->i + 4) {
+    return mask;
+}
+
+static zoo_status put_range(job *j, uint32_t first, uint32_t last)
+{
+    char text[40];
+    int n = snprintf(text, sizeof text, "\\x{%x}-\\x{%x}", first, last);
+    return put(j, text, (size_t)n);
+}
+
+/* Members of the categories that the engine's older Unicode does not know. */
+static zoo_status put_new(job *j, uint32_t mask)
+{
+    size_t n;
+    const tok_range *rows = tok_new_chars(&n);
+    for (size_t i = 0; i < n; i++) {
+        if (TOK_BIT(rows[i].category) & mask) {
+            ZOO_TRY(put_range(j, rows[i].first, rows[i].last));
+        }
+    }
+    return ZOO_OK;
+}
+
+/* The items of a property, to stand in brackets. */
+static zoo_status put_property(job *j, const char *name, size_t n)
+{
+    if (n == 3 && memcmp(name, "Han", 3) == 0) {
+        size_t n_ranges;
+        const uint32_t(*ranges)[2] = tok_han_ranges(&n_ranges);
+        for (size_t i = 0; i < n_ranges; i++) {
+            ZOO_TRY(put_range(j, ranges[i][0], ranges[i][1]));
+        }
+        return ZOO_OK;
+    }
+    if (n == 5 && (memcmp(name, "Alnum", 5) == 0 || memcmp(name, "alnum", 5) == 0)) {
+        ZOO_TRY(puts_of(j, "\\p{Alpha}\\p{Nd}"));
+        return put_new(j, TOK_LETTER | TOK_BIT(TOK_ND));
+    }
+    ZOO_TRY(puts_of(j, is_script(name, n) ? "\\p{sc:" : "\\p{"));
+    ZOO_TRY(put(j, name, n));
+    ZOO_TRY(puts_of(j, "}"));
+    if (n == 5 && (memcmp(name, "Alpha", 5) == 0 || memcmp(name, "alpha", 5) == 0)) {
+        return put_new(j, TOK_LETTER);
+    }
+    return put_new(j, category_mask(name, n));
+}
+
+/* The name of the property at i, \p{..}, \P{..}, \p{^..} or \pL; i moves behind it. */
+static zoo_status property_name(job *j, tok_str *name, bool *negative)
+{
+    *negative = j->p[j->i + 1] == 'P';
+    if (j->i + 2 < j->n && j->p[j->i + 2] != '{') {
+        *name = (tok_str){j->p + j->i + 2, 1};
+        j->i += 3;
+        return ZOO_OK;
+    }
+    size_t close = find_byte(j, j->i, '}'), begin = j->i + 3;
+    if (begin < close && close < j->n && j->p[begin] == '^') {
+        *negative = !*negative;
+        begin++;
+    }
+    if (close >= j->n || close <= begin) {
         return refuse(j, "a property without a name");
     }
-    const char *name = j->p + j->i + 3;
-    size_t n = close - j->i - 3;
-    ZOO_TRY(put(j, j->p + j->i, 3));
-    if (is_script(name, n)) {
-        ZOO_TRY(puts_of(j, "sc:"));
-    }
-    ZOO_TRY(put(j, name, n));
+    *name = (tok_str){j->p + begin, close - begin};
     j->i = close + 1;
-    return puts_of(j, "}");
+    return ZOO_OK;
 }
 
 /* The class that a letter after a backslash names, or null. */
@@ -108,12 +163,26 @@ static const char *named_class(char c)
     case 'w':
     case 'W':
         return WORDS;
+    case 'd':
+    case 'D':
+        return "\\p{Nd}";
     case 'h':
     case 'H':
         return HEXES;
     default:
         return NULL;
     }
+}
+
+/* The items of \s, \w, \d or \h, to stand in brackets. */
+static zoo_status put_named(job *j, char c)
+{
+    ZOO_TRY(puts_of(j, named_class(c)));
+    if (c == 'w' || c == 'W') {
+        return put_new(j,
+                       TOK_LETTER | TOK_MARK | TOK_BIT(TOK_ND) | TOK_BIT(TOK_NL) | TOK_BIT(TOK_PC));
+    }
+    return c == 'd' || c == 'D' ? put_new(j, TOK_BIT(TOK_ND)) : ZOO_OK;
 }
 
 /* An escape that is one character inside or outside a class, at i. */
@@ -146,6 +215,58 @@ static zoo_status character_escape(job *j)
 
 static zoo_status class_at(job *j, uint32_t depth);
 
+/* A class by name (\s, \p{..}): its items, or what is not in them as brackets of their own. */
+static zoo_status class_by_name(job *j, zoo_text *plain, zoo_text *nested)
+{
+    char c = j->p[j->i + 1];
+    bool negative = c < 'a';
+    tok_str name = {NULL, 0};
+    if (c == 'p' || c == 'P') {
+        ZOO_TRY(property_name(j, &name, &negative));
+    } else {
+        j->i += 2;
+    }
+    j->out = negative ? nested : plain;
+    if (negative) {
+        ZOO_TRY(puts_of(j, nested->n ? "|[^" : "[^"));
+    }
+    ZOO_TRY(name.p ? put_property(j, name.p, name.n) : put_named(j, c));
+    return negative ? puts_of(j, "]") : ZOO_OK;
+}
+
+/* [:name:] or [:^name:] at i, inside a class. */
+static zoo_status posix_class(job *j, zoo_text *plain, zoo_text *nested)
+{
+    static const struct {
+        const char *name, *items;
+        uint32_t newer;
+    } rows[] = {{"punct", "\\p{P}\\p{S}", TOK_PUNCT | TOK_SYMBOL},
+                {"space", SPACES, 0},
+                {"word", WORDS, TOK_LETTER | TOK_MARK},
+                {"digit", "\\p{Nd}", TOK_BIT(TOK_ND)},
+                {"alpha", "\\p{Alpha}", TOK_LETTER},
+                {"alnum", "\\p{Alpha}\\p{Nd}", TOK_LETTER | TOK_BIT(TOK_ND)},
+                {"upper", "\\p{Upper}", TOK_BIT(TOK_LU)},
+                {"lower", "\\p{Lower}", TOK_BIT(TOK_LL)},
+                {"xdigit", HEXES, 0}};
+    size_t begin = j->i + 2, end = find_byte(j, begin, ':');
+    bool negative = begin < j->n && j->p[begin] == '^';
+    begin += negative;
+    for (size_t i = 0; i < ZOO_COUNT(rows); i++) {
+        size_t n = strlen(rows[i].name);
+        if (end > begin && end - begin == n && end + 1 < j->n && j->p[end + 1] == ']' &&
+            memcmp(j->p + begin, rows[i].name, n) == 0) {
+            j->i = end + 2;
+            j->out = negative ? nested : plain;
+            ZOO_TRY(puts_of(j, !negative ? "" : nested->n ? "|[^" : "[^"));
+            ZOO_TRY(puts_of(j, rows[i].items));
+            ZOO_TRY(put_new(j, rows[i].newer));
+            return puts_of(j, negative ? "]" : "");
+        }
+    }
+    return refuse(j, "a named class that is not known");
+}
+
 /* One item of a class: plain ones go to `plain`, those that need their own brackets to `nested`. */
 static zoo_status class_item(job *j, zoo_text *plain, zoo_text *nested, uint32_t depth)
 {
@@ -154,22 +275,13 @@ static zoo_status class_item(job *j, zoo_text *plain, zoo_text *nested, uint32_t
     char c = j->p[j->i], next = j->i + 1 < j->n ? j->p[j->i + 1] : 0;
     j->out = plain;
     if (c == '[' && next == ':') {
-        size_t close = find_byte(j, j->i, ']');
-        status = close < j->n ? put(j, j->p + j->i, close + 1 - j->i) : refuse(j, "an open class");
-        j->i = close + 1;
+        status = posix_class(j, plain, nested);
     } else if (c == '[') {
         j->out = nested;
         status = nested->n ? puts_of(j, "|") : ZOO_OK;
         status = status == ZOO_OK ? class_at(j, depth + 1) : status;
-    } else if (c == '\\' && named_class(next)) {
-        bool negative = next < 'a';
-        j->out = negative ? nested : plain;
-        status = negative ? puts_of(j, nested->n ? "|[^" : "[^") : ZOO_OK;
-        status = status == ZOO_OK ? puts_of(j, named_class(next)) : status;
-        status = status == ZOO_OK && negative ? puts_of(j, "]") : status;
-        j->i += 2;
-    } else if (c == '\\' && (next == 'p' || next == 'P')) {
-        status = property(j);
+    } else if (c == '\\' && (named_class(next) || next == 'p' || next == 'P')) {
+        status = class_by_name(j, plain, nested);
     } else if (c == '\\') {
         status = next ? character_escape(j) : refuse(j, "a lone backslash");
     } else {
@@ -284,18 +396,36 @@ static zoo_status class_at(job *j, uint32_t depth)
     return status;
 }
 
+/* \b or \B by the word characters above. */
+static zoo_status word_border(job *j, bool negative)
+{
+    static const char *const parts[] = {"(?:(?<=[", "])(?![", "])|(?<![", "])(?=[", "]))"};
+    static const char *const inside[] = {"(?:(?<=[", "])(?=[", "])|(?<![", "])(?![", "]))"};
+    for (size_t i = 0; i < ZOO_COUNT(parts); i++) {
+        ZOO_TRY(puts_of(j, negative ? inside[i] : parts[i]));
+        if (i + 1 < ZOO_COUNT(parts)) {
+            ZOO_TRY(put_named(j, 'w'));
+        }
+    }
+    j->i += 2;
+    return ZOO_OK;
+}
+
 static zoo_status escape(job *j)
 {
     char c = j->i + 1 < j->n ? j->p[j->i + 1] : 0;
     j->atom = j->out->n;
-    if (named_class(c)) {
-        ZOO_TRY(puts_of(j, c < 'a' ? "[^" : "["));
-        ZOO_TRY(puts_of(j, named_class(c)));
-        j->i += 2;
-        return puts_of(j, "]");
+    if (c == 'b' || c == 'B') {
+        return word_border(j, c == 'B');
     }
-    if (c == 'p' || c == 'P') {
-        return property(j);
+    if (named_class(c) || c == 'p' || c == 'P') {
+        zoo_text plain = {0}, nested = {0}, *keep = j->out;
+        zoo_status status = class_by_name(j, &plain, &nested);
+        j->out = keep;
+        status = status == ZOO_OK ? put_operand(j, &plain, &nested) : status;
+        zoo_text_free(&plain);
+        zoo_text_free(&nested);
+        return status;
     }
     return c ? character_escape(j) : refuse(j, "a lone backslash");
 }
@@ -421,7 +551,8 @@ size_t tok_dialect_class_end(tok_str pattern, size_t i)
     zoo_status status = ZOO_E_FORMAT;
     if (i < pattern.n && pattern.p[i] == '[') {
         status = class_at(&j, 0);
-    } else if (i + 1 < pattern.n && pattern.p[i] == '\\' && strchr("pPdw", pattern.p[i + 1])) {
+    } else if (i + 1 < pattern.n && pattern.p[i] == '\\' &&
+               strchr("pPdwWsSdDhH", pattern.p[i + 1])) {
         status = escape(&j);
     }
     zoo_text_free(&out);

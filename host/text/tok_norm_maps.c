@@ -189,7 +189,7 @@ static bool push_bert(const zoo_tokenizer *t, unsigned flags, uint32_t cp, zoo_t
 {
     uint32_t mask = tok_mask(&t->chars, cp);
     if (flags & TOK_BERT_CLEAN) {
-        const uint32_t other = TOK_BIT(0) | TOK_BIT(TOK_CC) | TOK_BIT(TOK_CF) | TOK_BIT(TOK_CS) |
+        const uint32_t other = TOK_BIT(TOK_CC) | TOK_BIT(TOK_CF) | TOK_BIT(TOK_CS) |
                                TOK_BIT(TOK_CO) | TOK_BIT(TOK_CSPACE);
         bool blank = cp == '\t' || cp == '\n' || cp == '\r';
         if (cp == 0 || cp == 0xfffd || (!blank && (mask & other))) {

@@ -109,19 +109,26 @@ static zoo_status run_split(tok_run *run, uint32_t i, const char *p, size_t n, b
                 .behaviour = step->behaviour,
                 .invert = step->invert};
     size_t done = 0, from = 0, range[2];
+    bool any = false;
     int found;
     while (from <= n && (found = next_match(&c, step, n, from, range)) != 0) {
         if (found < 0) {
             return (zoo_status)found;
         }
+        bool empty = range[1] == range[0];
+        from = range[1];
+        if (empty) { /* look on behind the next character */
+            from += from < n ? tok_utf8_length((uint8_t)p[from]) : 1;
+        }
+        if (empty && any && range[0] == done) {
+            continue; /* nothing directly behind a match is no match */
+        }
         if (done < range[0]) {
             ZOO_TRY(part(&c, done, range[0], false));
         }
         ZOO_TRY(part(&c, range[0], range[1], true));
-        done = from = range[1];
-        if (range[1] == range[0]) { /* an empty match: look on behind the next character */
-            from += from < n ? tok_utf8_length((uint8_t)p[from]) : 1;
-        }
+        done = range[1];
+        any = true;
     }
     if (done < n) {
         ZOO_TRY(part(&c, done, n, false));
