@@ -3,8 +3,9 @@
  *
  *   bench_tokenizer TOKENIZER FILE [ROUNDS]
  *
- * FILE holds texts separated by the byte 0x1e. Prints one line a round: seconds and MB/s of encoding all
- * texts with a cold word cache in round 1, ids, a hash of the ids, and the same for decoding.
+ * FILE holds texts separated by the byte 0x1e. Prints one line a round: seconds and MB/s of
+ * encoding all texts with a cold word cache in round 1, ids, a hash of the ids, and the same for
+ * decoding.
  */
 #include "text/tokenizer.h"
 

@@ -224,6 +224,8 @@ typedef struct tok_matcher tok_matcher; /* what one call needs to run patterns *
 zoo_status tok_regex_open(tok_pool *pool, const tok_chars *chars, tok_str pattern, bool literal,
                           tok_regex **out, zoo_error *err);
 void tok_regex_close(tok_regex *regex);
+/* Writes `value` at each character that a pattern of one character matches. */
+zoo_status tok_regex_members(tok_str pattern, uint8_t *members, uint8_t value, zoo_error *err);
 tok_matcher *tok_matcher_open(void);
 void tok_matcher_close(tok_matcher *matcher);
 /* The first match at or after `from` in p[n]: 1 with [begin, end), 0 none, negative zoo_status. */
@@ -436,6 +438,7 @@ struct zoo_tokenizer {
     tok_str roles[ZOO_SPECIAL_COUNT];
     tok_str notes[32];
     uint32_t n_notes;
+    uint8_t *scripts;          /* [0x110000] for splitting by script; else null */
     struct tok_config *config; /* while opening */
     struct tok_scratch_pool
         *scratch;        /* the only part that changes after opening; has its own lock */

@@ -6,6 +6,7 @@
  * special_tokens_map.json fills roles that the former leaves open. A role may be a string or an
  * object with `content`.
  */
+#include "mem.h"
 #include "tok_json.h"
 
 #include <limits.h>
@@ -31,7 +32,7 @@ static zoo_status open_one(tok_json *j, char **data, const char *path)
 
 zoo_status tok_config_open(zoo_tokenizer *t, const char *folder, zoo_error *err)
 {
-    struct tok_config *c = calloc(1, sizeof *c);
+    struct tok_config *c = zoo_mem_array(1, sizeof *c);
     if (!c) {
         return tok_no_memory(err);
     }
@@ -49,9 +50,9 @@ void tok_config_close(zoo_tokenizer *t)
     if (t->config) {
         tok_json_close(&t->config->main);
         tok_json_close(&t->config->map);
-        free(t->config->main_data);
-        free(t->config->map_data);
-        free(t->config);
+        zoo_mem_free(t->config->main_data);
+        zoo_mem_free(t->config->map_data);
+        zoo_mem_free(t->config);
         t->config = NULL;
     }
 }

@@ -8,6 +8,7 @@
  *
  * Source: huggingface/tokenizers decoders/ (behaviour).
  */
+#include "mem.h"
 #include "tok.h"
 
 #include <stdlib.h>
@@ -103,6 +104,9 @@ static zoo_status give_bytes(zoo_decoder *d, uint32_t i, bool last)
     stage *s = &d->stages[i];
     size_t done = 0;
     zoo_status status = ZOO_OK;
+    if (!s->hold.n) {
+        return ZOO_OK;
+    }
     while (status == ZOO_OK && done < s->hold.n) {
         size_t bad;
         bool partial;
@@ -380,13 +384,13 @@ static void plan_stages(zoo_decoder *d)
 zoo_status zoo_decoder_open(const zoo_tokenizer *t, unsigned flags, zoo_decoder **out,
                             zoo_error *err)
 {
-    zoo_decoder *d = calloc(1, sizeof *d);
+    zoo_decoder *d = zoo_mem_array(1, sizeof *d);
     *out = NULL;
     if (d) {
         d->t = t;
         d->flags = flags;
         d->s = tok_scratch_take(t);
-        d->stages = calloc(t->n_decs + 1, sizeof *d->stages);
+        d->stages = zoo_mem_array(t->n_decs + 1, sizeof *d->stages);
     }
     if (!d || !d->s || !d->stages) {
         zoo_decoder_close(d);
@@ -406,9 +410,9 @@ void zoo_decoder_close(zoo_decoder *d)
         zoo_text_free(&d->stages[i].hold);
         zoo_text_free(&d->stages[i].work);
     }
-    free(d->stages);
+    zoo_mem_free(d->stages);
     tok_scratch_give(d->t, d->s);
-    free(d);
+    zoo_mem_free(d);
 }
 
 zoo_status zoo_decoder_feed(zoo_decoder *d, uint32_t id, zoo_text *out, zoo_error *err)
@@ -418,8 +422,11 @@ zoo_status zoo_decoder_feed(zoo_decoder *d, uint32_t id, zoo_text *out, zoo_erro
         d->direct ? zoo_tokenizer_bytes(d->t, id, &n) : zoo_tokenizer_token(d->t, id, &n);
     d->out = out;
     d->err = err;
+    if (!tok_text_push(out, "", 0)) {
+        return tok_no_memory(err);
+    }
     if (!p || ((d->flags & ZOO_DECODE_SKIP_SPECIAL) && zoo_tokenizer_is_special(d->t, id))) {
-        return tok_text_push(out, "", 0) ? ZOO_OK : tok_no_memory(err);
+        return ZOO_OK;
     }
     return give(d, 0, p, n);
 }

@@ -25,9 +25,10 @@
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}"             \
     "\\x{202f}\\x{205f}\\x{3000}"
 #define WORDS                                                                                      \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\xb2\\xb3\\xb9\\xbc-\\xbe\\x{24b6}-\\x{24e9}"               \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}"                                         \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
-#define HEXES "0-9A-Fa-f"
+#define LATIN_NUMBERS "\\xb2\\xb3\\xb9\\xbc-\\xbe" /* words for \\w, but not in brackets */
+#define HEXES         "0-9A-Fa-f"
 
 typedef struct job {
     const char *p;
@@ -216,7 +217,7 @@ static zoo_status character_escape(job *j)
 static zoo_status class_at(job *j, uint32_t depth);
 
 /* A class by name (\s, \p{..}): its items, or what is not in them as brackets of their own. */
-static zoo_status class_by_name(job *j, zoo_text *plain, zoo_text *nested)
+static zoo_status class_by_name(job *j, zoo_text *plain, zoo_text *nested, bool inside)
 {
     char c = j->p[j->i + 1];
     bool negative = c < 'a';
@@ -231,6 +232,9 @@ static zoo_status class_by_name(job *j, zoo_text *plain, zoo_text *nested)
         ZOO_TRY(puts_of(j, nested->n ? "|[^" : "[^"));
     }
     ZOO_TRY(name.p ? put_property(j, name.p, name.n) : put_named(j, c));
+    if (!inside && (c == 'w' || c == 'W')) { /* outside brackets only, as the reference's engine */
+        ZOO_TRY(puts_of(j, LATIN_NUMBERS));
+    }
     return negative ? puts_of(j, "]") : ZOO_OK;
 }
 
@@ -281,7 +285,7 @@ static zoo_status class_item(job *j, zoo_text *plain, zoo_text *nested, uint32_t
         status = nested->n ? puts_of(j, "|") : ZOO_OK;
         status = status == ZOO_OK ? class_at(j, depth + 1) : status;
     } else if (c == '\\' && (named_class(next) || next == 'p' || next == 'P')) {
-        status = class_by_name(j, plain, nested);
+        status = class_by_name(j, plain, nested, true);
     } else if (c == '\\') {
         status = next ? character_escape(j) : refuse(j, "a lone backslash");
     } else {
@@ -405,6 +409,7 @@ static zoo_status word_border(job *j, bool negative)
         ZOO_TRY(puts_of(j, negative ? inside[i] : parts[i]));
         if (i + 1 < ZOO_COUNT(parts)) {
             ZOO_TRY(put_named(j, 'w'));
+            ZOO_TRY(puts_of(j, LATIN_NUMBERS));
         }
     }
     j->i += 2;
@@ -420,7 +425,7 @@ static zoo_status escape(job *j)
     }
     if (named_class(c) || c == 'p' || c == 'P') {
         zoo_text plain = {0}, nested = {0}, *keep = j->out;
-        zoo_status status = class_by_name(j, &plain, &nested);
+        zoo_status status = class_by_name(j, &plain, &nested, false);
         j->out = keep;
         status = status == ZOO_OK ? put_operand(j, &plain, &nested) : status;
         zoo_text_free(&plain);

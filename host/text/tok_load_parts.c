@@ -3,6 +3,7 @@
  */
 #include "tok_json.h"
 #include "tok_norm.h"
+#include "tok_steps.h"
 
 #define DEPTH_MAX 16
 
@@ -289,6 +290,10 @@ static zoo_status load_length(tok_json *j, const cJSON *item)
     return step->number ? ZOO_OK : tok_json_fail(j, "a fixed length of 0 makes no pieces");
 }
 
+/* Word characters as the reference's other engine means them, or what is neither they nor space. */
+#define WORD "\\p{Alpha}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+static const char words_or_not[] = "[" WORD "]+|[^" WORD "\\s]+";
+
 static zoo_status load_class_step(tok_json *j, const cJSON *item, const char *type)
 {
     tok_behaviour behaviour;
@@ -306,14 +311,15 @@ static zoo_status load_class_step(tok_json *j, const cJSON *item, const char *ty
         return class_step(j, TOK_CLASS_SPACE, TOK_REMOVED);
     }
     if (strcmp(type, "Whitespace") == 0) {
-        return regex_step(j, "\\w+|[^\\w\\s]+", TOK_REMOVED, true);
+        return regex_step(j, words_or_not, TOK_REMOVED, true);
     }
     if (strcmp(type, "BertPreTokenizer") == 0) {
         ZOO_TRY(class_step(j, TOK_CLASS_SPACE, TOK_REMOVED));
         return class_step(j, TOK_CLASS_PUNCT, TOK_ISOLATED);
     }
     if (strcmp(type, "UnicodeScripts") == 0) {
-        return new_step(j, TOK_STEP_SCRIPTS, &step);
+        ZOO_TRY(new_step(j, TOK_STEP_SCRIPTS, &step));
+        return tok_scripts_open(j->t, j->err);
     }
     return unknown(j, "pre-tokenizer", type);
 }

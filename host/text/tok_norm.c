@@ -6,6 +6,7 @@
  * run of marks may be as long as the text. Every normalizer is linear, the sort n log n.
  */
 #include "tok_norm.h"
+#include "mem.h"
 
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -78,7 +79,7 @@ static int by_key(const void *a, const void *b)
 
 static bool sort_marks(utf8proc_int32_t *cps, size_t n)
 {
-    mark *marks = malloc(n * sizeof *marks);
+    mark *marks = zoo_mem_alloc(n * sizeof *marks);
     if (!marks) {
         return false;
     }
@@ -90,7 +91,7 @@ static bool sort_marks(utf8proc_int32_t *cps, size_t n)
     for (size_t i = 0; i < n; i++) {
         cps[i] = marks[i].cp;
     }
-    free(marks);
+    zoo_mem_free(marks);
     return true;
 }
 
@@ -119,7 +120,7 @@ static bool push_form(const char *p, size_t n, utf8proc_option_t options, zoo_te
 {
     utf8proc_int32_t few[256], *cps = few;
     size_t capacity = n * 18 + 1, k = 0, i = 0; /* no character has a longer decomposition */
-    if (capacity > ZOO_COUNT(few) && !(cps = malloc(capacity * sizeof *cps))) {
+    if (capacity > ZOO_COUNT(few) && !(cps = zoo_mem_alloc(capacity * sizeof *cps))) {
         return false;
     }
     int last = 0;
@@ -137,7 +138,7 @@ static bool push_form(const char *p, size_t n, utf8proc_option_t options, zoo_te
         ok = tok_text_push_cp(out, (uint32_t)cps[j]);
     }
     if (cps != few) {
-        free(cps);
+        zoo_mem_free(cps);
     }
     return ok;
 }

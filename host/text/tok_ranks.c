@@ -9,6 +9,7 @@
  * case with runs of Han apart, tokenizer.model words and up to three digits, *.tiktoken single
  * digits.
  */
+#include "mem.h"
 #include "tok_json.h"
 
 #include <stdlib.h>
@@ -324,12 +325,12 @@ zoo_status tok_load_tiktoken(zoo_tokenizer *t, const char *name, const char *dat
         return f.n_lines ? tok_no_memory(err)
                          : zoo_fail(err, ZOO_E_FORMAT, "%.300s holds no tokens", name);
     }
-    char *copy = malloc(n + 1);
+    char *copy = zoo_mem_alloc(n + 1);
     if (!copy) {
         return tok_no_memory(err);
     }
     zoo_status status = read_lines(&f, copy);
-    free(copy);
+    zoo_mem_free(copy);
     ZOO_TRY(status);
     ZOO_TRY(build(t, pattern_of(t, name), err));
     ZOO_TRY(line_specials(t, name, ends_with(name, "tiktoken.model"), err));

@@ -10,6 +10,7 @@
  * that work is bounded per window too.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "mem.h"
 #include "tok_dialect.h"
 #include "tok_scan.h"
 
@@ -45,7 +46,7 @@ struct tok_matcher {
 
 tok_matcher *tok_matcher_open(void)
 {
-    tok_matcher *m = calloc(1, sizeof *m);
+    tok_matcher *m = zoo_mem_array(1, sizeof *m);
     if (!m) {
         return NULL;
     }
@@ -67,7 +68,7 @@ void tok_matcher_close(tok_matcher *m)
         pcre2_match_data_free(m->data);
         pcre2_match_context_free(m->context);
         pcre2_jit_stack_free(m->stack);
-        free(m);
+        zoo_mem_free(m);
     }
 }
 
@@ -99,13 +100,12 @@ static zoo_status compile(tok_str pattern, pcre2_code **out, zoo_error *err)
     return status;
 }
 
-/* Sets bit 0 of each character that the one-character pattern matches. */
-static zoo_status members_of(tok_str one, uint8_t *members, zoo_error *err)
+zoo_status tok_regex_members(tok_str one, uint8_t *members, uint8_t value, zoo_error *err)
 {
     pcre2_code *code;
     zoo_status status = compile(one, &code, err);
     tok_matcher *m = status == ZOO_OK ? tok_matcher_open() : NULL;
-    char *every = m ? malloc(0x110000 * 4) : NULL;
+    char *every = m ? zoo_mem_alloc(0x110000 * 4) : NULL;
     if (status == ZOO_OK && !every) {
         status = tok_no_memory(err);
     }
@@ -120,11 +120,11 @@ static zoo_status members_of(tok_str one, uint8_t *members, zoo_error *err)
         const PCRE2_SIZE *range = pcre2_get_ovector_pointer(m->data);
         uint32_t cp;
         (void)tok_utf8((const uint8_t *)every + range[0], &cp);
-        members[cp] |= 1;
+        members[cp] = value;
         from =
             range[1] > range[0] ? range[1] : range[0] + tok_utf8_length((uint8_t)every[range[0]]);
     }
-    free(every);
+    zoo_mem_free(every);
     tok_matcher_close(m);
     pcre2_code_free(code);
     return status;
@@ -174,7 +174,7 @@ static zoo_status open_pattern(tok_regex *r, tok_pool *pool, tok_str pattern, zo
     if (class_shape(r, pattern, &one)) {
         r->kind = KIND_CLASS;
         r->members = tok_pool_take(pool, 0x110000);
-        return r->members ? members_of(one, r->members, err) : tok_no_memory(err);
+        return r->members ? tok_regex_members(one, r->members, 1, err) : tok_no_memory(err);
     }
     r->kind = KIND_PCRE;
     ZOO_TRY(compile(pattern, &r->code, err));

@@ -4,6 +4,7 @@
  * The pool keeps what came back, with grown buffers and a warm word cache. Its lock is held for a
  * few instructions per call; nothing else of a tokenizer is shared and written.
  */
+#include "mem.h"
 #include "tok.h"
 
 #include <pthread.h>
@@ -16,9 +17,9 @@ struct tok_scratch_pool {
 
 struct tok_scratch_pool *tok_scratch_pool_open(void)
 {
-    struct tok_scratch_pool *pool = calloc(1, sizeof *pool);
+    struct tok_scratch_pool *pool = zoo_mem_array(1, sizeof *pool);
     if (pool && pthread_mutex_init(&pool->lock, NULL) != 0) {
-        free(pool);
+        zoo_mem_free(pool);
         return NULL;
     }
     return pool;
@@ -35,11 +36,11 @@ static void scratch_free(tok_scratch *s)
     }
     zoo_ids_free(&s->ids);
     tok_matcher_close(s->matcher);
-    free(s->words);
-    free(s->sym);
-    free(s->heap);
-    free(s->lattice);
-    free(s);
+    zoo_mem_free(s->words);
+    zoo_mem_free(s->sym);
+    zoo_mem_free(s->heap);
+    zoo_mem_free(s->lattice);
+    zoo_mem_free(s);
 }
 
 void tok_scratch_pool_close(struct tok_scratch_pool *pool)
@@ -53,16 +54,16 @@ void tok_scratch_pool_close(struct tok_scratch_pool *pool)
         pool->idle = next;
     }
     (void)pthread_mutex_destroy(&pool->lock);
-    free(pool);
+    zoo_mem_free(pool);
 }
 
 static tok_scratch *scratch_new(void)
 {
-    tok_scratch *s = calloc(1, sizeof *s);
+    tok_scratch *s = zoo_mem_array(1, sizeof *s);
     if (!s) {
         return NULL;
     }
-    s->words = calloc(TOK_WORDS, sizeof *s->words);
+    s->words = zoo_mem_array(TOK_WORDS, sizeof *s->words);
     s->matcher = tok_matcher_open();
     if (!s->words || !s->matcher) {
         scratch_free(s);
@@ -87,9 +88,9 @@ static void trim(tok_scratch *s)
 {
     const size_t keep = 1u << 20;
     if (s->sym_capacity > keep || s->heap_capacity > keep || s->lattice_capacity > keep) {
-        free(s->sym);
-        free(s->heap);
-        free(s->lattice);
+        zoo_mem_free(s->sym);
+        zoo_mem_free(s->heap);
+        zoo_mem_free(s->lattice);
         s->sym = NULL;
         s->heap = NULL;
         s->lattice = NULL;

@@ -9,6 +9,7 @@
  *
  * Source: google/sentencepiece sentencepiece_model.proto and its behaviour.
  */
+#include "mem.h"
 #include "tok_json.h"
 #include "tok_norm.h"
 
@@ -262,9 +263,9 @@ static int by_score(const void *a, const void *b)
 static zoo_status fill_ranks(spm *s)
 {
     uint32_t *rank = tok_pool_take(&s->t->pool, s->n * sizeof *rank);
-    ranked *order = malloc(s->n * sizeof *order);
+    ranked *order = zoo_mem_alloc(s->n * sizeof *order);
     if (!rank || !order) {
-        free(order);
+        zoo_mem_free(order);
         return tok_no_memory(s->err);
     }
     for (uint32_t id = 0; id < s->n; id++) {
@@ -275,7 +276,7 @@ static zoo_status fill_ranks(spm *s)
         r += i > 0 && order[i].score < order[i - 1].score;
         rank[order[i].id] = s->barred[order[i].id] ? UINT32_MAX : r;
     }
-    free(order);
+    zoo_mem_free(order);
     s->t->model.bpe.rank = rank;
     return ZOO_OK;
 }

@@ -5,6 +5,7 @@
  * one multiplication (integers, whose keys come from checked files). They never shrink or delete.
  */
 #define XXH_INLINE_ALL
+#include "mem.h"
 #include "tok.h"
 
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static tok_block *block_new(tok_pool *pool, size_t n)
     if (capacity > SIZE_MAX - sizeof(tok_block)) {
         return NULL;
     }
-    tok_block *block = calloc(1, sizeof *block + capacity);
+    tok_block *block = zoo_mem_array(1, sizeof *block + capacity);
     if (!block) {
         return NULL;
     }
@@ -55,7 +56,7 @@ void tok_pool_free(tok_pool *pool)
 {
     while (pool->blocks) {
         tok_block *next = pool->blocks->next;
-        free(pool->blocks);
+        zoo_mem_free(pool->blocks);
         pool->blocks = next;
     }
 }
@@ -81,7 +82,7 @@ bool tok_grow(void *data, size_t *capacity, size_t need, size_t size)
     if (n > SIZE_MAX / size) {
         return false;
     }
-    void *grown = realloc(*array, n * size);
+    void *grown = zoo_mem_realloc(*array, n * size);
     if (!grown) {
         return false;
     }
@@ -120,13 +121,13 @@ bool tok_text_push_cp(zoo_text *text, uint32_t cp)
 
 void zoo_ids_free(zoo_ids *ids)
 {
-    free(ids->data);
+    zoo_mem_free(ids->data);
     *ids = (zoo_ids){0};
 }
 
 void zoo_text_free(zoo_text *text)
 {
-    free(text->data);
+    zoo_mem_free(text->data);
     *text = (zoo_text){0};
 }
 
@@ -145,12 +146,12 @@ static zoo_status read_open(FILE *file, const char *path, char **data, size_t *n
         return zoo_fail(err, ZOO_E_LIMIT, "%s is larger than 1 GiB", path);
     }
     *n = (size_t)info.st_size;
-    *data = malloc(*n + 1);
+    *data = zoo_mem_alloc(*n + 1);
     if (!*data) {
         return tok_no_memory(err);
     }
     if (fread(*data, 1, *n, file) != *n) {
-        free(*data);
+        zoo_mem_free(*data);
         *data = NULL;
         return zoo_fail(err, ZOO_E_IO, "%s cannot be read to its end", path);
     }

@@ -5,6 +5,7 @@
  *            -> steps and model (tok_steps.c) ; then the post-processor's ids around the result
  */
 #include "tokenizer.h"
+#include "mem.h"
 #include "tok.h"
 
 #include <stdlib.h>
@@ -74,10 +75,10 @@ void zoo_tokenizer_close(zoo_tokenizer *t)
     for (size_t i = 0; i < t->n_regexes; i++) {
         tok_regex_close(t->regexes[i]);
     }
-    free(t->regexes);
+    zoo_mem_free(t->regexes);
     tok_scratch_pool_close(t->scratch);
     tok_pool_free(&t->pool);
-    free(t);
+    zoo_mem_free(t);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -112,7 +113,7 @@ static zoo_status load_file(zoo_tokenizer *t, const char *path, zoo_error *err)
     size_t n;
     ZOO_TRY(tok_read_file(path, &data, &n, err));
     zoo_status status = load_data(t, path, data, n, err);
-    free(data);
+    zoo_mem_free(data);
     return status;
 }
 
@@ -153,24 +154,58 @@ static zoo_status load_path(zoo_tokenizer *t, const char *path, zoo_error *err)
     return tok_config_apply(t, err);
 }
 
-zoo_status zoo_tokenizer_open(const char *path, zoo_tokenizer **out, zoo_error *err)
+static zoo_status tokenizer_new(zoo_tokenizer **out, zoo_error *err)
 {
-    zoo_tokenizer *t = calloc(1, sizeof *t);
+    zoo_tokenizer *t = zoo_mem_array(1, sizeof *t);
     *out = NULL;
     if (!t) {
         return tok_no_memory(err);
     }
     t->scratch = tok_scratch_pool_open();
-    zoo_status status =
-        t->scratch && tok_chars_init(&t->chars, &t->pool) ? ZOO_OK : tok_no_memory(err);
-    status = status == ZOO_OK ? load_path(t, path, err) : status;
-    tok_config_close(t);
-    if (status != ZOO_OK) {
+    if (!t->scratch || !tok_chars_init(&t->chars, &t->pool)) {
         zoo_tokenizer_close(t);
-        return status;
+        return tok_no_memory(err);
     }
     *out = t;
     return ZOO_OK;
+}
+
+/* Keeps the tokenizer or, after an error, gives everything back. */
+static zoo_status tokenizer_done(zoo_tokenizer *t, zoo_tokenizer **out, zoo_status status)
+{
+    tok_config_close(t);
+    *out = t;
+    if (status != ZOO_OK) {
+        zoo_tokenizer_close(t);
+        *out = NULL;
+    }
+    return status;
+}
+
+zoo_status zoo_tokenizer_open(const char *path, zoo_tokenizer **out, zoo_error *err)
+{
+    zoo_tokenizer *t;
+    ZOO_TRY(tokenizer_new(&t, err));
+    return tokenizer_done(t, out, load_path(t, path, err));
+}
+
+zoo_status zoo_tokenizer_open_data(const char *name, const char *data, size_t n,
+                                   zoo_tokenizer **out, zoo_error *err)
+{
+    zoo_tokenizer *t;
+    *out = NULL;
+    char *copy = n < TOK_FILE_MAX ? zoo_mem_alloc(n + 1) : NULL;
+    if (!copy) {
+        return tok_no_memory(err);
+    }
+    memcpy(copy, data, n);
+    copy[n] = 0;
+    zoo_status status = tokenizer_new(&t, err);
+    if (status == ZOO_OK) {
+        status = tokenizer_done(t, out, load_data(t, name, copy, n, err));
+    }
+    zoo_mem_free(copy);
+    return status;
 }
 
 static bool is_space(const zoo_tokenizer *t, const char *p)
@@ -274,7 +309,8 @@ zoo_status zoo_tokenizer_encode(const zoo_tokenizer *t, const char *text, size_t
 {
     tok_run run = {.t = t, .s = tok_scratch_take(t), .out = out, .err = err, .flags = flags};
     size_t before = out->n;
-    if (!run.s) {
+    if (!run.s || !tok_grow(&out->data, &out->capacity, 1, sizeof *out->data)) {
+        tok_scratch_give(t, run.s);
         return tok_no_memory(err);
     }
     zoo_status status = encode_posted(&run, text, n);

@@ -61,6 +61,9 @@ void zoo_text_free(zoo_text *text);
  * ZOO_E_MEMORY.
  */
 zoo_status zoo_tokenizer_open(const char *path, zoo_tokenizer **out, zoo_error *err);
+/* The same from memory; `name` is what the file would be called and tells the format. */
+zoo_status zoo_tokenizer_open_data(const char *name, const char *data, size_t n,
+                                   zoo_tokenizer **out, zoo_error *err);
 void zoo_tokenizer_close(zoo_tokenizer *tokenizer);
 
 /* Appends the ids of text[n] to `out`. On an error `out` keeps what it held before the call. */
