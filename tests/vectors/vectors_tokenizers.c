@@ -38,11 +38,45 @@ static void count(tally *t, bool equal, const char *p, size_t n)
     }
 }
 
+static cJSON *parse_named(const char *name)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "tokenizers/%s.tokenizer.json", name);
+    vector_text file = vector_read(path);
+    cJSON *root = file.data ? cJSON_ParseWithLength(file.data, file.n) : NULL;
+    free(file.data);
+    return root;
+}
+
+/* The model of one file with the normalizer and pre-tokenizer of another, as one release has it. */
+static zoo_tokenizer *open_mixed(const char *model, const char *front)
+{
+    static const char *const keys[] = {"normalizer", "pre_tokenizer"};
+    cJSON *root = parse_named(model), *other = parse_named(front);
+    zoo_tokenizer *t = NULL;
+    zoo_error err;
+    char *text = NULL;
+    for (size_t i = 0; root && other && i < ZOO_COUNT(keys); i++) {
+        cJSON *part = cJSON_DetachItemFromObject(other, keys[i]);
+        (void)cJSON_ReplaceItemInObject(root, keys[i], part);
+    }
+    if (root && other && (text = cJSON_PrintUnformatted(root)) != NULL) {
+        (void)zoo_tokenizer_open_data("tokenizer.json", text, strlen(text), &t, &err);
+    }
+    cJSON_free(text);
+    cJSON_Delete(root);
+    cJSON_Delete(other);
+    return t;
+}
+
 static zoo_tokenizer *open_named(const char *name)
 {
     char path[512];
     zoo_tokenizer *t = NULL;
     zoo_error err;
+    if (strcmp(name, "mistral01 behind llama2") == 0) {
+        return open_mixed("mistral01", "llama2");
+    }
     (void)snprintf(path, sizeof path, "tokenizers/%s.tokenizer.json", name);
     vector_text file = vector_read(path);
     if (file.data && zoo_tokenizer_open_data(path, file.data, file.n, &t, &err) != ZOO_OK) {
@@ -237,7 +271,7 @@ static void run_iree(void)
         {"deepseek-ai/DeepSeek-V3", "deepseek-v3"},
         {"mistralai/Mistral-7B-v0.1", "mistral01"},
         {"mistralai/Mistral-7B-Instruct-v0.2", "mistral01"},
-        {"mistralai/Mixtral-8x7B-v0.1", "llama2"},
+        {"mistralai/Mixtral-8x7B-v0.1", "mistral01 behind llama2"},
         {"mistralai/Mistral-7B-v0.3", "mistral03"},
         {"mistralai/Mistral-Nemo-Instruct-2407", "mistral-tekken"},
         {"tiktoken/o200k_base", "gpt-oss"}};
@@ -258,8 +292,77 @@ static void run_iree(void)
     free(file.data);
 }
 
+static void ids_of(const cJSON *object, const char *key, zoo_ids *ids)
+{
+    const cJSON *array = cJSON_GetObjectItem(object, key);
+    ids->n = 0;
+    for (const cJSON *id = array ? array->child : NULL; id; id = id->next) {
+        char number[16];
+        int n = snprintf(number, sizeof number, "%u", (unsigned)id->valuedouble);
+        vector_ids(number, (size_t)n, ids);
+    }
+}
+
+/* Prompts and continuations of a demo model; chats by way of their decoded text. */
+static void demo_cases(const zoo_tokenizer *t, const cJSON *root, tally *encode, tally *decode)
+{
+    static const char *const lists[] = {"plain", "chat"};
+    for (size_t k = 0; k < ZOO_COUNT(lists); k++) {
+        const cJSON *list = cJSON_GetObjectItem(root, lists[k]);
+        for (const cJSON *row = list ? list->child : NULL; row; row = row->next) {
+            const cJSON *prompt = cJSON_GetObjectItem(row, "prompt");
+            const char *output = cJSON_GetStringValue(cJSON_GetObjectItem(row, "output_text"));
+            zoo_ids in = {0}, out = {0};
+            zoo_text text = {0};
+            zoo_error err;
+            ids_of(row, "input_ids", &in);
+            ids_of(row, "output_ids", &out);
+            if (prompt) {
+                (void)vector_push(&text, prompt->valuestring, strlen(prompt->valuestring));
+            } else {
+                (void)zoo_tokenizer_decode(t, in.data, in.n, 0, &text, &err);
+            }
+            count(encode, encodes(t, text.data, text.n, prompt ? ZOO_ENCODE_ADD_SPECIAL : 0, &in),
+                  text.data, text.n);
+            count(decode, output && decodes(t, &out, output, strlen(output)), output ? output : "",
+                  output ? strlen(output) : 0);
+            zoo_ids_free(&in);
+            zoo_ids_free(&out);
+            zoo_text_free(&text);
+        }
+    }
+}
+
+static void run_demo(void)
+{
+    static const char *const names[] = {"llama", "gemma", "deepseek", "hybrid"};
+    for (size_t i = 0; i < ZOO_COUNT(names); i++) {
+        char folder[512], file[512], title[2][64];
+        zoo_tokenizer *t = NULL;
+        zoo_error err;
+        (void)snprintf(folder, sizeof folder, "%s/demo/models/demo-%s", LMZOO_SOURCE_DIR, names[i]);
+        (void)snprintf(file, sizeof file, "demo-models/demo-%s/reference.json", names[i]);
+        (void)snprintf(title[0], 64, "demo %s encode", names[i]);
+        (void)snprintf(title[1], 64, "demo %s decode", names[i]);
+        vector_text reference = vector_read(file);
+        cJSON *root = reference.data ? cJSON_Parse(reference.data) : NULL;
+        if (!root || zoo_tokenizer_open(folder, &t, &err) != ZOO_OK) {
+            report_absent(title[0]);
+        } else {
+            tally encode = {.name = title[0]}, decode = {.name = title[1]};
+            demo_cases(t, root, &encode, &decode);
+            report(&encode);
+            report(&decode);
+        }
+        zoo_tokenizer_close(t);
+        cJSON_Delete(root);
+        free(reference.data);
+    }
+}
+
 int main(void)
 {
+    run_demo();
     run_kitoken();
     run_llamacpp();
     run_iree();
