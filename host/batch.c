@@ -71,7 +71,8 @@ static zoo_status write_flight(zoo_loop *loop, const zoo_flight *flight, zoo_err
                          .n_rows = flight->n_rows,
                          .id = flight->line->id,
                          .model = loaded->name,
-                         .tokenizer = loaded->tokenizer};
+                         .tokenizer = loaded->tokenizer,
+                         .format = loaded->format};
     for (uint32_t i = 0; i < flight->n_rows; i++) {
         const zoo_row *row = &flight->rows[i];
         if (row->finish == ZOO_FINISH_FAILED) {
@@ -115,7 +116,8 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
         loop->flights->previous = flight;
     }
     loop->flights = flight;
-    zoo_result_rows(&line->request, flight->rows, flight);
+    zoo_result_rows(&line->request, line->request.endpoint == ZOO_CHAT && loop->job->loaded->format,
+                    flight->rows, flight);
     for (uint32_t i = 0; i < n_rows; i++) {
         ZOO_TRY(zoo_schedule_add(loop->schedule, &flight->rows[i], err));
     }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "hub.h"
+#include "loader.h"
 
 static bool has_any(const char *folder, const char *const *names)
 {
@@ -32,6 +33,25 @@ static zoo_status open_text(zoo_loaded *s, zoo_error *err)
     return status == ZOO_E_IO ? ZOO_OK : status;
 }
 
+/* The format that fits the chat template, of those beside the cards. */
+static zoo_status open_format(zoo_loaded *s, const char *card_dir, zoo_error *err)
+{
+    char cards[4096], formats[4352];
+    struct stat info;
+    const char *source;
+    size_t n;
+    if (!s->chat) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_install_folder(card_dir, "models.d", cards, sizeof cards, err));
+    (void)snprintf(formats, sizeof formats, "%s/formats", cards);
+    if (stat(formats, &info) != 0) {
+        return ZOO_OK;
+    }
+    source = zoo_template_source(s->chat, &n);
+    return zoo_output_format_find(formats, source, n, &s->format, err);
+}
+
 static void set_name(zoo_loaded *s, const char *model)
 {
     size_t n = strlen(model);
@@ -53,6 +73,7 @@ static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_op
     ZOO_TRY(zoo_model_folder(model, s->folder, sizeof s->folder, err));
     set_name(s, model);
     ZOO_TRY(open_text(s, err));
+    ZOO_TRY(open_format(s, options->card_dir, err));
     ZOO_TRY(zoo_engine_open(s->folder, options, &s->engine, err));
     plan = zoo_engine_plan(s->engine);
     ZOO_TRY(zoo_generation_read(s->folder, plan->vocab_size, &s->generation, err));
@@ -79,6 +100,7 @@ zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options,
 void zoo_loaded_close(zoo_loaded *s)
 {
     zoo_engine_close(s->engine);
+    zoo_output_format_free(s->format);
     zoo_template_close(s->chat);
     zoo_tokenizer_close(s->tokenizer);
     memset(s, 0, sizeof *s);

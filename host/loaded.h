@@ -1,6 +1,6 @@
 /*
  * loaded.h: a model opened with everything that generation needs: engine, tokenizer, template,
- * sampling defaults. What the commands run, batch and their kin share.
+ * output format, sampling defaults. What the commands run, batch and their kin share.
  *
  * A folder without a tokenizer or a template opens too; requests that need one are refused then. A
  * tokenizer that is there and cannot be read is an error.
@@ -11,13 +11,15 @@
 #include "engine.h"
 #include "generation.h"
 #include "request.h"
+#include "text/output.h"
 
 typedef struct zoo_loaded {
     char folder[4096];
     char name[256]; /* last part of the folder's path, or what the user wrote */
     zoo_engine *engine;
-    zoo_tokenizer *tokenizer; /* null: none in the folder */
-    zoo_template *chat;       /* null: none in the folder */
+    zoo_tokenizer *tokenizer;  /* null: none in the folder */
+    zoo_template *chat;        /* null: none in the folder */
+    zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
     zoo_generation generation;
     zoo_request_context context;
 } zoo_loaded;

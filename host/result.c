@@ -23,7 +23,7 @@ static uint32_t prompt_top(const zoo_request *r)
     return echoed > r->n_prompt_top ? echoed : r->n_prompt_top;
 }
 
-void zoo_result_rows(const zoo_request *r, zoo_row *rows, void *owner)
+void zoo_result_rows(const zoo_request *r, bool parsed, zoo_row *rows, void *owner)
 {
     for (uint32_t i = 0; i < r->n_prompts * r->n_choices; i++) {
         const zoo_prompt *prompt = &r->prompts[i / r->n_choices];
@@ -41,7 +41,7 @@ void zoo_result_rows(const zoo_request *r, zoo_row *rows, void *owner)
         row->stops = r->stops;
         row->n_stops = r->n_stops;
         row->keep_stop = r->keep_stop;
-        row->keep_special = r->keep_special;
+        row->keep_special = r->keep_special || parsed;
         row->owner = owner;
     }
 }
@@ -57,9 +57,11 @@ static void put_ids(zoo_out *out, const char *key, const int32_t *ids, uint32_t 
     zoo_out_text(out, "]");
 }
 
-static void put_end(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+static void put_end(zoo_out *out, const zoo_answer *a, const zoo_row *row, bool calls)
 {
-    zoo_out_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":", zoo_finish_name(row->finish));
+    bool stopped = row->finish != ZOO_FINISH_LENGTH;
+    zoo_out_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":",
+                   calls && stopped ? "tool_calls" : zoo_finish_name(row->finish));
     if (row->finish == ZOO_FINISH_STOP_TEXT) {
         zoo_out_string(out, row->stops[row->stop_index], strlen(row->stops[row->stop_index]));
     } else if (row->finish == ZOO_FINISH_STOP_ID) {
@@ -98,30 +100,40 @@ static void put_completion(zoo_out *out, const zoo_answer *a, uint32_t index)
     } else {
         zoo_result_completion_logprobs(out, a, row);
     }
-    put_end(out, a, row);
+    put_end(out, a, row, false);
 }
 
-/* The message of a choice; what a model family marks as reasoning or tool calls is told apart here.
- */
-static void put_message(zoo_out *out, const zoo_row *row)
+/* What the model wrote as a message: reasoning, content and tool calls apart; null: no memory. */
+static cJSON *parse_message(const zoo_answer *a, const zoo_row *row)
 {
-    zoo_out_text(out, "{\"role\":\"assistant\",\"content\":");
-    zoo_out_string(out, row->text.data ? row->text.data : "", row->text.n);
-    zoo_out_text(out, "}");
+    const zoo_request *r = a->request;
+    zoo_output output = {.prompt = r->rendered,
+                         .prompt_n = r->rendered ? strlen(r->rendered) : 0,
+                         .text = row->text.data ? row->text.data : "",
+                         .text_n = row->text.n,
+                         .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools")};
+    cJSON *message = NULL;
+    return zoo_output_parse(a->format, &output, &message, NULL) == ZOO_OK ? message : NULL;
 }
 
 static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
 {
     const zoo_row *row = &a->rows[index];
+    cJSON *message = parse_message(a, row);
+    char *text = message ? cJSON_PrintUnformatted(message) : NULL;
+    bool calls = cJSON_GetObjectItemCaseSensitive(message, "tool_calls") != NULL;
     zoo_out_format(out, "{\"index\":%u,\"message\":", index);
-    put_message(out, row);
+    zoo_out_text(out, text ? text : "null");
+    out->failed |= !text;
+    cJSON_free(text);
+    cJSON_Delete(message);
     zoo_out_text(out, ",\"logprobs\":");
     if (a->request->n_top == ZOO_UNSAID) {
         zoo_out_text(out, "null");
     } else {
         zoo_result_chat_logprobs(out, a, row);
     }
-    put_end(out, a, row);
+    put_end(out, a, row, calls);
 }
 
 static void put_usage(zoo_out *out, const zoo_answer *a)

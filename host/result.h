@@ -15,6 +15,7 @@
 #include "idmap.h"
 #include "request.h"
 #include "row.h"
+#include "text/output.h"
 #include "writer.h"
 
 /* Rows of a request: prompt by prompt, each n_choices times. */
@@ -23,8 +24,9 @@ typedef struct zoo_answer {
     const zoo_row *rows; /* [n_prompts * n_choices] */
     uint32_t n_rows;
     zoo_id id;
-    const char *model;              /* where the request names none */
-    const zoo_tokenizer *tokenizer; /* null: no text */
+    const char *model;               /* where the request names none */
+    const zoo_tokenizer *tokenizer;  /* null: no text */
+    const zoo_output_format *format; /* null: a chat's text is its content */
 } zoo_answer;
 
 /* The body of the answer. */
@@ -48,8 +50,9 @@ typedef struct zoo_refusal {
  * readers of either find it. */
 void zoo_result_refusal(zoo_out *out, const zoo_refusal *refusal);
 
-/* Sets up the rows of a request [n_prompts * n_choices], zero-initialised, with owner. */
-void zoo_result_rows(const zoo_request *request, zoo_row *rows, void *owner);
+/* Sets up the rows of a request [n_prompts * n_choices], zero-initialised, with owner. parsed: its
+ * answers are taken apart by a format, which needs special tokens in the text. */
+void zoo_result_rows(const zoo_request *request, bool parsed, zoo_row *rows, void *owner);
 
 const char *zoo_finish_name(zoo_finish finish);
 

@@ -220,7 +220,7 @@ static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
     zoo_status status = make_request(a, loaded, &request, &err);
     int code = status == ZOO_OK ? 0 : status == ZOO_E_MEMORY ? 4 : 2;
     if (status == ZOO_OK) {
-        zoo_result_rows(&request, &row, NULL);
+        zoo_result_rows(&request, false, &row, NULL);
         row.on_text = a->json ? NULL : print_text;
         status = generate(loaded, &row, &err);
         if (status == ZOO_OK && a->json) {

@@ -121,8 +121,10 @@ static zoo_status give_bytes(zoo_decoder *d, uint32_t i, bool last)
         status = give(d, i + 1, "\xef\xbf\xbd", 3);
         done += bad;
     }
-    memmove(s->hold.data, s->hold.data + done, s->hold.n - done);
-    s->hold.n -= done;
+    if (s->hold.n > 0) {
+        memmove(s->hold.data, s->hold.data + done, s->hold.n - done);
+        s->hold.n -= done;
+    }
     return status;
 }
 
