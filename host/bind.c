@@ -50,7 +50,7 @@ static zoo_bound *find_shared(const zoo_model *model, const zoo_bound *bound)
 static zoo_status bind_block(zoo_model *model, zoo_bound *bound, zoo_error *err)
 {
     const zoo_block_ops *ops = bound->ops;
-    if (ops->weights_size == 0) {
+    if (!ops || ops->weights_size == 0) {
         return ZOO_OK;
     }
     const zoo_bound *shared = find_shared(model, bound);

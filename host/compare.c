@@ -47,7 +47,7 @@ static int rank_of(const char *name)
                                         "norm",
                                         "self_attn",
                                         "attn",
-                                        "mamba",
+
                                         "mixer",
                                         "post_self_attn_layernorm",
                                         "post_attention_layernorm",
@@ -162,8 +162,8 @@ static zoo_status compare_one(entry *e, const zoo_compare_options *o, zoo_compar
         uint64_t width = e->b->n_dims ? e->b->dims[e->b->n_dims - 1] : 1;
         (void)snprintf(result->first, sizeof result->first, "%s", e->name);
         if (x && width) {
-            zoo_compare_guess(e->name, x, x + n, n / width, width, o->limit, result->guess,
-                              sizeof result->guess);
+            const zoo_compare_pair pair = {e->name, x, x + n, n / width, width, o->limit};
+            zoo_compare_guess(&pair, result->guess, sizeof result->guess);
         } else {
             (void)snprintf(result->guess, sizeof result->guess, "the shapes differ");
         }

@@ -30,11 +30,15 @@ zoo_status zoo_compare(const zoo_tensors *a, const zoo_tensors *b,
                        const zoo_compare_options *options, FILE *out, zoo_compare_result *result,
                        zoo_error *err);
 
-/*
- * A guess in words at why x differs from the reference y, both [n_rows, width]; name is that of the
- * tensor. Writes a sentence of at most n bytes. [any]
- */
-void zoo_compare_guess(const char *name, const float *x, const float *y, uint64_t n_rows,
-                       uint64_t width, double limit, char *text, size_t n);
+/* A tensor and its reference, both [n_rows, width]. */
+typedef struct zoo_compare_pair {
+    const char *name;
+    const float *x, *y; /* y: the reference */
+    uint64_t n_rows, width;
+    double limit; /* nmse */
+} zoo_compare_pair;
+
+/* A guess in words at why x differs from y: a sentence of at most n bytes. [any] */
+void zoo_compare_guess(const zoo_compare_pair *pair, char *text, size_t n);
 
 #endif

@@ -114,7 +114,7 @@ static bool has_word(const char *name, const char *const *words, size_t n)
 
 static bool guess_rows(const char *name, const pair *p, char *text, size_t n)
 {
-    static const char *const mixers[] = {"attn", "attention", "mixer", "mamba", "rec"};
+    static const char *const mixers[] = {"attn", "attention", "mixer", "ssm", "rec"};
     static const char *const ffns[] = {"mlp", "moe", "feed", "ffn", "experts"};
     uint64_t n_right = 0, first_wrong = p->n_rows, last_right = 0;
     for (uint64_t r = 0; r < p->n_rows; r++) {
@@ -178,9 +178,12 @@ static bool guess_columns(const pair *p, char *text, size_t n)
     return false;
 }
 
-void zoo_compare_guess(const char *name, const float *x, const float *y, uint64_t n_rows,
-                       uint64_t width, double limit, char *text, size_t n)
+void zoo_compare_guess(const zoo_compare_pair *given, char *text, size_t n)
 {
+    const char *name = given->name;
+    const float *x = given->x, *y = given->y;
+    uint64_t n_rows = given->n_rows, width = given->width;
+    double limit = given->limit;
     pair p = {x, y, n_rows, width, limit, 0};
     uint64_t n_bad = 0;
     for (uint64_t i = 0; i < n_rows * width; i++) {

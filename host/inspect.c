@@ -67,7 +67,7 @@ static void print_tensor(void *arg, const char *name, bool matters)
 static void print_block(FILE *out, const zoo_bound *bound, const char *indent)
 {
     char words[600] = "";
-    if (bound->ops->explain) {
+    if (bound->ops && bound->ops->explain) {
         bound->ops->explain(bound->params, words, sizeof words);
     }
     (void)fprintf(out, "%s%-20s %-10s %s\n", indent, bound->part ? bound->part->name : "(layer)",

@@ -143,8 +143,11 @@ static zoo_status lay_part(zoo_model *model, const char *layer_path, const zoo_p
     bound->part = part;
     bound->norm.norm = &part->norm;
     bound->path = part->path ? part->path : join(model, layer_path, part->name);
-    return bound->path ? lay_block(model, bound, part->ops, part->params, err)
-                       : out_of_memory(model, err);
+    if (!bound->path) {
+        return out_of_memory(model, err);
+    }
+    return part->ops ? lay_block(model, bound, part->ops, part->params, err)
+                     : remember(model, bound, err);
 }
 
 static zoo_status lay_parts(zoo_model *model, const char *layer_path, const zoo_part *parts,

@@ -133,6 +133,10 @@ static void run_part(zoo_step *step, const zoo_bound *bound, const float *x, flo
     const zoo_part *part = bound->part;
     zoo_bump_mark mark = zoo_bump_get_mark(&step->scratch);
     const float *in = part_input(step, bound, x, span);
+    if (!bound->ops) {
+        memcpy(y, in, (size_t)span->n_rows * part_width_in(step, part) * sizeof(float));
+        return;
+    }
     bound->ops->forward(&step->ctx, bound->params, bound->weights, bound->cache, in, y, span);
     zoo_bump_return(&step->scratch, mark);
     uint32_t width = part_width_out(step, part);
@@ -246,7 +250,7 @@ static void embed(zoo_step *step, const zoo_span *span)
     if (plan->embed_scale != 1.0f) {
         step->ctx.kernels->scale(plan->embed_scale, step->h, step->h, (size_t)span->n_rows * width);
     }
-    if (plan->embed_scale_inside) {
+    if (plan->embed_scale_inside == 1) {
         tell(step, "", "embed", step->h, span->n_rows, width);
     }
 }
@@ -304,6 +308,9 @@ zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *ro
     step->ctx.trace = step->trace ? trace : NULL;
     embed(step, span);
     run_chain(step, model->prologue, model->plan.n_prologue, span);
+    if (model->plan.embed_scale_inside == 2) {
+        tell(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);
+    }
     for (uint32_t i = 0; i < model->plan.n_layers; i++) {
         run_layer(step, &model->layers[i], span);
     }
@@ -335,7 +342,9 @@ static size_t scratch_bytes(const zoo_model *model)
     size_t most = 1 << 16;
     for (uint32_t i = 0; i < model->n_bounds; i++) {
         const zoo_bound *bound = model->bounds[i];
-        size_t n = bound->ops->scratch ? bound->ops->scratch(bound->params, &model->limits) : 0;
+        size_t n = bound->ops && bound->ops->scratch
+                       ? bound->ops->scratch(bound->params, &model->limits)
+                       : 0;
         most = n > most ? n : most;
     }
     return most;

@@ -18,6 +18,7 @@
 typedef struct dims {
     uint64_t rows, cols, experts;
     const zoo_rowmap *map; /* null: identity */
+    uint64_t row0;         /* of the source, where a stack is cut */
 } dims;
 
 static uint32_t param(const void *params, uint32_t offset, uint32_t none)
@@ -32,7 +33,7 @@ static uint32_t param(const void *params, uint32_t offset, uint32_t none)
 static dims row_dims(const zoo_bind *bind, const void *params)
 {
     dims d = {param(params, bind->rows, 1), param(params, bind->cols, 1),
-              param(params, bind->experts, 1), NULL};
+              param(params, bind->experts, 1), NULL, 0};
     if (bind->map != ZOO_NONE) {
         const zoo_rowmap *map = (const void *)((const char *)params + bind->map);
         d.map = map->total ? map : NULL;
@@ -236,14 +237,12 @@ static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_ro
     return zoo_matrix_read_rows(job->source, job->row0, stored_rows, whole);
 }
 
-/* Packs matrix [rows, cols] that begins at row row0 of the source; total: rows of the source it is
- * cut from. */
+/* Packs the matrix [rows, cols] that begins at row d->row0 of the source. */
 static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
-                              const dims *d, uint64_t row0, uint32_t flags, zoo_weight *out,
-                              zoo_error *err)
+                              const dims *d, uint32_t flags, zoo_weight *out, zoo_error *err)
 {
     ZOO_TRY(take_packed(model, name, d->rows, d->cols, packed_kind(model, m, flags), out, err));
-    pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = row0};
+    pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
     if (model->dry) {
         return ZOO_OK;
@@ -274,7 +273,7 @@ static zoo_status bind_matrix(zoo_model *model, const char *name, const zoo_matr
     if (all_rows(m) != rows || m->cols != cols) {
         return wrong_shape(model, name, rows, cols, m, err);
     }
-    return pack_matrix(model, name, m, d, 0, flags, out, err);
+    return pack_matrix(model, name, m, d, flags, out, err);
 }
 
 static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matrix *m, const dims *d,
@@ -287,7 +286,9 @@ static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matri
         return wrong_shape(model, name, rows * d->experts, cols, m, err);
     }
     for (uint64_t e = 0; e < d->experts; e++) {
-        ZOO_TRY(pack_matrix(model, name, m, d, e * rows, how, &out[e], err));
+        dims one = *d;
+        one.row0 = e * rows;
+        ZOO_TRY(pack_matrix(model, name, m, &one, how, &out[e], err));
     }
     return ZOO_OK;
 }
@@ -489,7 +490,7 @@ zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *er
 zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
                                  const float **out, zoo_error *err)
 {
-    dims d = {n, 1, 1, NULL};
+    dims d = {n, 1, 1, NULL, 0};
     bool found = false;
     ZOO_TRY(bind_vector(model, name, &d, out, &found, err));
     return found || !needed ? ZOO_OK : missing(model, name, &d, err);
@@ -498,7 +499,7 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err)
 {
-    dims d = {rows, cols, 1, NULL};
+    dims d = {rows, cols, 1, NULL, 0};
     bool found = false;
     ZOO_TRY(bind_table(model, name, &d, out, &found, err));
     return found ? ZOO_OK : missing(model, name, &d, err);
@@ -507,7 +508,7 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
 zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                  zoo_weight *out, zoo_error *err)
 {
-    dims d = {rows, cols, 1, NULL};
+    dims d = {rows, cols, 1, NULL, 0};
     zoo_matrix m;
     bool found = false;
     ZOO_TRY(find_stored(model, name, &m, &found, err));
@@ -518,7 +519,7 @@ zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t ro
         return wrong_shape(model, name, rows, cols, &m, err);
     }
     mark_used(model, &m);
-    return pack_matrix(model, name, &m, &d, 0, 0, out, err);
+    return pack_matrix(model, name, &m, &d, 0, out, err);
 }
 
 static void *setup_take(zoo_setup *setup, size_t n)

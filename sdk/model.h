@@ -75,9 +75,10 @@ typedef struct zoo_norm {
 } zoo_norm;
 
 /*
- * A part: y = out_scale * block(in_scale * norm(x)). Parts of one branch that name the same norm
- * share its result. path: the module path of the block's tensors where it is not `<layer
- * path>.<name>` (a block that several layers share is bound once by its path).
+ * A part: y = out_scale * block(in_scale * norm(x)); without ops y is the scaled norm itself. Parts
+ * of one branch that name the same norm share its result. path: the module path of the block's
+ * tensors where it is not `<layer path>.<name>` (a block that several layers share is bound once by
+ * its path).
  */
 typedef struct zoo_part {
     const zoo_block_ops *ops;
@@ -146,7 +147,8 @@ typedef struct zoo_plan {
     const char *head_path;       /* "lm_head" */
     zoo_norm norm;               /* its name is norm_path */
     float embed_scale;           /* on the embedding row */
-    uint32_t embed_scale_inside; /* the trace's `embed` is taken after the scale */
+    uint32_t embed_scale_inside; /* the trace's `embed` is taken: 0 before the scale, 1 after it, 2
+                                    after the prologue */
     float head_scale;
     float softcap; /* 0: none */
     uint32_t head_bias;

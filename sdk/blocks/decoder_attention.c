@@ -8,7 +8,9 @@
  * qk_norm_bias, qk_norm_weight, qk_norm_rotating (only where the layer rotates); clip (reads
  * clip_qkv); sinks (true, "sliding"); temperature ("yarn", "no_rope"); gate
  * ("element", "head", or a key: true is head, a string element), gate_act; sliding_kv_double;
- * window_plus; sub_norm.
+ * window_plus; sub_norm; query_scalar (scale by
+ * query_pre_attn_scalar^-0.5), query_factor (qk_scale_factor on q), softcap_scores
+ * (attn_logit_softcapping).
  */
 #include <math.h>
 #include <string.h>
@@ -19,20 +21,24 @@ static zoo_status read_rope(zoo_decoder *b, zoo_reach reach, uint32_t layer, con
 {
     const zoo_config *c = b->config;
     bool by_layer = strcmp(c->text(c, "@rotate", "all"), "theta") == 0;
-    if (!by_layer && b->ropes[reach]) {
+    if (b->ropes[reach]) {
         *out = b->ropes[reach];
         return ZOO_OK;
     }
     char key[64];
     (void)snprintf(key, sizeof key, "layer_rope_theta[%u]", layer);
     bool own = reach == ZOO_REACH_SLIDING && zoo_decoder_flag(b, "@unscaled_sliding", false);
+    bool local = reach == ZOO_REACH_SLIDING && c->type(c, "@sliding_theta") != ZOO_ABSENT;
+    bool fixed = by_layer && !zoo_decoder_flag(b, "@same_theta", false);
     zoo_rope_want want = {
         .head_dim = b->head_dim,
         .layer_type = reach == ZOO_REACH_SLIDING ? "sliding_attention" : "full_attention",
-        .theta = c->number(c, own ? "@sliding_theta" : "@rope_theta", 10000.0),
-        .theta_key = own || zoo_decoder_flag(b, "@theta_ignored", false) ? "" : NULL,
+        .theta = c->number(c, local ? "@sliding_theta" : "@rope_theta", 10000.0),
+        .theta_key = local ? c->text(c, "@sliding_theta_key", "")
+                     : zoo_decoder_flag(b, "@theta_ignored", false) ? ""
+                                                                    : NULL,
         .rotary_dim = zoo_decoder_flag(b, "@rotary_dim", false) ? c->whole(c, "rotary_dim", 0) : 0,
-        .theta_fixed = by_layer ? c->number(c, key, 0) : 0,
+        .theta_fixed = fixed ? c->number(c, key, 0) : 0,
         .partial = c->number(c, "@rope_partial", 1.0),
         .interleaved = zoo_decoder_flag(b, "@interleaved", false),
         .unscaled = own};
@@ -42,7 +48,7 @@ static zoo_status read_rope(zoo_decoder *b, zoo_reach reach, uint32_t layer, con
     }
     ZOO_TRY(zoo_rope_read(c, b->setup, &want, rope, b->err));
     zoo_rope_reread(rope, b->plan);
-    b->ropes[reach] = by_layer ? NULL : rope;
+    b->ropes[reach] = fixed ? NULL : rope;
     *out = rope;
     return ZOO_OK;
 }
@@ -142,6 +148,15 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
     read_reach(b, layer);
     read_heads(b, layer, p);
     p->scale = (float)c->number(c, "attention_multiplier", 0.0);
+    if (zoo_decoder_flag(b, "@query_scalar", false)) {
+        p->scale = (float)pow(c->number(c, "query_pre_attn_scalar", b->head_dim), -0.5);
+    }
+    if (zoo_decoder_flag(b, "@softcap_scores", false)) {
+        p->softcap = (float)c->number(c, "attn_logit_softcapping", 0.0);
+    }
+    p->q_scale = zoo_decoder_flag(b, "@query_factor", false)
+                     ? (float)c->number(c, "qk_scale_factor", 1.0)
+                     : 0.0f;
     p->v_scale = (float)c->number(c, "attention_value_scale", 0.0);
     p->window = b->reach == ZOO_REACH_SLIDING ? b->window : 0;
     p->chunk = b->chunk;

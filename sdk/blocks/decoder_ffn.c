@@ -19,6 +19,9 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
     p->gated = !zoo_decoder_flag(b, "@plain", false);
     p->fused = zoo_decoder_flag(b, "@fused_gate_up", false) ? ZOO_FUSED_HALVES : ZOO_FUSED_NONE;
     p->glu.act = zoo_act_read(c, "hidden_act", c->text(c, "@act", "silu"));
+    if (p->glu.act == ZOO_ACT_GELU && zoo_decoder_flag(b, "@gelu_is_tanh", false)) {
+        p->glu.act = ZOO_ACT_GELU_TANH;
+    }
     p->in_bias = p->out_bias = zoo_decoder_flag(b, "@mlp_bias", false);
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;

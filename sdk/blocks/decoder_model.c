@@ -5,7 +5,7 @@
  * "layer", "layer_plus_one"), norm_weight, norm_bias; rms_if (a key: where it holds a number the
  * norm is "rms" with that eps, else layer_norm_eps counts); embed_scale ("sqrt": sqrt(hidden_size),
  * where embed_scale_if, a key, is true); logits ("divide", "multiply": by logits_scaling);
- * head_bias; tied (class default of tie_word_embeddings).
+ * softcap_logits (final_logit_softcapping); head_bias; tied (class default of tie_word_embeddings).
  */
 #include <math.h>
 #include <string.h>
@@ -120,6 +120,9 @@ static void read_head(zoo_decoder *b)
     plan->head_path = c->text(c, "@head", "lm_head");
     plan->tied = is_tied(b, plan->head_path);
     plan->head_bias = zoo_decoder_flag(b, "@head_bias", false);
+    plan->softcap = c->flag(c, "@softcap_logits", false)
+                        ? (float)c->number(c, "final_logit_softcapping", 0.0)
+                        : 0.0f;
     plan->head_scale = (float)(strcmp(how, "divide") == 0 ? 1.0 / scale : scale);
 }
 
@@ -130,6 +133,7 @@ static void read_embedding(zoo_decoder *b)
     plan->embed_path = zoo_decoder_path(b, c->text(c, "@embed", "embed_tokens"));
     bool root = strcmp(c->text(c, "@embed_scale", ""), "sqrt") == 0 &&
                 zoo_decoder_flag(b, "@embed_scale_if", true);
+    plan->embed_scale_inside = c->flag(c, "@embed_scale_inside", false);
     plan->embed_scale =
         root ? sqrtf((float)b->hidden) : (float)c->number(c, "embedding_multiplier", 1.0);
 }

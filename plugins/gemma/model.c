@@ -1,0 +1,58 @@
+/*
+ * model.c: plans of this family: the shared decoder, then what only this family has.
+ *
+ * Options: embed_norm (a norm without weight on the embedding rows); final_norm_plain (the last
+ * norm's weight is w, not 1 + w); post_norm_eps (norms after the branches have an eps of their own,
+ * key post_norm_eps).
+ */
+#include "gemma.h"
+
+static zoo_status add_embed_norm(zoo_decoder *b)
+{
+    zoo_part *part = b->setup->take(b->setup, sizeof *part);
+    if (!part) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    *part = (zoo_part){.name = "embed_norm",
+                       .norm = {.kind = ZOO_NORM_RMS, .eps = b->eps},
+                       .in_scale = 1.0f,
+                       .out_scale = 1.0f};
+    b->plan->prologue = part;
+    b->plan->n_prologue = 1;
+    b->plan->embed_scale_inside = 2;
+    return ZOO_OK;
+}
+
+static zoo_status make_layers(zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    zoo_layer *layers = b->setup->take(b->setup, b->n_layers * sizeof *layers);
+    if (!layers) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    for (uint32_t i = 0; i < b->n_layers; i++) {
+        ZOO_TRY(zoo_decoder_layer(b, i, &layers[i]));
+        if (c->flag(c, "@post_norm_eps", false)) {
+            zoo_branch *branches = (zoo_branch *)(uintptr_t)layers[i].branches;
+            branches[0].post.eps = branches[1].post.eps =
+                (float)c->number(c, "post_norm_eps", 1e-8);
+        }
+    }
+    b->plan->layers = layers;
+    b->plan->n_layers = b->n_layers;
+    return ZOO_OK;
+}
+
+zoo_status gemma_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
+                           zoo_error *err)
+{
+    zoo_decoder b;
+    ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
+    if (config->flag(config, "@final_norm_plain", false)) {
+        plan->norm.kind = ZOO_NORM_RMS;
+    }
+    if (config->flag(config, "@embed_norm", false)) {
+        ZOO_TRY(add_embed_norm(&b));
+    }
+    return make_layers(&b);
+}
