@@ -251,6 +251,83 @@ static void topk(const float *x, uint32_t n, uint32_t k, uint32_t *idx)
         idx[j] = b;
     }
 }
+static void conv(const zoo_conv_args *a)
+{
+    uint32_t past = a->taps - 1;
+    for (uint32_t c = a->channel_begin; c < a->channel_end; c++) {
+        for (uint32_t t = 0; t < a->n_rows; t++) {
+            float s = a->bias ? a->bias[c] : 0;
+            for (uint32_t j = 0; j < a->taps; j++) {
+                float x = t + j < past ? a->state[(size_t)(t + j) * a->channels + c]
+                                       : a->x[(t + j - past) * a->x_stride + c];
+                s = fmaf(a->weight[(size_t)c * a->taps + j], x, s);
+            }
+            a->y[t * a->y_stride + c] = act1(a->act, s);
+        }
+        for (uint32_t j = 0; j < past; j++) {
+            uint32_t from = j + a->n_rows;
+            a->state[(size_t)j * a->channels + c] =
+                from < past ? a->state[(size_t)from * a->channels + c]
+                            : a->x[(from - past) * a->x_stride + c];
+        }
+    }
+}
+static void ssm(const zoo_ssm_args *a)
+{
+    for (uint32_t t = 0; t < a->n_rows; t++) {
+        const float *x = a->x + t * a->x_stride, *b = a->b + t * a->b_stride;
+        const float *c = a->c + t * a->c_stride;
+        float dt = a->dt[t * a->dt_stride], decay = expf(dt * a->a);
+        for (uint32_t p = 0; p < a->head_dim; p++) {
+            float *s = a->state + (size_t)p * a->state_size, in = dt * x[p], y = 0;
+            for (uint32_t n = 0; n < a->state_size; n++) {
+                s[n] = fmaf(in, b[n], decay * s[n]);
+                y = fmaf(s[n], c[n], y);
+            }
+            a->y[t * a->y_stride + p] = fmaf(a->d, x[p], y);
+        }
+    }
+}
+static void scan(const zoo_scan_args *a)
+{
+    for (uint32_t t = 0; t < a->n_rows; t++) {
+        const float *b = a->b + t * a->b_stride, *c = a->c + t * a->c_stride;
+        for (uint32_t i = 0; i < a->channels; i++) {
+            float dt = a->dt[t * a->dt_stride + i], x = a->x[t * a->x_stride + i], y = 0;
+            float *s = a->state + (size_t)i * a->state_size;
+            for (uint32_t n = 0; n < a->state_size; n++) {
+                s[n] = fmaf(dt * x, b[n], expf(dt * a->a[(size_t)i * a->state_size + n]) * s[n]);
+                y = fmaf(s[n], c[n], y);
+            }
+            a->y[t * a->y_stride + i] = fmaf(a->d[i], x, y);
+        }
+    }
+}
+static void delta(const zoo_delta_args *a)
+{
+    for (uint32_t t = 0; t < a->n_rows; t++) {
+        const float *q = a->q + t * a->q_stride, *k = a->k + t * a->k_stride;
+        const float *v = a->v + t * a->v_stride, *g = a->g + t * a->g_stride;
+        float beta = a->beta[t * a->beta_stride], *o = a->o + t * a->o_stride;
+        for (uint32_t i = 0; i < a->k_dim; i++) {
+            float decay = expf(g[a->g_dim == 1 ? 0 : i]);
+            for (uint32_t j = 0; j < a->v_dim; j++)
+                a->state[(size_t)i * a->v_dim + j] *= decay;
+        }
+        for (uint32_t j = 0; j < a->v_dim; j++) {
+            float seen = 0, out = 0;
+            for (uint32_t i = 0; i < a->k_dim; i++)
+                seen = fmaf(a->state[(size_t)i * a->v_dim + j], k[i], seen);
+            float d = beta * (v[j] - seen);
+            for (uint32_t i = 0; i < a->k_dim; i++) {
+                float *s = a->state + (size_t)i * a->v_dim + j;
+                *s = fmaf(k[i], d, *s);
+                out = fmaf(*s, q[i], out);
+            }
+            o[j] = out;
+        }
+    }
+}
 static zoo_kernels K;
 const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
 {
@@ -279,5 +356,9 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
     K.widen = widen;
     K.narrow = narrow;
     K.topk = topk;
+    K.conv = conv;
+    K.ssm = ssm;
+    K.scan = scan;
+    K.delta = delta;
     return &K;
 }

@@ -7,10 +7,10 @@
  * scaling, base sliding_theta); qk_norm ("head", "own", "full"), qk_norm_if (key), qk_norm_after,
  * qk_norm_bias, qk_norm_weight, qk_norm_rotating (only where the layer rotates); clip (reads
  * clip_qkv); sinks (true, "sliding"); temperature ("yarn", "no_rope"); gate
- * ("element", "head", or a key: true is head, a string element), gate_act; sliding_kv_double;
- * window_plus; sub_norm; query_scalar (scale by
- * query_pre_attn_scalar^-0.5), query_factor (qk_scale_factor on q), softcap_scores
- * (attn_logit_softcapping).
+ * ("element", "head", "in_q", or a key: true is head, a string element), gate_act;
+ * sliding_kv_double; window_plus; sub_norm; query_scalar (scale by query_pre_attn_scalar^-0.5),
+ * query_factor (qk_scale_factor on q), softcap_scores (attn_logit_softcapping). The key
+ * key_multiplier is a factor on the keys.
  */
 #include <math.h>
 #include <string.h>
@@ -101,7 +101,10 @@ static void read_gate(const zoo_decoder *b, zoo_gqa *p)
     zoo_value value = c->type(c, how);
     bool element = strcmp(how, "element") == 0 || value == ZOO_STRING;
     bool none = value == ZOO_BOOLEAN && !c->flag(c, how, false);
-    p->gate = none ? ZOO_GATE_NONE : element ? ZOO_GATE_ELEMENT : ZOO_GATE_HEAD;
+    p->gate = none                       ? ZOO_GATE_NONE
+              : strcmp(how, "in_q") == 0 ? ZOO_GATE_IN_Q
+              : element                  ? ZOO_GATE_ELEMENT
+                                         : ZOO_GATE_HEAD;
     p->gate_act =
         strcmp(c->text(c, "@gate_act", ""), "softplus") == 0 ? ZOO_ACT_SOFTPLUS : ZOO_ACT_SIGMOID;
 }
@@ -158,6 +161,7 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
                      ? (float)c->number(c, "qk_scale_factor", 1.0)
                      : 0.0f;
     p->v_scale = (float)c->number(c, "attention_value_scale", 0.0);
+    p->k_scale = (float)c->number(c, "key_multiplier", 0.0);
     p->window = b->reach == ZOO_REACH_SLIDING ? b->window : 0;
     p->chunk = b->chunk;
     p->q_bias = p->k_bias = p->v_bias = zoo_decoder_flag(b, "@qkv_bias", false);

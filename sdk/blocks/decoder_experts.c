@@ -112,7 +112,7 @@ static void read_shared(const zoo_decoder *b, zoo_moe *p)
     uint32_t times = c->whole(c, "n_shared_experts", 1);
     p->shared.width = same(how, "width") ? c->whole(c, "shared_expert_intermediate_size", 0)
                                          : p->experts.width * (same(how, "same") ? 1 : times);
-    p->shared.gated = 1;
+    p->shared.gated = p->experts.gated;
     p->shared.glu = p->experts.glu;
     p->shared.in_bias = p->shared.out_bias = zoo_decoder_flag(b, "@shared_bias", false);
     p->shared_gate = zoo_decoder_flag(b, "@shared_gate", false);
@@ -136,7 +136,9 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->experts.n = p->router.n_experts;
     p->experts.width_in = b->hidden;
     p->experts.width = c->whole(c, "moe_intermediate_size", 0);
-    p->experts.gated = 1;
+    p->experts.gated = !zoo_decoder_flag(b, "@plain", false);
+    p->latent = zoo_decoder_flag(b, "@latent", false) ? c->whole(c, "moe_latent_size", 0) : 0;
+    p->latent_bias = p->latent && zoo_decoder_flag(b, "@mlp_bias", false);
     p->experts.weigh_input = zoo_decoder_flag(b, "@weigh_input", false);
     p->experts.glu.act = zoo_act_read(c, "hidden_act", "silu");
     if (zoo_decoder_flag(b, "@limit", false)) {

@@ -2,7 +2,8 @@
  * decoder_ffn.c: params of the dense feed-forward block.
  *
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
- * hidden_act); sub_norm; dense_width (the key of the width, "intermediate_size").
+ * hidden_act); sub_norm; dense_width (the key of the width, "intermediate_size"). The key
+ * mlp_multipliers holds a factor before the activation and one on the output.
  */
 #include "decoder.h"
 #include "ops.h"
@@ -25,6 +26,8 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
     p->in_bias = p->out_bias = zoo_decoder_flag(b, "@mlp_bias", false);
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;
+    p->gate_scale = (float)c->number(c, "mlp_multipliers[0]", 0.0);
+    p->down_scale = (float)c->number(c, "mlp_multipliers[1]", 0.0);
     *out = (zoo_part){
         .ops = &zoo_mlp_ops, .params = p, .name = name, .in_scale = 1.0f, .out_scale = 1.0f};
     return zoo_mlp_finish(p, b->err);

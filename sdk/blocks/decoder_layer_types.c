@@ -14,7 +14,8 @@
  * Option window_if names the key that must be true for any window (use_sliding_window). Rotation:
  * option rotate: all (the default), sliding (only where a window is), listed
  * (`no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th), theta
- * (`layer_rope_theta[i]` is not 0). Experts: option sparse: none, all, qwen_step
+ * (`layer_rope_theta[i]` is not 0), none, position_type (`position_embedding_type` is "rope").
+ * Experts: option sparse: none, all, qwen_step
  * (`mlp_only_layers`, `decoder_sparse_step`), types (`mlp_layer_types`), first_dense (from
  * first_k_dense_replace on).
  */
@@ -137,6 +138,12 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
     if (same(rule, "theta")) {
         (void)snprintf(key, sizeof key, "layer_rope_theta[%u]", layer);
         return c->number(c, key, 1) != 0;
+    }
+    if (same(rule, "position_type")) {
+        return same(c->text(c, "position_embedding_type", ""), "rope");
+    }
+    if (same(rule, "none")) {
+        return false;
     }
     if (!same(rule, "all")) {
         c->refuse(c, "the card's option rotate is \"%s\"", rule);

@@ -5,7 +5,8 @@
  * "layer", "layer_plus_one"), norm_weight, norm_bias; rms_if (a key: where it holds a number the
  * norm is "rms" with that eps, else layer_norm_eps counts); embed_scale ("sqrt": sqrt(hidden_size),
  * where embed_scale_if, a key, is true); logits ("divide", "multiply": by logits_scaling);
- * softcap_logits (final_logit_softcapping); head_bias; tied (class default of tie_word_embeddings).
+ * softcap_logits (final_logit_softcapping); head_bias; tied (class default of tie_word_embeddings);
+ * layer_list (a key whose length, of a list or of a string of letters, is the number of layers).
  */
 #include <math.h>
 #include <string.h>
@@ -81,11 +82,21 @@ static void read_norm(zoo_decoder *b)
     b->eps = (float)c->number(c, other ? "layer_norm_eps" : "rms_norm_eps", 1e-6);
 }
 
+static uint32_t read_n_layers(const zoo_config *c)
+{
+    const char *list = c->text(c, "@layer_list", "");
+    uint32_t n = *list ? c->count(c, list) : 0;
+    if (*list && c->type(c, list) == ZOO_STRING) {
+        n = (uint32_t)strlen(c->text(c, list, ""));
+    }
+    return n ? n : c->whole(c, "num_hidden_layers", 0);
+}
+
 static void read_sizes(zoo_decoder *b)
 {
     const zoo_config *c = b->config;
     b->prefix = c->text(c, "@prefix", "model");
-    b->n_layers = c->whole(c, "num_hidden_layers", 0);
+    b->n_layers = read_n_layers(c);
     b->hidden = c->whole(c, "hidden_size", 0);
     b->n_heads = c->whole(c, "num_attention_heads", 0);
     b->n_kv_heads = c->whole(c, "num_key_value_heads", b->n_heads);

@@ -1,0 +1,86 @@
+/*
+ * hybrid.h: what the files of this plugin share: the kinds of layers, the mixers that keep a state
+ * of fixed size, and the steps that several of them have in common (MODEL.md has the maths).
+ *
+ * Each mixer is one file with its params, weights, bind table and forward; the functions
+ * hybrid_*_part read its config keys and return a part whose params lie in the model arena.
+ */
+#ifndef HYBRID_H
+#define HYBRID_H
+
+#include "blocks/decoder.h"
+#include "blocks/ops.h"
+
+/* What the mixer of a layer is. */
+typedef enum hybrid_kind {
+    HYBRID_LINEAR = 0,    /* the model's mixer with a state */
+    HYBRID_ATTENTION = 1, /* softmax attention */
+    HYBRID_SHARED = 2,    /* the state mixer behind a shared transformer block */
+    HYBRID_MLP = 3,       /* no mixer: a dense feed-forward part stands in its place */
+    HYBRID_EXPERTS = 4    /* no mixer: experts stand in its place */
+} hybrid_kind;
+
+/* kinds.c: the kind of a layer by the card's option "kinds"; its name for a reader. [load] */
+hybrid_kind hybrid_layer_kind(const zoo_decoder *b, uint32_t layer);
+const char *hybrid_kind_name(hybrid_kind kind);
+
+/* layers.c: one whole layer by the card's option "shape". [load] */
+zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
+/* The part of the state mixer that the card's option "mixer" names. [load] */
+zoo_status hybrid_mixer(zoo_decoder *b, zoo_part *out);
+
+/* mamba2.c */
+zoo_status hybrid_mamba2_part(zoo_decoder *b, zoo_part *out);
+extern const zoo_block_ops hybrid_mamba2_ops;
+
+/* A causal depthwise convolution over all sequences of a step; its window is stream `stream`,
+ * [taps - 1, channels]. */
+typedef struct hybrid_conv {
+    const float *x; /* [n_rows, channels] */
+    float *y;       /* [n_rows, channels], not x */
+    size_t x_stride, y_stride;
+    const float *weight; /* [channels, taps] */
+    const float *bias;   /* [channels] or null */
+    uint32_t channels, taps;
+    zoo_act act;
+    uint32_t stream;
+} hybrid_conv;
+/* steps.c [step] */
+void hybrid_conv_run(zoo_ctx *ctx, const hybrid_conv *conv, zoo_cache *cache, const zoo_span *span);
+
+/*
+ * y = norm(y * act(z)) with gate_first, else norm(y) * act(z); the norm over each of n_groups
+ * equal parts of a row by itself. kind ZOO_NORM_NONE: y * act(z).
+ */
+typedef struct hybrid_gated_norm {
+    float *y;       /* [n_rows, width] */
+    const float *z; /* [n_rows, width] or null: no gate */
+    size_t y_stride, z_stride;
+    const float *weight; /* [width], or [width / n_groups] with same_weight; null: none */
+    uint32_t width, n_groups;
+    uint32_t kind; /* zoo_norm_kind */
+    uint32_t same_weight, gate_first;
+    zoo_act act;
+    float eps;
+} hybrid_gated_norm;
+/* steps.c [step] */
+void hybrid_gated_norm_run(zoo_ctx *ctx, const hybrid_gated_norm *norm, uint32_t n_rows);
+
+/* x = clamp(act(x + bias), lo, hi) on rows [n_rows, width]; bias may be null. steps.c [step] */
+typedef struct hybrid_steps {
+    float *x;
+    size_t x_stride;
+    const float *bias;
+    uint32_t width;
+    zoo_act act;
+    float lo, hi;
+} hybrid_steps;
+void hybrid_steps_run(zoo_ctx *ctx, const hybrid_steps *steps, uint32_t n_rows);
+
+/* A state stream of `width` floats. */
+zoo_stream hybrid_state(const char *name, uint32_t width);
+/* A part with these params and no norm; the name is option "mixer_name", else `name`. */
+zoo_part hybrid_part(const zoo_decoder *b, const zoo_block_ops *ops, const void *params,
+                     const char *name);
+
+#endif

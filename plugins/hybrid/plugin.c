@@ -1,0 +1,85 @@
+/*
+ * plugin.c: descriptor of the plugin for decoders whose layers keep a state of fixed size: state
+ * spaces, delta rules, linear recurrences, short convolutions, alone or beside attention.
+ *
+ * Which release is computed how stands in the cards (models.d); kinds.c and layers.c say which
+ * options they have; MODEL.md has the maths.
+ */
+#include "hybrid.h"
+
+static const zoo_key keys[] = {
+    {"mamba_chunk_size", ZOO_KEY_IGNORED, "how the reference cuts a prompt; changes no result"},
+    {"chunk_size", ZOO_KEY_IGNORED, "how the reference cuts a prompt; changes no result"},
+    {"time_step_floor", ZOO_KEY_IGNORED, "initialisation only"},
+    {"time_step_max", ZOO_KEY_IGNORED, "initialisation only"},
+    {"time_step_init_scheme", ZOO_KEY_IGNORED, "initialisation only"},
+    {"time_step_scale", ZOO_KEY_IGNORED, "initialisation only"},
+    {"rescale_prenorm_residual", ZOO_KEY_IGNORED, "initialisation only"},
+    {"residual_in_fp32", ZOO_KEY_IGNORED, "the residual stream is float32"},
+    {"mamba_ssm_cache_dtype", ZOO_KEY_IGNORED, "states are float32"},
+    {"use_mamba_kernels", ZOO_KEY_IGNORED, "chooses code of the reference"},
+    {"use_associative_scan", ZOO_KEY_IGNORED, "chooses code of the reference"},
+    {"use_mambapy", ZOO_KEY_IGNORED, "chooses code of the reference"},
+    {"use_mem_eff_path", ZOO_KEY_IGNORED, "chooses code of the reference"},
+    {"num_logits_to_keep", ZOO_KEY_IGNORED, "a limit on memory of the reference"},
+    {"z_loss_coefficient", ZOO_KEY_IGNORED, "training only"},
+    {"rope_parameters", ZOO_KEY_READ, NULL},
+    {"rope_scaling", ZOO_KEY_READ, NULL},
+    {"rope_theta", ZOO_KEY_READ, NULL},
+    {"hidden_act", ZOO_KEY_READ, NULL},
+    {"hidden_size", ZOO_KEY_READ, NULL},
+    {"intermediate_size", ZOO_KEY_READ, NULL},
+    {"max_position_embeddings", ZOO_KEY_READ, NULL},
+    {"num_attention_heads", ZOO_KEY_READ, NULL},
+    {"num_key_value_heads", ZOO_KEY_READ, NULL},
+    {"num_hidden_layers", ZOO_KEY_READ, NULL},
+    {"head_dim", ZOO_KEY_READ, NULL},
+    {"layer_types", ZOO_KEY_READ, NULL},
+    {"vocab_size", ZOO_KEY_READ, NULL},
+    {NULL, 0, NULL},
+};
+
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, &hybrid_mamba2_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, NULL};
+static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
+
+/* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
+static uint32_t probe(const zoo_config *config, char *why, size_t n)
+{
+    bool named = config->type(config, "@mixer") != ZOO_ABSENT;
+    (void)snprintf(why, n, named ? "a card names it" : "no card says which mixer it has");
+    return named ? 100 : 0;
+}
+
+static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
+                            zoo_error *err)
+{
+    zoo_decoder b;
+    ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
+    zoo_layer *layers = setup->take(setup, b.n_layers * sizeof *layers);
+    if (!layers) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    for (uint32_t i = 0; i < b.n_layers; i++) {
+        ZOO_TRY(hybrid_layer(&b, i, &layers[i]));
+    }
+    plan->layers = layers;
+    plan->n_layers = b.n_layers;
+    return ZOO_OK;
+}
+
+ZOO_EXPORT extern const zoo_plugin zoo_plugin_entry;
+const zoo_plugin zoo_plugin_entry = {
+    .stamp = ZOO_STAMP,
+    .size = sizeof(zoo_plugin),
+    .name = "hybrid",
+    .version = "1.0",
+    .licence = "Apache-2.0",
+    .summary = "decoders with state spaces, delta rules, linear recurrences or short convolutions",
+    .needs = needs,
+    .mixers = mixers,
+    .ffns = ffns,
+    .keys = keys,
+    .probe = probe,
+    .configure = configure,
+};
