@@ -1,2 +1,20 @@
-#include "zoo.h"
+/*
+ * select.h: the kernel table of this CPU.
+ */
+#ifndef ZOO_HOST_SELECT_H
+#define ZOO_HOST_SELECT_H
+
+#include "kernels.h"
+
+/*
+ * The table of instruction set `isa` ("scalar", "avx2", "avxvnni", "avx512", "avx512vnni",
+ * "avx512bf16", "amx"), or of the best one for null: scalar kernels, overwritten level by level up
+ * to it. The table is constant and lives for ever. Null and ZOO_E_USAGE for a name that is unknown
+ * or that this CPU or its system lacks. Thread-safe. [load]
+ */
 const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err);
+
+/* Name of the i-th instruction set that this CPU has, ascending; null beyond the last. */
+const char *zoo_kernels_isa(uint32_t i);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * gemm_int_scalar.c: products with int8 and int4 weights; int_rows.h has the order of operations.
+ */
+#include <math.h>
+
+#include "int_rows.h"
+#include "kernels/kernels.inc"
+
+/* Integer sums of one group for the 16 outputs of a panel. */
+static void group_sums(const zoo_weight *w, const unsigned char *quads, const int8_t *x,
+                       int32_t *sums)
+{
+    uint32_t step = w->kind == ZOO_INT8 ? 4 : 8;
+    for (uint32_t k = 0; k < w->group; k += step, quads += 4 * ZOO_PANEL) {
+        for (uint32_t i = 0; i < 4 * ZOO_PANEL; i++) {
+            int byte = quads[i], o = (int)i / 4;
+            uint32_t j = k + i % 4;
+            if (w->kind == ZOO_INT8) {
+                sums[o] += (int8_t)byte * x[j];
+            } else {
+                sums[o] += ((byte & 15) - 8) * x[j] + ((byte >> 4) - 8) * x[j + 4];
+            }
+        }
+    }
+}
+
+static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
+{
+    const zoo_weight *w = g->weight;
+    uint32_t n_groups = int_groups(w->cols, w->group);
+    size_t group_bytes = (size_t)w->group * ZOO_PANEL / (w->kind == ZOO_INT8 ? 1 : 2);
+    const unsigned char *data = (const unsigned char *)w->data + panel * n_groups * group_bytes;
+    const float *scales = w->scales + (size_t)panel * n_groups * ZOO_PANEL;
+    int_row x = int_row_at(g, row);
+    float acc[ZOO_PANEL] = {0};
+    for (uint32_t i = 0; i < n_groups; i++) {
+        int32_t sums[ZOO_PANEL] = {0};
+        group_sums(w, data + i * group_bytes, x.q + (size_t)i * w->group, sums);
+        for (uint32_t o = 0; o < ZOO_PANEL; o++) {
+            acc[o] = fmaf((float)sums[o], scales[i * ZOO_PANEL + o] * x.scales[i], acc[o]);
+        }
+    }
+    for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {
+        uint32_t out = panel * ZOO_PANEL + o;
+        g->y[row * g->y_stride + out] = g->bias ? acc[o] + g->bias[out] : acc[o];
+    }
+}
+
+void k_gemm_int8_scalar(const zoo_gemm *g)
+{
+    for (uint32_t p = g->panel_begin; p < g->panel_end; p++) {
+        for (uint32_t i = 0; i < g->n_rows; i++) {
+            int_panel(g, i, p);
+        }
+    }
+}
+
+void k_gemm_int4_scalar(const zoo_gemm *g)
+{
+    k_gemm_int8_scalar(g);
+}

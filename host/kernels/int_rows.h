@@ -1,0 +1,46 @@
+/*
+ * int_rows.h: rows of activations as int8 groups, what the int8 and int4 products read.
+ *
+ * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
+ * int32 sums of the bytes of each group; padded to 64. Scale = amax / 127 of the group, value =
+ * round(x * (127 / amax)) in [-127, 127]; the same bits in every instruction set. Products then are
+ *
+ *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias.
+ */
+#ifndef ZOO_INT_ROWS_H
+#define ZOO_INT_ROWS_H
+
+#include "kernels.h"
+
+static inline uint32_t int_groups(uint32_t cols, uint32_t group)
+{
+    return (cols + group - 1) / group;
+}
+
+static inline size_t int_bytes(uint32_t cols, uint32_t group)
+{
+    return ((size_t)int_groups(cols, group) * group + 63) / 64 * 64;
+}
+
+static inline size_t int_row_size(uint32_t cols, uint32_t group)
+{
+    return (int_bytes(cols, group) + (size_t)int_groups(cols, group) * 8 + 63) / 64 * 64;
+}
+
+typedef struct int_row {
+    const int8_t *q;
+    const float *scales;
+    const int32_t *sums;
+} int_row;
+
+static inline int_row int_row_at(const zoo_gemm *g, uint32_t row)
+{
+    const zoo_weight *w = g->weight;
+    const unsigned char *at = (const unsigned char *)g->x + row * g->x_stride;
+    const unsigned char *scales = at + int_bytes(w->cols, w->group);
+    size_t n_groups = int_groups(w->cols, w->group);
+    return (int_row){(const int8_t *)at, (const float *)(const void *)scales,
+                     (const int32_t *)(const void *)(scales + n_groups * sizeof(float))};
+}
+
+#endif

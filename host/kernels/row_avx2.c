@@ -1,0 +1,8 @@
+/* row_avx2.c: norms, elementwise maps, dot, softmax, top-k and index scores; see row.inc. */
+#include "v16_avx2.h"
+
+#include "vmath.h"
+
+#include <math.h>
+
+#include "row.inc"

@@ -1,0 +1,125 @@
+/*
+ * tile.h: the one inner loop of matrix products and attention over v16: c[r][j] += sum over k,
+ * ascending, of a[r][k] * b[k][j], one fma chain for each c[r][j] whatever the tile.
+ *
+ * tile_rows runs any number of rows over any number of 16-float columns and picks the tiles, as
+ * many rows and columns as registers hold. Include after v16_<isa>.h.
+ */
+#ifndef ZOO_TILE_H
+#define ZOO_TILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct tile {
+    const float *a; /* row r, step k at a + r * a_row + k */
+    const float *b; /* step k, column c at b + k * b_step + c * b_col; 16 floats */
+    float *c;       /* row r, column c at c + r * c_row + c * 16 */
+    size_t a_row, b_step, b_col, c_row;
+    size_t n_k;
+    bool fresh; /* start at zero; false: at what c holds */
+} tile;
+
+/* Columns that go with `rows` rows in registers. */
+static inline int tile_cols(int rows)
+{
+    if (V16_TILE_ROWS >= 12) {
+        return rows <= 6 ? 4 : 2;
+    }
+    return V16_TILE_ROWS < 6 ? 1 : rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
+}
+
+__attribute__((always_inline)) static inline void tile_run(const tile *t, int rows, int cols)
+{
+    v16 acc[12][4];
+    const float *a = t->a, *b = t->b;
+    size_t a_row = t->a_row, b_col = t->b_col, b_step = t->b_step;
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            acc[r][c] =
+                t->fresh ? v16_set1(0) : v16_load(t->c + (size_t)r * t->c_row + (size_t)c * 16);
+        }
+    }
+    for (size_t k = t->n_k; k; k--, a++, b += b_step) {
+        v16 w[4];
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            w[c] = v16_load(b + (size_t)c * b_col);
+        }
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            v16 x = v16_set1(a[(size_t)r * a_row]);
+#pragma GCC unroll 4
+            for (int c = 0; c < cols; c++) {
+                acc[r][c] = v16_fma(x, w[c], acc[r][c]);
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            v16_store(t->c + (size_t)r * t->c_row + (size_t)c * 16, acc[r][c]);
+        }
+    }
+}
+
+#define TILE_CASE(n)                                                                               \
+    case n:                                                                                        \
+        if (n <= V16_TILE_ROWS) {                                                                  \
+            for (; cols >= (uint32_t)tile_cols(n); cols -= (uint32_t)tile_cols(n)) {               \
+                tile_run(&t, n, tile_cols(n));                                                     \
+                t.b += (size_t)tile_cols(n) * t.b_col;                                             \
+                t.c += (size_t)tile_cols(n) * 16;                                                  \
+            }                                                                                      \
+            for (; tile_cols(n) > 1 && cols; cols--) {                                             \
+                tile_run(&t, n, 1);                                                                \
+                t.b += t.b_col;                                                                    \
+                t.c += 16;                                                                         \
+            }                                                                                      \
+        }                                                                                          \
+        break
+
+/* rows <= V16_TILE_ROWS, any number of columns. */
+static void tile_columns(tile t, uint32_t rows, uint32_t cols)
+{
+    switch (rows) {
+        TILE_CASE(1);
+        TILE_CASE(2);
+        TILE_CASE(3);
+        TILE_CASE(4);
+        TILE_CASE(5);
+        TILE_CASE(6);
+        TILE_CASE(7);
+        TILE_CASE(8);
+        TILE_CASE(9);
+        TILE_CASE(10);
+        TILE_CASE(11);
+        TILE_CASE(12);
+    default:
+        break;
+    }
+}
+
+/* Rows of the next tile when n are left: as even as can be. */
+static inline uint32_t tile_share(uint32_t n, uint32_t max)
+{
+    uint32_t tiles = (n + max - 1) / max;
+    return (n + tiles - 1) / tiles;
+}
+
+static void tile_rows(tile t, uint32_t rows, uint32_t cols)
+{
+    while (rows) {
+        uint32_t n = tile_share(rows, V16_TILE_ROWS);
+        tile_columns(t, n, cols);
+        t.a += n * t.a_row;
+        t.c += n * t.c_row;
+        rows -= n;
+    }
+}
+
+#endif

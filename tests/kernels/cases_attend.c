@@ -1,0 +1,213 @@
+/* cases_attend.c: attention against softmax in double; any cut into calls, every cache dtype. */
+#include "kt.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CASES = 60, SEGMENTS_MAX = 16 };
+
+typedef struct attend_case {
+    zoo_attend_args args;
+    zoo_segment k[SEGMENTS_MAX], v[SEGMENTS_MAX];
+    uint32_t n_keys;
+    float *wide_k, *wide_v; /* [n_keys, dim] as stored, widened by formula */
+} attend_case;
+
+static size_t stored_size(zoo_dtype dtype, uint32_t width)
+{
+    return dtype == ZOO_F32    ? 4u * width
+           : dtype == ZOO_BF16 ? 2u * width
+           : dtype == ZOO_INT8 ? width
+                               : (width + 1u) / 2;
+}
+
+static float stored_value(zoo_dtype dtype, const unsigned char *row, float scale, uint32_t i)
+{
+    float x;
+    if (dtype == ZOO_F32) {
+        memcpy(&x, row + 4 * i, sizeof x);
+        return x;
+    }
+    if (dtype == ZOO_BF16) {
+        uint32_t bits = (uint32_t)row[2 * i] << 16 | (uint32_t)row[2 * i + 1] << 24;
+        memcpy(&x, &bits, sizeof x);
+        return x;
+    }
+    if (dtype == ZOO_INT8) {
+        return (float)(int8_t)row[i] * scale;
+    }
+    return (float)((row[i / 2] >> (i % 2 * 4) & 15) - 8) * scale;
+}
+
+/* Rows first .. n_keys - 1 into pages; returns all rows widened. */
+static float *make_stream(const kt_pair *k, zoo_dtype dtype, uint32_t width, attend_case *c,
+                          zoo_segment *segments, uint32_t first)
+{
+    float *wide = kt_floats((size_t)c->n_keys * width);
+    uint32_t n = 0;
+    for (uint32_t row = first; row < c->n_keys; n++) {
+        uint32_t end = (row / ZOO_PAGE + 1) * ZOO_PAGE;
+        uint32_t rows = (end < c->n_keys ? end : c->n_keys) - row;
+        size_t size = stored_size(dtype, width);
+        unsigned char *page = kt_take(size * rows);
+        float *scales = kt_floats(rows);
+        for (uint32_t i = 0; i < rows; i++) {
+            k->scalar->narrow(dtype, kt_values(width, 1), page + i * size, scales + i, width);
+            for (uint32_t d = 0; d < width; d++) {
+                wide[(size_t)(row + i) * width + d] =
+                    stored_value(dtype, page + i * size, scales[i], d);
+            }
+        }
+        bool scaled = dtype == ZOO_INT8 || dtype == ZOO_INT4;
+        segments[n] = (zoo_segment){page, scaled ? scales : NULL, rows, row};
+        row += rows;
+    }
+    c->args.n_segments = n;
+    return wide;
+}
+
+static void make_first(zoo_attend_args *a, uint32_t window)
+{
+    uint32_t *first = kt_take(a->n_queries * sizeof *first);
+    for (uint32_t i = 0; i < a->n_queries; i++) {
+        uint32_t last = a->pos + i;
+        first[i] = window && last + 1 > window ? last + 1 - window : 0;
+    }
+    a->first = first;
+}
+
+static void make_case(const kt_pair *k, uint32_t i, attend_case *c)
+{
+    static const uint32_t dims[] = {64, 128, 16, 40, 72, 96, 8, 33};
+    zoo_attend_args *a = &c->args;
+    *c = (attend_case){0};
+    a->n_queries = 1 + (i % 3 ? kt_below(70) : 0);
+    a->n_heads = i % 7 == 0 ? 70 : 1 + kt_below(9);
+    a->head_dim = dims[i % 8];
+    a->v_dim = i % 4 == 3 ? dims[kt_below(8)] : a->head_dim;
+    a->pos = kt_below(i % 2 ? 200 : 40);
+    a->k_dtype = (zoo_dtype)kt_below(4);
+    a->v_dtype = (zoo_dtype)kt_below(4);
+    a->scale = 0.3f;
+    a->softcap = i % 5 == 1 ? 3.0f : 0;
+    a->slopes = i % 6 == 2 ? kt_values(a->n_heads, 0.2f) : NULL;
+    a->sinks = i % 3 == 1 ? kt_values(a->n_heads, 3) : NULL;
+    a->q_stride = (size_t)a->n_heads * a->head_dim + i % 4;
+    a->out_stride = (size_t)a->n_heads * a->v_dim + i % 3;
+    a->q = kt_values(a->n_queries * a->q_stride - i % 4, 1);
+    c->n_keys = a->pos + a->n_queries;
+    make_first(a, i % 4 == 1 ? 1 + kt_below(90) : 0);
+    c->wide_k = make_stream(k, a->k_dtype, a->head_dim, c, c->k, a->first[0]);
+    c->wide_v = make_stream(k, a->v_dtype, a->v_dim, c, c->v, a->first[0]);
+    a->k = c->k;
+    a->v = c->v;
+}
+
+static double score_of(const attend_case *c, uint32_t i, uint32_t h, uint32_t j)
+{
+    const zoo_attend_args *a = &c->args;
+    const float *q = a->q + i * a->q_stride + (size_t)h * a->head_dim;
+    double s = 0;
+    for (uint32_t d = 0; d < a->head_dim; d++) {
+        s += (double)q[d] * (double)c->wide_k[(size_t)j * a->head_dim + d];
+    }
+    s *= (double)a->scale;
+    if (a->softcap > 0) {
+        s = (double)a->softcap * tanh(s / (double)a->softcap);
+    }
+    return a->slopes ? s + (double)a->slopes[h] * ((double)j - (double)(a->pos + i)) : s;
+}
+
+static void wanted_row(const attend_case *c, uint32_t i, uint32_t h, double *out)
+{
+    const zoo_attend_args *a = &c->args;
+    double total = a->sinks ? exp((double)a->sinks[h]) : 0;
+    memset(out, 0, a->v_dim * sizeof *out);
+    for (uint32_t j = a->first[i]; j <= a->pos + i; j++) {
+        double p = exp(score_of(c, i, h, j));
+        total += p;
+        for (uint32_t d = 0; d < a->v_dim; d++) {
+            out[d] += p * (double)c->wide_v[(size_t)j * a->v_dim + d];
+        }
+    }
+    for (uint32_t d = 0; d < a->v_dim; d++) {
+        out[d] /= total;
+    }
+}
+
+/* Queries [begin, begin + n) as a call of their own, dense out [n, heads, v_dim]. */
+static float *run_queries(const zoo_kernels *k, const attend_case *c, uint32_t begin, uint32_t n)
+{
+    zoo_attend_args a = c->args;
+    size_t width = (size_t)a.n_heads * a.v_dim;
+    float *out = kt_floats((n - 1) * a.out_stride + width), *dense = kt_floats(n * width);
+    zoo_segment ks[SEGMENTS_MAX], vs[SEGMENTS_MAX];
+    uint32_t skip = 0;
+    while (a.k[skip].row + a.k[skip].n_rows <= a.first[begin]) {
+        skip++;
+    }
+    a.n_segments -= skip;
+    memcpy(ks, a.k + skip, a.n_segments * sizeof *ks);
+    memcpy(vs, a.v + skip, a.n_segments * sizeof *vs);
+    uint32_t cut = a.first[begin] - ks[0].row;
+    ks[0].rows = (const unsigned char *)ks[0].rows + cut * stored_size(a.k_dtype, a.head_dim);
+    vs[0].rows = (const unsigned char *)vs[0].rows + cut * stored_size(a.v_dtype, a.v_dim);
+    ks[0].scales = ks[0].scales ? ks[0].scales + cut : NULL;
+    vs[0].scales = vs[0].scales ? vs[0].scales + cut : NULL;
+    ks[0].row += cut;
+    vs[0].row += cut;
+    ks[0].n_rows -= cut;
+    vs[0].n_rows -= cut;
+    a.k = ks;
+    a.v = vs;
+    a.q += begin * a.q_stride;
+    a.first += begin;
+    a.pos += begin;
+    a.n_queries = n;
+    a.out = out;
+    a.scratch = kt_floats(zoo_attend_scratch(a.head_dim, a.v_dim));
+    k->attend(&a);
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(dense + i * width, out + i * a.out_stride, width * sizeof *out);
+    }
+    return dense;
+}
+
+static double attend_error(const attend_case *c, const float *y)
+{
+    const zoo_attend_args *a = &c->args;
+    double worst = 0, *want = kt_take(a->v_dim * sizeof *want);
+    for (uint32_t i = 0; i < a->n_queries; i++) {
+        for (uint32_t h = 0; h < a->n_heads; h++) {
+            wanted_row(c, i, h, want);
+            double e = kt_worst(y + ((size_t)i * a->n_heads + h) * a->v_dim, want, a->v_dim, 1);
+            worst = e > worst ? e : worst;
+        }
+    }
+    return worst;
+}
+
+void kt_attend(const kt_pair *k)
+{
+    bool equal = true, alone = true;
+    double worst = 0;
+    for (uint32_t i = 0; i < CASES; i++) {
+        attend_case c;
+        make_case(k, i, &c);
+        uint32_t n = c.args.n_queries;
+        size_t width = (size_t)c.args.n_heads * c.args.v_dim;
+        float *y = run_queries(k->best, &c, 0, n);
+        double e = attend_error(&c, y);
+        worst = e > worst ? e : worst;
+        equal &= kt_same(y, run_queries(k->scalar, &c, 0, n), n * width);
+        for (uint32_t t = 0; t < 3; t++) {
+            uint32_t begin = kt_below(n), count = t ? 1 + kt_below(n - begin) : 1;
+            alone &=
+                kt_same(run_queries(k->best, &c, begin, count), y + begin * width, count * width);
+        }
+        kt_clear();
+    }
+    kt_check(worst < 5e-6, "attend %s: error %.1e", k->isa, worst);
+    kt_check(equal, "attend %s: the bits of scalar", k->isa);
+    kt_check(alone, "attend %s: a query's bits do not depend on its call", k->isa);
+}

@@ -1,0 +1,23 @@
+/*
+ * test_kernels.c: every kernel slot on every instruction set that this CPU has.
+ *
+ *   test_kernels [NAME]     NAME: one instruction set
+ */
+#include "kt.h"
+
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    zoo_error err;
+    kt_pair k = {.scalar = zoo_kernels_select("scalar", &err)};
+    for (uint32_t i = 0; (k.isa = zoo_kernels_isa(i)) != NULL; i++) {
+        if (argc > 1 && strcmp(argv[1], k.isa) != 0) {
+            continue;
+        }
+        k.best = zoo_kernels_select(k.isa, &err);
+        kt_gemm(&k);
+        kt_attend(&k);
+    }
+    return kt_done();
+}
