@@ -1,11 +1,11 @@
 /*
  * decoder.h: a config and a card become the plan of a decoder: embedding, layers, last norm, head.
  *
- * What varies between releases comes as config keys or as options of the card ("@..."); decoder_*.c
- * say which, each for its part of a layer. An option that is a string where true or false is meant
+ * What varies between releases comes as config keys or as options of the card ("@..."); the files
+ * decoder_*.c say which, each for its part. An option that is a string where true or false is meant
  * names the config key that decides. Plugins call zoo_decoder_configure, or its steps where their
- * layers differ: begin, then layers of their own from zoo_decoder_attention, zoo_decoder_ffn,
- * zoo_decoder_frame, then finish.
+ * layers differ: zoo_decoder_begin, then layers of their own from zoo_decoder_attention,
+ * zoo_decoder_ffn and zoo_decoder_frame.
  */
 #ifndef ZOO_BLOCKS_DECODER_H
 #define ZOO_BLOCKS_DECODER_H

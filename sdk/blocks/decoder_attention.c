@@ -1,16 +1,32 @@
 /*
  * decoder_attention.c: params of the attention block of one layer.
  *
- * Options: attention (module name, "self_attn"); qkv_bias, o_bias; fused_qkv; interleaved (rotary
- * pairs); rope_theta, rope_partial (class defaults); rotary_dim (reads that key); theta_ignored (a
- * top-level rope_theta counts for nothing); unscaled_sliding (windowed layers rotate without
- * scaling, base sliding_theta); qk_norm ("head", "own", "full"), qk_norm_if (key), qk_norm_after,
- * qk_norm_bias, qk_norm_weight, qk_norm_rotating (only where the layer rotates); clip (reads
- * clip_qkv); sinks (true, "sliding"); temperature ("yarn", "no_rope"); gate
- * ("element", "head", "in_q", or a key: true is head, a string element), gate_act;
- * sliding_kv_double; window_plus; sub_norm; query_scalar (scale by query_pre_attn_scalar^-0.5),
- * query_factor (qk_scale_factor on q), softcap_scores (attn_logit_softcapping). The key
- * key_multiplier is a factor on the keys.
+ * Options:
+ *   attention                 module name, "self_attn"
+ *   qkv_bias, o_bias          true, false or a key
+ *   fused_qkv                 one tensor for q, k, v
+ *   interleaved               rotary pairs (2i, 2i + 1)
+ *   rope_theta, rope_partial  class defaults
+ *   rotary_dim                reads that key
+ *   theta_ignored             a top-level rope_theta counts for nothing
+ *   sliding_theta             default base of windowed layers; sliding_theta_key: its key
+ *   unscaled_sliding          windowed layers rotate without scaling
+ *   same_theta                with rotate "theta": the lists says only who rotates
+ *   qk_norm                   "head", "own", "full"; qk_norm_if (key), qk_norm_after,
+ *                             qk_norm_bias, qk_norm_weight, qk_norm_rotating (where it rotates)
+ *   query_scalar              scale by query_pre_attn_scalar^-0.5
+ *   query_factor              qk_scale_factor on q
+ *   softcap_scores            attn_logit_softcapping
+ *   clip                      clip_qkv
+ *   sinks                     true, or "sliding": windowed layers only
+ *   temperature               "yarn": llama_4_scaling_beta; "no_rope": attn_scale, floor_scale on
+ *                             layers that do not rotate
+ *   gate                      "element", "head", "in_q", or a key: true is head, a string element;
+ *                             gate_act
+ *   sliding_kv_double         twice the key-value heads on windowed layers
+ *   window_plus               added to sliding_window
+ *   sub_norm                  a norm before o_proj
+ * The key key_multiplier is a factor on the keys.
  */
 #include <math.h>
 #include <string.h>

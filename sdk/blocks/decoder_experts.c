@@ -5,14 +5,20 @@
  * moe_intermediate_size, routed_scaling_factor, n_group, topk_group, n_shared_experts,
  * shared_expert_intermediate_size, moe_norm_min, swiglu_limit, swiglu_alpha, router_jitter_noise,
  * moe_router_logit_softcapping.
- * Options: sparse (decoder_layer_types.c); moe (module name); score ("softmax", "logit", "sigmoid",
- * "sparsemixer"); chosen ("softmax", or a key that says softmax or sigmoid); renorm (true, false or
- * a key; "@renorm_p": a key with the p of a p-norm), renorm_eps, renorm_floor; correction_bias;
- * router_bias; expert_bias (true, or a key); groups (n_group, topk_group; the sum of a group's two
- * best); softcap; stacked, transposed, interleaved (how gate and up lie), split (stacked, gate and
- * up apart); weigh_input; limit (swiglu_limit, swiglu_alpha); shared (true: n_shared_experts times
- * the width, "width": shared_expert_intermediate_size, "same": the width), shared_gate,
- * shared_bias, average (a key).
+ * Options (sparse: decoder_sparse.c):
+ *   moe              module name, "mlp"
+ *   score            "softmax", "logit", "sigmoid", "sqrt_softplus", "sparsemixer"
+ *   chosen           "softmax", "sigmoid", or a key that says which
+ *   renorm           true, false or a key; renorm_eps; renorm_floor (moe_norm_min);
+ *                    renorm_p: a key with the p of a p-norm
+ *   correction_bias, router_bias, expert_bias
+ *   groups           n_group, topk_group; a group scores the sum of its two best
+ *   softcap          moe_router_logit_softcapping
+ *   stacked          3-D tensors; transposed, down_transposed, interleaved_gate, split
+ *   weigh_input      the weight multiplies the input
+ *   limit            swiglu_limit and swiglu_alpha
+ *   shared           true: n_shared_experts times the width; "width": its own key; "same": one
+ *   shared_gate, shared_bias, average (a key that may say "average")
  */
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * decoder_ffn.c: params of the dense feed-forward block.
  *
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
- * hidden_act); sub_norm; dense_width (the key of the width, "intermediate_size"). The key
- * mlp_multipliers holds a factor before the activation and one on the output.
+ * hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width, "intermediate_size").
+ * The key mlp_multipliers holds a factor before the activation and one on the output.
  */
 #include "decoder.h"
 #include "ops.h"

@@ -1,23 +1,28 @@
 /*
- * layer_types.c: what each layer is: how far it looks, whether it rotates, whether it has experts.
+ * decoder_layer_types.c: what each layer is: how far it looks and whether it rotates.
  *
  * Reach: `layer_types` of the file where it is there; else option `sliding`:
- *   all               every layer, where sliding_window is set (the default)
- *   from_max_window   layers from max_window_layers on
- *   even_below_max    even layers below max_window_layers
- *   period            all but those with i % period == full_at
- *   pattern           all but every n-th, n by the key that option pattern names
- * ("sliding_window_pattern"; a text such as "LLLG" is repeated, G sees everything); with
- *                     option dense_prefix the first dense layers have a pattern of their own and
- * the others count from there no_rope layers without rotation chunked           layers with
- * rotation see chunks of attention_chunk_size, the others everything none              no layer
- * Option window_if names the key that must be true for any window (use_sliding_window). Rotation:
- * option rotate: all (the default), sliding (only where a window is), listed
- * (`no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th), theta
- * (`layer_rope_theta[i]` is not 0), none, position_type (`position_embedding_type` is "rope").
- * Experts: option sparse: none, all, qwen_step
- * (`mlp_only_layers`, `decoder_sparse_step`), types (`mlp_layer_types`), first_dense (from
- * first_k_dense_replace on).
+ *   all              every layer, where sliding_window is set (the default)
+ *   from_max_window  layers from max_window_layers on
+ *   even_below_max   even layers below max_window_layers
+ *   period           all but those with i % period == full_at
+ *   pattern          all but every n-th, n by the key that option pattern names
+ *                    ("sliding_window_pattern"; a text such as "LLLG" repeats, G sees everything);
+ *                    with option dense_prefix the first dense layers have a pattern of their own
+ *                    and the others count from there
+ *   no_rope          layers without rotation
+ *   chunked          layers with rotation see chunks of attention_chunk_size, others everything
+ *   none             no layer
+ * Option window_if names the key that must be true for any window (use_sliding_window).
+ *
+ * Rotation: option rotate:
+ *   all               every layer (the default)
+ *   sliding           where a window is
+ *   sliding_or_dense  and dense layers, where prefix_dense_sliding_window_pattern is 1
+ *   listed            `no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th
+ *   theta             where layer_rope_theta[i] is not 0
+ *   none              no layer
+ *   position_type     where position_embedding_type is "rope"
  */
 #include <string.h>
 
@@ -149,62 +154,4 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
         c->refuse(c, "the card's option rotate is \"%s\"", rule);
     }
     return true;
-}
-
-static bool sparse_by_step(const zoo_decoder *b, uint32_t layer)
-{
-    const zoo_config *c = b->config;
-    uint32_t step = c->whole(c, "decoder_sparse_step", 1);
-    bool sparse = step && (layer + 1) % step == 0 && c->whole(c, "num_experts", 0) > 0;
-    for (uint32_t i = 0; i < c->count(c, "mlp_only_layers"); i++) {
-        char key[64];
-        (void)snprintf(key, sizeof key, "mlp_only_layers[%u]", i);
-        sparse = sparse && c->whole(c, key, 0) != layer;
-    }
-    return sparse;
-}
-
-static bool sparse_by_list(const zoo_decoder *b, uint32_t layer)
-{
-    const zoo_config *c = b->config;
-    uint32_t n = c->count(c, "moe_layers"), step = c->whole(c, "interleave_moe_layer_step", 1);
-    for (uint32_t i = 0; i < n; i++) {
-        char key[64];
-        (void)snprintf(key, sizeof key, "moe_layers[%u]", i);
-        if (c->whole(c, key, 0) == layer) {
-            return true;
-        }
-    }
-    return n == 0 && step && (layer + 1) % step == 0;
-}
-
-bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
-{
-    const zoo_config *c = b->config;
-    const char *rule = c->text(c, "@sparse", "none");
-    if (c->count(c, "mlp_layer_types") && !same(rule, "none")) {
-        return same(type_at(b, "mlp_layer_types", layer), "sparse");
-    }
-    if (same(rule, "step")) {
-        return sparse_by_step(b, layer);
-    }
-    if (same(rule, "listed")) {
-        return sparse_by_list(b, layer);
-    }
-    if (same(rule, "interval")) {
-        uint32_t interval = c->whole(c, "moe_layer_interval", 1);
-        uint32_t end = c->type(c, "moe_layer_end_index") == ZOO_NUMBER &&
-                               c->number(c, "moe_layer_end_index", 0) >= 0
-                           ? c->whole(c, "moe_layer_end_index", 0)
-                           : b->n_layers - 1;
-        return interval && (layer + 1) % interval == 0 &&
-               layer >= c->whole(c, "moe_layer_start_index", 1) && layer <= end;
-    }
-    if (same(rule, "first_dense")) {
-        return layer >= c->whole(c, "first_k_dense_replace", 0);
-    }
-    if (!same(rule, "none") && !same(rule, "all")) {
-        c->refuse(c, "the card's option sparse is \"%s\"", rule);
-    }
-    return !same(rule, "none");
 }

@@ -1,13 +1,16 @@
 /*
- * layers.c: the branches of a layer around its attention and feed-forward parts.
+ * decoder_layers.c: the branches of a layer around its mixer and feed-forward parts.
  *
  * Option placement, with the default module names of its norms (option norms gives others):
- *   pre       h += attn(n0 h); h += ffn(n1 h)                   input_layernorm,
- * post_attention_layernorm post      h += n0 attn(h); h += n1 ffn(h) post_attention_layernorm,
- * post_feedforward_layernorm sandwich  h += n1 attn(n0 h); h += n3 ffn(n2 h) input_layernorm,
- * post_self_attn_layernorm, post_attention_layernorm, post_mlp_layernorm parallel  h += attn(n0 h)
- * + ffn(n0 h)                       input_layernorm placement_if names a key; where it is true,
- * placement_then and norms_then hold instead.
+ *   pre       h += attn(n0 h); h += ffn(n1 h)         input_layernorm, post_attention_layernorm
+ *   post      h += n0 attn(h); h += n1 ffn(h)         post_attention_layernorm,
+ *                                                     post_feedforward_layernorm
+ *   sandwich  h += n1 attn(n0 h); h += n3 ffn(n2 h)   input_layernorm, post_self_attn_layernorm,
+ *                                                     post_attention_layernorm, post_mlp_layernorm
+ *   parallel  h += attn(n0 h) + ffn(n0 h)             input_layernorm
+ * placement_if names a key; where it is true, placement_then and norms_then hold instead.
+ * Option shared_mlp: a dense block of that module name and of width shared_intermediate_size
+ * stands beside the feed-forward part.
  */
 #include <string.h>
 

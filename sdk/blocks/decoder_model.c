@@ -1,12 +1,18 @@
 /*
- * model.c: the plan of a decoder with embedding, layers, last norm and head.
+ * decoder_model.c: sizes, norms, embedding and head of a decoder.
  *
- * Options: prefix, layers, embed, norm_name, head (module names); norm ("rms", "rms_plus_one",
- * "layer", "layer_plus_one"), norm_weight, norm_bias; rms_if (a key: where it holds a number the
- * norm is "rms" with that eps, else layer_norm_eps counts); embed_scale ("sqrt": sqrt(hidden_size),
- * where embed_scale_if, a key, is true); logits ("divide", "multiply": by logits_scaling);
- * softcap_logits (final_logit_softcapping); head_bias; tied (class default of tie_word_embeddings);
- * layer_list (a key whose length, of a list or of a string of letters, is the number of layers).
+ * Options:
+ *   prefix, prefix_nested, layers, embed, norm_name, head   module names
+ *   norm              "rms", "rms_plus_one", "layer", "layer_plus_one"; norm_weight, norm_bias
+ *   rms_if            a key: where it holds a number the norm is "rms" with that eps, else
+ *                     layer_norm_eps counts
+ *   embed_scale       "sqrt": sqrt(hidden_size), where the key embed_scale_if is true;
+ *                     embed_scale_inside: the reference's embedding module scales
+ *   logits            "divide", "multiply": by logits_scaling
+ *   softcap_logits    final_logit_softcapping
+ *   head_bias         true, false or a key
+ *   tied              class default of tie_word_embeddings
+ *   layer_list        a key whose length, of a list or of letters, is the number of layers
  */
 #include <math.h>
 #include <string.h>

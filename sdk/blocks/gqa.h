@@ -3,21 +3,22 @@
  * block with every option that releases have used.
  *
  * For each row, with q = Wq x + bq and so on:
- *   q, k: norm (before_rope) -> clip -> rotate -> norm (after_rope) -> q_scale, k_scale,
- * temperature v:    clip -> v_norm -> v_scale;   k_is_v: v is the raw output of k_proj out_h =
- * sum_j softmax_j(scale q_h . k_j [softcap] [slope] [sink]) v_j   over the visible keys j y = Wo(
- * sub_norm( out * act(gate) ) ) + bo
+ *   q, k:  norm (before_rope) -> clip -> rotate -> norm (after_rope) -> q_scale, k_scale, temperature
+ *   v:     clip -> v_norm -> v_scale;   k_is_v: v is the raw output of k_proj
+ *   out_h = sum_j softmax_j(scale q_h . k_j [softcap] [slope] [sink]) v_j   over the visible keys j
+ *   y = Wo( sub_norm( out * act(gate) ) ) + bo
  *
  * Streams: 0 "k" [n_kv_heads * head_dim], 1 "v" [n_kv_heads * v_dim]: RING of `window` (or `chunk`)
  * rows, else ROWS. A part with `shared` (zoo_part.cache_of set) owns none and computes q only.
  *
  * Tensors below the block's module (cards rename files to these):
- *   q_proj.weight [n_heads D, in]  k_proj.weight [n_kv_heads D, in]  v_proj.weight [n_kv_heads Dv,
- * in] o_proj.weight [out, n_heads Dv], and .bias of each fused: qkv_proj.weight, qkv_proj.bias in
- * place of the first three, rows by q_map, k_map, v_map q_norm.weight, k_norm.weight (.bias): [D],
- * [heads, D] or [heads D], by qk_norm.span; heads' own vectors may also stand as
- * q_norm.norms.<head>.weight sinks [n_heads]   gate_proj.weight [n_heads or n_heads Dv, in]
- * attn_sub_norm.weight [n_heads Dv]
+ *   q_proj.weight [n_heads D, in]   k_proj.weight [n_kv_heads D, in]
+ *   v_proj.weight [n_kv_heads Dv, in]   o_proj.weight [out, n_heads Dv], and .bias of each
+ *   fused: qkv_proj.weight, qkv_proj.bias in place of the first three, rows by q_map, k_map, v_map
+ *   q_norm.weight, k_norm.weight (.bias): [D], [heads, D] or [heads D], by qk_norm.span; heads' own
+ *       vectors may also stand as q_norm.norms.<head>.weight
+ *   sinks [n_heads]   gate_proj.weight [n_heads or n_heads Dv, in]
+ *   attn_sub_norm.weight [n_heads Dv]
  */
 #ifndef ZOO_BLOCKS_GQA_H
 #define ZOO_BLOCKS_GQA_H

@@ -1,8 +1,8 @@
 /*
  * moe.h: routed experts: a router chooses top_k of n_experts for each row, the chosen run grouped.
  *
- *   routes = route(Wr x);  y = scale * sum over chosen e, ascending, of w_e * expert_e(x) +
- * shared(x)
+ *   routes = route(Wr x)
+ *   y = scale * sum over chosen e, ascending, of w_e * expert_e(x) + shared(x)
  *
  * Rows of a step that chose the same expert pass its matrices together; a step reads only chosen
  * experts. A row adds its experts in ascending order of their index, so its bits do not depend on
@@ -14,13 +14,13 @@
  * Tensors below the block's module (cards rename files to these):
  *   gate.weight [n_experts, in], gate.bias, gate.e_score_correction_bias [n_experts]
  *   per expert: experts.<e>.{gate,up}_proj.weight [F, in], experts.<e>.down_proj.weight [out, F],
- * .bias stacked:    experts.gate_up_proj [E, 2F, in] or experts.{gate,up}_proj [E, F, in],
+ *               .bias of each
+ *   stacked:    experts.gate_up_proj [E, 2F, in] or experts.{gate,up}_proj [E, F, in],
  *               experts.down_proj [E, out, F]; experts.gate_up_proj_bias [E, 2F],
  *               experts.down_proj_bias [E, out]
- *   shared_experts.{gate,up,down}_proj.weight or shared_experts.gate_up_proj.weight (zoo_mlp names)
- *   shared_expert_gate.weight [1, in]
+ *   shared_experts.{gate,up,down}_proj.weight or shared_experts.gate_up_proj.weight (mlp.h)
+ *   shared_expert_gate.weight [1, in]   per_expert_scale [n_experts]
  *   latent_down.weight [latent, in], latent_up.weight [out, latent], .bias
- *   per_expert_scale [n_experts]
  */
 #ifndef ZOO_BLOCKS_MOE_H
 #define ZOO_BLOCKS_MOE_H
