@@ -231,29 +231,28 @@ static uint32_t char_id(const tok_model *model, const char *p, size_t n)
     return cp < 0x10000 ? model->bpe.char_ids[cp] : tok_vocab_find(&model->vocab, p, n);
 }
 
-/* The id of a character that carries the prefix or suffix of its place in the piece. */
-static uint32_t affixed_id(tok_run *run, const char *p, size_t n, bool first, bool last)
+/* The character with the prefix or suffix of its place in the piece. */
+static tok_str affixed(const tok_bpe *bpe, char text[256], tok_str c, bool first, bool last)
 {
-    const tok_bpe *bpe = &run->t->model.bpe;
-    char text[256];
     size_t k = 0;
     if (!first && bpe->prefix.n) {
         memcpy(text, bpe->prefix.p, bpe->prefix.n);
         k = bpe->prefix.n;
     }
-    memcpy(text + k, p, n);
-    k += n;
+    memcpy(text + k, c.p, c.n);
+    k += c.n;
     if (last && bpe->suffix.n) {
         memcpy(text + k, bpe->suffix.p, bpe->suffix.n);
         k += bpe->suffix.n;
     }
-    return tok_vocab_find(&run->t->model.vocab, text, k);
+    return (tok_str){text, k};
 }
 
 static bool symbols_of_chars(tok_run *run, const char *p, size_t n)
 {
     const tok_model *model = &run->t->model;
     bool affixes = model->bpe.prefix.n || model->bpe.suffix.n;
+    char text[256];
     unknown u = {false};
     bool ok = true;
     for (size_t i = 0, length; ok && i < n; i += length) {
@@ -266,14 +265,15 @@ static bool symbols_of_chars(tok_run *run, const char *p, size_t n)
             }
         }
         length = tok_utf8_length((uint8_t)p[i]);
-        uint32_t id = affixes ? affixed_id(run, p + i, length, i == 0, i + length == n)
-                              : char_id(model, p + i, length);
+        tok_str c = {p + i, length};
+        c = affixes ? affixed(&model->bpe, text, c, i == 0, i + length == n) : c;
+        uint32_t id = affixes ? tok_vocab_find(&model->vocab, c.p, c.n) : char_id(model, c.p, c.n);
         if (id != ZOO_ID_NONE) {
             ok = push_known(run, &u, id);
             continue;
         }
         bool done;
-        ok = push_bytes(run, p + i, length, &done) && (done || push_unknown(run, &u));
+        ok = push_bytes(run, c.p, c.n, &done) && (done || push_unknown(run, &u));
     }
     return ok && (!u.pending || tok_ids_push(run->out, model->bpe.unk));
 }

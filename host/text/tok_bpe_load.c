@@ -115,12 +115,13 @@ static bool fill_joins(zoo_tokenizer *t)
     return true;
 }
 
-/* Whether cutting before marks leaves every result as it is. */
+/* Whether cutting before marks leaves every result as it is. Without an unknown token a character
+ * can vanish and what stood around it can meet. */
 static bool marks_cut(const zoo_tokenizer *t)
 {
     const tok_bpe *bpe = &t->model.bpe;
     if (bpe->ignore_merges || bpe->prefix.n || bpe->suffix.n || bpe->frozen ||
-        bpe->char_ids[0x2581] == ZOO_ID_NONE) {
+        bpe->unk == ZOO_ID_NONE || bpe->char_ids[0x2581] == ZOO_ID_NONE) {
         return false;
     }
     for (uint64_t i = 0; i <= bpe->merges.mask; i++) { /* byte tokens that merge hide their text */

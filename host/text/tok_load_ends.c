@@ -95,30 +95,15 @@ static zoo_status load_around(tok_json *j, const cJSON *item)
     return push_post(j, sep);
 }
 
-/* A processor behind another wraps what that one gave. */
-static zoo_status wrap(tok_json *j, const cJSON *item, zoo_status load(tok_json *, const cJSON *))
+/* Two processors that both add tokens would interleave them; no release does that. */
+static zoo_status load_one(tok_json *j, const cJSON *item,
+                           zoo_status load(tok_json *, const cJSON *))
 {
-    zoo_tokenizer *t = j->t;
-    uint32_t before[TOK_STEPS_MAX], after[TOK_STEPS_MAX];
-    uint32_t n_before = t->n_post, n_after;
-    if (n_before) {
-        memcpy(before, t->post, n_before * sizeof *before);
+    if (j->t->n_post) {
+        return zoo_fail(j->err, ZOO_E_UNSUPPORTED,
+                        "%.180s has two post-processors that both add tokens", j->name);
     }
-    t->n_post = 0;
-    ZOO_TRY(load(j, item));
-    n_after = t->n_post;
-    memcpy(after, t->post, n_after * sizeof *after);
-    t->n_post = 0;
-    for (uint32_t i = 0; i < n_after; i++) {
-        if (after[i] != ZOO_ID_NONE || !n_before) {
-            ZOO_TRY(push_post(j, after[i]));
-            continue;
-        }
-        for (uint32_t k = 0; k < n_before; k++) {
-            ZOO_TRY(push_post(j, before[k]));
-        }
-    }
-    return ZOO_OK;
+    return load(j, item);
 }
 
 static zoo_status load_post(tok_json *j, const cJSON *item, uint32_t depth)
@@ -135,10 +120,10 @@ static zoo_status load_post(tok_json *j, const cJSON *item, uint32_t depth)
         return ZOO_OK;
     }
     if (tok_json_get(item, "cls") && tok_json_get(item, "sep")) {
-        return wrap(j, item, load_around);
+        return load_one(j, item, load_around);
     }
     if (tok_json_get(item, "single")) {
-        return wrap(j, item, load_template);
+        return load_one(j, item, load_template);
     }
     if (strcmp(type, "ByteLevel") == 0) {
         return ZOO_OK;

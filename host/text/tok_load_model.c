@@ -3,6 +3,9 @@
  */
 #include "tok_json.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 /* The vocabulary {"token": id, ...}. */
 static zoo_status load_vocab(tok_json *j, const cJSON *object)
 {
@@ -164,6 +167,32 @@ static zoo_status load_wordlevel(tok_json *j, const cJSON *model)
     return load_unk(j, model, false, &j->t->model.wordpiece.unk);
 }
 
+/*
+ * The number as the reference's JSON reader computes it: digits as an integer times or over a power
+ * of ten, which can be the neighbour of the nearest double. Scores of two cuts that use the same
+ * tokens in another order differ by such roundings alone, and the larger one wins.
+ */
+static double as_reference_reads(double value)
+{
+    char text[40];
+    uint64_t digits = 0;
+    int precision = 0, exponent = 0;
+    if (!(value == value) || value - value != 0 || value == 0) {
+        return value;
+    }
+    do {
+        (void)snprintf(text, sizeof text, "%.*e", precision++, value);
+    } while (precision < 18 && strtod(text, NULL) != value);
+    const char *p = text;
+    for (; *p && *p != 'e'; p++) {
+        digits = *p >= '0' && *p <= '9' ? digits * 10 + (uint64_t)(*p - '0') : digits;
+    }
+    exponent = atoi(p + 1) - (precision - 1);
+    double scale = pow(10.0, abs(exponent));
+    double size = exponent < 0 ? (double)digits / scale : (double)digits * scale;
+    return exponent < -300 || exponent > 290 ? value : value < 0 ? -size : size;
+}
+
 /* One ["token", score]. */
 static zoo_status load_scored(tok_json *j, const cJSON *item, uint32_t id, double *score)
 {
@@ -173,7 +202,7 @@ static zoo_status load_scored(tok_json *j, const cJSON *item, uint32_t id, doubl
         return tok_json_fail(j, "token %u is not a pair of text and score", id);
     }
     ZOO_TRY(tok_json_text(j, item->child, "a token", &text));
-    *score = number->valuedouble;
+    *score = as_reference_reads(number->valuedouble);
     if (tok_vocab_find(&j->t->model.vocab, text.p, text.n) == ZOO_ID_NONE) {
         tok_vocab_put(&j->t->model.vocab, text, id);
     }

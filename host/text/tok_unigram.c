@@ -57,11 +57,13 @@ static bool reach_tokens(const tok_unigram *u, const char *p, size_t n, size_t i
 static zoo_status push_unknown(tok_run *run, const char *p, size_t begin, size_t end, size_t *at)
 {
     const tok_unigram *u = &run->t->model.unigram;
-    bool bytes = u->byte_fallback;
+    uint32_t id = tok_vocab_find(&run->t->model.vocab, p + begin, end - begin);
+    bool bytes = u->byte_fallback && id == ZOO_ID_NONE;
+    id = id == ZOO_ID_NONE || (u->barred && u->barred[id]) ? u->unk : id;
     for (size_t i = begin; bytes && i < end; i++) {
         bytes = u->bytes[(uint8_t)p[i]] != ZOO_ID_NONE;
     }
-    if (!bytes && u->unk == ZOO_ID_NONE) {
+    if (!bytes && id == ZOO_ID_NONE) {
         return zoo_fail(run->err, ZOO_E_FORMAT,
                         "the text has a character that the tokenizer has no token for");
     }
@@ -71,7 +73,13 @@ static zoo_status push_unknown(tok_run *run, const char *p, size_t begin, size_t
         }
     }
     *at = begin;
-    return bytes || tok_ids_push(run->out, u->unk) ? ZOO_OK : tok_no_memory(run->err);
+    return bytes || tok_ids_push(run->out, id) ? ZOO_OK : tok_no_memory(run->err);
+}
+
+/* Whether the last token that ends here is an unknown one, spelled out or not. */
+static bool is_unknown(const tok_unigram *u, const cell *c)
+{
+    return c->id == ZOO_ID_NONE || c->id == u->unk;
 }
 
 /* Walks back from the end and leaves the ids in order. */
@@ -79,7 +87,7 @@ static zoo_status collect(tok_run *run, const char *p, size_t n, const cell *cel
 {
     size_t first = run->out->n, at = n;
     while (at > 0) {
-        if (cells[at].id != ZOO_ID_NONE) {
+        if (!is_unknown(&run->t->model.unigram, &cells[at])) {
             if (!tok_ids_push(run->out, cells[at].id)) {
                 return tok_no_memory(run->err);
             }
@@ -87,7 +95,7 @@ static zoo_status collect(tok_run *run, const char *p, size_t n, const cell *cel
             continue;
         }
         size_t begin = cells[at].begin;
-        while (begin > 0 && cells[begin].id == ZOO_ID_NONE) {
+        while (begin > 0 && is_unknown(&run->t->model.unigram, &cells[begin])) {
             begin = cells[begin].begin;
         }
         ZOO_TRY(push_unknown(run, p, begin, at, &at));
