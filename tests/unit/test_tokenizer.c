@@ -355,8 +355,7 @@ static void test_refusals(void **state)
 static void test_binary_refusals(void **state)
 {
     static const char *const names[] = {"tokenizer.model", "tekken.json", "tiktoken.model"};
-    static const char *const texts[] = {"\n\x05\n\x01"
-                                        "a",
+    static const char *const texts[] = {"\n\x05\n\x01\x61",
                                         "\n\xff\xff\xff\xff\x0f",
                                         "{}",
                                         "YQ== 0\nYQ== 1\n",
