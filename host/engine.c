@@ -305,6 +305,11 @@ const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine)
     return engine->model.kernels;
 }
 
+void zoo_engine_parallel(zoo_engine *engine, uint32_t n_items, zoo_task *fn, void *arg)
+{
+    zoo_pool_run(engine->model.pool, n_items, fn, arg);
+}
+
 void zoo_engine_trace(zoo_engine *engine, zoo_trace_fn *fn, void *arg)
 {
     engine->step.trace = fn;

@@ -72,6 +72,10 @@ typedef struct zoo_item {
 /* Runs one step. The rows of all items together must not pass limits.rows_max. */
 zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err);
 
+/* Runs fn(arg, item, worker) for items 0 .. n_items - 1 on the engine's threads, between steps;
+ * worker < limits.n_threads. Returns when all are done. */
+void zoo_engine_parallel(zoo_engine *engine, uint32_t n_items, zoo_task *fn, void *arg);
+
 /*
  * How many rows of logits a step may ask for; rows beyond need another step. At least seqs_max.
  */

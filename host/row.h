@@ -46,7 +46,8 @@ struct zoo_row {
     bool keep_stop;           /* the stop string or end token stays in the text */
     bool keep_special;        /* special tokens are spelled in the text */
     const zoo_filter *filter; /* null: none */
-    void (*on_text)(void *arg, const char *text, size_t n); /* settled text, as it comes; or null */
+    void (*on_text)(void *arg, const char *text,
+                    size_t n); /* settled text, as it comes, from any thread; or null */
     void *arg;
     void *owner;
 

@@ -15,6 +15,9 @@
 
 enum { BLOCK = 64, LANES = 16, BUCKETS = 2048 };
 
+/* Logits divided by less than this may overflow. */
+static const float greedy_below = 1e-5f;
+
 struct zoo_sampler {
     uint32_t n_vocab;
     uint32_t n_eos;
@@ -24,16 +27,19 @@ struct zoo_sampler {
     float *kept;     /* [n_vocab] */
     uint32_t *ids;   /* [n_vocab] */
     double *buckets; /* [BUCKETS] */
+    float *sums;     /* [n_vocab / BLOCK + 1] */
+    const zoo_kernels *kernels;
 };
 
-zoo_status zoo_sampler_new(uint32_t n_vocab, const uint32_t *eos, uint32_t n_eos, zoo_sampler **out,
-                           zoo_error *err)
+zoo_status zoo_sampler_new(const zoo_kernels *kernels, uint32_t n_vocab, const uint32_t *eos,
+                           uint32_t n_eos, zoo_sampler **out, zoo_error *err)
 {
     zoo_sampler *s = zoo_mem_array(1, sizeof *s);
     *out = NULL;
     if (!s) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a sampler");
     }
+    s->kernels = kernels;
     s->n_vocab = n_vocab;
     s->eos = eos;
     s->n_eos = n_eos;
@@ -42,7 +48,8 @@ zoo_status zoo_sampler_new(uint32_t n_vocab, const uint32_t *eos, uint32_t n_eos
     s->kept = zoo_mem_array(n_vocab, sizeof *s->kept);
     s->ids = zoo_mem_array(n_vocab, sizeof *s->ids);
     s->buckets = zoo_mem_array(BUCKETS, sizeof *s->buckets);
-    if (!s->maxima || !s->weights || !s->kept || !s->ids || !s->buckets) {
+    s->sums = zoo_mem_array((size_t)n_vocab / BLOCK + 1, sizeof *s->sums);
+    if (!s->maxima || !s->weights || !s->kept || !s->ids || !s->buckets || !s->sums) {
         zoo_sampler_free(s);
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a sampler of %u tokens", n_vocab);
     }
@@ -58,6 +65,7 @@ void zoo_sampler_free(zoo_sampler *s)
         zoo_mem_free(s->kept);
         zoo_mem_free(s->ids);
         zoo_mem_free(s->buckets);
+        zoo_mem_free(s->sums);
         zoo_mem_free(s);
     }
 }
@@ -167,51 +175,40 @@ static uint32_t first_of(const float *x, uint32_t n, const float *maxima, float 
     return i;
 }
 
-/* e^x for x <= 0, 2 ulp; 0 below -87. Cephes' polynomial; branch-free, so that loops vectorise. */
-static inline float exp_below(float x)
+/* w[i] in proportion to e^(x[i] / temperature). w may be x. */
+static void weigh(const zoo_sampler *s, const float *x, uint32_t n, float temperature, float *w)
 {
-    float y = x < -87.0f ? -87.0f : x;
-    float t = y * 1.44269504f + 12582912.0f;
-    float n = t - 12582912.0f;
-    float r = (y - n * 0.693359375f) - n * -2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    uint32_t bits;
-    float scale;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    memcpy(&bits, &t, sizeof bits);
-    bits = (bits - 0x4b400000u + 127u) << 23;
-    memcpy(&scale, &bits, sizeof scale);
-    return x < -87.0f ? 0.0f : p * scale;
+    if (temperature != 1.0f) {
+        s->kernels->scale(1.0f / temperature, x, w, n);
+        x = w;
+    }
+    s->kernels->softmax(x, w, n);
 }
 
-/* w[i] = e^((x[i] - most) / temperature); returns their sum. w may be x. */
-static double exp_row(const float *x, uint32_t n, float most, float temperature, float *w)
+/* Sums of the blocks of w, each in one fixed order; returns their sum. */
+static double block_sums(const float *w, uint32_t n, float *sums)
 {
-    double sum = 0.0;
+    double total = 0.0, sum;
     for (uint32_t begin = 0; begin < n; begin += BLOCK) {
         uint32_t end = n - begin < BLOCK ? n : begin + BLOCK;
         float lanes[LANES] = {0};
         uint32_t i = begin;
         for (; i + LANES <= end; i += LANES) {
             for (uint32_t l = 0; l < LANES; l++) {
-                w[i + l] = exp_below((x[i + l] - most) / temperature);
                 lanes[l] += w[i + l];
             }
         }
         for (uint32_t l = 0; i < end; i++, l++) {
-            w[i] = exp_below((x[i] - most) / temperature);
             lanes[l] += w[i];
         }
+        sum = 0.0;
         for (int l = 0; l < LANES; l++) {
             sum += (double)lanes[l];
         }
+        sums[begin / BLOCK] = (float)sum;
+        total += (double)sums[begin / BLOCK];
     }
-    return sum;
+    return total;
 }
 
 /* ---- selection ---- */
@@ -294,14 +291,21 @@ static uint32_t apply_cut(zoo_cut cut, uint32_t n, const uint32_t *from, uint32_
     return m;
 }
 
-/* Copies the values of at least `least` with their ids; returns how many. */
-static uint32_t gather(const float *x, uint32_t n, float least, uint32_t *ids, float *out)
+/* Copies the values of at least `least` with their ids; returns how many. bounds: no value of a
+ * block is larger than the block's. */
+static uint32_t gather(zoo_sampler *s, const float *x, uint32_t n, const float *bounds, float least)
 {
     uint32_t m = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        ids[m] = i;
-        out[m] = x[i];
-        m += x[i] >= least;
+    for (uint32_t begin = 0; begin < n; begin += BLOCK) {
+        uint32_t end = n - begin < BLOCK ? n : begin + BLOCK;
+        if (bounds[begin / BLOCK] < least) {
+            continue;
+        }
+        for (uint32_t i = begin; i < end; i++) {
+            s->ids[m] = i;
+            s->kept[m] = x[i];
+            m += x[i] >= least;
+        }
     }
     return m;
 }
@@ -317,7 +321,7 @@ static uint32_t top_k(zoo_sampler *s, const float *logits, uint32_t k)
         uint32_t bits = cut.key & 0x80000000u ? cut.key & 0x7fffffffu : ~cut.key;
         memcpy(&least, &bits, sizeof least);
     }
-    m = gather(logits, n, least, s->ids, s->kept);
+    m = gather(s, logits, n, s->maxima, least);
     return apply_cut(find_cut(s, s->kept, m, false, (double)k), m, s->ids, s->ids, s->kept);
 }
 
@@ -373,49 +377,62 @@ static uint32_t top_p(zoo_sampler *s, uint32_t n, bool has_ids, double sum, doub
     if (!has_ids) {
         /* All n tokens below this weigh less than what top-p leaves out, so none of them stays. */
         double least = (1.0 - p) * sum / (double)n * 0.999;
-        n = gather(s->weights, n, (float)least, s->ids, s->kept);
+        n = gather(s, s->weights, n, s->sums, (float)least);
         w = s->kept;
         from = s->ids;
     }
     return apply_cut(find_cut(s, w, n, true, p * sum), n, from, s->ids, w);
 }
 
-static uint32_t draw_token(const zoo_sampler *s, const float *w, uint32_t n, bool has_ids, double u)
+/* The place where the running sum of w passes the part u of the whole. */
+static uint32_t draw_place(const zoo_sampler *s, const float *w, uint32_t n, double u)
 {
-    double sum = 0.0, target;
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        sum += (double)w[i];
+    double target = u * block_sums(w, n, s->sums), sum = 0.0;
+    uint32_t last = 0, i = 0;
+    while (i + BLOCK < n && sum + (double)s->sums[i / BLOCK] <= target) {
+        sum += (double)s->sums[i / BLOCK];
+        i += BLOCK;
     }
-    target = u * sum;
-    sum = 0.0;
-    for (uint32_t i = 0; i < n; i++) {
+    for (; i < n; i++) {
         sum += (double)w[i];
         last = w[i] > 0.0f ? i : last;
-        if (sum > target) {
+        if (sum > target && w[i] > 0.0f) {
             break;
         }
     }
-    return has_ids ? s->ids[last] : last;
+    return last;
 }
 
-/* Draws from the masked row, whose block maxima are known and whose largest value is `most`. */
-static uint32_t draw_row(zoo_sampler *s, const zoo_draw *draw, float most)
+static void apply_min_p(float *w, uint32_t n, float min_p)
+{
+    float most = 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        most = w[i] > most ? w[i] : most;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        w[i] = w[i] >= min_p * most ? w[i] : 0.0f;
+    }
+}
+
+/* Draws from the masked row, whose block maxima are known. */
+static uint32_t draw_row(zoo_sampler *s, const zoo_draw *draw)
 {
     const zoo_sampling *p = draw->sampling;
     bool has_ids = p->top_k > 0 && p->top_k < s->n_vocab;
     uint32_t n = has_ids ? top_k(s, draw->logits, p->top_k) : s->n_vocab;
     float *w = has_ids ? s->kept : s->weights;
-    double sum = exp_row(has_ids ? s->kept : draw->logits, n, most, p->temperature, w);
+    uint32_t place;
+    weigh(s, has_ids ? s->kept : draw->logits, n, p->temperature, w);
     if (p->top_p < 1.0f) {
-        n = top_p(s, n, has_ids, sum, (double)p->top_p);
+        n = top_p(s, n, has_ids, block_sums(w, n, s->sums), (double)p->top_p);
         has_ids = true;
         w = s->kept;
     }
-    for (uint32_t i = 0; i < n && p->min_p > 0.0f; i++) {
-        w[i] = w[i] >= p->min_p ? w[i] : 0.0f;
+    if (p->min_p > 0.0f) {
+        apply_min_p(w, n, p->min_p);
     }
-    return draw_token(s, w, n, has_ids, zoo_uniform(p->seed, draw->n_output));
+    place = draw_place(s, w, n, zoo_uniform(p->seed, draw->n_output));
+    return has_ids ? s->ids[place] : place;
 }
 
 zoo_status zoo_sample(zoo_sampler *s, const zoo_draw *draw, uint32_t *token, zoo_error *err)
@@ -428,10 +445,10 @@ zoo_status zoo_sample(zoo_sampler *s, const zoo_draw *draw, uint32_t *token, zoo
         return zoo_fail(err, ZOO_E_INTERNAL, "output token %u: %s", draw->n_output,
                         most < 0.0f ? "no token is allowed" : "the logits are not finite");
     }
-    if (draw->sampling->temperature <= 0.0f) {
+    if (draw->sampling->temperature < greedy_below) {
         *token = first_of(draw->logits, s->n_vocab, s->maxima, most);
     } else {
-        *token = draw_row(s, draw, most);
+        *token = draw_row(s, draw);
     }
     return ZOO_OK;
 }
@@ -470,12 +487,15 @@ zoo_status zoo_logprobs(zoo_sampler *s, const float *logits, uint32_t token, uin
                         zoo_logprob *out, zoo_error *err)
 {
     float most = block_maxima(logits, s->n_vocab, s->maxima);
-    double lse;
+    double lse, sum;
     uint32_t n;
     if (!isfinite(most)) {
         return zoo_fail(err, ZOO_E_INTERNAL, "the logits are not finite");
     }
-    lse = (double)most + log(exp_row(logits, s->n_vocab, most, 1.0f, s->weights));
+    weigh(s, logits, s->n_vocab, 1.0f, s->weights);
+    sum = block_sums(s->weights, s->n_vocab, s->sums);
+    lse =
+        (double)most - log((double)s->weights[first_of(logits, s->n_vocab, s->maxima, most)] / sum);
     out[0] = (zoo_logprob){token, rank_of(logits, s->n_vocab, token),
                            (float)((double)logits[token] - lse)};
     n = n_top > 0 ? top_k(s, logits, n_top) : 0;

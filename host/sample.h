@@ -4,8 +4,8 @@
  * Order: repetition, frequency and presence penalty, bias, masks, then temperature 0: the largest
  * logit; otherwise top-k, temperature, top-p, min-p and a draw. Among equal logits the lower id
  * comes first everywhere. The draw of position t of a row is a hash of (seed, t), so a row's tokens
- * do not depend on what else runs. Every sum goes in one order fixed by the vocabulary, without
- * functions of libm that differ between CPUs, so bits do not either.
+ * do not depend on what else runs. Every sum goes in one order fixed by the vocabulary and
+ * exponentials come from the kernel table, whose bits are those of every instruction set.
  *
  * Cost: linear in the vocabulary (radix selection, no sort). Memory: taken by zoo_sampler_new;
  * nothing is allocated per token. One sampler serves one thread at a time.
@@ -15,7 +15,7 @@
 #ifndef LMZOO_SAMPLE_H
 #define LMZOO_SAMPLE_H
 
-#include "base.h"
+#include "kernels.h"
 
 #define ZOO_LOGPROBS_MAX 20
 
@@ -64,9 +64,10 @@ typedef struct zoo_logprob {
 
 typedef struct zoo_sampler zoo_sampler;
 
-/* eos: the model's end tokens, kept by reference. ZOO_E_MEMORY. [load] */
-zoo_status zoo_sampler_new(uint32_t n_vocab, const uint32_t *eos, uint32_t n_eos, zoo_sampler **out,
-                           zoo_error *err);
+/* Of the kernels softmax and scale are used. eos: the model's end tokens. Both are kept by
+ * reference. ZOO_E_MEMORY. [load] */
+zoo_status zoo_sampler_new(const zoo_kernels *kernels, uint32_t n_vocab, const uint32_t *eos,
+                           uint32_t n_eos, zoo_sampler **out, zoo_error *err);
 void zoo_sampler_free(zoo_sampler *sampler);
 
 /*

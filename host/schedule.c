@@ -6,21 +6,39 @@
 #include "mem.h"
 #include "schedule_private.h"
 
-static zoo_status take_memory(zoo_schedule *s)
+static zoo_status open_desk(zoo_schedule *s, const zoo_generation *generation, zoo_desk *desk,
+                            zoo_error *err)
+{
+    uint32_t n_vocab = s->plan->vocab_size;
+    desk->mask = zoo_mem_array((size_t)n_vocab / 32 + 1, sizeof *desk->mask);
+    desk->raw = zoo_mem_array(n_vocab, sizeof *desk->raw);
+    if (!desk->mask || !desk->raw) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    }
+    return zoo_sampler_new(zoo_engine_kernels(s->engine), n_vocab, generation->eos,
+                           generation->n_eos, &desk->sampler, err);
+}
+
+static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation, zoo_error *err)
 {
     s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
     s->items = zoo_mem_array(s->limits->seqs_max, sizeof *s->items);
-    s->item_rows = zoo_mem_array(s->limits->seqs_max, sizeof(zoo_row *));
-    s->mask = zoo_mem_array((size_t)s->plan->vocab_size / 32 + 1, sizeof *s->mask);
-    s->raw = zoo_mem_array(s->plan->vocab_size, sizeof *s->raw);
-    return s->running && s->items && s->item_rows && s->mask && s->raw ? ZOO_OK : ZOO_E_MEMORY;
+    s->works = zoo_mem_array(s->limits->seqs_max, sizeof *s->works);
+    s->desks = zoo_mem_array(s->limits->n_threads, sizeof *s->desks);
+    if (!s->running || !s->items || !s->works || !s->desks) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    }
+    for (uint32_t i = 0; i < s->limits->n_threads; i++) {
+        ZOO_TRY(open_desk(s, generation, &s->desks[i], err));
+    }
+    return zoo_prefixes_init(&s->prefixes, err);
 }
 
 zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
                             const zoo_generation *generation, zoo_schedule **out, zoo_error *err)
 {
     zoo_schedule *s = zoo_mem_array(1, sizeof *s);
-    zoo_status status = ZOO_E_MEMORY;
+    zoo_status status;
     *out = NULL;
     if (!s) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
@@ -30,15 +48,7 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     s->plan = zoo_engine_plan(engine);
     s->limits = zoo_engine_limits(engine);
     s->logits_max = zoo_engine_logits_max(engine);
-    if (take_memory(s) != ZOO_OK) {
-        (void)zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
-    } else {
-        status = zoo_prefixes_init(&s->prefixes, err);
-    }
-    if (status == ZOO_OK) {
-        status = zoo_sampler_new(s->plan->vocab_size, generation->eos, generation->n_eos,
-                                 &s->sampler, err);
-    }
+    status = take_memory(s, generation, err);
     if (status != ZOO_OK) {
         zoo_schedule_free(s);
         return status;
@@ -64,13 +74,16 @@ void zoo_schedule_free(zoo_schedule *s)
         zoo_prefixes_set_kept(&s->prefixes, s->prefixes.oldest, ZOO_NONE);
     }
     zoo_prefixes_free(&s->prefixes);
-    zoo_sampler_free(s->sampler);
+    for (uint32_t i = 0; s->desks && i < s->limits->n_threads; i++) {
+        zoo_sampler_free(s->desks[i].sampler);
+        zoo_mem_free(s->desks[i].mask);
+        zoo_mem_free(s->desks[i].raw);
+    }
+    zoo_mem_free(s->desks);
     zoo_mem_free(s->running);
     zoo_mem_free(s->items);
-    zoo_mem_free(s->item_rows);
+    zoo_mem_free(s->works);
     zoo_mem_free(s->waiting);
-    zoo_mem_free(s->mask);
-    zoo_mem_free(s->raw);
     zoo_mem_free(s);
 }
 
@@ -150,7 +163,7 @@ static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_
     item->want = scores ? ZOO_WANT_ALL : row->pos + n == known(row) ? ZOO_WANT_LAST : ZOO_WANT_NONE;
     *rows_left -= n;
     *logits_left -= item->want == ZOO_WANT_ALL ? n : item->want == ZOO_WANT_LAST;
-    s->item_rows[s->n_items++] = row;
+    s->works[s->n_items++] = (zoo_work){row, row->n_out};
 }
 
 /* Rows that generate come first, from another start each step when not all of them fit. */
@@ -177,19 +190,20 @@ static void build(zoo_schedule *s)
 /* ---- what a step gave ---- */
 
 /* Log-probabilities of the prompt tokens that follow the positions just read. */
-static zoo_status score(zoo_schedule *s, zoo_row *row, const zoo_item *item, zoo_error *err)
+static zoo_status score(const zoo_schedule *s, const zoo_desk *desk, zoo_row *row,
+                        const zoo_item *item)
 {
     size_t width = row->n_prompt_top + 1u;
     for (uint32_t i = 0; i < item->n && row->pos + i + 1 < row->n_prompt; i++) {
         uint32_t at = row->pos + i;
-        ZOO_TRY(zoo_logprobs(s->sampler, item->logits + (size_t)i * s->plan->vocab_size,
+        ZOO_TRY(zoo_logprobs(desk->sampler, item->logits + (size_t)i * s->plan->vocab_size,
                              (uint32_t)row->tokens[at + 1], row->n_prompt_top,
-                             row->prompt_logprobs + at * width, err));
+                             row->prompt_logprobs + at * width, &row->error));
     }
     return ZOO_OK;
 }
 
-static zoo_status choose(zoo_schedule *s, zoo_row *row, float *logits, zoo_error *err)
+static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *row, float *logits)
 {
     size_t n_vocab = s->plan->vocab_size;
     bool notes = row->n_top != ZOO_NO_LOGPROBS;
@@ -197,21 +211,44 @@ static zoo_status choose(zoo_schedule *s, zoo_row *row, float *logits, zoo_error
     uint32_t token = 0;
     draw.history = row->history.n_index > 0 ? &row->history : NULL;
     if (row->filter) {
-        memset(s->mask, 0, (n_vocab / 32 + 1) * sizeof *s->mask);
-        row->filter->mask(row->filter->state, s->mask, (uint32_t)n_vocab);
-        draw.mask = s->mask;
+        memset(desk->mask, 0, (n_vocab / 32 + 1) * sizeof *desk->mask);
+        row->filter->mask(row->filter->state, desk->mask, (uint32_t)n_vocab);
+        draw.mask = desk->mask;
     }
     if (notes) {
         /* Noted are the model's own probabilities; sampling changes the row. */
-        memcpy(s->raw, logits, n_vocab * sizeof *logits);
+        memcpy(desk->raw, logits, n_vocab * sizeof *logits);
     }
-    ZOO_TRY(zoo_sample(s->sampler, &draw, &token, err));
+    ZOO_TRY(zoo_sample(desk->sampler, &draw, &token, &row->error));
     if (notes) {
-        ZOO_TRY(zoo_logprobs(s->sampler, s->raw, token, row->n_top,
-                             row->logprobs + (size_t)row->n_out * (row->n_top + 1u), err));
+        ZOO_TRY(zoo_logprobs(desk->sampler, desk->raw, token, row->n_top,
+                             row->logprobs + (size_t)row->n_out * (row->n_top + 1u), &row->error));
     }
-    s->stats.n_written++;
-    return zoo_row_accept(row, s->sampler, token, err);
+    return zoo_row_accept(row, desk->sampler, token, &row->error);
+}
+
+/* One item's logits become tokens and log-probabilities of its row. Touches nothing else, so items
+ * run side by side. */
+static void read_logits(void *arg, uint32_t index, uint32_t worker)
+{
+    zoo_schedule *s = arg;
+    zoo_row *row = s->works[index].row;
+    const zoo_item *item = &s->items[index];
+    const zoo_desk *desk = &s->desks[worker];
+    bool at_end = row->pos + item->n == known(row);
+    zoo_status status = ZOO_OK;
+    if (item->want == ZOO_WANT_ALL) {
+        status = score(s, desk, row, item);
+    }
+    if (status == ZOO_OK && at_end && row->n_new_max > 0) {
+        size_t last = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
+        status = choose(s, desk, row, item->logits + last * s->plan->vocab_size);
+    } else if (at_end) {
+        row->finish = ZOO_FINISH_LENGTH;
+    }
+    if (status != ZOO_OK) {
+        row->finish = ZOO_FINISH_FAILED;
+    }
 }
 
 /* Keeps the prefix that the row has just completed, for those that wait for it. */
@@ -232,30 +269,16 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
     memmove(row->nodes, row->nodes + n, row->n_nodes * sizeof(zoo_prefix_node *));
 }
 
-/* Takes what the step gave one row. */
-static void absorb(zoo_schedule *s, zoo_row *row, const zoo_item *item)
+/* Books what the step gave one row. */
+static void absorb(zoo_schedule *s, const zoo_work *work, const zoo_item *item)
 {
-    zoo_status status = ZOO_OK;
-    bool first_read = row->n_out == 0;
-    if (item->want == ZOO_WANT_ALL) {
-        status = score(s, row, item, &row->error);
-    }
+    zoo_row *row = work->row;
     row->pos += item->n;
-    s->stats.n_read += first_read ? item->n : 0;
     row->scored |= row->pos >= row->n_prompt;
+    s->stats.n_read += work->n_out == 0 ? item->n : 0;
+    s->stats.n_written += row->n_out - work->n_out;
     if (row->n_nodes > 0) {
         keep_prefix(s, row);
-    }
-    if (status == ZOO_OK && row->pos == known(row)) {
-        if (row->n_new_max == 0) {
-            row->finish = ZOO_FINISH_LENGTH;
-        } else {
-            size_t last = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
-            status = choose(s, row, item->logits + last * s->plan->vocab_size, &row->error);
-        }
-    }
-    if (status != ZOO_OK) {
-        row->finish = ZOO_FINISH_FAILED;
     }
 }
 
@@ -287,8 +310,9 @@ zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
     build(s);
     ZOO_TRY(zoo_engine_step(s->engine, s->items, s->n_items, err));
     s->stats.n_steps++;
+    zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
     for (uint32_t i = 0; i < s->n_items; i++) {
-        absorb(s, s->item_rows[i], &s->items[i]);
+        absorb(s, &s->works[i], &s->items[i]);
     }
     retire(s);
     return ZOO_OK;

@@ -4,19 +4,30 @@
 
 #include "schedule.h"
 
+/* What sampling needs; one for each thread of the engine. */
+typedef struct zoo_desk {
+    zoo_sampler *sampler;
+    uint32_t *mask; /* bits [vocab_size] */
+    float *raw;     /* [vocab_size] */
+} zoo_desk;
+
+/* A row of the step at hand, as it was before. */
+typedef struct zoo_work {
+    zoo_row *row;
+    uint32_t n_out;
+} zoo_work;
+
 struct zoo_schedule {
     zoo_engine *engine;
     const zoo_tokenizer *tokenizer;
     const zoo_plan *plan;
     const zoo_limits *limits;
-    zoo_sampler *sampler;
+    zoo_desk *desks; /* [limits->n_threads] */
     zoo_prefixes prefixes;
     zoo_row **running; /* [n_running], in the order of admission */
     zoo_row **waiting; /* [n_waiting], in no order */
     zoo_item *items;   /* [n_items] of the step at hand */
-    zoo_row **item_rows;
-    uint32_t *mask; /* bits [vocab_size] */
-    float *raw;     /* [vocab_size] */
+    zoo_work *works;   /* [n_items] */
     zoo_row *done_first, *done_last;
     size_t waiting_tokens;
     uint64_t n_added;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "kernels/select.h"
 
 enum { FAKE_SEQS_MAX = 64, FAKE_CONTEXT_MAX = 4096, FAKE_PREFIXES_MAX = 256 };
 
@@ -66,8 +67,8 @@ static zoo_engine *fake_engine(uint32_t n_vocab, uint32_t rows_max, uint32_t seq
     FAKE_CHECK(e && seqs_max <= FAKE_SEQS_MAX);
     e->plan.size = sizeof e->plan;
     e->plan.vocab_size = n_vocab;
-    e->limits = (zoo_limits){sizeof e->limits, rows_max, seqs_max, FAKE_CONTEXT_MAX, 1};
-    e->kernels.isa = "fake";
+    e->limits = (zoo_limits){sizeof e->limits, rows_max, seqs_max, FAKE_CONTEXT_MAX, 2};
+    e->kernels = *zoo_kernels_select(NULL, NULL);
     e->logits_max = seqs_max;
     e->fail_at = -1;
     e->end_bias = 4;
@@ -112,6 +113,13 @@ const zoo_limits *zoo_engine_limits(const zoo_engine *e)
 const zoo_kernels *zoo_engine_kernels(const zoo_engine *e)
 {
     return &e->kernels;
+}
+
+void zoo_engine_parallel(zoo_engine *e, uint32_t n_items, zoo_task *fn, void *arg)
+{
+    for (uint32_t i = 0; i < n_items; i++) {
+        fn(arg, i, i % e->limits.n_threads);
+    }
 }
 
 uint32_t zoo_engine_logits_max(const zoo_engine *e)

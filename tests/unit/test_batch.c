@@ -360,7 +360,8 @@ static uint32_t feed(zoo_row *row, const char *text)
     uint32_t n = 0;
     shown[0] = 0;
     row->on_text = show;
-    assert_int_equal(zoo_sampler_new(1024, NULL, 0, &sampler, &err), ZOO_OK);
+    assert_int_equal(zoo_sampler_new(zoo_kernels_select(NULL, &err), 1024, NULL, 0, &sampler, &err),
+                     ZOO_OK);
     assert_int_equal(zoo_tokenizer_encode(loaded.tokenizer, text, strlen(text), 0, &ids, &err),
                      ZOO_OK);
     row->n_new_max = (uint32_t)ids.n;

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/select.h"
 #include "sample.h"
 
 enum { VOCAB_MAX = 5000 };
@@ -123,12 +124,20 @@ static uint32_t sample(zoo_sampler *sampler, const zoo_sampling *s, const float 
     return token;
 }
 
+static const zoo_kernels *kernels(void)
+{
+    zoo_error err;
+    const zoo_kernels *table = zoo_kernels_select(NULL, &err);
+    assert_non_null(table);
+    return table;
+}
+
 static zoo_sampler *new_sampler(uint32_t n)
 {
     static const uint32_t eos[1] = {3};
     zoo_sampler *sampler;
     zoo_error err;
-    assert_int_equal(zoo_sampler_new(n, eos, 1, &sampler, &err), ZOO_OK);
+    assert_int_equal(zoo_sampler_new(kernels(), n, eos, 1, &sampler, &err), ZOO_OK);
     return sampler;
 }
 
