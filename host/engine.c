@@ -265,7 +265,10 @@ zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options
     }
     if (status != ZOO_OK) {
         zoo_engine_close(engine);
-        return status;
+        if (status == ZOO_E_IO && err) {
+            err->code = ZOO_E_FORMAT; /* a file of the model is not there: the model is refused */
+        }
+        return status == ZOO_E_IO ? ZOO_E_FORMAT : status;
     }
     *out = engine;
     return ZOO_OK;

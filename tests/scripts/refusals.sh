@@ -1,0 +1,79 @@
+#!/bin/sh
+# Models that must be refused: one sentence that names the file and the thing, exit code 3, and nothing large is read first.
+set -u
+lmzoo=$LMZOO_BUILD/lmzoo
+source=$LMZOO_SOURCE/demo/models/demo-llama
+n=0
+check() { # NAME EXPECTED-WORDS ARGUMENTS...
+    n=$((n + 1))
+    name=$1 words=$2
+    shift 2
+    "$lmzoo" run "$@" --tokens 1,2,3 --max-tokens 1 >"$TMPDIR/out" 2>"$TMPDIR/err"
+    code=$?
+    lines=$(wc -l <"$TMPDIR/err")
+    if [ "$code" -eq 3 ] && [ "$lines" -eq 1 ] && grep -q -- "$words" "$TMPDIR/err" && [ ! -s "$TMPDIR/out" ]; then
+        echo "ok $n - $name"
+    else
+        echo "not ok $n - $name"
+        echo "# exit $code, wanted 3 and the words: $words"
+        sed 's/^/# /' "$TMPDIR/err"
+    fi
+}
+copy() {
+    rm -rf "$TMPDIR/$1"
+    mkdir "$TMPDIR/$1"
+    cp "$source"/*.json "$source"/*.jinja "$source"/*.safetensors "$TMPDIR/$1/"
+    chmod -R u+w "$TMPDIR/$1"
+}
+
+copy key
+sed -i 's/"hidden_act"/"attention_swirl": 3, "hidden_act"/' "$TMPDIR/key/config.json"
+check "a config key that nobody claims" 'key/config.json: "attention_swirl" is 3' "$TMPDIR/key"
+
+copy value
+sed -i 's/"hidden_act": "silu"/"hidden_act": "wavy"/' "$TMPDIR/value/config.json"
+check "a value that is not computed" 'value/config.json: .*wavy' "$TMPDIR/value"
+
+copy fraction
+sed -i 's/"num_hidden_layers": 5/"num_hidden_layers": 5.5/' "$TMPDIR/fraction/config.json"
+check "a fraction where a count is needed" 'num_hidden_layers' "$TMPDIR/fraction"
+
+copy shape
+sed -i '1s/"shape":\[128,96\]/"shape":[96,128]/' "$TMPDIR/shape/model.safetensors"
+check "a tensor of the wrong shape" 'wanted \[.*\], found BF16 \[' "$TMPDIR/shape"
+
+copy missing
+sed -i '1s/layers.4.mlp.up_proj/layers.4.mlp.xx_proj/' "$TMPDIR/missing/model.safetensors"
+check "a missing tensor of the last layer" 'tensor model.layers.4.mlp.up_proj.weight is missing' "$TMPDIR/missing"
+
+copy bias
+sed -i 's/"num_hidden_layers": 5/"num_hidden_layers": 5, "attention_bias": true/; s/"attention_bias": false,//' "$TMPDIR/bias/config.json"
+check "a bias that the config promises and the file lacks" 'self_attn.q_proj.bias is missing' "$TMPDIR/bias"
+
+copy cut
+head -c 700000 "$source/model.safetensors" >"$TMPDIR/cut/model.safetensors"
+check "a truncated file" 'cut/model.safetensors' "$TMPDIR/cut"
+
+copy shard
+mv "$TMPDIR/shard/model.safetensors" "$TMPDIR/shard/model-00001-of-00002.safetensors"
+printf '{"metadata":{},"weight_map":{"model.norm.weight":"model-00002-of-00002.safetensors","model.embed_tokens.weight":"model-00001-of-00002.safetensors"}}\n' >"$TMPDIR/shard/model.safetensors.index.json"
+check "an index that names a missing shard" 'model-00002-of-00002.safetensors' "$TMPDIR/shard"
+
+copy json
+printf '{"model_type": "llama",' >"$TMPDIR/json/config.json"
+check "a config that is no JSON" 'json/config.json, line 1' "$TMPDIR/json"
+
+copy type
+sed -i 's/"model_type": "llama"/"model_type": "nonesuch", "odd_key": 1/' "$TMPDIR/type/config.json"
+check "a model_type without card, with a key the probe cannot place" 'type/config.json' "$TMPDIR/type"
+
+mkdir "$TMPDIR/plugins" "$TMPDIR/cards"
+cp "$LMZOO_BUILD/tests/loader/abi_major.so" "$TMPDIR/plugins/llama.so"
+check "a plugin of another ABI" 'plugins/llama.so: plugin stamp: abi_major is 41, this host has 1' "$source" --plugin-dir "$TMPDIR/plugins"
+
+printf '{"model_type": "llama", "plugin": "nonesuch"}\n' >"$TMPDIR/cards/odd.json"
+check "a card that names no plugin" 'cards/odd.json: the card names plugin "nonesuch"' "$source" --card-dir "$TMPDIR/cards"
+
+printf '{"model_type": "llama", "plugin": "llama", "option": {}}\n' >"$TMPDIR/cards/odd.json"
+check "a card with a misspelt member" 'cards/odd.json: unknown card member "option"' "$source" --card-dir "$TMPDIR/cards"
+echo "1..$n"
