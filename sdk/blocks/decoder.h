@@ -67,6 +67,8 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);
 zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out);
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out);
+/* Whether rows are rounded to 8 bits before matrices. decoder_ffn.c */
+bool zoo_decoder_rounds(const zoo_decoder *b);
 /* Branches around parts[0] (mixer) and parts[1 .. n_parts - 1] (feed-forward, in one branch).
  * decoder_layers.c */
 zoo_status zoo_decoder_frame(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint32_t n_parts,

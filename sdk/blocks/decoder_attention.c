@@ -187,6 +187,7 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->clip = zoo_decoder_flag(b, "@clip", false) ? (float)c->number(c, "clip_qkv", 0.0) : 0.0f;
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;
+    p->round_input = zoo_decoder_rounds(b);
     read_qk_norm(b, layer, &p->qk_norm);
     read_temperature(b, layer, p);
     read_gate(b, p);

@@ -2,11 +2,19 @@
  * decoder_ffn.c: params of the dense feed-forward block.
  *
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
- * hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width, "intermediate_size").
+ * hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width, "intermediate_size");
+ * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is there).
  * The key mlp_multipliers holds a factor before the activation and one on the output.
  */
 #include "decoder.h"
 #include "ops.h"
+
+bool zoo_decoder_rounds(const zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    const char *key = c->text(c, "@round_if", NULL);
+    return key && c->type(c, key) != ZOO_ABSENT && c->type(c, key) != ZOO_NULL;
+}
 
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out)
 {
@@ -26,6 +34,7 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
     p->in_bias = p->out_bias = zoo_decoder_flag(b, "@mlp_bias", false);
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;
+    p->round_input = zoo_decoder_rounds(b);
     p->gate_scale = (float)c->number(c, "mlp_multipliers[0]", 0.0);
     p->down_scale = (float)c->number(c, "mlp_multipliers[1]", 0.0);
     *out = (zoo_part){

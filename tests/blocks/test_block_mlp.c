@@ -33,6 +33,7 @@ static const mlp_case cases[] = {
     {"scales", {GATED, .glu = {.act = ZOO_ACT_SILU}, .gate_scale = 1.7f, .down_scale = 0.3f}},
     {"inner norm",
      {GATED, .glu = {.act = ZOO_ACT_RELU2}, .sub_norm = ZOO_NORM_RMS, .sub_norm_eps = 0.1f}},
+    {"rounded rows", {GATED, .glu = {.act = ZOO_ACT_RELU2}, .round_input = 1}},
     {"bias and scale", {GATED, .glu = {.act = ZOO_ACT_SILU}, .out_bias = 1, .down_scale = 0.3f}},
 };
 
