@@ -77,7 +77,8 @@ bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before, ui
 
 void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass)
 {
-    zoo_cache_seq_restart(engine->model.cache, seq);
+    /* Where this fails the next step is refused: it starts at 0, the cache stands elsewhere. */
+    (void)zoo_cache_seq_restart(engine->model.cache, seq, NULL);
     engine->states[seq].length = 0;
     engine->states[seq].n_whole = n_pass;
 }
