@@ -174,14 +174,10 @@ static zoo_status judge_kinds(const zoo_engine_options *e, zoo_error *err)
     return ZOO_OK;
 }
 
-zoo_status zoo_options_read(int argc, char **argv, const zoo_option *own, zoo_common *out,
-                            zoo_error *err)
+static zoo_status read_all(int argc, char **argv, const zoo_option *const tables[2],
+                           zoo_common *out, zoo_error *err)
 {
-    zoo_option common[COMMON_MAX];
-    const zoo_option *tables[2] = {own, common};
     bool only_words = false;
-    memset(out, 0, sizeof *out);
-    common_rows(out, common);
     for (int i = 1; i < argc; i++) {
         if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
@@ -193,10 +189,29 @@ zoo_status zoo_options_read(int argc, char **argv, const zoo_option *own, zoo_co
             out->positional[out->n_positional++] = argv[i];
         }
     }
+    return ZOO_OK;
+}
+
+zoo_status zoo_options_read(int argc, char **argv, const zoo_option *own, zoo_common *out,
+                            zoo_error *err)
+{
+    zoo_option common[COMMON_MAX];
+    const zoo_option *const tables[2] = {own, common};
+    common_rows(out, common);
+    ZOO_TRY(read_all(argc, argv, tables, out, err));
     out->engine.weights = out->engine.weights ? out->engine.weights : "auto";
     out->engine.cache = out->engine.cache ? out->engine.cache : "auto";
     out->engine.allow_unknown = out->allow_unknown.n > 0 ? out->allow_unknown.items : NULL;
     return judge_kinds(&out->engine, err);
+}
+
+zoo_status zoo_options_read_own(int argc, char **argv, const zoo_option *own, zoo_common *out,
+                                zoo_error *err)
+{
+    const zoo_option help[] = {{"--help", 'h', ZOO_OPTION_FLAG, &out->help, NULL, "this text"},
+                               {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
+    const zoo_option *const tables[2] = {own, help};
+    return read_all(argc, argv, tables, out, err);
 }
 
 static void help_rows(FILE *out, const zoo_option *rows)

@@ -45,9 +45,13 @@ typedef struct zoo_common {
     bool help;
 } zoo_common;
 
-/* Reads argv[1 ..]; own: the command's table. ZOO_E_USAGE names the argument. */
+/* Reads argv[1 ..]; own: the command's table, or null. What out holds before are the defaults, zero
+ * or the command's. ZOO_E_USAGE names the argument. */
 zoo_status zoo_options_read(int argc, char **argv, const zoo_option *own, zoo_common *out,
                             zoo_error *err);
+/* The same for a command that loads no model: of the common options only --help. */
+zoo_status zoo_options_read_own(int argc, char **argv, const zoo_option *own, zoo_common *out,
+                                zoo_error *err);
 
 /* The help of a command: usage line, what it does, its own and the common options. */
 void zoo_options_help(FILE *out, const char *usage, const char *summary, const zoo_option *own);

@@ -86,10 +86,8 @@ same_lines() { # same_lines A B: the same lines in any order
 make_requests 1000 >"$work/all.jsonl"
 head -n 150 "$work/all.jsonl" >"$work/part.jsonl"
 
-start=$(date +%s)
 batch "$work/all.jsonl" "$work/whole.jsonl" --threads 2
 status=$?
-seconds=$(($(date +%s) - start))
 sed 's/^/# /' "$work/words"
 result $((status != 1)) "1,000 rows with 20 broken ones: exit code 1"
 result $(($(grep -c . "$work/whole.jsonl") != 980)) "980 results"
@@ -108,21 +106,24 @@ batch "$work/part.jsonl" "$work/single.jsonl" --max-seqs 1 --max-rows 5
 same_lines "$work/single.jsonl" "$work/two.jsonl"
 result $? "batches of 1 and 64, steps of 5 and 512 rows: the same lines"
 
-# Killed at ten moments spread over the run, then left to finish.
+# Killed at ten moments, each somewhere behind another tenth of the rows, then left to finish.
+: >"$work/killed.jsonl"
+moments=$(awk -v seed="$$" 'BEGIN { srand(seed); rand(); for (i = 0; i < 10; i++) print int(95 * i + 60 * rand()) }')
 kills=0
-for moment in 1 2 3 4 5 6 7 8 9 10; do
+for moment in $moments; do
     "$lmzoo" batch "$model" -i "$work/all.jsonl" -o "$work/killed.jsonl" --weights f32 --cache f32 \
         --threads 2 2>/dev/null &
     pid=$!
-    pause=$(awk -v s="$seconds" -v seed="$$$moment" \
-        'BEGIN { srand(seed); rand(); printf "%.2f", 0.1 + (s + 2) / 4 * rand() }')
-    sleep "$pause"
+    while kill -0 "$pid" 2>/dev/null && [ "$(wc -l <"$work/killed.jsonl")" -lt "$moment" ]; do
+        sleep 0.01
+    done
     kill -9 "$pid" 2>/dev/null && kills=$((kills + 1))
     wait "$pid" 2>/dev/null
-    echo "# killed after $pause s: $(wc -l <"$work/killed.jsonl") results"
+    echo "# killed at $moment rows or more: $(wc -l <"$work/killed.jsonl")"
 done
+result $((kills != 10)) "kill -9 at ten moments"
 batch "$work/all.jsonl" "$work/killed.jsonl" --threads 2
-result $(($? != 1)) "finishes after $kills times kill -9"
+result $(($? != 1)) "finishes after that"
 same_lines "$work/killed.jsonl" "$work/whole.jsonl"
 result $? "the same results as the uninterrupted run"
 same_lines "$work/killed.errors.jsonl" "$work/whole.errors.jsonl"
