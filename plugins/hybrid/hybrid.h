@@ -27,11 +27,14 @@ const char *hybrid_kind_name(hybrid_kind kind);
 /* layers.c: one whole layer by the card's option "shape". [load] */
 zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 /* The part of the state mixer that the card's option "mixer" names. [load] */
-zoo_status hybrid_mixer(zoo_decoder *b, zoo_part *out);
+zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out);
 
-/* mamba2.c */
-zoo_status hybrid_mamba2_part(zoo_decoder *b, zoo_part *out);
-extern const zoo_block_ops hybrid_mamba2_ops;
+/* The mixers, by name: make(b, layer, out) reads params, ops computes. */
+typedef zoo_status hybrid_part_fn(zoo_decoder *b, uint32_t layer, zoo_part *out);
+hybrid_part_fn hybrid_mamba2_part, hybrid_mamba1_part, hybrid_delta_part, hybrid_shortconv_part,
+    hybrid_lightning_part;
+extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_ops,
+    hybrid_shortconv_ops, hybrid_lightning_ops;
 
 /* A causal depthwise convolution over all sequences of a step; its window is stream `stream`,
  * [taps - 1, channels]. */

@@ -7,7 +7,7 @@
  *   period    attention where i % attn_layer_period == attn_layer_offset
  *   interval  attention where (i + 1) % full_attention_interval == 0
  *   listed    attention where `linear_attn_config.full_attn_layers` holds i + 1
- *   group     attention where (i + 1) % layer_group_size == 0, and behind the last whole group
+ *   group     attention where (i + 1) % layer_group_size == 0
  */
 #include <string.h>
 
@@ -103,7 +103,7 @@ static bool attends(const zoo_decoder *b, const char *pattern, uint32_t layer)
     }
     if (strcmp(pattern, "group") == 0) {
         uint32_t group = c->whole(c, "layer_group_size", 1);
-        return !group || (layer + 1) % group == 0 || layer >= b->n_layers / group * group;
+        return !group || (layer + 1) % group == 0;
     }
     if (strcmp(pattern, "all") != 0) {
         c->refuse(c, "the card's option kinds is \"%s\"", pattern);

@@ -4,24 +4,29 @@
  *   single    one part a layer: mixer, attention, dense or experts
  *   parallel  state mixer and attention side by side on the same norm, then feed-forward
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
- * its width in `shared_intermediate_size`), attention, mlp, moe (module names; single: mixer_name
- * for all).
+ * its width in `shared_intermediate_size`), half_width (dense parts are half as wide as the key
+ * says), factors (each addition is alpha * normed input + beta * output, by the keys), attention,
+ * mlp, moe (module names; single: mixer_name for all).
  */
 #include <string.h>
 
 #include "hybrid.h"
 
-zoo_status hybrid_mixer(zoo_decoder *b, zoo_part *out)
+zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     static const struct {
         const char *name;
-        zoo_status (*make)(zoo_decoder *b, zoo_part *out);
-    } mixers[] = {{"mamba2", hybrid_mamba2_part}};
+        hybrid_part_fn *make;
+    } mixers[] = {{"mamba2", hybrid_mamba2_part},
+                  {"mamba1", hybrid_mamba1_part},
+                  {"delta", hybrid_delta_part},
+                  {"shortconv", hybrid_shortconv_part},
+                  {"lightning", hybrid_lightning_part}};
     const zoo_config *c = b->config;
     const char *name = c->text(c, "@mixer", "");
     for (size_t i = 0; i < ZOO_COUNT(mixers); i++) {
         if (strcmp(mixers[i].name, name) == 0) {
-            return mixers[i].make(b, out);
+            return mixers[i].make(b, layer, out);
         }
     }
     return zoo_fail(b->err, ZOO_E_CONFIG, "the card's option mixer is \"%s\", which is no mixer",
@@ -30,7 +35,8 @@ zoo_status hybrid_mixer(zoo_decoder *b, zoo_part *out)
 
 static zoo_status make_mixer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_part *out)
 {
-    return kind == HYBRID_ATTENTION ? zoo_decoder_attention(b, layer, out) : hybrid_mixer(b, out);
+    return kind == HYBRID_ATTENTION ? zoo_decoder_attention(b, layer, out)
+                                    : hybrid_mixer(b, layer, out);
 }
 
 /* The feed-forward parts of a layer: experts, a dense part beside them, or one dense part. */
@@ -50,8 +56,32 @@ static zoo_status make_ffns(zoo_decoder *b, uint32_t layer, zoo_part *parts, uin
     }
     if (!sparse) {
         uint32_t inner = c->whole(c, c->text(c, "@dense_width", "intermediate_size"), 0);
+        inner /= zoo_decoder_flag(b, "@half_width", false) ? 2 : 1;
         return zoo_decoder_dense(b, inner, c->text(c, "@mlp", "mlp"), &parts[(*n)++]);
     }
+    return ZOO_OK;
+}
+
+/* Residuals that are the normed input, with two factors for each kind of part. */
+static zoo_status set_factors(zoo_decoder *b, hybrid_kind kind, zoo_layer *out)
+{
+    const zoo_config *c = b->config;
+    bool full = kind == HYBRID_ATTENTION;
+    zoo_branch *branches = b->setup->take(b->setup, 2 * sizeof *branches);
+    if (!branches) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        branches[i] = out->branches[i];
+        branches[i].from_norm = 1;
+    }
+    branches[0].h_scale =
+        (float)c->number(c, full ? "full_attn_alpha_factor" : "linear_attn_alpha_factor", 1.0);
+    branches[0].scale =
+        (float)c->number(c, full ? "full_attn_beta_factor" : "linear_attn_beta_factor", 1.0);
+    branches[1].h_scale = (float)c->number(c, "mlp_alpha_factor", 1.0);
+    branches[1].scale = (float)c->number(c, "mlp_beta_factor", 1.0);
+    out->branches = branches;
     return ZOO_OK;
 }
 
@@ -64,7 +94,8 @@ static zoo_status decoder_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer
     }
     ZOO_TRY(make_mixer(b, kind, layer, &parts[0]));
     ZOO_TRY(make_ffns(b, layer, &parts[1], &n_ffns));
-    return zoo_decoder_frame(b, layer, parts, n_ffns + 1, out);
+    ZOO_TRY(zoo_decoder_frame(b, layer, parts, n_ffns + 1, out));
+    return zoo_decoder_flag(b, "@factors", false) ? set_factors(b, kind, out) : ZOO_OK;
 }
 
 /* One part on one norm. The frame writes a second part too, which stays unused. */
@@ -97,7 +128,7 @@ static zoo_status parallel_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
     if (!parts || !branches) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    ZOO_TRY(hybrid_mixer(b, &parts[0]));
+    ZOO_TRY(hybrid_mixer(b, layer, &parts[0]));
     ZOO_TRY(zoo_decoder_attention(b, layer, &parts[1]));
     ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[2]));
     ZOO_TRY(zoo_decoder_frame(b, layer, &parts[1], 2, out));

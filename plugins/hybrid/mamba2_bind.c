@@ -119,8 +119,9 @@ static void derive(mamba2_params *p)
     p->dt_map = (zoo_rowmap){p->in_rows, p->main_rows, p->n_heads, p->n_heads};
 }
 
-zoo_status hybrid_mamba2_part(zoo_decoder *b, zoo_part *out)
+zoo_status hybrid_mamba2_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
+    (void)layer;
     const zoo_config *c = b->config;
     mamba2_params *p = b->setup->take(b->setup, sizeof *p);
     if (!p) {

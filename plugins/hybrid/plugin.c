@@ -39,7 +39,13 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, &hybrid_mamba2_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
+                                              &hybrid_mamba2_ops,
+                                              &hybrid_mamba1_ops,
+                                              &hybrid_delta_ops,
+                                              &hybrid_shortconv_ops,
+                                              &hybrid_lightning_ops,
+                                              NULL};
 static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 

@@ -59,6 +59,7 @@ double zoo_decoder_number(const zoo_decoder *b, const char *key, uint32_t layer,
 /* decoder_layer_types.c */
 zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer);
 bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer);
+/* decoder_sparse.c */
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
 
 /* The attention part of a layer; params in the model arena. decoder_attention.c */

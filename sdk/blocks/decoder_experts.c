@@ -14,8 +14,9 @@
  *   correction_bias, router_bias, expert_bias
  *   groups           n_group, topk_group; a group scores the sum of its two best
  *   softcap          moe_router_logit_softcapping
- *   stacked          3-D tensors; transposed, down_transposed, interleaved_gate, split
+ *   stacked          3-D tensors ("auto": where the checkpoint has them); transposed, down_transposed, interleaved_gate, split
  *   weigh_input      the weight multiplies the input
+ *   plain            no gates; latent: experts work in a space of moe_latent_size
  *   limit            swiglu_limit and swiglu_alpha
  *   shared           true: n_shared_experts times the width; "width": its own key; "same": one
  *   shared_gate, shared_bias, average (a key that may say "average")
@@ -93,11 +94,24 @@ static void read_router(const zoo_decoder *b, uint32_t layer, zoo_router *r)
     }
 }
 
-static void read_storage(const zoo_decoder *b, zoo_moe *p)
+/* Option stacked; "auto" looks which of the two forms the checkpoint holds. */
+static bool is_stacked(const zoo_decoder *b, uint32_t layer)
+{
+    const zoo_config *c = b->config;
+    char name[256];
+    if (c->type(c, "@stacked") != ZOO_STRING || !same(c->text(c, "@stacked", ""), "auto")) {
+        return zoo_decoder_flag(b, "@stacked", false);
+    }
+    (void)snprintf(name, sizeof name, "%s.%s.%u.%s.experts.gate_up_proj", b->prefix,
+                   c->text(c, "@layers", "layers"), layer, c->text(c, "@moe", "mlp"));
+    return c->has_tensor(c, name);
+}
+
+static void read_storage(const zoo_decoder *b, uint32_t layer, zoo_moe *p)
 {
     bool transposed = zoo_decoder_flag(b, "@transposed", false),
          split = zoo_decoder_flag(b, "@split", false);
-    if (!zoo_decoder_flag(b, "@stacked", false)) {
+    if (!is_stacked(b, layer)) {
         return;
     }
     p->storage = ZOO_EXPERTS_STACKED;
@@ -152,7 +166,7 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
         p->experts.glu.alpha = (float)c->number(c, "swiglu_alpha", 1.702);
         p->experts.glu.up_shift = 1.0f;
     }
-    read_storage(b, p);
+    read_storage(b, layer, p);
     read_shared(b, p);
     *out = (zoo_part){.ops = &zoo_moe_ops,
                       .params = p,

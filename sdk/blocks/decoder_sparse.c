@@ -7,6 +7,7 @@
  *   step         every decoder_sparse_step-th, but those in mlp_only_layers
  *   first_dense  layers from first_k_dense_replace on
  *   interval     every moe_layer_interval-th from moe_layer_start_index to moe_layer_end_index
+ *   period       i % expert_layer_period == expert_layer_offset
  *   listed       those in moe_layers, else every interleave_moe_layer_step-th
  */
 #include <string.h>
@@ -68,6 +69,10 @@ bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
                            : b->n_layers - 1;
         return interval && (layer + 1) % interval == 0 &&
                layer >= c->whole(c, "moe_layer_start_index", 1) && layer <= end;
+    }
+    if (same(rule, "period")) {
+        uint32_t period = c->whole(c, "expert_layer_period", 2);
+        return period && layer % period == c->whole(c, "expert_layer_offset", 1);
     }
     if (same(rule, "first_dense")) {
         return layer >= c->whole(c, "first_k_dense_replace", 0);

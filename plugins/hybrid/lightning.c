@@ -1,0 +1,174 @@
+/*
+ * lightning.c: linear attention with a fixed decay for each head.
+ *
+ *   q, k, v = act(qkv_proj x), per head q rows, k rows, v rows
+ *   S = e^-slope S + v k^T;  o = S q;  y = out_proj( sigmoid(output_gate x) * norm(o) )
+ *   slope of head h in layer l: 2^(-8 (h + 1) / H) (1 - l / (n_layers - 1 + 1e-5) + 1e-5)
+ *
+ * It is the recurrence of a state space with a step of 1, so it runs through the same kernel; rows
+ * of a sequence run one after the other. The norm is over all heads at once, its eps 1e-6. Streams:
+ * STATE "kv" [H, D, D]. Source: MiniMax-01 report (2025).
+ */
+#include <math.h>
+
+#include "blocks/rows.h"
+#include "hybrid.h"
+
+typedef struct lightning_params {
+    uint32_t width_in, n_heads, head_dim;
+    uint32_t inner, qkv_rows;
+    zoo_act act;
+    const float *decays; /* [H] -slope */
+    const float *ones;   /* [1] the step size */
+} lightning_params;
+
+typedef struct lightning_weights {
+    zoo_weight qkv, gate, out;
+    const float *norm; /* [inner] */
+} lightning_weights;
+
+#define W lightning_weights
+#define P lightning_params
+
+/* clang-format off */
+static const zoo_bind binds[] = {
+    MATRIX(qkv, "qkv_proj.weight", 0, qkv_rows, width_in, NONE, NONE),
+    MATRIX(gate, "output_gate.weight", 0, inner, width_in, NONE, NONE),
+    VECTOR(norm, "norm.weight", inner, NONE, NONE),
+    MATRIX(out, "out_proj.weight", 0, width_in, inner, NONE, NONE),
+    {0}};
+/* clang-format on */
+
+typedef struct lightning_room {
+    float *qkv;      /* [n_rows, H, 3, D] */
+    float *gate, *o; /* [n_rows, inner] */
+} lightning_room;
+
+static lightning_room lay_out(const lightning_params *p, uint32_t n_rows, zoo_room *room)
+{
+    lightning_room r;
+    r.qkv = zoo_room_floats(room, n_rows, p->qkv_rows);
+    r.gate = zoo_room_floats(room, n_rows, p->inner);
+    r.o = zoo_room_floats(room, n_rows, p->inner);
+    return r;
+}
+
+static size_t scratch(const void *params, const zoo_limits *limits)
+{
+    const lightning_params *p = params;
+    zoo_room room = {0};
+    (void)lay_out(p, limits->rows_max, &room);
+    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+           zoo_linear_scratch(p->inner, limits->rows_max);
+}
+
+static uint32_t streams(const void *params, zoo_stream *out)
+{
+    const lightning_params *p = params;
+    out[0] = hybrid_state("kv", p->inner * p->head_dim);
+    return 1;
+}
+
+typedef struct lightning_job {
+    zoo_ctx *ctx;
+    const lightning_params *params;
+    zoo_cache *cache;
+    const zoo_span *span;
+    lightning_room room;
+} lightning_job;
+
+/* One head of one sequence. */
+static void head_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const lightning_job *job = arg;
+    const lightning_params *p = job->params;
+    const zoo_seq *seq = &job->span->seqs[item / p->n_heads];
+    uint32_t h = item % p->n_heads, d = p->head_dim;
+    const float *q = job->room.qkv + (size_t)seq->row * p->qkv_rows + (size_t)h * 3 * d;
+    (void)worker;
+    zoo_ssm_args args = {.x = q + 2 * d,
+                         .b = q + d,
+                         .c = q,
+                         .dt = p->ones,
+                         .y = job->room.o + (size_t)seq->row * p->inner + (size_t)h * d,
+                         .state = job->cache->state(job->cache, 0, seq) + (size_t)h * d * d,
+                         .x_stride = p->qkv_rows,
+                         .b_stride = p->qkv_rows,
+                         .c_stride = p->qkv_rows,
+                         .y_stride = p->inner,
+                         .n_rows = seq->n,
+                         .head_dim = d,
+                         .state_size = d,
+                         .a = p->decays[h]};
+    job->ctx->kernels->ssm(&args);
+}
+
+static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                    const float *x, float *y, const zoo_span *span)
+{
+    const lightning_params *p = params;
+    const lightning_weights *w = weights;
+    zoo_room room = {.ctx = ctx};
+    lightning_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &room)};
+    const zoo_proj in[] = {{&w->qkv, NULL, job.room.qkv, 0}, {&w->gate, NULL, job.room.gate, 0}};
+    zoo_linear(ctx, in, 2, x, p->width_in, span->n_rows);
+    zoo_act_rows(ctx, p->act, job.room.qkv, job.room.qkv, span->n_rows, p->qkv_rows);
+    ctx->parallel(ctx, span->n_seqs * p->n_heads, head_item, &job);
+    const hybrid_gated_norm norm = {.y = job.room.o,
+                                    .z = job.room.gate,
+                                    .y_stride = p->inner,
+                                    .z_stride = p->inner,
+                                    .weight = w->norm,
+                                    .width = p->inner,
+                                    .n_groups = 1,
+                                    .kind = ZOO_NORM_RMS,
+                                    .act = ZOO_ACT_SIGMOID,
+                                    .eps = 1e-6f};
+    hybrid_gated_norm_run(ctx, &norm, span->n_rows);
+    const zoo_proj out = {&w->out, NULL, y, 0};
+    zoo_linear(ctx, &out, 1, job.room.o, p->inner, span->n_rows);
+}
+
+static void explain(const void *params, char *text, size_t n)
+{
+    const lightning_params *p = params;
+    (void)snprintf(text, n, "linear attention: %u heads of %u x %u with fixed decays", p->n_heads,
+                   p->head_dim, p->head_dim);
+}
+
+zoo_status hybrid_lightning_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
+{
+    lightning_params *p = b->setup->take(b->setup, sizeof *p);
+    float *decays = b->setup->take(b->setup, (b->n_heads + 1) * sizeof *decays);
+    if (!p || !decays) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    if ((uint64_t)b->n_heads * b->head_dim > 1u << 22) {
+        return zoo_fail(b->err, ZOO_E_CONFIG, "linear attention: %u heads of %u", b->n_heads,
+                        b->head_dim);
+    }
+    double factor = 1.0 - layer / (b->n_layers - 1 + 1e-5) + 1e-5;
+    for (uint32_t h = 0; h < b->n_heads; h++) {
+        decays[h] = (float)(-exp2(-8.0 * (h + 1) / b->n_heads) * factor);
+    }
+    decays[b->n_heads] = 1.0f;
+    *p = (lightning_params){.width_in = b->hidden,
+                            .n_heads = b->n_heads,
+                            .head_dim = b->head_dim,
+                            .inner = b->n_heads * b->head_dim,
+                            .qkv_rows = 3 * b->n_heads * b->head_dim,
+                            .act = (zoo_act)zoo_act_read(b->config, "hidden_act", "silu"),
+                            .decays = decays,
+                            .ones = decays + b->n_heads};
+    *out = hybrid_part(b, &hybrid_lightning_ops, p, "self_attn");
+    return ZOO_OK;
+}
+
+const zoo_block_ops hybrid_lightning_ops = {.size = sizeof(zoo_block_ops),
+                                            .weights_size = sizeof(lightning_weights),
+                                            .name = "lightning",
+                                            .binds = binds,
+                                            .streams = streams,
+                                            .scratch = scratch,
+                                            .forward = forward,
+                                            .explain = explain};
