@@ -186,6 +186,7 @@ void zoo_gqa_project(gqa_step *step, const float *x)
     size_t cost = 4 * ((size_t)p->q_rows + p->k_rows + p->v_rows);
     zoo_rows(step->ctx, n_rows, cost, shape_range, step);
     if (!p->shared) {
-        step->ctx->parallel(step->ctx, 2 * step->span->n_seqs, store_item, step);
+        size_t rows = n_rows / step->span->n_seqs + 1;
+        zoo_items(step->ctx, 2 * step->span->n_seqs, rows * p->k_rows, store_item, step);
     }
 }

@@ -64,6 +64,17 @@ void zoo_rows(zoo_ctx *ctx, uint32_t n_rows, size_t row_cost, zoo_rows_fn *fn, v
     ctx->parallel(ctx, (n_rows + job.grain - 1) / job.grain, rows_item, &job);
 }
 
+void zoo_items(zoo_ctx *ctx, uint32_t n_items, size_t item_cost, zoo_task *fn, void *arg)
+{
+    if (ctx->n_threads > 1 && n_items > 1 && item_cost * n_items > ITEM_COST) {
+        ctx->parallel(ctx, n_items, fn, arg);
+        return;
+    }
+    for (uint32_t i = 0; i < n_items; i++) {
+        fn(arg, i, 0);
+    }
+}
+
 /* Rows of one prepared form. */
 typedef struct prepare_job {
     const zoo_gemm_slots *slots;
@@ -166,7 +177,7 @@ void zoo_linear(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float
             linear_prepare(ctx, &job, i, x, x_stride);
         }
     }
-    if (job.first[n_proj]) {
-        ctx->parallel(ctx, job.first[n_proj], linear_item, &job);
-    }
+    size_t row_tile = n_rows < ROWS_TILE ? n_rows : ROWS_TILE;
+    size_t cost = (size_t)job.panels[0] * ZOO_PANEL * proj[0].weight->cols * row_tile;
+    zoo_items(ctx, job.first[n_proj], cost, linear_item, &job);
 }
