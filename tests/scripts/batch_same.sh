@@ -1,0 +1,48 @@
+#!/bin/sh
+# tests/scripts/batch_same.sh: for every demo model with a plugin and every kind of weights and
+# caches the same lines come out of one row at a time in steps of 7 on one thread, of 64 rows together
+# on two, and of three rows at a time in a smaller context.
+set -u
+
+lmzoo=$LMZOO_BUILD/lmzoo
+work=$(mktemp -d "${TMPDIR:-/tmp}/batch_same.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+n_tests=0
+
+result() { # result STATUS NAME
+    n_tests=$((n_tests + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $n_tests - $2"; else echo "not ok $n_tests - $2"; fi
+}
+
+batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
+    model=$1 kind=$2 output=$3
+    shift 3
+    "$lmzoo" batch "$LMZOO_SOURCE/demo/models/demo-$model" -i "$work/requests.jsonl" \
+        -o "$work/$output.jsonl" --weights "$kind" --cache "$kind" "$@" 2>"$work/words"
+    status=$?
+    [ "$status" -le 1 ] || sed 's/^/# /' "$work/words"
+    LC_ALL=C sort "$work/$output.jsonl" >"$work/$output"
+    return "$status"
+}
+
+awk -v rows=60 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" >"$work/requests.jsonl"
+for model in llama gemma hybrid deepseek; do
+    if [ ! -e "$LMZOO_BUILD/plugins/$model.so" ]; then
+        n_tests=$((n_tests + 1))
+        echo "ok $n_tests - demo-$model # SKIP no plugin for it in the build"
+        continue
+    fi
+    for kind in f32 bf16 int8 int4; do
+        rm -f "$work"/*.journal "$work"/single* "$work"/together* "$work"/little*
+        batch "$model" "$kind" together --max-seqs 64 --threads 2
+        status=$?
+        batch "$model" "$kind" single --max-seqs 1 --max-rows 7 --threads 1
+        batch "$model" "$kind" little --max-seqs 3 --max-rows 100 --context 256 --threads 2
+        [ "$status" -eq 1 ] && [ "$(grep -c . "$work/together")" -eq 59 ] &&
+            cmp -s "$work/single" "$work/together"
+        result $? "demo-$model, $kind: rows alone and together"
+        cmp -s "$work/little" "$work/together"
+        result $? "demo-$model, $kind: three rows at a time"
+    done
+done
+echo "1..$n_tests"
