@@ -3,6 +3,7 @@
  * opening, reading, repeating, restarting, sharing, saving and closing, for every stored dtype.
  */
 #include "cache_pool.h"
+#include "kernels/select.h"
 
 enum { SEQS = 6, CONTEXT = 700, ROWS = 90, WIDTH_MAX = 24, STREAMS = 8, PREFIXES = 4, SAVES = 3 };
 
@@ -412,9 +413,66 @@ static void lives_int4(void **state)
     live(ZOO_INT4, true);
 }
 
+/* Through the host's own kernels: the bytes of narrow, and after widen at most half a step away. */
+static void check_widened(const zoo_kernels *k, zoo_dtype dtype, zoo_segment part, const float *x)
+{
+    enum { N = 13 };
+    uint8_t want[4 * N];
+    float scale = 0, back[N], amax = 0;
+    k->narrow(dtype, x, want, &scale, N);
+    assert_memory_equal(part.rows, want, plain_row_bytes(dtype, N));
+    assert_true(!part.scales || part.scales[0] == scale);
+    k->widen(dtype, part.rows, part.scales, N, back, N);
+    for (uint32_t i = 0; i < N; i++) {
+        amax = fmaxf(amax, fabsf(x[i]));
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        float step = dtype == ZOO_F32    ? 0.0F
+                     : dtype == ZOO_BF16 ? fabsf(x[i]) / 256
+                     : dtype == ZOO_INT8 ? amax / 254
+                                         : amax / 14;
+        assert_true(fabsf(back[i] - x[i]) <= step * 1.00001F);
+    }
+}
+
+static void kernels_narrow(void **state)
+{
+    zoo_error err;
+    const zoo_kernels *k = zoo_kernels_select(NULL, &err);
+    uint64_t seed = 5;
+    (void)state;
+    assert_non_null(k);
+    for (uint32_t dtype = ZOO_F32; dtype <= ZOO_INT4; dtype++) {
+        const zoo_stream stream = {
+            .kind = ZOO_RING, .width = 39, .heads = 3, .window = 20, .dtype_min = ZOO_INT4};
+        zoo_cache_pool *pool = new_pool((zoo_dtype)dtype, 0, 70, 1, 300);
+        zoo_cache *cache = add_streams(pool, &stream, 1);
+        const zoo_seq seq = {.slot = 0};
+        uint32_t slot;
+        float x[70][50];
+        zoo_cache_pool_kernels(pool, k);
+        assert_int_equal(cache->dtypes[0], dtype);
+        assert_int_equal(zoo_cache_pool_fix(pool, &err), ZOO_OK);
+        assert_int_equal(zoo_cache_seq_open(pool, 300, &slot, &err), ZOO_OK);
+        for (uint32_t pos = 0; pos < 280; pos += 70) {
+            for (uint32_t i = 0; i < 70 * 50; i++) {
+                x[i / 50][i % 50] = draw_float(&seed);
+            }
+            assert_int_equal(zoo_cache_seq_extend(pool, slot, pos, 70, &err), ZOO_OK);
+            cache->put(cache, 0, &seq, pos, 70, x[0], 50);
+            for (uint32_t i = 0; i < 70 * 3; i++) {
+                check_widened(k, (zoo_dtype)dtype, cache->get(cache, 0, &seq, i % 3, pos + i / 3),
+                              x[i / 3] + i % 3 * 13);
+            }
+        }
+        zoo_cache_pool_free(pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(lives_f32), cmocka_unit_test(lives_bf16),
-                                       cmocka_unit_test(lives_int8), cmocka_unit_test(lives_int4)};
+                                       cmocka_unit_test(lives_int8), cmocka_unit_test(lives_int4),
+                                       cmocka_unit_test(kernels_narrow)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
