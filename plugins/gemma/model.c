@@ -48,6 +48,12 @@ zoo_status gemma_configure(const zoo_config *config, zoo_setup *setup, zoo_plan 
 {
     zoo_decoder b;
     ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
+    if (config->whole(config, "@generation", 0) == 4) {
+        return gemma_configure4(&b);
+    }
+    if (config->whole(config, "@generation", 0) == 3) {
+        return gemma_configure3n(&b);
+    }
     if (config->flag(config, "@final_norm_plain", false)) {
         plan->norm.kind = ZOO_NORM_RMS;
     }

@@ -44,6 +44,8 @@ typedef struct zoo_decoder {
     uint32_t norm_weight, norm_bias;
     const zoo_rope *ropes[ZOO_REACHES]; /* by zoo_reach; shared by their layers */
     float residual;
+    uint32_t k_is_v,
+        shares; /* of the attention that is made: values are keys, reads other streams */
 } zoo_decoder;
 
 /* True or false: the option itself, or the config key that it names, or the fallback. */
@@ -64,6 +66,8 @@ bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
 
 /* The attention part of a layer; params in the model arena. decoder_attention.c */
 zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);
+/* The rotary table of the layer that is made (b->reach, b->head_dim). decoder_rope.c */
+zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out);
 /* The feed-forward part of a layer, dense or with experts. decoder_ffn.c, decoder_experts.c */
 zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out);

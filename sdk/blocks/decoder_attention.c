@@ -5,13 +5,6 @@
  *   attention                 module name, "self_attn"
  *   qkv_bias, o_bias          true, false or a key
  *   fused_qkv                 one tensor for q, k, v
- *   interleaved               rotary pairs (2i, 2i + 1)
- *   rope_theta, rope_partial  class defaults
- *   rotary_dim                reads that key
- *   theta_ignored             a top-level rope_theta counts for nothing
- *   sliding_theta             default base of windowed layers; sliding_theta_key: its key
- *   unscaled_sliding          windowed layers rotate without scaling
- *   same_theta                with rotate "theta": the lists says only who rotates
  *   qk_norm                   "head", "own", "full"; qk_norm_if (key), qk_norm_after,
  *                             qk_norm_bias, qk_norm_weight, qk_norm_rotating (where it rotates)
  *   query_scalar              scale by query_pre_attn_scalar^-0.5
@@ -26,48 +19,13 @@
  *   sliding_kv_double         twice the key-value heads on windowed layers
  *   window_plus               added to sliding_window
  *   sub_norm                  a norm before o_proj
+ *   unit_scale, v_norm        scores are not scaled; values are normed without weight
  * The key key_multiplier is a factor on the keys.
  */
 #include <math.h>
 #include <string.h>
 
 #include "decoder.h"
-
-static zoo_status read_rope(zoo_decoder *b, zoo_reach reach, uint32_t layer, const zoo_rope **out)
-{
-    const zoo_config *c = b->config;
-    bool by_layer = strcmp(c->text(c, "@rotate", "all"), "theta") == 0;
-    if (b->ropes[reach]) {
-        *out = b->ropes[reach];
-        return ZOO_OK;
-    }
-    char key[64];
-    (void)snprintf(key, sizeof key, "layer_rope_theta[%u]", layer);
-    bool own = reach == ZOO_REACH_SLIDING && zoo_decoder_flag(b, "@unscaled_sliding", false);
-    bool local = reach == ZOO_REACH_SLIDING && c->type(c, "@sliding_theta") != ZOO_ABSENT;
-    bool fixed = by_layer && !zoo_decoder_flag(b, "@same_theta", false);
-    zoo_rope_want want = {
-        .head_dim = b->head_dim,
-        .layer_type = reach == ZOO_REACH_SLIDING ? "sliding_attention" : "full_attention",
-        .theta = c->number(c, local ? "@sliding_theta" : "@rope_theta", 10000.0),
-        .theta_key = local ? c->text(c, "@sliding_theta_key", "")
-                     : zoo_decoder_flag(b, "@theta_ignored", false) ? ""
-                                                                    : NULL,
-        .rotary_dim = zoo_decoder_flag(b, "@rotary_dim", false) ? c->whole(c, "rotary_dim", 0) : 0,
-        .theta_fixed = fixed ? c->number(c, key, 0) : 0,
-        .partial = c->number(c, "@rope_partial", 1.0),
-        .interleaved = zoo_decoder_flag(b, "@interleaved", false),
-        .unscaled = own};
-    zoo_rope *rope = b->setup->take(b->setup, sizeof *rope);
-    if (!rope) {
-        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for rotary tables");
-    }
-    ZOO_TRY(zoo_rope_read(c, b->setup, &want, rope, b->err));
-    zoo_rope_reread(rope, b->plan);
-    b->ropes[reach] = fixed ? NULL : rope;
-    *out = rope;
-    return ZOO_OK;
-}
 
 static void read_qk_norm(const zoo_decoder *b, uint32_t layer, zoo_qk_norm *norm)
 {
@@ -188,11 +146,18 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;
     p->round_input = zoo_decoder_rounds(b);
+    if (zoo_decoder_flag(b, "@unit_scale", false)) {
+        p->scale = 1.0f;
+    }
+    p->v_norm = zoo_decoder_flag(b, "@v_norm", false) ? ZOO_NORM_RMS : 0;
+    p->v_norm_eps = b->eps;
+    p->k_is_v = b->k_is_v;
+    p->shared = b->shares;
     read_qk_norm(b, layer, &p->qk_norm);
     read_temperature(b, layer, p);
     read_gate(b, p);
     if (zoo_decoder_layer_rotates(b, layer)) {
-        ZOO_TRY(read_rope(b, b->reach, layer, &p->rope));
+        ZOO_TRY(zoo_decoder_rope(b, layer, &p->rope));
     }
     *out = (zoo_part){.ops = &zoo_gqa_ops,
                       .params = p,
