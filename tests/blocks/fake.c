@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include "kernels/select.h"
+#include "pack.h"
 
 #include <setjmp.h>
 #include <stdlib.h>
@@ -169,15 +170,15 @@ void fake_streams(fake *f, const zoo_block_ops *ops, const void *params)
 
 zoo_weight fake_pack(fake *f, const float *x, uint32_t rows, uint32_t cols)
 {
-    uint32_t panels = (rows + ZOO_PANEL - 1) / ZOO_PANEL;
-    float *data = fake_keep(f, (size_t)panels * cols * ZOO_PANEL * sizeof(float));
-    for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t c = 0; c < cols; c++) {
-            size_t panel = (size_t)(r / ZOO_PANEL) * cols * ZOO_PANEL;
-            data[panel + (size_t)c * ZOO_PANEL + r % ZOO_PANEL] = x[(size_t)r * cols + c];
-        }
+    zoo_weight w = {f->weight_kind, rows, cols, zoo_pack_group(f->weight_kind), NULL, NULL};
+    size_t scales = 0, size = zoo_pack_size(f->weight_kind, rows, cols, w.group, &scales);
+    w.data = fake_keep(f, size);
+    w.scales = scales ? fake_keep(f, scales) : NULL;
+    for (uint32_t r = 0; r < rows; r += ZOO_PANEL) {
+        uint32_t n = rows - r < ZOO_PANEL ? rows - r : ZOO_PANEL;
+        zoo_pack_panel(&w, r / ZOO_PANEL, x + (size_t)r * cols, n);
     }
-    return (zoo_weight){.kind = ZOO_F32, .rows = rows, .cols = cols, .data = data};
+    return w;
 }
 
 static uint32_t param(const void *params, uint32_t offset, uint32_t fallback)
@@ -219,7 +220,10 @@ void *fake_bind(fake *f, const zoo_block_ops *ops, const void *params)
         const fake_tensor *t = make_tensor(f, b, params);
         filled = (b->flags & ZOO_BIND_OR_NEXT) != 0;
         if (b->kind == ZOO_BIND_MATRIX) {
+            zoo_dtype kind = f->weight_kind;
+            f->weight_kind = b->flags & ZOO_BIND_EXACT ? ZOO_F32 : kind;
             *(zoo_weight *)(void *)(weights + b->field) = fake_pack(f, t->x, t->rows, t->cols);
+            f->weight_kind = kind;
         } else if (b->kind == ZOO_BIND_EXPERTS) {
             zoo_weight *w = fake_keep(f, t->experts * sizeof *w);
             for (uint32_t e = 0; e < t->experts; e++) {

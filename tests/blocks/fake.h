@@ -22,6 +22,7 @@ typedef struct fake {
     zoo_setup setup;
     zoo_limits limits;
     uint64_t seed;
+    zoo_dtype weight_kind; /* what fake_pack makes; ZOO_F32 after fake_open */
     size_t taken; /* bytes of scratch since fake_begin */
     void *pieces[4096];
     uint32_t n_pieces;
@@ -53,7 +54,7 @@ void fake_streams(fake *f, const zoo_block_ops *ops, const void *params);
 void *fake_bind(fake *f, const zoo_block_ops *ops, const void *params);
 /* The tensor in a field of the weights struct, or null. */
 const fake_tensor *fake_tensor_at(const fake *f, size_t field);
-/* Packs a [rows, cols] matrix in float32 panels. */
+/* Packs a [rows, cols] matrix as the host does. */
 zoo_weight fake_pack(fake *f, const float *x, uint32_t rows, uint32_t cols);
 /* Frees scratch and memos: one call before each forward. */
 void fake_begin(fake *f);

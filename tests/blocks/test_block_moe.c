@@ -328,6 +328,54 @@ static void formulas_and_bits(void **state)
     }
 }
 
+/* Packed weights, whose rows are prepared first: chunks, threads and a batch give the same bits,
+ * near to those of float32. */
+static void packed_bits(void **state)
+{
+    static const zoo_dtype kinds[] = {ZOO_BF16, ZOO_INT8, ZOO_INT4};
+    static const double limits[] = {1e-4, 1e-3, 0.2};
+    static const uint32_t chunks[] = {1, 3, 16}, n[] = {7, 1, N - 8};
+    static float x[N * IN], y[N * IN], z[N * IN];
+    static double yd[N * IN];
+    (void)state;
+    for (size_t k = 0; k < ZOO_COUNT(kinds); k++) {
+        for (size_t c = 0; c < ZOO_COUNT(cases); c++) {
+            zoo_moe p = cases[c].p;
+            zoo_error err;
+            assert_int_equal(zoo_moe_finish(&p, IN, &err), ZOO_OK);
+            fake f;
+            fake_open(&f, test_kernels(), 1);
+            fake_run run = {&zoo_moe_ops, &p, fake_bind(&f, &zoo_moe_ops, &p), IN, IN, 0, 0, N, N};
+            for (uint32_t i = 0; i < N * IN; i++) {
+                x[i] = fake_random(&f);
+            }
+            fake_forward(&f, &run, x, y);
+            for (uint32_t i = 0; i < N * IN; i++) {
+                yd[i] = y[i];
+            }
+            fake_close(&f);
+            fake_open(&f, test_kernels(), 1);
+            f.weight_kind = kinds[k];
+            run.weights = fake_bind(&f, &zoo_moe_ops, &p);
+            run.chunk = N;
+            fake_forward(&f, &run, x, y);
+            double nmse = fake_nmse(y, yd, N * IN);
+            if (!(nmse < limits[k])) {
+                fail_msg("%s, kind %u: nmse %g", cases[c].name, kinds[k], nmse);
+            }
+            f.ctx.n_threads = f.limits.n_threads = 3;
+            for (size_t i = 0; i < ZOO_COUNT(chunks); i++) {
+                run.chunk = chunks[i];
+                fake_forward(&f, &run, x, z);
+                assert_memory_equal(y, z, sizeof y);
+            }
+            fake_forward_batch(&f, &run, n, 3, x, z);
+            assert_memory_equal(y, z, sizeof y);
+            fake_close(&f);
+        }
+    }
+}
+
 /* A step of one row must not touch the matrices of experts that it did not choose. */
 static void reads_chosen_only(void **state)
 {
@@ -412,7 +460,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formulas_and_bits), cmocka_unit_test(reads_chosen_only),
-        cmocka_unit_test(ties_and_order), cmocka_unit_test(refusals)};
+        cmocka_unit_test(formulas_and_bits), cmocka_unit_test(packed_bits),
+        cmocka_unit_test(reads_chosen_only), cmocka_unit_test(ties_and_order),
+        cmocka_unit_test(refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
