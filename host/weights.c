@@ -81,10 +81,13 @@ static uint64_t all_rows(const zoo_matrix *m)
 
 static void mark_used(zoo_model *model, const zoo_matrix *m)
 {
+    bool again = true; /* a tensor that several fields are cut from counts once */
     for (uint32_t i = 0; i < m->n_parts; i++) {
-        model->used[m->parts[i] - zoo_tensors_at(model->tensors, 0)] = 1;
+        uint8_t *used = &model->used[m->parts[i] - zoo_tensors_at(model->tensors, 0)];
+        again = again && *used;
+        *used = 1;
     }
-    model->stats.n_parameters += all_rows(m) * m->cols;
+    model->stats.n_parameters += again ? 0 : all_rows(m) * m->cols;
     if (!strstr(model->stats.stored, m->format)) {
         size_t n = strlen(model->stats.stored);
         (void)snprintf(model->stats.stored + n, sizeof model->stats.stored - n, "%s%s",

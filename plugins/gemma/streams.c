@@ -4,7 +4,8 @@
  *   begin: h_0 = x;  h_i = W_i x * rms(x) / rms(W_i x)
  *   end:   out = mean(h_0, W'_i h_i * rms(h_0) / rms(W'_i h_i))
  *
- * A row holds its streams side by side, [n_streams, H]. Tensors: altup_projections.<i>, altup_unembed_projections.<i> [H, H].
+ * A row holds its streams side by side, [n_streams, H]. Tensors: altup_projections.<i>,
+ * altup_unembed_projections.<i> [H, H].
  */
 #include <math.h>
 #include <string.h>

@@ -14,7 +14,8 @@
  *   correction_bias, router_bias, expert_bias
  *   groups           n_group, topk_group; a group scores the sum of its two best
  *   softcap          moe_router_logit_softcapping
- *   stacked          3-D tensors ("auto": where the checkpoint has them); transposed, down_transposed, interleaved_gate, split
+ *   stacked          3-D tensors ("auto": where the checkpoint has them); transposed,
+ *   down_transposed, interleaved_gate, split
  *   weigh_input      the weight multiplies the input
  *   plain            no gates; latent: experts work in a space of moe_latent_size
  *   limit            swiglu_limit and swiglu_alpha

@@ -3,7 +3,8 @@
  * block with every option that releases have used.
  *
  * For each row, with q = Wq x + bq and so on:
- *   q, k:  norm (before_rope) -> clip -> rotate -> norm (after_rope) -> q_scale, k_scale, temperature
+ *   q, k:  norm (before_rope) -> clip -> rotate -> norm (after_rope) -> q_scale, k_scale,
+ *   temperature
  *   v:     clip -> v_norm -> v_scale;   k_is_v: v is the raw output of k_proj
  *   out_h = sum_j softmax_j(scale q_h . k_j [softcap] [slope] [sink]) v_j   over the visible keys j
  *   y = Wo( sub_norm( out * act(gate) ) ) + bo
