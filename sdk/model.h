@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum { ZOO_PARTS_MAX = 8, ZOO_BRANCHES_MAX = 4 };
+enum { ZOO_PARTS_MAX = 16, ZOO_BRANCHES_MAX = 4 };
 
 typedef enum zoo_value {
     ZOO_ABSENT = 0,

@@ -36,6 +36,19 @@ hybrid_part_fn hybrid_mamba2_part, hybrid_mamba1_part, hybrid_delta_part, hybrid
 extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_ops,
     hybrid_shortconv_ops, hybrid_lightning_ops;
 
+/* A linear map as a part: one matrix, or two with `rank` rows between them. map.c */
+typedef struct hybrid_map {
+    const char *path, *name;
+    uint32_t width_in, width_out, rank;
+} hybrid_map;
+zoo_status hybrid_map_part(zoo_decoder *b, const hybrid_map *want, zoo_part *out);
+/* The model's norm as a part with its tensors at `path`. norm.c */
+zoo_status hybrid_norm_part(zoo_decoder *b, const char *path, const char *name, uint32_t width,
+                            zoo_part *out);
+/* A layer behind a shared transformer block. shared_plan.c */
+zoo_status hybrid_shared_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out);
+extern const zoo_block_ops hybrid_map_ops, hybrid_norm_ops, hybrid_shared_ops;
+
 /* A causal depthwise convolution over all sequences of a step; its window is stream `stream`,
  * [taps - 1, channels]. */
 typedef struct hybrid_conv {

@@ -3,6 +3,7 @@
  *   decoder   mixer, then a feed-forward part (experts, a shared dense part beside them, or dense)
  *   single    one part a layer: mixer, attention, dense or experts
  *   parallel  state mixer and attention side by side on the same norm, then feed-forward
+ *   shared    the state mixer, in some layers behind a transformer block that they share
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width (dense parts are half as wide as the key
  * says), factors (each addition is alpha * normed input + beta * output, by the keys), attention,
@@ -153,6 +154,8 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
     zoo_status status;
     if (strcmp(shape, "decoder") == 0) {
         status = decoder_layer(b, kind, layer, out);
+    } else if (strcmp(shape, "shared") == 0) {
+        status = hybrid_shared_layer(b, kind, layer, out);
     } else if (strcmp(shape, "single") == 0) {
         status = single_layer(b, kind, layer, out);
     } else if (strcmp(shape, "parallel") == 0) {

@@ -4,9 +4,8 @@
  * Keys (cards alias the other spellings): mamba_n_heads, mamba_d_head, mamba_d_state,
  * mamba_n_groups, mamba_d_conv, mamba_conv_bias, mamba_proj_bias (or the key of option proj_bias),
  * time_step_limit. Options: dt_min (the key of a lower limit that stands alone), out_bias (a key),
- * gated_norm ("groups", or the key that says whether there is one), norm_before_gate (a key),
- * ssm_multipliers (a key). The rows that give dt are kept exact: they steer the decay of the whole
- * state.
+ * gated_norm (the key that says whether there is one), gated_eps, norm_before_gate (a key),
+ * ssm_multipliers (a key). The rows that give dt are kept exact: they steer the decay of the state.
  */
 #include <math.h>
 #include <string.h>
@@ -92,7 +91,7 @@ static void read_norm(const zoo_decoder *b, mamba2_params *p)
     bool normed = zoo_decoder_flag(b, "@gated_norm", true);
     p->norm = normed ? ZOO_NORM_RMS : ZOO_NORM_NONE;
     p->gate_first = !zoo_decoder_flag(b, "@norm_before_gate", false);
-    p->eps = b->eps;
+    p->eps = (float)b->config->number(b->config, "@gated_eps", b->eps);
 }
 
 static void read_sizes(const zoo_decoder *b, mamba2_params *p)

@@ -46,7 +46,9 @@ static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
                                               &hybrid_shortconv_ops,
                                               &hybrid_lightning_ops,
                                               NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, &hybrid_map_ops,
+                                            &hybrid_norm_ops, NULL};
+static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
@@ -85,6 +87,7 @@ const zoo_plugin zoo_plugin_entry = {
     .needs = needs,
     .mixers = mixers,
     .ffns = ffns,
+    .layers = whole_layers,
     .keys = keys,
     .probe = probe,
     .configure = configure,

@@ -102,6 +102,9 @@ typedef struct zoo_gqa {
     float sub_norm_eps;
     uint32_t round_input; /* rows that enter a matrix are rounded to 8 bits */
     uint32_t shared;      /* reads the streams of another part: q only */
+    /* x rows are width_in floats, then q_rows + k_rows + v_rows floats that are added to q, k, v
+     * before their norms (what low-rank adapters of a shared block give). */
+    uint32_t added;
 
     /* Derived by zoo_gqa_finish. */
     uint32_t q_rows, k_rows, v_rows, gate_rows, o_cols, one;

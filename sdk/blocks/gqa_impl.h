@@ -45,6 +45,8 @@ typedef struct gqa_step {
     zoo_cache *cache;
     const zoo_span *span;
     zoo_rope_rows rope;
+    const float *added; /* the columns of x behind width_in, or null */
+    size_t x_stride;
     gqa_room room;
     uint32_t tile; /* queries of a tile at most */
 } gqa_step;

@@ -1,9 +1,8 @@
 /*
  * gqa_rows.c: queries, keys, values and gates of the rows of a step (formulas: gqa.h).
  *
- * One zoo_linear for all projections, then each row by itself, then the cache. A rounded position
- * bias is one more element of each head: 1 in the query, bf16(bf16(slope) * bf16(position)) in the
- * key, because rounding makes it depend on the key's position alone.
+ * One zoo_linear for all, then each row by itself, then the cache. A rounded position bias is one
+ * more element of each head: 1 in the query, bf16(bf16(slope) * bf16(position)) in the key.
  */
 #include "gqa_impl.h"
 
@@ -28,7 +27,8 @@ typedef struct head_rows {
     float scale;
 } head_rows;
 
-static void norm_heads(const gqa_step *step, const head_rows *r)
+/* The norm of queries or keys, if this side of the rotation is its place. */
+static void norm_heads(const gqa_step *step, const head_rows *r, bool after_rope)
 {
     const zoo_qk_norm *norm = &step->params->qk_norm;
     uint32_t d = step->params->head_dim;
@@ -41,6 +41,9 @@ static void norm_heads(const gqa_step *step, const head_rows *r)
                           .n_rows = r->n_heads,
                           .width = d,
                           .eps = norm->eps};
+    if (!norm->kind || after_rope != (norm->after_rope != 0)) {
+        return;
+    }
     if (norm->span == ZOO_QK_FULL) {
         args.n_rows = 1;
         args.width = r->n_heads * d;
@@ -64,18 +67,14 @@ static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
     const zoo_gqa *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
     size_t n = (size_t)r->n_heads * p->head_dim;
-    if (p->qk_norm.kind && !p->qk_norm.after_rope) {
-        norm_heads(step, r);
-    }
+    norm_heads(step, r, false);
     if (p->clip > 0) {
         k->clamp(-p->clip, p->clip, r->x, r->x, n);
     }
     if (p->rope) {
         zoo_rope_rotate(k, p->rope, step->rope, row, r->x, r->n_heads, p->head_dim);
     }
-    if (p->qk_norm.kind && p->qk_norm.after_rope) {
-        norm_heads(step, r);
-    }
+    norm_heads(step, r, true);
     if (r->scale != 1.0f) {
         k->scale(r->scale, r->x, r->x, n);
     }
@@ -85,8 +84,7 @@ static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
 static void add_bias_element(const zoo_gqa *p, float *x, const float *slopes, uint32_t pos)
 {
     uint32_t d = p->head_dim;
-    float at = bf16_round((float)pos);
-    float one = p->slopes_scaled ? 1.0f : 1.0f / p->scale;
+    float at = bf16_round((float)pos), one = p->slopes_scaled ? 1.0f : 1.0f / p->scale;
     for (uint32_t h = p->n_heads; h-- > 0;) {
         memmove(x + (size_t)h * (d + 1), x + (size_t)h * d, d * sizeof(float));
         x[(size_t)h * (d + 1) + d] = slopes ? bf16_round(bf16_round(slopes[h]) * at) : one;
@@ -102,11 +100,20 @@ static float temperature(const zoo_gqa *p, uint32_t pos)
            p->temp_scale * logf(1.0f + floorf(((float)pos + p->temp_shift) / p->temp_period));
 }
 
+/* Adds columns `from` .. of what stands behind the row's input. */
+static void add_given(const gqa_step *step, uint32_t row, uint32_t from, float *y, uint32_t n)
+{
+    if (step->added) {
+        step->ctx->kernels->add(y, step->added + row * step->x_stride + from, y, n);
+    }
+}
+
 static void shape_query(const gqa_step *step, uint32_t row)
 {
     const zoo_gqa *p = step->params;
     uint32_t pos = step->span->pos[row];
     float *q = step->room.q + (size_t)row * p->n_heads * p->k_width;
+    add_given(step, row, 0, q, p->q_rows);
     head_rows r = {q, step->weights->q_norm, step->weights->q_norm_bias, p->n_heads,
                    p->q_scale * temperature(p, pos)};
     shape_heads(step, row, &r);
@@ -122,6 +129,8 @@ static void shape_key_value(const gqa_step *step, uint32_t row)
     size_t n = (size_t)p->n_kv_heads * p->v_dim;
     float *k = step->room.k + (size_t)row * p->n_kv_heads * p->k_width;
     float *v = step->room.v + row * n;
+    add_given(step, row, p->q_rows, k, p->k_rows);
+    add_given(step, row, p->q_rows + p->k_rows, v, p->v_rows);
     if (p->k_is_v) {
         memcpy(v, k, n * sizeof(float));
     }
@@ -180,11 +189,11 @@ void zoo_gqa_project(gqa_step *step, const float *x)
                              {&w->gate, w->gate_bias, room->gate, p->gate_rows},
                              {&w->k, w->k_bias, room->k, (size_t)p->n_kv_heads * p->k_width},
                              {&w->v, w->v_bias, room->v, (size_t)p->n_kv_heads * p->v_dim}};
-    uint32_t n_proj = p->shared ? 2 : 4;
-    uint32_t n_rows = step->span->n_rows;
-    zoo_linear(step->ctx, proj, n_proj, x, p->width_in, n_rows);
-    size_t cost = 4 * ((size_t)p->q_rows + p->k_rows + p->v_rows);
-    zoo_rows(step->ctx, n_rows, cost, shape_range, step);
+    uint32_t n_proj = p->shared ? 2 : 4, n_rows = step->span->n_rows;
+    step->x_stride = p->width_in + (p->added ? p->q_rows + p->k_rows + p->v_rows : 0);
+    step->added = p->added ? x + p->width_in : NULL;
+    zoo_linear(step->ctx, proj, n_proj, x, step->x_stride, n_rows);
+    zoo_rows(step->ctx, n_rows, 4 * ((size_t)p->q_rows + p->k_rows), shape_range, step);
     if (!p->shared) {
         size_t rows = n_rows / step->span->n_seqs + 1;
         zoo_items(step->ctx, 2 * step->span->n_seqs, rows * p->k_rows, store_item, step);

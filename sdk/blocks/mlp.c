@@ -62,6 +62,8 @@ typedef struct mlp_job {
     const zoo_mlp *params;
     const float *norm;
     mlp_rows rows;
+    const float *added; /* the columns of x behind width_in, or null */
+    size_t x_stride;
 } mlp_job;
 
 static void mlp_inner_row(const mlp_job *job, uint32_t row, uint32_t worker)
@@ -70,6 +72,11 @@ static void mlp_inner_row(const mlp_job *job, uint32_t row, uint32_t worker)
     const zoo_kernels *k = job->kernels;
     float *gate = job->rows.gate + (size_t)row * p->width;
     float *up = job->rows.up + (size_t)row * p->width;
+    if (job->added) {
+        const float *given = job->added + row * job->x_stride;
+        k->add(gate, given, gate, p->width);
+        k->add(up, given + p->width, up, p->width);
+    }
     if (p->gate_scale != 1.0f) {
         k->scale(p->gate_scale, gate, gate, p->width);
     }
@@ -98,7 +105,10 @@ void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const
                  uint32_t n_rows)
 {
     zoo_room room = {.ctx = ctx};
-    mlp_job job = {ctx->kernels, p, w->sub_norm, mlp_layout(p, n_rows, ctx->n_threads, &room)};
+    mlp_job job = {ctx->kernels, p, w->sub_norm, mlp_layout(p, n_rows, ctx->n_threads, &room),
+                   NULL,         0};
+    job.x_stride = p->width_in + (p->added ? (size_t)2 * p->width : 0);
+    job.added = p->added ? x + p->width_in : NULL;
     const zoo_proj in[] = {{&w->up, w->up_bias, job.rows.up, 0},
                            {&w->gate, w->gate_bias, job.rows.gate, 0}};
     const zoo_proj out = {&w->down, w->down_bias, y, 0};
@@ -106,7 +116,7 @@ void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const
         zoo_round_rows(ctx, x, job.rows.x, n_rows, p->width_in, job.rows.bytes);
         x = job.rows.x;
     }
-    zoo_linear(ctx, in, p->gated ? 2 : 1, x, p->width_in, n_rows);
+    zoo_linear(ctx, in, p->gated ? 2 : 1, x, job.x_stride, n_rows);
     zoo_rows(ctx, n_rows, (size_t)p->width * 4, mlp_inner, &job);
     if (p->round_input) {
         float *h = job.rows.gate;

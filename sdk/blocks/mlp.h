@@ -48,6 +48,8 @@ typedef struct zoo_mlp {
     uint32_t sub_norm;            /* zoo_norm_kind of ffn_sub_norm; 0: none */
     float sub_norm_eps;
     uint32_t round_input; /* rows that enter a matrix are rounded to 8 bits */
+    /* x rows are width_in floats, then 2 width floats that are added to gate and up. Gated only. */
+    uint32_t added;
 
     /* Derived by zoo_mlp_finish. */
     zoo_rowmap gate_map, up_map;

@@ -22,6 +22,9 @@ zoo_status zoo_mlp_finish(zoo_mlp *p, zoo_error *err)
         return zoo_fail(err, ZOO_E_CONFIG, "mlp: activation %u, fusion %u, gated %u", p->glu.act,
                         p->fused, p->gated);
     }
+    if (p->added && (!p->gated || p->round_input)) {
+        return zoo_fail(err, ZOO_E_CONFIG, "mlp: added columns without gates or with rounded rows");
+    }
     uint32_t alternate = p->fused == ZOO_FUSED_INTERLEAVED;
     uint32_t up_first = p->fused == ZOO_FUSED_HALVES_UP;
     uint32_t group = alternate ? 1 : p->width;
