@@ -45,9 +45,11 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
 zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     const zoo_config *c = b->config;
+    const char *key = c->text(c, "@dense_width", "intermediate_size");
+    (void)c->type(c, key); /* known, also where no layer is dense */
     if (zoo_decoder_layer_sparse(b, layer)) {
         return zoo_decoder_experts(b, layer, out);
     }
-    uint32_t width = c->whole(c, c->text(c, "@dense_width", "intermediate_size"), 4 * b->hidden);
+    uint32_t width = c->whole(c, key, 4 * b->hidden);
     return zoo_decoder_dense(b, width, c->text(c, "@mlp", "mlp"), out);
 }

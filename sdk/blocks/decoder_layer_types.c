@@ -99,10 +99,23 @@ static bool slides_by_rule(const zoo_decoder *b, const char *rule, uint32_t laye
     return false;
 }
 
+/* layer_types decides; the keys from which it would be derived are superseded, not unknown. */
+static void claim_rules(const zoo_decoder *b)
+{
+    static const char *const keys[] = {"max_window_layers", "sliding_window_pattern",
+                                       "no_rope_layer_interval"};
+    const zoo_config *c = b->config;
+    for (size_t i = 0; i < ZOO_COUNT(keys); i++) {
+        (void)c->type(c, keys[i]);
+    }
+    (void)c->type(c, c->text(c, "@pattern", "sliding_window_pattern"));
+}
+
 zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     if (c->count(c, "layer_types")) {
+        claim_rules(b);
         return reach_by_name(b, type_at(b, "layer_types", layer));
     }
     if (same(c->text(c, "@sliding", "all"), "chunked")) {

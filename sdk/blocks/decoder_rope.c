@@ -40,6 +40,10 @@ zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out
         .partial = c->number(c, "@rope_partial", 1.0),
         .interleaved = zoo_decoder_flag(b, "@interleaved", false),
         .unscaled = own};
+    if (!want.theta_key || *want.theta_key) {
+        (void)c->type(c, "rope_theta"); /* a dict may supersede them */
+        (void)c->type(c, "partial_rotary_factor");
+    }
     zoo_rope *rope = b->setup->take(b->setup, sizeof *rope);
     if (!rope) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for rotary tables");

@@ -53,6 +53,9 @@ bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
     char key[64];
     (void)snprintf(key, sizeof key, "mlp_layer_types[%u]", layer);
     if (c->count(c, "mlp_layer_types") && !same(rule, "none")) {
+        (void)c->type(c, "first_k_dense_replace"); /* superseded, not unknown */
+        (void)c->type(c, "mlp_only_layers");
+        (void)c->type(c, "decoder_sparse_step");
         return same(c->text(c, key, ""), "sparse");
     }
     if (same(rule, "step")) {
