@@ -127,9 +127,8 @@ zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t tok
         zoo_history_note(&row->history, token, true);
     }
     row->finish = end_of(row, sampler, token);
-    if (row->filter && row->filter->accept(row->filter->state, token) &&
-        row->finish == ZOO_UNFINISHED) {
-        row->finish = ZOO_FINISH_END;
+    if (row->filter && row->finish == ZOO_UNFINISHED) {
+        ZOO_TRY(row->filter->accept(row->filter->state, token, err));
     }
     ZOO_TRY(add_text(row, token, err));
     if (row->finish == ZOO_UNFINISHED && row->n_out == row->n_new_max) {

@@ -23,13 +23,14 @@ typedef enum zoo_finish {
     ZOO_FINISH_FAILED     /* error says why */
 } zoo_finish;
 
-/* Limits what the next token may be (constrained output). */
+/* Limits what the next token may be (constrained output). Errors fail the row alone. */
 typedef struct zoo_filter {
     void *state;
-    /* Sets bits [n_vocab] of allowed tokens. [step] */
-    void (*mask)(void *state, uint32_t *bits, uint32_t n_vocab);
-    /* The token was chosen; true: the text is complete. [step] */
-    bool (*accept)(void *state, uint32_t token);
+    /* Sets the bits of allowed tokens among bits [n_vocab], which come cleared; tokens_left: how
+     * many more there will be at most. [step] */
+    zoo_status (*mask)(void *state, uint32_t tokens_left, uint32_t *bits, zoo_error *err);
+    /* The token was chosen; not called for one that ends the row. [step] */
+    zoo_status (*accept)(void *state, uint32_t token, zoo_error *err);
 } zoo_filter;
 
 typedef struct zoo_row zoo_row;

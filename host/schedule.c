@@ -212,7 +212,8 @@ static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *r
     draw.history = row->history.n_index > 0 ? &row->history : NULL;
     if (row->filter) {
         memset(desk->mask, 0, (n_vocab / 32 + 1) * sizeof *desk->mask);
-        row->filter->mask(row->filter->state, desk->mask, (uint32_t)n_vocab);
+        ZOO_TRY(row->filter->mask(row->filter->state, row->n_new_max - row->n_out, desk->mask,
+                                  &row->error));
         draw.mask = desk->mask;
     }
     if (notes) {

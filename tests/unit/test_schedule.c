@@ -305,6 +305,49 @@ static void test_failing_memory(void **unused)
     assert_false(failed);
 }
 
+/* Allows multiples of 7. */
+static zoo_status allow_multiples(void *arg, uint32_t tokens_left, uint32_t *bits, zoo_error *err)
+{
+    (void)arg;
+    (void)err;
+    assert_true(tokens_left > 0);
+    for (uint32_t i = 0; i < VOCAB; i += 7) {
+        bits[i / 32] |= 1u << (i % 32);
+    }
+    return ZOO_OK;
+}
+
+static zoo_status count_to_nine(void *arg, uint32_t token, zoo_error *err)
+{
+    uint32_t *n = arg;
+    assert_int_equal(token % 7, 0);
+    return ++*n == 9 ? zoo_fail(err, ZOO_E_USAGE, "nine is enough") : ZOO_OK;
+}
+
+static void test_filters(void **unused)
+{
+    static fixture f;
+    zoo_engine *e = fake_engine(VOCAB, 64, 4);
+    uint32_t counts[2] = {0, 0};
+    const zoo_filter filters[2] = {{&counts[0], allow_multiples, count_to_nine},
+                                   {&counts[1], allow_multiples, count_to_nine}};
+    (void)unused;
+    make_alike(&f, 3, 10, 20);
+    f.rows[0].filter = &filters[0];
+    f.rows[0].n_new_max = 8;
+    f.rows[1].filter = &filters[1];
+    f.rows[1].n_new_max = 12;
+    f.rows[1].sampling.temperature = 1.0f;
+    (void)run_rows(e, &f);
+    assert_int_equal(f.rows[0].finish, ZOO_FINISH_LENGTH);
+    assert_int_equal(f.rows[0].n_out, 8);
+    assert_int_equal(f.rows[1].finish, ZOO_FINISH_FAILED);
+    assert_string_equal(f.rows[1].error.text, "nine is enough");
+    assert_int_equal(f.rows[2].finish, ZOO_FINISH_LENGTH);
+    forget_results(&f);
+    zoo_engine_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_rereading),
         cmocka_unit_test(test_an_engine_error_ends_the_run),
         cmocka_unit_test(test_failing_memory),
+        cmocka_unit_test(test_filters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
