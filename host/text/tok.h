@@ -228,6 +228,8 @@ void tok_regex_close(tok_regex *regex);
 zoo_status tok_regex_members(tok_str pattern, uint8_t *members, uint8_t value, zoo_error *err);
 tok_matcher *tok_matcher_open(void);
 void tok_matcher_close(tok_matcher *matcher);
+/* Begins a text of n bytes: its patterns get a budget of time by its length. */
+void tok_matcher_start(tok_matcher *matcher, size_t n);
 /* The first match at or after `from` in p[n]: 1 with [begin, end), 0 none, negative zoo_status. */
 int tok_regex_find(const tok_regex *regex, tok_matcher *matcher, const uint8_t *p, size_t n,
                    size_t from, size_t range[2], zoo_error *err);

@@ -424,6 +424,7 @@ zoo_status zoo_decoder_feed(zoo_decoder *d, uint32_t id, zoo_text *out, zoo_erro
         d->direct ? zoo_tokenizer_bytes(d->t, id, &n) : zoo_tokenizer_token(d->t, id, &n);
     d->out = out;
     d->err = err;
+    tok_matcher_start(d->s->matcher, n);
     if (!tok_text_push(out, "", 0)) {
         return tok_no_memory(err);
     }

@@ -2,12 +2,14 @@
  * tok_regex.c: finds matches of a pattern, in the cheapest way that gives exactly its matches.
  *
  *   scanner   a pattern put together from known alternatives (tok_known.c)
- *   class     X?[class]+ or [class]{1,n}: one table of bits, made by asking PCRE2 about every
- * character literal   a plain string pcre      everything else: PCRE2 with JIT
+ *   class     X?[class]+ or [class]{1,n}: one table, made by asking PCRE2 about every character
+ *   literal   a plain string
+ *   pcre      everything else: PCRE2 with JIT
  *
  * The first three are linear. PCRE2 backtracks: each call has a match limit and a depth limit, and
- * reaching one is an error that says so, never a wrong split. The search is made in windows, so
- * that work is bounded per window too.
+ * reaching one is an error that says so, never a wrong split. A search that fails at every place
+ * can be quadratic without one long match, so it is made in windows of start places that shrink
+ * when they are slow, and a text has a budget of processor time that grows with its length.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "mem.h"
@@ -16,11 +18,14 @@
 
 #include <pcre2.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define MATCH_LIMIT 20000000u
 #define DEPTH_LIMIT 200000u
 #define HEAP_LIMIT  (256u * 1024u) /* KiB */
-#define WINDOW      65536u         /* bytes in which one search may begin */
+#define WINDOW_MIN  16u
+#define WINDOW_MAX  65536u /* bytes in which one search may begin */
+#define CALLS       64u    /* searches between two looks at the clock */
 
 typedef enum regex_kind { KIND_TILES, KIND_SEEK, KIND_CLASS, KIND_LITERAL, KIND_PCRE } regex_kind;
 
@@ -39,6 +44,10 @@ struct tok_regex {
 };
 
 struct tok_matcher {
+    double end;          /* processor time of the thread at which patience ends; 0: not set */
+    double budget, last; /* seconds; when the clock was read */
+    uint32_t n_calls;
+    size_t window;
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -56,10 +65,26 @@ tok_matcher *tok_matcher_open(void)
         tok_matcher_close(m);
         return NULL;
     }
+    tok_matcher_start(m, 0);
     (void)pcre2_set_match_limit(m->context, MATCH_LIMIT);
     (void)pcre2_set_depth_limit(m->context, DEPTH_LIMIT);
     (void)pcre2_set_heap_limit(m->context, HEAP_LIMIT);
     return m;
+}
+
+static double thread_seconds(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void tok_matcher_start(tok_matcher *m, size_t n)
+{
+    m->end = 0;
+    m->budget = 2.0 + 2e-6 * (double)n;
+    m->n_calls = 0;
+    m->window = WINDOW_MIN;
 }
 
 void tok_matcher_close(tok_matcher *m)
@@ -288,11 +313,40 @@ static int match_once(const tok_regex *r, tok_matcher *m, const uint8_t *p, size
     return rc;
 }
 
+static int too_long(zoo_error *err, size_t from)
+{
+    return zoo_fail(err, ZOO_E_LIMIT,
+                    "a pattern of the tokenizer needs too many steps on this text (byte %zu)",
+                    from);
+}
+
+/* Looks at the clock now and then; false when the budget is spent. Slow windows become smaller. */
+static bool patient(tok_matcher *m, bool failed)
+{
+    if (!failed && ++m->n_calls % CALLS != 0 && m->end > 0) {
+        return true;
+    }
+    double now = thread_seconds();
+    if (m->end <= 0) {
+        m->end = now + m->budget;
+    } else if (failed) {
+        bool slow = now - m->last > 0.002;
+        m->window = slow ? m->window / 4 : m->window * 2;
+        m->window = m->window < WINDOW_MIN ? WINDOW_MIN : m->window;
+        m->window = m->window > WINDOW_MAX ? WINDOW_MAX : m->window;
+    }
+    m->last = now;
+    return now < m->end;
+}
+
 static int find_pcre(const tok_regex *r, tok_matcher *m, const uint8_t *p, size_t n, size_t from,
                      size_t range[2], zoo_error *err)
 {
     while (from <= n) {
-        size_t last = n - from > WINDOW ? from + WINDOW : n;
+        if (!patient(m, false)) {
+            return too_long(err, from);
+        }
+        size_t last = n - from > m->window ? from + m->window : n;
         while (last < n && (p[last] & 0xc0) == 0x80) {
             last++;
         }
@@ -304,10 +358,8 @@ static int find_pcre(const tok_regex *r, tok_matcher *m, const uint8_t *p, size_
             range[1] = found[1] < found[0] ? found[0] : found[1];
             return 1;
         }
-        if (rc != PCRE2_ERROR_NOMATCH) {
-            return zoo_fail(
-                err, ZOO_E_LIMIT,
-                "a pattern of the tokenizer needs too many steps on this text (byte %zu)", from);
+        if (rc != PCRE2_ERROR_NOMATCH || !patient(m, true)) {
+            return too_long(err, from);
         }
         from = last < n ? last : n + 1;
     }

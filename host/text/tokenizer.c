@@ -313,6 +313,7 @@ zoo_status zoo_tokenizer_encode(const zoo_tokenizer *t, const char *text, size_t
         tok_scratch_give(t, run.s);
         return tok_no_memory(err);
     }
+    tok_matcher_start(run.s->matcher, n);
     zoo_status status = encode_posted(&run, text, n);
     tok_scratch_give(t, run.s);
     out->n = status == ZOO_OK ? out->n : before;

@@ -394,6 +394,26 @@ static void test_hostile_pattern(void **state)
     zoo_tokenizer_close(t);
 }
 
+/* A search that fails slowly at every place ends too. */
+static void test_slow_search(void **state)
+{
+    enum { N = 300000 };
+    zoo_tokenizer *t = open_text(FILE_WITH("", "null",
+                                           "{\"type\":\"Split\",\"pattern\":{\"Regex\":"
+                                           "\"a(?:a)*?[bc]\"},\"behavior\":\"Isolated\"}",
+                                           "null", "null", BYTE_MODEL));
+    char *text = malloc(N);
+    zoo_ids ids = {0};
+    zoo_error err;
+    (void)state;
+    memset(text, 'a', N);
+    assert_int_equal(zoo_tokenizer_encode(t, text, N, 0, &ids, &err), ZOO_E_LIMIT);
+    ENCODES(t, "aab", 0, 0, 4);
+    free(text);
+    zoo_ids_free(&ids);
+    zoo_tokenizer_close(t);
+}
+
 /* One piece of a million equal letters: heap merge, exact. */
 static void test_long_piece(void **state)
 {
@@ -537,6 +557,7 @@ int main(void)
                                        cmocka_unit_test(test_refusals),
                                        cmocka_unit_test(test_binary_refusals),
                                        cmocka_unit_test(test_hostile_pattern),
+                                       cmocka_unit_test(test_slow_search),
                                        cmocka_unit_test(test_long_piece),
                                        cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_no_memory),
