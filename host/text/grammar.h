@@ -1,0 +1,93 @@
+/*
+ * grammar.h: output that must be JSON of a given shape: token masks from a JSON schema.
+ *
+ * schema -> pushdown automaton over bytes (grammar_schema.c, grammar_nodes.c, grammar_pattern.c)
+ *        -> deterministic states, made as they are met (grammar_states.c)
+ *        -> for a state, the set of tokens whose bytes all can follow: one walk over a trie of the
+ *           vocabulary, kept per state (grammar_mask.c)
+ *
+ * Tokens may end inside a character, a word or a number; masks are exact over bytes. Strings are
+ * valid UTF-8.
+ *
+ * Known keywords: type (also lists), enum, const, properties, required, additionalProperties,
+ * items, prefixItems, minItems, maxItems, minLength, maxLength, pattern, minimum, maximum,
+ * exclusiveMinimum, exclusiveMaximum, anyOf, oneOf (alternatives that exclude each other), allOf
+ * (merged), $ref within the document, $defs, definitions. Annotations (title, description, default,
+ * examples, format, $schema, $id, $comment, deprecated, readOnly, writeOnly) say nothing. Every
+ * other keyword, and every combination that is not enforced, is refused by name.
+ *
+ * What is written is a subset of what the schema allows: properties come in the schema's order,
+ * others than the named ones only when additionalProperties asks for them, between tokens stands at
+ * most one blank, or a newline and up to 20 blanks; integers have at most 15 digits.
+ */
+#ifndef ZOO_TEXT_GRAMMAR_H
+#define ZOO_TEXT_GRAMMAR_H
+
+#include <cjson/cJSON.h>
+
+#include "base.h"
+#include "text/tokenizer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct zoo_vocab zoo_vocab;
+typedef struct zoo_grammar zoo_grammar;
+typedef struct zoo_grammar_state zoo_grammar_state;
+
+#define ZOO_GRAMMAR_NO_LIMIT UINT32_MAX
+
+/*
+ * The vocabulary as a trie over token bytes, made once per tokenizer. end_ids: tokens that end a
+ * text, allowed where the JSON is whole; other special tokens are never allowed. The tokenizer must
+ * live as long. Constant, shared by threads. ZOO_E_MEMORY. [load]
+ */
+zoo_status zoo_vocab_new(const zoo_tokenizer *tokenizer, const uint32_t *end_ids, size_t n_end_ids,
+                         zoo_vocab **out, zoo_error *err);
+void zoo_vocab_free(zoo_vocab *vocab);
+
+/* How many 32-bit words a mask has: one bit an id. */
+size_t zoo_vocab_mask_words(const zoo_vocab *vocab);
+
+/*
+ * A schema made ready for a vocabulary; schema null: any JSON object (response_format json_object).
+ * May be shared by any number of states and threads. ZOO_E_UNSUPPORTED: names keyword and place;
+ * ZOO_E_FORMAT: no valid schema; ZOO_E_LIMIT. [session]
+ */
+zoo_status zoo_grammar_compile(const cJSON *schema, const zoo_vocab *vocab, zoo_grammar **out,
+                               zoo_error *err);
+/* After all of its states. Null is fine. */
+void zoo_grammar_free(zoo_grammar *grammar);
+
+/*
+ * The schema of a call {"name": ..., "arguments": ...} of one of the request's tools; choice: the
+ * only tool's name, or null. The caller frees *schema. ZOO_E_FORMAT, ZOO_E_USAGE: no such tool.
+ */
+zoo_status zoo_grammar_tool_schema(const cJSON *tools, const char *choice, cJSON **schema,
+                                   zoo_error *err);
+
+/* One sequence's place in the grammar; belongs to one thread at a time. */
+zoo_status zoo_grammar_begin(zoo_grammar *grammar, zoo_grammar_state **out, zoo_error *err);
+void zoo_grammar_end(zoo_grammar_state *state);
+
+/*
+ * Sets bits[mask_words]: bit i % 32 of word i / 32 is 1 when token i may come next. tokens_left:
+ * how many more tokens will be generated at most; when it gets short only tokens are left from
+ * which the JSON can still be closed in time (ZOO_GRAMMAR_NO_LIMIT: no such care). At least one bit
+ * is set.
+ */
+zoo_status zoo_grammar_mask(zoo_grammar_state *state, uint32_t tokens_left, uint32_t *bits,
+                            zoo_error *err);
+
+/* Takes the chosen token. ZOO_E_USAGE when the mask forbids it. */
+zoo_status zoo_grammar_accept(zoo_grammar_state *state, uint32_t id, zoo_error *err);
+
+/* Whether the text so far is whole, so that generation may stop here. */
+bool zoo_grammar_is_complete(const zoo_grammar_state *state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,632 @@
+/*
+ * test_grammar.c: schemas to masks. Random allowed tokens are taken until the text is whole; it must
+ * parse and validate, whatever the schema, the vocabulary and the luck. Texts that do or do not
+ * satisfy a schema are fed byte by byte; what is not enforced must be refused.
+ *
+ * LMZOO_GRAMMAR_DUMP=FILE writes [schema, text] lines for a validator of another make.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "json_check.h"
+#include "reference.h"
+#include "text/grammar.h"
+
+static zoo_error err;
+static zoo_tokenizer *tokenizer;
+static zoo_vocab *vocab;
+static uint32_t end_id;
+static uint64_t seed = 1;
+static FILE *dump;
+
+static uint32_t dice(uint32_t n)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+static bool has_bit(const uint32_t *bits, uint32_t id)
+{
+    return bits[id / 32] >> (id % 32) & 1u;
+}
+
+/* A random allowed id. Mostly one of few bytes, so that texts stay short. */
+static uint32_t choose(const uint32_t *bits, size_t n_words)
+{
+    uint32_t n = (uint32_t)n_words * 32, start = dice(n), best = UINT32_MAX;
+    if (has_bit(bits, end_id) && dice(2)) {
+        return end_id;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t id = (start + i) % n;
+        if (has_bit(bits, id)) {
+            best = id;
+            break;
+        }
+    }
+    return best;
+}
+
+/* A text of random tokens, in a static buffer; tokens_max 0: no limit but 20000. */
+static const char *random_text(zoo_grammar *g, uint32_t tokens_max)
+{
+    static char text[400000];
+    size_t n = 0, n_words = zoo_vocab_mask_words(vocab);
+    uint32_t bits[8192];
+    zoo_grammar_state *s = NULL;
+    assert_true(n_words <= ZOO_COUNT(bits));
+    assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+    for (uint32_t i = 0; i < (tokens_max ? tokens_max : 20000); i++) {
+        uint32_t left = tokens_max ? tokens_max - i : ZOO_GRAMMAR_NO_LIMIT;
+        if (zoo_grammar_mask(s, left, bits, &err) != ZOO_OK) {
+            fail_msg("%s after %.*s", err.text, (int)n, text);
+        }
+        uint32_t id = choose(bits, n_words);
+        if (zoo_grammar_accept(s, id, &err) != ZOO_OK) {
+            fail_msg("%s", err.text);
+        }
+        if (id == end_id) {
+            break;
+        }
+        size_t m = 0;
+        const char *bytes = zoo_tokenizer_bytes(tokenizer, id, &m);
+        assert_true(n + m < sizeof text);
+        memcpy(text + n, bytes, m);
+        n += m;
+    }
+    text[n] = 0;
+    if (!zoo_grammar_is_complete(s)) {
+        fail_msg("not whole after %u tokens: %.500s", tokens_max, text);
+    }
+    zoo_grammar_end(s);
+    return text;
+}
+
+static zoo_grammar *compile(const char *schema)
+{
+    cJSON *json = cJSON_Parse(schema);
+    zoo_grammar *g = NULL;
+    assert_non_null(json);
+    if (zoo_grammar_compile(json, vocab, &g, &err) != ZOO_OK) {
+        fail_msg("%s: %s", schema, err.text);
+    }
+    cJSON_Delete(json);
+    return g;
+}
+
+static void expect_valid(const cJSON *schema, const char *text)
+{
+    cJSON *value = NULL;
+    /* \u0000 is JSON, though a C string ends there. */
+    if (zoo_json_parse(text, strlen(text), "text", &value, &err) != ZOO_OK) {
+        if (strstr(text, "\\u0000")) {
+            return;
+        }
+        fail_msg("%.300s: %s", text, err.text);
+    }
+    if (!check_schema(schema, schema, value)) {
+        char *s = cJSON_PrintUnformatted(schema);
+        fail_msg("%s\ndoes not validate by\n%s", text, s);
+    }
+    if (dump) {
+        char *s = cJSON_PrintUnformatted(schema);
+        cJSON *string = cJSON_CreateString(text);
+        char *t = cJSON_PrintUnformatted(string);
+        (void)fprintf(dump, "[%s, %s]\n", s, t);
+        cJSON_free(s);
+        cJSON_free(t);
+        cJSON_Delete(string);
+    }
+    cJSON_Delete(value);
+}
+
+/* ---- random schemas ---- */
+
+static cJSON *number_or_null(int value)
+{
+    return dice(2) ? cJSON_CreateNumber(value) : NULL;
+}
+
+static void put(cJSON *o, const char *key, cJSON *item)
+{
+    if (item) {
+        cJSON_AddItemToObject(o, key, item);
+    }
+}
+
+static cJSON *random_schema(int depth);
+
+static cJSON *random_object(int depth)
+{
+    static const char *const names[] = {"a", "ab", "name", "n\xc3\xa4me", "q\"u", "na", "x y"};
+    cJSON *o = cJSON_CreateObject(), *properties = cJSON_AddObjectToObject(o, "properties");
+    cJSON *required = cJSON_AddArrayToObject(o, "required");
+    put(o, "type", cJSON_CreateString("object"));
+    for (size_t i = 0; i < ZOO_COUNT(names); i++) {
+        if (dice(3) == 0) {
+            put(properties, names[i], random_schema(depth - 1));
+            if (dice(2)) {
+                cJSON_AddItemToArray(required, cJSON_CreateString(names[i]));
+            }
+        }
+    }
+    uint32_t kind = dice(4);
+    if (kind) {
+        put(o, "additionalProperties",
+            kind == 1   ? cJSON_CreateTrue()
+            : kind == 2 ? cJSON_CreateFalse()
+                        : random_schema(0));
+    }
+    return o;
+}
+
+static cJSON *random_array(int depth)
+{
+    cJSON *o = cJSON_CreateObject();
+    put(o, "type", cJSON_CreateString("array"));
+    put(o, "items", random_schema(depth - 1));
+    int min = (int)dice(3);
+    put(o, "minItems", number_or_null(min));
+    put(o, "maxItems", number_or_null(min + (int)dice(3) + 1));
+    if (dice(3) == 0) {
+        cJSON *prefix = cJSON_AddArrayToObject(o, "prefixItems");
+        cJSON_AddItemToArray(prefix, random_schema(0));
+        cJSON_AddItemToArray(prefix, random_schema(0));
+    }
+    return o;
+}
+
+static cJSON *random_number(bool whole)
+{
+    cJSON *o = cJSON_CreateObject();
+    int low = (int)dice(4000) - 2000;
+    put(o, "type", cJSON_CreateString(whole ? "integer" : "number"));
+    put(o, dice(2) ? "minimum" : "exclusiveMinimum", number_or_null(low));
+    put(o, dice(2) ? "maximum" : "exclusiveMaximum", number_or_null(low + 2 + (int)dice(3000)));
+    return o;
+}
+
+static cJSON *random_string(void)
+{
+    cJSON *o = cJSON_CreateObject();
+    int min = (int)dice(6);
+    put(o, "type", cJSON_CreateString("string"));
+    put(o, "minLength", number_or_null(min));
+    put(o, "maxLength", cJSON_CreateNumber(min + (int)dice(20)));
+    return o;
+}
+
+static cJSON *random_enum(void)
+{
+    static const char *const lists[] = {"[\"red\", \"green\", \"r\xc3\xa9\\n\"]", "[1, 2.5, -3]",
+                                        "[null, true, \"x\"]", "[{\"a\": [1]}, []]"};
+    cJSON *o = cJSON_CreateObject();
+    put(o, "enum", cJSON_Parse(lists[dice(4)]));
+    return o;
+}
+
+static cJSON *random_choice(int depth)
+{
+    cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "anyOf");
+    for (uint32_t i = 0; i < 1 + dice(3); i++) {
+        cJSON_AddItemToArray(list, random_schema(depth - 1));
+    }
+    return o;
+}
+
+static cJSON *random_schema(int depth)
+{
+    uint32_t kind = dice(depth > 0 ? 10 : 6);
+    cJSON *o = NULL;
+    switch (kind) {
+    case 0:
+    case 1:
+        return random_number(kind);
+    case 2:
+        return random_string();
+    case 3:
+        return random_enum();
+    case 4:
+    case 5:
+        o = cJSON_CreateObject();
+        put(o, "type", cJSON_Parse(kind == 4 ? "\"boolean\"" : "[\"integer\", \"null\"]"));
+        return o;
+    case 6:
+        return random_choice(depth);
+    case 7:
+        return random_array(depth);
+    default:
+        return random_object(depth);
+    }
+}
+
+static void random_schemas_hold(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 150; i++) {
+        seed = 77777u + (uint64_t)i * 7919u;
+        cJSON *schema = random_schema(3);
+        zoo_grammar *g = NULL;
+        if (zoo_grammar_compile(schema, vocab, &g, &err) != ZOO_OK) {
+            fail_msg("%s: %s", cJSON_PrintUnformatted(schema), err.text);
+        }
+        for (int k = 0; k < 3; k++) {
+            expect_valid(schema, random_text(g, k == 0 ? 500 : 300));
+        }
+        zoo_grammar_free(g);
+        cJSON_Delete(schema);
+    }
+}
+
+/* ---- fixed schemas ---- */
+
+/* Whether the bytes of text lead to a whole text. */
+static bool takes(const char *schema, const char *text)
+{
+    zoo_grammar *g = compile(schema);
+    zoo_grammar_state *s = NULL;
+    bool ok = true;
+    assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+    for (const char *c = text; *c && ok; c++) {
+        uint32_t id = 0;
+        for (; id < zoo_tokenizer_size(tokenizer); id++) {
+            size_t n = 0;
+            const char *bytes = zoo_tokenizer_bytes(tokenizer, id, &n);
+            if (bytes && n == 1 && bytes[0] == *c && !zoo_tokenizer_is_special(tokenizer, id)) {
+                break;
+            }
+        }
+        ok = zoo_grammar_accept(s, id, &err) == ZOO_OK;
+    }
+    ok = ok && zoo_grammar_is_complete(s);
+    zoo_grammar_end(s);
+    zoo_grammar_free(g);
+    return ok;
+}
+
+static void texts_are_told_apart(void **state)
+{
+    static const char tree[] =
+        "{\"$ref\": \"#/$defs/node\", \"$defs\": {\"node\": {\"type\": \"object\", \"properties\": "
+        "{\"v\": {\"type\": \"integer\"}, \"next\": {\"anyOf\": [{\"$ref\": \"#/$defs/node\"}, "
+        "{\"type\": \"null\"}]}}, \"required\": [\"v\", \"next\"], \"additionalProperties\": "
+        "false}}}";
+    static const char closed[] =
+        "{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": "
+        "\"string\"}}, \"required\": [\"b\"], \"additionalProperties\": false}";
+    static const char open[] = "{\"type\": \"object\", \"properties\": {\"ab\": {\"type\": "
+                               "\"integer\"}}, \"additionalProperties\": {\"type\": \"boolean\"}}";
+    static const struct {
+        const char *schema, *text;
+        bool ok;
+    } cases[] = {
+        {tree, "{\"v\": 1, \"next\": {\"v\": -2, \"next\": null}}", true},
+        {tree, "{\"v\": 1, \"next\": {\"v\": -2}}", false},
+        {closed, "{\"b\": \"x\"}", true},
+        {closed, "{\"a\":1,\"b\":\"\"}", true},
+        {closed, "{\n  \"a\": 1,\n  \"b\": \"\\u00e9\\n\"\n}", true},
+        {closed, "{\"a\": 1}", false},
+        {closed, "{\"a\": 1, \"b\": \"x\", \"c\": 1}", false},
+        {closed, "{}", false},
+        {open, "{}", true},
+        {open, "{\"ab\": 3, \"abc\": true, \"a\": false, \"\": true}", true},
+        {open, "{\"a\": true}", true},
+        {open, "{\"ab\": true}", false},
+        {open, "{\"ac\": 1}", false},
+        {"{\"type\": \"integer\", \"minimum\": -12, \"maximum\": 305}", "305", true},
+        {"{\"type\": \"integer\", \"minimum\": -12, \"maximum\": 305}", "-12", true},
+        {"{\"type\": \"integer\", \"minimum\": -12, \"maximum\": 305}", "306", false},
+        {"{\"type\": \"integer\", \"minimum\": -12, \"maximum\": 305}", "-13", false},
+        {"{\"type\": \"integer\", \"minimum\": -12, \"maximum\": 305}", "01", false},
+        {"{\"type\": \"integer\", \"exclusiveMinimum\": 5}", "5", false},
+        {"{\"type\": \"integer\", \"exclusiveMinimum\": 5}", "123456", true},
+        {"{\"type\": \"number\", \"minimum\": 0, \"maximum\": 1}", "0.25", true},
+        {"{\"type\": \"number\", \"minimum\": 0, \"maximum\": 1}", "1", true},
+        {"{\"type\": \"number\", \"minimum\": 0, \"maximum\": 1}", "1.5", false},
+        {"{\"type\": \"number\", \"minimum\": -2.5, \"maximum\": -1}", "-1.5", true},
+        {"{\"type\": \"number\", \"minimum\": -2.5, \"maximum\": -1}", "-2.7", false},
+        {"{\"type\": \"number\"}", "-0.5e-7", true},
+        {"{\"type\": \"number\"}", "1.", false},
+        {"{\"type\": \"string\", \"minLength\": 2, \"maxLength\": 3}", "\"\xc3\xa9\xe6\x97\xa5\"",
+         true},
+        {"{\"type\": \"string\", \"minLength\": 2, \"maxLength\": 3}", "\"\xc3\xa9\"", false},
+        {"{\"type\": \"string\", \"minLength\": 2, \"maxLength\": 3}", "\"abcd\"", false},
+        {"{\"type\": \"string\"}", "\"\\ud83d\"", false},
+        {"{\"type\": \"string\"}", "\"\xc0\x80\"", false},
+        {"{\"type\": \"string\"}", "\"\xed\xa0\x80\"", false},
+        {"{\"type\": \"string\", \"pattern\": \"^[a-z]+-\\\\d{2,3}$\"}", "\"ab-123\"", true},
+        {"{\"type\": \"string\", \"pattern\": \"^[a-z]+-\\\\d{2,3}$\"}", "\"ab-1\"", false},
+        {"{\"type\": \"string\", \"pattern\": \"^(foo|ba[rz])?$\"}", "\"baz\"", true},
+        {"{\"type\": \"string\", \"pattern\": \"^(foo|ba[rz])?$\"}", "\"\"", true},
+        {"{\"type\": \"string\", \"pattern\": \"^(foo|ba[rz])?$\"}", "\"bax\"", false},
+        {"{\"type\": \"string\", \"pattern\": \"b+\"}", "\"abbc\"", true},
+        {"{\"type\": \"string\", \"pattern\": \"b+\"}", "\"ac\"", false},
+        {"{\"type\": \"string\", \"pattern\": \"^a\\\"[^x]$\"}", "\"a\\\"\xc3\xa9\"", true},
+        {"{\"type\": \"string\", \"pattern\": \"^(a*)*$\"}", "\"aaa\"", true},
+        {"{\"type\": \"array\", \"prefixItems\": [{\"type\": \"integer\"}, {\"type\": "
+         "\"string\"}], "
+         "\"items\": false}",
+         "[1, \"x\"]", true},
+        {"{\"type\": \"array\", \"prefixItems\": [{\"type\": \"integer\"}, {\"type\": "
+         "\"string\"}], "
+         "\"items\": false}",
+         "[1, \"x\", 2]", false},
+        {"{\"type\": \"array\", \"items\": {\"type\": \"integer\"}, \"minItems\": 1}", "[]", false},
+        {"{\"type\": \"array\", \"items\": {\"type\": \"integer\"}, \"maxItems\": 2}", "[1, 2]",
+         true},
+        {"{\"type\": \"array\", \"items\": {\"type\": \"integer\"}, \"maxItems\": 2}", "[1,2,3]",
+         false},
+        {"{\"enum\": [\"a\", 1, null, {\"k\": [true]}]}", "{\"k\":[true]}", true},
+        {"{\"enum\": [\"a\", 1, null]}", "2", false},
+        {"{\"type\": \"string\", \"enum\": [\"a\", 1]}", "1", false},
+        {"{\"const\": \"x\"}", "\"x\"", true},
+        {"{\"allOf\": [{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}}, "
+         "\"required\": [\"a\"]}, {\"properties\": {\"b\": {\"type\": \"null\"}}, \"required\": "
+         "[\"b\"]}]}",
+         "{\"a\": 1, \"b\": null}", true},
+        {"{\"allOf\": [{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}}, "
+         "\"required\": [\"a\"]}, {\"properties\": {\"b\": {\"type\": \"null\"}}, \"required\": "
+         "[\"b\"]}]}",
+         "{\"a\": 1}", false},
+        {"{\"oneOf\": [{\"type\": \"string\"}, {\"type\": \"integer\"}]}", "7", true},
+        {"{\"oneOf\": [{\"type\": \"object\", \"properties\": {\"k\": {\"const\": 1}, \"x\": "
+         "true}, "
+         "\"required\": [\"k\"]}, {\"type\": \"object\", \"properties\": {\"k\": {\"const\": 2}}, "
+         "\"required\": [\"k\"]}]}",
+         "{\"k\": 1, \"x\": [[]]}", true},
+        {"{}", "[1, {\"a\": [true, null, \"x\", {}]}]", true},
+        {"{}", "[1,]", false},
+        {"true", "{\"a\":{\"b\":{}}}", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ZOO_COUNT(cases); i++) {
+        if (takes(cases[i].schema, cases[i].text) != cases[i].ok) {
+            fail_msg("%s: %s is %s", cases[i].schema, cases[i].text,
+                     cases[i].ok ? "refused" : "taken");
+        }
+    }
+}
+
+static void what_is_not_enforced_is_refused(void **state)
+{
+    static const struct {
+        const char *schema, *part;
+    } cases[] = {
+        {"{\"type\": \"number\", \"multipleOf\": 3}", "'multipleOf'"},
+        {"{\"type\": \"object\", \"patternProperties\": {}}", "'patternProperties'"},
+        {"{\"not\": {}}", "'not'"},
+        {"{\"if\": {}}", "'if'"},
+        {"{\"uniqueItems\": true, \"type\": \"array\"}", "'uniqueItems'"},
+        {"{\"oneOf\": [{\"type\": \"integer\"}, {\"type\": \"number\"}]}", "oneOf"},
+        {"{\"oneOf\": [{\"type\": \"object\"}, {\"type\": \"object\"}]}", "oneOf"},
+        {"{\"$ref\": \"http://x/y\"}", "leads out"},
+        {"{\"$ref\": \"#/$defs/none\"}", "leads nowhere"},
+        {"{\"$ref\": \"#\"}", "leads back"},
+        {"{\"anyOf\": [{\"$ref\": \"#\"}, {\"type\": \"null\"}]}", "leads back"},
+        {"{\"allOf\": [{\"$ref\": \"#\"}]}", "leads back"},
+        {"{\"type\": \"object\", \"properties\": {\"a\": {\"$ref\": \"#\"}}, \"required\": "
+         "[\"a\"]}",
+         "no finite text"},
+        {"{\"type\": \"string\", \"pattern\": \"(?=a)b\"}", "group"},
+        {"{\"type\": \"string\", \"pattern\": \"\\\\bx\"}", "escape"},
+        {"{\"type\": \"string\", \"pattern\": \"a{2\"}", "count"},
+        {"{\"type\": \"string\", \"pattern\": \"(a\"}", "not closed"},
+        {"{\"type\": \"string\", \"pattern\": \"a)\"}", "may not stand"},
+        {"{\"type\": \"string\", \"pattern\": \"a\", \"minLength\": 2}", "minLength"},
+        {"{\"type\": \"string\", \"minLength\": 3, \"maxLength\": 2}", "greater"},
+        {"{\"type\": \"integer\", \"minimum\": 3, \"maximum\": 2}", "no integer"},
+        {"{\"type\": \"money\"}", "no JSON type"},
+        {"{\"enum\": []}", "no value"},
+        {"{\"enum\": [1], \"minimum\": 2}", "beside minimum"},
+        {"{\"type\": \"array\", \"minItems\": -1}", "no count"},
+        {"{\"type\": \"object\", \"required\": [\"a\"], \"additionalProperties\": false}",
+         "forbidden"},
+        {"{\"allOf\": [{\"properties\": {\"a\": {}}}, {\"properties\": {\"b\": {}}, "
+         "\"additionalProperties\": false}]}",
+         "additionalProperties"},
+        {"{\"allOf\": [{\"type\": \"string\"}, {\"type\": \"integer\"}]}", "no JSON type"},
+        {"7", "neither"},
+        {"false", "neither"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ZOO_COUNT(cases); i++) {
+        cJSON *json = cJSON_Parse(cases[i].schema);
+        zoo_grammar *g = NULL;
+        if (zoo_grammar_compile(json, vocab, &g, &err) == ZOO_OK) {
+            fail_msg("%s was taken", cases[i].schema);
+        }
+        assert_null(g);
+        if (!strstr(err.text, cases[i].part)) {
+            fail_msg("%s: '%s' lacks '%s'", cases[i].schema, err.text, cases[i].part);
+        }
+        cJSON_Delete(json);
+    }
+}
+
+static void any_object(void **state)
+{
+    zoo_grammar *g = NULL;
+    cJSON *schema = cJSON_Parse("{\"type\": \"object\"}");
+    (void)state;
+    assert_int_equal(zoo_grammar_compile(NULL, vocab, &g, &err), ZOO_OK);
+    for (int i = 0; i < 20; i++) {
+        seed = 4242u + (uint64_t)i;
+        expect_valid(schema, random_text(g, 100));
+    }
+    zoo_grammar_free(g);
+    cJSON_Delete(schema);
+}
+
+static void short_limits_are_met(void **state)
+{
+    static const char schema[] =
+        "{\"type\": \"object\", \"properties\": {\"title\": {\"type\": \"string\"}, \"list\": "
+        "{\"type\": \"array\", \"items\": {\"type\": \"object\", \"properties\": {\"k\": "
+        "{\"type\": "
+        "\"string\"}}, \"required\": [\"k\"]}}}, \"required\": [\"title\", \"list\"]}";
+    cJSON *json = cJSON_Parse(schema);
+    zoo_grammar *g = compile(schema);
+    (void)state;
+    /* {"title":"","list":[]} has 22 bytes, so 22 tokens always suffice. */
+    for (uint32_t limit = 22; limit < 60; limit++) {
+        seed = 99u + limit;
+        expect_valid(json, random_text(g, limit));
+    }
+    zoo_grammar_free(g);
+    cJSON_Delete(json);
+}
+
+static void tools_become_a_schema(void **state)
+{
+    cJSON *tools = cJSON_Parse("[{\"type\": \"function\", \"function\": {\"name\": \"f\", "
+                               "\"parameters\": {\"type\": \"object\", \"properties\": {\"a\": "
+                               "{\"type\": \"integer\"}}, \"required\": [\"a\"]}}}, {\"type\": "
+                               "\"function\", \"function\": {\"name\": \"g\"}}]");
+    cJSON *schema = NULL;
+    (void)state;
+    assert_int_equal(zoo_grammar_tool_schema(tools, NULL, &schema, &err), ZOO_OK);
+    char *text = cJSON_PrintUnformatted(schema);
+    assert_true(takes(text, "{\"name\": \"f\", \"arguments\": {\"a\": 1}}"));
+    assert_true(takes(text, "{\"name\": \"g\", \"arguments\": {\"x\": []}}"));
+    assert_false(takes(text, "{\"name\": \"f\", \"arguments\": {}}"));
+    assert_false(takes(text, "{\"name\": \"h\", \"arguments\": {}}"));
+    cJSON_free(text);
+    cJSON_Delete(schema);
+    assert_int_equal(zoo_grammar_tool_schema(tools, "h", &schema, &err), ZOO_E_USAGE);
+    cJSON_Delete(tools);
+}
+
+/* The mask of a state is exactly the set of tokens that accept takes. */
+static void masks_are_exact(void **state)
+{
+    zoo_grammar *g =
+        compile("{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"string\", "
+                "\"maxLength\": 3}, \"b\": {\"type\": \"integer\"}}}");
+    zoo_grammar_state *s = NULL;
+    uint32_t bits[8192];
+    (void)state;
+    seed = 5;
+    for (int steps = 0; steps < 6; steps++) {
+        assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+        uint32_t path[8];
+        for (int i = 0; i < steps; i++) {
+            assert_int_equal(zoo_grammar_mask(s, ZOO_GRAMMAR_NO_LIMIT, bits, &err), ZOO_OK);
+            path[i] = choose(bits, zoo_vocab_mask_words(vocab));
+            assert_int_equal(zoo_grammar_accept(s, path[i], &err), ZOO_OK);
+        }
+        assert_int_equal(zoo_grammar_mask(s, ZOO_GRAMMAR_NO_LIMIT, bits, &err), ZOO_OK);
+        uint32_t size = zoo_tokenizer_size(tokenizer);
+        for (uint32_t id = 0; id<size; id += size> 5000 ? 7 : 1) {
+            zoo_grammar_state *t = NULL;
+            assert_int_equal(zoo_grammar_begin(g, &t, &err), ZOO_OK);
+            for (int i = 0; i < steps; i++) {
+                assert_int_equal(zoo_grammar_accept(t, path[i], &err), ZOO_OK);
+            }
+            bool taken = zoo_grammar_accept(t, id, &err) == ZOO_OK;
+            assert_int_equal(taken, has_bit(bits, id));
+            zoo_grammar_end(t);
+        }
+        zoo_grammar_end(s);
+    }
+    zoo_grammar_free(g);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* What masks cost: the first of a state, and all later ones. */
+static void cost(void **state)
+{
+    zoo_grammar *g = compile("{\"type\": \"object\", \"properties\": {\"name\": {\"type\": "
+                             "\"string\"}, \"age\": {\"type\": \"integer\", \"minimum\": 0, "
+                             "\"maximum\": 150}, \"tags\": {\"type\": \"array\", \"items\": "
+                             "{\"type\": \"string\"}}}, \"required\": [\"name\", \"age\", "
+                             "\"tags\"]}");
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        double begin = seconds();
+        uint32_t n = 0;
+        for (int i = 0; i < 20; i++) {
+            seed = 1000u + (uint64_t)i;
+            n += (uint32_t)strlen(random_text(g, 200));
+        }
+        print_message("# %s: %.1f ms for 20 texts, %u bytes, vocabulary of %u\n",
+                      round ? "again" : "first", (seconds() - begin) * 1e3, n,
+                      zoo_tokenizer_size(tokenizer));
+    }
+    uint32_t bits[8192];
+    zoo_grammar_state *s = NULL;
+    assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+    double begin = seconds();
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(zoo_grammar_mask(s, ZOO_GRAMMAR_NO_LIMIT, bits, &err), ZOO_OK);
+    }
+    print_message("# a mask from the cache: %.2f us\n", (seconds() - begin) * 1e3);
+    zoo_grammar_end(s);
+    zoo_grammar_free(g);
+}
+
+static int open_tokenizer(const char *file, const char *end)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s", test_reference(), file);
+    if (access(path, R_OK) != 0 || zoo_tokenizer_open(path, &tokenizer, &err) != ZOO_OK) {
+        return 1;
+    }
+    end_id = zoo_tokenizer_id(tokenizer, end, strlen(end));
+    return end_id == ZOO_ID_NONE || zoo_vocab_new(tokenizer, &end_id, 1, &vocab, &err) != ZOO_OK;
+}
+
+static void close_tokenizer(void)
+{
+    zoo_vocab_free(vocab);
+    zoo_tokenizer_close(tokenizer);
+    vocab = NULL;
+    tokenizer = NULL;
+}
+
+int main(void)
+{
+    static const struct {
+        const char *file, *end;
+    } vocabularies[] = {{"demo-models/demo-llama/tokenizer.json", "<|im_end|>"},
+                        {"demo-models/demo-gemma/tokenizer.json", "<eos>"},
+                        {"tokenizers/llama3.tokenizer.json", "<|end_of_text|>"}};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_are_told_apart), cmocka_unit_test(what_is_not_enforced_is_refused),
+        cmocka_unit_test(random_schemas_hold),  cmocka_unit_test(any_object),
+        cmocka_unit_test(short_limits_are_met), cmocka_unit_test(tools_become_a_schema),
+        cmocka_unit_test(masks_are_exact),      cmocka_unit_test(cost),
+    };
+    int failed = 0;
+    const char *dump_path = getenv("LMZOO_GRAMMAR_DUMP");
+    dump = dump_path ? fopen(dump_path, "w") : NULL;
+    for (size_t i = 0; i < ZOO_COUNT(vocabularies); i++) {
+        if (open_tokenizer(vocabularies[i].file, vocabularies[i].end)) {
+            printf("1..0 # SKIP no %s\n", vocabularies[i].file);
+            continue;
+        }
+        failed += cmocka_run_group_tests_name(vocabularies[i].file, tests, NULL, NULL);
+        close_tokenizer();
+    }
+    if (dump) {
+        (void)fclose(dump);
+    }
+    return failed;
+}
