@@ -284,13 +284,21 @@ static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matri
 {
     uint64_t rows, cols;
     uint32_t how = m->flipped ? flags & ~(uint32_t)ZOO_BIND_TRANSPOSED : flags;
+    dims one = *d;
+    uint64_t skip = 0;
     stored_shape(d, how, &rows, &cols);
-    if (all_rows(m) != rows * d->experts || m->cols != cols) {
+    if ((flags & ZOO_BIND_MAP_STORED) && d->map) { /* a turned matrix inside a longer one */
+        rows = d->map->total;
+        cols = d->rows;
+        skip = d->map->offset;
+        one.map = NULL;
+    }
+    bool short_stack = (flags & ZOO_BIND_MAP_STORED) && skip + d->cols > rows;
+    if (all_rows(m) != rows * d->experts || m->cols != cols || short_stack) {
         return wrong_shape(model, name, rows * d->experts, cols, m, err);
     }
     for (uint64_t e = 0; e < d->experts; e++) {
-        dims one = *d;
-        one.row0 = e * rows;
+        one.row0 = e * rows + skip;
         ZOO_TRY(pack_matrix(model, name, m, &one, how, &out[e], err));
     }
     return ZOO_OK;

@@ -145,6 +145,9 @@ typedef struct zoo_segment {
  * + i)) out = sum_j e^(s_j - m) v_j / (sum_j e^(s_j - m) + [sink] e^(sink[h] - m)) Keys are walked
  * in blocks of ZOO_PAGE at absolute positions with a running maximum, one block after the other, so
  * the bits do not depend on how queries are cut into calls.
+ *
+ * A key may stand in two streams: k then holds its first head_dim - tail_dim elements and tail its
+ * last tail_dim, in segments of the same rows. Keys and values may be the same segments.
  */
 typedef struct zoo_attend_args {
     const float *q; /* query i, head h at q + i * q_stride + h * head_dim */
@@ -161,7 +164,10 @@ typedef struct zoo_attend_args {
     uint32_t pos;
     zoo_dtype k_dtype, v_dtype;
     float scale, softcap;
-    float *scratch; /* zoo_attend_scratch(head_dim, v_dim) floats of the calling thread */
+    float *scratch;          /* zoo_attend_scratch(head_dim, v_dim) floats of the calling thread */
+    const zoo_segment *tail; /* [n_segments] or null */
+    uint32_t tail_dim;       /* 0 without tail */
+    zoo_dtype tail_dtype;
 } zoo_attend_args;
 typedef void zoo_k_attend(const zoo_attend_args *args);
 

@@ -12,7 +12,9 @@
  *   renorm           true, false or a key; renorm_eps; renorm_floor (moe_norm_min);
  *                    renorm_p: a key with the p of a p-norm
  *   correction_bias, router_bias, expert_bias
- *   groups           n_group, topk_group; a group scores the sum of its two best
+ *   groups           n_group, topk_group; a group scores the sum of its two best, with group_max
+ *                    its best; group_zero: experts of other groups score 0; groups_by: a key that
+ *                    must say "group_limited_greedy"
  *   softcap          moe_router_logit_softcapping
  *   stacked          3-D tensors ("auto": where the checkpoint has them); transposed,
  *   down_transposed, interleaved_gate, split
@@ -74,6 +76,15 @@ static void read_renorm(const zoo_decoder *b, zoo_router *r)
         (float)(floor ? c->number(c, "moe_norm_min", 1e-12) : c->number(c, "@renorm_eps", 0.0));
 }
 
+static bool has_groups(const zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    if (c->type(c, "@groups_by") == ZOO_STRING) {
+        return same(c->text(c, c->text(c, "@groups_by", ""), ""), "group_limited_greedy");
+    }
+    return zoo_decoder_flag(b, "@groups", false);
+}
+
 static void read_router(const zoo_decoder *b, uint32_t layer, zoo_router *r)
 {
     const zoo_config *c = b->config;
@@ -88,10 +99,11 @@ static void read_router(const zoo_decoder *b, uint32_t layer, zoo_router *r)
     r->jitter =
         r->score == ZOO_SCORE_SPARSEMIXER ? (float)c->number(c, "router_jitter_noise", 0.01) : 0;
     read_renorm(b, r);
-    if (zoo_decoder_flag(b, "@groups", false)) {
+    if (has_groups(b)) {
         r->n_groups = c->whole(c, "n_group", 1);
         r->groups_kept = c->whole(c, "topk_group", 1);
-        r->group_sum2 = 1;
+        r->group_sum2 = !zoo_decoder_flag(b, "@group_max", false);
+        r->group_zero = zoo_decoder_flag(b, "@group_zero", false);
     }
 }
 

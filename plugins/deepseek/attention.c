@@ -1,0 +1,142 @@
+/*
+ * attention.c: params of latent attention from a config and a card.
+ *
+ * Keys: q_lora_rank (null: no bottleneck), kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim,
+ * v_head_dim, attention_bias, rope_interleave; index_n_heads, index_head_dim, index_topk,
+ * indexer_types, index_topk_pattern, index_topk_freq, index_skip_topk_offset.
+ * Options:
+ *   half_rope            pairs (i, i + n / 2) whatever rope_interleave says
+ *   no_mscale            scores are not scaled by the square of yarn's mscale
+ *   rank_scale           q and latent are multiplied by sqrt(hidden / rank)
+ *   temperature          "yarn": llama_4_scaling_beta over original_max_position_embeddings
+ *   index                an indexer; index_interleaved: its vectors rotate pairs (2i, 2i + 1)
+ *   q_both, gate_in_q    q_b reads the normed and the raw latent; holds gate rows
+ *   latent_eps           eps of the norms of latents, 1e-6
+ */
+#include "deepseek.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool rotates_pairs(const zoo_decoder *b)
+{
+    bool half = zoo_decoder_flag(b, "@half_rope", false);
+    return b->config->flag(b->config, "rope_interleave", true) && !half;
+}
+
+zoo_status ds_read_rope(ds_model *m)
+{
+    zoo_decoder *b = &m->b;
+    const zoo_config *c = b->config;
+    zoo_rope *rope = b->setup->take(b->setup, sizeof *rope);
+    uint32_t *choice = b->setup->take(b->setup, sizeof *choice);
+    if (!rope || !choice) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for rotary tables");
+    }
+    uint32_t dim = c->whole(c, "qk_rope_head_dim", 64);
+    zoo_rope_want want = {.head_dim = dim,
+                          .rotary_dim = dim,
+                          .partial_key = "",
+                          .theta = c->number(c, "@rope_theta", 10000.0),
+                          .interleaved = rotates_pairs(b)};
+    ZOO_TRY(zoo_rope_read(c, b->setup, &want, rope, b->err));
+    zoo_rope_reread(rope, b->plan);
+    m->rope = rope;
+    m->choice = choice;
+    return ZOO_OK;
+}
+
+/* Yarn's temperature on the scores: (0.1 mscale_all_dim ln(factor) + 1)^2. */
+static double score_scale(const ds_model *m)
+{
+    const zoo_rope *r = m->rope;
+    if (zoo_decoder_flag(&m->b, "@no_mscale", false) || r->mscale_all_dim == 0 ||
+        !(r->scaling > 1)) {
+        return 1.0;
+    }
+    double mscale = 0.1 * r->mscale_all_dim * log(r->scaling) + 1.0;
+    return mscale * mscale;
+}
+
+/* Whether layer `layer` chooses keys itself or takes an earlier layer's choice. */
+static bool chooses(const ds_model *m, uint32_t layer)
+{
+    const zoo_config *c = m->b.config;
+    char key[64];
+    (void)snprintf(key, sizeof key, "indexer_types[%u]", layer);
+    if (c->count(c, "indexer_types")) {
+        const char *type = c->text(c, key, "full");
+        if (strcmp(type, "full") != 0 && strcmp(type, "shared") != 0) {
+            c->refuse(c, "indexer_types names \"%.60s\", which is neither full nor shared", type);
+        }
+        return strcmp(type, "full") == 0;
+    }
+    if (c->type(c, "index_topk_pattern") == ZOO_STRING) {
+        const char *letters = c->text(c, "index_topk_pattern", "");
+        return layer >= strlen(letters) || letters[layer] == 'F';
+    }
+    uint32_t every = c->whole(c, "index_topk_freq", 1);
+    uint32_t offset = c->whole(c, "index_skip_topk_offset", 2);
+    uint32_t at = layer + 1 > offset ? layer + 1 - offset : 0;
+    return every <= 1 || at % every == 0;
+}
+
+static void read_index(const ds_model *m, uint32_t layer, zoo_mla *p)
+{
+    const zoo_config *c = m->b.config;
+    if (!zoo_decoder_flag(&m->b, "@index", false)) {
+        return;
+    }
+    uint32_t n_heads = c->whole(c, "index_n_heads", 64), dim = c->whole(c, "index_head_dim", 128);
+    bool own = chooses(m, layer);
+    p->index.top_k = c->whole(c, "index_topk", 2048);
+    p->index.n_heads = own ? n_heads : 0;
+    p->index.dim = own ? dim : 0;
+    p->index.follows = !own;
+    p->index.interleaved = zoo_decoder_flag(&m->b, "@index_interleaved", false);
+    p->index.choice = m->choice;
+    if (!own && layer == 0) {
+        c->refuse(c, "the first layer has no indexer whose choice it could share");
+    }
+}
+
+static void read_sizes(const ds_model *m, zoo_mla *p)
+{
+    const zoo_config *c = m->b.config;
+    p->width_in = m->b.hidden;
+    p->n_heads = m->b.n_heads;
+    p->q_lora = c->whole(c, "q_lora_rank", 0);
+    p->kv_lora = c->whole(c, "kv_lora_rank", 512);
+    p->nope = c->whole(c, "qk_nope_head_dim", 128);
+    p->rope_dim = c->whole(c, "qk_rope_head_dim", 64);
+    p->v_dim = c->whole(c, "v_head_dim", 128);
+    p->bias = c->flag(c, "attention_bias", false);
+    p->norm_eps = (float)c->number(c, "@latent_eps", 1e-6);
+}
+
+zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part *out)
+{
+    const zoo_decoder *b = &m->b;
+    const zoo_config *c = b->config;
+    zoo_mla *p = b->setup->take(b->setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    read_sizes(m, p);
+    p->rope = m->rope;
+    p->scale = (float)(score_scale(m) / sqrt((double)p->nope + p->rope_dim));
+    if (zoo_decoder_flag(b, "@rank_scale", false) && p->q_lora && p->kv_lora) {
+        p->q_scale = (float)sqrt((double)b->hidden / p->q_lora);
+        p->latent_scale = (float)sqrt((double)b->hidden / p->kv_lora);
+    }
+    if (strcmp(c->text(c, "@temperature", ""), "yarn") == 0) {
+        p->temp_scale = (float)c->number(c, "rope_parameters.llama_4_scaling_beta", 0.0);
+        p->temp_period = (float)m->rope->original_max;
+    }
+    p->q_both = zoo_decoder_flag(b, "@q_both", false);
+    p->gate = zoo_decoder_flag(b, "@gate_in_q", false) ? ZOO_MLA_GATE_IN_Q : ZOO_MLA_GATE_NONE;
+    read_index(m, layer, p);
+    *out = (zoo_part){
+        .ops = &zoo_mla_ops, .params = p, .name = name, .in_scale = 1.0f, .out_scale = 1.0f};
+    return zoo_mla_finish(p, b->err);
+}

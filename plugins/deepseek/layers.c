@@ -1,0 +1,76 @@
+/*
+ * layers.c: the plan of models whose layers are h += mla(norm h); h += ffn(norm h).
+ *
+ * Options:
+ *   sparse_post   a norm of this name on the output of layers with experts
+ *   depth_scale   what layers add is multiplied by scale_depth / sqrt(layers)
+ *   base_width    logits are multiplied by dim_model_base / hidden_size
+ */
+#include "deepseek.h"
+
+#include <math.h>
+
+static zoo_status read_layer(ds_model *m, uint32_t layer, zoo_layer *out)
+{
+    zoo_decoder *b = &m->b;
+    const zoo_config *c = b->config;
+    zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
+    if (!parts) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    ZOO_TRY(ds_attention(m, layer, "self_attn", &parts[0]));
+    ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
+    ZOO_TRY(zoo_decoder_frame(b, layer, parts, 2, out));
+    const zoo_mla *mla = parts[0].params;
+    out->kind = mla->index.n_heads   ? "indexed_attention"
+                : mla->index.follows ? "indexed_attention, shared index"
+                                     : "latent_attention";
+    const char *post = c->text(c, "@sparse_post", NULL);
+    if (post && zoo_decoder_layer_sparse(b, layer)) {
+        zoo_branch *branches = (zoo_branch *)(uintptr_t)out->branches;
+        branches[1].post = zoo_decoder_norm(b, post);
+    }
+    return ZOO_OK;
+}
+
+/* Keys that other keys of the same file overrule, as in the reference. */
+static void claim_overruled(const zoo_config *c)
+{
+    (void)c->whole(c, "first_k_dense_replace", 0);
+    (void)c->whole(c, "n_group", 1);
+    (void)c->whole(c, "topk_group", 1);
+    (void)c->whole(c, "index_topk_freq", 1);
+    (void)c->whole(c, "index_skip_topk_offset", 2);
+    (void)c->text(c, "index_topk_pattern", "");
+}
+
+static void read_scales(ds_model *m)
+{
+    zoo_decoder *b = &m->b;
+    const zoo_config *c = b->config;
+    if (zoo_decoder_flag(b, "@depth_scale", false)) {
+        b->residual = (float)(c->number(c, "scale_depth", 1.4) / sqrt(b->n_layers));
+    }
+    if (zoo_decoder_flag(b, "@base_width", false)) {
+        b->plan->head_scale = (float)(c->number(c, "dim_model_base", b->hidden) / b->hidden);
+    }
+}
+
+zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan, zoo_error *err)
+{
+    ds_model m = {0};
+    ZOO_TRY(zoo_decoder_begin(&m.b, config, setup, plan, err));
+    ZOO_TRY(ds_read_rope(&m));
+    read_scales(&m);
+    claim_overruled(config);
+    zoo_layer *layers = setup->take(setup, m.b.n_layers * sizeof *layers);
+    if (!layers) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    for (uint32_t i = 0; i < m.b.n_layers; i++) {
+        ZOO_TRY(read_layer(&m, i, &layers[i]));
+    }
+    plan->layers = layers;
+    plan->n_layers = m.b.n_layers;
+    return ZOO_OK;
+}
