@@ -32,9 +32,16 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out);
 /* The mixers, by name: make(b, layer, out) reads params, ops computes. */
 typedef zoo_status hybrid_part_fn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 hybrid_part_fn hybrid_mamba2_part, hybrid_mamba1_part, hybrid_delta_part, hybrid_shortconv_part,
-    hybrid_lightning_part;
+    hybrid_lightning_part, hybrid_rglru_part, hybrid_mlstm_part;
 extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_ops,
-    hybrid_shortconv_ops, hybrid_lightning_ops;
+    hybrid_shortconv_ops, hybrid_lightning_ops, hybrid_rglru_ops, hybrid_mlstm_ops,
+    hybrid_rwkv_time_ops, hybrid_rwkv_channel_ops;
+
+/* A layer of rwkv.c; the width of the feed-forward part beside mlstm.c. */
+zoo_status hybrid_rwkv_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
+/* What stands between the last layer and the last norm. */
+zoo_status hybrid_rwkv_finish(zoo_decoder *b);
+uint32_t hybrid_mlstm_ffn_width(const zoo_decoder *b);
 
 /* A linear map as a part: one matrix, or two with `rank` rows between them. map.c */
 typedef struct hybrid_map {
@@ -45,6 +52,8 @@ zoo_status hybrid_map_part(zoo_decoder *b, const hybrid_map *want, zoo_part *out
 /* The model's norm as a part with its tensors at `path`. norm.c */
 zoo_status hybrid_norm_part(zoo_decoder *b, const char *path, const char *name, uint32_t width,
                             zoo_part *out);
+/* y = scale * x as a part. norm.c */
+zoo_status hybrid_scale_part(zoo_decoder *b, const char *name, float scale, zoo_part *out);
 /* A layer behind a shared transformer block. shared_plan.c */
 zoo_status hybrid_shared_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops hybrid_map_ops, hybrid_norm_ops, hybrid_shared_ops;

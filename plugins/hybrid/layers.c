@@ -4,6 +4,7 @@
  *   single    one part a layer: mixer, attention, dense or experts
  *   parallel  state mixer and attention side by side on the same norm, then feed-forward
  *   shared    the state mixer, in some layers behind a transformer block that they share
+ *   rwkv      time and channel mixing (rwkv.c)
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width (dense parts are half as wide as the key
  * says), factors (each addition is alpha * normed input + beta * output, by the keys), attention,
@@ -18,11 +19,10 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out)
     static const struct {
         const char *name;
         hybrid_part_fn *make;
-    } mixers[] = {{"mamba2", hybrid_mamba2_part},
-                  {"mamba1", hybrid_mamba1_part},
-                  {"delta", hybrid_delta_part},
-                  {"shortconv", hybrid_shortconv_part},
-                  {"lightning", hybrid_lightning_part}};
+    } mixers[] = {{"mamba2", hybrid_mamba2_part},       {"mamba1", hybrid_mamba1_part},
+                  {"delta", hybrid_delta_part},         {"shortconv", hybrid_shortconv_part},
+                  {"lightning", hybrid_lightning_part}, {"rglru", hybrid_rglru_part},
+                  {"mlstm", hybrid_mlstm_part}};
     const zoo_config *c = b->config;
     const char *name = c->text(c, "@mixer", "");
     for (size_t i = 0; i < ZOO_COUNT(mixers); i++) {
@@ -38,6 +38,16 @@ static zoo_status make_mixer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, z
 {
     return kind == HYBRID_ATTENTION ? zoo_decoder_attention(b, layer, out)
                                     : hybrid_mixer(b, layer, out);
+}
+
+static uint32_t dense_width(const zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    if (strcmp(c->text(c, "@mixer", ""), "mlstm") == 0) {
+        return hybrid_mlstm_ffn_width(b);
+    }
+    uint32_t width = c->whole(c, c->text(c, "@dense_width", "intermediate_size"), 0);
+    return width / (zoo_decoder_flag(b, "@half_width", false) ? 2 : 1);
 }
 
 /* The feed-forward parts of a layer: experts, a dense part beside them, or one dense part. */
@@ -56,9 +66,7 @@ static zoo_status make_ffns(zoo_decoder *b, uint32_t layer, zoo_part *parts, uin
         return zoo_decoder_dense(b, width, shared, &parts[(*n)++]);
     }
     if (!sparse) {
-        uint32_t inner = c->whole(c, c->text(c, "@dense_width", "intermediate_size"), 0);
-        inner /= zoo_decoder_flag(b, "@half_width", false) ? 2 : 1;
-        return zoo_decoder_dense(b, inner, c->text(c, "@mlp", "mlp"), &parts[(*n)++]);
+        return zoo_decoder_dense(b, dense_width(b), c->text(c, "@mlp", "mlp"), &parts[(*n)++]);
     }
     return ZOO_OK;
 }
@@ -156,6 +164,8 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
         status = decoder_layer(b, kind, layer, out);
     } else if (strcmp(shape, "shared") == 0) {
         status = hybrid_shared_layer(b, kind, layer, out);
+    } else if (strcmp(shape, "rwkv") == 0) {
+        status = hybrid_rwkv_layer(b, layer, out);
     } else if (strcmp(shape, "single") == 0) {
         status = single_layer(b, kind, layer, out);
     } else if (strcmp(shape, "parallel") == 0) {

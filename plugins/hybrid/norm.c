@@ -1,6 +1,6 @@
 /*
  * norm.c: a norm as a part of its own, for norms that stand before no block of their layer or whose
- * weights belong to another layer.
+ * weights belong to another layer; without a norm it only scales.
  *
  * Tensors at the block's path: weight [width], and bias [width] of a layer norm. Memory: none.
  */
@@ -9,7 +9,7 @@
 
 typedef struct norm_params {
     uint32_t kind; /* zoo_norm_kind */
-    uint32_t width, has_bias;
+    uint32_t width, has_weight, has_bias;
     float eps;
 } norm_params;
 
@@ -20,7 +20,7 @@ typedef struct norm_weights {
 #define W norm_weights
 #define P norm_params
 
-static const zoo_bind binds[] = {VECTOR(weight, "weight", width, NONE, NONE),
+static const zoo_bind binds[] = {VECTOR(weight, "weight", width, NONE, AT(has_weight)),
                                  VECTOR(bias, "bias", width, NONE, AT(has_bias)),
                                  {0}};
 
@@ -49,7 +49,7 @@ zoo_status hybrid_norm_part(zoo_decoder *b, const char *path, const char *name, 
     if (!p || !path) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    *p = (norm_params){b->norm_kind, width, b->norm_bias, b->eps};
+    *p = (norm_params){b->norm_kind, width, 1, b->norm_bias, b->eps};
     *out = (zoo_part){.ops = &hybrid_norm_ops,
                       .params = p,
                       .name = name,
@@ -58,6 +58,18 @@ zoo_status hybrid_norm_part(zoo_decoder *b, const char *path, const char *name, 
                       .out_scale = 1.0f,
                       .width_in = width,
                       .width_out = width};
+    return ZOO_OK;
+}
+
+zoo_status hybrid_scale_part(zoo_decoder *b, const char *name, float scale, zoo_part *out)
+{
+    norm_params *p = b->setup->take(b->setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->width = b->hidden;
+    *out = (zoo_part){
+        .ops = &hybrid_norm_ops, .params = p, .name = name, .in_scale = 1.0f, .out_scale = scale};
     return ZOO_OK;
 }
 

@@ -5,6 +5,9 @@
  * Which release is computed how stands in the cards (models.d); kinds.c and layers.c say which
  * options they have; MODEL.md has the maths.
  */
+#include <math.h>
+#include <string.h>
+
 #include "hybrid.h"
 
 static const zoo_key keys[] = {
@@ -39,15 +42,13 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
-                                              &hybrid_mamba2_ops,
-                                              &hybrid_mamba1_ops,
-                                              &hybrid_delta_ops,
-                                              &hybrid_shortconv_ops,
-                                              &hybrid_lightning_ops,
-                                              NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, &hybrid_map_ops,
-                                            &hybrid_norm_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,          &hybrid_mamba2_ops,
+                                              &hybrid_mamba1_ops,    &hybrid_delta_ops,
+                                              &hybrid_shortconv_ops, &hybrid_lightning_ops,
+                                              &hybrid_rglru_ops,     &hybrid_mlstm_ops,
+                                              &hybrid_rwkv_time_ops, NULL};
+static const zoo_block_ops *const ffns[] = {
+    &zoo_mlp_ops, &zoo_moe_ops, &hybrid_map_ops, &hybrid_norm_ops, &hybrid_rwkv_channel_ops, NULL};
 static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
@@ -57,6 +58,37 @@ static uint32_t probe(const zoo_config *config, char *why, size_t n)
     bool named = config->type(config, "@mixer") != ZOO_ABSENT;
     (void)snprintf(why, n, named ? "a card names it" : "no card says which mixer it has");
     return named ? 100 : 0;
+}
+
+/* Option embed_scale "sqrt_bf16": the root of the hidden size, rounded to bf16. */
+static void round_embed_scale(const zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    if (strcmp(c->text(c, "@embed_scale", ""), "sqrt_bf16") != 0) {
+        return;
+    }
+    uint32_t bits;
+    float scale = sqrtf((float)b->hidden);
+    memcpy(&bits, &scale, sizeof bits);
+    bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    memcpy(&b->plan->embed_scale, &bits, sizeof bits);
+}
+
+/* Option first_norm: a norm between the embeddings and the first layer. */
+static zoo_status first_norm(zoo_decoder *b)
+{
+    const char *name = b->config->text(b->config, "@first_norm", NULL);
+    if (!name) {
+        return ZOO_OK;
+    }
+    zoo_part *part = b->setup->take(b->setup, sizeof *part);
+    const char *path = zoo_decoder_path(b, name);
+    if (!part) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    b->plan->prologue = part;
+    b->plan->n_prologue = 1;
+    return hybrid_norm_part(b, path, path, b->hidden, part);
 }
 
 static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
@@ -73,7 +105,11 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
     }
     plan->layers = layers;
     plan->n_layers = b.n_layers;
-    return ZOO_OK;
+    round_embed_scale(&b);
+    plan->norm.eps = (float)config->number(config, "@last_eps", plan->norm.eps);
+    ZOO_TRY(first_norm(&b));
+    return strcmp(config->text(config, "@shape", ""), "rwkv") == 0 ? hybrid_rwkv_finish(&b)
+                                                                   : ZOO_OK;
 }
 
 ZOO_EXPORT extern const zoo_plugin zoo_plugin_entry;

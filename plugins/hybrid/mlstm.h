@@ -1,0 +1,21 @@
+/* mlstm.h: between mlstm_bind.c (params, tensors, config) and mlstm.c (a step). */
+#ifndef HYBRID_MLSTM_H
+#define HYBRID_MLSTM_H
+
+#include "hybrid.h"
+
+typedef struct mlstm_params {
+    uint32_t width_in, n_heads, k_dim, v_dim;
+    uint32_t qk_rows, v_rows;
+    float cap, eps, norm_eps;
+} mlstm_params;
+
+typedef struct mlstm_weights {
+    zoo_weight q, k, v, o, i, f, out;
+    const float *i_bias, *f_bias; /* [H] */
+    const float *norm;            /* [v_rows] */
+} mlstm_weights;
+
+extern const zoo_bind hybrid_mlstm_binds[];
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * mlstm_bind.c: params and tensors of the matrix memory, and its feed-forward part.
+ *
+ * Keys: num_heads, qk_dim_factor, v_dim_factor (times the hidden size, up to a multiple of
+ * mlstm_round_up_to_multiple_of), gate_soft_cap, eps, norm_eps, ffn_proj_factor,
+ * ffn_round_up_to_multiple_of.
+ */
+#include "blocks/rows.h"
+#include "mlstm.h"
+
+#define W mlstm_weights
+#define P mlstm_params
+
+const zoo_bind hybrid_mlstm_binds[] = {
+    MATRIX(q, "q.weight", 0, qk_rows, width_in, NONE, NONE),
+    MATRIX(k, "k.weight", 0, qk_rows, width_in, NONE, NONE),
+    MATRIX(v, "v.weight", 0, v_rows, width_in, NONE, NONE),
+    MATRIX(o, "ogate_preact.weight", 0, v_rows, width_in, NONE, NONE),
+    MATRIX(i, "igate_preact.weight", ZOO_BIND_EXACT, n_heads, width_in, NONE, NONE),
+    MATRIX(f, "fgate_preact.weight", ZOO_BIND_EXACT, n_heads, width_in, NONE, NONE),
+    VECTOR(i_bias, "igate_preact.bias", n_heads, NONE, NONE),
+    VECTOR(f_bias, "fgate_preact.bias", n_heads, NONE, NONE),
+    VECTOR(norm, "multihead_norm.weight", v_rows, NONE, NONE),
+    MATRIX(out, "out_proj.weight", 0, width_in, v_rows, NONE, NONE),
+    {0}};
+
+/* factor times the hidden size, rounded up to a multiple. */
+static uint32_t scaled(const zoo_decoder *b, const char *factor, double fallback,
+                       const char *multiple)
+{
+    const zoo_config *c = b->config;
+    double width = c->number(c, factor, fallback) * b->hidden;
+    uint32_t step = c->whole(c, multiple, 64);
+    if (!(width >= 1 && width < 1 << 22) || step == 0 || step > 1 << 20) {
+        c->refuse(c, "%s or %s is out of bounds", factor, multiple);
+        return step ? step : 1;
+    }
+    return ((uint32_t)width + step - 1) / step * step;
+}
+
+zoo_status hybrid_mlstm_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
+{
+    const zoo_config *c = b->config;
+    static const char multiple[] = "mlstm_round_up_to_multiple_of";
+    mlstm_params *p = b->setup->take(b->setup, sizeof *p);
+    (void)layer;
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->width_in = b->hidden;
+    p->n_heads = b->n_heads;
+    p->qk_rows = scaled(b, "qk_dim_factor", 0.5, multiple);
+    p->v_rows = scaled(b, "v_dim_factor", 1.0, multiple);
+    p->cap = (float)c->number(c, "gate_soft_cap", 15.0);
+    p->eps = (float)c->number(c, "eps", 1e-6);
+    p->norm_eps = b->eps;
+    if (p->qk_rows % p->n_heads != 0 || p->v_rows % p->n_heads != 0 || !(p->cap > 0)) {
+        return zoo_fail(b->err, ZOO_E_CONFIG, "matrix memory: %u heads do not divide %u and %u",
+                        p->n_heads, p->qk_rows, p->v_rows);
+    }
+    p->k_dim = p->qk_rows / p->n_heads;
+    p->v_dim = p->v_rows / p->n_heads;
+    *out = hybrid_part(b, &hybrid_mlstm_ops, p, "mlstm_layer");
+    return ZOO_OK;
+}
+
+uint32_t hybrid_mlstm_ffn_width(const zoo_decoder *b)
+{
+    return scaled(b, "ffn_proj_factor", 2.667, "ffn_round_up_to_multiple_of");
+}
