@@ -5,7 +5,7 @@
 #include "blocks/decoder.h"
 #include "blocks/ops.h"
 
-/* Inputs per layer: rows of a second embedding table, made once a step, read by each layer (per_layer.c). */
+/* Inputs per layer: rows of a second embedding table, made once a step (per_layer.c). */
 typedef struct gemma_per_layer {
     uint32_t hidden, n_layers, width; /* width: of one layer's input */
     uint32_t total;                   /* n_layers * width */
@@ -13,12 +13,12 @@ typedef struct gemma_per_layer {
     float eps;
 } gemma_per_layer;
 
-/* Prologue part: y = x; the inputs of all layers [n_rows, total] stay in the memo keyed by its params. */
+/* Prologue part: y = x; the inputs [n_rows, total] stay in the memo keyed by its params. */
 extern const zoo_block_ops gemma_per_layer_ops;
 /* The inputs of the step's rows, [n_rows, total]. [step] */
 const float *gemma_per_layer_inputs(zoo_ctx *ctx, const gemma_per_layer *params, uint32_t n_rows);
 
-/* Params of a layer with four norms, optional experts, optional per-layer input, a scalar (layer4.c). */
+/* A layer with four norms, optional experts and per-layer input, a scalar (layer4.c). */
 typedef struct gemma_layer4 {
     uint32_t hidden, one, width; /* width: of the per-layer input; 0: none */
     uint32_t has_experts, has_inputs, index, act;
