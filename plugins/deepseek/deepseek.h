@@ -1,6 +1,6 @@
 /*
  * deepseek.h: what the files of the plugin share: plugin.c (descriptor), attention.c (params of
- * latent attention), layers.c (plan of plain layers).
+ * latent attention), layers.c (plan), longcat.c and framed.c (layers of their own).
  */
 #ifndef DEEPSEEK_H
 #define DEEPSEEK_H
@@ -19,6 +19,13 @@ typedef struct ds_model {
 zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part *out);
 /* Rotary table of the model, read once. attention.c */
 zoo_status ds_read_rope(ds_model *m);
+const char *ds_attention_kind(const zoo_part *part);
+/* Two attentions, two feed-forwards, experts beside them. longcat.c */
+zoo_status ds_longcat_layer(ds_model *m, uint32_t layer, zoo_layer *out);
+/* Gated norms, or a norm on the experts. framed.c */
+zoo_status ds_framed_layer(ds_model *m, uint32_t layer, zoo_layer *out);
+extern const zoo_block_ops ds_longcat_ops; /* "shortcut" */
+extern const zoo_block_ops ds_framed_ops;  /* "framed" */
 /* All layers into the plan. layers.c */
 zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan, zoo_error *err);
 

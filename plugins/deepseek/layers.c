@@ -1,19 +1,28 @@
 /*
- * layers.c: the plan of models whose layers are h += mla(norm h); h += ffn(norm h).
+ * layers.c: the plan: layers of the shape that the card names.
  *
  * Options:
- *   sparse_post   a norm of this name on the output of layers with experts
+ *   layer         "plain": h += mla(norm h); h += ffn(norm h); "shortcut": longcat.c;
+ *                 "framed": framed.c, with gated_norms, normed_experts
  *   depth_scale   what layers add is multiplied by scale_depth / sqrt(layers)
  *   base_width    logits are multiplied by dim_model_base / hidden_size
  */
 #include "deepseek.h"
 
 #include <math.h>
+#include <string.h>
 
-static zoo_status read_layer(ds_model *m, uint32_t layer, zoo_layer *out)
+const char *ds_attention_kind(const zoo_part *part)
+{
+    const zoo_mla *mla = part->params;
+    return mla->index.n_heads   ? "indexed_attention"
+           : mla->index.follows ? "indexed_attention, shared index"
+                                : "latent_attention";
+}
+
+static zoo_status plain_layer(ds_model *m, uint32_t layer, zoo_layer *out)
 {
     zoo_decoder *b = &m->b;
-    const zoo_config *c = b->config;
     zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
     if (!parts) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
@@ -21,16 +30,18 @@ static zoo_status read_layer(ds_model *m, uint32_t layer, zoo_layer *out)
     ZOO_TRY(ds_attention(m, layer, "self_attn", &parts[0]));
     ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
     ZOO_TRY(zoo_decoder_frame(b, layer, parts, 2, out));
-    const zoo_mla *mla = parts[0].params;
-    out->kind = mla->index.n_heads   ? "indexed_attention"
-                : mla->index.follows ? "indexed_attention, shared index"
-                                     : "latent_attention";
-    const char *post = c->text(c, "@sparse_post", NULL);
-    if (post && zoo_decoder_layer_sparse(b, layer)) {
-        zoo_branch *branches = (zoo_branch *)(uintptr_t)out->branches;
-        branches[1].post = zoo_decoder_norm(b, post);
-    }
+    out->kind = ds_attention_kind(&parts[0]);
     return ZOO_OK;
+}
+
+static zoo_status read_layer(ds_model *m, uint32_t layer, zoo_layer *out)
+{
+    const char *shape = m->b.config->text(m->b.config, "@layer", "plain");
+    if (strcmp(shape, "shortcut") == 0) {
+        return ds_longcat_layer(m, layer, out);
+    }
+    return strcmp(shape, "framed") == 0 ? ds_framed_layer(m, layer, out)
+                                        : plain_layer(m, layer, out);
 }
 
 /* Keys that other keys of the same file overrule, as in the reference. */

@@ -42,6 +42,7 @@ static const zoo_key keys[] = {
 
 static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, NULL};
 static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, NULL};
+static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only configs that a card names: the widths alone do not say how a router or a rope works. */
@@ -69,6 +70,7 @@ const zoo_plugin zoo_plugin_entry = {
     .needs = needs,
     .mixers = mixers,
     .ffns = ffns,
+    .layers = layers,
     .keys = keys,
     .probe = probe,
     .configure = ds_configure,
