@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "constraint.h"
 #include "mem.h"
 #include "reader.h"
 #include "result.h"
@@ -119,6 +120,7 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
     zoo_result_rows(&line->request, line->request.endpoint == ZOO_CHAT && loop->job->loaded->format,
                     flight->rows, flight);
     for (uint32_t i = 0; i < n_rows; i++) {
+        ZOO_TRY(zoo_constraint_begin(line->request.grammar, &flight->rows[i], err));
         ZOO_TRY(zoo_schedule_add(loop->schedule, &flight->rows[i], err));
     }
     return ZOO_OK;

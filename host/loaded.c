@@ -77,6 +77,11 @@ static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_op
     ZOO_TRY(zoo_engine_open(s->folder, options, &s->engine, err));
     plan = zoo_engine_plan(s->engine);
     ZOO_TRY(zoo_generation_read(s->folder, plan->vocab_size, &s->generation, err));
+    if (s->tokenizer) {
+        ZOO_TRY(
+            zoo_vocab_new(s->tokenizer, s->generation.eos, s->generation.n_eos, &s->vocab, err));
+    }
+    s->context.vocab = s->vocab;
     s->context.generation = &s->generation;
     s->context.tokenizer = s->tokenizer;
     s->context.chat = s->chat;
@@ -102,6 +107,7 @@ void zoo_loaded_close(zoo_loaded *s)
     zoo_engine_close(s->engine);
     zoo_output_format_free(s->format);
     zoo_template_close(s->chat);
+    zoo_vocab_free(s->vocab);
     zoo_tokenizer_close(s->tokenizer);
     memset(s, 0, sizeof *s);
 }

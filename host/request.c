@@ -30,6 +30,7 @@ void zoo_request_free(zoo_request *r)
     zoo_mem_free(r->stop_ids);
     zoo_mem_free(r->allowed);
     free(r->rendered);
+    zoo_grammar_free(r->grammar);
     cJSON_Delete(r->variables);
     cJSON_Delete(r->tree);
     memset(r, 0, sizeof *r);
@@ -321,12 +322,29 @@ static zoo_status settle_lengths(const zoo_request_context *context, zoo_request
     return ZOO_OK;
 }
 
+static zoo_status compile_format(const zoo_request_context *context, zoo_request *r, zoo_error *err)
+{
+    zoo_error why = {0};
+    zoo_status status;
+    if (!context->vocab) {
+        return zoo_request_refuse(r, "response_format", ZOO_E_UNSUPPORTED, err,
+                                  "response_format needs a tokenizer in the model folder");
+    }
+    status = zoo_grammar_compile(r->schema, context->vocab, &r->grammar, &why);
+    return status == ZOO_OK ? ZOO_OK
+                            : zoo_request_refuse(r, "response_format", status, err,
+                                                 "response_format: %s", why.text);
+}
+
 zoo_status zoo_request_encode(const zoo_request_context *context, zoo_request *r, zoo_error *err)
 {
     if (r->endpoint == ZOO_CHAT) {
         ZOO_TRY(encode_chat(context, r, err));
     } else {
         ZOO_TRY(encode_prompts(context, r, err));
+    }
+    if (r->wants_json) {
+        ZOO_TRY(compile_format(context, r, err));
     }
     return settle_lengths(context, r, err);
 }

@@ -18,6 +18,7 @@
 #include "generation.h"
 #include "json.h"
 #include "sample.h"
+#include "text/grammar.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
 
@@ -32,6 +33,7 @@ typedef struct zoo_request_context {
     const zoo_generation *generation;
     const zoo_tokenizer *tokenizer; /* null: only prompts of token ids */
     const zoo_template *chat;       /* null: no chat requests */
+    const zoo_vocab *vocab;         /* null: no constrained output */
     const zoo_clock *now;           /* what a template sees as the time */
     uint32_t n_vocab;
     uint32_t context_max;
@@ -69,8 +71,11 @@ typedef struct zoo_request {
     bool add_special_said;
     zoo_prompt *prompts;
     uint32_t n_prompts;
-    char *rendered; /* chat: the prompt's text */
-    char param[64]; /* the key that a refusal is about, or "" */
+    bool wants_json;      /* response_format is not text */
+    const cJSON *schema;  /* of it; null: any object */
+    zoo_grammar *grammar; /* compiled by encode */
+    char *rendered;       /* chat: the prompt's text */
+    char param[64];       /* the key that a refusal is about, or "" */
 } zoo_request;
 
 /*

@@ -216,12 +216,19 @@ static zoo_status read_logprobs(zoo_parse *p, const cJSON *value)
 static zoo_status read_format(zoo_parse *p, const cJSON *value)
 {
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(value, "type");
+    const cJSON *named = cJSON_GetObjectItemCaseSensitive(value, "json_schema");
     if (!cJSON_IsString(type)) {
         return wrong(p, value, "an object with a type");
     }
-    if (strcmp(type->valuestring, "text") != 0) {
+    p->out->wants_json = strcmp(type->valuestring, "text") != 0;
+    if (strcmp(type->valuestring, "json_schema") == 0) {
+        p->out->schema = cJSON_GetObjectItemCaseSensitive(named, "schema");
+        return p->out->schema ? ZOO_OK : wrong(p, value, "an object with a json_schema.schema");
+    }
+    if (p->out->wants_json && strcmp(type->valuestring, "json_object") != 0) {
         return zoo_request_refuse(p->out, p->key, ZOO_E_UNSUPPORTED, p->err,
-                                  "response_format: the type \"%.40s\" is not supported, only text",
+                                  "response_format: the type \"%.40s\" is not supported; text, "
+                                  "json_object and json_schema are",
                                   type->valuestring);
     }
     return ZOO_OK;

@@ -127,8 +127,8 @@ zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t tok
         zoo_history_note(&row->history, token, true);
     }
     row->finish = end_of(row, sampler, token);
-    if (row->filter && row->finish == ZOO_UNFINISHED) {
-        ZOO_TRY(row->filter->accept(row->filter->state, token, err));
+    if (row->filter.mask && row->finish == ZOO_UNFINISHED) {
+        ZOO_TRY(row->filter.accept(row->filter.state, token, err));
     }
     ZOO_TRY(add_text(row, token, err));
     if (row->finish == ZOO_UNFINISHED && row->n_out == row->n_new_max) {
@@ -145,6 +145,10 @@ void zoo_row_settle(zoo_row *row)
     zoo_decoder_close(row->decoder);
     zoo_history_free(&row->history);
     zoo_mem_free(row->nodes);
+    if (row->filter.end) {
+        row->filter.end(row->filter.state);
+    }
+    row->filter = (zoo_filter){NULL, NULL, NULL, NULL};
     row->decoder = NULL;
     row->nodes = NULL;
     row->n_nodes = 0;

@@ -23,7 +23,8 @@ typedef enum zoo_finish {
     ZOO_FINISH_FAILED     /* error says why */
 } zoo_finish;
 
-/* Limits what the next token may be (constrained output). Errors fail the row alone. */
+/* Limits what the next token may be (constrained output); mask null: no limit. Errors fail the row
+ * alone. bits has room for the model's and the tokenizer's vocabulary. */
 typedef struct zoo_filter {
     void *state;
     /* Sets the bits of allowed tokens among bits [n_vocab], which come cleared; tokens_left: how
@@ -31,6 +32,8 @@ typedef struct zoo_filter {
     zoo_status (*mask)(void *state, uint32_t tokens_left, uint32_t *bits, zoo_error *err);
     /* The token was chosen; not called for one that ends the row. [step] */
     zoo_status (*accept)(void *state, uint32_t token, zoo_error *err);
+    /* The row is settled; may be null. [any] */
+    void (*end)(void *state);
 } zoo_filter;
 
 typedef struct zoo_row zoo_row;
@@ -44,9 +47,9 @@ struct zoo_row {
     uint32_t n_prompt_top; /* the same for prompt tokens */
     const char *const *stops;
     uint32_t n_stops;
-    bool keep_stop;           /* the stop string or end token stays in the text */
-    bool keep_special;        /* special tokens are spelled in the text */
-    const zoo_filter *filter; /* null: none */
+    bool keep_stop;    /* the stop string or end token stays in the text */
+    bool keep_special; /* special tokens are spelled in the text */
+    zoo_filter filter;
     void (*on_text)(void *arg, const char *text,
                     size_t n); /* settled text, as it comes, from any thread; or null */
     void *arg;

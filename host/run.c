@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "constraint.h"
 #include "mem.h"
 #include "options.h"
 #include "result.h"
@@ -222,7 +223,8 @@ static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
     if (status == ZOO_OK) {
         zoo_result_rows(&request, false, &row, NULL);
         row.on_text = a->json ? NULL : print_text;
-        status = generate(loaded, &row, &err);
+        status = zoo_constraint_begin(request.grammar, &row, &err);
+        status = status == ZOO_OK ? generate(loaded, &row, &err) : status;
         if (status == ZOO_OK && a->json) {
             status = print_json(&row, &err);
         } else if (status == ZOO_OK) {

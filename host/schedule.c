@@ -10,7 +10,7 @@ static zoo_status open_desk(zoo_schedule *s, const zoo_generation *generation, z
                             zoo_error *err)
 {
     uint32_t n_vocab = s->plan->vocab_size;
-    desk->mask = zoo_mem_array((size_t)n_vocab / 32 + 1, sizeof *desk->mask);
+    desk->mask = zoo_mem_array(s->n_mask, sizeof *desk->mask);
     desk->raw = zoo_mem_array(n_vocab, sizeof *desk->raw);
     if (!desk->mask || !desk->raw) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
@@ -34,6 +34,13 @@ static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation,
     return zoo_prefixes_init(&s->prefixes, err);
 }
 
+/* Words of a mask over the model's and the tokenizer's ids. */
+static size_t mask_words(const zoo_schedule *s)
+{
+    uint32_t n = s->tokenizer ? zoo_tokenizer_size(s->tokenizer) : 0;
+    return (size_t)(n > s->plan->vocab_size ? n : s->plan->vocab_size) / 32 + 1;
+}
+
 zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
                             const zoo_generation *generation, zoo_schedule **out, zoo_error *err)
 {
@@ -48,6 +55,7 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     s->plan = zoo_engine_plan(engine);
     s->limits = zoo_engine_limits(engine);
     s->logits_max = zoo_engine_logits_max(engine);
+    s->n_mask = mask_words(s);
     status = take_memory(s, generation, err);
     if (status != ZOO_OK) {
         zoo_schedule_free(s);
@@ -210,10 +218,10 @@ static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *r
     zoo_draw draw = {.sampling = &row->sampling, .logits = logits, .n_output = row->n_out};
     uint32_t token = 0;
     draw.history = row->history.n_index > 0 ? &row->history : NULL;
-    if (row->filter) {
-        memset(desk->mask, 0, (n_vocab / 32 + 1) * sizeof *desk->mask);
-        ZOO_TRY(row->filter->mask(row->filter->state, row->n_new_max - row->n_out, desk->mask,
-                                  &row->error));
+    if (row->filter.mask) {
+        memset(desk->mask, 0, s->n_mask * sizeof *desk->mask);
+        ZOO_TRY(row->filter.mask(row->filter.state, row->n_new_max - row->n_out, desk->mask,
+                                 &row->error));
         draw.mask = desk->mask;
     }
     if (notes) {

@@ -7,7 +7,7 @@
 /* What sampling needs; one for each thread of the engine. */
 typedef struct zoo_desk {
     zoo_sampler *sampler;
-    uint32_t *mask; /* bits [vocab_size] */
+    uint32_t *mask; /* [n_mask] */
     float *raw;     /* [vocab_size] */
 } zoo_desk;
 
@@ -34,6 +34,7 @@ struct zoo_schedule {
     uint32_t n_running, n_waiting, n_items;
     uint32_t waiting_max;
     uint32_t logits_max;
+    size_t n_mask; /* words */
     zoo_schedule_stats stats;
 };
 

@@ -43,6 +43,7 @@ BEGIN {
         else if (kind == 6) line("{\"prompt\":[1017,407,437,258," i % 900 "],\"max_tokens\":9,\"repetition_penalty\":1.3,\"frequency_penalty\":0.5}", "completions")
         else if (kind == 7) line("{\"prompt\":[\"" who "\",\"" what "\"],\"max_tokens\":6,\"top_k\":20,\"min_p\":0.05}", "completions")
         else if (kind == 8) line("{\"prompt\":\"" who " said\",\"max_tokens\":5,\"prompt_logprobs\":1,\"ignore_eos\":true,\"min_tokens\":3}", "completions")
+        else if (i % 20 == 19) line("{\"prompt\":\"" who "\",\"max_tokens\":24,\"temperature\":0.9,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":8},\"age\":{\"type\":\"integer\"}},\"required\":[\"name\",\"age\"]}}}}", "completions")
         else line("{\"prompt\":\"The " what "\",\"max_tokens\":14,\"temperature\":1.2,\"top_p\":0.9,\"logit_bias\":{\"13\":-2}}", "completions")
     }
 }
