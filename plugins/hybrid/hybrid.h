@@ -32,7 +32,7 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out);
 /* The mixers, by name: make(b, layer, out) reads params, ops computes. */
 typedef zoo_status hybrid_part_fn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 hybrid_part_fn hybrid_mamba2_part, hybrid_mamba1_part, hybrid_delta_part, hybrid_shortconv_part,
-    hybrid_lightning_part, hybrid_rglru_part, hybrid_mlstm_part;
+    hybrid_lightning_part, hybrid_rglru_part, hybrid_mlstm_part, hybrid_latent_part;
 extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_ops,
     hybrid_shortconv_ops, hybrid_lightning_ops, hybrid_rglru_ops, hybrid_mlstm_ops,
     hybrid_rwkv_time_ops, hybrid_rwkv_channel_ops;

@@ -36,8 +36,12 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out)
 
 static zoo_status make_mixer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_part *out)
 {
-    return kind == HYBRID_ATTENTION ? zoo_decoder_attention(b, layer, out)
-                                    : hybrid_mixer(b, layer, out);
+    const zoo_config *c = b->config;
+    if (kind != HYBRID_ATTENTION) {
+        return hybrid_mixer(b, layer, out);
+    }
+    return c->type(c, "@latent_attention") == ZOO_STRING ? hybrid_latent_part(b, layer, out)
+                                                         : zoo_decoder_attention(b, layer, out);
 }
 
 static uint32_t dense_width(const zoo_decoder *b)

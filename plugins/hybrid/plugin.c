@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "blocks/mla.h"
 #include "hybrid.h"
 
 static const zoo_key keys[] = {
@@ -42,11 +43,17 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,          &hybrid_mamba2_ops,
-                                              &hybrid_mamba1_ops,    &hybrid_delta_ops,
-                                              &hybrid_shortconv_ops, &hybrid_lightning_ops,
-                                              &hybrid_rglru_ops,     &hybrid_mlstm_ops,
-                                              &hybrid_rwkv_time_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
+                                              &zoo_mla_ops,
+                                              &hybrid_mamba2_ops,
+                                              &hybrid_mamba1_ops,
+                                              &hybrid_delta_ops,
+                                              &hybrid_shortconv_ops,
+                                              &hybrid_lightning_ops,
+                                              &hybrid_rglru_ops,
+                                              &hybrid_mlstm_ops,
+                                              &hybrid_rwkv_time_ops,
+                                              NULL};
 static const zoo_block_ops *const ffns[] = {
     &zoo_mlp_ops, &zoo_moe_ops, &hybrid_map_ops, &hybrid_norm_ops, &hybrid_rwkv_channel_ops, NULL};
 static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, NULL};
