@@ -14,12 +14,14 @@ typedef struct zoo_seq_state {
     uint32_t n_prompt; /* as given */
     uint32_t n_whole;  /* rows below it belong to one pass of this length */
     uint32_t length_max;
+    uint64_t step; /* the last one that it took part in */
 } zoo_seq_state;
 
 struct zoo_engine {
     zoo_model model;
     zoo_step step;
-    zoo_seq_state *states;           /* [seqs_max] */
+    zoo_seq_state *states; /* [seqs_max] */
+    uint64_t n_steps;
     zoo_seq *seqs;                   /* [seqs_max] of the present step */
     uint32_t *pos, *seq_of, *wanted; /* [rows_max] */
     int32_t *tokens;                 /* [rows_max] */

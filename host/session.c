@@ -12,7 +12,7 @@
 static zoo_status open_slot(zoo_engine *engine, uint32_t slot, uint32_t n_prompt, uint32_t length,
                             uint32_t length_max, uint32_t *seq)
 {
-    engine->states[slot] = (zoo_seq_state){1, length, n_prompt, n_prompt, length_max};
+    engine->states[slot] = (zoo_seq_state){1, length, n_prompt, n_prompt, length_max, 0};
     *seq = slot;
     return ZOO_OK;
 }
@@ -96,6 +96,9 @@ static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uin
         return zoo_fail(err, ZOO_E_USAGE, "sequence %u is not open", item->seq);
     }
     const zoo_seq_state *s = &engine->states[item->seq];
+    if (s->step == engine->n_steps) {
+        return zoo_fail(err, ZOO_E_USAGE, "sequence %u stands twice in one step", item->seq);
+    }
     if (item->n == 0 || item->n > l->rows_max - n_rows || item->n > s->length_max - s->length) {
         return zoo_fail(err, ZOO_E_LIMIT,
                         "%u rows at position %u do not fit the step or the sequence", item->n,
@@ -137,7 +140,8 @@ static zoo_status fill_span(zoo_engine *engine, const zoo_item *items, uint32_t 
     }
     for (uint32_t i = 0; i < n_items; i++) {
         ZOO_TRY(check_item(engine, &items[i], row, err));
-        const zoo_seq_state *s = &engine->states[items[i].seq];
+        zoo_seq_state *s = &engine->states[items[i].seq];
+        s->step = engine->n_steps;
         ZOO_TRY(
             zoo_cache_seq_extend(engine->model.cache, items[i].seq, s->length, items[i].n, err));
         fill_rows(engine, &items[i], i, row);
@@ -169,6 +173,7 @@ static uint32_t choose_rows(zoo_engine *engine, const zoo_item *items, uint32_t 
 zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err)
 {
     zoo_span span;
+    engine->n_steps++;
     ZOO_TRY(fill_span(engine, items, n_items, &span, err));
     uint32_t n_wanted = choose_rows(engine, items, n_items);
     ZOO_TRY(zoo_step_run(&engine->step, &span, engine->wanted, n_wanted, err));

@@ -133,8 +133,9 @@ static bool is_covered(const options *o, const char *folder, const char *name, c
             return false;
         }
     }
-    if (zoo_cards_find(&o->cards, type)) {
-        return true;
+    const zoo_card *card = zoo_cards_find(&o->cards, type);
+    if (card) {
+        return zoo_card_text(card, "plugin") != NULL;
     }
     zoo_model_config *config = NULL;
     char path[1600];
