@@ -174,6 +174,9 @@ static zoo_status configure(zoo_model *model, const zoo_engine_options *o, zoo_e
         model->limits.context_max =
             promised && promised < CONTEXT_DEFAULT ? promised : CONTEXT_DEFAULT;
     }
+    if (model->plan.positions_max && model->limits.context_max > model->plan.positions_max) {
+        model->limits.context_max = model->plan.positions_max;
+    }
     return zoo_model_config_judge(model->config, model->plugin, o->allow_unknown, NULL, NULL, err);
 }
 

@@ -160,6 +160,8 @@ typedef struct zoo_plan {
      */
     uint32_t reread_after;
     uint32_t reread_always;
+    /* Positions that exist at all (rows of a stored table): no context is longer. 0: any number. */
+    uint32_t positions_max;
 } zoo_plan;
 
 #ifdef __cplusplus

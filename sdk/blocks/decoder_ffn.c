@@ -3,7 +3,8 @@
  *
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
  * hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width, "intermediate_size");
- * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is there).
+ * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is there);
+ * stored_in_out (matrices are stored [in, out]).
  * The key mlp_multipliers holds a factor before the activation and one on the output.
  */
 #include "decoder.h"
@@ -35,6 +36,7 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;
     p->round_input = zoo_decoder_rounds(b);
+    p->transposed = zoo_decoder_flag(b, "@stored_in_out", false);
     p->gate_scale = (float)c->number(c, "mlp_multipliers[0]", 0.0);
     p->down_scale = (float)c->number(c, "mlp_multipliers[1]", 0.0);
     *out = (zoo_part){

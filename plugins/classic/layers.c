@@ -1,0 +1,119 @@
+/*
+ * layers.c: the branches of a layer.
+ *
+ * Option placement, with two norms n0, n1 (option norms names their modules):
+ *   pre        h += attn(n0 h); h += mlp(n1 h)
+ *   after      h = n0(h + attn(h)); h = n1(h + mlp(h))
+ *   parallel   h += attn(n0 h) + mlp(n1 h); with one name n0 serves both
+ *   keys       parallel or pre by new_decoder_architecture, parallel_attn and
+ *              num_ln_in_parallel_attn
+ * Where the reference's module itself adds to the residual stream, cards give the part another name
+ * than that module's, so that a trace never sets unlike things side by side.
+ * Option placement_if names a key; where it is true, placement_then holds instead. Option norms_one:
+ * parallel branches share the first norm. Option residual_from_norm: what is added to is the
+ * branch's normed input.
+ */
+#include <string.h>
+
+#include "classic.h"
+
+typedef enum place { PLACE_PRE = 0, PLACE_AFTER = 1, PLACE_PARALLEL = 2 } place;
+
+typedef struct frame {
+    place place;
+    const char *norms[2];
+} frame;
+
+/* The generations of one family: an old one, serial or parallel, and a new one, always parallel. */
+static frame frame_by_keys(const zoo_config *c)
+{
+    bool recent = c->flag(c, "new_decoder_architecture", false);
+    bool parallel = c->flag(c, "parallel_attn", true);
+    uint32_t n_norms = c->whole(c, "num_ln_in_parallel_attn", recent ? 2 : 1);
+    if (recent && n_norms == 2) {
+        return (frame){PLACE_PARALLEL, {"ln_attn", "ln_mlp"}};
+    }
+    if (recent && (!parallel || n_norms != 1)) {
+        c->refuse(c,
+                  "num_ln_in_parallel_attn is %u with parallel_attn %s, which the new decoder "
+                  "architecture does not have",
+                  n_norms, parallel ? "true" : "false");
+    }
+    if (parallel) {
+        return (frame){PLACE_PARALLEL, {"input_layernorm", "input_layernorm"}};
+    }
+    return (frame){PLACE_PRE, {"input_layernorm", "post_attention_layernorm"}};
+}
+
+static frame read_frame(const zoo_decoder *b)
+{
+    static const char *const names[] = {"pre", "after", "parallel"};
+    const zoo_config *c = b->config;
+    bool other =
+        c->type(c, "@placement_if") == ZOO_STRING && zoo_decoder_flag(b, "@placement_if", false);
+    const char *name = c->text(c, other ? "@placement_then" : "@placement", "pre");
+    if (strcmp(name, "keys") == 0) {
+        return frame_by_keys(c);
+    }
+    frame f = {PLACE_PRE,
+               {c->text(c, "@norms[0]", "input_layernorm"),
+                c->text(c, "@norms[1]", "post_attention_layernorm")}};
+    if (c->flag(c, "@norms_one", false)) {
+        f.norms[1] = f.norms[0];
+    }
+    for (uint32_t i = 0; i < ZOO_COUNT(names); i++) {
+        if (strcmp(names[i], name) == 0) {
+            f.place = (place)i;
+            return f;
+        }
+    }
+    c->refuse(c, "the card's option placement is \"%s\"", name);
+    return f;
+}
+
+static uint32_t fill_branches(const zoo_decoder *b, zoo_part *parts, zoo_branch *branches)
+{
+    frame f = read_frame(b);
+    uint32_t from_norm = zoo_decoder_flag(b, "@residual_from_norm", false);
+    if (f.place != PLACE_AFTER) {
+        parts[0].norm = zoo_decoder_norm(b, f.norms[0]);
+        parts[1].norm = zoo_decoder_norm(b, f.norms[1]);
+    }
+    if (f.place == PLACE_PARALLEL) {
+        branches[0] = (zoo_branch){.parts = parts, .n_parts = 2, .scale = 1.0f, .h_scale = 1.0f};
+        return 1;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        branches[i] = (zoo_branch){.parts = &parts[i],
+                                   .n_parts = 1,
+                                   .from_norm = from_norm,
+                                   .scale = 1.0f,
+                                   .h_scale = 1.0f};
+        if (f.place == PLACE_AFTER) {
+            branches[i].after = zoo_decoder_norm(b, f.norms[i]);
+        }
+    }
+    return 2;
+}
+
+zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
+{
+    const zoo_config *c = b->config;
+    char name[128];
+    zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
+    zoo_branch *branches = b->setup->take(b->setup, 2 * sizeof *branches);
+    (void)snprintf(name, sizeof name, "%s.%u", c->text(c, "@layers", "layers"), layer);
+    const char *path = zoo_decoder_path(b, name);
+    if (!parts || !branches || !path) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    uint32_t width = c->whole(c, "intermediate_size", 0);
+    ZOO_TRY(classic_attention(b, layer, &parts[0]));
+    ZOO_TRY(
+        zoo_decoder_dense(b, width ? width : 4 * b->hidden, c->text(c, "@mlp", "mlp"), &parts[1]));
+    *out = (zoo_layer){.path = path,
+                       .kind = b->reach == ZOO_REACH_SLIDING ? "local" : "global",
+                       .branches = branches,
+                       .n_branches = fill_branches(b, parts, branches)};
+    return ZOO_OK;
+}
