@@ -14,6 +14,7 @@
 static const zoo_key keys[] = {
     {"mamba_chunk_size", ZOO_KEY_IGNORED, "how the reference cuts a prompt; changes no result"},
     {"chunk_size", ZOO_KEY_IGNORED, "how the reference cuts a prompt; changes no result"},
+    {"time_step_min", ZOO_KEY_IGNORED, "initialisation only, where it is not read"},
     {"time_step_floor", ZOO_KEY_IGNORED, "initialisation only"},
     {"time_step_max", ZOO_KEY_IGNORED, "initialisation only"},
     {"time_step_init_scheme", ZOO_KEY_IGNORED, "initialisation only"},
@@ -26,6 +27,14 @@ static const zoo_key keys[] = {
     {"use_mambapy", ZOO_KEY_IGNORED, "chooses code of the reference"},
     {"use_mem_eff_path", ZOO_KEY_IGNORED, "chooses code of the reference"},
     {"num_logits_to_keep", ZOO_KEY_IGNORED, "a limit on memory of the reference"},
+    {"use_sliding_window", ZOO_KEY_IS, "false"},
+    {"mamba_inner_layernorms", ZOO_KEY_IS, "true"},
+    {"normalization_function", ZOO_KEY_IS, "\"rmsnorm\""},
+    {"rms_norm", ZOO_KEY_IS, "true"},
+    {"init_method", ZOO_KEY_IGNORED, "initialisation only"},
+    {"fused_add_norm", ZOO_KEY_IGNORED, "chooses code of the reference"},
+    {"pad_vocab_size_multiple", ZOO_KEY_IGNORED, "the stored table says the size"},
+    {"calc_logits_for_entire_prompt", ZOO_KEY_IGNORED, "a form of output"},
     {"z_loss_coefficient", ZOO_KEY_IGNORED, "training only"},
     {"rope_parameters", ZOO_KEY_READ, NULL},
     {"rope_scaling", ZOO_KEY_READ, NULL},
@@ -81,6 +90,16 @@ static void round_embed_scale(const zoo_decoder *b)
     memcpy(&b->plan->embed_scale, &bits, sizeof bits);
 }
 
+/* Some files spell the eps of the norms twice. */
+static void check_eps(const zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    double other = c->number(c, "layer_norm_epsilon", b->eps);
+    if ((float)other != b->eps) {
+        c->refuse(c, "rms_norm_eps is %g and layer_norm_epsilon %g", (double)b->eps, other);
+    }
+}
+
 /* Option first_norm: a norm between the embeddings and the first layer. */
 static zoo_status first_norm(zoo_decoder *b)
 {
@@ -103,6 +122,7 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
 {
     zoo_decoder b;
     ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
+    check_eps(&b);
     zoo_layer *layers = setup->take(setup, b.n_layers * sizeof *layers);
     if (!layers) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
