@@ -12,6 +12,9 @@
  *   index                an indexer; index_interleaved: its vectors rotate pairs (2i, 2i + 1)
  *   q_both, gate_in_q    q_b reads the normed and the raw latent; holds gate rows
  *   latent_eps           eps of the norms of latents, 1e-6
+ *   index_eps            the norm of index keys has rms_norm_eps
+ *   index_last           index vectors rotate their last elements
+ *   gate                 "element": a gate of every value; sinks
  */
 #include "deepseek.h"
 
@@ -94,6 +97,8 @@ static void read_index(const ds_model *m, uint32_t layer, zoo_mla *p)
     p->index.dim = own ? dim : 0;
     p->index.follows = !own;
     p->index.interleaved = zoo_decoder_flag(&m->b, "@index_interleaved", false);
+    p->index.rope_last = zoo_decoder_flag(&m->b, "@index_last", false);
+    p->index.norm_eps = zoo_decoder_flag(&m->b, "@index_eps", false) ? m->b.eps : 0;
     p->index.choice = m->choice;
     if (!own && layer == 0) {
         c->refuse(c, "the first layer has no indexer whose choice it could share");
@@ -134,7 +139,10 @@ zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part 
         p->temp_period = (float)m->rope->original_max;
     }
     p->q_both = zoo_decoder_flag(b, "@q_both", false);
-    p->gate = zoo_decoder_flag(b, "@gate_in_q", false) ? ZOO_MLA_GATE_IN_Q : ZOO_MLA_GATE_NONE;
+    p->gate = zoo_decoder_flag(b, "@gate_in_q", false)          ? ZOO_MLA_GATE_IN_Q
+              : strcmp(c->text(c, "@gate", ""), "element") == 0 ? ZOO_MLA_GATE_ELEMENT
+                                                                : ZOO_MLA_GATE_NONE;
+    p->sinks = zoo_decoder_flag(b, "@sinks", false);
     read_index(m, layer, p);
     *out = (zoo_part){
         .ops = &zoo_mla_ops, .params = p, .name = name, .in_scale = 1.0f, .out_scale = 1.0f};

@@ -12,7 +12,8 @@
 typedef struct ds_model {
     zoo_decoder b;
     const zoo_rope *rope;
-    const uint32_t *choice; /* address that names the memo of chosen rows */
+    const struct ds_hyper *hyper; /* null: one residual stream */
+    const uint32_t *choice;       /* address that names the memo of chosen rows */
 } ds_model;
 
 /* The latent attention of layer `layer`, as part `name` below the layer. attention.c */
@@ -24,6 +25,9 @@ const char *ds_attention_kind(const zoo_part *part);
 zoo_status ds_longcat_layer(ds_model *m, uint32_t layer, zoo_layer *out);
 /* Gated norms, or a norm on the experts. framed.c */
 zoo_status ds_framed_layer(ds_model *m, uint32_t layer, zoo_layer *out);
+/* Several residual streams: prologue, epilogue and a layer. hyper_layer.c */
+zoo_status ds_hyper_ends(ds_model *m);
+zoo_status ds_hyper_layer(ds_model *m, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops ds_longcat_ops; /* "shortcut" */
 extern const zoo_block_ops ds_framed_ops;  /* "framed" */
 /* All layers into the plan. layers.c */

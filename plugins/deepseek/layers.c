@@ -3,7 +3,7 @@
  *
  * Options:
  *   layer         "plain": h += mla(norm h); h += ffn(norm h); "shortcut": longcat.c;
- *                 "framed": framed.c, with gated_norms, normed_experts
+ *                 "hyper": hyper_layer.c; "framed": framed.c, with gated_norms, normed_experts
  *   depth_scale   what layers add is multiplied by scale_depth / sqrt(layers)
  *   base_width    logits are multiplied by dim_model_base / hidden_size
  */
@@ -40,6 +40,9 @@ static zoo_status read_layer(ds_model *m, uint32_t layer, zoo_layer *out)
     if (strcmp(shape, "shortcut") == 0) {
         return ds_longcat_layer(m, layer, out);
     }
+    if (m->hyper) {
+        return ds_hyper_layer(m, layer, out);
+    }
     return strcmp(shape, "framed") == 0 ? ds_framed_layer(m, layer, out)
                                         : plain_layer(m, layer, out);
 }
@@ -74,6 +77,9 @@ zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *pl
     ZOO_TRY(ds_read_rope(&m));
     read_scales(&m);
     claim_overruled(config);
+    if (strcmp(config->text(config, "@layer", ""), "hyper") == 0) {
+        ZOO_TRY(ds_hyper_ends(&m));
+    }
     zoo_layer *layers = setup->take(setup, m.b.n_layers * sizeof *layers);
     if (!layers) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");

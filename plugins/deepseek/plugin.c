@@ -5,6 +5,7 @@
  * plan is made; MODEL.md has the maths.
  */
 #include "deepseek.h"
+#include "hyper.h"
 
 static const zoo_key keys[] = {
     {"attention_bias", ZOO_KEY_READ, NULL},
@@ -41,8 +42,9 @@ static const zoo_key keys[] = {
 };
 
 static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, NULL};
-static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&ds_spread_ops, &ds_gather_ops, &zoo_mlp_ops,
+                                            &zoo_moe_ops, NULL};
+static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &ds_hyper_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only configs that a card names: the widths alone do not say how a router or a rope works. */

@@ -19,7 +19,7 @@
  *   q_a_proj.weight [q_lora, in], q_a_layernorm.weight, q_b_proj.weight [H (nope + rope), q_lora],
  *   or q_proj.weight [H (nope + rope), in]; kv_a_proj_with_mqa.weight [kv_lora + rope, in],
  *   kv_a_layernorm.weight, kv_b_proj.weight [H (nope + v), kv_lora], o_proj.weight [in, H v];
- *   q_a_proj.bias, kv_a_proj_with_mqa.bias, o_proj.bias; g_proj.weight [H or H v, in];
+ *   q_a_proj.bias, kv_a_proj_with_mqa.bias, o_proj.bias; g_proj.weight [H or H v, in]; sinks [H];
  *   indexer.wq_b.weight [Hi d, q_lora], indexer.wk.weight [d, in], indexer.k_norm.{weight,bias},
  *   indexer.weights_proj.weight [Hi, in]
  *
@@ -46,7 +46,9 @@ typedef enum zoo_mla_gate {
 typedef struct zoo_mla_index {
     uint32_t n_heads, dim; /* Hi, d; 0: no indexer */
     uint32_t top_k;
-    uint32_t interleaved; /* rotary pairs (2i, 2i + 1); the first rope elements of a vector turn */
+    uint32_t interleaved; /* rotary pairs (2i, 2i + 1) */
+    uint32_t rope_last;   /* the last rope_dim elements of a vector turn, else the first */
+    float norm_eps;       /* of k_norm; 0: 1e-6 */
     uint32_t follows;     /* no indexer of its own: the choice of an earlier layer */
     const void *choice;   /* key of the memo that holds the choice of a step; any address */
 } zoo_mla_index;
@@ -64,6 +66,7 @@ typedef struct zoo_mla {
     float scale;                   /* on scores; 0: (nope + rope_dim)^-1/2 */
     float q_scale, latent_scale;   /* on q and on the normed latent; 0: 1 */
     float temp_scale, temp_period; /* q *= 1 + temp_scale ln(1 + floor(pos / period)) */
+    uint32_t sinks;                /* a logit of each head in the denominator of its softmax */
     const zoo_rope *rope;          /* null: no rotation */
     zoo_mla_index index;
 
@@ -72,6 +75,7 @@ typedef struct zoo_mla {
     uint32_t kv_rows;                 /* kv_lora + rope_dim */
     uint32_t o_cols, gate_rows;       /* H v; rows of g_proj */
     uint32_t index_q_rows, index_row; /* Hi d; d */
+    uint32_t index_turn;              /* first element of an index vector that turns */
     zoo_rowmap k_map, v_map;
     zoo_rope index_rope;
     struct {
@@ -83,7 +87,7 @@ typedef struct zoo_mla_weights {
     zoo_weight q_a, q, kv_a, o, gate;
     const zoo_weight *k_up; /* [H] of [kv_lora, nope]: Wuk_h^T */
     const zoo_weight *v_up; /* [H] of [v, kv_lora]: Wuv_h */
-    const float *q_a_bias, *kv_a_bias, *o_bias, *q_norm, *kv_norm;
+    const float *q_a_bias, *kv_a_bias, *o_bias, *q_norm, *kv_norm, *sinks;
     zoo_weight index_q, index_k, index_w;
     const float *index_norm, *index_norm_bias;
 } zoo_mla_weights;

@@ -68,6 +68,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .v_dtype = step->cache->dtypes[MLA_LATENT],
                             .tail_dtype = step->cache->dtypes[MLA_ROPE],
                             .scale = p->scale,
+                            .sinks = p->sinks ? step->weights->sinks + head : NULL,
                             .scratch = room->attend + worker * room->attend_size};
     args.n_segments = list_segments(step, MLA_LATENT, seq, pos + tile->n, c);
     (void)list_segments(step, MLA_ROPE, seq, pos + tile->n, k_pe);

@@ -27,6 +27,7 @@ const zoo_bind zoo_mla_binds[] = {
     UP(v_up, 0, v_dim, kv_lora, v_map),
     MATRIX(o, "o_proj.weight", 0, width_out, o_cols, NONE, NONE),
     VECTOR(o_bias, "o_proj.bias", width_out, NONE, AT(bias)),
+    VECTOR(sinks, "sinks", n_heads, NONE, AT(sinks)),
     MATRIX(gate, "g_proj.weight", 0, gate_rows, width_in, NONE, AT(when.gate)),
     MATRIX(index_q, "indexer.wq_b.weight", 0, index_q_rows, q_lora, NONE, AT(when.index)),
     MATRIX(index_k, "indexer.wk.weight", 0, index_row, width_in, NONE, AT(when.index)),

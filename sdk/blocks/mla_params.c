@@ -63,6 +63,7 @@ static void derive(zoo_mla *p)
                                                      : 0;
     p->index_q_rows = p->index.n_heads * p->index.dim;
     p->index_row = p->index.n_heads ? p->index.dim : 0;
+    p->index_turn = p->index.n_heads && p->index.rope_last ? p->index.dim - p->rope_dim : 0;
     p->k_map = (zoo_rowmap){p->nope + p->v_dim, 0, p->nope, p->nope};
     p->v_map = (zoo_rowmap){p->nope + p->v_dim, p->nope, p->v_dim, p->v_dim};
     p->when.q = !p->q_lora;
@@ -81,6 +82,7 @@ zoo_status zoo_mla_finish(zoo_mla *p, zoo_error *err)
     p->width_out = p->width_out ? p->width_out : p->width_in;
     p->q_scale = p->q_scale != 0 ? p->q_scale : 1.0f;
     p->latent_scale = p->latent_scale != 0 ? p->latent_scale : 1.0f;
+    p->index.norm_eps = p->index.norm_eps != 0 ? p->index.norm_eps : 1e-6f;
     if (p->scale == 0) {
         p->scale = (float)(1.0 / sqrt((double)p->nope + p->rope_dim));
     }

@@ -11,8 +11,6 @@
 #include <math.h>
 #include <string.h>
 
-static const float index_norm_eps = 1e-6f;
-
 static void norm_query(const mla_step *step, uint32_t row)
 {
     const zoo_mla *p = step->params;
@@ -61,9 +59,9 @@ static void shape_index_key(const mla_step *step, uint32_t row)
                                  .bias = step->weights->index_norm_bias,
                                  .n_rows = 1,
                                  .width = p->index.dim,
-                                 .eps = index_norm_eps});
+                                 .eps = p->index.norm_eps});
     if (p->rope) {
-        zoo_rope_rotate(k, &p->index_rope, step->rope, row, key, 1, p->index.dim);
+        zoo_rope_rotate(k, &p->index_rope, step->rope, row, key + p->index_turn, 1, p->index.dim);
     }
 }
 
@@ -114,8 +112,8 @@ static void shape_queries(void *arg, uint32_t begin, uint32_t end, uint32_t work
         shape_query(step, row);
         if (p->when.index && p->rope) {
             zoo_rope_rotate(step->ctx->kernels, &p->index_rope, step->rope, row,
-                            step->room.index_q + (size_t)row * p->index_q_rows, p->index.n_heads,
-                            p->index.dim);
+                            step->room.index_q + (size_t)row * p->index_q_rows + p->index_turn,
+                            p->index.n_heads, p->index.dim);
         }
     }
 }

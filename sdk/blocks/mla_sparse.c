@@ -70,6 +70,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .tail_dim = p->rope_dim,
                             .pos = top_k - 1,
                             .scale = p->scale,
+                            .sinks = p->sinks ? step->weights->sinks + head : NULL,
                             .scratch = room->attend + worker * room->attend_size};
     args.n_segments =
         list_pages(room->picked + (size_t)at * top_k * p->kv_lora, p->kv_lora, top_k, c);

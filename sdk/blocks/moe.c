@@ -12,6 +12,8 @@ typedef struct moe_buffers {
     float *latent_in, *latent_out; /* [n_rows, latent] */
     float *shared;                 /* [n_rows, width_out] */
     float *shared_gate;            /* [n_rows] */
+    uint32_t *fixed;               /* [n_rows, top_k] experts by token */
+    float *ids;                    /* [top_k] */
 } moe_buffers;
 
 static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_room *room)
@@ -26,6 +28,10 @@ static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_room *room)
     if (p->latent) {
         b.latent_in = zoo_room_floats(room, n_rows, p->latent);
         b.latent_out = zoo_room_floats(room, n_rows, p->latent);
+    }
+    if (p->hash_rows) {
+        b.fixed = zoo_room_take(room, n_routes * sizeof(uint32_t));
+        b.ids = zoo_room_floats(room, 1, p->router.top_k);
     }
     if (p->shared.width) {
         b.shared = zoo_room_floats(room, n_rows, p->width_out);
@@ -105,6 +111,20 @@ static void run_experts(zoo_ctx *ctx, const zoo_moe *p, const zoo_moe_weights *w
     zoo_linear(ctx, &up, 1, b->latent_out, p->latent, n_rows);
 }
 
+/* Experts by token id. A number that names no expert counts as the last one. */
+static void read_hash(const zoo_moe *p, const zoo_moe_weights *w, const moe_buffers *b,
+                      const zoo_span *span)
+{
+    uint32_t k = p->router.top_k, last = p->router.n_experts - 1;
+    for (uint32_t row = 0; row < span->n_rows; row++) {
+        w->hash.read(&w->hash, (uint32_t)span->tokens[row], b->ids);
+        for (uint32_t i = 0; i < k; i++) {
+            bool known = b->ids[i] >= 0 && b->ids[i] <= (float)last;
+            b->fixed[(size_t)row * k + i] = known ? (uint32_t)b->ids[i] : last;
+        }
+    }
+}
+
 static void moe_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                         const float *x, float *y, const zoo_span *span)
 {
@@ -113,9 +133,13 @@ static void moe_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     zoo_room room = {.ctx = ctx};
     moe_buffers b = moe_layout(p, span->n_rows, &room);
     const zoo_proj router = {&w->router, w->router_bias, b.logits, 0};
-    const zoo_route_args route = {&p->router, b.logits, w->correction_bias, w->expert_scale, NULL};
+    zoo_route_args route = {&p->router, b.logits, w->correction_bias, w->expert_scale, NULL};
     (void)cache;
     zoo_linear(ctx, &router, 1, x, p->width_in, span->n_rows);
+    if (p->hash_rows) {
+        read_hash(p, w, &b, span);
+        route.fixed = b.fixed;
+    }
     zoo_moe_route(ctx, &route, &b.routes);
     run_experts(ctx, p, w, &b, x, y);
     if (p->routed_scale != 1.0f) {

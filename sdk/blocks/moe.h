@@ -136,6 +136,8 @@ typedef struct zoo_moe {
     zoo_experts experts;
     uint32_t router_bias;     /* gate.bias: on the logits */
     uint32_t correction_bias; /* gate.e_score_correction_bias: for the choice only */
+    uint32_t hash_rows; /* gate.tid2eid [hash_rows, top_k]: the experts of each token id, whatever
+                           their scores; 0: none */
     uint32_t per_expert_scale;
     uint32_t storage;       /* zoo_expert_storage */
     uint32_t fused;         /* zoo_fused of gate and up; EACH: gate_up_proj.weight of each expert */
@@ -167,6 +169,7 @@ typedef struct zoo_moe {
 
 typedef struct zoo_moe_weights {
     zoo_weight router;
+    zoo_table hash;
     const float *router_bias, *correction_bias, *expert_scale;
     zoo_expert_weights experts;
     zoo_mlp_weights shared;

@@ -1,0 +1,145 @@
+/*
+ * hyper.c: a layer over several residual streams (formulas: hyper.h).
+ *
+ * Parts: 0 attention, 1 feed-forward, each with its norm. Memory: a normed copy of the streams,
+ * the block's input and output, mixing numbers of each row.
+ */
+#include "hyper.h"
+#include "blocks/rows.h"
+
+#include <string.h>
+
+#define W ds_hyper_weights
+#define P ds_hyper
+
+#define PLACE(f)                                                                                   \
+    MATRIX(f.fn, "hc_" #f "_fn", ZOO_BIND_EXACT, rows, flat, NONE, NONE),                          \
+        VECTOR(f.base, "hc_" #f "_base", rows, NONE, NONE),                                        \
+        VECTOR(f.scale, "hc_" #f "_scale", scales, NONE, NONE)
+
+static const zoo_bind binds[] = {PLACE(attn), PLACE(ffn), {0}};
+
+typedef struct hyper_room {
+    float *normed, *logits, *in, *out;
+    float *post; /* [n_rows, n] */
+    float *comb; /* [n_rows, n, n] */
+} hyper_room;
+
+typedef struct hyper_step {
+    zoo_ctx *ctx;
+    const ds_hyper *params;
+    const ds_mix *mix;
+    float *x;
+    hyper_room room;
+} hyper_step;
+
+static hyper_room layout(const ds_hyper *p, uint32_t n_rows, zoo_room *room)
+{
+    hyper_room r = {.normed = zoo_room_floats(room, n_rows, p->flat),
+                    .logits = zoo_room_floats(room, n_rows, p->rows),
+                    .in = zoo_room_floats(room, n_rows, p->hidden),
+                    .out = zoo_room_floats(room, n_rows, p->hidden),
+                    .post = zoo_room_floats(room, n_rows, p->n),
+                    .comb = zoo_room_floats(room, n_rows, (size_t)p->n * p->n)};
+    return r;
+}
+
+static size_t hyper_scratch(const void *params, const zoo_limits *limits)
+{
+    const ds_hyper *p = params;
+    zoo_room room = {0};
+    (void)layout(p, limits->rows_max, &room);
+    return room.used + 2 * zoo_linear_scratch(p->flat, limits->rows_max);
+}
+
+static void before(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const hyper_step *s = arg;
+    const ds_hyper *p = s->params;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        const float *logits = s->room.logits + (size_t)row * p->rows;
+        const float *x = s->x + (size_t)row * p->flat;
+        float *in = s->room.in + (size_t)row * p->hidden, pre[DS_STREAMS_MAX];
+        ds_mix_pre(p, s->mix, logits, pre);
+        ds_mix_post(p, s->mix, logits, s->room.post + (size_t)row * p->n,
+                    s->room.comb + (size_t)row * p->n * p->n);
+        s->ctx->kernels->scale(pre[0], x, in, p->hidden);
+        for (uint32_t i = 1; i < p->n; i++) {
+            s->ctx->kernels->axpy(pre[i], x + (size_t)i * p->hidden, in, p->hidden);
+        }
+    }
+}
+
+/* Stream k of one row into `to`. */
+static void mix_stream(const hyper_step *s, const float *x, const float *comb, uint32_t k,
+                       float *to)
+{
+    const ds_hyper *p = s->params;
+    const zoo_kernels *kernels = s->ctx->kernels;
+    if (!p->iters) {
+        kernels->scale(1.0f, x + (size_t)k * p->hidden, to, p->hidden);
+        return;
+    }
+    kernels->scale(comb[k], x, to, p->hidden);
+    for (uint32_t j = 1; j < p->n; j++) {
+        kernels->axpy(comb[j * p->n + k], x + (size_t)j * p->hidden, to, p->hidden);
+    }
+}
+
+static void after(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const hyper_step *s = arg;
+    const ds_hyper *p = s->params;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        float *x = s->x + (size_t)row * p->flat, *mixed = s->room.normed + (size_t)row * p->flat;
+        const float *post = s->room.post + (size_t)row * p->n;
+        const float *y = s->room.out + (size_t)row * p->hidden;
+        for (uint32_t k = 0; k < p->n; k++) {
+            float *to = mixed + (size_t)k * p->hidden;
+            mix_stream(s, x, s->room.comb + (size_t)row * p->n * p->n, k, to);
+            s->ctx->kernels->axpy(post[k], y, to, p->hidden);
+        }
+        s->ctx->kernels->scale(1.0f, mixed, x, p->flat);
+    }
+}
+
+static void hyper_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                          const float *x, float *y, const zoo_span *span)
+{
+    const ds_hyper *p = params;
+    const ds_hyper_weights *w = weights;
+    uint32_t n = span->n_rows;
+    zoo_room room = {.ctx = ctx};
+    hyper_step s = {.ctx = ctx, .params = p, .x = y, .room = layout(p, n, &room)};
+    (void)cache;
+    if (x != y) {
+        memcpy(y, x, (size_t)n * p->flat * sizeof(float));
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        s.mix = i ? &w->ffn : &w->attn;
+        ds_mix_logits(ctx, p, s.mix, y, s.room.normed, s.room.logits, n);
+        zoo_rows(ctx, n, (size_t)2 * p->flat, before, &s);
+        if (ctx->trace) {
+            ctx->trace(ctx, i ? "ffn_hc" : "attn_hc", s.room.post, n, p->n);
+        }
+        ctx->part(ctx, i, s.room.in, s.room.out, span);
+        zoo_rows(ctx, n, (size_t)p->n * p->flat, after, &s);
+    }
+}
+
+static void hyper_explain(const void *params, char *text, size_t n)
+{
+    const ds_hyper *p = params;
+    (void)snprintf(text, n, "%u residual streams of %u, %s around every block", p->n, p->hidden,
+                   p->iters ? "mixed with one another" : "each with a weight of its own");
+}
+
+const zoo_block_ops ds_hyper_ops = {.size = sizeof(zoo_block_ops),
+                                    .weights_size = sizeof(ds_hyper_weights),
+                                    .name = "hyper",
+                                    .binds = binds,
+                                    .scratch = hyper_scratch,
+                                    .forward = hyper_forward,
+                                    .explain = hyper_explain};

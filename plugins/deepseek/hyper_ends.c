@@ -1,0 +1,100 @@
+/*
+ * hyper_ends.c: where several residual streams begin and end: a token's embedding becomes n equal
+ * streams, the last layer's streams one row, sum_i pre_i X_i (hyper.h).
+ */
+#include "blocks/rows.h"
+#include "hyper.h"
+
+#include <string.h>
+
+#define W ds_head_weights
+#define P ds_hyper
+
+static const zoo_bind head_binds[] = {
+    MATRIX(head.fn, "hc_head_fn", ZOO_BIND_EXACT, n, flat, NONE, NONE),
+    VECTOR(head.base, "hc_head_base", n, NONE, NONE),
+    VECTOR(head.scale, "hc_head_scale", scales, NONE, NONE),
+    {0}};
+
+zoo_status ds_hyper_finish(ds_hyper *p, zoo_error *err)
+{
+    if (!p->n || p->n > DS_STREAMS_MAX || !p->hidden || p->hidden > (1u << 20) || p->iters > 1000) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "%u residual streams of %u with %u rounds (at most %d streams)", p->n,
+                        p->hidden, p->iters, DS_STREAMS_MAX);
+    }
+    p->flat = p->n * p->hidden;
+    p->rows = p->iters ? (2 + p->n) * p->n : 2 * p->n;
+    p->scales = p->iters ? 3 : 2;
+    return ZOO_OK;
+}
+
+static void spread_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                           const float *x, float *y, const zoo_span *span)
+{
+    const ds_hyper *p = params;
+    (void)ctx;
+    (void)weights;
+    (void)cache;
+    for (uint32_t row = 0; row < span->n_rows; row++) {
+        for (uint32_t i = 0; i < p->n; i++) {
+            memcpy(y + (size_t)row * p->flat + (size_t)i * p->hidden, x + (size_t)row * p->hidden,
+                   p->hidden * sizeof(float));
+        }
+    }
+}
+
+static void spread_explain(const void *params, char *text, size_t n)
+{
+    const ds_hyper *p = params;
+    (void)snprintf(text, n, "%u residual streams begin as equals", p->n);
+}
+
+static size_t gather_scratch(const void *params, const zoo_limits *limits)
+{
+    const ds_hyper *p = params;
+    zoo_room room = {0};
+    (void)zoo_room_floats(&room, limits->rows_max, p->flat);
+    (void)zoo_room_floats(&room, limits->rows_max, p->n);
+    return room.used + zoo_linear_scratch(p->flat, limits->rows_max);
+}
+
+static void gather_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
+                           const float *x, float *y, const zoo_span *span)
+{
+    const ds_hyper *p = params;
+    const ds_head_weights *w = weights;
+    zoo_room room = {.ctx = ctx};
+    float *normed = zoo_room_floats(&room, span->n_rows, p->flat);
+    float *logits = zoo_room_floats(&room, span->n_rows, p->n);
+    (void)cache;
+    ds_mix_logits(ctx, p, &w->head, x, normed, logits, span->n_rows);
+    for (uint32_t row = 0; row < span->n_rows; row++) {
+        const float *from = x + (size_t)row * p->flat;
+        float *to = y + (size_t)row * p->hidden, pre[DS_STREAMS_MAX];
+        ds_mix_pre(p, &w->head, logits + (size_t)row * p->n, pre);
+        ctx->kernels->scale(pre[0], from, to, p->hidden);
+        for (uint32_t i = 1; i < p->n; i++) {
+            ctx->kernels->axpy(pre[i], from + (size_t)i * p->hidden, to, p->hidden);
+        }
+    }
+}
+
+static void gather_explain(const void *params, char *text, size_t n)
+{
+    const ds_hyper *p = params;
+    (void)snprintf(text, n, "%u residual streams become one by learned weights", p->n);
+}
+
+const zoo_block_ops ds_spread_ops = {.size = sizeof(zoo_block_ops),
+                                     .name = "spread",
+                                     .forward = spread_forward,
+                                     .explain = spread_explain};
+
+const zoo_block_ops ds_gather_ops = {.size = sizeof(zoo_block_ops),
+                                     .weights_size = sizeof(ds_head_weights),
+                                     .name = "gather",
+                                     .binds = head_binds,
+                                     .scratch = gather_scratch,
+                                     .forward = gather_forward,
+                                     .explain = gather_explain};
