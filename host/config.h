@@ -29,6 +29,8 @@ const char *zoo_model_config_path(const zoo_model_config *config);
 const cJSON *zoo_model_config_json(const zoo_model_config *config);
 const cJSON *zoo_model_config_quantization(const zoo_model_config *config);
 
+/* Whether a key names files, tokens, training, caching or output, never a term of the maths. */
+bool zoo_model_config_is_harmless(const char *key);
 /* Chooses the card (may be null) and how has_tensor is answered. */
 void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_has_tensor_fn *has,
                           void *arg);

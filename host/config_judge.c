@@ -117,6 +117,12 @@ static bool in_list(const char *const *list, size_t n, const char *key)
     return false;
 }
 
+bool zoo_model_config_is_harmless(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+    return in_list(harmless, ZOO_COUNT(harmless), dot ? dot + 1 : key);
+}
+
 static const zoo_key *find_key(const zoo_plugin *plugin, const char *path)
 {
     for (const zoo_key *key = plugin->keys; key && key->key; key++) {

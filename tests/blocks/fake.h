@@ -23,7 +23,7 @@ typedef struct fake {
     zoo_limits limits;
     uint64_t seed;
     zoo_dtype weight_kind; /* what fake_pack makes; ZOO_F32 after fake_open */
-    size_t taken; /* bytes of scratch since fake_begin */
+    size_t taken;          /* bytes of scratch since fake_begin */
     void *pieces[4096];
     uint32_t n_pieces;
     struct {

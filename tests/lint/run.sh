@@ -70,7 +70,7 @@ allowed='mem(cpy|move|set|cmp|chr)|str(n?cmp|n?cpy|n?len|r?chr|str|spn|cspn|pbrk
 allowed="$allowed|v?snprintf|__(mem|str|v?snprintf)[a-z]*_chk|__isoc23_strto[a-z]+|qsort|bsearch"
 allowed="$allowed|(exp|exp2|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|sin|cos|tan|asin|acos|atan|atan2"
 allowed="$allowed|sinh|cosh|tanh|erf|fabs|floor|ceil|round|trunc|lrint|lround|rint|nearbyint|fma|fmin"
-allowed="$allowed|fmax|fmod|ldexp|frexp|hypot|sincos|copysign)f?"
+allowed="$allowed|fmax|fmod|ldexp|frexp|hypot|sincos|copysign|erf|erfc)f?"
 allowed="$allowed|__ctype_b_loc|__ctype_tolower_loc|tolower|toupper|abs|labs"
 allowed="$allowed|__assert_fail|__stack_chk_fail|__cxa_finalize|__gmon_start__|_ITM_.*|__tls_get_addr"
 
