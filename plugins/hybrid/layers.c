@@ -61,7 +61,8 @@ static zoo_status make_ffns(zoo_decoder *b, uint32_t layer, zoo_part *parts, uin
     const char *shared = c->text(c, "@shared_mlp", NULL);
     uint32_t width = shared ? c->whole(c, "shared_intermediate_size", 0) : 0;
     bool sparse =
-        zoo_decoder_number(b, "num_experts", layer, 0) > 1 && zoo_decoder_layer_sparse(b, layer);
+        zoo_decoder_number(b, "num_experts", layer, 0) >= c->whole(c, "@experts_min", 2) &&
+        zoo_decoder_layer_sparse(b, layer);
     *n = 0;
     if (sparse) {
         ZOO_TRY(zoo_decoder_experts(b, layer, &parts[(*n)++]));

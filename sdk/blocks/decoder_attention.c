@@ -74,6 +74,9 @@ static void read_gate(const zoo_decoder *b, zoo_gqa *p)
     }
     zoo_value value = c->type(c, how);
     bool element = strcmp(how, "element") == 0 || value == ZOO_STRING;
+    if (value == ZOO_STRING && strcmp(c->text(c, how, ""), "per-element") != 0) {
+        c->refuse(c, "\"%s\" is \"%.60s\"; only per-element is computed", how, c->text(c, how, ""));
+    }
     bool none = value == ZOO_BOOLEAN && !c->flag(c, how, false);
     p->gate = none                       ? ZOO_GATE_NONE
               : strcmp(how, "in_q") == 0 ? ZOO_GATE_IN_Q
