@@ -19,6 +19,10 @@ typedef struct tile {
     size_t a_row, b_step, b_col, c_row;
     size_t n_k;
     bool fresh; /* start at zero; false: at what c holds */
+    /* What comes after b, to be prefetched: column c, step k at pre + c * pre_col + k * pre_step.
+     */
+    const char *pre;
+    size_t pre_col, pre_step; /* bytes; 0: nothing to prefetch */
 } tile;
 
 /* Columns that go with `rows` rows in registers. */
@@ -35,6 +39,7 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
     v16 acc[12][4];
     const float *a = t->a, *b = t->b;
     size_t a_row = t->a_row, b_col = t->b_col, b_step = t->b_step;
+    size_t pre_col = t->pre_col, pre_step = t->pre_step;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
@@ -43,10 +48,12 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
                 t->fresh ? v16_set1(0) : v16_load(t->c + (size_t)r * t->c_row + (size_t)c * 16);
         }
     }
-    for (size_t k = t->n_k; k; k--, a++, b += b_step) {
+    const char *pre = t->pre;
+    for (size_t k = t->n_k; k; k--, a++, b += b_step, pre += pre_step) {
         v16 w[4];
 #pragma GCC unroll 4
         for (int c = 0; c < cols; c++) {
+            v16_prefetch(pre + (size_t)c * pre_col);
             w[c] = v16_load(b + (size_t)c * b_col);
         }
 #pragma GCC unroll 12
@@ -73,11 +80,13 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
             for (; cols >= (uint32_t)tile_cols(n); cols -= (uint32_t)tile_cols(n)) {               \
                 tile_run(&t, n, tile_cols(n));                                                     \
                 t.b += (size_t)tile_cols(n) * t.b_col;                                             \
+                t.pre += (size_t)tile_cols(n) * t.pre_col;                                         \
                 t.c += (size_t)tile_cols(n) * 16;                                                  \
             }                                                                                      \
             for (; tile_cols(n) > 1 && cols; cols--) {                                             \
                 tile_run(&t, n, 1);                                                                \
                 t.b += t.b_col;                                                                    \
+                t.pre += t.pre_col;                                                                \
                 t.c += 16;                                                                         \
             }                                                                                      \
         }                                                                                          \
@@ -111,11 +120,19 @@ static inline uint32_t tile_share(uint32_t n, uint32_t max)
     return (n + tiles - 1) / tiles;
 }
 
+/* Each tile of rows prefetches its share of what comes next. */
 static void tile_rows(tile t, uint32_t rows, uint32_t cols)
 {
+    size_t tiles = (rows + V16_TILE_ROWS - 1) / V16_TILE_ROWS;
+    if (!t.pre_step) {
+        t.pre = (const char *)t.b;
+        t.pre_col = 0;
+    }
+    t.pre_step = tiles ? t.pre_step / tiles : 0;
     while (rows) {
         uint32_t n = tile_share(rows, V16_TILE_ROWS);
         tile_columns(t, n, cols);
+        t.pre += t.n_k * t.pre_step;
         t.a += n * t.a_row;
         t.c += n * t.c_row;
         rows -= n;
