@@ -34,7 +34,7 @@ static size_t panel_bytes(zoo_dtype kind, uint32_t cols, uint32_t group)
     case ZOO_INT8:
         return group && group % 16 == 0 ? groups_of(cols, group) * group * ZOO_PANEL : 0;
     case ZOO_INT4:
-        return group && group % 32 == 0 ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
+        return group == INT4_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
     default:
         return 0;
     }

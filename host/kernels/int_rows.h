@@ -2,8 +2,10 @@
  * int_rows.h: rows of activations as int8 groups, what the int8 and int4 products read.
  *
  * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
- * int32 sums of the bytes of each group; padded to 64. Scale = amax / 127 of the group, value =
- * round(x * (127 / amax)) in [-127, 127]; the same bits in every instruction set. Products then are
+ * int32 shifts; padded to 64. Scale = amax / 127 of the group, value = round(x * (127 / amax)) in
+ * [-127, 127]; the same bits in every instruction set. A shift is -128 (int8) or -8 (int4) times
+ * the sum of the group's bytes: what products with weights made unsigned have too much. Products
+ * then are
  *
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias.
  */
@@ -30,7 +32,7 @@ static inline size_t int_row_size(uint32_t cols, uint32_t group)
 typedef struct int_row {
     const int8_t *q;
     const float *scales;
-    const int32_t *sums;
+    const int32_t *shifts;
 } int_row;
 
 static inline int_row int_row_at(const zoo_gemm *g, uint32_t row)

@@ -8,6 +8,8 @@
 #ifndef ZOO_TILE_H
 #define ZOO_TILE_H
 
+#include "share.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,13 +113,6 @@ static void tile_columns(tile t, uint32_t rows, uint32_t cols)
     default:
         break;
     }
-}
-
-/* Rows of the next tile when n are left: as even as can be. */
-static inline uint32_t tile_share(uint32_t n, uint32_t max)
-{
-    uint32_t tiles = (n + max - 1) / max;
-    return (n + tiles - 1) / tiles;
 }
 
 /* Each tile of rows prefetches its share of what comes next. */

@@ -1,0 +1,75 @@
+/*
+ * vi_avx512vnni.h: what gemm_int.inc needs, with AVX-512 VNNI: unsigned weights times signed rows.
+ * int8 weights are shifted by 128, int4 by 8; the accumulators start at the sum that the shift
+ * adds.
+ */
+#ifndef ZOO_VI_AVX512VNNI_H
+#define ZOO_VI_AVX512VNNI_H
+
+#include "v16_avx512.h"
+
+#include <stdbool.h>
+
+#undef V16_ISA
+#define V16_ISA avx512vnni
+enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 0 };
+
+typedef __m512i vi;
+typedef __m512i va;
+
+static inline int int_cols(int rows)
+{
+    return rows <= 3 ? 4 : 2;
+}
+
+static inline vi vi_load(const unsigned char *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline void vi_store(unsigned char *p, vi x)
+{
+    _mm512_storeu_si512(p, x);
+}
+
+static inline vi vi_ready8(vi x)
+{
+    return _mm512_xor_si512(x, _mm512_set1_epi8((char)0x80));
+}
+
+static inline vi vi_low(vi x)
+{
+    return _mm512_and_si512(x, _mm512_set1_epi8(15));
+}
+
+static inline vi vi_high(vi x)
+{
+    return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));
+}
+
+static inline va vi_start(int32_t shift, bool int8)
+{
+    (void)int8;
+    return _mm512_set1_epi32(shift);
+}
+
+static inline va vi_dot8(va acc, vi w, int32_t x)
+{
+    /* gcc 12 copies the accumulator twice around its builtin */
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(w), "v"(_mm512_set1_epi32(x)));
+    return acc;
+}
+
+static inline va vi_dot4(va acc, vi w, int32_t x)
+{
+    return vi_dot8(acc, w, x);
+}
+
+static inline v16 vi_done(va acc, int32_t shift, bool int8)
+{
+    (void)shift;
+    (void)int8;
+    return _mm512_cvtepi32_ps(acc);
+}
+
+#endif

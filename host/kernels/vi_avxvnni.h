@@ -1,0 +1,50 @@
+/*
+ * vi_avxvnni.h: what gemm_int.inc needs, with AVX-VNNI; as vi_avx512vnni.h in two registers.
+ */
+#ifndef ZOO_VI_AVXVNNI_H
+#define ZOO_VI_AVXVNNI_H
+
+#include "vi_bytes_avx2.h"
+
+#include <stdbool.h>
+
+#undef V16_ISA
+#define V16_ISA avxvnni
+enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 1 };
+
+typedef vi va;
+
+static inline vi vi_ready8(vi x)
+{
+    __m256i flip = _mm256_set1_epi8((char)0x80);
+    return (vi){_mm256_xor_si256(x.a, flip), _mm256_xor_si256(x.b, flip)};
+}
+
+static inline va vi_start(int32_t shift, bool int8)
+{
+    (void)int8;
+    return (va){_mm256_set1_epi32(shift), _mm256_set1_epi32(shift)};
+}
+
+static inline va vi_dot8(va acc, vi w, int32_t x)
+{
+    __m256i four = _mm256_set1_epi32(x);
+    /* gcc 12 copies the accumulator twice around its builtin */
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.a) : "x"(w.a), "x"(four));
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.b) : "x"(w.b), "x"(four));
+    return acc;
+}
+
+static inline va vi_dot4(va acc, vi w, int32_t x)
+{
+    return vi_dot8(acc, w, x);
+}
+
+static inline v16 vi_done(va acc, int32_t shift, bool int8)
+{
+    (void)shift;
+    (void)int8;
+    return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
+}
+
+#endif

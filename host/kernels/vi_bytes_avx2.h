@@ -1,0 +1,41 @@
+/*
+ * vi_bytes_avx2.h: 64 bytes in two 256-bit registers, for vi_avx2.h and vi_avxvnni.h.
+ */
+#ifndef ZOO_VI_BYTES_AVX2_H
+#define ZOO_VI_BYTES_AVX2_H
+
+#include "v16_avx2.h"
+
+typedef struct vi {
+    __m256i a, b;
+} vi;
+
+static inline int int_cols(int rows)
+{
+    return rows <= 1 ? 4 : rows <= 2 ? 2 : 1;
+}
+
+static inline vi vi_load(const unsigned char *p)
+{
+    return (vi){_mm256_loadu_si256((const __m256i *)(const void *)p),
+                _mm256_loadu_si256((const __m256i *)(const void *)(p + 32))};
+}
+
+static inline void vi_store(unsigned char *p, vi x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, x.a);
+    _mm256_storeu_si256((__m256i *)(void *)(p + 32), x.b);
+}
+
+static inline vi vi_low(vi x)
+{
+    __m256i mask = _mm256_set1_epi8(15);
+    return (vi){_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
+}
+
+static inline vi vi_high(vi x)
+{
+    return vi_low((vi){_mm256_srli_epi16(x.a, 4), _mm256_srli_epi16(x.b, 4)});
+}
+
+#endif
