@@ -7,11 +7,11 @@
  *   parallel   h += attn(n0 h) + mlp(n1 h); with one name n0 serves both
  *   keys       parallel or pre by new_decoder_architecture, parallel_attn and
  *              num_ln_in_parallel_attn
- * Where the reference's module itself adds to the residual stream, cards give the part another name
- * than that module's, so that a trace never sets unlike things side by side.
- * Option placement_if names a key; where it is true, placement_then holds instead. Option norms_one:
- * parallel branches share the first norm. Option residual_from_norm: what is added to is the
- * branch's normed input.
+ * Where the reference's module itself adds to the residual stream, cards give the part another
+ * name than that module's, so that a trace never sets unlike things side by side.
+ * Option placement_if names a key; where it is true, placement_then holds instead. Option
+ * norms_one: parallel branches share the first norm. Option residual_from_norm: what is added to is
+ * the branch's normed input.
  */
 #include <string.h>
 
