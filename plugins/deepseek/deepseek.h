@@ -13,6 +13,7 @@ typedef struct ds_model {
     zoo_decoder b;
     const zoo_rope *rope;
     const struct ds_hyper *hyper; /* null: one residual stream */
+    const zoo_rope *csa_ropes[4]; /* main, main back, compressed, compressed back */
     const uint32_t *choice;       /* address that names the memo of chosen rows */
 } ds_model;
 
@@ -20,11 +21,16 @@ typedef struct ds_model {
 zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part *out);
 /* Rotary table of the model, read once. attention.c */
 zoo_status ds_read_rope(ds_model *m);
+/* Whether the card says so. layers.c */
+bool ds_is_compressed(const zoo_config *c);
 const char *ds_attention_kind(const zoo_part *part);
 /* Two attentions, two feed-forwards, experts beside them. longcat.c */
 zoo_status ds_longcat_layer(ds_model *m, uint32_t layer, zoo_layer *out);
 /* Gated norms, or a norm on the experts. framed.c */
 zoo_status ds_framed_layer(ds_model *m, uint32_t layer, zoo_layer *out);
+/* Attention over compressed entries; experts by token id. csa_layer.c */
+zoo_status ds_csa_attention(ds_model *m, uint32_t layer, zoo_part *out, const char **kind);
+zoo_status ds_hash_experts(ds_model *m, uint32_t layer, zoo_part *out);
 /* Several residual streams: prologue, epilogue and a layer. hyper_layer.c */
 zoo_status ds_hyper_ends(ds_model *m);
 zoo_status ds_hyper_layer(ds_model *m, uint32_t layer, zoo_layer *out);

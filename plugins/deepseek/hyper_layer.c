@@ -3,7 +3,7 @@
  *
  * Keys: hc_mult, hc_eps, hc_sinkhorn_iters, hc_magnitude, swiglu_limit.
  * Options:
- *   layer "hyper"        streams around latent attention; "compressed": around compressed.h
+ *   layer "hyper"        streams around latent attention; "compressed": around csa.h
  *   independent          streams are not mixed; post gets eps
  *   clamp                swiglu_limit on routed experts; "all": on the shared one too
  */
@@ -82,13 +82,20 @@ zoo_status ds_hyper_layer(ds_model *m, uint32_t layer, zoo_layer *out)
     if (!parts || !path) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    ZOO_TRY(ds_attention(m, layer, "self_attn", &parts[0]));
-    ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
+    const char *kind = NULL;
+    if (ds_is_compressed(b->config)) {
+        ZOO_TRY(ds_csa_attention(m, layer, &parts[0], &kind));
+        ZOO_TRY(ds_hash_experts(m, layer, &parts[1]));
+    } else {
+        ZOO_TRY(ds_attention(m, layer, "self_attn", &parts[0]));
+        ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
+        kind = ds_attention_kind(&parts[0]);
+    }
     ZOO_TRY(clamp_experts(b, &parts[1]));
     parts[0].norm = zoo_decoder_norm(b, "input_layernorm");
     parts[1].norm = zoo_decoder_norm(b, "post_attention_layernorm");
     *out = (zoo_layer){.path = path,
-                       .kind = ds_attention_kind(&parts[0]),
+                       .kind = kind,
                        .ops = &ds_hyper_ops,
                        .params = m->hyper,
                        .parts = parts,

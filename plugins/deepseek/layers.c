@@ -3,7 +3,7 @@
  *
  * Options:
  *   layer         "plain": h += mla(norm h); h += ffn(norm h); "shortcut": longcat.c;
- *                 "hyper": hyper_layer.c; "framed": framed.c, with gated_norms, normed_experts
+ *                 "hyper", "compressed": hyper_layer.c; "framed": framed.c, with gated_norms, normed_experts
  *   depth_scale   what layers add is multiplied by scale_depth / sqrt(layers)
  *   base_width    logits are multiplied by dim_model_base / hidden_size
  */
@@ -32,6 +32,11 @@ static zoo_status plain_layer(ds_model *m, uint32_t layer, zoo_layer *out)
     ZOO_TRY(zoo_decoder_frame(b, layer, parts, 2, out));
     out->kind = ds_attention_kind(&parts[0]);
     return ZOO_OK;
+}
+
+bool ds_is_compressed(const zoo_config *c)
+{
+    return strcmp(c->text(c, "@layer", ""), "compressed") == 0;
 }
 
 static zoo_status read_layer(ds_model *m, uint32_t layer, zoo_layer *out)
@@ -74,10 +79,12 @@ zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *pl
 {
     ds_model m = {0};
     ZOO_TRY(zoo_decoder_begin(&m.b, config, setup, plan, err));
-    ZOO_TRY(ds_read_rope(&m));
+    if (!ds_is_compressed(config)) {
+        ZOO_TRY(ds_read_rope(&m));
+    }
     read_scales(&m);
     claim_overruled(config);
-    if (strcmp(config->text(config, "@layer", ""), "hyper") == 0) {
+    if (ds_is_compressed(config) || strcmp(config->text(config, "@layer", ""), "hyper") == 0) {
         ZOO_TRY(ds_hyper_ends(&m));
     }
     zoo_layer *layers = setup->take(setup, m.b.n_layers * sizeof *layers);

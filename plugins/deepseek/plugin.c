@@ -4,6 +4,7 @@
  * Which release is computed how stands in the cards (models.d); attention.c and layers.c say how a
  * plan is made; MODEL.md has the maths.
  */
+#include "csa.h"
 #include "deepseek.h"
 #include "hyper.h"
 
@@ -41,7 +42,7 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, &ds_csa_ops, NULL};
 static const zoo_block_ops *const ffns[] = {&ds_spread_ops, &ds_gather_ops, &zoo_mlp_ops,
                                             &zoo_moe_ops, NULL};
 static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &ds_hyper_ops, NULL};

@@ -19,7 +19,7 @@ static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_room *room)
     uint32_t top_k = sparse ? p->index.top_k : 0;
     uint32_t longest = s->length_max > top_k ? s->length_max : top_k;
     size_t heads = (size_t)s->n_rows * p->n_heads;
-    mla_room b = {.prepared_size = zoo_mla_heads_size(p),
+    mla_room b = {.prepared_size = zoo_heads_size(p->kv_lora > p->nope ? p->kv_lora : p->nope),
                   .attend_size = zoo_attend_scratch(p->kv_rows, p->kv_lora),
                   .segs_max = longest / ZOO_PAGE + 2,
                   .n_batch = batch_rows(s)};
@@ -160,14 +160,18 @@ static void mla_forward(zoo_ctx *ctx, const void *params, const void *weights, z
         zoo_mla_choose(&step);
     }
     zoo_mla_attend_chosen(&step);
-    const mla_heads values = {.weights = w->v_up,
+    const zoo_heads values = {.weights = w->v_up,
                               .x = step.room.latent,
                               .x_row = (size_t)p->n_heads * p->kv_lora,
                               .x_head = p->kv_lora,
                               .y = step.room.out,
                               .y_row = p->o_cols,
-                              .y_head = p->v_dim};
-    zoo_mla_heads_run(&step, &values);
+                              .y_head = p->v_dim,
+                              .n_rows = span->n_rows,
+                              .n_heads = p->n_heads,
+                              .prepared = step.room.prepared,
+                              .prepared_size = step.room.prepared_size};
+    zoo_heads_run(ctx, &values);
     if (p->gate) {
         zoo_rows(ctx, span->n_rows * p->n_heads, (size_t)p->v_dim * 4, gate_range, &step);
     }

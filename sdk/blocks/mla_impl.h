@@ -1,12 +1,12 @@
 /*
  * mla_impl.h: what the files of latent attention share: mla_params.c and mla_bind.c (params and
- * tensors), mla_rows.c (projections of a row, cache), mla_heads.c (a matrix for each head),
- * mla_attend.c (all keys), mla_index.c (scores and choice), mla_sparse.c (chosen keys), mla.c
- * (block).
+ * tensors), mla_rows.c (projections of a row, cache), mla_attend.c (all keys), mla_index.c (scores
+ * and choice), mla_sparse.c (chosen keys), mla.c (block).
  */
 #ifndef ZOO_BLOCKS_MLA_IMPL_H
 #define ZOO_BLOCKS_MLA_IMPL_H
 
+#include "heads.h"
 #include "mla.h"
 #include "ops.h"
 
@@ -67,17 +67,6 @@ typedef struct mla_step {
     uint32_t *sparse;            /* [n_sparse] rows of the span that read chosen keys */
     uint32_t n_sparse;
 } mla_step;
-
-/* y[row, h] = W_h x[row, h] for all rows and heads. Strides count floats. */
-typedef struct mla_heads {
-    const zoo_weight *weights; /* [n_heads] */
-    const float *x;
-    float *y;
-    size_t x_row, x_head, y_row, y_head;
-} mla_heads;
-void zoo_mla_heads_run(mla_step *step, const mla_heads *heads);
-/* Bytes of prepared rows of one worker. */
-size_t zoo_mla_heads_size(const zoo_mla *params);
 
 /* Fills query, gate and the index rows from x; stores latent, rope key and index key. */
 void zoo_mla_project(mla_step *step, const float *x);

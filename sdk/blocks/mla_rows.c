@@ -156,12 +156,16 @@ void zoo_mla_project(mla_step *step, const float *x)
         zoo_linear(step->ctx, &index, 1, room->q_a, p->q_in, n);
     }
     zoo_rows(step->ctx, n, (size_t)4 * (p->q_rows + p->index_q_rows), shape_queries, step);
-    const mla_heads up = {.weights = w->k_up,
+    const zoo_heads up = {.weights = w->k_up,
                           .x = room->q,
                           .x_row = p->q_rows,
                           .x_head = p->q_head,
                           .y = room->query,
                           .y_row = (size_t)p->n_heads * p->kv_rows,
-                          .y_head = p->kv_rows};
-    zoo_mla_heads_run(step, &up);
+                          .y_head = p->kv_rows,
+                          .n_rows = n,
+                          .n_heads = p->n_heads,
+                          .prepared = room->prepared,
+                          .prepared_size = room->prepared_size};
+    zoo_heads_run(step->ctx, &up);
 }

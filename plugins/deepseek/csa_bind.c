@@ -1,0 +1,88 @@
+/*
+ * csa_bind.c: params and tensors of attention over compressed entries, in the names of released
+ * files.
+ */
+#include "blocks/rows.h"
+#include "csa.h"
+
+#include <math.h>
+
+static zoo_status refuse(const ds_csa *p, zoo_error *err)
+{
+    const uint32_t sizes[] = {p->width_in, p->n_heads,  p->head_dim, p->rope_dim,
+                              p->q_lora,   p->n_groups, p->o_lora,   p->window};
+    bool bad = p->rope_dim > p->head_dim || p->ratio > 65536;
+    for (size_t i = 0; i < ZOO_COUNT(sizes); i++) {
+        bad = bad || sizes[i] == 0 || sizes[i] > 65536;
+    }
+    bad = bad || p->n_heads % p->n_groups != 0 || (uint64_t)p->n_heads * p->head_dim > 1u << 27;
+    bad = bad || (uint64_t)p->ratio * (p->head_dim + p->index_dim) > 1u << 24;
+    if (bad || !p->rope || !p->back) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "compressed attention: %u heads of %u in %u groups, %u rotated, window %u, "
+                        "one entry in %u",
+                        p->n_heads, p->head_dim, p->n_groups, p->rope_dim, p->window, p->ratio);
+    }
+    if (p->overlap && (!p->ratio || !p->top_k || !p->index_heads || p->index_heads > 65536 ||
+                       p->index_dim < p->rope_dim || p->index_dim > 65536)) {
+        return zoo_fail(
+            err, ZOO_E_CONFIG,
+            "compressed attention: an indexer of %u heads of %u that chooses %u entries",
+            p->index_heads, p->index_dim, p->top_k);
+    }
+    return ZOO_OK;
+}
+
+uint32_t csa_open_width(const ds_csa *p, uint32_t width)
+{
+    return (p->overlap ? 8 : 2) * p->ratio * width;
+}
+
+zoo_status ds_csa_finish(ds_csa *p, zoo_error *err)
+{
+    ZOO_TRY(refuse(p, err));
+    p->q_rows = p->n_heads * p->head_dim;
+    p->group_cols = p->q_rows / p->n_groups;
+    p->mid = p->n_groups * p->o_lora;
+    p->when.pool = p->ratio != 0;
+    p->when.index = p->overlap;
+    p->pool_width = p->ratio ? p->head_dim * (p->overlap ? 2 : 1) : 0;
+    p->index_pool = p->overlap ? 2 * p->index_dim : 0;
+    p->index_q_rows = p->overlap ? p->index_heads * p->index_dim : 0;
+    p->scale = (float)(1.0 / sqrt(p->head_dim));
+    return ZOO_OK;
+}
+
+#define W ds_csa_weights
+#define P ds_csa
+
+#define POOL(f, module, width_, norm_, when_)                                                      \
+    MATRIX(f.kv, module ".wkv.weight", 0, width_, width_in, NONE, AT(when_)),                      \
+        MATRIX(f.gate, module ".wgate.weight", 0, width_, width_in, NONE, AT(when_)),              \
+        {.name = module ".ape",                                                                    \
+         .kind = ZOO_BIND_VECTOR,                                                                  \
+         .field = ZOO_AT(W, f.ape),                                                                \
+         .rows = AT(ratio),                                                                        \
+         .cols = AT(width_),                                                                       \
+         .experts = NONE,                                                                          \
+         .map = NONE,                                                                              \
+         .when = AT(when_)},                                                                       \
+        VECTOR(f.norm, module ".norm.weight", norm_, NONE, AT(when_))
+
+/* clang-format off */
+const zoo_bind ds_csa_binds[] = {
+    MATRIX(q_a, "wq_a.weight", 0, q_lora, width_in, NONE, NONE),
+    VECTOR(q_norm, "q_norm.weight", q_lora, NONE, NONE),
+    MATRIX(q_b, "wq_b.weight", 0, q_rows, q_lora, NONE, NONE),
+    MATRIX(kv, "wkv.weight", 0, head_dim, width_in, NONE, NONE),
+    VECTOR(kv_norm, "norm.weight", head_dim, NONE, NONE),
+    EXPERTS(o_a, "wo_a.weight", 0, o_lora, group_cols, n_groups, NONE, NONE),
+    MATRIX(o_b, "wo_b.weight", 0, width_in, mid, NONE, NONE),
+    VECTOR(sinks, "attn_sink", n_heads, NONE, NONE),
+    POOL(pool, "compressor", pool_width, head_dim, when.pool),
+    POOL(index_pool, "indexer.compressor", index_pool, index_dim, when.index),
+    MATRIX(index_q, "indexer.wq_b.weight", 0, index_q_rows, q_lora, NONE, AT(when.index)),
+    MATRIX(index_w, "indexer.weights_proj.weight", ZOO_BIND_EXACT, index_heads, width_in, NONE,
+           AT(when.index)),
+    {0}};
+/* clang-format on */

@@ -1,0 +1,54 @@
+/*
+ * csa_index.c: which entries a row reads: the top_k of highest score among the visible ones, all of
+ * them while they are no more than that. Equal scores take the lower entry.
+ */
+#include "csa.h"
+
+#include <math.h>
+#include <string.h>
+
+static void score_entries(const csa_step *step, uint32_t row, uint32_t n, float *score, float *keys)
+{
+    const ds_csa *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
+    for (uint32_t w = 0; w < n;) {
+        zoo_segment s = step->cache->get(step->cache, CSA_INDEX_ENTRY, seq, 0, w);
+        uint32_t count = s.n_rows < n - w ? s.n_rows : n - w;
+        k->widen(step->cache->dtypes[CSA_INDEX_ENTRY], s.rows, s.scales, p->index_dim, keys,
+                 (size_t)count * p->index_dim);
+        k->index(&(zoo_index_args){.q = step->room.index_q + (size_t)row * p->index_q_rows,
+                                   .weight = step->room.index_w + (size_t)row * p->index_heads,
+                                   .keys = keys,
+                                   .score = score + w,
+                                   .n_heads = p->index_heads,
+                                   .dim = p->index_dim,
+                                   .n_keys = count,
+                                   .scale = (float)(1.0 / sqrt((double)p->index_q_rows))});
+        w += count;
+    }
+}
+
+uint32_t csa_choose(const csa_step *step, uint32_t row, uint32_t *chosen, uint32_t worker)
+{
+    const ds_csa *p = step->params;
+    const csa_room *r = &step->room;
+    uint32_t visible = csa_visible(p, step->span->pos[row]), n = 0;
+    if (!p->when.index || visible <= p->top_k) {
+        return 0;
+    }
+    float *score = r->score + (size_t)worker * r->entries_max;
+    unsigned char *marks = r->marks + (size_t)worker * r->entries_max;
+    score_entries(step, row, visible, score, r->keys + (size_t)worker * ZOO_PAGE * p->index_dim);
+    step->ctx->kernels->topk(score, visible, p->top_k, chosen);
+    memset(marks, 0, visible);
+    for (uint32_t i = 0; i < p->top_k; i++) {
+        marks[chosen[i]] = 1;
+    }
+    for (uint32_t w = 0; w < visible; w++) {
+        if (marks[w]) {
+            chosen[n++] = w;
+        }
+    }
+    return n;
+}
