@@ -1,7 +1,8 @@
 /*
  * gqa_rows.c: queries, keys, values and gates of the rows of a step (formulas: gqa.h).
  *
- * One zoo_linear, each row by itself, the cache. A rounded position bias is one more element: 1 in the query, bf16(bf16(slope) * bf16(position)) in the key.
+ * One zoo_linear, each row by itself, the cache. A rounded position bias is one more element: 1 in
+ * the query, bf16(bf16(slope) * bf16(position)) in the key.
  */
 #include "gqa_impl.h"
 

@@ -6,8 +6,8 @@
  * For each reference checkpoint each leaf of config.json is changed in a copy: true to false, a
  * number to another, a word to another. The copy must be refused, or give other logits, or the key
  * must be one that inspect names with a reason (`ignored` of the card or the plugin) or one that is
- * harmless by nature, or stand in explained.txt. What is left changed nothing and nobody says why. Without --all: the cases
- * of the tree.
+ * harmless by nature, or stand in explained.txt. What is left changed nothing and nobody says why.
+ * Without --all: the cases of the tree.
  */
 #include <dirent.h>
 #include <stdio.h>
