@@ -39,6 +39,7 @@ zoo_status zoo_tokens_read(const char *list, int32_t **tokens, uint32_t *n, zoo_
 /* Prints the sentence and returns the exit code of its status. */
 int zoo_command_failed(const char *command, const zoo_error *error);
 
+int zoo_cmd_bench(int argc, char **argv);
 int zoo_cmd_trace(int argc, char **argv);
 int zoo_cmd_compare(int argc, char **argv);
 int zoo_cmd_inspect(int argc, char **argv);

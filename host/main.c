@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"run", zoo_cmd_run, "one prompt or chat, its text streamed"},
     {"batch", zoo_cmd_batch, "a file of requests; resumes where it was interrupted"},
+    {"bench", zoo_cmd_bench, "tokens a second: one prompt, one sequence, a batch"},
     {"trace", zoo_cmd_trace, "every named activation of one pass, to a file"},
     {"compare", zoo_cmd_compare, "two traces, tensor by tensor; names the first that differs"},
     {"inspect", zoo_cmd_inspect, "what a model folder is: plugin, plan, streams, bytes"},
