@@ -4,15 +4,32 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "mem.h"
 #include "model.h"
 
 enum { WIDTH_MAX = 1 << 24, LAYERS_MAX = 4096, BOUNDS_FIRST = 64 };
+enum { LARGE_PAGE = 1 << 21 }; /* bytes */
 
 struct zoo_chunk {
     zoo_chunk *next;
 };
+
+/* Large blocks on large pages where the system offers them: fewer faults, faster reads. */
+static void want_large_pages(void *block, size_t n)
+{
+#if defined(MADV_HUGEPAGE)
+    uintptr_t begin = ((uintptr_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    uintptr_t end = ((uintptr_t)block + n) / LARGE_PAGE * LARGE_PAGE;
+    if (begin < end) {
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    }
+#else
+    (void)block;
+    (void)n;
+#endif
+}
 
 void *zoo_model_take(zoo_model *model, size_t n)
 {
@@ -23,6 +40,7 @@ void *zoo_model_take(zoo_model *model, size_t n)
     if (!block) {
         return NULL;
     }
+    want_large_pages(block, n);
     zoo_chunk *chunk = block;
     chunk->next = model->chunks;
     model->chunks = chunk;

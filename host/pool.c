@@ -1,9 +1,9 @@
 /*
  * pool.c: the pool's threads.
  *
- *   run: publish fn, arg, n_items; raise `round`; wake sleepers; take items; wait until all helpers
- * left the round helper: wait for a new round (spin, then sleep on the condition); take items;
- * report
+ *   run:    publish fn, arg, n_items; raise `round`; wake sleepers; take items; wait (spin, then
+ *           sleep) until all helpers left the round
+ *   helper: wait for a new round (spin, then sleep); take items; leave the round
  *
  * `round` is the only word that helpers watch. Everything else is written before it is raised and
  * read after it was seen.
@@ -38,9 +38,10 @@ struct zoo_pool {
     char pad2[64];
     _Atomic uint32_t round;
     _Atomic uint32_t n_asleep;
+    _Atomic bool owner_asleep;
     _Atomic bool stop;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake, left; /* a round begins; the last helper left it */
     helper *helpers;
 };
 
@@ -94,6 +95,33 @@ static void pin_to(uint32_t core)
 #endif
 }
 
+static void leave_round(zoo_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->working, 1) == 1 && atomic_load(&pool->owner_asleep)) {
+        (void)pthread_mutex_lock(&pool->lock);
+        (void)pthread_cond_signal(&pool->left);
+        (void)pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+/* Returns once all helpers have left the round. A helper may have lost its core, perhaps to us. */
+static void await_helpers(zoo_pool *pool)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (!atomic_load_explicit(&pool->working, memory_order_acquire)) {
+            return;
+        }
+        relax();
+    }
+    (void)pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->owner_asleep, true);
+    while (atomic_load(&pool->working)) {
+        (void)pthread_cond_wait(&pool->left, &pool->lock);
+    }
+    atomic_store(&pool->owner_asleep, false);
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
 static void *help(void *arg)
 {
     helper *self = arg;
@@ -108,7 +136,7 @@ static void *help(void *arg)
             return NULL;
         }
         take_items(pool, self->worker);
-        atomic_fetch_sub_explicit(&pool->working, 1, memory_order_release);
+        leave_round(pool);
     }
 }
 
@@ -134,6 +162,7 @@ zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error 
     pool->helpers = zoo_mem_array(pool->n_threads, sizeof *pool->helpers);
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_cond_init(&pool->wake, NULL);
+    (void)pthread_cond_init(&pool->left, NULL);
     for (uint32_t i = 1; pool->helpers && i < pool->n_threads; i++) {
         pool->helpers[i] = (helper){.pool = pool, .worker = i};
         if (pthread_create(&pool->helpers[i].thread, NULL, help, &pool->helpers[i]) != 0) {
@@ -163,6 +192,7 @@ void zoo_pool_free(zoo_pool *pool)
         (void)pthread_join(pool->helpers[i].thread, NULL);
     }
     (void)pthread_cond_destroy(&pool->wake);
+    (void)pthread_cond_destroy(&pool->left);
     (void)pthread_mutex_destroy(&pool->lock);
     zoo_mem_free(pool->helpers);
     zoo_mem_free(pool);
@@ -183,9 +213,7 @@ void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg)
     atomic_store_explicit(&pool->working, pool->n_threads - 1, memory_order_relaxed);
     raise_round(pool);
     take_items(pool, 0);
-    while (atomic_load_explicit(&pool->working, memory_order_acquire)) {
-        relax();
-    }
+    await_helpers(pool);
 }
 
 uint32_t zoo_pool_n_threads(const zoo_pool *pool)

@@ -155,18 +155,42 @@ static void part_of_layer(zoo_ctx *ctx, uint32_t index, const float *x, float *y
     run_part(step, &step->layer->parts[index], x, y, span);
 }
 
+typedef struct join_job {
+    const zoo_kernels *kernels;
+    const zoo_branch *branch;
+    const float *base, *sum;
+    float *h;
+    size_t width;
+} join_job;
+
+/* h = h_scale * base + scale * sum */
+static void join_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const join_job *job = arg;
+    const zoo_branch *branch = job->branch;
+    const zoo_kernels *k = job->kernels;
+    size_t at = begin * job->width, n = (end - begin) * job->width;
+    (void)worker;
+    if (branch->h_scale != 1.0f || branch->from_norm) {
+        k->scale(branch->h_scale, job->base + at, job->h + at, n);
+    }
+    if (branch->scale == 1.0f) {
+        k->add(job->h + at, job->sum + at, job->h + at, n);
+    } else {
+        k->axpy(branch->scale, job->sum + at, job->h + at, n);
+    }
+}
+
 static void run_branch(zoo_step *step, const zoo_bound_branch *bound, const zoo_span *span)
 {
     const zoo_branch *branch = bound->branch;
-    const zoo_kernels *k = step->ctx.kernels;
     uint32_t width = step->model->plan.hidden_size;
-    size_t n = (size_t)span->n_rows * width;
     step->normed_name = NULL;
     for (uint32_t i = 0; i < branch->n_parts; i++) {
         float *y = i ? step->out : step->sum;
         run_part(step, &bound->parts[i], step->h, y, span);
         if (i) {
-            k->add(step->sum, y, step->sum, n);
+            zoo_add_rows(&step->ctx, y, step->sum, span->n_rows, width);
         }
     }
     if (has_norm(&bound->post)) {
@@ -174,15 +198,9 @@ static void run_branch(zoo_step *step, const zoo_bound_branch *bound, const zoo_
         trace(&step->ctx, bound->post.norm->name ? bound->post.norm->name : "", step->sum,
               span->n_rows, width);
     }
-    const float *base = branch->from_norm ? step->normed : step->h;
-    if (branch->h_scale != 1.0f || branch->from_norm) {
-        k->scale(branch->h_scale, base, step->h, n);
-    }
-    if (branch->scale == 1.0f) {
-        k->add(step->h, step->sum, step->h, n);
-    } else {
-        k->axpy(branch->scale, step->sum, step->h, n);
-    }
+    join_job job = {step->ctx.kernels, branch,  branch->from_norm ? step->normed : step->h,
+                    step->sum,         step->h, width};
+    zoo_rows(&step->ctx, span->n_rows, width, join_range, &job);
     if (has_norm(&bound->after)) {
         run_norm(step, &bound->after, step->h, step->h, span->n_rows, width);
         trace(&step->ctx, bound->after.norm->name ? bound->after.norm->name : "", step->h,

@@ -15,6 +15,9 @@
 #include "names.h"
 #include "pack.h"
 
+/* Values that are packed before their pages of the file are given back. */
+enum { SLICE_FLOATS = 1 << 23 };
+
 typedef struct dims {
     uint64_t rows, cols, experts;
     const zoo_rowmap *map; /* null: identity */
@@ -177,20 +180,20 @@ static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
     zoo_pack_panel(job->weight, panel, rows, n);
 }
 
-static zoo_status take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
-                              zoo_dtype kind, zoo_weight *out, zoo_error *err)
+zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
+                                 zoo_dtype kind, zoo_weight *out, zoo_error *err)
 {
     size_t scales = 0;
     *out = (zoo_weight){(uint32_t)kind,       (uint32_t)rows, (uint32_t)cols,
                         zoo_pack_group(kind), NULL,           NULL};
     size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
-    char *memory = bytes ? zoo_model_take(model, bytes + scales + 64) : NULL;
-    if (!memory) {
+    char *memory = bytes && !model->dry ? zoo_model_take(model, bytes + scales + 64) : NULL;
+    if (!memory && (bytes == 0 || !model->dry)) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%llu, %llu]",
                         model->folder, name, (unsigned long long)rows, (unsigned long long)cols);
     }
     out->data = memory;
-    out->scales = scales ? (const void *)(memory + ((bytes + 63) & ~(size_t)63)) : NULL;
+    out->scales = scales && memory ? (const void *)(memory + ((bytes + 63) & ~(size_t)63)) : NULL;
     model->stats.bytes_packed += bytes + scales;
     model->stats.n_matrices++;
     return ZOO_OK;
@@ -212,6 +215,37 @@ static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32
     return is_bf16(m) ? ZOO_BF16 : ZOO_F32;
 }
 
+/* Panels of one slice: read, pack, give the file's pages back, so that a large matrix is never in
+ * memory twice. */
+typedef struct pack_slice {
+    pack_job *job;
+    uint32_t first;
+} pack_slice;
+
+static void pack_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const pack_slice *slice = arg;
+    pack_panel(slice->job, slice->first + item, worker);
+}
+
+static void release_parts(const zoo_matrix *m)
+{
+    for (uint32_t i = 0; i < m->n_parts; i++) {
+        zoo_tensor_release(m->parts[i]);
+    }
+}
+
+static void pack_slices(zoo_model *model, pack_job *job)
+{
+    uint32_t n = (job->weight->rows + ZOO_PANEL - 1) / ZOO_PANEL;
+    uint32_t most = SLICE_FLOATS / (ZOO_PANEL * (job->weight->cols + 1)) + 1;
+    for (pack_slice slice = {job, 0}; slice.first < n; slice.first += most) {
+        uint32_t left = n - slice.first;
+        zoo_pool_run(model->pool, left < most ? left : most, pack_item, &slice);
+        release_parts(job->source);
+    }
+}
+
 static zoo_status pack_rows(zoo_model *model, pack_job *job, zoo_error *err)
 {
     size_t n = (size_t)zoo_pool_n_threads(model->pool) * ZOO_PANEL * job->weight->cols;
@@ -219,7 +253,7 @@ static zoo_status pack_rows(zoo_model *model, pack_job *job, zoo_error *err)
     if (!job->scratch) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory while packing", model->folder);
     }
-    zoo_pool_run(model->pool, (job->weight->rows + ZOO_PANEL - 1) / ZOO_PANEL, pack_panel, job);
+    pack_slices(model, job);
     zoo_mem_free(job->scratch);
     return job->status == ZOO_OK
                ? ZOO_OK
@@ -244,7 +278,8 @@ static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_ro
 static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
                               const dims *d, uint32_t flags, zoo_weight *out, zoo_error *err)
 {
-    ZOO_TRY(take_packed(model, name, d->rows, d->cols, packed_kind(model, m, flags), out, err));
+    zoo_dtype kind = packed_kind(model, m, flags);
+    ZOO_TRY(zoo_model_take_packed(model, name, d->rows, d->cols, kind, out, err));
     pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
     if (model->dry) {
@@ -531,50 +566,4 @@ zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t ro
     }
     mark_used(model, &m);
     return pack_matrix(model, name, &m, &d, 0, out, err);
-}
-
-static void *setup_take(zoo_setup *setup, size_t n)
-{
-    return zoo_model_take(setup->host, n);
-}
-
-typedef struct memory_job {
-    zoo_weight *weight;
-    const float *x;
-} memory_job;
-
-static void pack_memory_panel(void *arg, uint32_t panel, uint32_t worker)
-{
-    const memory_job *job = arg;
-    uint32_t first = panel * ZOO_PANEL;
-    uint32_t left = job->weight->rows - first;
-    (void)worker;
-    zoo_pack_panel(job->weight, panel, job->x + (size_t)first * job->weight->cols,
-                   left < ZOO_PANEL ? left : ZOO_PANEL);
-}
-
-static zoo_status setup_pack(zoo_setup *setup, const float *x, uint32_t rows, uint32_t cols,
-                             zoo_weight *out, zoo_error *err)
-{
-    zoo_model *model = setup->host;
-    zoo_dtype kind = (zoo_dtype)setup->weight_kind;
-    ZOO_TRY(take_packed(model, "(folded)", rows, cols, kind, out, err));
-    memory_job job = {out, x};
-    zoo_pool_run(model->pool, (rows + ZOO_PANEL - 1) / ZOO_PANEL, pack_memory_panel, &job);
-    return ZOO_OK;
-}
-
-static void setup_unpack(zoo_setup *setup, const zoo_weight *weight, float *out)
-{
-    (void)setup;
-    for (uint32_t row = 0; row < weight->rows; row++) {
-        zoo_unpack_row(weight, row, out + (size_t)row * weight->cols);
-    }
-}
-
-void zoo_model_setup_packing(zoo_model *model)
-{
-    model->setup.take = setup_take;
-    model->setup.pack = setup_pack;
-    model->setup.unpack = setup_unpack;
 }
