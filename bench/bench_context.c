@@ -3,12 +3,13 @@
  *
  *   bench_context [THREADS [CACHE [WEIGHTS]]]        defaults: 1 bf16 bf16
  *
- * Makes two models of random weights that differ in layer_types alone (the layers of a 350M
- * release: hidden 768, 12 heads over 4 of 64, 48 state-space heads of 32 x 128, feed-forward 2048;
- * 8 of its 32 layers): one with attention in every layer, one with it in every eighth. For each
+ * Makes two models of random weights (8 of the 32 layers of a 350M release: hidden 768, 12 heads
+ * over 4 of 64, 48 state-space heads of 32 x 128, feed-forward 2048): one with attention in every
+ * layer, its feed-forward part wider so that it has as many weights, one with it in every eighth. For each
  * length the cache is filled with random rows, without reading a prompt, and one sequence decodes.
  * Prints, as Markdown, bytes that one sequence remembers and milliseconds per decoded token (the
- * least of several steps), then how much of reading 2048 tokens goes to the recurrence.
+ * least of several steps), then how much of reading 2048 tokens goes to matrix products and to the
+ * recurrence.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ enum {
     SSM_DIM = 32,
     STATES = 128,
     WIDTH = 2048,
+    WIDTH_ATTENTION = 2880,
     VOCAB = 4096,
     INNER = SSM_HEADS * SSM_DIM,
     CHANNELS = INNER + 2 * STATES,
@@ -106,12 +108,12 @@ static void add(checkpoint *c, uint32_t layer, const char *name, uint64_t rows, 
     }
 }
 
-static void add_layer(checkpoint *c, uint32_t layer, bool attends)
+static void add_layer(checkpoint *c, uint32_t layer, bool attends, uint32_t width)
 {
     add(c, layer, "input_layernorm.weight", HIDDEN, 0, '1');
     add(c, layer, "post_attention_layernorm.weight", HIDDEN, 0, '1');
-    add(c, layer, "shared_mlp.input_linear.weight", 2 * WIDTH, HIDDEN, 'm');
-    add(c, layer, "shared_mlp.output_linear.weight", HIDDEN, WIDTH, 'm');
+    add(c, layer, "shared_mlp.input_linear.weight", 2 * width, HIDDEN, 'm');
+    add(c, layer, "shared_mlp.output_linear.weight", HIDDEN, width, 'm');
     if (attends) {
         add(c, layer, "self_attn.q_proj.weight", HEADS * HEAD_DIM, HIDDEN, 'm');
         add(c, layer, "self_attn.k_proj.weight", KV_HEADS * HEAD_DIM, HIDDEN, 'm');
@@ -134,17 +136,17 @@ static bool attends(uint32_t layer, uint32_t period)
     return layer % period == period - 1;
 }
 
-static void write_config(FILE *f, uint32_t period)
+static void write_config(FILE *f, uint32_t period, uint32_t width)
 {
     (void)fprintf(f,
                   "{\"model_type\": \"granitemoehybrid\", \"hidden_size\": %d, "
                   "\"num_hidden_layers\": %d, \"num_attention_heads\": %d, "
-                  "\"num_key_value_heads\": %d, \"shared_intermediate_size\": %d, "
+                  "\"num_key_value_heads\": %d, \"shared_intermediate_size\": %u, "
                   "\"vocab_size\": %d, \"mamba_n_heads\": %d, \"mamba_d_head\": %d, "
                   "\"mamba_d_state\": %d, \"mamba_d_conv\": 4, \"mamba_n_groups\": 1, "
                   "\"num_local_experts\": 0, \"tie_word_embeddings\": true, "
                   "\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": %d, \"layer_types\": [",
-                  HIDDEN, LAYERS, HEADS, KV_HEADS, WIDTH, VOCAB, SSM_HEADS, SSM_DIM, STATES,
+                  HIDDEN, LAYERS, HEADS, KV_HEADS, width, VOCAB, SSM_HEADS, SSM_DIM, STATES,
                   LENGTH_MAX + ROWS);
     for (uint32_t i = 0; i < LAYERS; i++) {
         (void)fprintf(f, "%s\"%s\"", i ? ", " : "", attends(i, period) ? "attention" : "mamba");
@@ -153,7 +155,7 @@ static void write_config(FILE *f, uint32_t period)
 }
 
 /* Makes the model in a folder; attention in every period-th layer. */
-static bool make_model(const char *folder, uint32_t period)
+static bool make_model(const char *folder, uint32_t period, uint32_t width)
 {
     checkpoint c = {.n = 0};
     char path[600];
@@ -161,13 +163,13 @@ static bool make_model(const char *folder, uint32_t period)
     add(&c, ZOO_NONE, "embed_tokens.weight", VOCAB, HIDDEN, 'm');
     add(&c, ZOO_NONE, "norm.weight", HIDDEN, 0, '1');
     for (uint32_t i = 0; i < LAYERS; i++) {
-        add_layer(&c, i, attends(i, period));
+        add_layer(&c, i, attends(i, period), width);
     }
     (void)snprintf(path, sizeof path, "%s/config.json", folder);
     FILE *f = fopen(path, "w");
     bool done = f && !c.failed;
     if (f) {
-        write_config(f, period);
+        write_config(f, period, width);
         done = fclose(f) == 0 && done;
     }
     (void)snprintf(path, sizeof path, "%s/model.safetensors", folder);
@@ -240,7 +242,14 @@ static double decode_at(zoo_engine *e, uint32_t length)
 }
 
 static const zoo_kernels *plain;
-static double ssm_seconds; /* one thread only */
+static double ssm_seconds, gemm_seconds; /* one thread only */
+
+static void timed_gemm(const zoo_gemm *args)
+{
+    double begin = now();
+    plain->gemm[args->weight->kind].gemm(args);
+    gemm_seconds += now() - begin;
+}
 
 static void timed_ssm(const zoo_ssm_args *args)
 {
@@ -263,6 +272,9 @@ static void read_prompt(zoo_engine *e)
     zoo_kernels timed = *e->model.kernels;
     plain = e->model.kernels;
     timed.ssm = timed_ssm;
+    for (uint32_t i = 0; i < ZOO_WEIGHT_KINDS; i++) {
+        timed.gemm[i].gemm = timed_gemm;
+    }
     e->step.ctx.kernels = &timed;
     double begin = now();
     for (uint32_t i = 0; i < READ && step(e, seq, tokens + i, ROWS) == ZOO_OK; i += ROWS) {
@@ -270,8 +282,9 @@ static void read_prompt(zoo_engine *e)
     double seconds = now() - begin;
     e->step.ctx.kernels = plain;
     zoo_engine_seq_close(e, seq);
-    (void)printf("\nReading %d tokens: %.0f tokens/s; the recurrence takes %.1f%% of the time.\n",
-                 READ, READ / seconds, 100 * ssm_seconds / seconds);
+    (void)printf("\nReading %d tokens: %.0f tokens/s, %.2f times the time of its matrix products; "
+                 "the recurrence takes %.1f%% of the time.\n",
+                 READ, READ / seconds, seconds / gemm_seconds, 100 * ssm_seconds / seconds);
 }
 
 /* "<folder of the program>/../<name>" */
@@ -302,7 +315,7 @@ static bool run(const char *folder, const char *name, char **argv, int argc, boo
         (void)fprintf(stderr, "%s\n", err.text);
         return false;
     }
-    (void)printf("| %s |", name);
+    (void)printf("| %s | %.1f |", name, (double)e->model.stats.n_parameters / 1e6);
     for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
         (void)printf(" %.2f |",
                      (double)zoo_cache_pool_cost(e->model.cache, lengths[i]).bytes_at / 1048576.0);
@@ -333,16 +346,18 @@ int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
-        uint32_t period;
-    } models[] = {{"attention in every layer", 1}, {"attention in every eighth", LAYERS}};
+        uint32_t period, width;
+    } models[] = {{"attention in every layer", 1, WIDTH_ATTENTION},
+                  {"attention in every eighth", LAYERS, WIDTH}};
     const char *base = getenv("TMPDIR");
     bool done = true;
-    (void)printf("| model | MiB at 1k | at 16k | at 128k | ms a token at 1k | at 16k | at 128k |\n"
-                 "|---|---|---|---|---|---|---|\n");
+    (void)printf("| model | million weights | MiB at 1k | at 16k | at 128k | ms a token at 1k | at "
+                 "16k | at 128k |\n"
+                 "|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < ZOO_COUNT(models) && done; i++) {
         char folder[500];
         (void)snprintf(folder, sizeof folder, "%s/lmzoo-context-XXXXXX", base ? base : "/tmp");
-        done = mkdtemp(folder) != NULL && make_model(folder, models[i].period) &&
+        done = mkdtemp(folder) != NULL && make_model(folder, models[i].period, models[i].width) &&
                run(folder, models[i].name, argv, argc, i == 1);
         remove_model(folder);
     }
