@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +124,50 @@ static void input_is_checked(void **state)
     expect_error("x", "{\"a\":\"\\udc00x\"}", ZOO_E_FORMAT, "lone surrogate");
     expect_error("x", "[]", ZOO_E_FORMAT, "no JSON object");
     expect_error("\xff", "{}", ZOO_E_FORMAT, "not UTF-8");
+}
+
+/* The suite's files as the value of a variable: y_ must be read, n_ must not, i_ may do either. What
+ * Python reads beyond JSON is read: NaN and Infinity. */
+static void json_test_suite(void **state)
+{
+    char folder[4096], path[4400];
+    int n = 0;
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "%s/malformed/JSONTestSuite_parsing", test_reference());
+    DIR *dir = opendir(folder);
+    if (!dir) {
+        skip();
+    }
+    for (const struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+        char *data = NULL, *text = NULL;
+        size_t size = 0, text_n = 0;
+        zoo_template *t = NULL;
+        if (!strstr(e->d_name, ".json")) {
+            continue;
+        }
+        (void)snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        assert_int_equal(zoo_file_read(path, 1 << 24, &data, &size, &err), ZOO_OK);
+        char *json = malloc(size + 20);
+        assert_non_null(json);
+        memcpy(json, "{\"x\": ", 6);
+        memcpy(json + 6, data, size);
+        json[6 + size] = '}';
+        assert_int_equal(zoo_template_compile("{{ x|tojson }}", 14, "test", NULL, &t, &err),
+                         ZOO_OK);
+        zoo_status status = zoo_template_render_json(t, json, size + 7, NULL, &text, &text_n, &err);
+        bool python = strstr(e->d_name, "NaN") || strstr(e->d_name, "nfinity");
+        if ((e->d_name[0] == 'y' && status != ZOO_OK) ||
+            (e->d_name[0] == 'n' && status == ZOO_OK && !python)) {
+            fail_msg("%s: %s", e->d_name, status == ZOO_OK ? text : err.text);
+        }
+        n++;
+        free(text);
+        free(json);
+        zoo_template_close(t);
+        zoo_mem_free(data);
+    }
+    (void)closedir(dir);
+    assert_true(n > 300);
 }
 
 static char *repeated(const char *head, const char *part, size_t n, const char *tail)
@@ -435,6 +480,7 @@ int main(void)
         cmocka_unit_test(vectors),
         cmocka_unit_test(numbers_are_exact),
         cmocka_unit_test(input_is_checked),
+        cmocka_unit_test(json_test_suite),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(huge_source_is_refused),
