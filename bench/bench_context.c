@@ -1,12 +1,13 @@
 /*
  * bench_context.c: what a position costs: state-space layers against attention.
  *
- *   bench_context [THREADS [CACHE [WEIGHTS]]]        defaults: 1 bf16 bf16
+ *   bench_context [THREADS [CACHE [WEIGHTS]]]   (1 bf16 bf16)
  *
  * Makes two models of random weights (8 of the 32 layers of a 350M release: hidden 768, 12 heads
  * over 4 of 64, 48 state-space heads of 32 x 128, feed-forward 2048): one with attention in every
- * layer, its feed-forward part wider so that it has as many weights, one with it in every eighth. For each
- * length the cache is filled with random rows, without reading a prompt, and one sequence decodes.
+ * layer, its feed-forward part wider so that it has as many weights, one with it in every eighth.
+ * For each length the cache is filled with random rows, without reading a prompt, and one sequence
+ * decodes.
  * Prints, as Markdown, bytes that one sequence remembers and milliseconds per decoded token (the
  * least of several steps), then how much of reading 2048 tokens goes to matrix products and to the
  * recurrence.

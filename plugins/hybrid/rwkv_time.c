@@ -99,7 +99,7 @@ typedef struct time_job {
     time_room room;
 } time_job;
 
-/* e[i] = exp(a[i] - m), e[TILE + i] = exp(b[i] - m) with m the larger of a[i] and b[i], left in a. */
+/* e[i] = exp(a[i] - m), e[TILE + i] = exp(b[i] - m), m the larger of a[i] and b[i], left in a */
 static void split_exp(const zoo_kernels *k, float *a, const float *b, float *e, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {

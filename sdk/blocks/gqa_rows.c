@@ -127,8 +127,7 @@ static void shape_key_value(const gqa_step *step, uint32_t row)
     const zoo_gqa *p = step->params;
     const zoo_kernels *kernels = step->ctx->kernels;
     size_t n = (size_t)p->n_kv_heads * p->v_dim;
-    float *k = step->room.k + (size_t)row * p->n_kv_heads * p->k_width;
-    float *v = step->room.v + row * n;
+    float *k = step->room.k + (size_t)row * p->n_kv_heads * p->k_width, *v = step->room.v + row * n;
     add_given(step, row, p->q_rows, k, p->k_rows);
     add_given(step, row, p->q_rows + p->k_rows, v, p->v_rows);
     if (p->k_is_v) {
