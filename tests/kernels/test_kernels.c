@@ -10,6 +10,7 @@
 int main(int argc, char **argv)
 {
     zoo_error err;
+    const zoo_kernels *before = NULL;
     kt_pair k = {.scalar = zoo_kernels_select("scalar", &err)};
     for (uint32_t i = 0; (k.isa = zoo_kernels_isa(i)) != NULL; i++) {
         if (argc > 1 && strcmp(argv[1], k.isa) != 0) {
@@ -17,7 +18,14 @@ int main(int argc, char **argv)
         }
         k.best = zoo_kernels_select(k.isa, &err);
         kt_gemm(&k);
-        kt_attend(&k);
+        if (!before || before->attend != k.best->attend) { /* levels that fill more than gemm */
+            kt_attend(&k);
+            kt_rows(&k);
+            kt_recur(&k);
+            kt_math(&k);
+        }
+        before = k.best;
     }
+    kt_pack();
     return kt_done();
 }
