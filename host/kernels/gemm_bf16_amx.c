@@ -1,13 +1,14 @@
 /*
  * gemm_bf16_amx.c: products with bf16 weights through AMX tiles.
  *
- * Rows are rounded to bf16. Columns go by blocks of 32, k ascending: a tile product adds the block's
- * pairs to each output in the hardware's fixed order, so an output's bits do not depend on the rows
- * beside it. Bits differ from the other levels. The bias is added at the end. Prepared rows are those
- * of the avx512bf16 level, padded with zeros to whole blocks.
+ * Rows are rounded to bf16. Columns go by blocks of 32, k ascending: a tile product adds the
+ * block's pairs to each output in the hardware's fixed order, so an output's bits do not depend on
+ * the rows beside it. Bits differ from the other levels. The bias is added at the end. Prepared
+ * rows are those of the avx512bf16 level, padded with zeros to whole blocks.
  */
 #include "v16_avx512.h"
 
+#include "amx.h"
 #include "share.h"
 
 #undef V16_ISA
@@ -15,12 +16,6 @@
 #include "vmath.h"
 
 enum { TILE_ROWS = 16, BLOCK = 32 };
-
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
 
 /* Sums in tiles 0 .. 3 (two blocks of rows by two panels), rows in 4 and 5, weights in 6 and 7. */
 static void configure(uint32_t n_a, uint32_t n_b)
@@ -32,7 +27,7 @@ static void configure(uint32_t n_a, uint32_t n_b)
     }
     c.rows[0] = c.rows[1] = c.rows[4] = (uint8_t)n_a;
     c.rows[2] = c.rows[3] = c.rows[5] = (uint8_t)n_b;
-    _tile_loadconfig(&c);
+    configure_tiles(&c);
 }
 
 size_t k_prepared_size_bf16_amx(uint32_t cols, uint32_t group)
@@ -64,6 +59,7 @@ static const char *whole_block(const zoo_weight *w, const char *panel, size_t pa
     }
     memset(edge, 0, BLOCK / 2 * 64);
     memcpy(edge, panel + pair * 64, left * 64);
+    settle(edge);
     return edge;
 }
 

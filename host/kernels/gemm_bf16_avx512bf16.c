@@ -1,10 +1,10 @@
 /*
  * gemm_bf16_avx512bf16.c: products with bf16 weights through vdpbf16ps.
  *
- * Rows are rounded to bf16 (to nearest even) and multiplied pair by pair: acc = acc + x[k+1] w[k+1],
- * then + x[k] w[k], each rounded once, tiny values to zero, k ascending by two; the bias at the end.
- * The same for any number of rows. Bits differ from the other levels, which keep rows in float32.
- * A prepared row is [ceil(cols / 2)] pairs, an odd number of cache lines.
+ * Rows are rounded to bf16 (to nearest even) and multiplied pair by pair: acc = acc + x[k+1]
+ * w[k+1], then + x[k] w[k], each rounded once, tiny values to zero, k ascending by two; the bias
+ * at the end. The same for any number of rows. Bits differ from the other levels, which keep rows
+ * in float32. A prepared row is [ceil(cols / 2)] pairs, an odd number of cache lines.
  */
 #include "v16_avx512.h"
 

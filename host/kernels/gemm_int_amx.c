@@ -1,15 +1,16 @@
 /*
- * gemm_int_amx.c: products with int8 and int4 weights through AMX tiles, the bits of all other levels
- * (order of operations: int_rows.h): tiles give the exact integer sums of a group, 512-bit registers
- * the float32 part.
+ * gemm_int_amx.c: products with int8 and int4 weights through AMX tiles, the bits of all other
+ * levels (order of operations: int_rows.h): tiles give the exact integer sums of a group, 512-bit
+ * registers the float32 part.
  *
  * One product takes up to 16 rows of 64 or 32 bytes of a group against 16 quads of a panel; packed
  * int8 panels are tiles as they stand, int4 ones are widened to a buffer once per group of panels.
- * Up to ROWS_FEW rows go to the avx512vnni kernels, whose bits are the same.
- * Tiles are configured at each call and released at its end. Stack: at most 40 KiB.
+ * Up to ROWS_FEW rows go to the avx512vnni kernels, whose bits are the same. Tiles are configured
+ * at each call and released at its end. Stack: at most 40 KiB.
  */
 #include "vi_avx512vnni.h"
 
+#include "amx.h"
 #include "int_rows.h"
 #include "share.h"
 
@@ -19,12 +20,6 @@
 
 enum { ROWS_FEW = 6, TILE_ROWS = 16, GROUPS_BLOCK = 16, PANELS = 2 };
 
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} tile_config;
-
 /* Tile 0: sums; 1: rows of x; 2: weights, for `depth` bytes of each of n rows. */
 static void configure(uint32_t n, uint32_t depth)
 {
@@ -33,7 +28,7 @@ static void configure(uint32_t n, uint32_t depth)
     c.row_bytes[0] = c.row_bytes[2] = 64;
     c.row_bytes[1] = (uint16_t)depth;
     c.rows[2] = (uint8_t)(depth / 4);
-    _tile_loadconfig(&c);
+    configure_tiles(&c);
 }
 
 typedef struct amx_job {
@@ -118,6 +113,7 @@ static void amx_panel(amx_job *j)
         if (!int8) {
             widen_quads(at, (size_t)n * w->group, wide);
             at = wide;
+            settle(wide);
         }
         amx_groups(j, at, begin, n, sums);
     }

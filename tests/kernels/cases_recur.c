@@ -1,4 +1,6 @@
-/* cases_recur.c: convolution and recurrences against their formulas in double; cuts between rows. */
+/*
+ * cases_recur.c: convolution and recurrences against their formulas in double; cuts between rows.
+ */
 #include "kt.h"
 
 #include <math.h>
