@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { INT4_GROUP = 32, INT8_GROUP = 32 };
+enum { INT4_GROUP = 32, INT8_GROUP = 64 };
 
 uint32_t zoo_pack_group(zoo_dtype kind)
 {

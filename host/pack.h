@@ -1,7 +1,7 @@
 /*
  * pack.h: float32 rows of a matrix to packed panels (kernels.h, zoo_weight) and back.
  *
- * f32 keeps the bits, bf16 rounds to nearest even, int8 takes amax / 127 of each group of 32
+ * f32 keeps the bits, bf16 rounds to nearest even, int8 takes amax / 127 of each group of 64
  * columns as scale, int4 the scale of a few candidates that leaves the smallest squared error,
  * refitted to its own rounding.
  */
