@@ -1,4 +1,4 @@
-/* attend_scalar.c: attention; see attend.inc. */
+/* attend_scalar.c: attention and index scores; see attend.inc, index.inc. */
 #include "v16_scalar.h"
 
 #include "tile.h"
@@ -7,3 +7,4 @@
 #include <math.h>
 
 #include "attend.inc"
+#include "index.inc"

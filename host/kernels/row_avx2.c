@@ -1,4 +1,4 @@
-/* row_avx2.c: norms, elementwise maps, dot, softmax, top-k and index scores; see row.inc. */
+/* row_avx2.c: norms, elementwise maps, dot, softmax and top-k; see row.inc. */
 #include "v16_avx2.h"
 
 #include "vmath.h"

@@ -1,4 +1,4 @@
-/* row_avx512.c: norms, elementwise maps, dot, softmax, top-k and index scores; see row.inc. */
+/* row_avx512.c: norms, elementwise maps, dot, softmax and top-k; see row.inc. */
 #include "v16_avx512.h"
 
 #include "vmath.h"

@@ -1,4 +1,4 @@
-/* row_scalar.c: norms, elementwise maps, dot, softmax, top-k and index scores; see row.inc. */
+/* row_scalar.c: norms, elementwise maps, dot, softmax and top-k; see row.inc. */
 #include "v16_scalar.h"
 
 #include "vmath.h"

@@ -15,7 +15,8 @@ static uint32_t batch_rows(const mla_sizes *s)
 
 static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_room *room)
 {
-    bool sparse = p->when.index || p->index.follows;
+    bool indexed = p->when.index || p->index.follows;
+    bool sparse = indexed && s->length_max > p->index.top_k;
     uint32_t top_k = sparse ? p->index.top_k : 0;
     uint32_t longest = s->length_max > top_k ? s->length_max : top_k;
     size_t heads = (size_t)s->n_rows * p->n_heads;
@@ -43,6 +44,8 @@ static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_room *room)
         b.index_q = zoo_room_floats(room, s->n_rows, p->index_q_rows);
         b.index_k = zoo_room_floats(room, s->n_rows, p->index.dim);
         b.index_w = zoo_room_floats(room, s->n_rows, p->index.n_heads);
+    }
+    if (p->when.index && sparse) {
         b.score = zoo_room_floats(room, b.n_batch, s->length_max);
         b.keys = zoo_room_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index.dim);
         b.marks = zoo_room_take(room, (size_t)s->n_threads * s->length_max);
@@ -124,15 +127,16 @@ static void find_sparse(mla_step *step)
     if (!p->when.index && !p->index.follows) {
         return;
     }
-    step->chosen =
-        ctx->memo(ctx, p->index.choice,
-                  (size_t)step->span->n_rows * p->index.top_k * sizeof(uint32_t), &fresh);
     step->sparse = ctx->take(ctx, step->span->n_rows * sizeof(uint32_t));
     for (uint32_t s = 0; s < step->span->n_seqs; s++) {
         const zoo_seq *seq = &step->span->seqs[s];
         for (uint32_t i = zoo_mla_dense_rows(p, seq); i < seq->n; i++) {
             step->sparse[step->n_sparse++] = seq->row + i;
         }
+    }
+    if (step->n_sparse) {
+        size_t n = (size_t)step->span->n_rows * p->index.top_k * sizeof(uint32_t);
+        step->chosen = ctx->memo(ctx, p->index.choice, n, &fresh);
     }
 }
 
