@@ -303,12 +303,14 @@ static zoo_status refresh(zoo_grammar_state *s, zoo_error *err)
 
 /*
  * Fills bits with the tokens that may follow; of those only such from which the text can end within
- * `within` bytes. Gives the greatest distance that an allowed token leads to.
+ * `within` bytes. Gives the greatest distance that an allowed token leads to, and in *least the
+ * smallest that any token does.
  */
-static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t within, uint32_t *bits)
+static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t within, uint32_t *bits, uint32_t *least)
 {
     const zoo_vocab *v = g->vocab;
     uint32_t distance_max = 0;
+    *least = UINT32_MAX;
     memset(bits, 0, v->n_words * sizeof *bits);
     g->path[0] = at;
     for (uint32_t i = 0; i < v->n_nodes;) {
@@ -320,6 +322,7 @@ static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t within, uint32_t *bit
         }
         g->path[t->depth + 1] = next;
         uint32_t distance = t->n_ids ? zoo_gstates_distance(g->states, next) : 0;
+        *least = t->n_ids && distance < *least ? distance : *least;
         if (distance <= within) {
             for (uint32_t k = t->first; k < t->first + t->n_ids; k++) {
                 bits[v->ids[k] / 32] |= 1u << (v->ids[k] % 32);
@@ -375,7 +378,8 @@ static const mask *mask_of(zoo_grammar *g, uint32_t at)
     if (!m->bits) {
         return NULL;
     }
-    m->distance_max = fill(g, at, UINT32_MAX, m->bits);
+    uint32_t least = 0;
+    m->distance_max = fill(g, at, UINT32_MAX, m->bits, &least);
     g->mask_bytes += bytes;
     return m;
 }
@@ -401,10 +405,11 @@ static zoo_status make_mask(zoo_grammar_state *s, uint32_t tokens_left, uint32_t
     memcpy(bits, m->bits, v->n_words * sizeof *bits);
     uint32_t within = tokens_left ? tokens_left - 1 : 0;
     if (m->distance_max > within) {
-        (void)fill(g, s->at, within, bits);
-        /* Too late for any way out: better a cut text of the right shape than none. */
+        uint32_t least = 0;
+        (void)fill(g, s->at, within, bits, &least);
+        /* A token may hold many bytes, so there may still be time: the shortest way out. */
         if (!ends && is_empty(v, bits)) {
-            memcpy(bits, m->bits, v->n_words * sizeof *bits);
+            (void)fill(g, s->at, least, bits, &least);
         }
     }
     if (ends) {
