@@ -5,7 +5,8 @@
  *
  * Three tests, all through the scheduler as a batch file would go: `prefill` (one prompt, one new
  * token), `decode` (one sequence from one token) and `batch` (n sequences, prompt and new tokens,
- * with --shared tokens that all prompts begin with). Greedy, end tokens ignored. A test's phases are
+ * with --shared tokens that all prompts begin with). Greedy, end tokens ignored. A test's phases
+ * are
  * parted where the last prompt token has been read.
  *
  * Every figure is given by two clocks: wall time, and CPU time of the process divided by the

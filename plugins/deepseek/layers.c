@@ -3,7 +3,8 @@
  *
  * Options:
  *   layer         "plain": h += mla(norm h); h += ffn(norm h); "shortcut": longcat.c;
- *                 "hyper", "compressed": hyper_layer.c; "framed": framed.c, with gated_norms, normed_experts
+ *                 "hyper", "compressed": hyper_layer.c; "framed": framed.c, with gated_norms,
+ *                 normed_experts
  *   depth_scale   what layers add is multiplied by scale_depth / sqrt(layers)
  *   base_width    logits are multiplied by dim_model_base / hidden_size
  */

@@ -1,8 +1,7 @@
 /*
  * gqa_rows.c: queries, keys, values and gates of the rows of a step (formulas: gqa.h).
  *
- * One zoo_linear, each row by itself, the cache. A rounded position bias is one more element: 1 in
- * the query, bf16(bf16(slope) * bf16(position)) in the key.
+ * A rounded position bias is one more element: 1 in the query, its bf16 product in the key.
  */
 #include "gqa_impl.h"
 

@@ -29,7 +29,7 @@ static zoo_engine_options options_of(bool plan_only)
                                 .quiet = true};
 }
 
-/* Every allocation fails in turn: an error with a sentence, or a model that opens; never a crash. */
+/* Every allocation fails in turn: an error with a sentence, or a model that opens. */
 static void opening_survives_failing_memory(void **state)
 {
     (void)state;
@@ -135,7 +135,7 @@ static void rings_are_flat(void **state)
     zoo_cache_cost at_1k = zoo_cache_pool_cost(pool, 1024), at_2k = zoo_cache_pool_cost(pool, 2048);
     assert_true(at_1k.ring_bytes > 0);
     assert_true(at_1k.ring_bytes == at_2k.ring_bytes);
-    /* Two full layers of one key-value head of 32: keys and values of 1,024 more positions in float32. */
+    /* Two full layers of one key-value head of 32: keys and values of 1,024 more positions. */
     assert_int_equal(at_2k.bytes_at - at_1k.bytes_at, 2 * 2 * 32 * 4 * 1024);
     zoo_engine_close(engine);
 }
