@@ -1,11 +1,6 @@
 /*
  * json_check.h: a small JSON Schema validator, for tests only: it shares nothing with the code
-<<<<<<< HEAD
  * under test but the JSON parser. Same keywords as text/grammar.h.
-=======
- * under
- * test but the JSON parser. Same keywords as text/grammar.h.
->>>>>>> 6b11495 (Lint: lines, files and functions within their limits)
  */
 #ifndef ZOO_TESTS_JSON_CHECK_H
 #define ZOO_TESTS_JSON_CHECK_H

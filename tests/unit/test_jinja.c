@@ -126,7 +126,7 @@ static void input_is_checked(void **state)
     expect_error("\xff", "{}", ZOO_E_FORMAT, "not UTF-8");
 }
 
-/* The suite's files as the value of a variable: y_ must be read, n_ must not, i_ may do either. What
+/* The suite's files as a variable's value: y_ must be read, n_ must not, i_ may do either. What
  * Python reads beyond JSON is read: NaN and Infinity. */
 static void json_test_suite(void **state)
 {
