@@ -181,7 +181,7 @@ zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items
     for (uint32_t i = 0; i < n_items; i++) {
         uint32_t n = items[i].want == ZOO_WANT_ALL ? items[i].n : items[i].want == ZOO_WANT_LAST;
         items[i].logits = n ? logits : NULL;
-        logits += (size_t)n * engine->model.head.rows;
+        logits = n ? logits + (size_t)n * engine->model.head.rows : logits;
         engine->states[items[i].seq].length += items[i].n;
     }
     return ZOO_OK;
