@@ -1,16 +1,14 @@
 /*
- * pack.c: see pack.h.
- *
- * int4 scale: with steps -8 .. 7 the largest value may take step -8 or 7, or less when a smaller
- * scale serves the rest better. Each candidate s rounds q = x / s; the best scale for these q is
- * sum(x q) / sum(q q), and the error left is sum(x x) - sum(x q)^2 / sum(q q).
+ * pack.c: see pack.h. int4 scales are fitted by a kernel (kernels/fit.inc), 16 outputs at a time.
  */
 #include "pack.h"
+
+#include "kernels/select.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { INT4_GROUP = 32, INT8_GROUP = 64 };
+enum { INT4_GROUP = 32, INT8_GROUP = 64, GROUP_MAX = 256 };
 
 uint32_t zoo_pack_group(zoo_dtype kind)
 {
@@ -32,7 +30,9 @@ static size_t panel_bytes(zoo_dtype kind, uint32_t cols, uint32_t group)
     case ZOO_BF16:
         return group ? 0 : (k + 1) / 2 * ZOO_PANEL * 2 * sizeof(uint16_t);
     case ZOO_INT8:
-        return group && group % 16 == 0 ? groups_of(cols, group) * group * ZOO_PANEL : 0;
+        return group && group % 16 == 0 && group <= GROUP_MAX
+                   ? groups_of(cols, group) * group * ZOO_PANEL
+                   : 0;
     case ZOO_INT4:
         return group == INT4_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
     default:
@@ -86,22 +86,16 @@ static float size_of(const float *x, size_t n)
     return size;
 }
 
-/* Rounds to nearest even for |x| < 2^22, without a call. */
-static float round_near(float x)
+/* q = x * inverse rounded to nearest even, within lo and hi, which are small. */
+static void steps_of(const float *x, size_t n, float inverse, float lo, float hi, float *q)
 {
-    volatile float magic = 12582912.0f;
-    float m = magic;
-    return (x + m) - m;
-}
-
-static float steps_of(const float *x, size_t n, float inverse, float lo, float hi, float *q)
-{
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it drops the fraction */
     for (size_t i = 0; i < n; i++) {
         float v = x[i] * inverse;
         v = v > lo ? v : lo;
-        q[i] = round_near(v < hi ? v : hi);
+        v = v < hi ? v : hi;
+        q[i] = (v + magic) - magic;
     }
-    return 0;
 }
 
 /* Quantises to steps q; returns the scale. */
@@ -109,52 +103,38 @@ static float fit_int8(const float *x, size_t n, float *q)
 {
     float size = size_of(x, n);
     float inverse = size > 0 ? 127.0f / size : 0;
-    (void)steps_of(x, n, inverse, -127, 127, q);
+    steps_of(x, n, inverse, -127, 127, q);
     return size / 127.0f;
 }
 
-/* Share of sum(x x) that steps q explain with their best scale; *scale gets it. */
-static float explained(const float *x, const float *q, size_t n, float *scale)
+/* One group of a panel, rows x [n, stride], the first `width` columns of it. */
+static void pack_int8_group(unsigned char *quads, float *scales, uint32_t group, const float *x,
+                            size_t stride, const uint32_t *n_width)
 {
-    float xq = 0, qq = 0;
-    for (size_t i = 0; i < n; i++) {
-        xq += x[i] * q[i];
-        qq += q[i] * q[i];
-    }
-    *scale = qq > 0 ? xq / qq : 0;
-    return xq * *scale;
-}
-
-static float fit_int4(const float *x, size_t n, float *q)
-{
-    float size = size_of(x, n), best = 0, best_scale = 0, best_inverse = 0;
-    float trial[INT4_GROUP * 4];
-    for (int i = 0; i < 24 && size > 0; i++) {
-        /* both signs: step -8 may serve the largest positive or negative value */
-        float steps = 6.5f + 0.2f * (float)(i % 12), scale;
-        float inverse = (i < 12 ? steps : -steps) / size;
-        (void)steps_of(x, n, inverse, -8, 7, trial);
-        float gain = explained(x, trial, n, &scale);
-        if (gain > best) {
-            best = gain;
-            best_scale = scale;
-            best_inverse = inverse;
+    for (uint32_t o = 0; o < ZOO_PANEL; o++) {
+        float q[GROUP_MAX] = {0};
+        scales[o] = o < n_width[0] ? fit_int8(x + o * stride, n_width[1], q) : 0;
+        for (uint32_t k = 0; k < group; k++) {
+            quads[(k / 4 * ZOO_PANEL + o) * 4 + k % 4] = (unsigned char)(int)q[k];
         }
     }
-    (void)steps_of(x, n, best_inverse, -8, 7, q);
-    return best_scale;
 }
 
-/* One row's group of `group` columns to its places among the panel's quads. */
-static void put_steps(const zoo_weight *w, unsigned char *quads, uint32_t o, const float *q)
+static void pack_int4_group(unsigned char *quads, float *scales, const float *x, size_t stride,
+                            const uint32_t *n_width)
 {
-    for (uint32_t k = 0; k < w->group; k++) {
-        int step = (int)q[k];
-        if (w->kind == ZOO_INT8) {
-            quads[(k / 4 * ZOO_PANEL + o) * 4 + k % 4] = (unsigned char)step;
-        } else {
-            unsigned char *at = &quads[(k / 8 * ZOO_PANEL + o) * 4 + k % 4];
-            *at = (unsigned char)(k % 8 < 4 ? step + 8 : *at | (step + 8) << 4);
+    float columns[INT4_GROUP * ZOO_PANEL] = {0}, q[INT4_GROUP * ZOO_PANEL];
+    for (uint32_t o = 0; o < n_width[0]; o++) {
+        for (uint32_t k = 0; k < n_width[1]; k++) {
+            columns[k * ZOO_PANEL + o] = x[o * stride + k];
+        }
+    }
+    zoo_kernels_fit_int4(columns, q, scales);
+    for (uint32_t k = 0; k < INT4_GROUP; k += 8) {
+        for (uint32_t i = 0; i < 4 * ZOO_PANEL; i++, quads++) {
+            int low = (int)q[(k + i % 4) * ZOO_PANEL + i / 4];
+            int high = (int)q[(k + i % 4 + 4) * ZOO_PANEL + i / 4];
+            *quads = (unsigned char)((low + 8) | (high + 8) << 4);
         }
     }
 }
@@ -166,15 +146,14 @@ static void pack_groups(const zoo_weight *w, uint32_t panel, const float *rows, 
     unsigned char *data = (unsigned char *)(uintptr_t)w->data + panel * bytes;
     float *scales = (float *)(uintptr_t)w->scales + panel * n_groups * ZOO_PANEL;
     for (size_t g = 0; g < n_groups; g++) {
-        size_t left = w->cols - g * w->group, width = left < w->group ? left : w->group;
-        for (uint32_t o = 0; o < ZOO_PANEL; o++) {
-            float q[INT4_GROUP * 4] = {0}, scale = 0;
-            const float *x = rows + o * (size_t)w->cols + g * w->group;
-            if (o < n) {
-                scale = w->kind == ZOO_INT8 ? fit_int8(x, width, q) : fit_int4(x, width, q);
-            }
-            scales[g * ZOO_PANEL + o] = scale;
-            put_steps(w, data + g * (bytes / n_groups), o, q);
+        uint32_t left = w->cols - (uint32_t)g * w->group;
+        const uint32_t n_width[2] = {n, left < w->group ? left : w->group};
+        const float *x = rows + g * w->group;
+        unsigned char *at = data + g * (bytes / n_groups);
+        if (w->kind == ZOO_INT8) {
+            pack_int8_group(at, scales + g * ZOO_PANEL, w->group, x, w->cols, n_width);
+        } else {
+            pack_int4_group(at, scales + g * ZOO_PANEL, x, w->cols, n_width);
         }
     }
 }

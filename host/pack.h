@@ -15,8 +15,8 @@ uint32_t zoo_pack_group(zoo_dtype kind);
 
 /*
  * Bytes of data for a matrix [rows, cols] of kind ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4, and of
- * its scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16,
- * int4: 32 alone), or a size that no memory holds.
+ * its scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16
+ * up to 256, int4: 32 alone), or a size that no memory holds.
  */
 size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
                      size_t *scales_bytes);

@@ -124,6 +124,9 @@ static void fill(zoo_kernels *table, level to)
 static void fill_all(void)
 {
     int nobody = 0;
+    if (atomic_load_explicit(&ready, memory_order_acquire) == 2) {
+        return;
+    }
     if (!atomic_compare_exchange_strong(&ready, &nobody, 1)) {
         while (atomic_load(&ready) != 2) {
         }
@@ -178,4 +181,16 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
         refuse(isa, err);
     }
     return best;
+}
+
+void zoo_kernels_fit_int4(const float *x, float *q, float *scales)
+{
+    fill_all();
+    if (present[LEVEL_avx512]) {
+        k_fit_int4_avx512(x, q, scales);
+    } else if (present[LEVEL_avx2]) {
+        k_fit_int4_avx2(x, q, scales);
+    } else {
+        k_fit_int4_scalar(x, q, scales);
+    }
 }

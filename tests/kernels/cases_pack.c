@@ -1,6 +1,8 @@
 /* cases_pack.c: packing and reading back; int4 against plain rounding. */
 #include "kt.h"
 
+#include "kernels/kernels.inc"
+
 #include <math.h>
 #include <string.h>
 
@@ -120,8 +122,35 @@ static void refusals(void)
     kt_check(right, "kinds, groups and instruction sets that are not there are refused");
 }
 
+static bool has(const char *isa)
+{
+    zoo_error err;
+    return zoo_kernels_select(isa, &err) != NULL;
+}
+
+static void fits(void)
+{
+    bool same = true;
+    for (uint32_t i = 0; i < 50; i++) {
+        float *x = kt_values(512, i % 5 ? 0.1f : 0), *q = kt_floats(512), *s = kt_floats(16);
+        float *other = kt_floats(512), *scales = kt_floats(16);
+        k_fit_int4_scalar(x, q, s);
+        if (has("avx2")) {
+            k_fit_int4_avx2(x, other, scales);
+            same &= kt_same(q, other, 512) && kt_same(s, scales, 16);
+        }
+        if (has("avx512")) {
+            k_fit_int4_avx512(x, other, scales);
+            same &= kt_same(q, other, 512) && kt_same(s, scales, 16);
+        }
+        kt_clear();
+    }
+    kt_check(same, "int4 scales and steps are the same bits in every instruction set");
+}
+
 void kt_pack(void)
 {
+    fits();
     errors();
     exact_kinds();
     refusals();
