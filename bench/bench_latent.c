@@ -229,7 +229,7 @@ static void time_blocks(zoo_engine *e)
     }
 }
 
-/* The least seconds that attention takes for a token behind `length` positions; negative: failed. */
+/* The least seconds of attention for a token behind `length` positions; negative: failed. */
 static double decode_at(zoo_engine *e, uint32_t length)
 {
     static const int32_t tokens[16];

@@ -116,7 +116,7 @@ static void split_exp(const zoo_kernels *k, float *a, const float *b, float *e, 
 static void wkv_row(const zoo_kernels *kernels, const float *first, const float *decay,
                     const float *k, float *v, float *const state[3], uint32_t n)
 {
-    float top[TILE], own[TILE], e[2 * TILE] = {0};
+    float top[TILE] = {0}, own[TILE] = {0}, e[2 * TILE] = {0};
     for (uint32_t i = 0; i < n; i++) {
         top[i] = state[2][i];
         own[i] = k[i] + first[i];
