@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { INT_ROWS8 = 4, INT_ROWS4 = 4, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_ROWS8 = 4, INT_ROWS4 = 4, INT_SUMS_IN_MEMORY = 1, INT_UNROLL = 1 };
 
 typedef vi va;
 

@@ -12,7 +12,7 @@
 
 #undef V16_ISA
 #define V16_ISA avx512vnni
-enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 0 };
+enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 0, INT_UNROLL = 1 };
 
 typedef __m512i vi;
 typedef __m512i va;

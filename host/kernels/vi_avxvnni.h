@@ -10,7 +10,7 @@
 
 #undef V16_ISA
 #define V16_ISA avxvnni
-enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 1, INT_UNROLL = 1 };
 
 typedef vi va;
 
