@@ -45,7 +45,7 @@ expect "no apt-get" 4 "this system has no apt-get; install by hand (Debian names
 
 # shellcheck disable=SC2016 # for the stand-in to expand
 echo 'echo "apt-get $*" >>"$CALLS"' | stand_in apt-get
-expect "root: apt-get is asked, and not believed" 4 "apt-get -qq update" \
+expect "root: apt-get is asked, and not believed" 4 "apt-get -qq -o DPkg::Lock::Timeout=120 update" \
     "--no-install-recommends $all" "still missing after the installation: gcc"
 
 echo 'echo 1000' | stand_in id
@@ -53,7 +53,7 @@ expect "not root, no sudo" 4 "ask an administrator to run: apt-get install $all"
 
 # shellcheck disable=SC2016
 echo 'echo sudo >>"$CALLS"; exec "$@"' | stand_in sudo
-expect "not root, with sudo" 4 "sudo" "apt-get -qq update" "--no-install-recommends $all"
+expect "not root, with sudo" 4 "sudo" "apt-get -qq -o DPkg::Lock::Timeout=120 update" "--no-install-recommends $all"
 
 echo 'echo "no network" >&2; exit 100' | stand_in apt-get
 expect "apt-get fails" 4 "no network" "'apt-get update' failed" "stay missing: gcc"
