@@ -1,9 +1,11 @@
 /*
  * vi_avx2.h: what gemm_int.inc needs, with AVX2 alone.
  *
- * int8: |w| times the row's bytes with the sign of w, whose sums of two fit 16 bits (127 * 127 *
- * 2). int4: nibbles 0 .. 15 times signed bytes; eight sums of two fit 16 bits (15 * 127 * 2 * 8),
- * which is a group of 32 columns: only then are they widened and the shift by 8 taken out.
+ * int8: weights and rows as 16-bit pairs, whose products are summed in 32 bits; a quad of packed
+ * bytes gives the pairs (0, 2) and (1, 3), and rows come in that order (int_wide.h).
+ * int4: nibbles 0 .. 15 times signed bytes; a 16-bit lane sums half of a group of 32 columns. The
+ * even lanes start at the group's shift: they end within 8 * 127 * 32 = 32512, the odd ones within
+ * 15 * 127 * 16 = 30480, whatever wraps on the way.
  */
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H
@@ -12,47 +14,59 @@
 
 #include <stdbool.h>
 
-enum { INT_ROWS8 = 4, INT_ROWS4 = 4, INT_SUMS_IN_MEMORY = 1, INT_UNROLL = 1 };
+enum { INT_ROWS = 6, INT_DIRECT8 = 4, INT_DIRECT4 = 4, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
 
 typedef vi va;
 
+static inline vi vi_odd8(vi x)
+{
+    return (vi){_mm256_srai_epi16(x.a, 8), _mm256_srai_epi16(x.b, 8)};
+}
+
 static inline vi vi_ready8(vi x)
 {
-    return x;
+    return vi_odd8((vi){_mm256_slli_epi16(x.a, 8), _mm256_slli_epi16(x.b, 8)});
 }
 
 static inline va vi_start(int32_t shift, bool int8)
 {
-    (void)shift;
-    (void)int8;
-    return (va){_mm256_setzero_si256(), _mm256_setzero_si256()};
+    __m256i start = _mm256_set1_epi32(int8 ? 0 : shift & 0xffff);
+    return (va){start, start};
 }
 
-static inline __m256i vi_dot8_half(__m256i acc, __m256i w, __m256i x)
-{
-    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-}
+/*
+ * acc += product(w, x). As one piece: compilers else put all products before all sums, and twelve
+ * accumulators go to memory.
+ */
+#define VI_DOT(product, sum, acc, w, x)                                                            \
+    do {                                                                                           \
+        __m256i vi_dot_product;                                                                    \
+        __asm__(product " %3, %2, %1\n\t" sum " %1, %0, %0"                                        \
+                : "+x"(acc), "=&x"(vi_dot_product)                                                 \
+                : "x"(w), "x"(x));                                                                 \
+    } while (0)
 
 static inline va vi_dot8(va acc, vi w, int32_t x)
 {
-    __m256i four = _mm256_set1_epi32(x);
-    return (va){vi_dot8_half(acc.a, w.a, four), vi_dot8_half(acc.b, w.b, four)};
+    __m256i pair = _mm256_set1_epi32(x);
+    VI_DOT("vpmaddwd", "vpaddd", acc.a, w.a, pair);
+    VI_DOT("vpmaddwd", "vpaddd", acc.b, w.b, pair);
+    return acc;
 }
 
 static inline va vi_dot4(va acc, vi w, int32_t x)
 {
     __m256i four = _mm256_set1_epi32(x);
-    return (va){_mm256_add_epi16(acc.a, _mm256_maddubs_epi16(w.a, four)),
-                _mm256_add_epi16(acc.b, _mm256_maddubs_epi16(w.b, four))};
+    VI_DOT("vpmaddubsw", "vpaddw", acc.a, w.a, four);
+    VI_DOT("vpmaddubsw", "vpaddw", acc.b, w.b, four);
+    return acc;
 }
 
-static inline v16 vi_done(va acc, int32_t shift, bool int8)
+static inline v16 vi_done(va acc, bool int8)
 {
     if (!int8) {
-        __m256i one = _mm256_set1_epi16(1), add = _mm256_set1_epi32(shift);
-        acc.a = _mm256_add_epi32(_mm256_madd_epi16(acc.a, one), add);
-        acc.b = _mm256_add_epi32(_mm256_madd_epi16(acc.b, one), add);
+        __m256i one = _mm256_set1_epi16(1);
+        acc = (va){_mm256_madd_epi16(acc.a, one), _mm256_madd_epi16(acc.b, one)};
     }
     return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
 }

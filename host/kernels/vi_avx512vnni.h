@@ -12,7 +12,7 @@
 
 #undef V16_ISA
 #define V16_ISA avx512vnni
-enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 0, INT_UNROLL = 1 };
+enum { INT_ROWS = 6, INT_DIRECT8 = 64, INT_DIRECT4 = 64, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 0 };
 
 typedef __m512i vi;
 typedef __m512i va;
@@ -35,6 +35,11 @@ static inline void vi_store(unsigned char *p, vi x)
 static inline vi vi_ready8(vi x)
 {
     return _mm512_xor_si512(x, _mm512_set1_epi8((char)0x80));
+}
+
+static inline vi vi_odd8(vi x)
+{
+    return x;
 }
 
 static inline vi vi_low(vi x)
@@ -65,9 +70,8 @@ static inline va vi_dot4(va acc, vi w, int32_t x)
     return vi_dot8(acc, w, x);
 }
 
-static inline v16 vi_done(va acc, int32_t shift, bool int8)
+static inline v16 vi_done(va acc, bool int8)
 {
-    (void)shift;
     (void)int8;
     return _mm512_cvtepi32_ps(acc);
 }

@@ -10,7 +10,7 @@
 
 #undef V16_ISA
 #define V16_ISA avxvnni
-enum { INT_ROWS8 = 6, INT_ROWS4 = 6, INT_SUMS_IN_MEMORY = 1, INT_UNROLL = 1 };
+enum { INT_ROWS = 6, INT_DIRECT8 = 4, INT_DIRECT4 = 4, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
 
 typedef vi va;
 
@@ -18,6 +18,11 @@ static inline vi vi_ready8(vi x)
 {
     __m256i flip = _mm256_set1_epi8((char)0x80);
     return (vi){_mm256_xor_si256(x.a, flip), _mm256_xor_si256(x.b, flip)};
+}
+
+static inline vi vi_odd8(vi x)
+{
+    return x;
 }
 
 static inline va vi_start(int32_t shift, bool int8)
@@ -40,9 +45,8 @@ static inline va vi_dot4(va acc, vi w, int32_t x)
     return vi_dot8(acc, w, x);
 }
 
-static inline v16 vi_done(va acc, int32_t shift, bool int8)
+static inline v16 vi_done(va acc, bool int8)
 {
-    (void)shift;
     (void)int8;
     return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
 }
