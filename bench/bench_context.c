@@ -7,10 +7,9 @@
  * over 4 of 64, 48 state-space heads of 32 x 128, feed-forward 2048): one with attention in every
  * layer, its feed-forward part wider so that it has as many weights, one with it in every eighth.
  * For each length the cache is filled with random rows, without reading a prompt, and one sequence
- * decodes.
- * Prints, as Markdown, bytes that one sequence remembers and milliseconds per decoded token (the
- * least of several steps), then how much of reading 2048 tokens goes to matrix products and to the
- * recurrence.
+ * decodes. Prints, as Markdown, bytes that one sequence remembers and milliseconds per decoded
+ * token (the least of several steps), then how much of reading 2048 tokens goes to matrix products
+ * and to the recurrence.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * bind.c: gives every bound part its weights and every norm its vectors, and looks at what is left
- * over.
+ * bind.c: gives every bound part its weights and every norm its vectors, then looks at the tensors
+ * that are left over.
  *
  * Parts of equal ops and path share one weights struct (shared blocks are bound once). A stored
  * tensor that nothing named but that lies inside a layer of the plan is refused: it would change
@@ -123,8 +123,8 @@ static zoo_status bind_head(zoo_model *model, zoo_error *err)
     return bind_norm(model, "", cols, &model->norm, err);
 }
 
-/* Length of a name up to and with its first number, such as "model.layers.12."; 0: no number in it.
- */
+/* Length of a name up to and with its first number, such as "model.layers.12.";
+ * 0: no number in it. */
 static size_t layer_prefix(const char *name)
 {
     for (const char *p = name; *p; p++) {

@@ -18,10 +18,12 @@
 typedef struct zoo_cache_pool zoo_cache_pool;
 
 typedef struct zoo_cache_options {
-    zoo_dtype dtype;  /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4; a stream is stored in the wider of
-                         this and its dtype_min */
-    size_t bytes_max; /* of pages and states; 0: what limits need: seqs_max sequences of context_max
-                         positions. Tables, some bytes a page, come on top. */
+    /* ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4; a stream is stored in the wider of this and its
+     * dtype_min. */
+    zoo_dtype dtype;
+    /* Of pages and states; 0: what limits need, seqs_max sequences of context_max positions.
+     * Tables, some bytes a page, come on top. */
+    size_t bytes_max;
     zoo_limits limits; /* rows_max, seqs_max, context_max at least 1 */
 } zoo_cache_options;
 

@@ -2,8 +2,7 @@
  * cache_memory.c: how many pages there are, the one mapping under all of them, and who holds which.
  *
  *   fixed: rings and states of seqs_max sequences, whole
- *   then:  rings and states of kept prefixes, out of what ROWS do not need, or an eighth of the
- *          rest
+ *   then:  rings and states of kept prefixes, out of what ROWS leave, or an eighth of the rest
  *   then:  ROWS, all that the limits may need, or each group its part of the rest
  *
  * The layout runs twice, to measure and for real. The mapping is zero pages without a reservation

@@ -48,8 +48,8 @@ typedef struct zoo_cache_handle {
     struct zoo_cache_handle *next;
 } zoo_cache_handle;
 
-/* A sequence or a kept prefix. It holds a page for each run from zoo_holder_oldest to n_runs - 1.
- */
+/* A sequence or a kept prefix. It holds a page for each run from
+ * zoo_holder_oldest to n_runs - 1. */
 typedef struct zoo_cache_holder {
     uint32_t open, length_max;
     uint32_t begin, length;              /* of the last extend: from, to */

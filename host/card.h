@@ -34,13 +34,13 @@ typedef struct zoo_cards {
     uint32_t n_cards;
 } zoo_cards;
 
-/* Reads every *.json of the folder and checks each card's shape. An unknown key is refused. [load]
- */
+/* Reads every *.json of the folder and checks each card's shape.
+ * An unknown key is refused. [load] */
 zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err);
 void zoo_cards_free(zoo_cards *cards);
 
-/* The card that names this model_type, or null. Two cards for one type are refused by
- * zoo_cards_read. */
+/* The card that names this model_type, or null.
+ * Two cards for one type are refused by zoo_cards_read. */
 const zoo_card *zoo_cards_find(const zoo_cards *cards, const char *model_type);
 
 /* Members, null where the card has none. */

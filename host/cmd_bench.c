@@ -3,16 +3,18 @@
  *
  *   open -> for each test: rounds of (rows of random ids -> scheduler -> all tokens) -> medians
  *
- * Three tests, all through the scheduler as a batch file would go: `prefill` (one prompt, one new
- * token), `decode` (one sequence from one token) and `batch` (n sequences, prompt and new tokens,
- * with --shared tokens that all prompts begin with). Greedy, end tokens ignored. A test's phases
- * are
- * parted where the last prompt token has been read.
+ * Three tests, all through the scheduler as a batch file would go:
  *
+ *   prefill   one prompt, one new token
+ *   decode    one sequence from one token
+ *   batch     n sequences, prompt and new tokens, with --shared tokens that all prompts begin with
+ *
+ * Greedy, end tokens ignored. A test's phases are parted where the last prompt token has been read.
  * Every figure is given by two clocks: wall time, and CPU time of the process divided by the
  * threads, which other programs disturb less (threads that spin while they wait are charged).
+ *
  * Memory: the engine's and the rows'. One JSON line a test to stdout. What it will not do: quality,
- * other engines (bench/run.sh).
+ * other engines (bench/peers.py).
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,11 @@
 /*
  * cmd_trace.c: lmzoo trace and lmzoo compare.
  *
- *   trace MODEL --tokens 1,2,3 -o trace.safetensors [--chunk N]: every named activation of one
- * pass; with --chunk the prompt is read N tokens at a time, which must give the same bits compare A
- * B [--prefix-a P] [--prefix-b P] [--limit X] [--json]: exit 0 if all tensors agree, 1 if not
+ *   trace MODEL --tokens 1,2,3 -o trace.safetensors [--chunk N]
+ *       every named activation of one pass; with --chunk the prompt is read N tokens at a time,
+ *       which must give the same bits
+ *   compare A B [--prefix-a P] [--prefix-b P] [--limit X] [--json]
+ *       exit code 0 if all tensors agree, 1 if not
  *
  * Memory: all activations of the pass are held until the file is written.
  */

@@ -1,8 +1,8 @@
 /*
  * commands.h: the program's commands and how they read their arguments.
  *
- * A command returns its exit code: 0 all done, 1 some rows failed, 2 usage, 3 model refused, 4
- * environment. Data goes to stdout or to the named file, words to stderr.
+ * A command returns its exit code: 0 all done, 1 some rows failed, 2 usage, 3 model refused,
+ * 4 environment. Data goes to stdout or to the named file, words to stderr.
  */
 #ifndef ZOO_HOST_COMMANDS_H
 #define ZOO_HOST_COMMANDS_H
@@ -24,11 +24,10 @@ typedef struct zoo_flag {
 } zoo_flag;
 
 /*
- * Reads argv[1 ..]: the command's own flags, then, where options is not null, those common to all
- * commands
- * (--weights, --cache, --threads, --isa, --memory, --plugin-dir, --card-dir, --allow-unknown,
- * --context, --max-rows,
- * --max-seqs). What is no flag goes to places[0 .. n_places - 1]. ZOO_E_USAGE names the argument.
+ * Reads argv[1 ..]: the command's own flags, and, where options is not null, those common to all
+ * commands: --weights, --cache, --threads, --isa, --memory, --plugin-dir, --card-dir,
+ * --allow-unknown, --context, --max-rows, --max-seqs. What is no flag goes to
+ * places[0 .. n_places - 1]. ZOO_E_USAGE names the argument.
  */
 zoo_status zoo_flags_read(int argc, char **argv, const zoo_flag *flags, zoo_engine_options *options,
                           const char **places, uint32_t n_places, zoo_error *err);

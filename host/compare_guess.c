@@ -43,8 +43,8 @@ static double one_factor(const pair *p, double *factor)
     return p->power > 0 ? fmax(error, 0) / p->power : 1;
 }
 
-/* nmse left after one factor, or one addend, per column; both need several rows to mean anything.
- */
+/* nmse left after one factor, or one addend, per column;
+ * both need several rows to mean anything. */
 static double per_column(const pair *p, bool add, uint64_t *n_columns, uint64_t *last)
 {
     double left = 0;

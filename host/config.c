@@ -93,8 +93,8 @@ static const cJSON *walk(const cJSON *root, const char *key)
     return walk(item, *rest == '.' ? rest + 1 : rest);
 }
 
-/* The spelling `alias` of the first component or of the whole key, with the rest of the path behind
- * it. */
+/* The spelling `alias` of the first component or of the whole key, with the rest of
+ * the path behind it. */
 static const cJSON *walk_alias(const zoo_model_config *c, const char *key, size_t n_head,
                                const cJSON *alias)
 {

@@ -19,8 +19,8 @@ typedef bool zoo_has_tensor_fn(void *arg, const char *name);
 zoo_status zoo_model_config_open(const char *folder, zoo_model_config **out, zoo_error *err);
 void zoo_model_config_close(zoo_model_config *config);
 
-/* model_type of the whole file and of its text part (the same where nothing is nested). Never null.
- */
+/* model_type of the whole file and of its text part (the same where nothing is
+ * nested). Never null. */
 const char *zoo_model_config_type(const zoo_model_config *config);
 const char *zoo_model_config_text_type(const zoo_model_config *config);
 bool zoo_model_config_nested(const zoo_model_config *config);

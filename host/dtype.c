@@ -59,8 +59,8 @@ static uint32_t to_bits(float value)
     return bits;
 }
 
-/* Both forms are computed and masks choose, so that a loop of it has no branch; no step needs
- * subnormals. */
+/* Both forms are computed and masks choose, so that a loop of it has no branch;
+ * no step needs subnormals. */
 static float from_f16(uint16_t h)
 {
     uint32_t sign = (h & 0x8000u) << 16, exponent = h & 0x7c00u;

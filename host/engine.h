@@ -29,8 +29,8 @@ typedef struct zoo_engine_options {
     bool quiet;           /* no progress line */
 } zoo_engine_options;
 
-/* Loads the folder: config, card, plugin, plan, weights, caches. On error nothing is left behind.
- */
+/* Loads the folder: config, card, plugin, plan, weights, caches.
+ * On error nothing is left behind. */
 zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options, zoo_engine **out,
                            zoo_error *err);
 void zoo_engine_close(zoo_engine *engine);
@@ -50,8 +50,8 @@ zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t l
 zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t n_prompt,
                                       uint32_t length_max, uint32_t *seq, zoo_error *err);
 void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq);
-/* Keeps the first `length` positions of seq (a multiple of ZOO_PAGE, seq standing exactly there).
- */
+/* Keeps the first `length` positions of seq (a multiple of ZOO_PAGE,
+ * seq standing exactly there). */
 zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
                                   uint32_t *prefix, zoo_error *err);
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix);
@@ -65,8 +65,8 @@ typedef struct zoo_item {
     uint32_t n;
     const int32_t *tokens; /* [n] */
     zoo_want want;
-    float
-        *logits; /* out: [1 or n, vocab_size], valid until the next step; null for ZOO_WANT_NONE */
+    /* Out: [1 or n, vocab_size], valid until the next step; null for ZOO_WANT_NONE. */
+    float *logits;
 } zoo_item;
 
 /* Runs one step. The rows of all items together must not pass limits.rows_max. */
@@ -90,8 +90,8 @@ bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before,
                             uint32_t length_after);
 void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass);
 
-/* Called for every named activation of a step while set; x [n_rows, width]. Slow; one sequence at a
- * time. */
+/* Called for every named activation of a step while set; x [n_rows, width].
+ * Slow; one sequence at a time. */
 typedef void zoo_trace_fn(void *arg, const char *name, const float *x, uint32_t n_rows,
                           uint32_t width);
 void zoo_engine_trace(zoo_engine *engine, zoo_trace_fn *fn, void *arg);

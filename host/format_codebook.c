@@ -2,14 +2,17 @@
  * format_codebook.c: codes that stand for a value of a short table: MXFP4, bitsandbytes nf4 and
  * fp4, ternary.
  *
- * mxfp4    bytes of two e2m1 codes, even column in the low nibble, one e8m0 exponent per 32
- * columns: W = value[code] * 2^(e - 127). Spelled _blocks [.., rows, groups, 16] and _scales [..,
- * rows, groups], weight_packed [.., rows, cols / 2] and weight_scale, or an int8 weight of that
- * shape and an e8m0 scale bnb 4    the flat matrix, EARLIER element in the high nibble, an index
- * into quant_map; one absmax per block of the flat matrix, itself stored, when nested, as an index
- * into nested_quant_map times nested_absmax plus an offset ternary  four rows of -1, 0, 1 (plus
- * one, two bits each) in a byte: row r in bits 2 * (r / packed) of packed row r % packed; one
- * scale, which multiplies ("autobitlinear") or divides ("bitlinear")
+ *   mxfp4    bytes of two e2m1 codes, the even column in the low nibble; one e8m0 exponent e for
+ *            32 columns: W = value[code] * 2^(e - 127). Spelled
+ *              _blocks [.., rows, groups, 16] and _scales [.., rows, groups],
+ *              weight_packed [.., rows, cols / 2] and weight_scale, or
+ *              an int8 weight of that shape and an e8m0 scale
+ *   bnb 4    the flat matrix, the EARLIER element in the high nibble, an index into quant_map; one
+ *            absmax for each block of the flat matrix, itself stored, when nested, as an index
+ *            into nested_quant_map times nested_absmax plus an offset
+ *   ternary  four rows of -1, 0, 1 (plus one, two bits each) in a byte: row r in bits
+ *            2 * (r / packed) of packed row r % packed; one scale, which multiplies
+ *            ("autobitlinear") or divides ("bitlinear")
  *
  * Sources: OCP microscaling formats, the files of bitsandbytes and of the ternary quantiser of
  * transformers.
@@ -36,8 +39,8 @@ static void fp4_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *
     }
 }
 
-/* Dims of the logical matrix: the last dim of packed bytes counts double; the two last of blocks
- * are one. */
+/* Dims of the logical matrix: the last dim of packed bytes counts double;
+ * the two last of blocks are one. */
 static zoo_status fp4_shape(const zoo_search *s, const zoo_tensor *codes, bool blocks,
                             zoo_matrix *m)
 {

@@ -1,14 +1,17 @@
 /*
  * format_columns.c: integers packed so that outputs lie side by side: GPTQ and AWQ.
  *
- * gptq  qweight [in * bits / 32, out], a column of words per output, little end first along in, 3
- * bits dense; qzeros [groups, out * bits / 32] of zero - 1 ("gptq") or zero ("gptq_v2"); scales
- * [groups, out]; g_idx [in], the group of each input, in any order (act-order) awq   qweight [in,
- * out / 8], nibble k of a word is output (0, 2, 4, 6, 1, 3, 5, 7)[k]; qzeros the same; scales as
- * above
+ *   W[out, in] = (code - zero) * scale
  *
- * W[out, in] = (code - zero) * scale. Reading goes through tiles of 16 outputs, a cache line of
- * qweight. Source: the files of AutoGPTQ, GPTQModel and AutoAWQ.
+ *   gptq  qweight [in * bits / 32, out], a column of words for each output, little end first along
+ *         in, 3 bits dense; qzeros [groups, out * bits / 32] of zero - 1 ("gptq") or zero
+ *         ("gptq_v2"); scales [groups, out]; g_idx [in], the group of each input, in any order
+ *         (act-order)
+ *   awq   qweight [in, out / 8], nibble k of a word is output (0, 2, 4, 6, 1, 3, 5, 7)[k]; qzeros
+ *         the same; scales as above
+ *
+ * Reading goes through tiles of 16 outputs, a cache line of qweight. Source: the files of AutoGPTQ,
+ * GPTQModel and AutoAWQ.
  */
 #include "format_parts.h"
 
@@ -204,8 +207,8 @@ static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
     return ZOO_OK;
 }
 
-/* The width follows from the shapes; a config that states another one is not believed and not
- * ignored. */
+/* The width follows from the shapes; a config that states another one is not believed
+ * and not ignored. */
 static zoo_status gptq_bits(const zoo_search *s, zoo_matrix *m)
 {
     uint64_t out = m->codes->dims[1], words = m->zero->dims[1], stated;

@@ -2,10 +2,13 @@
  * format_packed.c: integers of 2 to 8 bits packed along a row into 32-bit words: compressed-tensors
  * pack-quantized.
  *
- * weight_packed [rows, words], little end first along the columns; weight_scale [rows, groups],
- * [rows, 1] or [1]; weight_zero_point [words, groups], packed the same way but along the rows;
- * weight_shape = [rows, cols]. W[r, c] = (code[r, c] - zero[r, group(c)]) * scale[r, group(c)],
- * zero = 2^(bits - 1) where none is stored.
+ *   W[r, c] = (code[r, c] - zero[r, group(c)]) * scale[r, group(c)]
+ *
+ *   weight_packed      [rows, words], little end first along the columns
+ *   weight_scale       [rows, groups], [rows, 1] or [1]
+ *   weight_zero_point  [words, groups], packed the same way but along the rows; 2^(bits - 1) where
+ *                      none is stored
+ *   weight_shape       [rows, cols]
  *
  * Widths that do not divide 32 come in two forms: dense (a code may straddle two words) and, from
  * older writers, with 32 / bits whole codes a word; the number of words tells them apart. Source:
@@ -63,8 +66,8 @@ static inline void words_unpack(const zoo_tensor *t, uint64_t first, uint64_t n,
     }
 }
 
-/* Codes of one row from column begin, a multiple of CHUNK. Words may be read past end, never past
- * the row. */
+/* Codes of one row from column begin, a multiple of CHUNK. Words may be read past end,
+ * never past the row. */
 static void chunk_unpack(const zoo_matrix *m, uint64_t row, uint64_t begin, uint64_t end,
                          uint8_t *codes)
 {
@@ -215,8 +218,8 @@ static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
     return good ? ZOO_OK : zoo_search_fail(s, t, "its g_idx names a group that is not there");
 }
 
-/* Columns of a group: a size that the config states and that gives this number of groups, else an
- * even share. */
+/* Columns of a group: a size that the config states and that gives this number of groups,
+ * else an even share. */
 static zoo_status groups_find(const zoo_search *s, zoo_matrix *m)
 {
     const cJSON *groups = cJSON_GetObjectItemCaseSensitive(s->config, "config_groups");

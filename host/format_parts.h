@@ -32,8 +32,8 @@ zoo_status zoo_format_fp4(const zoo_search *s, const zoo_tensor *codes, const zo
                           zoo_matrix *m);
 zoo_status zoo_format_ternary(const zoo_search *s, const zoo_tensor *scale, zoo_matrix *m);
 
-/* The tensor named stem + suffix (of the module), name + suffix (of the name); null when there is
- * none. */
+/* The tensor named stem + suffix (of the module), name + suffix (of the name);
+ * null when there is none. */
 const zoo_tensor *zoo_search_module(const zoo_search *s, const char *suffix);
 const zoo_tensor *zoo_search_name(const zoo_search *s, const char *suffix);
 
@@ -46,8 +46,8 @@ void zoo_matrix_part(zoo_matrix *m, const zoo_tensor *t);
 /* Sets the logical shape; stack: dims before the last two. */
 void zoo_matrix_shape(zoo_matrix *m, const uint64_t *dims, uint32_t n_dims);
 
-/* A whole number of the config that is at least 1, or 0 when the key is absent or something else.
- */
+/* A whole number of the config that is at least 1, or 0 when the key is absent
+ * or something else. */
 uint64_t zoo_config_count(const cJSON *config, const char *key);
 
 /* Item i of t as float32; i is known to lie inside and the dtype to be read. */

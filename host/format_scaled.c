@@ -1,8 +1,8 @@
 /*
  * format_scaled.c: one byte a code, scales on a grid: fp8 and int8.
  *
- * W[r, c] = (code[r, c] - zero[r / block_rows, c / block_cols]) * (scale[r / block_rows, c /
- * block_cols] / divisor)
+ *   W[r, c] = (code[r, c] - zero[i, j]) * (scale[i, j] / divisor),  i = r / block_rows,
+ *                                                                   j = c / block_cols
  *
  * scale_inv, in spite of its name, multiplies. One scale per tensor, per row, per group of columns
  * or per block, where the last block of a row or column may be partial; zero points are rare and
@@ -100,8 +100,8 @@ static zoo_status block_find(const zoo_search *s, zoo_matrix *m)
     return ZOO_OK;
 }
 
-/* The grid of a scale tensor of the shapes [], [1], [rows], [rows, 1], [r, c], behind the dims of a
- * stack. */
+/* The grid of a scale tensor of the shapes [], [1], [rows], [rows, 1], [r, c],
+ * behind the dims of a stack. */
 static zoo_status grid_find(const zoo_search *s, zoo_matrix *m)
 {
     const zoo_tensor *scale = m->scale;

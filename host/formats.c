@@ -1,8 +1,8 @@
 /*
  * formats.c: which tensors of a file make up a weight.
  *
- * name -> the tensors that are there (itself, its scales, its packed forms) -> the layout that they
- * fit -> matrix
+ *   name -> the tensors that are there (itself, its scales, its packed forms)
+ *        -> the layout that they fit -> matrix
  *
  * What is present decides; the config only gives what cannot be seen from shapes (block sizes, the
  * zero point form of GPTQ) and is refused as a whole where its method is unknown. Sources:

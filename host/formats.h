@@ -27,8 +27,8 @@ typedef struct zoo_matrix zoo_matrix;
 
 struct zoo_matrix {
     bool found;
-    /* The rows are outputs, although a plain tensor of this name holds [.., in, out]: stacked MXFP4
-     * experts. */
+    /* The rows are outputs, although a plain tensor of this name holds [.., in, out]:
+     * stacked MXFP4 experts. */
     bool flipped;
     uint32_t n_dims; /* of the logical tensor */
     uint64_t dims[ZOO_TENSOR_DIMS_MAX];
@@ -36,8 +36,8 @@ struct zoo_matrix {
     uint64_t rows;    /* of one matrix; 1 when there are fewer than two dims */
     uint64_t cols;    /* 1 without dims */
     char format[48];  /* for people: "BF16", "fp8 64x64", "gptq int4 group 32" */
-    uint32_t n_parts; /* the tensors of the file that belong to it, for the report of what is left
-                         over */
+    uint32_t n_parts;
+    /* The tensors of the file that belong to it, for the report of what is left over. */
     const zoo_tensor *parts[ZOO_MATRIX_PARTS_MAX];
 
     /* What follows is for the readers (format_*.c). */

@@ -1,7 +1,7 @@
 /*
  * hub.c: the Hub's local cache, read only.
  *
- * org/name -> <cache>/models--org--name -> refs/<revision> holds a commit -> snapshots/<commit>
+ *   org/name -> <cache>/models--org--name -> refs/<revision> holds a commit -> snapshots/<commit>
  *
  * Forty hexadecimal digits as a revision are a commit themselves. Nothing is downloaded and nothing
  * is guessed: without a reference of that name the user is told what is missing. Memory: the
@@ -66,8 +66,8 @@ static bool cache_folder(char *path, size_t n)
     return env_set("HOME", &value) && text_make(path, n, "%s/.cache/huggingface/hub", value);
 }
 
-/* Letters, digits, '.', '_', '-' and up to slashes_max slashes between parts that do not begin with
- * a dot. */
+/* Letters, digits, '.', '_', '-' and up to slashes_max slashes between parts that do not
+ * begin with a dot. */
 static bool is_name(const char *text, size_t n, int slashes_max)
 {
     char before = '/';

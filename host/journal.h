@@ -25,8 +25,7 @@ typedef struct zoo_journal_key {
     char requests[40]; /* hash of the request file */
     char options[400]; /* options that can change a result */
     char isa[16];      /* instruction set that computes; "" until it is known */
-    char now[24];      /* time that templates see, "2026-01-02T03:04:05"; a resumed run keeps the
-                          first one */
+    char now[24];      /* time that templates see; a resumed run keeps the first run's */
 } zoo_journal_key;
 
 typedef struct zoo_journal zoo_journal;
@@ -57,8 +56,8 @@ const char *zoo_journal_errors_path(const zoo_journal *journal);
 zoo_status zoo_journal_result(zoo_journal *journal, const char *line, size_t n, zoo_error *err);
 zoo_status zoo_journal_error(zoo_journal *journal, const char *line, size_t n, zoo_error *err);
 
-/* Brings everything to the disk and closes; null is fine. An errors file without lines is removed.
- */
+/* Brings everything to the disk and closes; null is fine.
+ * An errors file without lines is removed. */
 zoo_status zoo_journal_close(zoo_journal *journal, zoo_error *err);
 
 /* Hex of the hash of a whole file, and how many lines it has that are not empty. */

@@ -1,8 +1,8 @@
 /*
  * json.c: a strict validator in front of cJSON.
  *
- * text -> copy -> validate (one pass, a stack of at most 100 brackets) -> cJSON -> numbers of
- * Python -> tree
+ *   text -> copy -> validate (one pass, a stack of at most 100 brackets) -> cJSON
+ *        -> numbers of Python -> tree
  *
  * The pass also rewrites, in place, what cJSON cannot read: numbers over 63 characters become 17
  * digits, bare infinities become 1e999, NaN becomes a string of one byte 0xff, which no valid text
@@ -54,8 +54,8 @@ static void scan_space(json_scan *s)
     }
 }
 
-/* Length of the well-formed UTF-8 sequence at text, 0 if there is none (RFC 3629: no overlong, no
- * surrogates). */
+/* Length of the well-formed UTF-8 sequence at text, 0 if there is none
+ * (RFC 3629: no overlong, no surrogates). */
 static size_t utf8_length(const unsigned char *text, size_t n)
 {
     unsigned char c = text[0];
@@ -164,8 +164,8 @@ static size_t scan_digits(json_scan *s)
     return s->at - begin;
 }
 
-/* cJSON cuts a number at 63 characters, so a longer one is written again with the 17 digits that a
- * double holds. */
+/* cJSON cuts a number at 63 characters, so a longer one is written again with the 17 digits
+ * that a double holds. */
 static bool number_shorten(json_scan *s, size_t begin)
 {
     char *text = s->text + begin;
@@ -292,8 +292,8 @@ static bool scan_open(json_scan *s, bool *done)
     return bracket == '{' ? scan_key(s) : true;
 }
 
-/* Behind a value: closes brackets until a comma asks for another value, or the text's one value is
- * whole. */
+/* Behind a value: closes brackets until a comma asks for another value, or the text's
+ * one value is whole. */
 static bool scan_behind(json_scan *s)
 {
     while (s->depth > 0) {

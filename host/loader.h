@@ -20,8 +20,8 @@ zoo_status zoo_plugin_load_named(const char *folder, const char *name, const zoo
 /* Judges an entry that lies in memory; path stands in errors. [any] */
 zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_error *err);
 
-/* Names of the plugin files of a folder, sorted; each is given to fn without folder and suffix.
- * [load] */
+/* Names of the plugin files of a folder, sorted; each is given to fn without folder
+ * and suffix. [load] */
 zoo_status zoo_plugins_list(const char *folder, void (*fn)(void *arg, const char *name), void *arg,
                             zoo_error *err);
 

@@ -1,5 +1,5 @@
-/* mem.c: malloc behind a counter that tests can turn into a failure. Source: SQLite's malloc fault
- * tests. */
+/* mem.c: malloc behind a counter that tests can turn into a failure.
+ * Source: SQLite's malloc fault tests. */
 #include "mem.h"
 
 #include <stdatomic.h>

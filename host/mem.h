@@ -15,8 +15,8 @@
 extern "C" {
 #endif
 
-/* n bytes, not cleared, aligned as malloc does; null when there is no memory. n = 0 gives a pointer
- * to free. */
+/* n bytes, not cleared, aligned as malloc does; null when there is no memory.
+ * n = 0 gives a pointer to free. */
 void *zoo_mem_alloc(size_t n);
 
 /* n_items * item_size bytes, zero-filled; null when there is no memory or the product overflows. */

@@ -86,8 +86,8 @@ typedef struct zoo_model {
     bool dry; /* names and shapes are checked, nothing is packed */
 } zoo_model;
 
-/* n zeroed bytes that live as long as the model, 64-byte aligned; null when memory is out. [load]
- */
+/* n zeroed bytes that live as long as the model, 64-byte aligned;
+ * null when memory is out. [load] */
 void *zoo_model_take(zoo_model *model, size_t n);
 
 /*
@@ -103,8 +103,8 @@ bool zoo_model_has_tensor(zoo_model *model, const char *canonical);
 
 /* Fills one bind table (weights.c): all rows of ops for module `path`. [load] */
 zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *err);
-/* A vector of n values `<path>.<suffix>`; needed: its absence is an error, else *out is null.
- * [load] */
+/* A vector of n values `<path>.<suffix>`; needed: its absence is an error,
+ * else *out is null. [load] */
 zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
                                  const float **out, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
@@ -114,8 +114,8 @@ zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t ro
 /* Room for a packed matrix [rows, cols]; none while model->dry. name: for the error. [load] */
 zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
                                  zoo_dtype kind, zoo_weight *out, zoo_error *err);
-/* Bytes that the packed matrices of the plan's tensors will take, judged from the files' headers.
- * [load] */
+/* Bytes that the packed matrices of the plan's tensors will take, judged from the
+ * files' headers. [load] */
 size_t zoo_model_packed_size(const zoo_model *model);
 /* Frees all but caches and pool. */
 void zoo_model_release(zoo_model *model);

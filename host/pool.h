@@ -16,8 +16,8 @@ typedef struct zoo_pool zoo_pool;
 zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error *err);
 /* Stops and joins the threads; null is fine. */
 void zoo_pool_free(zoo_pool *pool);
-/* Runs fn(arg, item, worker) for every item < n_items; returns when all are done. Not nested, one
- * caller. [step] */
+/* Runs fn(arg, item, worker) for every item < n_items; returns when all are done.
+ * Not nested, one caller. [step] */
 void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg);
 /* 1 for null. */
 uint32_t zoo_pool_n_threads(const zoo_pool *pool);

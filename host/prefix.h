@@ -40,8 +40,8 @@ static inline uint32_t zoo_prefix_blocks(uint32_t n_prompt)
     return n_prompt > 0 ? (n_prompt - 1) / ZOO_PAGE : 0;
 }
 
-/* Counts a waiting prompt; nodes [zoo_prefix_blocks(n)] gets its chain. ZOO_E_MEMORY: none counted.
- */
+/* Counts a waiting prompt; nodes [zoo_prefix_blocks(n)] gets its chain.
+ * ZOO_E_MEMORY: none counted. */
 zoo_status zoo_prefixes_enter(zoo_prefixes *prefixes, const int32_t *tokens, uint32_t n,
                               zoo_prefix_node **nodes, zoo_error *err);
 /* The row waits no more. Nodes that nobody needs are freed; they must not be used after. */

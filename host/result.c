@@ -1,5 +1,5 @@
-/* result.c: requests into rows, rows into answers (result.h); log-probabilities are in
- * result_logprobs.c. */
+/* result.c: requests into rows, rows into answers (result.h);
+ * log-probabilities are in result_logprobs.c. */
 #include "result.h"
 
 #include <string.h>

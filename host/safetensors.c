@@ -1,9 +1,10 @@
 /*
  * safetensors.c: headers checked, payloads mapped, names hashed.
  *
- * file -> header length -> JSON -> one zoo_tensor per entry -> sorted by offset: no hole, no
- * overlap, no rest folder -> which files -> each of them as above -> one hash table over all names
- * -> the index compared
+ *   file   -> header length -> JSON -> one zoo_tensor per entry -> sorted by offset: no hole, no
+ *             overlap, no rest
+ *   folder -> which files -> each of them as above -> one hash table over all names -> the index
+ *             compared
  *
  * Shard headers are the truth; the index only says which shards there are, and where it disagrees a
  * note is kept. Memory: the tables; a header's JSON tree while it is read. It does not check values

@@ -25,8 +25,7 @@ typedef struct zoo_tensor {
     uint64_t n_items; /* product of dims, 1 without dims */
     uint64_t dims[ZOO_TENSOR_DIMS_MAX];
     uint32_t n_dims;
-    zoo_dtype dtype; /* ZOO_DTYPE_MAX: F4, F6_E2M3, F6_E3M2, C64 and the FNUZ kinds, listed but not
-                        read */
+    zoo_dtype dtype; /* ZOO_DTYPE_MAX: F4, F6_E2M3, F6_E3M2, C64, FNUZ kinds; listed, not read */
 } zoo_tensor;
 
 typedef struct zoo_tensors zoo_tensors;
@@ -57,8 +56,8 @@ const zoo_tensor *zoo_tensors_at(const zoo_tensors *set, size_t i);
 size_t zoo_tensors_n_files(const zoo_tensors *set);
 const char *zoo_tensors_file(const zoo_tensors *set, size_t i);
 
-/* What does not stop the reading but should be told: an index that disagrees with its shards. i <
- * n_notes. [any] */
+/* What does not stop the reading but should be told: an index that disagrees with its shards.
+ * i < n_notes. [any] */
 size_t zoo_tensors_n_notes(const zoo_tensors *set);
 const char *zoo_tensors_note(const zoo_tensors *set, size_t i);
 
@@ -70,8 +69,8 @@ const char *zoo_tensors_note(const zoo_tensors *set, size_t i);
 zoo_status zoo_tensor_widen(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
                             zoo_error *err);
 
-/* Advice to the kernel: the payload will be read soon; it was read and its pages may leave memory.
- * [load] */
+/* Advice to the kernel: the payload will be read soon;
+ * it was read and its pages may leave memory. [load] */
 void zoo_tensor_prefetch(const zoo_tensor *t);
 void zoo_tensor_release(const zoo_tensor *t);
 

@@ -1,8 +1,8 @@
 /*
  * safetensors_write.c: tensors to a file that is whole or not there.
  *
- * list -> header (cJSON, padded with spaces to 8 bytes) -> temporary file beside the target ->
- * fsync -> rename
+ *   list -> header (cJSON, padded with spaces to 8 bytes) -> temporary file beside the target
+ *        -> fsync -> rename
  *
  * Payload goes straight from the caller's arrays to the file. Memory: the header.
  */

@@ -79,8 +79,8 @@ static uint64_t mix(uint64_t z)
 
 double zoo_uniform(uint64_t seed, uint64_t position)
 {
-    /* SplitMix64 jumped to `position`; the seed is mixed first so that neighbours do not overlap.
-     */
+    /* SplitMix64 jumped to `position`; the seed is mixed first so that
+     * neighbours do not overlap. */
     uint64_t state =
         mix(seed ^ UINT64_C(0x6c6d7a6f6f)) + (position + 1) * UINT64_C(0x9e3779b97f4a7c15);
     return (double)(mix(state) >> 11) * 0x1p-53;
@@ -228,8 +228,8 @@ typedef struct zoo_cut {
     uint32_t n_equal;
 } zoo_cut;
 
-/* Sums what each value of `width` bits at `shift` weighs among keys that agree with `prefix` above.
- */
+/* Sums what each value of `width` bits at `shift` weighs among keys that agree
+ * with `prefix` above. */
 static void fill_buckets(double *buckets, const float *x, uint32_t n, bool by_mass,
                          const uint32_t place[3])
 {

@@ -1,11 +1,11 @@
 /*
  * sample.h: from a row of logits to the next token, and log-probabilities.
  *
- * Order: repetition, frequency and presence penalty, bias, masks, then temperature 0: the largest
- * logit; otherwise top-k, temperature, top-p, min-p and a draw. Among equal logits the lower id
- * comes first everywhere. The draw of position t of a row is a hash of (seed, t), so a row's tokens
- * do not depend on what else runs. Every sum goes in one order fixed by the vocabulary and
- * exponentials come from the kernel table, whose bits are those of every instruction set.
+ * Order: repetition, frequency and presence penalty, bias, masks; then the largest logit where the
+ * temperature is 0, else top-k, temperature, top-p, min-p and a draw. Among equal logits the
+ * lower id comes first everywhere. The draw of position t of a row is a hash of (seed, t), so a
+ * row's tokens do not depend on what else runs. Every sum goes in one order fixed by the vocabulary
+ * and exponentials come from the kernel table, whose bits are those of every instruction set.
  *
  * Cost: linear in the vocabulary (radix selection, no sort). Memory: taken by zoo_sampler_new;
  * nothing is allocated per token. One sampler serves one thread at a time.

@@ -1,9 +1,11 @@
 /*
  * step.c: walks the bound plan over the rows of a ragged span.
  *
- *   h = embed(tokens) * embed_scale; prologue; for each layer: branches or own block; epilogue;
- * norm; head branch: u = sum_i out_scale_i * block_i(in_scale_i * norm_i(h)); u = post(u); h =
- * h_scale h + scale u; h = after(h)
+ *   h = embed(tokens) * embed_scale; prologue; for each layer its branches, or its own block;
+ *   epilogue; norm; head
+ *
+ *   branch: u = sum_i out_scale_i * block_i(in_scale_i * norm_i(h));  u = post(u);
+ *           h = h_scale h + scale u;  h = after(h)
  *
  * Memory: the buffers of zoo_step and two bump arenas: scratch (gone after each part) and kept
  * (gone after the step).
@@ -102,8 +104,8 @@ static bool has_norm(const zoo_bound_norm *bound)
     return bound->norm && bound->norm->kind != ZOO_NORM_NONE;
 }
 
-/* The input of a part: x, or its norm (shared with the part before where they name the same one),
- * scaled. */
+/* The input of a part: x, or its norm (shared with the part before where they name the
+ * same one), scaled. */
 static const float *part_input(zoo_step *step, const zoo_bound *bound, const float *x,
                                const zoo_span *span)
 {

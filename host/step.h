@@ -40,8 +40,8 @@ zoo_status zoo_step_init(zoo_step *step, zoo_model *model, zoo_error *err);
 size_t zoo_step_size(const zoo_model *model);
 void zoo_step_release(zoo_step *step);
 
-/* Runs the rows of the span; rows[n_rows] of the span get logits, in this order, in step->logits.
- */
+/* Runs the rows of the span; rows[n_rows] of the span get logits,
+ * in this order, in step->logits. */
 zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *rows, uint32_t n_rows,
                         zoo_error *err);
 

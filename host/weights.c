@@ -215,8 +215,8 @@ static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32
     return is_bf16(m) ? ZOO_BF16 : ZOO_F32;
 }
 
-/* Panels of one slice: read, pack, give the file's pages back, so that a large matrix is never in
- * memory twice. */
+/* Panels of one slice: read, pack, give the file's pages back, so that a large matrix is never
+ * in memory twice. */
 typedef struct pack_slice {
     pack_job *job;
     uint32_t first;

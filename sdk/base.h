@@ -50,8 +50,8 @@ typedef struct zoo_error {
 #define ZOO_EXPORT
 #endif
 
-/* Fills err (may be null) and returns code, so that a check is one line: return zoo_fail(err, ...).
- * [any] */
+/* Fills err (may be null) and returns code, so that a check is one line:
+ * return zoo_fail(err, ...). [any] */
 ZOO_PRINTF(3, 4)
 static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *fmt, ...)
 {
@@ -77,12 +77,15 @@ static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *f
 
 #define ZOO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Element types of stored tensors, of packed weights and of cache rows. Numbers never change. */
+/*
+ * Element types of stored tensors, of packed weights and of cache rows. Numbers never change.
+ * ZOO_INT8 and ZOO_INT4 have scales: packed weights one for each group of columns, caches one for
+ * each row and head.
+ */
 typedef enum zoo_dtype {
     ZOO_F32 = 0,
     ZOO_BF16 = 1,
-    ZOO_INT8 =
-        2, /* packed weights: groups along K with one scale; caches: one scale per row and head */
+    ZOO_INT8 = 2,
     ZOO_INT4 = 3,
     ZOO_F16 = 4,
     ZOO_F64 = 5,
@@ -103,8 +106,8 @@ typedef enum zoo_dtype {
 
 /*
  * A bump allocator over one block of memory that somebody else owns. With base null it only
- * measures: the same layout code runs twice, first to learn `used`, then for real. Alignment is 64
- * bytes.
+ * measures: the same layout code runs twice, first to learn `used`, then for real. Pieces begin at
+ * multiples of 64 bytes.
  */
 typedef struct zoo_arena {
     unsigned char *base; /* null: measuring */
@@ -112,8 +115,7 @@ typedef struct zoo_arena {
     size_t used;
 } zoo_arena;
 
-/* n bytes, zero-filled memory being the owner's business; null while measuring or when full. [any]
- */
+/* n bytes, not cleared here; null while measuring or when full. [any] */
 static inline void *zoo_arena_take(zoo_arena *arena, size_t n)
 {
     size_t begin = (arena->used + 63u) & ~(size_t)63u;

@@ -1,5 +1,5 @@
 /*
- * block.h: what a block is: a token mixer, a feed-forward part or a whole layer, as one const ops
+ * block.h: a block, which is a token mixer, a feed-forward part or a whole layer, as one const ops
  * table.
  *
  * A block lists its weights as rows (zoo_bind), what it remembers as streams (zoo_stream), and
@@ -19,8 +19,10 @@ extern "C" {
 enum { ZOO_STREAMS_MAX = 8 };
 
 /*
- * One sequence's part of a step: rows [row, row + n) of every activation, at positions pos .. pos +
- * n - 1. n_prompt: length of the prompt; a row at a position below it was read, not generated.
+ * One sequence's part of a step: rows row .. row + n - 1 of every activation, at positions
+ * pos .. pos + n - 1.
+ *
+ * n_prompt: length of the prompt; a row at a position below it was read, not generated.
  * n_pass: length of the whole pass that these rows belong to, however it is cut into steps: the
  * length of the prompt while that is read, position + 1 after it. Only what the reference makes
  * depend on the present length (dynamic and long rotary tables) may look at it.
@@ -33,8 +35,7 @@ typedef struct zoo_seq {
     uint32_t slot; /* the host's number for it, below limits.seqs_max */
 } zoo_seq;
 
-/* The ragged span of a step: sequences with prefill and decode mixed, rows without gaps, in order.
- */
+/* The ragged span of a step: prefill and decode mixed, rows of its sequences in order, no gaps. */
 typedef struct zoo_span {
     uint32_t size;
     uint32_t n_rows;
@@ -83,8 +84,8 @@ struct zoo_cache {
     uint32_t n_streams;
     const zoo_dtype *dtypes; /* [n_streams] as stored */
     void *host;
-    /* Stores rows row .. row + n - 1 of the stream, x [n, width] with a stride of x_stride floats.
-     * [step] */
+    /* Stores rows row .. row + n - 1 of the stream from x [n, width],
+     * x_stride floats apart. [step] */
     void (*put)(zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t row, uint32_t n,
                 const float *x, size_t x_stride);
     /* The segment that holds `row` of one head, from that row to the end of its page. [step] */
@@ -104,45 +105,46 @@ struct zoo_ctx {
     uint32_t n_threads;
     const zoo_kernels *kernels;
     void *host;
-    /* n bytes of scratch, 64-byte aligned, not cleared, gone when the block returns. Never null.
-     * [step] */
+    /* n bytes of scratch, 64-byte aligned, not cleared, gone when the block returns.
+     * Never null. [step] */
     void *(*take)(zoo_ctx *ctx, size_t n);
-    /* Runs fn for items 0 .. n_items - 1 on all threads; returns when all are done. Not nested.
-     * [step] */
+    /* Runs fn for items 0 .. n_items - 1 on all threads; returns when all are done.
+     * Not nested. [step] */
     void (*parallel)(zoo_ctx *ctx, uint32_t n_items, zoo_task *fn, void *arg);
     /*
      * n bytes that live until the step ends, found again by key (an address the caller owns), the
      * same for all layers. *fresh tells whether this call made them, uncleared. Never null. [step]
      */
     void *(*memo)(zoo_ctx *ctx, const void *key, size_t n, bool *fresh);
-    /* Runs part `index` of the present layer: its norm, block, scales; x, y [n_rows, width]. Layers
-     * only. [step] */
+    /* For layers: runs part `index` of the present layer, its norm, block and scales; x, y
+     * [n_rows, width]. [step] */
     void (*part)(zoo_ctx *ctx, uint32_t index, const float *x, float *y, const zoo_span *span);
-    /* Offers an activation [n_rows, width] to the trace as `<layer path>.<name>`. Null: nobody
-     * listens. [step] */
+    /* Offers an activation [n_rows, width] to the trace as `<layer path>.<name>`; null where
+     * nobody listens. [step] */
     void (*trace)(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width);
 };
 
-/* Where rows of a matrix stand inside a fused tensor: row r is read from offset + r / group *
- * stride + r % group. */
+/* Where rows of a matrix stand inside a fused tensor: row r is read from
+ * offset + r / group * stride + r % group. */
 typedef struct zoo_rowmap {
-    uint32_t total; /* rows of the tensor; 0: the map is the identity and the tensor holds just this
-                       matrix */
+    uint32_t total; /* rows of the tensor; 0: it holds just this matrix, and the map is not used */
     uint32_t offset;
     uint32_t group;
     uint32_t stride;
 } zoo_rowmap;
 
 typedef enum zoo_bind_kind {
-    ZOO_BIND_MATRIX = 0, /* field is a zoo_weight [rows, cols], packed */
-    ZOO_BIND_VECTOR = 1, /* field is a const float * [rows * cols], widened to float32 */
-    ZOO_BIND_EXPERTS =
-        2, /* field is a const zoo_weight * [experts], each [rows, cols]; "%u" in the name is the
-              expert, a name without it is one stacked tensor [experts, rows, cols] */
-    ZOO_BIND_TABLE =
-        3, /* field is a zoo_table: rows read one by one as they are needed, never packed */
-    ZOO_BIND_EXPERT_VECTORS =
-        4 /* field is a const float * [experts, rows], from one tensor or one each */
+    /* The field is a zoo_weight [rows, cols], packed. */
+    ZOO_BIND_MATRIX = 0,
+    /* The field is a const float * [rows * cols], widened to float32. */
+    ZOO_BIND_VECTOR = 1,
+    /* The field is a const zoo_weight * [experts], each [rows, cols]. "%u" in the name is the
+     * expert; a name without it is one stacked tensor [experts, rows, cols]. */
+    ZOO_BIND_EXPERTS = 2,
+    /* The field is a zoo_table: rows are read one by one as they are needed, never packed. */
+    ZOO_BIND_TABLE = 3,
+    /* The field is a const float * [experts, rows], from one tensor or from one each. */
+    ZOO_BIND_EXPERT_VECTORS = 4
 } zoo_bind_kind;
 
 enum {
@@ -201,8 +203,8 @@ struct zoo_setup {
     /* Packs a [rows, cols] float32 matrix as matrices of files are packed. [load] */
     zoo_status (*pack)(zoo_setup *setup, const float *x, uint32_t rows, uint32_t cols,
                        zoo_weight *out, zoo_error *err);
-    /* Reads the whole packed matrix back as float32 [rows, cols] (bits of the file where the kind
-     * is f32). [load] */
+    /* Reads the whole packed matrix back as float32 [rows, cols]; the bits of the file where the
+     * kind is f32. [load] */
     void (*unpack)(zoo_setup *setup, const zoo_weight *weight, float *out);
     const zoo_limits *limits;
 };
@@ -216,8 +218,7 @@ typedef struct zoo_block_ops {
     uint32_t weights_size; /* bytes of the weights struct; the host allocates it zeroed */
     const char *name;      /* "gqa", "mlp" */
     const zoo_bind *binds; /* null-ended */
-    /* Declares the streams for these params; returns their number, at most ZOO_STREAMS_MAX. [load]
-     */
+    /* Declares the streams for these params; returns how many, at most ZOO_STREAMS_MAX. [load] */
     uint32_t (*streams)(const void *params, zoo_stream *out);
     /* Upper bound of the scratch bytes that one forward takes. [load] */
     size_t (*scratch)(const void *params, const zoo_limits *limits);
@@ -232,8 +233,7 @@ typedef struct zoo_block_ops {
      */
     void (*forward)(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                     const float *x, float *y, const zoo_span *span);
-    /* One line for a reader: what these params mean, what is cached, what is read per token. [load]
-     */
+    /* One line for a reader: what these params mean, what is cached, what a token reads. [load] */
     void (*explain)(const void *params, char *text, size_t n);
 } zoo_block_ops;
 

@@ -26,11 +26,17 @@ enum {
 
 /*
  * A packed matrix [rows, cols], made by the host at load. `data` holds ceil(rows / 16) panels one
- * after the other; a panel holds its 16 outputs interleaved: f32   [cols][16] float bf16 [ceil(cols
- * / 2)][16][2]            bf16 pairs int8  [ceil(cols / group) * group / 4][16][4]   signed bytes,
- * group scales [groups][16] float int4  [ceil(cols / group) * group / 8][16][4]   byte j of a quad:
- * low nibble column j, high nibble column j + 4 of its eight columns, value = nibble - 8, group
- * scales [groups][16] float Outputs past `rows` and columns past `cols` are zero.
+ * after the other; a panel holds its 16 outputs interleaved:
+ *
+ *   f32   [cols][16]                                float
+ *   bf16  [ceil(cols / 2)][16][2]                   pairs of neighbouring columns
+ *   int8  [ceil(cols / group) * group / 4][16][4]   signed bytes, four columns side by side
+ *   int4  [ceil(cols / group) * group / 8][16][4]   bytes of eight columns: byte j holds column j
+ *                                                   in its low nibble, column j + 4 in its high
+ *                                                   one; value = nibble - 8
+ *
+ * int8 and int4 have scales [panels][groups][16]. Outputs past `rows` and columns past `cols` are
+ * zero.
  */
 typedef struct zoo_weight {
     uint32_t kind;  /* zoo_dtype: ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4 */
@@ -41,8 +47,8 @@ typedef struct zoo_weight {
     const float *scales; /* [panels][groups][16]; null without group */
 } zoo_weight;
 
-/* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and panels panel_begin <= p <
- * panel_end. */
+/* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and the outputs o of panels
+ * panel_begin .. panel_end - 1. */
 typedef struct zoo_gemm {
     const zoo_weight *weight;
     const void *x; /* what prepare made of the rows; the rows themselves where prepared_size is 0 */
@@ -54,8 +60,8 @@ typedef struct zoo_gemm {
     uint32_t panel_begin, panel_end;
 } zoo_gemm;
 
-/* Bytes of one prepared row of `cols` inputs (a multiple of 64); 0: this kind reads float32 rows as
- * they are. */
+/* Bytes of one prepared row of `cols` inputs, a multiple of 64; 0: this kind reads float32 rows
+ * as they are. */
 typedef size_t zoo_k_prepared_size(uint32_t cols, uint32_t group);
 /* Converts n_rows rows of x to the form that gemm reads: bf16, or int8 groups with their scales. */
 typedef void zoo_k_prepare(const float *x, size_t x_stride, uint32_t n_rows,
@@ -115,10 +121,11 @@ typedef float zoo_k_dot(const float *a, const float *b, size_t n);
 typedef void zoo_k_softmax(const float *x, float *y, size_t n);
 
 /*
- * Rotates n_heads heads of head_dim floats that lie side by side in one row, in place, by the row's
- * angles. half-split:  pairs (i, i + n_pairs);  interleaved: pairs (2 i, 2 i + 1);  i < n_pairs (a,
- * b) -> (a cos_i - b sin_i, b cos_i + a sin_i) pair_offset replaces n_pairs as the distance of a
- * half-split pair where it is not 0.
+ * Rotates n_heads heads of one row, head_stride floats apart, in place, by the row's angles:
+ *
+ *   (a, b) -> (a cos_i - b sin_i, b cos_i + a sin_i), i < n_pairs
+ *   half-split:  (a, b) = elements (i, i + n_pairs), or (i, i + pair_offset) where that is not 0
+ *   interleaved: (a, b) = elements (2 i, 2 i + 1)
  */
 typedef struct zoo_rope_args {
     float *x;
@@ -129,8 +136,7 @@ typedef struct zoo_rope_args {
 } zoo_rope_args;
 typedef void zoo_k_rope(const zoo_rope_args *args);
 
-/* Consecutive rows of one stream and head that lie side by side in memory, as the cache stores
- * them. */
+/* Consecutive rows of one stream and head, side by side in memory as the cache stores them. */
 typedef struct zoo_segment {
     const void *rows;    /* [n_rows, width] of the stream's dtype */
     const float *scales; /* [n_rows] where the dtype is INT8 or INT4, else null */
@@ -140,11 +146,14 @@ typedef struct zoo_segment {
 
 /*
  * Attention of n_queries consecutive positions of one sequence, n_heads query heads that share one
- * key-value head. For query i (position pos + i), head h and keys first[i] <= j <= pos + i: s_j =
- * scale * (q . k_j), then softcap * tanh(s_j / softcap) if softcap > 0, then + slope[h] * (j - (pos
- * + i)) out = sum_j e^(s_j - m) v_j / (sum_j e^(s_j - m) + [sink] e^(sink[h] - m)) Keys are walked
- * in blocks of ZOO_PAGE at absolute positions with a running maximum, one block after the other, so
- * the bits do not depend on how queries are cut into calls.
+ * key-value head. For query i (position pos + i), head h and keys first[i] <= j <= pos + i:
+ *
+ *   s_j = scale * (q . k_j), then softcap * tanh(s_j / softcap) if softcap > 0,
+ *         then + slopes[h] * (j - (pos + i))
+ *   out = sum_j e^(s_j - m) v_j / (sum_j e^(s_j - m) [+ e^(sinks[h] - m)]),  m the largest s_j
+ *
+ * Keys are walked in blocks of ZOO_PAGE at absolute positions with a running maximum, one block
+ * after the other, so the bits do not depend on how queries are cut into calls.
  *
  * A key may stand in two streams: k then holds its first head_dim - tail_dim elements and tail its
  * last tail_dim, in segments of the same rows. Keys and values may be the same segments.
@@ -153,8 +162,8 @@ typedef struct zoo_attend_args {
     const float *q; /* query i, head h at q + i * q_stride + h * head_dim */
     float *out;     /* query i, head h at out + i * out_stride + h * v_dim */
     size_t q_stride, out_stride;
-    const zoo_segment *k,
-        *v; /* [n_segments], one page each, in order, the first one holding row first[0] */
+    /* [n_segments], one page each, in order, the first one holding row first[0] */
+    const zoo_segment *k, *v;
     const uint32_t *first; /* [n_queries] first visible key; never falls */
     const float *sinks;    /* [n_heads] or null */
     const float *slopes;   /* [n_heads] or null */
@@ -171,27 +180,30 @@ typedef struct zoo_attend_args {
 } zoo_attend_args;
 typedef void zoo_k_attend(const zoo_attend_args *args);
 
-/* Floats of scratch that one attend call may use: a widened block of keys and values and a tile of
- * queries. */
+/* Floats of scratch that one attend call may use: a widened block of keys and values,
+ * and a tile of queries. */
 static inline size_t zoo_attend_scratch(uint32_t head_dim, uint32_t v_dim)
 {
     return (size_t)ZOO_PAGE * (head_dim + v_dim + 32) + (size_t)64 * (v_dim + 2 * ZOO_PAGE + 4) +
            256;
 }
 
-/* Widens n values of a cache row or segment to float32: values of dtype, one scale each `width`
- * values. */
+/* Widens n values of a cache row or segment to float32; scales: one for each `width` values. */
 typedef void zoo_k_widen(zoo_dtype dtype, const void *x, const float *scales, uint32_t width,
                          float *y, size_t n);
-/* Narrows one row of `width` floats to dtype; writes its scale for INT8 (amax / 127) and INT4 (amax
- * / 7). */
+/* Narrows one row of `width` floats to dtype; writes its scale for INT8 (amax / 127) and for INT4
+ * (amax / 7). */
 typedef void zoo_k_narrow(zoo_dtype dtype, const float *x, void *y, float *scale, uint32_t width);
 
 /*
- * Causal depthwise convolution of n_rows consecutive rows of one sequence, channels [channel_begin,
- * channel_end): y[t, c] = act(bias[c] + sum_j w[c, j] * x[t - taps + 1 + j, c]), summed from the
- * oldest tap to the newest `state` [taps - 1, channels] holds the rows before the first one, oldest
- * first, and leaves with the last ones.
+ * Causal depthwise convolution of n_rows consecutive rows of one sequence, channels channel_begin
+ * .. channel_end - 1:
+ *
+ *   y[t, c] = act(bias[c] + sum_j w[c, j] * x[t - taps + 1 + j, c]), from the oldest tap to the
+ *   newest
+ *
+ * `state` [taps - 1, channels] holds the rows before the first one, oldest first, and leaves with
+ * the last ones.
  */
 typedef struct zoo_conv_args {
     const float *x; /* [n_rows, channels] */
@@ -207,8 +219,10 @@ typedef struct zoo_conv_args {
 typedef void zoo_k_conv(const zoo_conv_args *args);
 
 /*
- * State-space recurrence of one head over n_rows consecutive rows of one sequence; state [head_dim,
- * state_size]: S = exp(dt_t a) S + (dt_t x_t) B_t^T;   y_t = S C_t + d x_t
+ * State-space recurrence of one head over n_rows consecutive rows of one sequence, state S
+ * [head_dim, state_size]:
+ *
+ *   S = exp(dt_t a) S + (dt_t x_t) B_t^T;   y_t = S C_t + d x_t
  */
 typedef struct zoo_ssm_args {
     const float *x, *b, *c; /* rows of head_dim, state_size, state_size */
@@ -222,9 +236,10 @@ typedef struct zoo_ssm_args {
 typedef void zoo_k_ssm(const zoo_ssm_args *args);
 
 /*
- * Selective scan of channels with a state each (Mamba-1), channels [0, channels), state [channels,
- * state_size]: S[c, n] = exp(dt_t[c] A[c, n]) S[c, n] + dt_t[c] x_t[c] B_t[n];   y_t[c] = sum_n
- * S[c, n] C_t[n] + d[c] x_t[c]
+ * Selective scan (Mamba-1): every channel has states of its own, S [channels, state_size]:
+ *
+ *   S[c, n] = exp(dt_t[c] A[c, n]) S[c, n] + dt_t[c] x_t[c] B_t[n]
+ *   y_t[c]  = sum_n S[c, n] C_t[n] + d[c] x_t[c]
  */
 typedef struct zoo_scan_args {
     const float *x, *dt; /* rows of channels */
@@ -239,8 +254,11 @@ typedef struct zoo_scan_args {
 typedef void zoo_k_scan(const zoo_scan_args *args);
 
 /*
- * Gated delta rule of one head over n_rows consecutive rows of one sequence; state [k_dim, v_dim]:
+ * Gated delta rule of one head over n_rows consecutive rows of one sequence, state S
+ * [k_dim, v_dim]:
+ *
  *   S = diag(exp(g_t)) S;  S = S + k_t (beta_t (v_t - S^T k_t))^T;  o_t = S^T q_t
+ *
  * g has one value a row (g_dim 1) or k_dim values a row (g_dim k_dim).
  */
 typedef struct zoo_delta_args {
@@ -259,8 +277,9 @@ typedef void zoo_k_delta(const zoo_delta_args *args);
 typedef void zoo_k_topk(const float *x, uint32_t n, uint32_t k, uint32_t *idx);
 
 /*
- * Scores of one query against n_keys index keys: score[j] = sum_h weight[h] * max(q_h . k_j, 0) *
- * scale, h ascending.
+ * Scores of one query against n_keys index keys, h ascending:
+ *
+ *   score[j] = sum_h weight[h] * max(q_h . k_j, 0) * scale
  */
 typedef struct zoo_index_args {
     const float *q;      /* [n_heads, dim] */
@@ -272,8 +291,8 @@ typedef struct zoo_index_args {
 } zoo_index_args;
 typedef void zoo_k_index(const zoo_index_args *args);
 
-/* Every slot but the gemm group, once: SLOT(type, name). The host makes tests and benchmarks from
- * this list. */
+/* Every slot but the gemm group, once: SLOT(type, name).
+ * Tests and benchmarks are made from this list. */
 #define ZOO_KERNEL_SLOTS(SLOT)                                                                     \
     SLOT(zoo_k_norm, rms_norm)                                                                     \
     SLOT(zoo_k_norm, layer_norm)                                                                   \

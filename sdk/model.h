@@ -42,8 +42,8 @@ struct zoo_config {
     zoo_value (*type)(const zoo_config *config, const char *key);
     /* Elements of an array, members of an object, else 0. */
     uint32_t (*count)(const zoo_config *config, const char *key);
-    /* The value, or the fallback where it is absent or null. Strings live as long as the model.
-     * [load] */
+    /* The value, or the fallback where it is absent or null.
+     * Strings live as long as the model. [load] */
     double (*number)(const zoo_config *config, const char *key, double fallback);
     uint32_t (*whole)(const zoo_config *config, const char *key, uint32_t fallback);
     bool (*flag)(const zoo_config *config, const char *key, bool fallback);
@@ -62,8 +62,8 @@ typedef enum zoo_norm_kind {
     ZOO_NORM_LAYER_PLUS_ONE = 4 /* (x - mean) / std * (1 + w) + b */
 } zoo_norm_kind;
 
-/* A norm over the width of its input. name is the module below the layer's path
- * ("input_layernorm"). */
+/* A norm over the width of its input. name is the module below the layer's path,
+ * such as "input_layernorm". */
 typedef struct zoo_norm {
     uint32_t kind; /* zoo_norm_kind */
     float eps;
@@ -132,8 +132,7 @@ typedef struct zoo_plan {
     uint32_t size;
     uint32_t vocab_size;
     uint32_t hidden_size;
-    uint32_t stream_width; /* floats of a row of the residual stream; hidden_size, or streams *
-                              hidden_size */
+    uint32_t stream_width; /* floats of a row of the residual: hidden_size times its streams */
     uint32_t embed_width;  /* floats of a row of the embedding table; 0: hidden_size */
     uint32_t context_max;  /* positions that the config promises */
     const zoo_layer *layers;
@@ -142,13 +141,13 @@ typedef struct zoo_plan {
     uint32_t tied; /* the head is the embedding table */
     const zoo_part *prologue;
     const zoo_part *epilogue;
-    const char *embed_path;      /* "model.embed_tokens" */
-    const char *norm_path;       /* "model.norm": name of the last norm in files and traces */
-    const char *head_path;       /* "lm_head" */
-    zoo_norm norm;               /* its name is norm_path */
-    float embed_scale;           /* on the embedding row */
-    uint32_t embed_scale_inside; /* the trace's `embed` is taken: 0 before the scale, 1 after it, 2
-                                    after the prologue */
+    const char *embed_path; /* "model.embed_tokens" */
+    const char *norm_path;  /* "model.norm": name of the last norm in files and traces */
+    const char *head_path;  /* "lm_head" */
+    zoo_norm norm;          /* its name is norm_path */
+    float embed_scale;      /* on the embedding row */
+    /* Where the trace takes `embed`: 0 before the scale, 1 after it, 2 after the prologue. */
+    uint32_t embed_scale_inside;
     float head_scale;
     float softcap; /* 0: none */
     uint32_t head_bias;

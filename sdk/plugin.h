@@ -19,8 +19,8 @@ extern "C" {
 
 enum { ZOO_ABI_MAJOR = 1, ZOO_ABI_MINOR = 0 };
 
-/* No padding. The sizes are those of structs that stand in arrays or that the plugin fills by
- * value. */
+/* No padding. The sizes are those of structs that stand in arrays or that the
+ * plugin fills by value. */
 typedef struct zoo_stamp {
     char magic[8]; /* "lmzoo\0\1\n" */
     uint32_t abi_major;
@@ -51,8 +51,7 @@ typedef struct zoo_stamp {
 typedef enum zoo_key_rule {
     ZOO_KEY_READ = 0,    /* any value is computed; configure reads it */
     ZOO_KEY_IGNORED = 1, /* the reference does not read it either; `note` says so in inspect */
-    ZOO_KEY_IS =
-        2 /* only the value in `note` (JSON text, several by '|') is computed; others are refused */
+    ZOO_KEY_IS = 2       /* only values in `note` (JSON text, several by '|'); others are refused */
 } zoo_key_rule;
 
 typedef struct zoo_key {

@@ -18,14 +18,8 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err);
 const char *zoo_kernels_isa(uint32_t i);
 
 /*
-<<<<<<< HEAD
- * Steps q [32][16] in [-8, 7] and scales [16] for one int4 group of a panel's outputs, x [32][16],
- * by
-=======
- * Steps q [32][16] in [-8, 7] and scales [16] for one int4 group of a panel's outputs,
- * x [32][16], by
->>>>>>> a83c453 (Matrix kernels: decisions and figures; shorter loops for AVX2)
- * the best instruction set; the same bits by all. [load]
+ * Steps q [32][16] in [-8, 7] and scales [16] for one int4 group x [32][16] of a panel's outputs,
+ * by the best instruction set; the same bits by all. [load]
  */
 void zoo_kernels_fit_int4(const float *x, float *q, float *scales);
 

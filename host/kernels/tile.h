@@ -21,8 +21,8 @@ typedef struct tile {
     size_t a_row, b_step, b_col, c_row;
     size_t n_k;
     bool fresh; /* start at zero; false: at what c holds */
-    /* What comes after b, to be prefetched: column c, step k at pre + c * pre_col + k * pre_step.
-     */
+    /* What comes after b, to be prefetched:
+     * column c, step k at pre + c * pre_col + k * pre_step. */
     const char *pre;
     size_t pre_col, pre_step; /* bytes; 0: nothing to prefetch */
 } tile;

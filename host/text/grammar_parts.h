@@ -143,8 +143,8 @@ typedef struct zoo_gstates zoo_gstates;
 
 zoo_gstates *zoo_gstates_new(const zoo_gcode *code);
 void zoo_gstates_free(zoo_gstates *states);
-/* The state behind one more byte; ZOO_GSTATE_DEAD: it cannot follow, or there is no memory (then
- * zoo_gstates_failed). */
+/* The state behind one more byte; ZOO_GSTATE_DEAD: it cannot follow, or there is no
+ * memory (then zoo_gstates_failed). */
 uint32_t zoo_gstates_step(zoo_gstates *states, uint32_t state, uint8_t byte);
 bool zoo_gstates_failed(const zoo_gstates *states);
 bool zoo_gstates_accepts(const zoo_gstates *states, uint32_t state);

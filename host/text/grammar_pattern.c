@@ -1,13 +1,12 @@
 /*
  * grammar_pattern.c: `pattern`: a regular expression as the inside of a JSON string.
  *
- * Known: literals, `.`, classes of ASCII characters, \d \w \s \D \W \S, escapes, groups (also (?:
- * )),
- * |, * + ? {m,n} (lazy marks change nothing), ^ and $ at the ends of an alternative of the whole
- * pattern. As JSON Schema has it a pattern is searched: without ^ or $ anything may stand there.
- * Look-around, back references, word borders and named groups are refused. \d, \w and \s, and what
- * they leave out, are ASCII here; a character that JSON must escape is written with its short
- * escape.
+ * Known: literals, `.`, classes of ASCII characters, \d \w \s \D \W \S, escapes, groups (with or
+ * without ?:), |, * + ? {m,n} (lazy marks change nothing), ^ and $ at the ends of an alternative of
+ * the whole pattern. As JSON Schema has it a pattern is searched: without ^ or $ anything may stand
+ * there. Look-around, back references, word borders and named groups are refused. \d, \w and \s,
+ * and what they leave out, are ASCII here; a character that JSON must escape is written with its
+ * short escape.
  */
 #include <string.h>
 

@@ -441,8 +441,8 @@ void zoo_jinja_emit(zoo_jinja *x, const char *s, size_t n);
 zoo_jargs zoo_jinja_args(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *list);
 zoo_jv zoo_jinja_call(zoo_jinja *x, zoo_jv callee, const zoo_jargs *args);
 zoo_jv zoo_jmacro_call(zoo_jinja *x, const zoo_jmacro *macro, const zoo_jargs *args);
-/* Calls after matching positional and named arguments to the parameters; absent ones are
- * undefined. */
+/* Calls after matching positional and named arguments to the parameters;
+ * absent ones are undefined. */
 zoo_jv zoo_jfunction_call(zoo_jinja *x, const zoo_jfunction *f, zoo_jv self, const zoo_jargs *args);
 void zoo_jscope_assign(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *target, zoo_jv value);
 

@@ -357,8 +357,8 @@ static void lex_op(lexer *l, char *brackets, size_t *n_brackets)
     l->at += n;
 }
 
-/* Whether the tag ends here; then *sign is its `-`, `+` or 0 and l->at stands at the two closing
- * bytes. */
+/* Whether the tag ends here; then *sign is its `-`, `+` or 0 and l->at stands at the
+ * two closing bytes. */
 static bool tag_ends(lexer *l, const char *close, bool is_variable, char *sign)
 {
     char c = l->s[l->at];

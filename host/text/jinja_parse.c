@@ -190,8 +190,8 @@ static zoo_jnode *name_node(zoo_jparser *p, const char *name)
     return node;
 }
 
-/* The body of a macro or call block: break does not leave it, and it may ask for what is left of
- * its arguments. */
+/* The body of a macro or call block: break does not leave it, and it may ask for what is left
+ * of its arguments. */
 static void parse_macro_body(zoo_jparser *p, zoo_jnode *node, const char *end)
 {
     bool outer_varargs = p->uses_varargs, outer_kwargs = p->uses_kwargs;

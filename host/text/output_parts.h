@@ -97,8 +97,8 @@ bool zoo_calls_know(const zoo_calls *calls, zoo_piece name);
 /* The answer with its calls taken out into calls, appended to rest. */
 void zoo_calls_parse(const zoo_output_format *f, zoo_piece answer, zoo_calls *calls,
                      zoo_bytes *rest);
-/* One call, or one list of calls, that begins at text (behind the begin mark): bytes used, 0: none.
- */
+/* One call, or one list of calls, that begins at text (behind the begin mark):
+ * bytes used, 0: none. */
 size_t zoo_call_tagged(const zoo_call_marks *m, zoo_piece text, zoo_calls *calls);
 size_t zoo_call_loose(const zoo_call_marks *m, zoo_piece text, zoo_calls *calls);
 

@@ -100,8 +100,8 @@ static inline const uint64_t *tok_map_find(const tok_map *map, uint64_t key)
 
 /* ---- characters (tok_chars.c) ---- */
 
-/* General categories as utf8proc numbers them, 1..29; 30: control characters that are whitespace.
- */
+/* General categories as utf8proc numbers them, 1..29;
+ * 30: control characters that are whitespace. */
 enum {
     TOK_LU = 1,
     TOK_LL,
@@ -442,8 +442,8 @@ struct zoo_tokenizer {
     uint32_t n_notes;
     uint8_t *scripts;          /* [0x110000] for splitting by script; else null */
     struct tok_config *config; /* while opening */
-    struct tok_scratch_pool
-        *scratch;        /* the only part that changes after opening; has its own lock */
+    /* The only part that changes after opening; it has its own lock. */
+    struct tok_scratch_pool *scratch;
     tok_regex **regexes; /* [n_regexes] to close */
     size_t n_regexes, regexes_capacity;
 };

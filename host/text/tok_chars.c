@@ -96,8 +96,8 @@ size_t tok_utf8_put(char out[4], uint32_t cp)
     return 4;
 }
 
-/* The number of bytes at p[n] that begin a character rightly (Unicode table 3-7); *whole: it is
- * all. */
+/* The number of bytes at p[n] that begin a character rightly (Unicode table 3-7);
+ * *whole: it is all. */
 static size_t sequence(const uint8_t *p, size_t n, bool *whole)
 {
     uint8_t lead = p[0];

@@ -47,8 +47,8 @@ static zoo_status push_named(tok_json *j, const cJSON *processor, const char *na
     return ZOO_OK;
 }
 
-/* {"SpecialToken": {"id": name}} or {"Sequence": {"id": "A"}}; old files: a string "$A" or a name.
- */
+/* {"SpecialToken": {"id": name}} or {"Sequence": {"id": "A"}};
+ * old files: a string "$A" or a name. */
 static zoo_status push_piece(tok_json *j, const cJSON *processor, const cJSON *piece, uint32_t *n_a)
 {
     const cJSON *special = tok_json_get(tok_json_get(piece, "SpecialToken"), "id");

@@ -296,8 +296,8 @@ static bool find_literal(const tok_str text, const uint8_t *p, size_t n, size_t 
     return false;
 }
 
-/* JIT first; its stack overflowing is answered by the interpreter, which keeps its frames on the
- * heap. */
+/* JIT first; its stack overflowing is answered by the interpreter, which keeps its
+ * frames on the heap. */
 static int match_once(const tok_regex *r, tok_matcher *m, const uint8_t *p, size_t n, size_t from)
 {
     int rc = pcre2_match(r->code, p, n, from, PCRE2_NO_UTF_CHECK, m->data, m->context);

@@ -85,8 +85,8 @@ zoo_status zoo_decoder_feed(zoo_decoder *decoder, uint32_t id, zoo_text *out, zo
 zoo_status zoo_decoder_flush(zoo_decoder *decoder, zoo_text *out, zoo_error *err);
 void zoo_decoder_close(zoo_decoder *decoder);
 
-/* One more than the largest id, so a table indexed by id needs this many rows; ids may have holes.
- */
+/* One more than the largest id, so a table indexed by id needs this many rows;
+ * ids may have holes. */
 uint32_t zoo_tokenizer_size(const zoo_tokenizer *tokenizer);
 
 /* The id of the token spelled text[n] as the vocabulary spells it, or ZOO_ID_NONE. */
@@ -105,8 +105,8 @@ const char *zoo_tokenizer_bytes(const zoo_tokenizer *tokenizer, uint32_t id, siz
 /* Whether the id is an added token marked special. */
 bool zoo_tokenizer_is_special(const zoo_tokenizer *tokenizer, uint32_t id);
 
-/* The id and spelling that the folder's configuration gives a role; ZOO_ID_NONE and null: no such
- * role. */
+/* The id and spelling that the folder's configuration gives a role;
+ * ZOO_ID_NONE and null: no such role. */
 uint32_t zoo_tokenizer_special(const zoo_tokenizer *tokenizer, zoo_special role);
 const char *zoo_tokenizer_special_text(const zoo_tokenizer *tokenizer, zoo_special role, size_t *n);
 

@@ -105,8 +105,8 @@ uint32_t csa_open_width(const ds_csa *p, uint32_t width);
 void csa_project(csa_step *step, const float *x);
 /* Adds the rows of the step to the pools and stores finished entries. csa_pool.c */
 void csa_pool(csa_step *step);
-/* The entries that row `row` reads, ascending, to chosen; returns their number; 0: all visible.
- * csa_index.c */
+/* The entries that row `row` reads, ascending, to chosen; returns their number; 0:
+ * all visible. csa_index.c */
 uint32_t csa_choose(const csa_step *step, uint32_t row, uint32_t *chosen, uint32_t worker);
 /* Fills out. csa_attend.c */
 void csa_attend(csa_step *step);

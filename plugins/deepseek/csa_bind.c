@@ -1,6 +1,6 @@
 /*
- * csa_bind.c: params and tensors of attention over compressed entries, in the names of released
- * files.
+ * csa_bind.c: params and tensors of attention over compressed entries; names are those of the
+ * released files.
  */
 #include "blocks/rows.h"
 #include "csa.h"

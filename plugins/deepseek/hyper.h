@@ -9,9 +9,8 @@
  *   mixed:        C = sinkhorn(a_2 m_(2n ..) + b_(2n ..)) [n, n];  X_k = post_k y + sum_j C_jk X_j
  *   independent:  X_k = post_k y + X_k
  *
- * sinkhorn: softmax of each row, + eps, divided by column sums; then `iters` - 1 times rows,
- * columns,
- * each divided by its sum + eps. At the end of the model h = sum_i pre_i X_i.
+ * sinkhorn: softmax of each row, + eps, divided by column sums; then `iters` - 1 times rows, then
+ * columns, each divided by its sum + eps. At the end of the model h = sum_i pre_i X_i.
  *
  * Source: mHC, Xie et al. (2025).
  */

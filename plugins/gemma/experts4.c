@@ -1,8 +1,8 @@
 /*
  * experts4.c: routed experts whose router reads the residual stream itself.
  *
- *   logits = W_r( rms(h) * scale / sqrt(H) );  w = softmax over all, the top k renormalised, times
- *   per_expert_scale
+ *   logits = W_r( rms(h) * scale / sqrt(H) )
+ *   w = softmax over all, the top k renormalised, times per_expert_scale
  *   y = sum w_e expert_e( pre_feedforward_layernorm_2(h) )
  *
  * Tensors stand beside each other in the layer: router.*, experts.*, pre_feedforward_layernorm_2.

@@ -1,12 +1,12 @@
 /*
  * layer3n.c: a layer over several residual streams h_0 .. h_{P-1}, of which one, a, is active.
  *
- *   m(u) = tanh( R (rms(u) w / H) )                                            router, [P]
- *   p_r = h_r + sum_c (C_pred m(h_a))[r P + c] h_c                             predict
- *   x = n0(p_a);  lau = x + n_l(W_right W_left x);  g = (p_a + n1 attn(x) + lau) / sqrt(2)
- *   o = g + n3 mlp(n2 g)                                                       parts 0 (attn) and
- *   1 (mlp, normed)
- *   h_p = p_p + (1 + (C_corr m(o))[p]) (o - p_a)                               correct
+ *   m(u) = tanh( R (rms(u) w / H) )                          the router, [P]
+ *   p_r = h_r + sum_c (C_pred m(h_a))[r P + c] h_c           predict
+ *   x = n0(p_a);  lau = x + n_l(W_right W_left x)
+ *   g = (p_a + n1 attn(x) + lau) / sqrt(2)                   attn: part 0
+ *   o = g + n3 mlp(n2 g)                                     mlp(n2): part 1, normed
+ *   h_p = p_p + (1 + (C_corr m(o))[p]) (o - p_a)             correct
  *   f = n_i( W_p( act(W_g (h_a [s])) * input[l] ) );  h_p += f for p >= 1
  *
  * Memory: predictions [n_rows, P H] and a few rows. Source: the reference's modeling file; names

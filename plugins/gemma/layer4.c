@@ -2,13 +2,11 @@
  * layer4.c: a layer with norms around both branches, experts beside the mlp, an input of its own
  * and a scalar.
  *
- *   h = h + n1 attn(n0 h)                                                       part 0, normed
- *   m = mlp(n2 h)                                                               part 1, normed
- *   m = post_1(m) + post_2(experts(h))                                          part 2, with
- *   experts
+ *   h = h + n1 attn(n0 h)                                 part 0, normed
+ *   m = mlp(n2 h)                                         part 1, normed
+ *   m = post_1(m) + post_2(experts(h))                    part 2, where there are experts
  *   h = h + n3 m
- *   h = h + post_input( W_p( act(W_g h) * input[l] ) )                          with per-layer
- *   inputs
+ *   h = h + post_input( W_p( act(W_g h) * input[l] ) )    where there are per-layer inputs
  *   h = h * layer_scalar
  *
  * Memory: three row buffers of scratch.

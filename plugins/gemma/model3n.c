@@ -2,8 +2,8 @@
  * model3n.c: plans of the releases with several residual streams.
  *
  * Keys: altup_num_inputs, altup_active_idx, altup_correct_scale, laurel_rank,
- * activation_sparsity_pattern, intermediate_size (a list: one a
- * layer), num_kv_shared_layers, hidden_size_per_layer_input, vocab_size_per_layer_input.
+ * activation_sparsity_pattern, intermediate_size (a list: one a layer), num_kv_shared_layers,
+ * hidden_size_per_layer_input, vocab_size_per_layer_input.
  */
 #include <math.h>
 

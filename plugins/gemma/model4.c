@@ -3,10 +3,9 @@
  * read inputs of their own.
  *
  * Keys: head_dim, global_head_dim, num_key_value_heads, num_global_key_value_heads,
- * attention_k_eq_v, per_layer_config, num_kv_shared_layers,
- * use_double_wide_mlp, hidden_size_per_layer_input, vocab_size_per_layer_input, enable_moe_block,
- * num_experts, top_k_experts,
- * moe_intermediate_size.
+ * attention_k_eq_v, per_layer_config, num_kv_shared_layers, use_double_wide_mlp,
+ * hidden_size_per_layer_input, vocab_size_per_layer_input, enable_moe_block, num_experts,
+ * top_k_experts, moe_intermediate_size.
  */
 #include "gemma.h"
 

@@ -1,8 +1,8 @@
 /*
  * sparse_mlp.c: a gated mlp with sparse activations.
  *
- *   z = W_g x;  z = max(z - (mean z + cut * std z), 0) over the row's values;  y = W_d( act(z) *
- *   (W_u x) )
+ *   z = W_g x;  z = max(z - (mean z + cut * std z), 0) over the row's values
+ *   y = W_d( act(z) * (W_u x) )
  *
  * Memory: gate and up rows [n_rows, width], a row of ones.
  */

@@ -1,8 +1,8 @@
 /*
  * rwkv.c: layers of RWKV-4 and the mixing of a row with the one before it.
  *
- *   h += time(ln1 h);  h += channel(ln2 h);  h /= 2 between every rescale_every-th layer and the
- *   next
+ *   h += time(ln1 h);  h += channel(ln2 h)
+ *   h /= 2 between every rescale_every-th layer and the next
  *
  * The outputs of layer l are scaled by 2^-(l / rescale_every), so that halving the stream changes
  * nothing but what the eps of the norms sees; the reference does the same. Keys: rescale_every,

@@ -74,15 +74,15 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out);
 /* Whether rows are rounded to 8 bits before matrices. decoder_ffn.c */
 bool zoo_decoder_rounds(const zoo_decoder *b);
-/* Branches around parts[0] (mixer) and parts[1 .. n_parts - 1] (feed-forward, in one branch).
- * decoder_layers.c */
+/* Branches around parts[0] (mixer) and parts[1 .. n_parts - 1] (feed-forward,
+ * in one branch). decoder_layers.c */
 zoo_status zoo_decoder_frame(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint32_t n_parts,
                              zoo_layer *out);
 /* A whole layer. decoder_layers.c */
 zoo_status zoo_decoder_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 
-/* Reads sizes, norms, embedding, head into b and the plan; after it layers may be made.
- * decoder_model.c */
+/* Reads sizes, norms, embedding, head into b and the plan;
+ * after it layers may be made. decoder_model.c */
 zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup *setup,
                              zoo_plan *plan, zoo_error *err);
 /* Everything, layers included. */

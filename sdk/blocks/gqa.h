@@ -3,8 +3,8 @@
  * block with every option that releases have used.
  *
  * For each row, with q = Wq x + bq and so on:
- *   q, k:  norm (before_rope) -> clip -> rotate -> norm (after_rope) -> q_scale, k_scale,
- *   temperature
+ *   q, k:  norm (before_rope) -> clip -> rotate -> norm (after_rope) -> q_scale or k_scale
+ *          -> temperature
  *   v:     clip -> v_norm -> v_scale;   k_is_v: v is the raw output of k_proj
  *   out_h = sum_j softmax_j(scale q_h . k_j [softcap] [slope] [sink]) v_j   over the visible keys j
  *   y = Wo( sub_norm( out * act(gate) ) ) + bo
@@ -56,8 +56,7 @@ typedef enum zoo_gate_kind {
     ZOO_GATE_NONE = 0,
     ZOO_GATE_HEAD = 1,    /* gate_proj [n_heads, in]: one value a head */
     ZOO_GATE_ELEMENT = 2, /* gate_proj [n_heads Dv, in] */
-    ZOO_GATE_IN_Q =
-        3 /* q_proj [2 n_heads D, in]: per head D query rows, then D gate rows; D = Dv */
+    ZOO_GATE_IN_Q = 3     /* q_proj [2 n_heads D, in]: per head D query, then D gate rows; D = Dv */
 } zoo_gate_kind;
 
 /*

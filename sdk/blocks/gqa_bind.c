@@ -1,6 +1,6 @@
 /*
- * gqa_bind.c: the tensors of attention as a bind table. Which rows exist stands in zoo_gqa.when
- * (gqa_params.c).
+ * gqa_bind.c: the tensors of attention as a bind table. Which rows exist stands in zoo_gqa.when,
+ * set by gqa_params.c.
  */
 #include "gqa_impl.h"
 #include "rows.h"

@@ -1,6 +1,6 @@
 /*
- * gqa_params.c: params of attention: defaults, refusals, rows of fused tensors, which tensors
- * exist.
+ * gqa_params.c: params of attention: defaults, refusals, rows of fused tensors, and which tensors
+ * there are.
  *
  * Memory: none. What it will not do: read a config; configure of each plugin fills zoo_gqa.
  */

@@ -74,8 +74,7 @@ void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *params, const zoo_mlp_weights *wei
                  const float *x, float *y, uint32_t n_rows);
 /* Scratch of one zoo_mlp_run. [load] */
 size_t zoo_mlp_scratch(const zoo_mlp *params, uint32_t n_rows, uint32_t n_threads);
-/* glu on n values on the calling thread: gate becomes the result, up and tmp [n] are overwritten.
- */
+/* glu on n values, on the calling thread: gate becomes the result; up and tmp are overwritten. */
 void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,
                  size_t n);
 

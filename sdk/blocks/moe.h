@@ -55,9 +55,8 @@ typedef enum zoo_renorm {
     ZOO_RENORM_P = 3      /* w / (sum w^p)^(1/p), p = renorm_eps */
 } zoo_renorm;
 
-/* The rule: softcap -> score -> (+ bias, for the choice only) -> groups -> top k -> chosen ->
- * renorm
- * -> scale -> per_expert_scale. */
+/* The rule: softcap -> score -> (+ bias, for the choice only) -> groups -> top k -> chosen
+ *           -> renorm -> scale -> per_expert_scale. */
 typedef struct zoo_router {
     uint32_t n_experts; /* rows of the router, zero experts included */
     uint32_t top_k;
@@ -114,7 +113,7 @@ typedef struct zoo_expert_weights {
     const float *down_bias;             /* [n, width_out] or null */
 } zoo_expert_weights;
 
-/* y [n_rows, width_out] = sum of the routed experts of x [n_rows, width_in]. Takes
+/* y [n_rows, width_out] = sum of the routed experts of x [n_rows, width_in]; takes
  * zoo_moe_apply_scratch bytes. [step] */
 void zoo_moe_apply(zoo_ctx *ctx, const zoo_experts *experts, const zoo_expert_weights *weights,
                    const zoo_routes *routes, const float *x, float *y);
@@ -136,8 +135,9 @@ typedef struct zoo_moe {
     zoo_experts experts;
     uint32_t router_bias;     /* gate.bias: on the logits */
     uint32_t correction_bias; /* gate.e_score_correction_bias: for the choice only */
-    uint32_t hash_rows; /* gate.tid2eid [hash_rows, top_k]: the experts of each token id, whatever
-                           their scores; 0: none */
+    /* gate.tid2eid [hash_rows, top_k]: the experts of each token id, whatever their scores.
+     * 0: no such table. */
+    uint32_t hash_rows;
     uint32_t per_expert_scale;
     uint32_t storage;       /* zoo_expert_storage */
     uint32_t fused;         /* zoo_fused of gate and up; EACH: gate_up_proj.weight of each expert */
@@ -151,8 +151,7 @@ typedef struct zoo_moe {
     zoo_mlp shared;       /* shared.width 0: none; width_in and width_out are set by finish */
     uint32_t shared_gate; /* shared output times sigmoid(shared_expert_gate x) */
     float shared_scale;   /* 0: 1 */
-    float routed_scale; /* on the routed sum, after it: 0.5 with shared_scale 0.5 is the average; 0:
-                           1 */
+    float routed_scale;   /* on the routed sum; 0: 1. Both 0.5: the average of the two */
 
     /* Derived by zoo_moe_finish. */
     uint32_t width_in, width_out; /* of the block */

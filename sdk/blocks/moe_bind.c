@@ -1,6 +1,6 @@
 /*
- * moe_bind.c: params and tensors of routed experts: defaults, checks, storage forms, the bind
- * table.
+ * moe_bind.c: params and tensors of routed experts: defaults, checks, forms of storage and the
+ * bind table.
  *
  * Memory: none. What it will not do: read a config; configure of each plugin fills zoo_moe.
  */

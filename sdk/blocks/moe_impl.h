@@ -12,8 +12,7 @@ extern const zoo_bind zoo_moe_binds[];
 
 /* Turns the logits of a row into scores, in place. */
 void zoo_moe_score(const zoo_kernels *kernels, const zoo_router *router, float *logits);
-/* Overwrites the choices of refused groups. groups [n_groups] and picks [n_groups] are work space.
- */
+/* Overwrites the choices of refused groups; groups and picks, [n_groups] each, are work space. */
 void zoo_moe_refuse_groups(const zoo_kernels *kernels, const zoo_router *router, float *choice,
                            float *groups, uint32_t *picks);
 /* idx, weight [top_k] by ZOO_SCORE_SPARSEMIXER; left [n_experts] is work space. */

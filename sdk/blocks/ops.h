@@ -57,8 +57,7 @@ typedef void zoo_rows_fn(void *arg, uint32_t begin, uint32_t end, uint32_t worke
  * touches; small loops stay on one thread. */
 void zoo_rows(zoo_ctx *ctx, uint32_t n_rows, size_t row_cost, zoo_rows_fn *fn, void *arg);
 
-/* Calls fn for n_items items of about item_cost floats each, on all threads where that is worth it.
- */
+/* Calls fn for n_items items of about item_cost floats each, on all threads where that pays. */
 void zoo_items(zoo_ctx *ctx, uint32_t n_items, size_t item_cost, zoo_task *fn, void *arg);
 
 /* Norm of kind zoo_norm_kind on the calling thread; sets args->offset. ZOO_NORM_NONE copies. */

@@ -111,8 +111,8 @@ void zoo_alibi_slopes(uint32_t n_heads, double max_bias, float *out)
     while (full < n_heads) {
         full *= 2;
     }
-    /* Heads of the next power of two in the order 2, 4, 6, ..., 1, 3, 5, ... where n is no power.
-     */
+    /* Where n is no power of two: the slopes of the next power, its even places first, then the
+     * odd ones. */
     uint32_t half = full == n_heads ? n_heads : full / 2;
     for (uint32_t h = 0; h < n_heads; h++) {
         uint32_t step = full == n_heads ? h + 1 : h < half ? 2 * h + 2 : 2 * (h - half) + 1;

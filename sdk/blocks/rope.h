@@ -63,15 +63,15 @@ typedef struct zoo_rope {
     double theta, growth;       /* DYNAMIC: base and scaling factor */
     const float *inv_freq;      /* [n_pairs] */
     const float *inv_freq_long; /* [n_pairs]; LONG */
-    uint32_t original_max;      /* original_max_position_embeddings, where the kind has one, else
-                                   max_position_embeddings */
+    /* original_max_position_embeddings where the kind has one, else max_position_embeddings. */
+    uint32_t original_max;
     uint32_t reserved;
     double scaling;                /* `factor` of the dict, 1 without: for mscale on the scores */
     double mscale, mscale_all_dim; /* of the dict, 0 without */
 } zoo_rope;
 
-/* Fills *out; arrays come from setup->take. Refuses unknown kinds and lists of the wrong length
- * through config->refuse. [load] */
+/* Fills *out; arrays come from setup->take. Refuses, through config->refuse, unknown kinds and
+ * lists of the wrong length. [load] */
 zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_rope_want *want,
                          zoo_rope *out, zoo_error *err);
 
@@ -87,12 +87,12 @@ typedef struct zoo_rope_rows {
     const float *cos, *sin;
 } zoo_rope_rows;
 
-/* The angles of the rows of this step; computed at the first call of a step. Not inside a parallel
- * loop. [step] */
+/* The angles of the rows of this step, computed at its first call;
+ * not inside a parallel loop. [step] */
 zoo_rope_rows zoo_rope_rows_of(zoo_ctx *ctx, const zoo_rope *rope, const zoo_span *span);
 
-/* Rotates n_heads heads, head_stride floats apart, that begin at x, by the angles of row `row`.
- * [step] */
+/* Rotates n_heads heads, head_stride floats apart, that begin at x, by the angles of
+ * row `row`. [step] */
 void zoo_rope_rotate(const zoo_kernels *kernels, const zoo_rope *rope, zoo_rope_rows rows,
                      uint32_t row, float *x, uint32_t n_heads, uint32_t head_stride);
 

@@ -1,11 +1,12 @@
 /*
- * plugin.c: a whole plugin to copy: a pre-norm decoder with shared attention and the block of
- * block.c.
+ * plugin.c: a whole plugin to copy: a pre-norm decoder with the shared attention block and the
+ * feed-forward block of block.c.
  *
- * 1. Rename: the folder, `.name`, template_*. 2. keys: what your config.json holds. 3. probe: when
- * is it yours.
- * 4. configure: fill sizes, then one zoo_layer for each layer. 5. A card in models.d names the
- * plugin for a model_type.
+ *   1. Rename: the folder, `.name`, template_*.
+ *   2. keys: what your config.json holds.
+ *   3. probe: when it is yours.
+ *   4. configure: fill the sizes, then one zoo_layer for each layer.
+ *   5. A card in models.d names the plugin for a model_type.
  */
 #include <string.h>
 

@@ -431,8 +431,8 @@ static void maps_cover(void **state)
             assert_int_equal(seen[r], 1);
         }
     }
-    /* Two groups of three query heads of 8, a key of 8, a value of 5; quarters in the order q, v,
-     * k. */
+    /* Two groups of three query heads of 8, a key of 8, a value of 5;
+     * quarters in the order q, v, k. */
     zoo_gqa groups = finished(&fused[1]), quarters = finished(&fused[3]);
     assert_true(groups.q_map.stride == 37 && groups.k_map.offset == 24 &&
                 groups.v_map.offset == 32);

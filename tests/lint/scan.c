@@ -82,8 +82,8 @@ static int opens_condition(const char *p)
     return directive_is(p, "if") || directive_is(p, "ifdef") || directive_is(p, "ifndef");
 }
 
-/* At an #ifdef __cplusplus: the end of its #else or #endif line; elsewhere the end of the
- * directive. */
+/* At an #ifdef __cplusplus: the end of its #else or #endif line;
+ * elsewhere the end of the directive. */
 static const char *skip_cplusplus(const char *p)
 {
     const char *end = directive_end(p);

@@ -1,5 +1,5 @@
-/* bad.c: a plugin that is right but for the one mistake its build names. Its callbacks must never
- * run. */
+/* bad.c: a plugin that is right but for the one mistake its build names.
+ * Its callbacks must never run. */
 #include "zoo.h"
 
 typedef struct weights {

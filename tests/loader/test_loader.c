@@ -1,5 +1,5 @@
-/* test_loader.c: each deliberately bad plugin is refused with a sentence that names the file and
- * the mistake. */
+/* test_loader.c: each deliberately bad plugin is refused with a sentence that names the file
+ * and the mistake. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -33,8 +33,8 @@ static const char *const kept_aside[] = {"hunyuan_v1_dense", "apertus", "nanocha
 
 static bool exact_decode(const case_result *r)
 {
-    /* A plugin that computes generated rows in another form than those of the prompt agrees within
-     * rounding. */
+    /* A plugin that computes generated rows in another form than those of the prompt
+     * agrees within rounding. */
     return strcmp(r->plugin, "deepseek") != 0;
 }
 

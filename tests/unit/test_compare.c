@@ -1,7 +1,6 @@
 /*
  * test_compare.c: a checkpoint with one deliberate mistake: compare names the first wrong tensor
- * and the kind of mistake.
- * Uses the small model of the tree: its own trace is the reference.
+ * and the kind of mistake. The small model of the tree is used; its own trace is the reference.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* test_config.c: config.json through cards: lookup order, aliases, nesting, claims, misuse; names
- * of tensors. */
+/* test_config.c: config.json through cards: lookup order, aliases, nesting, claims, misuse;
+ * names of tensors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -87,8 +87,8 @@ static bool is_part(const zoo_matrix *m, const zoo_tensor *t)
     return false;
 }
 
-/* Every tensor of the module but a bias is one of the matrix' parts, so that nothing is reported as
- * left over. */
+/* Every tensor of the module but a bias is one of the matrix' parts, so that nothing is
+ * reported as left over. */
 static void parts_check(const zoo_tensors *set, const zoo_matrix *m, const char *name)
 {
     char stem[256];
@@ -232,8 +232,8 @@ static zoo_tensors *set_of(zoo_tensor *list, size_t n)
     return set;
 }
 
-/* What zoo_matrix_find says of weight "a.weight"; "" when it takes it, "absent" when it is not
- * there. */
+/* What zoo_matrix_find says of weight "a.weight"; "" when it takes it, "absent" when
+ * it is not there. */
 static const char *verdict(const char *config_text, zoo_tensor *list, size_t n)
 {
     static zoo_error err;

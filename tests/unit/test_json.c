@@ -1,5 +1,5 @@
-/* test_json.c: the strict JSON reader against JSONTestSuite, Python's numbers, error texts and
- * failing memory. */
+/* test_json.c: the strict JSON reader against JSONTestSuite, Python's numbers,
+ * error texts and failing memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -22,8 +22,8 @@ static const char tools_json[] =
     "\"object\", \"properties\": {\"city\": {\"type\": \"string\"}, \"days\": {\"type\": "
     "\"integer\"}}}}}, {\"type\": \"function\", \"function\": {\"name\": \"now\"}}]";
 
-/* format, prompt, text, content (null: JSON null), reasoning (null: absent), calls "name args|..."
- */
+/* format, prompt, text, content (null: JSON null), reasoning (null: absent),
+ * calls "name args|..." */
 typedef struct output_case {
     const char *format, *prompt, *text, *content, *reasoning, *calls;
 } output_case;

@@ -122,8 +122,8 @@ static void test_plain_file(void **state)
     folder_clear();
 }
 
-/* Opens a file of header and payload; gives the sentence without the path, or "" when it is taken.
- */
+/* Opens a file of header and payload; gives the sentence without the path,
+ * or "" when it is taken. */
 static const char *verdict(const char *header, size_t n_payload)
 {
     static zoo_error err;

@@ -1,5 +1,5 @@
-/* test_tokenizer.c: tokenizers from small inline files: rules, refusals, streaming, threads,
- * memory. */
+/* test_tokenizer.c: tokenizers from small inline files:
+ * rules, refusals, streaming, threads, memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
