@@ -13,6 +13,10 @@
  * Every figure is given by two clocks: wall time, and CPU time of the process divided by the
  * threads, which other programs disturb less (threads that spin while they wait are charged).
  *
+ * With --machine the machine is measured first (machine.h), and a test also tells which share of it
+ * the matrix products alone use: of the multiply-adds, and of the reads where a step has up to 64
+ * rows, so that each weight is read once.
+ *
  * Memory: the engine's and the rows'. One JSON line a test to stdout. What it will not do: quality,
  * other engines (bench/peers.py).
  */
@@ -24,9 +28,11 @@
 #include "batch.h"
 #include "engine_private.h"
 #include "hub.h"
+#include "machine.h"
 #include "mem.h"
 #include "options.h"
 #include "schedule.h"
+#include "tally.h"
 
 enum { ROUNDS_MAX = 64 };
 
@@ -35,6 +41,7 @@ typedef struct bench_args {
     uint32_t n_batch, n_prompt, n_new, n_prefill, n_decode, n_shared, n_rounds;
     const char *tests;
     uint64_t seed;
+    bool machine;
 } bench_args;
 
 /* Seconds by both clocks. */
@@ -48,6 +55,7 @@ typedef struct bench_round {
     bench_time all;   /* until the last row is done */
     uint64_t n_late;  /* tokens written after the last prompt token was read */
     uint64_t n_steps; /* of the engine */
+    zoo_tally tally;  /* of all products */
     zoo_schedule_stats stats;
 } bench_round;
 
@@ -56,6 +64,7 @@ typedef struct bench {
     zoo_engine *engine;
     zoo_generation generation;
     uint64_t state; /* of the random ids */
+    zoo_machine machine;
 } bench;
 
 static double clock_of(clockid_t id)
@@ -123,6 +132,7 @@ static zoo_status run_schedule(bench *b, zoo_schedule *schedule, uint32_t n_toke
                                bench_round *out, zoo_error *err)
 {
     uint32_t n_threads = zoo_engine_limits(b->engine)->n_threads;
+    (void)zoo_tally_take();
     bench_time begin = now();
     uint64_t n_written = 0;
     bool has_read = false;
@@ -136,6 +146,7 @@ static zoo_status run_schedule(bench *b, zoo_schedule *schedule, uint32_t n_toke
         }
     }
     out->all = since(begin, n_threads);
+    out->tally = zoo_tally_take();
     out->stats = zoo_schedule_stats_get(schedule);
     out->n_late = out->stats.n_written - n_written;
     out->n_steps = out->stats.n_steps;
@@ -220,6 +231,25 @@ static void print_rates(const bench_round *rounds, uint32_t n_rounds, double n_r
     (void)printf(",\"%stotal_tps_range\":[%.2f,%.2f]", prefix, least, most);
 }
 
+/* Medians of the shares of the machine that matrix products used. */
+static void print_shares(const bench *b, const bench_round *rounds, uint32_t n_rounds)
+{
+    double peak[ROUNDS_MAX], read[ROUNDS_MAX];
+    for (uint32_t i = 0; i < n_rounds; i++) {
+        const zoo_tally *t = &rounds[i].tally;
+        double least = 0;
+        for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
+            least += rate((double)t->operations[kind], b->machine.peak[kind]);
+        }
+        peak[i] = rate(least, rounds[i].all.wall);
+        read[i] = rate((double)t->bytes / b->machine.read, rounds[i].all.wall);
+    }
+    (void)printf(",\"peak_share\":%.3f", median(peak, n_rounds));
+    if (rounds[0].stats.n_read <= 64 * rounds[0].n_steps) {
+        (void)printf(",\"read_share\":%.3f", median(read, n_rounds));
+    }
+}
+
 static void print_common(const bench *b, const char *test)
 {
     const zoo_engine_options *o = &b->args->common.engine;
@@ -258,13 +288,33 @@ static zoo_status run_test(bench *b, const char *test, uint32_t n, uint32_t n_pr
                  (unsigned long long)rounds[0].n_steps, n_rounds);
     print_rates(rounds, n_rounds, (double)n * n_prompt, false);
     print_rates(rounds, n_rounds, (double)n * n_prompt, true);
+    if (b->args->machine) {
+        print_shares(b, rounds, n_rounds);
+    }
     print_end(b);
+    return ZOO_OK;
+}
+
+static zoo_status measure_machine(bench *b, zoo_error *err)
+{
+    zoo_model *model = &b->engine->model;
+    ZOO_TRY(zoo_machine_measure(model->kernels, model->pool, &b->machine, err));
+    model->kernels = b->engine->step.ctx.kernels = zoo_tally_wrap(model->kernels);
+    print_common(b, "machine");
+    const double *peak = b->machine.peak;
+    (void)printf(",\"read_gb_s\":%.1f,\"f32_gop_s\":%.0f,\"bf16_gop_s\":%.0f,\"int8_gop_s\":%.0f,"
+                 "\"int4_gop_s\":%.0f}\n",
+                 b->machine.read * 1e-9, peak[ZOO_F32] * 1e-9, peak[ZOO_BF16] * 1e-9,
+                 peak[ZOO_INT8] * 1e-9, peak[ZOO_INT4] * 1e-9);
     return ZOO_OK;
 }
 
 static zoo_status run_tests(bench *b, zoo_error *err)
 {
     const bench_args *a = b->args;
+    if (a->machine) {
+        ZOO_TRY(measure_machine(b, err));
+    }
     ZOO_TRY(run_test(b, "prefill", 1, a->n_prefill, 1, err));
     ZOO_TRY(run_test(b, "decode", 1, 1, a->n_decode, err));
     return run_test(b, "batch", a->n_batch, a->n_prompt, a->n_new, err);
@@ -286,7 +336,7 @@ static zoo_status run_model(const bench_args *a, zoo_error *err)
     return status;
 }
 
-enum { OWN_ROWS = 10 };
+enum { OWN_ROWS = 11 };
 
 static void own_rows(bench_args *a, zoo_option rows[OWN_ROWS])
 {
@@ -301,6 +351,8 @@ static void own_rows(bench_args *a, zoo_option rows[OWN_ROWS])
         {"--rounds", 'r', ZOO_OPTION_COUNT, &a->n_rounds, "N", "of which the median is taken (3)"},
         {"--tests", 0, ZOO_OPTION_TEXT, &a->tests, "LIST", "of prefill,decode,batch (all)"},
         {"--seed", 0, ZOO_OPTION_SEED, &a->seed, "S", "of the random tokens (1)"},
+        {"--machine", 0, ZOO_OPTION_FLAG, &a->machine, NULL,
+         "measure the machine too, and tell shares of it"},
         {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
     memcpy(rows, table, sizeof table);
 }

@@ -234,7 +234,7 @@ static zoo_status open_model(zoo_engine *engine, const char *folder, const zoo_e
     if (o->plan_only) {
         return ZOO_OK;
     }
-    ZOO_TRY(zoo_pool_new(model->limits.n_threads, false, &model->pool, err));
+    ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
     ZOO_TRY(zoo_model_bind(model, o->allow_unknown, err));
     return zoo_step_init(&engine->step, model, err);
 }

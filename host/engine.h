@@ -27,6 +27,7 @@ typedef struct zoo_engine_options {
     uint32_t context_max; /* positions of a sequence; 0: the model's, at most 8192 */
     bool plan_only;       /* stop after the plan: no weights are read (inspect, plan) */
     bool quiet;           /* no progress line */
+    bool pin;             /* each thread stays on a core of its own */
 } zoo_engine_options;
 
 /* Loads the folder: config, card, plugin, plan, weights, caches.

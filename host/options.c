@@ -29,6 +29,7 @@ static void common_rows(zoo_common *c, zoo_option rows[COMMON_MAX])
         {"--card-dir", 0, ZOO_OPTION_TEXT, &e->card_dir, "DIR", "where cards lie"},
         {"--allow-unknown", 0, ZOO_OPTION_LIST, &c->allow_unknown, "KEY",
          "a config key that may be ignored"},
+        {"--pin", 0, ZOO_OPTION_FLAG, &e->pin, NULL, "each thread stays on a core of its own"},
         {"--quiet", 'q', ZOO_OPTION_FLAG, &e->quiet, NULL, "no progress line"},
         {"--help", 'h', ZOO_OPTION_FLAG, &c->help, NULL, "this text"},
         {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};

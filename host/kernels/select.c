@@ -194,3 +194,36 @@ void zoo_kernels_fit_int4(const float *x, float *q, float *scales)
         k_fit_int4_scalar(x, q, scales);
     }
 }
+
+/* int4 goes through the instruction of int8 where a level has no better one; bf16 is widened. */
+static bool serves(uint32_t of, uint32_t kind)
+{
+    return of == kind || (of == ZOO_INT8 && kind == ZOO_INT4) ||
+           (of == ZOO_F32 && kind == ZOO_BF16);
+}
+
+zoo_k_peak *zoo_kernels_peak(const char *isa, uint32_t kind)
+{
+    static const struct {
+        level level;
+        uint32_t kind;
+        zoo_k_peak *fn;
+    } peaks[] = {
+#define PEAK_ROW(level, kind, name) {LEVEL_##level, kind, k_peak_##name##_##level},
+        ZOO_KERNEL_PEAKS(PEAK_ROW)
+#undef PEAK_ROW
+    };
+    zoo_k_peak *best = NULL;
+    fill_all();
+    for (uint32_t l = 0; l < N_LEVELS; l++) {
+        for (size_t i = 0; i < ZOO_COUNT(peaks); i++) {
+            if (present[l] && peaks[i].level == (level)l && serves(peaks[i].kind, kind)) {
+                best = peaks[i].fn;
+            }
+        }
+        if (present[l] && strcmp(isa, tables[l].isa) == 0) {
+            break;
+        }
+    }
+    return best;
+}

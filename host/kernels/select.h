@@ -6,6 +6,8 @@
 
 #include "kernels.h"
 
+typedef uint64_t zoo_k_peak(uint64_t n);
+
 /*
  * The table of instruction set `isa` ("scalar", "avx2", "avxvnni", "avx512", "avx512vnni",
  * "avx512bf16", "amx"), or of the best one for null: scalar kernels, overwritten level by level up
@@ -22,5 +24,11 @@ const char *zoo_kernels_isa(uint32_t i);
  * by the best instruction set; the same bits by all. [load]
  */
 void zoo_kernels_fit_int4(const float *x, float *q, float *scales);
+
+/*
+ * Nothing but multiply-adds, as products with weights of this kind do them at level `isa`: n rounds
+ * on registers; returns the operations done. Null where it is not known (scalar).
+ */
+zoo_k_peak *zoo_kernels_peak(const char *isa, uint32_t kind);
 
 #endif

@@ -1,0 +1,13 @@
+/* peak_avx512vnni.c: see peak.inc. */
+#include "v16_avx512.h"
+
+#undef V16_ISA
+#define V16_ISA avx512vnni
+#include "vmath.h"
+
+#include "kernels/kernels.inc"
+#include "peak.inc"
+
+#define INT8_STEP(a, w) __asm__("vpdpbusd %1, %1, %0" : "+v"(a) : "v"(w))
+
+PEAK(int8, __m512i, INT8_STEP, 64)

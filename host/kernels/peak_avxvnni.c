@@ -1,0 +1,13 @@
+/* peak_avxvnni.c: see peak.inc. */
+#include "v16_avx2.h"
+
+#undef V16_ISA
+#define V16_ISA avxvnni
+#include "vmath.h"
+
+#include "kernels/kernels.inc"
+#include "peak.inc"
+
+#define INT8_STEP(a, w) __asm__("%{vex%} vpdpbusd %1, %1, %0" : "+x"(a) : "x"(w))
+
+PEAK(int8, __m256i, INT8_STEP, 32)

@@ -1,0 +1,95 @@
+/* machine.c: see machine.h. Reads go through the dot slot, multiply-adds through kernels/peak.inc. */
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "kernels/select.h"
+
+enum { READ_BYTES = 512 << 20, READ_ITEM = 1 << 20, READ_RUNS = 8, PEAK_RUNS = 8 };
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct machine_job {
+    const zoo_kernels *kernels;
+    zoo_k_peak *peak;
+    uint64_t n; /* rounds of a peak, or floats of an item */
+    const float *x;
+    float sum[64]; /* of each worker, so that reads have a use */
+    double operations[64];
+} machine_job;
+
+static void read_item(void *arg, uint32_t item, uint32_t worker)
+{
+    machine_job *job = arg;
+    const float *x = job->x + item * job->n;
+    job->sum[worker % 64] += job->kernels->dot(x, x, job->n);
+}
+
+static void peak_item(void *arg, uint32_t item, uint32_t worker)
+{
+    machine_job *job = arg;
+    (void)worker;
+    job->operations[item % 64] = (double)job->peak(job->n);
+}
+
+/* Seconds of the fastest of `runs` runs. */
+static double fastest(zoo_pool *pool, uint32_t n_items, zoo_task *fn, machine_job *job, int runs)
+{
+    double best = 1e300;
+    for (int i = 0; i < runs; i++) {
+        double begin = seconds_now();
+        zoo_pool_run(pool, n_items, fn, job);
+        double took = seconds_now() - begin;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+static zoo_status measure_read(machine_job *job, zoo_pool *pool, zoo_machine *out, zoo_error *err)
+{
+    void *bytes =
+        mmap(NULL, READ_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (bytes == MAP_FAILED) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory to measure reads with");
+    }
+    (void)madvise(bytes, READ_BYTES, MADV_HUGEPAGE);
+    memset(bytes, 0, READ_BYTES);
+    job->x = bytes;
+    job->n = READ_ITEM / sizeof(float);
+    out->read = READ_BYTES / fastest(pool, READ_BYTES / READ_ITEM, read_item, job, READ_RUNS);
+    (void)munmap(bytes, READ_BYTES);
+    return ZOO_OK;
+}
+
+static double measure_peak(machine_job *job, zoo_pool *pool)
+{
+    uint32_t n = zoo_pool_n_threads(pool);
+    if (!job->peak || n > 64) {
+        return 0;
+    }
+    job->n = 1 << 12;
+    while (fastest(pool, n, peak_item, job, 1) < 0.01) {
+        job->n *= 2;
+    }
+    return n * job->operations[0] / fastest(pool, n, peak_item, job, PEAK_RUNS);
+}
+
+zoo_status zoo_machine_measure(const zoo_kernels *kernels, zoo_pool *pool, zoo_machine *out,
+                               zoo_error *err)
+{
+    machine_job job = {.kernels = kernels};
+    *out = (zoo_machine){0};
+    for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
+        job.peak = zoo_kernels_peak(kernels->isa, kind);
+        out->peak[kind] = measure_peak(&job, pool);
+    }
+    return measure_read(&job, pool, out, err);
+}

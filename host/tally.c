@@ -1,0 +1,55 @@
+/* tally.c: see tally.h. A slot has no context, so the counters are the process's. */
+#include "tally.h"
+
+#include <stdatomic.h>
+
+static const zoo_kernels *wrapped;
+static zoo_kernels counting;
+static _Atomic uint64_t operations[ZOO_WEIGHT_KINDS];
+static _Atomic uint64_t bytes;
+
+static size_t bytes_of(const zoo_weight *w, size_t outputs)
+{
+    size_t groups = w->group ? (w->cols + w->group - 1) / w->group : 0;
+    size_t scales = outputs * groups * sizeof(float);
+    switch (w->kind) {
+    case ZOO_F32:
+        return outputs * w->cols * 4;
+    case ZOO_BF16:
+        return outputs * w->cols * 2;
+    case ZOO_INT8:
+        return outputs * groups * w->group + scales;
+    default:
+        return outputs * groups * w->group / 2 + scales;
+    }
+}
+
+static void count_gemm(const zoo_gemm *g)
+{
+    const zoo_weight *w = g->weight;
+    uint32_t end = g->panel_end * ZOO_PANEL < w->rows ? g->panel_end * ZOO_PANEL : w->rows;
+    uint64_t outputs = end - g->panel_begin * ZOO_PANEL;
+    atomic_fetch_add_explicit(&operations[w->kind], 2 * outputs * w->cols * g->n_rows,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&bytes, bytes_of(w, outputs), memory_order_relaxed);
+    wrapped->gemm[w->kind].gemm(g);
+}
+
+const zoo_kernels *zoo_tally_wrap(const zoo_kernels *kernels)
+{
+    wrapped = kernels;
+    counting = *kernels;
+    for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
+        counting.gemm[kind].gemm = count_gemm;
+    }
+    return &counting;
+}
+
+zoo_tally zoo_tally_take(void)
+{
+    zoo_tally t = {.bytes = atomic_exchange(&bytes, 0)};
+    for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
+        t.operations[kind] = atomic_exchange(&operations[kind], 0);
+    }
+    return t;
+}
