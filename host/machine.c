@@ -1,4 +1,4 @@
-/* machine.c: see machine.h. Reads go through the dot slot, multiply-adds through kernels/peak.inc. */
+/* machine.c: see machine.h. Reads go through the dot slot, products through kernels/peak.inc. */
 #define _GNU_SOURCE
 #include "machine.h"
 
