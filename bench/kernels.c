@@ -6,6 +6,7 @@
  * Matrix products run over a matrix larger than the second-level cache, all panels dealt out to the
  * threads; the other slots run on one thread over data that fits into it. Times are the best of
  * many runs. One multiply-add counts as two operations; bytes are those of weights or rows read.
+ * The machine is measured first; shares above 1 come from caches, or from a machine that others use.
  */
 #include "kernels.h"
 
@@ -38,13 +39,20 @@ double bench_time(const bench *b, void (*fn)(void *), void *arg)
     return best;
 }
 
+static double share(double of, double seconds, double most)
+{
+    return most > 0 ? of / seconds / most : 0;
+}
+
 void bench_print(const bench *b, const char *slot, const char *shape, double seconds, double bytes,
-                 double operations)
+                 double operations, uint32_t kind)
 {
     printf("{\"tool\":\"bench_kernels\",\"slot\":\"%s\",\"isa\":\"%s\",\"shape\":\"%s\","
-           "\"threads\":%u,\"us\":%.2f,\"gb_s\":%.2f,\"gflop_s\":%.1f}\n",
+           "\"threads\":%u,\"us\":%.2f,\"gb_s\":%.2f,\"gflop_s\":%.1f,\"read_share\":%.3f,"
+           "\"peak_share\":%.3f}\n",
            slot, b->isa, shape, zoo_pool_n_threads(b->pool), seconds * 1e6, bytes / seconds * 1e-9,
-           operations / seconds * 1e-9);
+           operations / seconds * 1e-9, share(bytes, seconds, b->machine.read),
+           share(operations, seconds, b->machine.peak[kind]));
     (void)fflush(stdout);
 }
 
@@ -133,7 +141,8 @@ static void bench_gemm(const bench *b, uint32_t kind, uint32_t n_rows)
     j.gemm.n_rows = n_rows;
     (void)snprintf(shape, sizeof shape, "%ux%ux%u", n_rows, cols, rows);
     double t = bench_time(b, gemm_run, &j);
-    bench_print(b, names[kind], shape, t, (double)(bytes + scales), 2.0 * rows * cols * n_rows);
+    bench_print(b, names[kind], shape, t, (double)(bytes + scales), 2.0 * rows * cols * n_rows,
+                kind);
     free(data);
     free(scale);
     free(panel);
@@ -180,6 +189,10 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; (b.isa = zoo_kernels_isa(i)) != NULL; i++) {
         b.k = zoo_kernels_select(b.isa, &err);
         if (!strcmp(isa, "all") || !strcmp(isa, b.isa) || (!*isa && b.k == best)) {
+            if (zoo_machine_measure(b.k, b.pool, &b.machine, &err) != ZOO_OK) {
+                (void)fprintf(stderr, "bench_kernels: %s\n", err.text);
+                return 4;
+            }
             bench_isa(&b);
         }
     }

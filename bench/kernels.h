@@ -7,22 +7,27 @@
 #include "zoo.h"
 
 #include "kernels/select.h"
+#include "machine.h"
 #include "pool.h"
 
 typedef struct bench {
     const zoo_kernels *k;
     const char *isa;
     zoo_pool *pool;
-    uint32_t rows;    /* outputs of the matrix */
-    double seconds;   /* to spend on one figure */
-    const char *only; /* part of the slot's name, or null */
+    zoo_machine machine; /* its limits, for shares */
+    uint32_t rows;       /* outputs of the matrix */
+    double seconds;      /* to spend on one figure */
+    const char *only;    /* part of the slot's name, or null */
 } bench;
 
 /* Runs fn(arg) again and again for about b->seconds; returns the best seconds of one run. */
 double bench_time(const bench *b, void (*fn)(void *), void *arg);
-/* One JSON line: bytes and operations of one run. */
+/*
+ * One JSON line: bytes and operations of one run, and the shares of the machine's reads from memory
+ * and of its multiply-adds of this kind of weights (ZOO_F32 outside matrix products).
+ */
 void bench_print(const bench *b, const char *slot, const char *shape, double seconds, double bytes,
-                 double operations);
+                 double operations, uint32_t kind);
 bool bench_wanted(const bench *b, const char *slot);
 /* n bytes with small random floats in them, 64-byte aligned; ends the program without memory. */
 void *bench_take(size_t n);

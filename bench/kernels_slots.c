@@ -141,7 +141,7 @@ static void figure(const bench *b, job *j, const char *slot, const char *shape, 
                    double bytes, double operations)
 {
     if (bench_wanted(b, slot)) {
-        bench_print(b, slot, shape, bench_time(b, fn, j), bytes, operations);
+        bench_print(b, slot, shape, bench_time(b, fn, j), bytes, operations, ZOO_F32);
     }
 }
 
