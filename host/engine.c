@@ -180,7 +180,7 @@ static zoo_status configure(zoo_model *model, const zoo_engine_options *o, zoo_e
     return zoo_model_config_judge(model->config, model->plugin, o->allow_unknown, NULL, NULL, err);
 }
 
-static size_t memory_limit(const zoo_engine_options *o)
+size_t zoo_engine_memory_limit(const zoo_engine_options *o)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
     size_t whole = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 4;
@@ -191,7 +191,7 @@ static zoo_status open_caches(zoo_engine *engine, const zoo_engine_options *o, z
 {
     zoo_model *model = &engine->model;
     zoo_cache_options options = {.dtype = model->cache_kind, .limits = model->limits};
-    size_t memory = memory_limit(o);
+    size_t memory = zoo_engine_memory_limit(o);
     size_t packed = zoo_model_packed_size(model);
     if (!o->plan_only && packed > memory) {
         return zoo_fail(err, ZOO_E_MEMORY,
@@ -309,6 +309,12 @@ const zoo_limits *zoo_engine_limits(const zoo_engine *engine)
 const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine)
 {
     return engine->model.kernels;
+}
+
+size_t zoo_engine_memory(const zoo_engine *engine)
+{
+    return (size_t)engine->model.stats.bytes_packed +
+           zoo_cache_pool_use(engine->model.cache).mapped;
 }
 
 void zoo_engine_parallel(zoo_engine *engine, uint32_t n_items, zoo_task *fn, void *arg)

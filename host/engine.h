@@ -40,6 +40,9 @@ const zoo_plan *zoo_engine_plan(const zoo_engine *engine);
 const zoo_limits *zoo_engine_limits(const zoo_engine *engine);
 /* Scalar kernel table in use, for samplers. */
 const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine);
+/* Bytes of packed weights and caches, and what options allow them; for a second engine beside. */
+size_t zoo_engine_memory(const zoo_engine *engine);
+size_t zoo_engine_memory_limit(const zoo_engine_options *options);
 
 /*
  * Opens a sequence of n_prompt tokens to read and at most length_max positions in all; *seq is its

@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "commands.h"
+#include "score.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
 
@@ -14,6 +15,7 @@ static const struct {
 } commands[] = {
     {"run", zoo_cmd_run, "one prompt or chat, its text streamed"},
     {"batch", zoo_cmd_batch, "a file of requests; resumes where it was interrupted"},
+    {"score", zoo_cmd_score, "perplexity of texts, and how far from a reference"},
     {"bench", zoo_cmd_bench, "tokens a second: one prompt, one sequence, a batch"},
     {"trace", zoo_cmd_trace, "every named activation of one pass, to a file"},
     {"compare", zoo_cmd_compare, "two traces, tensor by tensor; names the first that differs"},

@@ -157,16 +157,22 @@ static zoo_status read_option(int argc, char **argv, int *at, const zoo_option *
     return set_value(row, equals ? equals + 1 : argv[++*at], err);
 }
 
-static zoo_status judge_kinds(const zoo_engine_options *e, zoo_error *err)
+bool zoo_options_kind_known(const char *kind, size_t n)
 {
     static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4"};
+    for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
+        if (strlen(kinds[i]) == n && memcmp(kinds[i], kind, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static zoo_status judge_kinds(const zoo_engine_options *e, zoo_error *err)
+{
     const char *const given[] = {e->weights, e->cache};
     for (size_t i = 0; i < ZOO_COUNT(given); i++) {
-        bool known = !given[i];
-        for (size_t k = 0; k < ZOO_COUNT(kinds); k++) {
-            known = known || strcmp(given[i], kinds[k]) == 0;
-        }
-        if (!known) {
+        if (given[i] && !zoo_options_kind_known(given[i], strlen(given[i]))) {
             return zoo_fail(err, ZOO_E_USAGE,
                             "%s must be auto, f32, bf16, int8 or int4, not \"%.40s\"",
                             i == 0 ? "--weights" : "--cache", given[i]);

@@ -56,6 +56,9 @@ zoo_status zoo_options_read_own(int argc, char **argv, const zoo_option *own, zo
 /* The help of a command: usage line, what it does, its own and the common options. */
 void zoo_options_help(FILE *out, const char *usage, const char *summary, const zoo_option *own);
 
+/* Whether kind[n] is auto, f32, bf16, int8 or int4. */
+bool zoo_options_kind_known(const char *kind, size_t n);
+
 /* Exit code of a status: 2 usage, 3 the model was refused, 4 the environment. */
 int zoo_exit_code(zoo_status status);
 /* The same for a failure to open a model: what is wrong with the folder's files is 3. */
