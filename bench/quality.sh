@@ -58,9 +58,10 @@ divergence() { # divergence FOLDER MODEL WEIGHTS
     figure ' %.5f |' 1 kl_mean "$work/row"
 }
 
-# The columns of an int4 folder with its own rounding: the weights alone, then all.
+# Folders of rounded weights, read as float32 (weights alone) or as int4, which takes their groups as
+# they are and rounds activations to int8.
 q4_0() { # q4_0 MODEL...
-    echo '| model | int4 | int4, weights alone | Q4_0 with int8 activations | Q4_0, weights alone | int4, output in Q8_0, weights alone | Q4_0, output in Q8_0, weights alone |'
+    echo '| model | int4 | Q4_0 | weights alone: int4 | Q4_0 | output in four bits too: int4 | Q4_0 |'
     echo '|---|---|---|---|---|---|---|'
     for name; do
         for how in 'int4 same' 'q4_0 same' 'int4 q8_0' 'q4_0 q8_0'; do
@@ -70,11 +71,11 @@ q4_0() { # q4_0 MODEL...
         done
         printf '| %s |' "$name"
         divergence "$models/demo-$name" "$name" int4
-        divergence "$work/int4-same" "$name" f32
-        divergence "$work/q4_0-same" "$name" int4
-        divergence "$work/q4_0-same" "$name" f32
+        divergence "$work/q4_0-q8_0" "$name" int4
         divergence "$work/int4-q8_0" "$name" f32
         divergence "$work/q4_0-q8_0" "$name" f32
+        divergence "$work/int4-same" "$name" f32
+        divergence "$work/q4_0-same" "$name" f32
         echo
     done
 }

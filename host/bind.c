@@ -115,7 +115,7 @@ static zoo_status bind_head(zoo_model *model, zoo_error *err)
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         cols = last->width_out ? last->width_out : plan->hidden_size;
     }
-    ZOO_TRY(zoo_model_bind_matrix(model, name, rows, cols, &model->head, err));
+    ZOO_TRY(zoo_model_bind_head(model, name, rows, cols, &model->head, err));
     if (plan->head_bias) {
         (void)snprintf(name, sizeof name, "%s.bias", plan->head_path);
         ZOO_TRY(zoo_model_bind_vector(model, name, rows, true, &model->head_bias, err));

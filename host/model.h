@@ -109,8 +109,9 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
                                  const float **out, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
-zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
-                                 zoo_weight *out, zoo_error *err);
+/* The output matrix; int8 where weights are int4. [load] */
+zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
+                               zoo_weight *out, zoo_error *err);
 /* Room for a packed matrix [rows, cols]; none while model->dry. name: for the error. [load] */
 zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
                                  zoo_dtype kind, zoo_weight *out, zoo_error *err);

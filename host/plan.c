@@ -299,5 +299,8 @@ size_t zoo_model_packed_size(const zoo_model *model)
         const zoo_tensor *t = zoo_tensors_at(model->tensors, i);
         bytes += (size_t)t->n_items / 8 * (t->n_dims > 1 ? packed_bits(model, t->dtype) : 32);
     }
+    if (model->weight_kind == ZOO_INT4) { /* the output matrix is int8 */
+        bytes += (size_t)model->plan.vocab_size * model->plan.hidden_size / 2;
+    }
     return bytes;
 }

@@ -204,10 +204,16 @@ static bool is_bf16(const zoo_matrix *m)
     return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
 }
 
+/* Beside the flags of a bind row: the output matrix, whose error no later layer evens out. */
+static const uint32_t bind_head = UINT32_C(1) << 31;
+
 static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags)
 {
     if (flags & ZOO_BIND_EXACT) {
         return ZOO_F32;
+    }
+    if ((flags & bind_head) && model->weight_kind == ZOO_INT4) {
+        return ZOO_INT8;
     }
     if (model->weight_kind != ZOO_DTYPE_MAX) {
         return model->weight_kind;
@@ -551,8 +557,8 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
     return found ? ZOO_OK : missing(model, name, &d, err);
 }
 
-zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
-                                 zoo_weight *out, zoo_error *err)
+zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
+                               zoo_weight *out, zoo_error *err)
 {
     dims d = {rows, cols, 1, NULL, 0};
     zoo_matrix m;
@@ -565,5 +571,5 @@ zoo_status zoo_model_bind_matrix(zoo_model *model, const char *name, uint32_t ro
         return wrong_shape(model, name, rows, cols, &m, err);
     }
     mark_used(model, &m);
-    return pack_matrix(model, name, &m, &d, 0, out, err);
+    return pack_matrix(model, name, &m, &d, bind_head, out, err);
 }
