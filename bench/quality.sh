@@ -25,7 +25,7 @@ score() {
     "$lmzoo" score "$folder" -i "$models/stories-heldout.txt" --lines --documents --json "$@"
 }
 
-# field NAME: the number behind the first such name on stdin
+# field NAME: the number behind the last such name on stdin
 field() { sed "s/.*\"$1\":\\([^,}]*\\).*/\\1/"; }
 
 # figure FORMAT FACTOR NAME FILE

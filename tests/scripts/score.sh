@@ -25,7 +25,7 @@ score() { # score MODEL OPTIONS...
     "$lmzoo" score "$models/demo-$model" --json "$@" 2>"$work/words"
 }
 
-field() { # field NAME FILE: the number behind the first such name
+field() { # field NAME FILE: the number behind the last such name
     sed "s/.*\"$1\":\\([^,}]*\\).*/\\1/" "$2"
 }
 
@@ -48,7 +48,7 @@ for limit in llama:0.01210 gemma:0.00765 hybrid:0.00595 deepseek:0.01174; do
         --against weights=f32 >"$work/whole"
     wanted=$(tr -d '\n' <"$models/demo-$model/reference.json" |
         sed 's/.*"heldout": *{[^{}]*"perplexity": *\([0-9.]*\).*/\1/')
-    got=$(printf '%.4f' "$(sed 's/.*"reference"//' "$work/whole" | field perplexity)")
+    got=$(printf '%.4f' "$(field perplexity "$work/whole")")
     echo "wanted $wanted, got $got" >>"$work/words"
     awk -v a="$wanted" -v b="$got" 'BEGIN { exit !(a > 1 && a == b) }'
     result $? "demo-$model: the reference's perplexity of 200 stories"
