@@ -183,15 +183,16 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
     return best;
 }
 
-void zoo_kernels_fit_int4(const float *x, float *q, float *scales)
+void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, void *data,
+                            float *scales)
 {
     fill_all();
     if (present[LEVEL_avx512]) {
-        k_fit_int4_avx512(x, q, scales);
+        k_pack_panel_avx512(w, rows, n, data, scales);
     } else if (present[LEVEL_avx2]) {
-        k_fit_int4_avx2(x, q, scales);
+        k_pack_panel_avx2(w, rows, n, data, scales);
     } else {
-        k_fit_int4_scalar(x, q, scales);
+        k_pack_panel_scalar(w, rows, n, data, scales);
     }
 }
 

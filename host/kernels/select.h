@@ -20,10 +20,11 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err);
 const char *zoo_kernels_isa(uint32_t i);
 
 /*
- * Steps q [32][16] in [-8, 7] and scales [16] for one int4 group x [32][16] of a panel's outputs,
- * by the best instruction set; the same bits by all. [load]
+ * Rows [n <= 16, w->cols] to one panel of w, whose data and scales are given, by the best
+ * instruction set; the same bits by all. Group sizes are those that pack.h allows. [load]
  */
-void zoo_kernels_fit_int4(const float *x, float *q, float *scales);
+void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, void *data,
+                            float *scales);
 
 /*
  * Nothing but multiply-adds, as products with weights of this kind do them at level `isa`: n rounds

@@ -1,4 +1,4 @@
-/* cases_pack.c: packing and reading back; int4 against plain rounding. */
+/* cases_pack.c: packing against plain loops and reading back; int4 against plain rounding. */
 #include "kt.h"
 
 #include "kernels/kernels.inc"
@@ -148,8 +148,128 @@ static void fits(void)
     kt_check(same, "int4 scales and steps are the same bits in every instruction set");
 }
 
+/* Where column k of output o lies in a panel of int8 bytes or bf16 values: words of `n` columns. */
+static size_t place(uint32_t k, uint32_t o, uint32_t n)
+{
+    return ((size_t)k / n * ZOO_PANEL + o) * n + k % n;
+}
+
+static uint16_t plain_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(x == x ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u);
+}
+
+/* amax / 127 of a group, steps rounded to nearest even; not a number is the lowest step. */
+static void plain_int8(const float *x, uint32_t n, uint32_t o, int8_t *bytes, float *scale)
+{
+    float size = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        size = fabsf(x[k]) > size ? fabsf(x[k]) : size;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        float v = x[k] * (size > 0 ? 127.0f / size : 0);
+        v = v > -127 ? v : -127;
+        bytes[place(k, o, 4)] = (int8_t)rintf(v < 127 ? v : 127);
+    }
+    *scale = size / 127.0f;
+}
+
+/* int4: the fit is a kernel of its own, this is where its steps go. */
+static void plain_int4(const float *x, const zoo_weight *w, uint32_t n, unsigned char *bytes,
+                       float *scales)
+{
+    float columns[32 * ZOO_PANEL] = {0}, q[32 * ZOO_PANEL];
+    for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
+        uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
+        columns[i] = o < n && (size_t)k < w->cols ? x[(size_t)o * w->cols + k] : 0;
+    }
+    k_fit_int4_scalar(columns, q, scales);
+    for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
+        uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
+        size_t at = ((size_t)k / 8 * ZOO_PANEL + o) * 4 + k % 4;
+        bytes[at] = (unsigned char)(bytes[at] | ((int)q[i] + 8) << (k % 8 / 4 * 4));
+    }
+}
+
+static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *data, float *scales)
+{
+    uint32_t step = w->group ? w->group : 1;
+    for (uint32_t k = 0; k < w->cols; k += step) {
+        uint32_t left = w->cols - k < step ? w->cols - k : step;
+        size_t group = k / step;
+        if (w->kind == ZOO_INT4) {
+            float *cut = kt_floats((size_t)n * w->cols);
+            memset(cut, 0, (size_t)n * w->cols * sizeof *cut);
+            for (uint32_t o = 0; o < n; o++) {
+                memcpy(cut + (size_t)o * w->cols, x + (size_t)o * w->cols + k, left * sizeof *cut);
+            }
+            plain_int4(cut, w, n, (unsigned char *)data + group * 256, scales + group * ZOO_PANEL);
+        }
+        for (uint32_t o = 0; o < n; o++) {
+            const float *row = x + (size_t)o * w->cols + k;
+            if (w->kind == ZOO_F32) {
+                ((float *)data)[(size_t)k * ZOO_PANEL + o] = *row;
+            } else if (w->kind == ZOO_BF16) {
+                ((uint16_t *)data)[place(k, o, 2)] = plain_bf16(*row);
+            } else if (w->kind == ZOO_INT8) {
+                plain_int8(row, left, o, (int8_t *)data + group * step * ZOO_PANEL,
+                           &scales[group * ZOO_PANEL + o]);
+            }
+        }
+    }
+}
+
+static float *odd_values(size_t n)
+{
+    static const float odd[] = {0, -0.0f, NAN, INFINITY, -INFINITY, 1e-40f, 3e38f};
+    float *x = kt_values(n, 1);
+    for (uint32_t i = 0; i < 3 && kt_below(3) == 0; i++) {
+        x[kt_below((uint32_t)n)] = odd[kt_below(ZOO_COUNT(odd))];
+    }
+    return x;
+}
+
+/* One panel by a kernel and by the plain loops, data and scales compared as bytes. */
+static bool same_panel(zoo_k_pack_panel *pack, const zoo_weight *w, const float *x, uint32_t n)
+{
+    size_t n_scales,
+        bytes = zoo_pack_size((zoo_dtype)w->kind, ZOO_PANEL, w->cols, w->group, &n_scales);
+    unsigned char *data = kt_take(bytes), *plain = kt_take(bytes);
+    float *scales = kt_take(n_scales + 4), *plain_scales = kt_take(n_scales + 4);
+    memset(plain, 0, bytes);
+    memset(plain_scales, 0, n_scales);
+    pack(w, x, n, data, scales);
+    plain_panel(w, x, n, plain, plain_scales);
+    return memcmp(data, plain, bytes) == 0 && memcmp(scales, plain_scales, n_scales) == 0;
+}
+
+static void panels(void)
+{
+    static const struct {
+        uint32_t kind, group;
+    } kinds[] = {{ZOO_F32, 0},   {ZOO_BF16, 0},  {ZOO_INT8, 16},  {ZOO_INT8, 32},
+                 {ZOO_INT8, 64}, {ZOO_INT8, 80}, {ZOO_INT8, 256}, {ZOO_INT4, 32}};
+    for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
+        bool same = true;
+        for (uint32_t cols = 1; cols < 300; cols += cols < 70 ? 1 : 23) {
+            uint32_t n = 1 + kt_below(ZOO_PANEL);
+            zoo_weight w = {.kind = kinds[i].kind, n, cols, kinds[i].group, NULL, NULL};
+            float *x = odd_values((size_t)n * cols);
+            same &= same_panel(k_pack_panel_scalar, &w, x, n);
+            same &= !has("avx2") || same_panel(k_pack_panel_avx2, &w, x, n);
+            same &= !has("avx512") || same_panel(k_pack_panel_avx512, &w, x, n);
+            kt_clear();
+        }
+        kt_check(same, "panels of kind %u, group %u: the bytes of plain loops in every set",
+                 kinds[i].kind, kinds[i].group);
+    }
+}
+
 void kt_pack(void)
 {
+    panels();
     fits();
     errors();
     exact_kinds();
