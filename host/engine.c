@@ -14,6 +14,7 @@
 
 #include "kernels/select.h"
 #include "mem.h"
+#include "packed.h"
 
 enum {
     ROWS_DEFAULT = 512,
@@ -205,6 +206,22 @@ static zoo_status open_caches(zoo_engine *engine, const zoo_engine_options *o, z
     return o->plan_only ? ZOO_OK : zoo_cache_pool_fix(model->cache, err);
 }
 
+/* What is wrong with a file of packed weights is told and changes nothing else. */
+static zoo_status bind_weights(zoo_model *model, const zoo_engine_options *o, zoo_error *err)
+{
+    if (!o->packed_cache) {
+        return zoo_model_bind(model, o->allow_unknown, err);
+    }
+    ZOO_TRY(zoo_packed_open(model, o->packed_cache, o->weights ? o->weights : "auto",
+                            &model->packed, err));
+    ZOO_TRY(zoo_model_bind(model, o->allow_unknown, err));
+    zoo_packed_finish(model->packed, model);
+    if (zoo_packed_note(model->packed)[0]) {
+        (void)fprintf(stderr, "lmzoo: %s\n", zoo_packed_note(model->packed));
+    }
+    return ZOO_OK;
+}
+
 static zoo_status open_model(zoo_engine *engine, const char *folder, const zoo_engine_options *o,
                              zoo_error *err)
 {
@@ -235,7 +252,7 @@ static zoo_status open_model(zoo_engine *engine, const char *folder, const zoo_e
         return ZOO_OK;
     }
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
-    ZOO_TRY(zoo_model_bind(model, o->allow_unknown, err));
+    ZOO_TRY(bind_weights(model, o, err));
     return zoo_step_init(&engine->step, model, err);
 }
 

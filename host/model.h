@@ -46,6 +46,7 @@ typedef struct zoo_bound_layer {
 } zoo_bound_layer;
 
 typedef struct zoo_chunk zoo_chunk; /* of the model arena */
+struct zoo_packed;                  /* packed.h */
 
 /* What was bound from where, for inspect and for the left-over report. */
 typedef struct zoo_model_stats {
@@ -70,6 +71,7 @@ typedef struct zoo_model {
     zoo_chunk *chunks;
     zoo_pool *pool;
     const zoo_kernels *kernels;
+    struct zoo_packed *packed; /* null: matrices are always packed */
     zoo_cache_pool *cache;
     zoo_dtype weight_kind; /* as asked; ZOO_DTYPE_MAX: by what is stored */
     zoo_dtype cache_kind;
@@ -112,9 +114,14 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
 /* The output matrix; int8 where weights are int4. [load] */
 zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                zoo_weight *out, zoo_error *err);
-/* Room for a packed matrix [rows, cols]; none while model->dry. name: for the error. [load] */
+/*
+ * Room for a packed matrix [rows, cols], or the matrix itself out of the file of packed ones
+ * (zoo_model_is_packed); neither while model->dry. name: its key there, and for the error. [load]
+ */
 zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
                                  zoo_dtype kind, zoo_weight *out, zoo_error *err);
+/* Whether the matrix needs no packing any more. [load] */
+bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight);
 /* Bytes that the packed matrices of the plan's tensors will take, judged from the
  * files' headers. [load] */
 size_t zoo_model_packed_size(const zoo_model *model);

@@ -17,6 +17,8 @@ static void common_rows(zoo_common *c, zoo_option rows[COMMON_MAX])
          "how weights are packed"},
         {"--cache", 0, ZOO_OPTION_TEXT, &e->cache, "auto|f32|bf16|int8|int4",
          "how keys and values are stored"},
+        {"--packed-cache", 0, ZOO_OPTION_TEXT, &e->packed_cache, "DIR|auto",
+         "keep packed weights in a file there, for quick starts (auto: ~/.cache/lmzoo)"},
         {"--threads", 't', ZOO_OPTION_COUNT, &e->n_threads, "N", "threads (one per core)"},
         {"--isa", 0, ZOO_OPTION_TEXT, &e->isa, "NAME", "instruction set, not above this one"},
         {"--memory", 0, ZOO_OPTION_SIZE, &e->memory, "BYTES",

@@ -49,6 +49,13 @@ size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t grou
     return bytes && panels > SIZE_MAX / bytes ? 0 : panels * bytes;
 }
 
+const float *zoo_pack_scales(const zoo_weight *w, const void *data)
+{
+    size_t scales, bytes = zoo_pack_size((zoo_dtype)w->kind, w->rows, w->cols, w->group, &scales);
+    const void *at = (const char *)data + (bytes + 63) / 64 * 64;
+    return scales ? at : NULL;
+}
+
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n)
 {
     unsigned char *data = (unsigned char *)(uintptr_t)w->data;

@@ -21,6 +21,10 @@ uint32_t zoo_pack_group(zoo_dtype kind);
 size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
                      size_t *scales_bytes);
 
+/* Where the scales of w lie when they follow its panels at data: at the next multiple of 64 bytes;
+ * null for a kind without. */
+const float *zoo_pack_scales(const zoo_weight *w, const void *data);
+
 /*
  * Fills panel `panel` of w from its n <= 16 rows [n, cols]; w->data and w->scales are writable
  * memory of zoo_pack_size bytes. Panels may be filled side by side.

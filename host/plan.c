@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #include "mem.h"
-#include "model.h"
+#include "packed.h"
 
 enum { WIDTH_MAX = 1 << 24, LAYERS_MAX = 4096, BOUNDS_FIRST = 64 };
 enum { LARGE_PAGE = 1 << 21 }; /* bytes */
@@ -267,6 +267,7 @@ void zoo_model_release(zoo_model *model)
         zoo_mem_free(model->chunks);
         model->chunks = next;
     }
+    zoo_packed_close(model->packed);
     zoo_mem_free(model->bounds);
     zoo_mem_free(model->used);
     zoo_tensors_close(model->tensors);

@@ -38,6 +38,7 @@ typedef struct tensor_file {
     char *path;
     unsigned char *base; /* null: not mapped yet */
     size_t size;
+    zoo_file_stamp stamp;
 } tensor_file;
 
 struct zoo_tensors {
@@ -343,6 +344,14 @@ static zoo_status header_read(zoo_tensors *set, const tensor_file *file, const c
 }
 
 /* Maps the whole of fd, at least 8 bytes. */
+static zoo_file_stamp stamp_of(const struct stat *st)
+{
+    const uint64_t second = 1000000000u;
+    return (zoo_file_stamp){(uint64_t)st->st_size, (uint64_t)st->st_ino,
+                            (uint64_t)st->st_mtim.tv_sec * second + (uint64_t)st->st_mtim.tv_nsec,
+                            (uint64_t)st->st_ctim.tv_sec * second + (uint64_t)st->st_ctim.tv_nsec};
+}
+
 static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
 {
     struct stat st;
@@ -359,6 +368,7 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
     }
     file->base = base;
     file->size = (size_t)st.st_size;
+    file->stamp = stamp_of(&st);
     return ZOO_OK;
 }
 
@@ -524,6 +534,23 @@ size_t zoo_tensors_n_files(const zoo_tensors *set)
 const char *zoo_tensors_file(const zoo_tensors *set, size_t i)
 {
     return set->files[i].path;
+}
+
+zoo_file_stamp zoo_tensors_stamp(const zoo_tensors *set, size_t i)
+{
+    return set->files[i].stamp;
+}
+
+bool zoo_tensors_unchanged(const zoo_tensors *set)
+{
+    bool same = true;
+    for (size_t i = 0; i < set->n_files && same; i++) {
+        struct stat st;
+        same = stat(set->files[i].path, &st) == 0;
+        zoo_file_stamp now = same ? stamp_of(&st) : (zoo_file_stamp){0};
+        same = same && memcmp(&now, &set->files[i].stamp, sizeof now) == 0;
+    }
+    return same;
 }
 
 size_t zoo_tensors_n_notes(const zoo_tensors *set)

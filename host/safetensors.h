@@ -56,6 +56,15 @@ const zoo_tensor *zoo_tensors_at(const zoo_tensors *set, size_t i);
 size_t zoo_tensors_n_files(const zoo_tensors *set);
 const char *zoo_tensors_file(const zoo_tensors *set, size_t i);
 
+/* Which state of a file was mapped; times are nanoseconds of its content and of its inode. */
+typedef struct zoo_file_stamp {
+    uint64_t size, inode, modified, changed;
+} zoo_file_stamp;
+
+/* As of the opening, i < n_files; and whether all files still have theirs. [any] */
+zoo_file_stamp zoo_tensors_stamp(const zoo_tensors *set, size_t i);
+bool zoo_tensors_unchanged(const zoo_tensors *set);
+
 /* What does not stop the reading but should be told: an index that disagrees with its shards.
  * i < n_notes. [any] */
 size_t zoo_tensors_n_notes(const zoo_tensors *set);

@@ -14,6 +14,7 @@
 #include "model.h"
 #include "names.h"
 #include "pack.h"
+#include "packed.h"
 
 /* Values that are packed before their pages of the file are given back. */
 enum { SLICE_FLOATS = 1 << 23 };
@@ -187,16 +188,23 @@ zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t ro
     *out = (zoo_weight){(uint32_t)kind,       (uint32_t)rows, (uint32_t)cols,
                         zoo_pack_group(kind), NULL,           NULL};
     size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
-    char *memory = bytes && !model->dry ? zoo_model_take(model, bytes + scales + 64) : NULL;
-    if (!memory && (bytes == 0 || !model->dry)) {
+    bool ready = bytes && !model->dry && zoo_packed_take(model->packed, name, out, model->pool);
+    if (bytes && !model->dry && !ready) {
+        out->data = zoo_model_take(model, bytes + scales + 128);
+        out->scales = out->data ? zoo_pack_scales(out, out->data) : NULL;
+    }
+    if (!out->data && (bytes == 0 || !model->dry)) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%llu, %llu]",
                         model->folder, name, (unsigned long long)rows, (unsigned long long)cols);
     }
-    out->data = memory;
-    out->scales = scales && memory ? (const void *)(memory + ((bytes + 63) & ~(size_t)63)) : NULL;
     model->stats.bytes_packed += bytes + scales;
     model->stats.n_matrices++;
-    return ZOO_OK;
+    return model->dry ? ZOO_OK : zoo_packed_add(model->packed, name, out, err);
+}
+
+bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
+{
+    return zoo_packed_holds(model->packed, weight->data);
 }
 
 static bool is_bf16(const zoo_matrix *m)
@@ -288,7 +296,7 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
     ZOO_TRY(zoo_model_take_packed(model, name, d->rows, d->cols, kind, out, err));
     pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
-    if (model->dry) {
+    if (model->dry || zoo_model_is_packed(model, out)) {
         return ZOO_OK;
     }
     if (flags & ZOO_BIND_TRANSPOSED) {

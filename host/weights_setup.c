@@ -34,6 +34,9 @@ static zoo_status setup_pack(zoo_setup *setup, const float *x, uint32_t rows, ui
     zoo_dtype kind = (zoo_dtype)setup->weight_kind;
     ZOO_TRY(zoo_model_take_packed(model, "(folded)", rows, cols, kind, out, err));
     memory_job job = {out, x};
+    if (zoo_model_is_packed(model, out)) {
+        return ZOO_OK;
+    }
     zoo_pool_run(model->pool, (rows + ZOO_PANEL - 1) / ZOO_PANEL, pack_memory_panel, &job);
     return ZOO_OK;
 }
