@@ -125,6 +125,9 @@ static bool map_file(zoo_packed *packed, int fd, char *why, size_t n_why)
         (void)snprintf(why, n_why, "it cannot be mapped: %s", strerror(errno));
         return false;
     }
+#if defined(MADV_HUGEPAGE)
+    (void)madvise(base, (size_t)st.st_size, MADV_HUGEPAGE); /* read from disk in such pages */
+#endif
     packed->base = base;
     packed->size = (size_t)st.st_size;
     return true;
