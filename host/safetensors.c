@@ -584,3 +584,17 @@ void zoo_tensor_release(const zoo_tensor *t)
 {
     tensor_advise(t, MADV_DONTNEED, true);
 }
+
+void zoo_tensor_forget(const zoo_tensor *t)
+{
+    tensor_advise(t, MADV_DONTNEED, false);
+}
+
+void zoo_tensor_scatter(const zoo_tensor *t)
+{
+#if defined(MADV_NOHUGEPAGE)
+    tensor_advise(t, MADV_NOHUGEPAGE, true);
+#else
+    (void)t;
+#endif
+}

@@ -78,10 +78,15 @@ const char *zoo_tensors_note(const zoo_tensors *set, size_t i);
 zoo_status zoo_tensor_widen(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
                             zoo_error *err);
 
-/* Advice to the kernel: the payload will be read soon;
- * it was read and its pages may leave memory. [load] */
+/*
+ * Advice to the kernel: the payload will be read soon; it was read and its pages may leave memory
+ * (release: whole pages of it; forget: those it shares with others too); it is read here and
+ * there, in small pieces. [any]
+ */
 void zoo_tensor_prefetch(const zoo_tensor *t);
 void zoo_tensor_release(const zoo_tensor *t);
+void zoo_tensor_forget(const zoo_tensor *t);
+void zoo_tensor_scatter(const zoo_tensor *t);
 
 /* "BF16" and so on; "?" for what is no stored dtype. [any] */
 const char *zoo_dtype_name(zoo_dtype dtype);

@@ -15,6 +15,7 @@
 #include "names.h"
 #include "pack.h"
 #include "packed.h"
+#include "table.h"
 
 /* Values that are packed before their pages of the file are given back. */
 enum { SLICE_FLOATS = 1 << 23 };
@@ -443,6 +444,9 @@ static zoo_status bind_vector(zoo_model *model, const char *name, const dims *d,
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
     }
     ZOO_TRY(widen_vector(model, name, &m, d, values, err));
+    for (uint32_t i = 0; i < m.n_parts; i++) {
+        zoo_tensor_forget(m.parts[i]);
+    }
     *out = values;
     mark_used(model, &m);
     return ZOO_OK;
@@ -474,18 +478,14 @@ static zoo_status bind_expert_vectors(zoo_model *model, const char *name, const 
     return ZOO_OK;
 }
 
-static void read_table_row(const zoo_table *table, uint32_t row, float *out)
-{
-    (void)zoo_matrix_read_rows(table->host, row, 1, out);
-}
-
 static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, zoo_table *out,
                              bool *found, zoo_error *err)
 {
-    zoo_matrix *m = zoo_model_take(model, sizeof *m);
-    if (!m) {
+    zoo_table_source *source = zoo_model_take(model, sizeof *source);
+    if (!source) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", model->folder);
     }
+    zoo_matrix *m = &source->matrix;
     ZOO_TRY(find_stored(model, name, m, found, err));
     if (!*found) {
         return ZOO_OK;
@@ -493,7 +493,7 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
     if (all_rows(m) < d->rows || m->cols != d->cols) {
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
-    *out = (zoo_table){m, (uint32_t)all_rows(m), (uint32_t)m->cols, read_table_row};
+    *out = zoo_table_make(source);
     mark_used(model, m);
     return ZOO_OK;
 }

@@ -1,0 +1,27 @@
+/*
+ * table.h: a stored matrix as a zoo_table: rows are read from the mapped file when they are needed.
+ *
+ * A touched row brings its neighbourhood of the file into memory, up to 64 KiB, and in a large table
+ * nearly every row is touched in time. So pages are given back after some rows: a table costs a few
+ * MiB, however many of its rows are read.
+ */
+#ifndef ZOO_HOST_TABLE_H
+#define ZOO_HOST_TABLE_H
+
+#include <stdatomic.h>
+
+#include "formats.h"
+#include "zoo.h"
+
+/* What zoo_table.host points to; lives as long as the table. */
+typedef struct zoo_table_source {
+    zoo_matrix matrix; /* found, of at most UINT32_MAX rows and columns */
+    bool is_large;
+    atomic_uint n_read; /* rows */
+} zoo_table_source;
+
+/* The table over source->matrix, which the caller has filled. Its rows may be read by any number of
+ * threads. [load] */
+zoo_table zoo_table_make(zoo_table_source *source);
+
+#endif
