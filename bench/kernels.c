@@ -6,7 +6,7 @@
  * Matrix products run over a matrix larger than the second-level cache, all panels dealt out to the
  * threads; the other slots run on one thread over data that fits into it. Times are the best of
  * many runs. One multiply-add counts as two operations; bytes are those of weights or rows read.
- * The machine is measured first; shares above 1 come from caches, or from a machine that others use.
+ * The machine is measured first; shares above 1 come from caches, or from others on the machine.
  */
 #include "kernels.h"
 

@@ -65,6 +65,11 @@ void zoo_cache_pool_kernels(zoo_cache_pool *pool, const zoo_kernels *kernels)
     pool->kernels = kernels;
 }
 
+void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max)
+{
+    pool->options.bytes_max = bytes_max;
+}
+
 static size_t part_bytes(zoo_dtype dtype, uint32_t part)
 {
     switch (dtype) {

@@ -40,6 +40,8 @@ zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool *
                               zoo_error *err);
 /* Sets the kernels that narrow rows (zoo_kernels.narrow); before the first put. */
 void zoo_cache_pool_kernels(zoo_cache_pool *pool, const zoo_kernels *kernels);
+/* Replaces bytes_max, before zoo_cache_pool_fix. */
+void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max);
 /*
  * Adds the streams of one block, before zoo_cache_pool_fix; *handle is what the block's forward
  * gets, owned by the pool. After an error the pool can only be freed. [load]

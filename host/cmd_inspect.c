@@ -47,7 +47,7 @@ static void print_plan(const zoo_engine *engine, uint32_t batch, uint32_t contex
 {
     const zoo_model *m = &engine->model;
     zoo_cache_cost cost = zoo_cache_pool_cost(m->cache, context);
-    size_t weights = zoo_model_packed_size(m);
+    size_t weights = (size_t)m->stats.bytes_packed;
     size_t step = zoo_step_size(m);
     size_t logits = (size_t)batch * m->plan.vocab_size * sizeof(float);
     size_t all = weights + cost.bytes_at * batch + step + logits;

@@ -188,22 +188,29 @@ size_t zoo_engine_memory_limit(const zoo_engine_options *o)
     return o->memory ? o->memory : whole / 4 * 3;
 }
 
-static zoo_status open_caches(zoo_engine *engine, const zoo_engine_options *o, zoo_error *err)
+/* Parts, streams, names and shapes; what the weights will take is known then. */
+static zoo_status lay_out(zoo_model *model, const zoo_engine_options *o, zoo_error *err)
 {
-    zoo_model *model = &engine->model;
     zoo_cache_options options = {.dtype = model->cache_kind, .limits = model->limits};
-    size_t memory = zoo_engine_memory_limit(o);
-    size_t packed = zoo_model_packed_size(model);
-    if (!o->plan_only && packed > memory) {
+    ZOO_TRY(zoo_cache_pool_new(&options, &model->cache, err));
+    zoo_cache_pool_kernels(model->cache, model->kernels);
+    ZOO_TRY(zoo_model_lay_out(model, err));
+    model->dry = true;
+    ZOO_TRY(zoo_model_bind(model, o->allow_unknown, err));
+    model->dry = false;
+    return ZOO_OK;
+}
+
+static zoo_status open_caches(zoo_model *model, const zoo_engine_options *o, zoo_error *err)
+{
+    size_t memory = zoo_engine_memory_limit(o), packed = (size_t)model->stats.bytes_packed;
+    if (packed >= memory) {
         return zoo_fail(err, ZOO_E_MEMORY,
                         "%s: the packed weights need %zu MiB, --memory allows %zu MiB",
                         model->folder, packed >> 20, memory >> 20);
     }
-    options.bytes_max = memory > packed ? memory - packed : 0;
-    ZOO_TRY(zoo_cache_pool_new(&options, &model->cache, err));
-    zoo_cache_pool_kernels(model->cache, model->kernels);
-    ZOO_TRY(zoo_model_lay_out(model, err));
-    return o->plan_only ? ZOO_OK : zoo_cache_pool_fix(model->cache, err);
+    zoo_cache_pool_limit(model->cache, memory - packed);
+    return zoo_cache_pool_fix(model->cache, err);
 }
 
 /* What is wrong with a file of packed weights is told and changes nothing else. */
@@ -244,13 +251,11 @@ static zoo_status open_model(zoo_engine *engine, const char *folder, const zoo_e
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
     ZOO_TRY(configure(model, o, err));
-    ZOO_TRY(open_caches(engine, o, err));
-    model->dry = true;
-    ZOO_TRY(zoo_model_bind(model, o->allow_unknown, err));
-    model->dry = false;
+    ZOO_TRY(lay_out(model, o, err));
     if (o->plan_only) {
         return ZOO_OK;
     }
+    ZOO_TRY(open_caches(model, o, err));
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
     ZOO_TRY(bind_weights(model, o, err));
     return zoo_step_init(&engine->step, model, err);

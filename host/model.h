@@ -51,7 +51,7 @@ struct zoo_packed;                  /* packed.h */
 /* What was bound from where, for inspect and for the left-over report. */
 typedef struct zoo_model_stats {
     uint64_t n_parameters; /* values read */
-    uint64_t bytes_packed; /* of weights in memory */
+    uint64_t bytes_packed; /* of weights in memory; known when the binding was dry, too */
     uint64_t n_matrices;
     char stored[64]; /* stored formats met, for a reader */
 } zoo_model_stats;
@@ -122,9 +122,6 @@ zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t ro
                                  zoo_dtype kind, zoo_weight *out, zoo_error *err);
 /* Whether the matrix needs no packing any more. [load] */
 bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight);
-/* Bytes that the packed matrices of the plan's tensors will take, judged from the
- * files' headers. [load] */
-size_t zoo_model_packed_size(const zoo_model *model);
 /* Frees all but caches and pool. */
 void zoo_model_release(zoo_model *model);
 /* Installs setup.pack and setup.unpack. */

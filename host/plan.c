@@ -275,33 +275,3 @@ void zoo_model_release(zoo_model *model)
     zoo_cards_free(&model->cards);
     zoo_mem_free(model->folder);
 }
-
-/* Bits per stored value that a matrix takes when packed. */
-static size_t packed_bits(const zoo_model *model, zoo_dtype stored)
-{
-    switch (model->weight_kind) {
-    case ZOO_F32:
-        return 32;
-    case ZOO_BF16:
-        return 16;
-    case ZOO_INT8:
-        return 9;
-    case ZOO_INT4:
-        return 5;
-    default:
-        return stored == ZOO_BF16 ? 16 : 32;
-    }
-}
-
-size_t zoo_model_packed_size(const zoo_model *model)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < zoo_tensors_count(model->tensors); i++) {
-        const zoo_tensor *t = zoo_tensors_at(model->tensors, i);
-        bytes += (size_t)t->n_items / 8 * (t->n_dims > 1 ? packed_bits(model, t->dtype) : 32);
-    }
-    if (model->weight_kind == ZOO_INT4) { /* the output matrix is int8 */
-        bytes += (size_t)model->plan.vocab_size * model->plan.hidden_size / 2;
-    }
-    return bytes;
-}

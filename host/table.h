@@ -1,9 +1,9 @@
 /*
  * table.h: a stored matrix as a zoo_table: rows are read from the mapped file when they are needed.
  *
- * A touched row brings its neighbourhood of the file into memory, up to 64 KiB, and in a large table
- * nearly every row is touched in time. So pages are given back after some rows: a table costs a few
- * MiB, however many of its rows are read.
+ * A touched row brings its neighbourhood of the file into memory, up to 64 KiB, and in a large
+ * table nearly every row is touched in time. So pages are given back after some rows: a table costs
+ * a few MiB, however many of its rows are read.
  */
 #ifndef ZOO_HOST_TABLE_H
 #define ZOO_HOST_TABLE_H

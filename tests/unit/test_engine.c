@@ -121,6 +121,31 @@ static void options_are_checked(void **state)
     assert_int_equal(zoo_engine_open(DEMO("llama"), &options, &engine, &error), ZOO_E_MEMORY);
 }
 
+/* What a plan says of the weights is what a run packs. */
+static void plan_is_what_is_packed(void **state)
+{
+    static const char *const demos[] = {DEMO("llama"), DEMO("gemma"), DEMO("deepseek"),
+                                        DEMO("hybrid")};
+    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4"};
+    (void)state;
+    for (size_t i = 0; i < ZOO_COUNT(demos) * ZOO_COUNT(kinds); i++) {
+        uint64_t bytes[2] = {0, 0};
+        for (int run = 0; run < 2; run++) {
+            zoo_engine *engine = NULL;
+            zoo_error error = {0};
+            zoo_engine_options options = options_of(!run);
+            options.weights = kinds[i / ZOO_COUNT(demos)];
+            if (zoo_engine_open(demos[i % ZOO_COUNT(demos)], &options, &engine, &error) != ZOO_OK) {
+                fail_msg("%s", error.text);
+            }
+            bytes[run] = engine->model.stats.bytes_packed;
+            zoo_engine_close(engine);
+        }
+        assert_true(bytes[0] > 100000);
+        assert_int_equal(bytes[0], bytes[1]);
+    }
+}
+
 /* Windowed layers keep their rings whatever the length; only full layers grow. */
 static void rings_are_flat(void **state)
 {
@@ -146,6 +171,7 @@ int main(void)
         cmocka_unit_test(opening_survives_failing_memory),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(plan_is_what_is_packed),
         cmocka_unit_test(rings_are_flat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
