@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Write a model folder of random bf16 weights in the shape of a real release, for timing.
+
+    random_model.py OUT --shape deepseek-v3-8l --tokenizer FILE [--layers N] [--seed S]
+
+FILE is a tokenizer.json. Its vocabulary is padded with entries that no merge leads to, so that
+programs which know a tokenizer by how it splits text still know it: for the shapes here take the
+one of DeepSeek-LLM. Needs numpy. The same shape and seed give the same bytes. What such a model
+writes is noise; routing is close to even; nothing here says anything of quality.
+
+    deepseek-v3-8l   latent attention, 6 of 64 experts of width 1024 and a shared one, sigmoid
+                     router with a correction bias, first layer dense: 3.4 G parameters
+    deepseek-v32-8l  the same with an indexer of 16 heads that chooses 2048 keys
+    qwen3-moe-8l     grouped queries, 8 of 64 experts of width 768: 2.9 G parameters
+    llama-moe-8l     grouped queries, 2 of 8 experts of width 3584 (mixtral): 2.2 G parameters
+"""
+import argparse
+import json
+import math
+import os
+
+import numpy as np
+
+DEEPSEEK = {
+    "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",
+    "attention_bias": False, "first_k_dense_replace": 1, "hidden_act": "silu",
+    "hidden_size": 2048, "intermediate_size": 6144, "kv_lora_rank": 512, "q_lora_rank": 768,
+    "max_position_embeddings": 131072, "moe_intermediate_size": 1024, "moe_layer_freq": 1,
+    "n_group": 1, "topk_group": 1, "n_routed_experts": 64, "n_shared_experts": 1,
+    "norm_topk_prob": True, "num_attention_heads": 16, "num_experts_per_tok": 6,
+    "num_hidden_layers": 8, "num_key_value_heads": 16, "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64, "v_head_dim": 128, "rms_norm_eps": 1e-6, "rope_scaling": None,
+    "rope_theta": 10000.0, "routed_scaling_factor": 2.5, "scoring_func": "sigmoid",
+    "topk_method": "noaux_tc", "tie_word_embeddings": False, "vocab_size": 102400,
+}
+SPARSE = dict(DEEPSEEK, architectures=["DeepseekV32ForCausalLM"], model_type="deepseek_v32",
+              index_n_heads=16, index_head_dim=128, index_topk=2048)
+QWEN = {
+    "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "attention_bias": False,
+    "decoder_sparse_step": 1, "head_dim": 128, "hidden_act": "silu", "hidden_size": 2048,
+    "intermediate_size": 6144, "max_position_embeddings": 40960, "mlp_only_layers": [],
+    "moe_intermediate_size": 768, "norm_topk_prob": True, "num_attention_heads": 32,
+    "num_experts": 64, "num_experts_per_tok": 8, "num_hidden_layers": 8,
+    "num_key_value_heads": 4, "rms_norm_eps": 1e-6, "rope_scaling": None, "rope_theta": 1000000.0,
+    "tie_word_embeddings": False, "use_sliding_window": False, "vocab_size": 102400,
+}
+MIXTRAL = {
+    "architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "head_dim": 128,
+    "hidden_act": "silu", "hidden_size": 2048, "intermediate_size": 3584,
+    "max_position_embeddings": 32768, "num_attention_heads": 16, "num_experts_per_tok": 2,
+    "num_hidden_layers": 8, "num_key_value_heads": 4, "num_local_experts": 8,
+    "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "sliding_window": None,
+    "tie_word_embeddings": False, "vocab_size": 102400,
+}
+SHAPES = {"deepseek-v3-8l": DEEPSEEK, "deepseek-v32-8l": SPARSE, "qwen3-moe-8l": QWEN,
+          "llama-moe-8l": MIXTRAL}
+
+# A tensor: name, dims, centre, spread.
+
+
+def matrix(name, rows, cols, gain=1.0):
+    return name, (rows, cols), 0.0, gain / math.sqrt(cols)
+
+
+def vector(name, n, centre=1.0):
+    return name, (n,), centre, 0.05
+
+
+def gated(path, hidden, width, out, names=("gate_proj", "up_proj", "down_proj")):
+    gate, up, down = (f"{path}{n}.weight" for n in names)
+    return [matrix(gate, width, hidden), matrix(up, width, hidden), matrix(down, hidden, width, out)]
+
+
+def latent_attention(path, c, out):
+    hidden, heads, latent = c["hidden_size"], c["num_attention_heads"], c["kv_lora_rank"]
+    nope, rope, value = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["v_head_dim"]
+    ranks = c["q_lora_rank"]
+    yield matrix(path + "q_a_proj.weight", ranks, hidden)
+    yield vector(path + "q_a_layernorm.weight", ranks)
+    yield matrix(path + "q_b_proj.weight", heads * (nope + rope), ranks)
+    yield matrix(path + "kv_a_proj_with_mqa.weight", latent + rope, hidden)
+    yield vector(path + "kv_a_layernorm.weight", latent)
+    yield matrix(path + "kv_b_proj.weight", heads * (nope + value), latent)
+    yield matrix(path + "o_proj.weight", hidden, heads * value, out)
+    if "index_topk" in c:
+        n, dim = c["index_n_heads"], c["index_head_dim"]
+        yield matrix(path + "indexer.wq_b.weight", n * dim, ranks)
+        yield matrix(path + "indexer.wk.weight", dim, hidden)
+        yield vector(path + "indexer.k_norm.weight", dim)
+        yield vector(path + "indexer.k_norm.bias", dim, 0.0)
+        yield matrix(path + "indexer.weights_proj.weight", n, hidden)
+
+
+def grouped_attention(path, c, out):
+    hidden, dim = c["hidden_size"], c["head_dim"]
+    heads, kv_heads = c["num_attention_heads"], c["num_key_value_heads"]
+    yield matrix(path + "q_proj.weight", heads * dim, hidden)
+    yield matrix(path + "k_proj.weight", kv_heads * dim, hidden)
+    yield matrix(path + "v_proj.weight", kv_heads * dim, hidden)
+    yield matrix(path + "o_proj.weight", hidden, heads * dim, out)
+    if c["model_type"] == "qwen3_moe":
+        yield vector(path + "q_norm.weight", dim)
+        yield vector(path + "k_norm.weight", dim)
+
+
+def experts(path, c, layer, out):
+    hidden = c["hidden_size"]
+    if c["model_type"] == "mixtral":
+        n, path = c["num_local_experts"], path + "block_sparse_moe."
+        yield matrix(path + "gate.weight", n, hidden)
+        for e in range(n):
+            yield from gated(f"{path}experts.{e}.", hidden, c["intermediate_size"], out,
+                             ("w1", "w3", "w2"))
+        return
+    path += "mlp."
+    if layer < c.get("first_k_dense_replace", 0):
+        yield from gated(path, hidden, c["intermediate_size"], out)
+        return
+    n, width = c.get("n_routed_experts") or c["num_experts"], c["moe_intermediate_size"]
+    yield matrix(path + "gate.weight", n, hidden)
+    if c.get("topk_method") == "noaux_tc":
+        yield path + "gate.e_score_correction_bias", (n,), 0.0, 0.01
+    for e in range(n):
+        yield from gated(f"{path}experts.{e}.", hidden, width, out)
+    if c.get("n_shared_experts"):
+        yield from gated(path + "shared_experts.", hidden, width * c["n_shared_experts"], out)
+
+
+def tensors(c):
+    hidden, n_layers = c["hidden_size"], c["num_hidden_layers"]
+    out = 1 / math.sqrt(2 * n_layers)  # into the residual stream, so that it stays bounded
+    attention = latent_attention if "kv_lora_rank" in c else grouped_attention
+    yield "model.embed_tokens.weight", (c["vocab_size"], hidden), 0.0, 0.02
+    for i in range(n_layers):
+        path = f"model.layers.{i}."
+        yield vector(path + "input_layernorm.weight", hidden)
+        yield vector(path + "post_attention_layernorm.weight", hidden)
+        yield from attention(path + "self_attn.", c, out)
+        yield from experts(path, c, i, out)
+    yield vector("model.norm.weight", hidden)
+    yield matrix("lm_head.weight", c["vocab_size"], hidden)
+
+
+def bf16(x):
+    bits = x.view(np.uint32)
+    bits += np.uint32(0x8000)
+    return (bits >> np.uint32(16)).astype(np.uint16)
+
+
+def write_weights(path, plan, seed, chunk=1 << 22):
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, dims, _, _ in plan:
+        size = 2 * math.prod(dims)
+        header[name] = {"dtype": "BF16", "shape": list(dims), "data_offsets": [at, at + size]}
+        at += size
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    rng = np.random.Generator(np.random.SFC64(seed))
+    with open(path, "wb") as f:
+        f.write(len(head).to_bytes(8, "little") + head)
+        for _, dims, centre, spread in plan:
+            left = math.prod(dims)
+            while left:
+                n = min(left, chunk)
+                x = rng.standard_normal(n, dtype=np.float32)
+                x *= np.float32(spread)
+                x += np.float32(centre)
+                bf16(x).tofile(f)
+                left -= n
+    return at
+
+
+def write_tokenizer(out, c, path):
+    with open(path, encoding="utf-8") as f:
+        tok = json.load(f)
+    vocab = tok["model"]["vocab"]
+    special = {t["content"]: t["id"] for t in tok["added_tokens"]}
+    used = set(vocab.values()) | set(special.values())
+    if max(used) >= c["vocab_size"]:
+        raise SystemExit(f"{path} has ids up to {max(used)}, the shape has {c['vocab_size']}")
+    for i in range(c["vocab_size"]):
+        if i not in used:
+            vocab[f"<unused_{i}>"] = i
+    ends = {"bos_token": next((t for t in special if "begin" in t), None),
+            "eos_token": next((t for t in special if "end" in t), None)}
+    for key in [k for k, v in ends.items() if v is None]:
+        raise SystemExit(f"{path} has no added token that could be the {key}")
+    for key, text in ends.items():
+        c[key + "_id"] = special[text]
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True,
+                "clean_up_tokenization_spaces": False, "pad_token": ends["eos_token"],
+                "model_max_length": c["max_position_embeddings"], **ends}
+    dump(os.path.join(out, "tokenizer.json"), tok)
+    dump(os.path.join(out, "tokenizer_config.json"), settings)
+
+
+def dump(path, value):
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(value, f, indent=1, ensure_ascii=False)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("out", help="folder to write")
+    ap.add_argument("--shape", required=True, choices=sorted(SHAPES))
+    ap.add_argument("--tokenizer", required=True, help="a tokenizer.json")
+    ap.add_argument("--layers", type=int, help="another number of layers")
+    ap.add_argument("--seed", type=int, default=1)
+    a = ap.parse_args()
+    c = dict(SHAPES[a.shape], torch_dtype="bfloat16", initializer_range=0.02)
+    c["num_hidden_layers"] = a.layers or c["num_hidden_layers"]
+    os.makedirs(a.out, exist_ok=True)
+    write_tokenizer(a.out, c, a.tokenizer)
+    dump(os.path.join(a.out, "config.json"), c)
+    size = write_weights(os.path.join(a.out, "model.safetensors"), list(tensors(c)), a.seed)
+    print(json.dumps({"shape": a.shape, "bytes": size, "parameters": size // 2, "seed": a.seed}))
+
+
+if __name__ == "__main__":
+    main()
