@@ -233,7 +233,10 @@ typedef struct zoo_block_ops {
      */
     void (*forward)(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                     const float *x, float *y, const zoo_span *span);
-    /* One line for a reader: what these params mean, what is cached, what a token reads. [load] */
+    /*
+     * For a reader: what these params mean, what is cached, what is read per token; a line or a
+     * few, parted by '\n', which the caller wraps. [load]
+     */
     void (*explain)(const void *params, char *text, size_t n);
 } zoo_block_ops;
 
