@@ -1,15 +1,16 @@
 /*
  * bench_latent.c: what latent attention keeps, and what choosing keys saves.
  *
- *   bench_latent [THREADS [CACHE [WEIGHTS]]]        defaults: 1 bf16 bf16
+ *   bench_latent [CACHE [WEIGHTS]]        defaults: bf16 bf16
  *
  * First table: bytes that one token and layer take in the cache, as a latent and as keys and values
  * of every head, for the shapes of releases. Second table: a model of random weights (4 layers, 32
  * heads of 128 + 64 over a latent of 512, an indexer of 16 heads of 128 that chooses 2048 keys; the
  * proportions of the release with 128 and 64 heads) decodes one token behind caches of random rows.
  * The same weights run twice: index_topk 2048, and past every context. Processor milliseconds of
- * the attention blocks of all layers, least of several steps, so that a busy machine does not
- * matter much. Markdown.
+ * all layers on one thread, each the least of several steps, so that a busy machine does not matter
+ * much. Times are taken around the parallel loops of the block; which part of attention a loop is
+ * follows from the kernels it calls. Markdown.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -200,21 +201,70 @@ static zoo_status step(zoo_engine *e, uint32_t seq, const int32_t *tokens, uint3
     return status;
 }
 
+/* Parts of a step, in milliseconds: what loops do by the kernels that they call. */
+enum { PART_OTHER, PART_GATHER, PART_ATTEND, PART_SCORE, PART_CHOOSE, N_PARTS };
+
+typedef struct parts {
+    double ms[N_PARTS], all; /* all: the attention blocks, projections too */
+} parts;
+
+static parts spent;
+static int loop_part;
+static zoo_ctx plain_ctx;
+static const zoo_kernels *plain;
 static const zoo_block_ops *latent;
-static double latent_seconds;
 
 static void timed_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                           const float *x, float *y, const zoo_span *span)
 {
     double begin = now();
     latent->forward(ctx, params, weights, cache, x, y, span);
-    latent_seconds += now() - begin;
+    spent.all += 1e3 * (now() - begin);
 }
 
-/* Puts a clock around the attention blocks. */
+static void timed_parallel(zoo_ctx *ctx, uint32_t n, zoo_task *fn, void *arg)
+{
+    double begin = now();
+    loop_part = PART_OTHER;
+    plain_ctx.parallel(ctx, n, fn, arg);
+    spent.ms[loop_part] += 1e3 * (now() - begin);
+}
+
+static void see(int part)
+{
+    loop_part = part > loop_part ? part : loop_part;
+}
+
+static void seen_widen(zoo_dtype dtype, const void *x, const float *scales, uint32_t width,
+                       float *y, size_t n)
+{
+    see(PART_GATHER);
+    plain->widen(dtype, x, scales, width, y, n);
+}
+
+static void seen_attend(const zoo_attend_args *args)
+{
+    see(PART_ATTEND);
+    plain->attend(args);
+}
+
+static void seen_index(const zoo_index_args *args)
+{
+    see(PART_SCORE);
+    plain->index(args);
+}
+
+static void seen_topk(const float *x, uint32_t n, uint32_t k, uint32_t *idx)
+{
+    see(PART_CHOOSE);
+    plain->topk(x, n, k, idx);
+}
+
+/* Puts clocks around the attention blocks and their loops. */
 static void time_blocks(zoo_engine *e)
 {
     static zoo_block_ops timed;
+    static zoo_kernels watched;
     for (uint32_t i = 0; i < e->model.n_bounds; i++) {
         zoo_bound *b = e->model.bounds[i];
         if (b->ops && strcmp(b->ops->name, "mla") == 0) {
@@ -227,17 +277,34 @@ static void time_blocks(zoo_engine *e)
         e->model.bounds[i]->ops =
             e->model.bounds[i]->ops == latent ? &timed : e->model.bounds[i]->ops;
     }
+    plain_ctx = e->step.ctx;
+    plain = plain_ctx.kernels;
+    watched = *plain;
+    watched.widen = seen_widen;
+    watched.attend = seen_attend;
+    watched.index = seen_index;
+    watched.topk = seen_topk;
+    e->step.ctx.kernels = &watched;
+    e->step.ctx.parallel = timed_parallel;
 }
 
-/* The least seconds of attention for a token behind `length` positions; negative: failed. */
-static double decode_at(zoo_engine *e, uint32_t length)
+static void keep_least(parts *to)
+{
+    for (int i = 0; i < N_PARTS; i++) {
+        to->ms[i] = spent.ms[i] < to->ms[i] ? spent.ms[i] : to->ms[i];
+    }
+    to->all = spent.all < to->all ? spent.all : to->all;
+}
+
+/* The least times of attention for a token behind `length` positions. */
+static bool decode_at(zoo_engine *e, uint32_t length, parts *out)
 {
     static const int32_t tokens[16];
     static float x[ROWS * KV_LORA];
     uint32_t seq;
-    double least = 1e9;
+    *out = (parts){.ms = {1e9, 1e9, 1e9, 1e9, 1e9}, .all = 1e9};
     if (zoo_engine_seq_open(e, length, length + STEPS, &seq, NULL) != ZOO_OK) {
-        return -1;
+        return false;
     }
     fill(x, ZOO_COUNT(x), 1.0f);
     zoo_status status = step(e, seq, tokens, 16);
@@ -245,12 +312,12 @@ static double decode_at(zoo_engine *e, uint32_t length)
         status = fill_rows(e, seq, from, from + ROWS < length ? from + ROWS : length, x);
     }
     for (uint32_t i = 0; i < STEPS && status == ZOO_OK; i++) {
-        latent_seconds = 0;
+        spent = (parts){.all = 0};
         status = step(e, seq, tokens, 1);
-        least = latent_seconds < least ? latent_seconds : least;
+        keep_least(out);
     }
     zoo_engine_seq_close(e, seq);
-    return status == ZOO_OK ? least : -1;
+    return status == ZOO_OK;
 }
 
 /* "<folder of the program>/../<name>" */
@@ -262,15 +329,15 @@ static const char *beside(const char *program, const char *name, char *path, siz
     return path;
 }
 
-static bool measure(const char *folder, char **argv, int argc, double *out)
+static bool measure(const char *folder, char **argv, int argc, parts *out)
 {
     char plugins[600], cards[600];
     zoo_error err = {0};
     zoo_engine *e = NULL;
     const zoo_engine_options options = {
-        .n_threads = argc > 1 ? (uint32_t)atoi(argv[1]) : 1,
-        .cache = argc > 2 ? argv[2] : "bf16",
-        .weights = argc > 3 ? argv[3] : "bf16",
+        .n_threads = 1,
+        .cache = argc > 1 ? argv[1] : "bf16",
+        .weights = argc > 2 ? argv[2] : "bf16",
         .plugin_dir = beside(argv[0], "plugins", plugins, sizeof plugins),
         .card_dir = beside(argv[0], "models.d", cards, sizeof cards),
         .rows_max = ROWS,
@@ -283,9 +350,8 @@ static bool measure(const char *folder, char **argv, int argc, double *out)
     }
     time_blocks(e);
     bool done = true;
-    for (uint32_t i = 0; i < N_LENGTHS; i++) {
-        out[i] = decode_at(e, lengths[i]);
-        done = done && out[i] >= 0;
+    for (uint32_t i = 0; i < N_LENGTHS && done; i++) {
+        done = decode_at(e, lengths[i], &out[i]);
     }
     zoo_engine_close(e);
     return done;
@@ -324,27 +390,53 @@ static void print_bytes(void)
     (void)printf("\n");
 }
 
+/* Attention without projections. */
+static double attention(const parts *p)
+{
+    return p->ms[PART_GATHER] + p->ms[PART_ATTEND] + p->ms[PART_SCORE] + p->ms[PART_CHOOSE];
+}
+
+static void print_times(const parts *chosen, const parts *dense)
+{
+    (void)printf(
+        "| context | all keys | score | choose | gather | attend | %d chosen | times less | "
+        "with projections: all keys | chosen | times less |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|\n",
+        TOP_K);
+    for (uint32_t i = 0; i < N_LENGTHS; i++) {
+        const parts *c = &chosen[i], *d = &dense[i];
+        (void)printf(
+            "| %u | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |\n",
+            lengths[i], attention(d), c->ms[PART_SCORE], c->ms[PART_CHOOSE], c->ms[PART_GATHER],
+            c->ms[PART_ATTEND], attention(c), attention(d) / attention(c), d->all, c->all,
+            d->all / c->all);
+    }
+    for (uint32_t i = 1; i < N_LENGTHS; i++) {
+        double before = attention(&dense[i - 1]) - attention(&chosen[i - 1]);
+        double after = attention(&dense[i]) - attention(&chosen[i]);
+        if (before <= 0 && after > 0) {
+            (void)printf("\nChoosing pays from about %.0f tokens on.\n",
+                         lengths[i - 1] +
+                             (lengths[i] - lengths[i - 1]) * -before / (after - before));
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const uint32_t top_k[] = {TOP_K, 2 * LENGTH_MAX};
-    double seconds[2][N_LENGTHS];
+    static parts times[2][N_LENGTHS];
     const char *base = getenv("TMPDIR");
     char folder[500];
     print_bytes();
     (void)snprintf(folder, sizeof folder, "%s/lmzoo-latent-XXXXXX", base ? base : "/tmp");
     bool done = mkdtemp(folder) != NULL && write_weights(folder);
     for (size_t i = 0; i < 2 && done; i++) {
-        done = write_config(folder, top_k[i]) && measure(folder, argv, argc, seconds[i]);
+        done = write_config(folder, top_k[i]) && measure(folder, argv, argc, times[i]);
     }
     remove_model(folder);
-    if (!done) {
-        return 1;
+    if (done) {
+        print_times(times[0], times[1]);
     }
-    (void)printf("| context | all keys, ms | %d chosen, ms | times faster |\n|---|---|---|---|\n",
-                 TOP_K);
-    for (uint32_t i = 0; i < N_LENGTHS; i++) {
-        (void)printf("| %u | %.3f | %.3f | %.2f |\n", lengths[i], 1e3 * seconds[1][i],
-                     1e3 * seconds[0][i], seconds[1][i] / seconds[0][i]);
-    }
-    return 0;
+    return done ? 0 : 1;
 }

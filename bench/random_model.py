@@ -170,6 +170,15 @@ def write_weights(path, plan, seed, chunk=1 << 22):
     return at
 
 
+def begins_with(post, bos, c):
+    """A post-processor that puts the beginning token before every text, as released files do."""
+    token = {"SpecialToken": {"id": bos, "type_id": 0}}
+    one, two = ({"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB"))
+    template = {"type": "TemplateProcessing", "single": [token, one], "pair": [token, one, two],
+                "special_tokens": {bos: {"id": bos, "ids": [c["bos_token_id"]], "tokens": [bos]}}}
+    return {"type": "Sequence", "processors": [post, template]} if post else template
+
+
 def write_tokenizer(out, c, path):
     with open(path, encoding="utf-8") as f:
         tok = json.load(f)
@@ -187,6 +196,7 @@ def write_tokenizer(out, c, path):
         raise SystemExit(f"{path} has no added token that could be the {key}")
     for key, text in ends.items():
         c[key + "_id"] = special[text]
+    tok["post_processor"] = begins_with(tok.get("post_processor"), ends["bos_token"], c)
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True,
                 "clean_up_tokenization_spaces": False, "pad_token": ends["eos_token"],
                 "model_max_length": c["max_position_embeddings"], **ends}

@@ -2,10 +2,10 @@
  * attention.c: params of latent attention from a config and a card.
  *
  * Keys: q_lora_rank (null: no bottleneck), kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim,
- * v_head_dim, attention_bias, rope_interleave; index_n_heads, index_head_dim, index_topk,
+ * v_head_dim, attention_bias; index_n_heads, index_head_dim, index_topk,
  * indexer_types, index_topk_pattern, index_topk_freq, index_skip_topk_offset.
  * Options:
- *   half_rope            pairs (i, i + n / 2) whatever rope_interleave says
+ *   interleave           pairs (2i, 2i + 1) turn together (the default), else (i, i + n / 2)
  *   no_mscale            scores are not scaled by the square of yarn's mscale
  *   rank_scale           q and latent are multiplied by sqrt(hidden / rank)
  *   temperature          "yarn": llama_4_scaling_beta over original_max_position_embeddings
@@ -21,12 +21,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool rotates_pairs(const zoo_decoder *b)
-{
-    bool half = zoo_decoder_flag(b, "@half_rope", false);
-    return b->config->flag(b->config, "rope_interleave", true) && !half;
-}
-
 zoo_status ds_read_rope(ds_model *m)
 {
     zoo_decoder *b = &m->b;
@@ -41,7 +35,7 @@ zoo_status ds_read_rope(ds_model *m)
                           .rotary_dim = dim,
                           .partial_key = "",
                           .theta = c->number(c, "@rope_theta", 10000.0),
-                          .interleaved = rotates_pairs(b)};
+                          .interleaved = zoo_decoder_flag(b, "@interleave", true)};
     ZOO_TRY(zoo_rope_read(c, b->setup, &want, rope, b->err));
     zoo_rope_reread(rope, b->plan);
     m->rope = rope;

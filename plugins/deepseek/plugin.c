@@ -22,7 +22,6 @@ static const zoo_key keys[] = {
     {"qk_nope_head_dim", ZOO_KEY_READ, NULL},
     {"qk_rope_head_dim", ZOO_KEY_READ, NULL},
     {"rms_norm_eps", ZOO_KEY_READ, NULL},
-    {"rope_interleave", ZOO_KEY_READ, NULL},
     {"rope_parameters", ZOO_KEY_READ, NULL},
     {"rope_scaling", ZOO_KEY_READ, NULL},
     {"rope_theta", ZOO_KEY_READ, NULL},

@@ -72,6 +72,8 @@ zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out
 zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out);
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out);
+/* Reads the keys of experts, for layers that have none. decoder_experts.c */
+void zoo_decoder_experts_keys(const zoo_decoder *b, uint32_t layer);
 /* Whether rows are rounded to 8 bits before matrices. decoder_ffn.c */
 bool zoo_decoder_rounds(const zoo_decoder *b);
 /* Branches around parts[0] (mixer) and parts[1 .. n_parts - 1] (feed-forward,

@@ -155,6 +155,14 @@ static void read_shared(const zoo_decoder *b, zoo_moe *p)
     }
 }
 
+void zoo_decoder_experts_keys(const zoo_decoder *b, uint32_t layer)
+{
+    zoo_moe unused = {.shared_scale = 0};
+    read_router(b, layer, &unused.router);
+    read_shared(b, &unused);
+    (void)b->config->whole(b->config, "moe_intermediate_size", 0);
+}
+
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     const zoo_config *c = b->config;

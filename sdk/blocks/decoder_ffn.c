@@ -48,9 +48,14 @@ zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     const zoo_config *c = b->config;
     const char *key = c->text(c, "@dense_width", "intermediate_size");
-    (void)c->type(c, key); /* known, also where no layer is dense */
+    /* Keys of either kind are known, also where no layer is of that kind. */
+    (void)c->type(c, key);
+    (void)zoo_decoder_flag(b, "@mlp_bias", false);
     if (zoo_decoder_layer_sparse(b, layer)) {
         return zoo_decoder_experts(b, layer, out);
+    }
+    if (c->type(c, "@score") != ZOO_ABSENT) {
+        zoo_decoder_experts_keys(b, layer);
     }
     uint32_t width = c->whole(c, key, 4 * b->hidden);
     return zoo_decoder_dense(b, width, c->text(c, "@mlp", "mlp"), out);
