@@ -108,7 +108,7 @@ static void read_sizes(const ds_model *m, zoo_mla *p)
     p->kv_lora = c->whole(c, "kv_lora_rank", 512);
     p->nope = c->whole(c, "qk_nope_head_dim", 128);
     p->rope_dim = c->whole(c, "qk_rope_head_dim", 64);
-    p->v_dim = c->whole(c, "v_head_dim", 128);
+    p->v_dim = c->whole(c, "v_head_dim", m->b.hidden / m->b.n_heads);
     p->bias = c->flag(c, "attention_bias", false);
     p->norm_eps = (float)c->number(c, "@latent_eps", 1e-6);
 }
