@@ -7,7 +7,8 @@
  * Options:
  *   interleave           pairs (2i, 2i + 1) turn together (the default), else (i, i + n / 2)
  *   no_mscale            scores are not scaled by the square of yarn's mscale
- *   rank_scale           q and latent are multiplied by sqrt(hidden / rank)
+ *   rank_scale           q and latent are multiplied by sqrt(hidden / rank), unless
+ *                        mla_scale_q_lora, mla_scale_kv_lora say no
  *   temperature          "yarn": llama_4_scaling_beta over original_max_position_embeddings
  *   index                an indexer; index_interleaved: its vectors rotate pairs (2i, 2i + 1)
  *   q_both, gate_in_q    q_b reads the normed and the raw latent; holds gate rows
@@ -125,8 +126,10 @@ zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part 
     p->rope = m->rope;
     p->scale = (float)(score_scale(m) / sqrt((double)p->nope + p->rope_dim));
     if (zoo_decoder_flag(b, "@rank_scale", false) && p->q_lora && p->kv_lora) {
-        p->q_scale = (float)sqrt((double)b->hidden / p->q_lora);
-        p->latent_scale = (float)sqrt((double)b->hidden / p->kv_lora);
+        bool of_q = c->flag(c, "mla_scale_q_lora", true);
+        bool of_latent = c->flag(c, "mla_scale_kv_lora", true);
+        p->q_scale = of_q ? (float)sqrt((double)b->hidden / p->q_lora) : 0;
+        p->latent_scale = of_latent ? (float)sqrt((double)b->hidden / p->kv_lora) : 0;
     }
     if (strcmp(c->text(c, "@temperature", ""), "yarn") == 0) {
         p->temp_scale = (float)c->number(c, "rope_parameters.llama_4_scaling_beta", 0.0);

@@ -37,6 +37,7 @@ static const zoo_key keys[] = {
     {"aux_loss_alpha", ZOO_KEY_IGNORED, "training only"},
     {"seq_aux", ZOO_KEY_IGNORED, "training only"},
     {"num_nextn_predict_layers", ZOO_KEY_IGNORED, "prediction layers are left aside"},
+    {"num_mtp_layers", ZOO_KEY_IGNORED, "prediction layers are left aside"},
     {"moe_layer_freq", ZOO_KEY_IGNORED, "1 in every release; the reference does not read it"},
     {NULL, 0, NULL},
 };
