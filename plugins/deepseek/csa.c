@@ -20,7 +20,6 @@ static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_room *b, zoo_ro
     b->chosen = zoo_room_take(room, (size_t)b->n_batch * p->top_k * sizeof(uint32_t));
     b->score = zoo_room_floats(room, s->n_threads, b->entries_max);
     b->keys = zoo_room_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index_dim);
-    b->marks = zoo_room_take(room, (size_t)s->n_threads * b->entries_max);
     b->attend = zoo_room_floats(room, s->n_threads, b->attend_size);
     b->segs = zoo_room_take(room, (size_t)s->n_threads * b->segs_max * sizeof(zoo_segment));
 }

@@ -75,7 +75,6 @@ typedef struct csa_room {
     uint32_t *chosen;     /* [n_batch, top_k] */
     float *score;         /* [n_threads, entries_max] */
     float *keys;          /* [n_threads, ZOO_PAGE, d] */
-    unsigned char *marks; /* [n_threads, entries_max] */
     float *attend;        /* [n_threads, attend_size] */
     zoo_segment *segs;    /* [n_threads, segs_max] */
     size_t prepared_size, attend_size;

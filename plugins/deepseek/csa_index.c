@@ -2,10 +2,10 @@
  * csa_index.c: which entries a row reads: the top_k of highest score among the visible ones, all of
  * them while they are no more than that. Equal scores take the lower entry.
  */
+#include "blocks/choose.h"
 #include "csa.h"
 
 #include <math.h>
-#include <string.h>
 
 static void score_entries(const csa_step *step, uint32_t row, uint32_t n, float *score, float *keys)
 {
@@ -33,22 +33,12 @@ uint32_t csa_choose(const csa_step *step, uint32_t row, uint32_t *chosen, uint32
 {
     const ds_csa *p = step->params;
     const csa_room *r = &step->room;
-    uint32_t visible = csa_visible(p, step->span->pos[row]), n = 0;
+    uint32_t visible = csa_visible(p, step->span->pos[row]);
     if (!p->when.index || visible <= p->top_k) {
         return 0;
     }
     float *score = r->score + (size_t)worker * r->entries_max;
-    unsigned char *marks = r->marks + (size_t)worker * r->entries_max;
     score_entries(step, row, visible, score, r->keys + (size_t)worker * ZOO_PAGE * p->index_dim);
-    step->ctx->kernels->topk(score, visible, p->top_k, chosen);
-    memset(marks, 0, visible);
-    for (uint32_t i = 0; i < p->top_k; i++) {
-        marks[chosen[i]] = 1;
-    }
-    for (uint32_t w = 0; w < visible; w++) {
-        if (marks[w]) {
-            chosen[n++] = w;
-        }
-    }
-    return n;
+    zoo_choose(score, visible, p->top_k, chosen);
+    return p->top_k;
 }

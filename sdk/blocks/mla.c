@@ -48,7 +48,6 @@ static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_room *room)
     if (p->when.index && sparse) {
         b.score = zoo_room_floats(room, b.n_batch, s->length_max);
         b.keys = zoo_room_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index.dim);
-        b.marks = zoo_room_take(room, (size_t)s->n_threads * s->length_max);
     }
     return b;
 }

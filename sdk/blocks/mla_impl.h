@@ -46,7 +46,6 @@ typedef struct mla_room {
     float *picked_rope;   /* [n_batch, top_k, rope] */
     float *score;         /* [n_batch, length_max] */
     float *keys;          /* [n_threads, ZOO_PAGE, d] widened */
-    unsigned char *marks; /* [n_threads, length_max] */
     size_t prepared_size, attend_size;
     uint32_t segs_max, n_batch;
 } mla_room;

@@ -7,10 +7,10 @@
  * position. Scores of a batch of rows stand in scratch; items are (row, span of pages), then rows.
  * The choice, ascending, lives in a memo of the step, where later layers find it.
  */
+#include "choose.h"
 #include "mla_impl.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { SPAN = 16 }; /* pages of one item */
 
@@ -64,21 +64,11 @@ static void score_item(void *arg, uint32_t item, uint32_t worker)
 static void choose_item(void *arg, uint32_t item, uint32_t worker)
 {
     const mla_step *step = arg;
-    uint32_t top_k = step->params->index.top_k, n = 0;
-    uint32_t row = step->sparse[step->first_row + item], end = step->span->pos[row] + 1;
-    uint32_t *chosen = step->chosen + (size_t)row * top_k;
-    unsigned char *marks = step->room.marks + (size_t)worker * step->length_max;
-    step->ctx->kernels->topk(step->room.score + (size_t)item * step->length_max, end, top_k,
-                             chosen);
-    memset(marks, 0, end);
-    for (uint32_t i = 0; i < top_k; i++) {
-        marks[chosen[i]] = 1;
-    }
-    for (uint32_t t = 0; t < end; t++) {
-        if (marks[t]) {
-            chosen[n++] = t;
-        }
-    }
+    uint32_t top_k = step->params->index.top_k;
+    uint32_t row = step->sparse[step->first_row + item];
+    (void)worker;
+    zoo_choose(step->room.score + (size_t)item * step->length_max, step->span->pos[row] + 1, top_k,
+               step->chosen + (size_t)row * top_k);
 }
 
 void zoo_mla_choose(mla_step *step)

@@ -7,6 +7,25 @@
  */
 #include "mla_impl.h"
 
+enum { AHEAD = 4 }; /* rows asked for before they are read: a cache is larger than what is near */
+
+/* Asks for row `row` of a stream. */
+static void fetch(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
+                  uint32_t row)
+{
+#ifdef __GNUC__
+    static const uint32_t quarters[] = {
+        [ZOO_F32] = 16, [ZOO_BF16] = 8, [ZOO_INT8] = 4, [ZOO_INT4] = 2};
+    const char *at = step->cache->get(step->cache, stream, seq, 0, row).rows;
+    uint32_t n = width * quarters[step->cache->dtypes[stream]] / 4;
+    for (uint32_t i = 0; i < n; i += 64) {
+        __builtin_prefetch(at + i);
+    }
+#else
+    (void)step, (void)stream, (void)width, (void)seq, (void)row;
+#endif
+}
+
 static void gather(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
                    uint32_t row, float *out)
 {
@@ -30,6 +49,9 @@ static void gather_item(void *arg, uint32_t item, uint32_t worker)
     float *k_pe = step->room.picked_rope + (size_t)at * top_k * p->rope_dim;
     (void)worker;
     for (uint32_t i = begin; i < end; i++) {
+        uint32_t next = chosen[i + AHEAD < end ? i + AHEAD : end - 1];
+        fetch(step, MLA_LATENT, p->kv_lora, seq, next);
+        fetch(step, MLA_ROPE, p->rope_dim, seq, next);
         gather(step, MLA_LATENT, p->kv_lora, seq, chosen[i], c + (size_t)i * p->kv_lora);
         gather(step, MLA_ROPE, p->rope_dim, seq, chosen[i], k_pe + (size_t)i * p->rope_dim);
     }
