@@ -3,10 +3,10 @@
  *
  *   bench_index MODEL [LENGTH]        default: 256 positions
  *
- * Prompts of MODEL/reference.json are continued greedily up to LENGTH positions with float32 caches.
- * At every query that chooses, each index key is also rounded to bf16 and to int8 as the cache would
- * store it, scored and chosen from again; the rest of the model keeps its float32 numbers, so
- * differences do not add up. Markdown. MODEL: a folder whose layers have indexers of their own.
+ * Prompts of MODEL/reference.json are continued greedily up to LENGTH positions with float32
+ * caches. At every query that chooses, each index key is also rounded to bf16 and to int8 as the
+ * cache would store it, scored and chosen from again; the rest of the model keeps its float32
+ * numbers, so differences do not add up. Markdown. MODEL: a folder whose layers have indexers.
  */
 #include <stdlib.h>
 #include <string.h>

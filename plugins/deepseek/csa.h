@@ -70,13 +70,13 @@ typedef struct csa_room {
     float *ipool_kv, *ipool_gate; /* [n_rows, index_pool] */
     float *index_q, *index_w;     /* [n_rows, Hi, d], [n_rows, Hi] */
     unsigned char *prepared;
-    float *entry;         /* [n_threads, D] */
-    float *picked;        /* [n_batch, keys_max, D] */
-    uint32_t *chosen;     /* [n_batch, top_k] */
-    float *score;         /* [n_threads, entries_max] */
-    float *keys;          /* [n_threads, ZOO_PAGE, d] */
-    float *attend;        /* [n_threads, attend_size] */
-    zoo_segment *segs;    /* [n_threads, segs_max] */
+    float *entry;      /* [n_threads, D] */
+    float *picked;     /* [n_batch, keys_max, D] */
+    uint32_t *chosen;  /* [n_batch, top_k] */
+    float *score;      /* [n_threads, entries_max] */
+    float *keys;       /* [n_threads, ZOO_PAGE, d] */
+    float *attend;     /* [n_threads, attend_size] */
+    zoo_segment *segs; /* [n_threads, segs_max] */
     size_t prepared_size, attend_size;
     uint32_t keys_max, entries_max, segs_max, n_batch;
 } csa_room;

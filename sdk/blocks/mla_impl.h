@@ -42,10 +42,10 @@ typedef struct mla_room {
     zoo_segment *segs;       /* [n_threads, 2, segs_max] */
     uint32_t *first;         /* [n_threads, MLA_TILE] */
     /* Rows of one batch of mla_sparse.c and mla_index.c, n_batch of them. */
-    float *picked;        /* [n_batch, top_k, kv_lora] */
-    float *picked_rope;   /* [n_batch, top_k, rope] */
-    float *score;         /* [n_batch, length_max] */
-    float *keys;          /* [n_threads, ZOO_PAGE, d] widened */
+    float *picked;      /* [n_batch, top_k, kv_lora] */
+    float *picked_rope; /* [n_batch, top_k, rope] */
+    float *score;       /* [n_batch, length_max] */
+    float *keys;        /* [n_threads, ZOO_PAGE, d] widened */
     size_t prepared_size, attend_size;
     uint32_t segs_max, n_batch;
 } mla_room;
