@@ -247,12 +247,15 @@ static void print_layers(FILE *out, const zoo_model *model)
 static void print_cache(FILE *out, const zoo_model *model)
 {
     static const uint32_t lengths[] = {64, 1024, 16384, 131072};
+    static const char *const kinds[] = {"f32", "bf16", "int8", "int4"}; /* by zoo_dtype */
     zoo_cache_cost cost = zoo_cache_pool_cost(model->cache, lengths[3]);
     zoo_cache_cost half = zoo_cache_pool_cost(model->cache, lengths[3] / 2);
     (void)fprintf(
         out,
-        "one sequence remembers, all layers together, as --cache says:\n  %.0f bytes for "
-        "each further token; %zu bytes in windows and %zu in states, however long it is\n",
+        "one sequence remembers, all layers together, with --cache %s where a stream "
+        "tolerates it:\n  %.0f bytes for each further token; %zu bytes in windows and %zu "
+        "in states, however long it is\n",
+        kinds[model->cache_kind <= ZOO_INT4 ? model->cache_kind : ZOO_F32],
         (double)(cost.bytes_at - half.bytes_at) / (lengths[3] / 2), cost.ring_bytes,
         cost.state_bytes);
     for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {

@@ -96,13 +96,14 @@ static void cell(const case_result *r, double value)
 static int run_row(const char *folder, const char *name)
 {
     parity_case c;
-    case_result f32, int8, int4;
+    case_result f32, bf16, int8, int4;
     zoo_error error;
     char why[800] = "";
     if (case_open(folder, name, &c, &error) != ZOO_OK) {
         return 1;
     }
     case_run(&c, "f32", 2, &f32);
+    case_run(&c, "bf16", 2, &bf16);
     case_run(&c, "int8", 2, &int8);
     case_run(&c, "int4", 2, &int4);
     bool ok = judge(&c, &f32, why, sizeof why);
@@ -111,6 +112,7 @@ static int run_row(const char *folder, const char *name)
     (void)printf(" %s |", f32.chunks_differ ? "differ" : "same bits");
     cell(&f32, f32.decode);
     (void)printf(" %s |", f32.batch_differs ? "differ" : "same bits");
+    cell(&bf16, bf16.decode);
     cell(&int8, int8.decode);
     cell(&int4, int4.decode);
     (void)printf(" %s |\n", ok ? "" : why);
@@ -221,9 +223,9 @@ int main(int argc, char **argv)
     struct stat info;
     bool there = stat(path, &info) == 0;
     if (o.markdown) {
-        (void)printf("| model_type | case | plugin | whole | chunks | decode | batch | int8 cache "
-                     "| int4 cache | note "
-                     "|\n|---|---|---|---|---|---|---|---|---|---|\n");
+        (void)printf("| model_type | case | plugin | whole | chunks | decode | batch | bf16 cache "
+                     "| int8 cache | int4 cache | note "
+                     "|\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     }
     run_folder(&o, folder ? folder : there ? path : LMZOO_SOURCE_DIR "/tests/parity/cases");
     if (!there && !folder && !o.markdown) {
