@@ -5,8 +5,8 @@
  *   parity [-k PART] [--markdown] [--folder FOLDER]
  *
  * Each case runs in a process of its own, so that a crash is one failed case. A model_type without
- * a card is skipped by name. Folders: tests/parity/cases of the tree, then the reference data's
- * parity folder where it exists.
+ * a card is skipped by name. Folders: the reference data's parity folder where it exists, then
+ * what tests/parity/cases of the tree has besides.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -181,7 +181,8 @@ static int no_dots(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-static void run_folder(options *o, const char *folder)
+/* All cases of the folder but those that `done` has too. */
+static void run_folder(options *o, const char *folder, const char *done)
 {
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, no_dots, alphasort);
@@ -190,6 +191,11 @@ static void run_folder(options *o, const char *folder)
         struct stat info;
         (void)snprintf(path, sizeof path, "%s/%s/reference.json", folder, entries[i]->d_name);
         bool wanted = !o->part || strstr(entries[i]->d_name, o->part);
+        char other[1600] = "";
+        if (done) {
+            (void)snprintf(other, sizeof other, "%s/%s", done, entries[i]->d_name);
+        }
+        wanted = wanted && (!done || stat(other, &info) != 0);
         if (wanted && stat(path, &info) == 0) {
             run_case(o, folder, entries[i]->d_name);
         }
@@ -227,7 +233,12 @@ int main(int argc, char **argv)
                      "| int8 cache | int4 cache | note "
                      "|\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     }
-    run_folder(&o, folder ? folder : there ? path : LMZOO_SOURCE_DIR "/tests/parity/cases");
+    if (folder || there) {
+        run_folder(&o, folder ? folder : path, NULL);
+    }
+    if (!folder) {
+        run_folder(&o, LMZOO_SOURCE_DIR "/tests/parity/cases", there ? path : NULL);
+    }
     if (!there && !folder && !o.markdown) {
         (void)printf("ok - parity cases of the reference data # SKIP the folder is absent\n");
     }
