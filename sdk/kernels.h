@@ -220,9 +220,9 @@ typedef void zoo_k_conv(const zoo_conv_args *args);
 
 /*
  * State-space recurrence of one head over n_rows consecutive rows of one sequence, state S
- * [head_dim, state_size]:
+ * [state_size, head_dim]:
  *
- *   S = exp(dt_t a) S + (dt_t x_t) B_t^T;   y_t = S C_t + d x_t
+ *   S = exp(dt_t a) S + B_t (dt_t x_t)^T;   y_t = S^T C_t + d x_t
  */
 typedef struct zoo_ssm_args {
     const float *x, *b, *c; /* rows of head_dim, state_size, state_size */

@@ -3,12 +3,12 @@
  *
  *   z, xBC, dt = in_proj u [times the segment scales];  x, B, C = act(conv(xBC))
  *   dt = clamp(softplus(dt + dt_bias));  a = -exp(A_log)
- *   S_h = exp(dt a) S_h + (dt x_h) B_g^T;  y_h = S_h C_g + D x_h
+ *   S_h = exp(dt a) S_h + B_g (dt x_h)^T;  y_h = S_h^T C_g + D x_h
  *   out_proj( gated norm of y by z, each of the G groups by itself )
  *
  * Rows of a sequence run one after the other through the state of a head, so any cut of a prompt
  * gives the same bits; sequences and heads run side by side. Streams: STATE "conv" [taps - 1,
- * channels], STATE "ssm" [H, P, N]. Source: Dao and Gu, "Transformers are SSMs" (2024).
+ * channels], STATE "ssm" [H, N, P]. Source: Dao and Gu, "Transformers are SSMs" (2024).
  */
 #include "mamba2.h"
 

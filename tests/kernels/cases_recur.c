@@ -123,7 +123,8 @@ static void ssms(const kt_pair *k)
 {
     tally t = {true, true, 0};
     for (uint32_t i = 0; i < CASES; i++) {
-        zoo_ssm_args a = {.n_rows = 1 + i % 5, .head_dim = 1 + kt_below(40), .a = -0.5f, .d = 0.7f};
+        zoo_ssm_args a = {.n_rows = i % 4 ? 1 + i % 5 : 30 + i, .a = -0.5f, .d = 0.7f};
+        a.head_dim = 1 + kt_below(150);
         a.state_size = 1 + kt_below(70);
         a.x_stride = a.head_dim;
         a.b_stride = a.c_stride = a.state_size;
@@ -140,7 +141,7 @@ static void ssms(const kt_pair *k)
                 double x = (double)a.x[r * a.x_stride + p], dt = (double)a.dt[r];
                 double sum = (double)a.d * x;
                 for (uint32_t j = 0; j < a.state_size; j++) {
-                    double *at = &s[p * a.state_size + j];
+                    double *at = &s[j * a.head_dim + p];
                     *at = exp(dt * (double)a.a) * *at + dt * x * (double)a.b[r * a.b_stride + j];
                     sum += *at * (double)a.c[r * a.c_stride + j];
                 }
