@@ -93,24 +93,24 @@ static const cJSON *walk(const cJSON *root, const char *key)
     return walk(item, *rest == '.' ? rest + 1 : rest);
 }
 
-/* The spelling `alias` of the first component or of the whole key, with the rest of
- * the path behind it. */
-static const cJSON *walk_alias(const zoo_model_config *c, const char *key, size_t n_head,
-                               const cJSON *alias)
+/* The spelling `alias` of the first component or of the whole key, with the rest of the path behind
+ * it, below root: the file's text or the card's defaults. */
+static const cJSON *walk_alias(const zoo_model_config *c, const cJSON *root, const char *key,
+                               size_t n_head, const cJSON *alias)
 {
     char path[KEY_MAX];
     if (!cJSON_IsString(alias) ||
         snprintf(path, sizeof path, "%s%s", alias->valuestring, key + n_head) >= (int)sizeof path) {
         return NULL;
     }
-    const cJSON *found = walk(c->text, path);
+    const cJSON *found = walk(root, path);
     if (found) {
         zoo_config_claim(c, path);
     }
     return found;
 }
 
-static const cJSON *find_alias(const zoo_model_config *c, const char *key)
+static const cJSON *find_alias(const zoo_model_config *c, const cJSON *root, const char *key)
 {
     const cJSON *aliases = zoo_card_part(c->card, "aliases");
     const cJSON *item = NULL;
@@ -122,13 +122,32 @@ static const cJSON *find_alias(const zoo_model_config *c, const char *key)
         }
         const cJSON *alias = cJSON_IsArray(item) ? item->child : item;
         for (; alias; alias = cJSON_IsArray(item) ? alias->next : NULL) {
-            const cJSON *found = walk_alias(c, key, n, alias);
+            const cJSON *found = walk_alias(c, root, key, n, alias);
             if (found) {
                 return found;
             }
         }
     }
     return NULL;
+}
+
+/* The card's default; none for a part of what the file gives. */
+static const cJSON *find_default(const zoo_model_config *c, const char *key)
+{
+    const cJSON *defaults = zoo_card_part(c->card, "defaults");
+    char member[KEY_MAX];
+    size_t n = strcspn(key, ".[");
+    if (!defaults || n >= sizeof member) {
+        return NULL;
+    }
+    memcpy(member, key, n);
+    member[n] = '\0';
+    const cJSON *given = key[n] ? cJSON_GetObjectItemCaseSensitive(c->text, member) : NULL;
+    if (given && !cJSON_IsNull(given)) {
+        return NULL;
+    }
+    const cJSON *found = walk(defaults, key);
+    return found ? found : find_alias(c, defaults, key);
 }
 
 static const cJSON *find(const zoo_model_config *c, const char *key)
@@ -145,7 +164,7 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
         found = walk(c->text, key);
     }
     if (!found) {
-        found = find_alias(c, key);
+        found = find_alias(c, c->text, key);
     }
     if (!found && c->text != c->json) {
         for (size_t i = 0; i < ZOO_COUNT(outer_keys) && !found; i++) {
@@ -154,7 +173,7 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
             found = same ? walk(c->json, key) : NULL;
         }
     }
-    return found ? found : walk(zoo_card_part(c->card, "defaults"), key);
+    return found ? found : find_default(c, key);
 }
 
 static void remember(const zoo_model_config *config, const char *key, const char *want)

@@ -1,7 +1,7 @@
 /*
  * delta.c: the gated delta rule, with a decay for each head or for each key channel.
  *
- *   q, k, v = silu(conv(W x));  q = q / |q| / sqrt(dk), k = k / |k|;  beta = sigmoid(b)
+ *   q, k, v = act(conv(W x));  q = q / |q| / sqrt(dk), k = k / |k|;  beta = sigmoid(b)
  *   g = -e^A softplus(a + bias), or bound * sigmoid(e^A (a + bias))
  *   S = diag(e^g) S;  S = S + k (beta (v - S^T k))^T;  o = S^T q
  *   y = out_proj( norm(o) w * act(z) ), the norm over each value head by itself
@@ -148,7 +148,7 @@ static void project(delta_job *job, const float *x)
                               .weight = w->conv,
                               .channels = p->channels,
                               .taps = p->taps,
-                              .act = ZOO_ACT_SILU};
+                              .act = p->conv_act};
     hybrid_conv_run(job->ctx, &conv, job->cache, job->span);
     zoo_act_rows(job->ctx, ZOO_ACT_SIGMOID, r->beta, r->beta, n, p->n_v_heads);
     zoo_rows(job->ctx, n, (size_t)p->k_rows * 4, shape_rows, job);

@@ -20,7 +20,7 @@ typedef struct delta_params {
     uint32_t layout;        /* delta_layout */
     uint32_t channel_decay; /* a decay for each key channel; else one for each value head */
     float lower_bound;      /* log decay = lower_bound sigmoid(e^A (a + bias)); 0: -e^A softplus */
-    zoo_act gate_act;
+    zoo_act conv_act, gate_act;
     float eps;
     /* Derived. */
     uint32_t k_rows, v_rows, channels, n_decays, rank;

@@ -162,6 +162,7 @@ zoo_status hybrid_delta_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->width_in = b->hidden;
     p->layout = read_layout(c);
     p->channel_decay = p->layout >= DELTA_LOW_RANK;
+    p->conv_act = (zoo_act)zoo_act_read(c, "hidden_act", "silu");
     p->gate_act = p->channel_decay ? ZOO_ACT_SIGMOID : ZOO_ACT_SILU;
     p->n_k_heads = c->whole(c, "linear_num_key_heads", 16);
     p->n_v_heads = c->whole(c, "linear_num_value_heads", p->channel_decay ? p->n_k_heads : 32);

@@ -3,7 +3,7 @@
  *
  *   u, z = in_proj x;  u = act(conv(u));  dt, B, C = x_proj u, each normed where the release does
  *   dt = softplus(dt_proj dt + bias);  S[c, n] = exp(dt_c A[c, n]) S[c, n] + dt_c u_c B_n
- *   y_c = sum_n S[c, n] C_n + D_c u_c;  out_proj( y * act(z) )
+ *   y_c = sum_n S[c, n] C_n + D_c u_c;  out_proj( y * silu(z) )
  *
  * With several heads each part of the channels has its own x_proj and dt_proj. Rows of a sequence
  * run one after the other; sequences and tiles of channels run side by side. Streams: STATE "conv"
@@ -167,7 +167,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .z_stride = p->inner,
                                     .width = p->inner,
                                     .n_groups = 1,
-                                    .act = p->act};
+                                    .act = ZOO_ACT_SILU};
     hybrid_gated_norm_run(ctx, &gate, span->n_rows);
     const zoo_proj out = {&w->out, w->out_bias, y, 0};
     zoo_linear(ctx, &out, 1, job.room.y, p->inner, span->n_rows);

@@ -4,7 +4,8 @@
  * Keys: num_mem_blocks, adapter_rank, use_shared_attention_adapter, attention_head_dim,
  * attention_hidden_size. Options: shared_block (its module name), shared_rope (a key), adapters.
  * Hybrid layer j (counted among hybrid layers) uses block j % num_mem_blocks, whose tensors stand
- * in the block's first layer; its adapters have the index j.
+ * in the block's first layer, or in every one where tie_word_embeddings is false, which in the
+ * reference unties blocks as well; its adapters have the index j.
  */
 #include <math.h>
 
@@ -39,18 +40,16 @@ static zoo_status find_home(shared_site *s)
     const zoo_decoder *b = s->b;
     const zoo_config *c = b->config;
     uint32_t n_blocks = c->whole(c, "num_mem_blocks", 1), found = 0, home = s->layer;
+    char path[128];
     for (uint32_t i = 0; i < s->layer; i++) {
         s->ordinal += hybrid_layer_kind(b, i) == HYBRID_SHARED;
     }
     uint32_t block = n_blocks ? s->ordinal % n_blocks : 0;
     for (uint32_t i = 0; i <= s->layer; i++) {
-        if (hybrid_layer_kind(b, i) == HYBRID_SHARED && found++ == block) {
-            home = i;
-        }
+        home = hybrid_layer_kind(b, i) == HYBRID_SHARED && found++ == block ? i : home;
     }
-    char path[128];
     s->name = c->text(c, "@shared_block", "shared_transformer");
-    (void)snprintf(path, sizeof path, "layers.%u.%s", home, s->name);
+    (void)snprintf(path, sizeof path, "layers.%u.%s", b->plan->tied ? home : s->layer, s->name);
     s->home = zoo_decoder_path(s->b, path);
     s->rank = zoo_decoder_flag(b, "@adapters", false) ? c->whole(c, "adapter_rank", 128) : 0;
     return s->home ? ZOO_OK : zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");

@@ -181,7 +181,7 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->latent = zoo_decoder_flag(b, "@latent", false) ? c->whole(c, "moe_latent_size", 0) : 0;
     p->latent_bias = p->latent && zoo_decoder_flag(b, "@mlp_bias", false);
     p->experts.weigh_input = zoo_decoder_flag(b, "@weigh_input", false);
-    p->experts.glu.act = zoo_act_read(c, "hidden_act", "silu");
+    p->experts.glu.act = zoo_act_read(c, "hidden_act", c->text(c, "@act", "silu"));
     if (zoo_decoder_flag(b, "@limit", false)) {
         p->experts.glu.limit = (float)c->number(c, "swiglu_limit", 7.0);
         p->experts.glu.alpha = (float)c->number(c, "swiglu_alpha", 1.702);

@@ -98,6 +98,16 @@ static void convs(const kt_pair *k)
     end(k, "conv", &t);
 }
 
+/* Step sizes. */
+static float *positive(size_t n)
+{
+    float *x = kt_values(n, 1);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = fabsf(x[i]);
+    }
+    return x;
+}
+
 static float *ssm_run(const zoo_kernels *k, zoo_ssm_args a, const float *state, uint32_t cut)
 {
     size_t n = (size_t)a.n_rows * a.head_dim, kept = (size_t)a.head_dim * a.state_size;
@@ -132,7 +142,7 @@ static void ssms(const kt_pair *k)
         a.x = kt_values(a.n_rows * a.x_stride, 1);
         a.b = kt_values(a.n_rows * a.b_stride, 1);
         a.c = kt_values(a.n_rows * a.c_stride, 1);
-        a.dt = kt_values(a.n_rows, 1);
+        a.dt = positive(a.n_rows);
         size_t n = (size_t)a.n_rows * a.head_dim, kept = (size_t)a.head_dim * a.state_size;
         float *state = kt_values(kept, 1);
         double *want = kt_take((n + kept) * sizeof *want), *s = state_in_double(state, kept);

@@ -91,6 +91,26 @@ static void lookup_goes_fixed_file_alias_default(void **state)
     cJSON_Delete(card.json);
 }
 
+static void defaults_hold_for_other_names_but_not_inside_what_is_given(void **state)
+{
+    (void)state;
+    zoo_card card = card_of(
+        "{\"model_type\": \"t\", \"plugin\": \"p\", \"aliases\": {\"b\": [\"b2\", \"b3\"]}, "
+        "\"defaults\": {\"b3\": 4, \"r\": {\"x\": 5, \"y\": 6}, \"s\": {\"x\": 7}, \"l\": [1, "
+        "2]}}");
+    zoo_model_config *config =
+        open_config("{\"model_type\": \"t\", \"r\": {\"x\": 8}, \"s\": null, \"l\": [3]}", &card);
+    const zoo_config *view = zoo_model_config_view(config);
+    assert_int_equal(view->whole(view, "b", 0), 4);
+    assert_int_equal(view->whole(view, "r.x", 0), 8);
+    assert_int_equal(view->type(view, "r.y"), ZOO_ABSENT);
+    assert_int_equal(view->whole(view, "s.x", 0), 7);
+    assert_int_equal(view->whole(view, "l[0]", 0), 3);
+    assert_int_equal(view->type(view, "l[1]"), ZOO_ABSENT);
+    zoo_model_config_close(config);
+    cJSON_Delete(card.json);
+}
+
 static void the_text_part_is_read_and_some_outer_keys(void **state)
 {
     (void)state;
@@ -247,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lookup_goes_fixed_file_alias_default),
+        cmocka_unit_test(defaults_hold_for_other_names_but_not_inside_what_is_given),
         cmocka_unit_test(the_text_part_is_read_and_some_outer_keys),
         cmocka_unit_test(misuse_is_remembered),
         cmocka_unit_test(unclaimed_keys_are_refused),
