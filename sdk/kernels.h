@@ -21,7 +21,8 @@ extern "C" {
 enum {
     ZOO_PANEL = 16,       /* outputs that one panel of a packed matrix interleaves */
     ZOO_WEIGHT_KINDS = 4, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4 */
-    ZOO_PAGE = 64         /* rows of a cache page; keys are walked in blocks of this size */
+    ZOO_PAGE = 64,        /* rows of a cache page; keys are walked in blocks of this size */
+    ZOO_TAPS_MAX = 64     /* of a convolution */
 };
 
 /*
@@ -202,7 +203,7 @@ typedef void zoo_k_narrow(zoo_dtype dtype, const float *x, void *y, float *scale
  *   y[t, c] = act(bias[c] + sum_j w[c, j] * x[t - taps + 1 + j, c]), from the oldest tap to the
  *   newest
  *
- * `state` [taps - 1, channels] holds the rows before the first one, oldest first, and leaves with
+ * taps <= ZOO_TAPS_MAX. `state` [taps - 1, channels] holds the rows before the first one, oldest first, and leaves with
  * the last ones.
  */
 typedef struct zoo_conv_args {

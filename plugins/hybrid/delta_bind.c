@@ -98,7 +98,7 @@ zoo_status hybrid_delta_check(const void *params, zoo_error *err)
     const uint64_t most = 1u << 22;
     if (!p->n_k_heads || !p->k_dim || !p->v_dim || !p->n_v_heads ||
         p->n_v_heads % p->n_k_heads != 0 || (uint64_t)p->n_k_heads * p->k_dim > most ||
-        (uint64_t)p->n_v_heads * p->v_dim > most || p->taps < 2 || p->taps > 64) {
+        (uint64_t)p->n_v_heads * p->v_dim > most || p->taps < 2 || p->taps > ZOO_TAPS_MAX) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "delta rule: %u key heads of %u, %u value heads of %u, %u taps",
                         p->n_k_heads, p->k_dim, p->n_v_heads, p->v_dim, p->taps);

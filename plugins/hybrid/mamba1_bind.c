@@ -67,7 +67,8 @@ zoo_status hybrid_mamba1_check(const void *params, zoo_error *err)
     const mamba1_params *p = params;
     const uint32_t most = 1u << 22;
     if (!p->inner || p->inner > most || !p->state_size || p->state_size > 65536 || !p->rank ||
-        p->rank > most || !p->heads || p->inner % p->heads != 0 || p->taps < 2 || p->taps > 64) {
+        p->rank > most || !p->heads || p->inner % p->heads != 0 || p->taps < 2 ||
+        p->taps > ZOO_TAPS_MAX) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "state space: %u channels in %u heads, %u places, rank %u, %u taps",
                         p->inner, p->heads, p->state_size, p->rank, p->taps);

@@ -61,7 +61,7 @@ zoo_status hybrid_mamba2_check(const void *params, zoo_error *err)
                         "state space: %u heads of %u channels, %u groups of %u places", p->n_heads,
                         p->head_dim, p->n_groups, p->state_size);
     }
-    if (p->taps < 2 || p->taps > 64 || !(p->dt_min <= p->dt_max)) {
+    if (p->taps < 2 || p->taps > ZOO_TAPS_MAX || !(p->dt_min <= p->dt_max)) {
         return zoo_fail(err, ZOO_E_CONFIG, "state space: %u taps, step sizes from %g to %g",
                         p->taps, (double)p->dt_min, (double)p->dt_max);
     }

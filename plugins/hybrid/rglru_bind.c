@@ -62,7 +62,7 @@ zoo_status hybrid_rglru_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->taps = c->whole(c, "conv1d_width", 4);
     p->act = (zoo_act)zoo_act_read(c, "hidden_act", "gelu_pytorch_tanh");
     if (!p->width || p->width > 1u << 22 || p->width % p->n_heads != 0 || p->taps < 2 ||
-        p->taps > 64) {
+        p->taps > ZOO_TAPS_MAX) {
         return zoo_fail(b->err, ZOO_E_CONFIG, "recurrence: width %u in %u blocks, %u taps",
                         p->width, p->n_heads, p->taps);
     }

@@ -135,7 +135,7 @@ zoo_status hybrid_shortconv_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->in_rows = 3 * b->hidden;
     p->taps = c->whole(c, "conv_L_cache", 3);
     p->bias = c->flag(c, "conv_bias", false);
-    if (p->taps < 2 || p->taps > 64) {
+    if (p->taps < 2 || p->taps > ZOO_TAPS_MAX) {
         return zoo_fail(b->err, ZOO_E_CONFIG, "short convolution of %u taps", p->taps);
     }
     *out = hybrid_part(b, &hybrid_shortconv_ops, p, "conv");
