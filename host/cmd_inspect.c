@@ -43,6 +43,31 @@ int zoo_cmd_inspect(int argc, char **argv)
     return status == ZOO_OK ? 0 : zoo_command_failed("inspect", &error);
 }
 
+/* What a sequence remembers, part by part, at several lengths. */
+static void print_sequence(const zoo_cache_pool *pool, uint32_t context)
+{
+    const uint32_t lengths[] = {context, 1024, 16384, 131072};
+    zoo_cache_cost costs[ZOO_COUNT(lengths)];
+    (void)printf("%-36s", "one sequence, by its positions");
+    for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
+        costs[i] = zoo_cache_pool_cost(pool, lengths[i]);
+        (void)printf(" %16u", lengths[i]);
+    }
+    (void)printf("\n%-36s", "  rows of its positions, e.g. keys");
+    for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
+        (void)printf(" %16zu", costs[i].bytes_at - costs[i].state_bytes);
+    }
+    (void)printf("\n%-36s", "  states, the same at any length");
+    for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
+        (void)printf(" %16zu", costs[i].state_bytes);
+    }
+    (void)printf("\n%-36s", "  together");
+    for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
+        (void)printf(" %16zu", costs[i].bytes_at);
+    }
+    (void)printf("\n");
+}
+
 static void print_plan(const zoo_engine *engine, uint32_t batch, uint32_t context, bool json)
 {
     const zoo_model *m = &engine->model;
@@ -52,20 +77,20 @@ static void print_plan(const zoo_engine *engine, uint32_t batch, uint32_t contex
     size_t logits = (size_t)batch * m->plan.vocab_size * sizeof(float);
     size_t all = weights + cost.bytes_at * batch + step + logits;
     if (json) {
-        (void)printf("{\"weights\": %zu, \"cache_per_sequence\": %zu, \"batch\": %u, \"context\": "
-                     "%u, \"step\": %zu, "
-                     "\"logits\": %zu, \"total\": %zu}\n",
-                     weights, cost.bytes_at, batch, context, step, logits, all);
+        (void)printf(
+            "{\"weights\": %zu, \"cache_per_sequence\": %zu, \"states_per_sequence\": %zu, "
+            "\"batch\": %u, \"context\": "
+            "%u, \"step\": %zu, "
+            "\"logits\": %zu, \"total\": %zu}\n",
+            weights, cost.bytes_at, cost.state_bytes, batch, context, step, logits, all);
         return;
     }
-    (void)printf("%-44s %16zu bytes\n", "weights, packed", weights);
-    (void)printf("one sequence of %-8u positions %13s %16zu bytes (rings %zu, states %zu)\n",
-                 context, "", cost.bytes_at, cost.ring_bytes, cost.state_bytes);
-    (void)printf("%u such sequences %27s %16zu bytes\n", batch, "", cost.bytes_at * batch);
-    (void)printf("%-44s %16zu bytes\n", "buffers of a step, scratch", step);
-    (void)printf("%-44s %16zu bytes\n", "logits", logits);
-    (void)printf("%-44s %16zu bytes (%.2f GiB)\n", "in all", all,
-                 (double)all / (1024.0 * 1024.0 * 1024.0));
+    (void)printf("In bytes; nothing is loaded yet.\n\n%-36s %16zu\n\n", "weights, packed", weights);
+    print_sequence(m->cache, context);
+    (void)printf("\n%-4u such sequences of %-16u %16zu\n", batch, context, cost.bytes_at * batch);
+    (void)printf("%-36s %16zu\n", "buffers of a step, scratch", step);
+    (void)printf("%-36s %16zu\n", "logits", logits);
+    (void)printf("%-36s %16zu (%.2f GiB)\n", "in all", all, (double)all / (1 << 30));
 }
 
 int zoo_cmd_plan(int argc, char **argv)
