@@ -2,10 +2,10 @@
  * config.h: a checkpoint's config.json as the plugin sees it, and who claimed which key.
  *
  * Lookup of a key: the card's fixed value, then the file (its text_config where there is one), then
- * the card's aliases in the file, then the card's defaults (by key, then by alias; none for a part of
- * an object or list that the file gives). Every leaf of the file must be claimed:
- * read by configure, named by the plugin's keys or the card's `ignored`, or harmless to the maths.
- * What is left is refused.
+ * the card's aliases in the file, then the card's defaults (by key, then by alias; none for a part
+ * of an object or list that the file gives). Every leaf of the file must be claimed: read by
+ * configure, named by the plugin's keys or the card's `ignored`, or harmless to the maths. What is
+ * left is refused.
  */
 #ifndef ZOO_HOST_CONFIG_H
 #define ZOO_HOST_CONFIG_H

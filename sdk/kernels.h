@@ -203,8 +203,8 @@ typedef void zoo_k_narrow(zoo_dtype dtype, const float *x, void *y, float *scale
  *   y[t, c] = act(bias[c] + sum_j w[c, j] * x[t - taps + 1 + j, c]), from the oldest tap to the
  *   newest
  *
- * taps <= ZOO_TAPS_MAX. `state` [taps - 1, channels] holds the rows before the first one, oldest first, and leaves with
- * the last ones.
+ * taps <= ZOO_TAPS_MAX. `state` [taps - 1, channels] holds the rows before the first one, oldest
+ * first, and leaves with the last ones.
  */
 typedef struct zoo_conv_args {
     const float *x; /* [n_rows, channels] */

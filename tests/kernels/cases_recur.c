@@ -269,7 +269,7 @@ static void deltas(const kt_pair *k)
     tally t = {true, true, 0};
     for (uint32_t i = 0; i < CASES; i++) {
         zoo_delta_args a = {.n_rows = 1 + i % 5, .k_dim = 1 + kt_below(50)};
-        a.v_dim = 1 + kt_below(50);
+        a.v_dim = 1 + kt_below(150);
         a.g_dim = i % 2 ? a.k_dim : 1;
         a.q_stride = a.k_stride = a.k_dim;
         a.v_stride = a.v_dim;
