@@ -1,6 +1,7 @@
 /*
  * case.c: runs one reference checkpoint: whole prompts, chunks of 1, 3 and 16, all prompts in one
- * ragged batch, greedy steps with the cache, and one pass over prompt and continuation.
+ * ragged batch, prompts whose memory is saved in the middle and goes on in another sequence, greedy
+ * steps with the cache, and one pass over prompt and continuation.
  */
 #include "case.h"
 
@@ -229,6 +230,71 @@ static zoo_status run_batch(run *r, zoo_error *err)
     return status;
 }
 
+/* Tokens from .. to - 1 of an open sequence; logits of all rows go to out. */
+static zoo_status read_part(run *r, uint32_t seq, const int32_t *tokens, uint32_t from, uint32_t to,
+                            float *out, zoo_error *err)
+{
+    zoo_item item = {.seq = seq, .n = to - from, .tokens = tokens + from, .want = ZOO_WANT_ALL};
+    ZOO_TRY(zoo_engine_step(r->engine, &item, 1, err));
+    memcpy(out + (size_t)from * r->vocab, item.logits, (size_t)item.n * r->vocab * sizeof *out);
+    return ZOO_OK;
+}
+
+/* What a sequence remembers after `length` tokens; the sequence is closed. The caller frees *bytes.
+ */
+static zoo_status save_half(run *r, const case_prompt *p, uint32_t length, float *logits,
+                            void **bytes, size_t *size, zoo_error *err)
+{
+    uint32_t seq;
+    zoo_cache_pool *pool = r->engine->model.cache;
+    ZOO_TRY(zoo_engine_seq_open(r->engine, p->n_prompt, p->n_prompt, &seq, err));
+    zoo_status status = read_part(r, seq, p->tokens, 0, length, logits, err);
+    status = status == ZOO_OK ? zoo_cache_seq_save(pool, seq, length, NULL, size, err) : status;
+    *bytes = status == ZOO_OK ? malloc(*size) : NULL;
+    status = status == ZOO_OK && !*bytes ? ZOO_E_MEMORY : status;
+    status = status == ZOO_OK ? zoo_cache_seq_save(pool, seq, length, *bytes, size, err) : status;
+    zoo_engine_seq_close(r->engine, seq);
+    return status;
+}
+
+static zoo_status go_on(run *r, const case_prompt *p, uint32_t length, const void *bytes,
+                        size_t size, float *logits, zoo_error *err)
+{
+    uint32_t seq;
+    ZOO_TRY(zoo_engine_seq_open(r->engine, p->n_prompt, p->n_prompt, &seq, err));
+    zoo_status status = zoo_cache_seq_load(r->engine->model.cache, seq, bytes, size, err);
+    r->engine->states[seq].length = length;
+    if (status == ZOO_OK) {
+        status = read_part(r, seq, p->tokens, length, p->n_prompt, logits, err);
+    }
+    zoo_engine_seq_close(r->engine, seq);
+    return status;
+}
+
+static zoo_status run_saved(run *r, zoo_error *err)
+{
+    for (uint32_t i = 0; i < r->c->n_prompts; i++) {
+        const case_prompt *p = &r->c->prompts[i];
+        uint32_t half = p->n_prompt / 2;
+        if (!half) {
+            continue;
+        }
+        void *bytes = NULL;
+        size_t size = 0;
+        float *logits = malloc((size_t)p->n_prompt * r->vocab * sizeof *logits);
+        zoo_status status = logits ? ZOO_OK : ZOO_E_MEMORY;
+        status = status == ZOO_OK ? save_half(r, p, half, logits, &bytes, &size, err) : status;
+        status = status == ZOO_OK ? go_on(r, p, half, bytes, size, logits, err) : status;
+        if (status == ZOO_OK) {
+            r->result->saved_differs += differing(logits, r->whole[i], p->n_prompt, r->vocab);
+        }
+        free(bytes);
+        free(logits);
+        ZOO_TRY(status);
+    }
+    return ZOO_OK;
+}
+
 static int32_t best(const float *logits, uint32_t n)
 {
     uint32_t at = 0;
@@ -343,6 +409,7 @@ void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_
     }
     status = status == ZOO_OK ? run_chunks(&r, &error) : status;
     status = status == ZOO_OK ? run_batch(&r, &error) : status;
+    status = status == ZOO_OK ? run_saved(&r, &error) : status;
     status = status == ZOO_OK ? run_decode(&r, &error) : status;
     if (status != ZOO_OK) {
         (void)snprintf(out->why, sizeof out->why, "%s", error.text);

@@ -28,7 +28,7 @@ typedef struct parity_case {
 typedef struct case_result {
     double logits, layers, decode; /* against the reference */
     double cached;                 /* cached steps against one whole pass, 0: the same bits */
-    uint32_t chunks_differ, batch_differs, n_wrong_tokens;
+    uint32_t chunks_differ, batch_differs, saved_differs, n_wrong_tokens; /* rows; tokens */
     uint32_t n_layers_missing;
     char first[256]; /* first tensor out of tolerance */
     char why[512];   /* not empty: could not run */

@@ -48,9 +48,9 @@ static bool judge(const parity_case *c, const case_result *r, char *why, size_t 
     } else if (r->n_layers_missing) {
         (void)snprintf(why, n, "%u layers of the reference are not in the trace",
                        r->n_layers_missing);
-    } else if (r->chunks_differ || r->batch_differs) {
-        (void)snprintf(why, n, "other bits: %u rows in chunks, %u rows in the batch",
-                       r->chunks_differ, r->batch_differs);
+    } else if (r->chunks_differ || r->batch_differs || r->saved_differs) {
+        (void)snprintf(why, n, "other bits: rows in chunks %u, in the batch %u, after saving %u",
+                       r->chunks_differ, r->batch_differs, r->saved_differs);
     } else if (r->n_wrong_tokens || !(r->decode <= c->limit)) {
         (void)snprintf(why, n, "%u wrong tokens, nmse of decode %.3g", r->n_wrong_tokens,
                        r->decode);
