@@ -80,8 +80,11 @@ static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_op
     if (s->tokenizer) {
         ZOO_TRY(
             zoo_vocab_new(s->tokenizer, s->generation.eos, s->generation.n_eos, &s->vocab, err));
+        ZOO_TRY(zoo_grammars_new(s->vocab, &s->grammars, err));
     }
     s->context.vocab = s->vocab;
+    s->context.grammars = s->grammars;
+    s->context.format = s->format;
     s->context.generation = &s->generation;
     s->context.tokenizer = s->tokenizer;
     s->context.chat = s->chat;
@@ -107,6 +110,7 @@ void zoo_loaded_close(zoo_loaded *s)
     zoo_engine_close(s->engine);
     zoo_output_format_free(s->format);
     zoo_template_close(s->chat);
+    zoo_grammars_free(s->grammars);
     zoo_vocab_free(s->vocab);
     zoo_tokenizer_close(s->tokenizer);
     memset(s, 0, sizeof *s);

@@ -20,6 +20,7 @@ typedef struct zoo_loaded {
     zoo_tokenizer *tokenizer;  /* null: none in the folder */
     zoo_template *chat;        /* null: none in the folder */
     zoo_vocab *vocab;          /* of the tokenizer, for constrained output */
+    zoo_grammars *grammars;    /* of vocab */
     zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
     zoo_generation generation;
     zoo_request_context context;

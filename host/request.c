@@ -322,18 +322,28 @@ static zoo_status settle_lengths(const zoo_request_context *context, zoo_request
     return ZOO_OK;
 }
 
-static zoo_status compile_format(const zoo_request_context *context, zoo_request *r, zoo_error *err)
+/* What a row may write: response_format, or the call that tool_choice forces. */
+static zoo_status compile_grammar(const zoo_request_context *context, zoo_request *r,
+                                  zoo_error *err)
 {
+    const char *key = r->must_call ? "tool_choice" : "response_format";
+    zoo_grammar_want want = {.schema = r->schema, .choice = r->choice};
     zoo_error why = {0};
     zoo_status status;
     if (!context->vocab) {
-        return zoo_request_refuse(r, "response_format", ZOO_E_UNSUPPORTED, err,
-                                  "response_format needs a tokenizer in the model folder");
+        return zoo_request_refuse(r, key, ZOO_E_UNSUPPORTED, err,
+                                  "%s needs a tokenizer in the model folder", key);
     }
-    status = zoo_grammar_compile(r->schema, context->vocab, &r->grammar, &why);
+    if (r->endpoint == ZOO_CHAT) {
+        want.format = context->format;
+        r->reasoning = zoo_output_reasoning_open(want.format, r->rendered, strlen(r->rendered));
+        want.reasoning = r->reasoning;
+    }
+    want.tools = r->must_call ? cJSON_GetObjectItemCaseSensitive(r->variables, "tools") : NULL;
+    status = context->grammars ? zoo_grammars_get(context->grammars, &want, &r->grammar, &why)
+                               : zoo_grammar_compile(&want, context->vocab, &r->grammar, &why);
     return status == ZOO_OK ? ZOO_OK
-                            : zoo_request_refuse(r, "response_format", status, err,
-                                                 "response_format: %s", why.text);
+                            : zoo_request_refuse(r, key, status, err, "%s: %s", key, why.text);
 }
 
 zoo_status zoo_request_encode(const zoo_request_context *context, zoo_request *r, zoo_error *err)
@@ -343,8 +353,8 @@ zoo_status zoo_request_encode(const zoo_request_context *context, zoo_request *r
     } else {
         ZOO_TRY(encode_prompts(context, r, err));
     }
-    if (r->wants_json) {
-        ZOO_TRY(compile_format(context, r, err));
+    if (r->wants_json || r->must_call) {
+        ZOO_TRY(compile_grammar(context, r, err));
     }
     return settle_lengths(context, r, err);
 }

@@ -31,10 +31,12 @@ typedef enum zoo_endpoint { ZOO_COMPLETIONS = 1, ZOO_CHAT = 2 } zoo_endpoint;
 /* What a request is judged by; the same for all lines of a file. */
 typedef struct zoo_request_context {
     const zoo_generation *generation;
-    const zoo_tokenizer *tokenizer; /* null: only prompts of token ids */
-    const zoo_template *chat;       /* null: no chat requests */
-    const zoo_vocab *vocab;         /* null: no constrained output */
-    const zoo_clock *now;           /* what a template sees as the time */
+    const zoo_tokenizer *tokenizer;  /* null: only prompts of token ids */
+    const zoo_template *chat;        /* null: no chat requests */
+    const zoo_vocab *vocab;          /* null: no constrained output */
+    zoo_grammars *grammars;          /* of vocab; null: each request has its own */
+    const zoo_output_format *format; /* of the model's chats; null: not known */
+    const zoo_clock *now;            /* what a template sees as the time */
     uint32_t n_vocab;
     uint32_t context_max;
     uint32_t usual_max; /* new tokens of a completion that does not say; 0: as a chat */
@@ -73,6 +75,9 @@ typedef struct zoo_request {
     uint32_t n_prompts;
     bool wants_json;      /* response_format is not text */
     const cJSON *schema;  /* of it; null: any object */
+    bool must_call;       /* tool_choice forces a call */
+    const char *choice;   /* of that tool; null: of any */
+    uint32_t reasoning;   /* zoo_grammar_want's; set by encode where there is a grammar */
     zoo_grammar *grammar; /* compiled by encode */
     char *rendered;       /* chat: the prompt's text */
     char param[64];       /* the key that a refusal is about, or "" */

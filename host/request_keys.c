@@ -236,11 +236,17 @@ static zoo_status read_format(zoo_parse *p, const cJSON *value)
 
 static zoo_status read_tool_choice(zoo_parse *p, const cJSON *value)
 {
-    if (cJSON_IsString(value) &&
-        (strcmp(value->valuestring, "auto") == 0 || strcmp(value->valuestring, "none") == 0)) {
+    const cJSON *function = cJSON_GetObjectItemCaseSensitive(value, "function");
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(function, "name");
+    const char *word = cJSON_GetStringValue(value);
+    if (word && (strcmp(word, "auto") == 0 || strcmp(word, "none") == 0)) {
         return ZOO_OK;
     }
-    return wrong(p, value, "\"auto\" or \"none\"");
+    p->out->must_call = true;
+    p->out->choice = cJSON_GetStringValue(name);
+    return (word && strcmp(word, "required") == 0) || p->out->choice
+               ? ZOO_OK
+               : wrong(p, value, "\"auto\", \"none\", \"required\" or a function's name");
 }
 
 static zoo_status read_best_of(zoo_parse *p, const cJSON *value)
@@ -404,6 +410,15 @@ static zoo_status judge_together(const cJSON *body, zoo_request *out, zoo_error 
     if (out->endpoint == ZOO_CHAT && out->n_top != ZOO_UNSAID && !out->wants_logprobs) {
         return zoo_request_refuse(out, "top_logprobs", ZOO_E_USAGE, err,
                                   "top_logprobs needs logprobs to be true");
+    }
+    if (out->must_call && out->wants_json) {
+        return zoo_request_refuse(out, "tool_choice", ZOO_E_USAGE, err,
+                                  "tool_choice forces a call, so response_format has no answer to "
+                                  "shape");
+    }
+    if (out->must_call && !cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(body, "tools"))) {
+        return zoo_request_refuse(out, "tool_choice", ZOO_E_USAGE, err,
+                                  "tool_choice forces a call, but there are no tools");
     }
     if (out->n_top == ZOO_UNSAID && out->wants_logprobs) {
         out->n_top = 0;

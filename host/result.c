@@ -41,7 +41,7 @@ void zoo_result_rows(const zoo_request *r, bool parsed, zoo_row *rows, void *own
         row->stops = r->stops;
         row->n_stops = r->n_stops;
         row->keep_stop = r->keep_stop;
-        row->keep_special = r->keep_special || (parsed && !r->wants_json);
+        row->keep_special = r->keep_special || parsed;
         row->owner = owner;
     }
 }
@@ -111,11 +111,11 @@ static cJSON *parse_message(const zoo_answer *a, const zoo_row *row)
                          .prompt_n = r->rendered ? strlen(r->rendered) : 0,
                          .text = row->text.data ? row->text.data : "",
                          .text_n = row->text.n,
-                         .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools")};
+                         .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools"),
+                         .is_json = r->wants_json,
+                         .is_call = r->must_call};
     cJSON *message = NULL;
-    return zoo_output_parse(r->wants_json ? NULL : a->format, &output, &message, NULL) == ZOO_OK
-               ? message
-               : NULL;
+    return zoo_output_parse(a->format, &output, &message, NULL) == ZOO_OK ? message : NULL;
 }
 
 static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)

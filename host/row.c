@@ -132,7 +132,8 @@ zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t tok
     }
     ZOO_TRY(add_text(row, token, err));
     if (row->finish == ZOO_UNFINISHED && row->n_out == row->n_new_max) {
-        row->finish = ZOO_FINISH_LENGTH;
+        bool whole = row->filter.is_whole && row->filter.is_whole(row->filter.state);
+        row->finish = whole ? ZOO_FINISH_END : ZOO_FINISH_LENGTH;
     }
     if (row->on_text) {
         show(row);
@@ -148,7 +149,7 @@ void zoo_row_settle(zoo_row *row)
     if (row->filter.end) {
         row->filter.end(row->filter.state);
     }
-    row->filter = (zoo_filter){NULL, NULL, NULL, NULL};
+    row->filter = (zoo_filter){NULL, NULL, NULL, NULL, NULL};
     row->decoder = NULL;
     row->nodes = NULL;
     row->n_nodes = 0;

@@ -17,7 +17,7 @@
 typedef enum zoo_finish {
     ZOO_UNFINISHED = 0,
     ZOO_FINISH_LENGTH,    /* n_new_max tokens */
-    ZOO_FINISH_END,       /* the model's end token */
+    ZOO_FINISH_END,       /* the model's end token, or the limit where the filter's text is whole */
     ZOO_FINISH_STOP_ID,   /* an end token of the request: the last one of the output */
     ZOO_FINISH_STOP_TEXT, /* stops[stop_index] */
     ZOO_FINISH_FAILED     /* error says why */
@@ -32,6 +32,8 @@ typedef struct zoo_filter {
     zoo_status (*mask)(void *state, uint32_t tokens_left, uint32_t *bits, zoo_error *err);
     /* The token was chosen; not called for one that ends the row. [step] */
     zoo_status (*accept)(void *state, uint32_t token, zoo_error *err);
+    /* Whether what was accepted so far may be all: such a row ends well at its limit. [step] */
+    bool (*is_whole)(const void *state);
     /* The row is settled; may be null. [any] */
     void (*end)(void *state);
 } zoo_filter;

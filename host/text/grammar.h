@@ -1,10 +1,13 @@
 /*
- * grammar.h: output that must be JSON of a given shape: token masks from a JSON schema.
+ * grammar.h: output that must be JSON of a given shape, or a call of a tool: token masks.
  *
- * schema -> pushdown automaton over bytes (grammar_schema.c, grammar_nodes.c, grammar_pattern.c)
+ * schema -> pushdown automaton over bytes (grammar_schema.c, grammar_nodes.c, grammar_pattern.c),
+ *           within the marks of a model's calls (grammar_calls.c)
  *        -> deterministic states, made as they are met (grammar_states.c)
  *        -> for a state, the set of tokens whose bytes all can follow: one walk over a trie of the
- *           vocabulary, kept per state (grammar_mask.c)
+ *           vocabulary (grammar_vocab.c), kept per state (grammar_mask.c)
+ *        -> of these, where tokens are short, those from which the end is near enough
+ *           (grammar_steps.c, grammar_rank.c)
  *
  * Tokens may end inside a character, a word or a number; masks are exact over bytes. Strings are
  * valid UTF-8.
@@ -26,6 +29,7 @@
 #include <cjson/cJSON.h>
 
 #include "base.h"
+#include "text/output.h"
 #include "text/tokenizer.h"
 
 #ifdef __cplusplus
@@ -50,22 +54,37 @@ void zoo_vocab_free(zoo_vocab *vocab);
 /* How many 32-bit words a mask has: one bit an id. */
 size_t zoo_vocab_mask_words(const zoo_vocab *vocab);
 
+/* What a text is to be. */
+typedef struct zoo_grammar_want {
+    const cJSON *schema; /* null: any JSON object (response_format json_object) */
+    const cJSON *tools;  /* not null: a call of one of these instead, in the format's shape, or as
+                            bare JSON where it has none */
+    const char *choice;  /* the only tool that may be called, or null */
+    const zoo_output_format *format; /* of the model's chats; null: bare JSON */
+    uint32_t reasoning; /* of zoo_output_reasoning_open: reasoning and its end mark come first */
+} zoo_grammar_want;
+
 /*
- * A schema made ready for a vocabulary; schema null: any JSON object (response_format json_object).
- * May be shared by any number of states and threads. ZOO_E_UNSUPPORTED: names keyword and place;
- * ZOO_E_FORMAT: no valid schema; ZOO_E_LIMIT. [session]
+ * Made ready for a vocabulary; keeps nothing of want. May be shared by any number of states and
+ * threads. ZOO_E_UNSUPPORTED: names keyword and place; ZOO_E_FORMAT: no valid schema; ZOO_E_USAGE:
+ * no such tool; ZOO_E_LIMIT. [session]
  */
-zoo_status zoo_grammar_compile(const cJSON *schema, const zoo_vocab *vocab, zoo_grammar **out,
-                               zoo_error *err);
-/* After all of its states. Null is fine. */
+zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vocab,
+                               zoo_grammar **out, zoo_error *err);
+/* Gives one reference back, after all states begun with it. Null is fine. */
 void zoo_grammar_free(zoo_grammar *grammar);
 
 /*
- * The schema of a call {"name": ..., "arguments": ...} of one of the request's tools; choice: the
- * only tool's name, or null. The caller frees *schema. ZOO_E_FORMAT, ZOO_E_USAGE: no such tool.
+ * Grammars by what they were made for, so that rows with the same schema share states and masks.
+ * All of one store are for one vocabulary and one format. Any thread. [session]
  */
-zoo_status zoo_grammar_tool_schema(const cJSON *tools, const char *choice, cJSON **schema,
-                                   zoo_error *err);
+typedef struct zoo_grammars zoo_grammars;
+zoo_status zoo_grammars_new(const zoo_vocab *vocab, zoo_grammars **out, zoo_error *err);
+/* Grammars that are still in use live on. Null is fine. */
+void zoo_grammars_free(zoo_grammars *grammars);
+/* As zoo_grammar_compile; *out is a reference of the caller's. */
+zoo_status zoo_grammars_get(zoo_grammars *grammars, const zoo_grammar_want *want, zoo_grammar **out,
+                            zoo_error *err);
 
 /* One sequence's place in the grammar; belongs to one thread at a time. */
 zoo_status zoo_grammar_begin(zoo_grammar *grammar, zoo_grammar_state **out, zoo_error *err);
@@ -73,9 +92,11 @@ void zoo_grammar_end(zoo_grammar_state *state);
 
 /*
  * Sets bits[mask_words]: bit i % 32 of word i / 32 is 1 when token i may come next. tokens_left:
- * how many more tokens will be generated at most; when it gets short only tokens are left from
- * which the JSON can still be closed in time (ZOO_GRAMMAR_NO_LIMIT: no such care). At least one bit
- * is set.
+ * how many more tokens will be generated at most; only tokens are allowed from which the JSON can
+ * still be closed in time (ZOO_GRAMMAR_NO_LIMIT: no such care). So a text is whole at its limit
+ * when that was at least the number of tokens that the shortest text (in bytes) takes; with fewer
+ * the shortest way is taken as far as it goes. At least one bit is set. The mask depends on the
+ * tokens accepted, the schema, the vocabulary and tokens_left alone.
  */
 zoo_status zoo_grammar_mask(zoo_grammar_state *state, uint32_t tokens_left, uint32_t *bits,
                             zoo_error *err);

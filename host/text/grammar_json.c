@@ -93,6 +93,13 @@ zoo_gnode zoo_g_string(zoo_gbuild *b, uint32_t min, uint32_t max, zoo_gnode next
         zoo_gbuild_fail(b, ZOO_E_LIMIT, "minLength or maxLength over %u", STRINGS_MAX);
         return ZOO_GNODE_RETURN;
     }
+    if (b->quote.n) {
+        if (min || max != UINT32_MAX) {
+            zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED,
+                            "minLength and maxLength cannot be kept in this model's calls");
+        }
+        return zoo_g_mark(b, b->quote, zoo_g_until(b, b->quote, next));
+    }
     if (max == UINT32_MAX) {
         at = zoo_g_loop(b);
         zoo_g_loop_set(b, at, zoo_g_character(b, at), quote);
@@ -220,9 +227,25 @@ static zoo_gnode row(zoo_gbuild *b, const char *open, const char *close,
     return zoo_g_text(b, open, 1, first);
 }
 
+/* A key of letters, digits and underscores without quotes. */
+static zoo_gnode bare_key(zoo_gbuild *b, zoo_gnode next)
+{
+    zoo_gclass c = {{0}};
+    zoo_gnode more = zoo_g_loop(b);
+    zoo_gclass_add(&c, '0', '9');
+    zoo_gclass_add(&c, 'A', 'Z');
+    zoo_gclass_add(&c, 'a', 'z');
+    zoo_gclass_add(&c, '_', '_');
+    zoo_g_loop_set(b, more, zoo_g_class(b, &c, more), next);
+    return zoo_g_class(b, &c, more);
+}
+
 static zoo_gnode member(zoo_gbuild *b, zoo_gnode next)
 {
     zoo_gnode value = zoo_g_space(b, zoo_g_value(b, next));
+    if (b->quote.n) {
+        return bare_key(b, zoo_g_text(b, ":", 1, value));
+    }
     return zoo_g_string(b, 0, UINT32_MAX, zoo_g_text(b, ":", 1, value));
 }
 

@@ -1,214 +1,33 @@
 /*
- * grammar_mask.c: the vocabulary as a trie, masks of states, and a sequence's walk through them.
+ * grammar_mask.c: masks of states, and a sequence's walk through them.
  *
- * The trie lies in one array in the order of a walk, each node with the place behind its subtree;
- * so a mask is one pass with a stack of states, leaping over what a dead byte cuts off. A mask is
- * kept with its state; the states of a grammar are dropped when they grow too many, and a sequence
- * then walks its own bytes again.
+ * A mask is one pass over the trie of the vocabulary and is kept with its state; the states of a
+ * grammar are dropped when they grow too many, and a sequence then walks its own tokens again.
+ *
+ * Where the tokens that are left may not suffice behind every allowed token, only those stay behind
+ * which grammar_steps.c knows a way to the end that is short enough. So a text is whole in time
+ * whenever it can be at its beginning; when not even then, the shortest way is taken as far as it
+ * goes.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "mem.h"
-#include "text/grammar_parts.h"
+#include "text/grammar_vocab.h"
 
 #define STATES_MAX     20000u
-#define MASK_BYTES_MAX ((size_t)128 << 20)
-
-typedef struct trie_node {
-    uint32_t skip;         /* behind the subtree */
-    uint32_t first, n_ids; /* tokens that end here, in ids */
-    uint16_t depth;        /* bytes before this one */
-    uint8_t byte;
-} trie_node;
-
-struct zoo_vocab {
-    const zoo_tokenizer *tokenizer;
-    trie_node *nodes;
-    uint32_t n_nodes;
-    uint32_t *ids;
-    uint32_t n_ids;
-    uint32_t depth_max;
-    uint32_t *ends;
-    size_t n_ends;
-    size_t n_words;
-};
-
-typedef struct mask {
-    uint32_t *bits;        /* null: not made */
-    uint32_t distance_max; /* over the tokens it allows */
-} mask;
-
-struct zoo_grammar {
-    const zoo_vocab *vocab;
-    zoo_gcode code;
-    pthread_mutex_t lock; /* of all below */
-    zoo_gstates *states;
-    mask *masks; /* by state */
-    uint32_t n_masks;
-    size_t mask_bytes;
-    uint64_t epoch; /* of the numbers of states */
-    uint32_t *path; /* [depth_max + 1] states on the way down the trie */
-};
+#define MASK_BYTES_MAX ((size_t)48 << 20)
 
 struct zoo_grammar_state {
     zoo_grammar *grammar;
     uint32_t at;
     uint64_t epoch;
     bool has_ended, is_complete;
-    char *bytes; /* accepted so far */
+    uint32_t *ids; /* accepted so far */
     size_t n, capacity;
 };
 
-/* ---- the vocabulary ---- */
-
-typedef struct token {
-    const char *s;
-    size_t n;
-    uint32_t id;
-} token;
-
-static int by_bytes(const void *a, const void *b)
-{
-    const token *x = a, *y = b;
-    size_t n = x->n < y->n ? x->n : y->n;
-    int order = memcmp(x->s, y->s, n);
-    if (order) {
-        return order;
-    }
-    return x->n != y->n ? (x->n < y->n ? -1 : 1) : x->id < y->id ? -1 : x->id > y->id;
-}
-
-static bool is_end(const zoo_vocab *v, uint32_t id)
-{
-    for (size_t i = 0; i < v->n_ends; i++) {
-        if (v->ends[i] == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static size_t gather(const zoo_vocab *v, token *tokens, size_t *n_bytes)
-{
-    uint32_t size = zoo_tokenizer_size(v->tokenizer);
-    size_t n = 0;
-    *n_bytes = 0;
-    for (uint32_t id = 0; id < size; id++) {
-        size_t len = 0;
-        const char *s = zoo_tokenizer_bytes(v->tokenizer, id, &len);
-        bool usable = s && len && len < UINT16_MAX && !is_end(v, id) &&
-                      !zoo_tokenizer_is_special(v->tokenizer, id);
-        if (usable) {
-            tokens[n++] = (token){s, len, id};
-            *n_bytes += len;
-        }
-    }
-    qsort(tokens, n, sizeof *tokens, by_bytes);
-    return n;
-}
-
-static size_t common(const token *a, const token *b)
-{
-    size_t n = 0;
-    while (n < a->n && n < b->n && a->s[n] == b->s[n]) {
-        n++;
-    }
-    return n;
-}
-
-/* open[d]: the node of depth d on the way to the last token. */
-static void add_tokens(zoo_vocab *v, const token *tokens, size_t n, uint32_t *open)
-{
-    size_t n_open = 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t shared = i ? common(&tokens[i - 1], &tokens[i]) : 0;
-        while (n_open > shared) {
-            v->nodes[open[--n_open]].skip = v->n_nodes;
-        }
-        while (n_open < tokens[i].n) {
-            v->nodes[v->n_nodes] = (trie_node){
-                .first = v->n_ids, .depth = (uint16_t)n_open, .byte = (uint8_t)tokens[i].s[n_open]};
-            open[n_open++] = v->n_nodes++;
-        }
-        v->nodes[open[n_open - 1]].n_ids++;
-        v->ids[v->n_ids++] = tokens[i].id;
-        v->depth_max = tokens[i].n > v->depth_max ? (uint32_t)tokens[i].n : v->depth_max;
-    }
-    while (n_open > 0) {
-        v->nodes[open[--n_open]].skip = v->n_nodes;
-    }
-}
-
-static bool build_trie(zoo_vocab *v)
-{
-    uint32_t size = zoo_tokenizer_size(v->tokenizer);
-    token *tokens = zoo_mem_array((size_t)size + 1, sizeof *tokens);
-    uint32_t *open = zoo_mem_array(UINT16_MAX, sizeof *open);
-    size_t n_bytes = 0;
-    size_t n = tokens ? gather(v, tokens, &n_bytes) : 0;
-    bool ok = tokens && open && n_bytes < UINT32_MAX / sizeof(trie_node);
-    v->n_words = ((size_t)size + 31) / 32;
-    if (ok) {
-        v->nodes = zoo_mem_array(n_bytes + 1, sizeof *v->nodes);
-        v->ids = zoo_mem_array(n + 1, sizeof *v->ids);
-        ok = v->nodes && v->ids;
-    }
-    if (ok) {
-        add_tokens(v, tokens, n, open);
-        trie_node *fitted = zoo_mem_realloc(v->nodes, (v->n_nodes + 1) * sizeof *v->nodes);
-        v->nodes = fitted ? fitted : v->nodes;
-    }
-    zoo_mem_free(tokens);
-    zoo_mem_free(open);
-    return ok;
-}
-
-zoo_status zoo_vocab_new(const zoo_tokenizer *tokenizer, const uint32_t *end_ids, size_t n_end_ids,
-                         zoo_vocab **out, zoo_error *err)
-{
-    zoo_vocab *v = zoo_mem_array(1, sizeof *v);
-    *out = NULL;
-    if (v) {
-        v->tokenizer = tokenizer;
-        v->ends = zoo_mem_array(n_end_ids + 1, sizeof *v->ends);
-    }
-    if (!v || !v->ends) {
-        zoo_vocab_free(v);
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the tokens of a grammar");
-    }
-    for (size_t i = 0; i < n_end_ids; i++) {
-        if (end_ids[i] < zoo_tokenizer_size(tokenizer)) {
-            v->ends[v->n_ends++] = end_ids[i];
-        }
-    }
-    if (!build_trie(v)) {
-        zoo_vocab_free(v);
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the tokens of a grammar");
-    }
-    *out = v;
-    return ZOO_OK;
-}
-
-void zoo_vocab_free(zoo_vocab *v)
-{
-    if (v) {
-        zoo_mem_free(v->nodes);
-        zoo_mem_free(v->ids);
-        zoo_mem_free(v->ends);
-    }
-    zoo_mem_free(v);
-}
-
-size_t zoo_vocab_mask_words(const zoo_vocab *vocab)
-{
-    return vocab->n_words;
-}
-
-/* ---- the grammar ---- */
-
-zoo_status zoo_grammar_compile(const cJSON *schema, const zoo_vocab *vocab, zoo_grammar **out,
-                               zoo_error *err)
+zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vocab,
+                               zoo_grammar **out, zoo_error *err)
 {
     zoo_grammar *g = zoo_mem_array(1, sizeof *g);
     *out = NULL;
@@ -217,13 +36,20 @@ zoo_status zoo_grammar_compile(const cJSON *schema, const zoo_vocab *vocab, zoo_
         return zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
     }
     g->vocab = vocab;
-    zoo_status status = zoo_gcode_build(schema, &g->code, err);
+    atomic_init(&g->n_refs, 1);
+    zoo_status status = zoo_gcode_build(want, vocab->tokenizer, &g->code, err);
     if (status == ZOO_OK) {
         g->states = zoo_gstates_new(&g->code);
         g->path = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->path);
-        if (!g->states || !g->path) {
+        g->way = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->way);
+        if (!g->states || !g->path || !g->way) {
             status = zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
         }
+    }
+    if (status == ZOO_OK && !vocab->is_whole &&
+        zoo_gsteps(g, ZOO_GSTATE_START) == ZOO_GSTEPS_NONE) {
+        status = zoo_fail(err, ZOO_E_UNSUPPORTED,
+                          "JSON schema: the tokens of the vocabulary spell no text that fits it");
     }
     if (status != ZOO_OK) {
         zoo_grammar_free(g);
@@ -237,19 +63,25 @@ static void drop_masks(zoo_grammar *g)
 {
     for (uint32_t i = 0; i < g->n_masks; i++) {
         zoo_mem_free(g->masks[i].bits);
-        g->masks[i].bits = NULL;
+        zoo_mem_free(g->masks[i].ids);
+        zoo_mem_free(g->masks[i].levels);
+        g->masks[i].bits = g->masks[i].ids = NULL;
+        g->masks[i].levels = NULL;
+        g->masks[i].n_levels = 0;
     }
     g->mask_bytes = 0;
 }
 
 void zoo_grammar_free(zoo_grammar *g)
 {
-    if (!g) {
+    if (!g || atomic_fetch_sub(&g->n_refs, 1) > 1) {
         return;
     }
     drop_masks(g);
     zoo_mem_free(g->masks);
     zoo_mem_free(g->path);
+    zoo_mem_free(g->way);
+    zoo_mem_free(g->todo);
     zoo_gstates_free(g->states);
     zoo_gcode_free(&g->code);
     (void)pthread_mutex_destroy(&g->lock);
@@ -272,18 +104,25 @@ static zoo_status renew(zoo_grammar *g, zoo_error *err)
         return no_memory(err);
     }
     drop_masks(g);
+    memset(g->masks, 0, g->n_masks * sizeof *g->masks);
     zoo_gstates_free(g->states);
     g->states = fresh;
     g->epoch++;
     return ZOO_OK;
 }
 
-static uint32_t walk(zoo_gstates *states, uint32_t at, const char *s, size_t n)
+static uint32_t walk(zoo_grammar *g, uint32_t at, uint32_t id)
 {
-    for (size_t i = 0; i < n && at != ZOO_GSTATE_DEAD; i++) {
-        at = zoo_gstates_step(states, at, (uint8_t)s[i]);
+    const zoo_tokenizer *t = g->vocab->tokenizer;
+    size_t n = 0;
+    if (zoo_tokenizer_is_special(t, id)) {
+        return zoo_gstates_take(g->states, at, id);
     }
-    return at;
+    const char *s = zoo_tokenizer_bytes(t, id, &n);
+    for (size_t i = 0; i < n && at != ZOO_GSTATE_DEAD; i++) {
+        at = zoo_gstates_step(g->states, at, (uint8_t)s[i]);
+    }
+    return n ? at : ZOO_GSTATE_DEAD;
 }
 
 /* The state's number in the numbers of today. */
@@ -292,7 +131,10 @@ static zoo_status refresh(zoo_grammar_state *s, zoo_error *err)
     zoo_grammar *g = s->grammar;
     ZOO_TRY(renew(g, err));
     if (s->epoch != g->epoch) {
-        s->at = walk(g->states, ZOO_GSTATE_START, s->bytes, s->n);
+        s->at = ZOO_GSTATE_START;
+        for (size_t i = 0; i < s->n; i++) {
+            s->at = walk(g, s->at, s->ids[i]);
+        }
         s->epoch = g->epoch;
         if (s->at == ZOO_GSTATE_DEAD) {
             return no_memory(err);
@@ -301,33 +143,36 @@ static zoo_status refresh(zoo_grammar_state *s, zoo_error *err)
     return ZOO_OK;
 }
 
-/*
- * Fills bits with the tokens that may follow; of those only such from which the text can end within
- * `within` bytes. Gives the greatest distance that an allowed token leads to, and in *least the
- * smallest that any token does.
- */
-static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t within, uint32_t *bits, uint32_t *least)
+/* The mask of all tokens that may follow; gives the greatest distance behind one. */
+static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t *bits)
 {
     const zoo_vocab *v = g->vocab;
-    uint32_t distance_max = 0;
-    *least = UINT32_MAX;
+    uint32_t id = ZOO_ID_NONE, distance_max = 0;
     memset(bits, 0, v->n_words * sizeof *bits);
+    for (uint32_t i = 0; i < ZOO_GSPECIALS_MAX; i++) {
+        id = zoo_gstates_special(g->states, at, i);
+        if (id == ZOO_ID_NONE) {
+            break;
+        }
+        uint32_t distance = zoo_gstates_distance(g->states, zoo_gstates_take(g->states, at, id));
+        distance_max = distance > distance_max ? distance : distance_max;
+        zoo_gmask_allow(bits, id);
+    }
     g->path[0] = at;
     for (uint32_t i = 0; i < v->n_nodes;) {
-        const trie_node *t = &v->nodes[i];
+        const zoo_gtrie *t = &v->nodes[i];
         uint32_t next = zoo_gstates_step(g->states, g->path[t->depth], t->byte);
         if (next == ZOO_GSTATE_DEAD) {
             i = t->skip;
             continue;
         }
         g->path[t->depth + 1] = next;
-        uint32_t distance = t->n_ids ? zoo_gstates_distance(g->states, next) : 0;
-        *least = t->n_ids && distance < *least ? distance : *least;
-        if (distance <= within) {
-            for (uint32_t k = t->first; k < t->first + t->n_ids; k++) {
-                bits[v->ids[k] / 32] |= 1u << (v->ids[k] % 32);
-            }
+        if (t->n_ids) {
+            uint32_t distance = zoo_gstates_distance(g->states, next);
             distance_max = distance > distance_max ? distance : distance_max;
+        }
+        for (uint32_t k = t->first; k < t->first + t->n_ids; k++) {
+            zoo_gmask_allow(bits, v->ids[k]);
         }
         i++;
     }
@@ -344,50 +189,69 @@ static bool is_empty(const zoo_vocab *v, const uint32_t *bits)
     return true;
 }
 
-/* Room in the list of masks for a state's number. */
-static bool masks_room(zoo_grammar *g, uint32_t at)
+zoo_gmask *zoo_gmask_of(zoo_grammar *g, uint32_t at)
 {
-    if (at < g->n_masks) {
-        return true;
+    if (at >= g->n_masks) {
+        uint32_t n = at * 2 + 64;
+        zoo_gmask *grown = zoo_mem_realloc(g->masks, n * sizeof *grown);
+        if (!grown) {
+            return NULL;
+        }
+        memset(grown + g->n_masks, 0, (n - g->n_masks) * sizeof *grown);
+        g->masks = grown;
+        g->n_masks = n;
     }
-    uint32_t n = at * 2 + 64;
-    mask *grown = zoo_mem_realloc(g->masks, n * sizeof *grown);
-    if (!grown) {
-        return false;
-    }
-    memset(grown + g->n_masks, 0, (n - g->n_masks) * sizeof *grown);
-    g->masks = grown;
-    g->n_masks = n;
-    return true;
+    return &g->masks[at];
 }
 
-static const mask *mask_of(zoo_grammar *g, uint32_t at)
+/* A state's mask without regard to the tokens left; without all bytes only of tokens behind which
+ * there is a way to the end. */
+static zoo_gmask *free_mask(zoo_grammar *g, uint32_t at)
 {
-    size_t bytes = g->vocab->n_words * sizeof(uint32_t);
-    if (!masks_room(g, at)) {
-        return NULL;
-    }
-    mask *m = &g->masks[at];
-    if (m->bits) {
+    const zoo_vocab *v = g->vocab;
+    size_t bytes = v->n_words * sizeof(uint32_t);
+    zoo_gmask *m = zoo_gmask_of(g, at);
+    if (!m || m->bits) {
         return m;
     }
     if (g->mask_bytes + bytes > MASK_BYTES_MAX) {
         drop_masks(g);
     }
-    m->bits = zoo_mem_alloc(bytes + 1);
-    if (!m->bits) {
+    uint32_t *bits = zoo_mem_alloc(bytes + 1);
+    if (!bits) {
         return NULL;
     }
-    uint32_t least = 0;
-    m->distance_max = fill(g, at, UINT32_MAX, m->bits, &least);
+    uint32_t distance_max = fill(g, at, bits);
+    m = v->is_whole ? zoo_gmask_of(g, at) : zoo_grank(g, at);
+    if (!m) {
+        zoo_mem_free(bits);
+        return NULL;
+    }
+    m->bits = bits;
+    m->distance_max = distance_max;
     g->mask_bytes += bytes;
+    if (!v->is_whole) {
+        memset(bits, 0, bytes);
+        for (uint32_t i = 0; m->n_levels && i < m->levels[m->n_levels - 1].end; i++) {
+            zoo_gmask_allow(bits, m->ids[i]);
+        }
+    }
     return m;
+}
+
+/* Whether some allowed token may lead to where `within` tokens are not known to suffice. */
+static bool may_be_short(const zoo_grammar *g, const zoo_gmask *m, uint32_t within)
+{
+    if (m->ids) {
+        return !m->n_levels || m->levels[m->n_levels - 1].steps > within;
+    }
+    return m->distance_max > within || !g->vocab->is_whole;
 }
 
 static void allow_ends(const zoo_vocab *v, uint32_t *bits)
 {
     for (size_t i = 0; i < v->n_ends; i++) {
-        bits[v->ends[i] / 32] |= 1u << (v->ends[i] % 32);
+        zoo_gmask_allow(bits, v->ends[i]);
     }
 }
 
@@ -397,20 +261,18 @@ static zoo_status make_mask(zoo_grammar_state *s, uint32_t tokens_left, uint32_t
     zoo_grammar *g = s->grammar;
     const zoo_vocab *v = g->vocab;
     ZOO_TRY(refresh(s, err));
-    const mask *m = mask_of(g, s->at);
+    const zoo_gmask *m = free_mask(g, s->at);
+    uint32_t within = tokens_left ? tokens_left - 1 : 0;
+    bool ends = zoo_gstates_accepts(g->states, s->at);
+    bool is_short = m && may_be_short(g, m, within);
+    m = is_short ? zoo_grank(g, s->at) : m;
     if (!m || zoo_gstates_failed(g->states)) {
         return no_memory(err);
     }
-    bool ends = zoo_gstates_accepts(g->states, s->at);
-    memcpy(bits, m->bits, v->n_words * sizeof *bits);
-    uint32_t within = tokens_left ? tokens_left - 1 : 0;
-    if (m->distance_max > within) {
-        uint32_t least = 0;
-        (void)fill(g, s->at, within, bits, &least);
-        /* A token may hold many bytes, so there may still be time: the shortest way out. */
-        if (!ends && is_empty(v, bits)) {
-            (void)fill(g, s->at, least, bits, &least);
-        }
+    if (is_short) {
+        zoo_grank_mask(v, m, within, !ends, bits);
+    } else {
+        memcpy(bits, m->bits, v->n_words * sizeof *bits);
     }
     if (ends) {
         allow_ends(v, bits);
@@ -432,8 +294,9 @@ zoo_status zoo_grammar_mask(zoo_grammar_state *state, uint32_t tokens_left, uint
         (void)pthread_mutex_unlock(&g->lock);
     }
     if (status == ZOO_OK && is_empty(g->vocab, bits)) {
-        status = zoo_fail(err, ZOO_E_UNSUPPORTED,
-                          "no token of the vocabulary can continue the JSON at byte %zu", state->n);
+        status =
+            zoo_fail(err, ZOO_E_UNSUPPORTED,
+                     "no token of the vocabulary can continue the JSON at token %zu", state->n);
     }
     return status;
 }
@@ -457,39 +320,37 @@ zoo_status zoo_grammar_begin(zoo_grammar *grammar, zoo_grammar_state **out, zoo_
 void zoo_grammar_end(zoo_grammar_state *state)
 {
     if (state) {
-        zoo_mem_free(state->bytes);
+        zoo_mem_free(state->ids);
     }
     zoo_mem_free(state);
 }
 
-static bool remember(zoo_grammar_state *s, const char *bytes, size_t n)
+static bool remember(zoo_grammar_state *s, uint32_t id)
 {
-    if (s->n + n > s->capacity) {
-        size_t capacity = (s->n + n) * 2 + 64;
-        char *grown = zoo_mem_realloc(s->bytes, capacity);
+    if (s->n == s->capacity) {
+        size_t capacity = s->n * 2 + 64;
+        uint32_t *grown = zoo_mem_realloc(s->ids, capacity * sizeof *grown);
         if (!grown) {
             return false;
         }
-        s->bytes = grown;
+        s->ids = grown;
         s->capacity = capacity;
     }
-    memcpy(s->bytes + s->n, bytes, n);
-    s->n += n;
+    s->ids[s->n++] = id;
     return true;
 }
 
-static zoo_status take(zoo_grammar_state *s, uint32_t id, const char *bytes, size_t n,
-                       zoo_error *err)
+static zoo_status take(zoo_grammar_state *s, uint32_t id, zoo_error *err)
 {
     ZOO_TRY(refresh(s, err));
     zoo_gstates *states = s->grammar->states;
-    uint32_t next = walk(states, s->at, bytes, n);
+    uint32_t next = walk(s->grammar, s->at, id);
     if (next == ZOO_GSTATE_DEAD) {
         return zoo_gstates_failed(states)
                    ? no_memory(err)
                    : zoo_fail(err, ZOO_E_USAGE, "token %u cannot follow in the JSON", id);
     }
-    if (!remember(s, bytes, n)) {
+    if (!remember(s, id)) {
         return no_memory(err);
     }
     s->at = next;
@@ -500,19 +361,16 @@ static zoo_status take(zoo_grammar_state *s, uint32_t id, const char *bytes, siz
 zoo_status zoo_grammar_accept(zoo_grammar_state *state, uint32_t id, zoo_error *err)
 {
     zoo_grammar *g = state->grammar;
-    size_t n = 0;
-    if (is_end(g->vocab, id) && state->is_complete) {
+    bool is_end = zoo_vocab_is_end(g->vocab, id);
+    if (is_end && state->is_complete) {
         state->has_ended = true;
         return ZOO_OK;
     }
-    const char *bytes = zoo_tokenizer_bytes(g->vocab->tokenizer, id, &n);
-    bool usable = bytes && n && !state->has_ended && !is_end(g->vocab, id) &&
-                  !zoo_tokenizer_is_special(g->vocab->tokenizer, id);
-    if (!usable) {
+    if (is_end || state->has_ended) {
         return zoo_fail(err, ZOO_E_USAGE, "token %u cannot follow in the JSON", id);
     }
     (void)pthread_mutex_lock(&g->lock);
-    zoo_status status = take(state, id, bytes, n, err);
+    zoo_status status = take(state, id, err);
     (void)pthread_mutex_unlock(&g->lock);
     return status;
 }

@@ -97,6 +97,11 @@ zoo_gnode zoo_g_range(zoo_gbuild *b, int low, int high, zoo_gnode next)
     return zoo_g_class(b, &c, next);
 }
 
+zoo_gnode zoo_g_token(zoo_gbuild *b, uint32_t token, zoo_gnode next)
+{
+    return node(b, ZOO_G_TOKEN, token, next);
+}
+
 zoo_gnode zoo_g_text(zoo_gbuild *b, const char *s, size_t n, zoo_gnode next)
 {
     for (size_t i = n; i > 0; i--) {
@@ -158,6 +163,7 @@ static uint32_t distance_of(const zoo_gcode *c, const zoo_gentry *e)
     case ZOO_G_RETURN:
         return 0;
     case ZOO_G_BYTE:
+    case ZOO_G_TOKEN:
         return add(1, next);
     case ZOO_G_SPLIT:
         other = c->nodes[e->a].distance;
@@ -257,9 +263,10 @@ void zoo_gcode_free(zoo_gcode *code)
     *code = (zoo_gcode){0};
 }
 
-zoo_status zoo_gcode_build(const cJSON *schema, zoo_gcode *code, zoo_error *err)
+zoo_status zoo_gcode_build(const zoo_grammar_want *want, const zoo_tokenizer *tokenizer,
+                           zoo_gcode *code, zoo_error *err)
 {
-    zoo_gbuild b = {.code = code, .root = schema, .err = err};
+    zoo_gbuild b = {.code = code, .root = want->schema, .tokenizer = tokenizer, .err = err};
     b.space = b.character = b.value = b.object = b.array = b.string = b.number = ZOO_GRULE_NONE;
     *code = (zoo_gcode){0};
     b.made = cJSON_CreateArray();
@@ -268,9 +275,7 @@ zoo_status zoo_gcode_build(const cJSON *schema, zoo_gcode *code, zoo_error *err)
     }
     (void)node(&b, ZOO_G_RETURN, 0, ZOO_GNODE_RETURN);
     uint32_t start = zoo_g_rule(&b, NULL);
-    zoo_g_rule_set(&b, start,
-                   schema ? zoo_g_schema(&b, schema, ZOO_GNODE_RETURN)
-                          : zoo_g_object(&b, ZOO_GNODE_RETURN));
+    zoo_g_rule_set(&b, start, zoo_g_want(&b, want));
     code->start = start;
     if (b.status == ZOO_OK) {
         set_distances(&b);

@@ -86,8 +86,16 @@ static bool is_plain(const char *name)
     return true;
 }
 
-static void plain_class(zoo_gclass *c)
+/* Bytes of a key that no schema names. */
+static void plain_class(const zoo_gbuild *b, zoo_gclass *c)
 {
+    if (b->quote.n) {
+        zoo_gclass_add(c, '0', '9');
+        zoo_gclass_add(c, 'A', 'Z');
+        zoo_gclass_add(c, '_', '_');
+        zoo_gclass_add(c, 'a', 'z');
+        return;
+    }
     zoo_gclass_add(c, 0x20, 0x21);
     zoo_gclass_add(c, 0x23, 0x5B);
     zoo_gclass_add(c, 0x5D, 0x7E);
@@ -103,7 +111,7 @@ typedef struct key_tree {
 static zoo_gnode other_key(zoo_gbuild *b, const key_tree *t, const char *from, size_t n)
 {
     zoo_gclass free_bytes = {{0}}, done = {{0}};
-    plain_class(&free_bytes);
+    plain_class(b, &free_bytes);
     bool is_name = false;
     zoo_gnode out = ZOO_GNODE_RETURN;
     bool any = false;
@@ -125,36 +133,56 @@ static zoo_gnode other_key(zoo_gbuild *b, const key_tree *t, const char *from, s
     }
     zoo_gnode leaves = zoo_g_class(b, &free_bytes, t->rest);
     out = any ? zoo_g_either(b, out, leaves) : leaves;
-    return is_name ? out : zoo_g_either(b, out, t->quote);
+    bool is_empty = b->quote.n && !n;
+    return is_name || is_empty ? out : zoo_g_either(b, out, t->quote);
 }
 
 /* A member that additionalProperties allows. */
 static zoo_gnode other_member(zoo_gbuild *b, const object *o, zoo_gnode next)
 {
     zoo_gclass plain = {{0}};
-    plain_class(&plain);
+    plain_class(b, &plain);
     zoo_gnode value =
         cJSON_IsObject(o->others) ? zoo_g_schema(b, o->others, next) : zoo_g_value(b, next);
     key_tree t = {.o = o};
-    t.quote = zoo_g_text(b, "\":", 2, zoo_g_space(b, value));
+    t.quote = zoo_g_text(b, ":", 1, zoo_g_space(b, value));
+    t.quote = b->quote.n ? t.quote : zoo_g_text(b, "\"", 1, t.quote);
     t.rest = zoo_g_loop(b);
     zoo_g_loop_set(b, t.rest, zoo_g_class(b, &plain, t.rest), t.quote);
-    return zoo_g_text(b, "\"", 1, other_key(b, &t, "", 0));
+    zoo_gnode key = other_key(b, &t, "", 0);
+    return b->quote.n ? key : zoo_g_text(b, "\"", 1, key);
 }
 
-static zoo_gnode named_member(zoo_gbuild *b, const property *p, zoo_gnode next)
+static bool is_bare(const char *name)
 {
-    cJSON name = {.type = cJSON_String, .valuestring = (char *)(uintptr_t)p->name};
-    char *text = cJSON_PrintUnformatted(&name);
+    static const char bare[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+    return *name && strspn(name, bare) == strlen(name);
+}
+
+zoo_gnode zoo_g_key(zoo_gbuild *b, const char *name, zoo_gnode next)
+{
+    cJSON item = {.type = cJSON_String, .valuestring = (char *)(uintptr_t)name};
+    zoo_gnode colon = zoo_g_text(b, ":", 1, next);
+    if (b->quote.n) {
+        bool bare = is_bare(name);
+        zoo_gnode out = bare ? colon : zoo_g_mark(b, b->quote, colon);
+        out = zoo_g_text(b, name, strlen(name), out);
+        return bare ? out : zoo_g_mark(b, b->quote, out);
+    }
+    char *text = cJSON_PrintUnformatted(&item);
     if (!text) {
         zoo_gbuild_fail(b, ZOO_E_MEMORY, "no memory");
         return ZOO_GNODE_RETURN;
     }
-    zoo_gnode value = p->schema ? zoo_g_schema(b, p->schema, next) : zoo_g_value(b, next);
-    zoo_gnode colon = zoo_g_text(b, ":", 1, zoo_g_space(b, value));
     zoo_gnode out = zoo_g_text(b, text, strlen(text), colon);
     cJSON_free(text);
     return out;
+}
+
+static zoo_gnode named_member(zoo_gbuild *b, const property *p, zoo_gnode next)
+{
+    zoo_gnode value = p->schema ? zoo_g_schema(b, p->schema, next) : zoo_g_value(b, next);
+    return zoo_g_key(b, p->name, zoo_g_space(b, value));
 }
 
 /* first: where the object stands behind "{", later: behind a member. */

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "text/grammar.h"
+#include "text/output_parts.h"
 
 typedef uint32_t zoo_gnode;
 #define ZOO_GNODE_RETURN 0u
@@ -19,6 +20,7 @@ typedef uint32_t zoo_gnode;
 typedef enum zoo_gkind {
     ZOO_G_RETURN,
     ZOO_G_BYTE,  /* one byte of class a, then next */
+    ZOO_G_TOKEN, /* the special token a, then next */
     ZOO_G_SPLIT, /* next or a */
     ZOO_G_CALL   /* rule a, then next */
 } zoo_gkind;
@@ -27,7 +29,7 @@ typedef struct zoo_gentry {
     uint8_t kind;
     uint32_t a;
     zoo_gnode next;
-    uint32_t distance; /* fewest bytes to the end of its rule */
+    uint32_t distance; /* fewest bytes to the end of its rule; a special token counts as one */
 } zoo_gentry;
 
 typedef struct zoo_gclass {
@@ -52,8 +54,10 @@ typedef struct zoo_gcode {
 /* One compile. After the first error every builder function gives node 0 and does nothing. */
 typedef struct zoo_gbuild {
     zoo_gcode *code;
-    const cJSON *root;
-    cJSON *made; /* schemas that merging made; an array */
+    const zoo_tokenizer *tokenizer; /* for special tokens in marks; may be null */
+    const cJSON *root;              /* where $ref leads from */
+    zoo_piece quote; /* of strings, and keys stand bare (the shape loose); n 0: JSON */
+    cJSON *made;     /* schemas that merging made; an array */
     zoo_status status;
     zoo_error *err;
     uint32_t depth;
@@ -93,13 +97,28 @@ zoo_gnode zoo_g_integer(zoo_gbuild *b, int64_t low, int64_t high, zoo_gnode next
 zoo_gnode zoo_g_value(zoo_gbuild *b, zoo_gnode next);
 zoo_gnode zoo_g_object(zoo_gbuild *b, zoo_gnode next);
 zoo_gnode zoo_g_array(zoo_gbuild *b, zoo_gnode next);
+/* A special token of the vocabulary. */
+zoo_gnode zoo_g_token(zoo_gbuild *b, uint32_t token, zoo_gnode next);
 /* The well-formed UTF-8 of one character from 0x80 on. */
 zoo_gnode zoo_g_beyond_ascii(zoo_gbuild *b, zoo_gnode next);
+
+/* A name as the key of an object, and the colon. */
+zoo_gnode zoo_g_key(zoo_gbuild *b, const char *name, zoo_gnode next);
 
 #define ZOO_G_INTEGER_MAX INT64_C(999999999999999)
 
 /* A quoted string that matches a regular expression. */
 zoo_gnode zoo_g_pattern(zoo_gbuild *b, const char *pattern, zoo_gnode next);
+
+/* ---- marks (grammar_marks.c) ---- */
+
+/* The mark's text, special tokens in it as such. */
+zoo_gnode zoo_g_mark(zoo_gbuild *b, zoo_piece mark, zoo_gnode next);
+/* Any text without the mark, then the mark. */
+zoo_gnode zoo_g_until(zoo_gbuild *b, zoo_piece mark, zoo_gnode next);
+
+/* All that is wanted (grammar_calls.c). */
+zoo_gnode zoo_g_want(zoo_gbuild *b, const zoo_grammar_want *want);
 
 /* ---- schemas (grammar_schema.c, grammar_object.c, grammar_merge.c) ---- */
 
@@ -131,7 +150,8 @@ enum {
 };
 unsigned zoo_gschema_types(zoo_gbuild *b, const cJSON *schema);
 
-zoo_status zoo_gcode_build(const cJSON *schema, zoo_gcode *code, zoo_error *err);
+zoo_status zoo_gcode_build(const zoo_grammar_want *want, const zoo_tokenizer *tokenizer,
+                           zoo_gcode *code, zoo_error *err);
 void zoo_gcode_free(zoo_gcode *code);
 
 /* ---- deterministic states (grammar_states.c) ---- */
@@ -146,6 +166,10 @@ void zoo_gstates_free(zoo_gstates *states);
 /* The state behind one more byte; ZOO_GSTATE_DEAD: it cannot follow, or there is no
  * memory (then zoo_gstates_failed). */
 uint32_t zoo_gstates_step(zoo_gstates *states, uint32_t state, uint8_t byte);
+/* The same behind a special token. */
+uint32_t zoo_gstates_take(zoo_gstates *states, uint32_t state, uint32_t token);
+/* The special tokens that may follow: index from 0 on, until ZOO_ID_NONE. */
+uint32_t zoo_gstates_special(const zoo_gstates *states, uint32_t state, uint32_t index);
 bool zoo_gstates_failed(const zoo_gstates *states);
 bool zoo_gstates_accepts(const zoo_gstates *states, uint32_t state);
 /* Fewest bytes to a whole text. */

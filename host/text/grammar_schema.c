@@ -150,8 +150,35 @@ static bool is_exact(const cJSON *v)
     return true;
 }
 
+static zoo_gnode literal(zoo_gbuild *b, const cJSON *value, zoo_gnode next);
+
+/* A listed value in the shape loose: strings between quote marks, keys bare. */
+static zoo_gnode loose_literal(zoo_gbuild *b, const cJSON *value, zoo_gnode next)
+{
+    bool is_object = cJSON_IsObject(value);
+    if (cJSON_IsString(value)) {
+        zoo_piece text = {value->valuestring, strlen(value->valuestring)};
+        zoo_gnode end = zoo_g_mark(b, b->quote, next);
+        return zoo_g_mark(b, b->quote, zoo_g_text(b, text.s, text.n, end));
+    }
+    if (!is_object && !cJSON_IsArray(value)) {
+        return literal(b, value, next);
+    }
+    next = zoo_g_text(b, is_object ? "}" : "]", 1, next);
+    for (int i = cJSON_GetArraySize(value) - 1; i >= 0 && b->status == ZOO_OK; i--) {
+        const cJSON *item = cJSON_GetArrayItem(value, i);
+        next = loose_literal(b, item, next);
+        next = is_object ? zoo_g_key(b, item->string, next) : next;
+        next = i ? zoo_g_text(b, ",", 1, next) : next;
+    }
+    return zoo_g_text(b, is_object ? "{" : "[", 1, next);
+}
+
 static zoo_gnode literal(zoo_gbuild *b, const cJSON *value, zoo_gnode next)
 {
+    if (b->quote.n && (cJSON_IsString(value) || cJSON_IsObject(value) || cJSON_IsArray(value))) {
+        return loose_literal(b, value, next);
+    }
     char *text = is_exact(value) ? cJSON_PrintUnformatted(value) : NULL;
     if (!text) {
         zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "enum or const holds a number beyond 2^53");
@@ -341,6 +368,9 @@ static zoo_gnode string(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
     if (!cJSON_IsString(pattern)) {
         zoo_gbuild_fail(b, ZOO_E_FORMAT, "pattern is no string");
         return ZOO_GNODE_RETURN;
+    }
+    if (b->quote.n) {
+        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "pattern cannot be kept in this model's calls");
     }
     if (min || max != UINT32_MAX) {
         zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED,

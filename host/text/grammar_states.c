@@ -1,8 +1,8 @@
 /*
  * grammar_states.c: the pushdown automaton made deterministic, state by state, as texts need it.
  *
- * A configuration is a byte node and the frame to return to; a frame is a node and the frame below,
- * kept once each, so a frame's number is its stack. A state is a sorted set of configurations, kept
+ * A configuration is a byte or token node and the frame to return to; a frame is a node and the
+ * frame below, kept once each, so a frame's number is its stack. A state is a sorted set of configurations, kept
  * once each; its 256 followers are filled in when first asked for. Stacks are bounded: nesting
  * deeper than FRAMES_DEEP_MAX is not offered.
  */
@@ -199,7 +199,7 @@ static void keep(zoo_gstates *s, config c)
     s->work[s->n_work++] = c;
 }
 
-/* Follows what needs no byte, until only byte nodes are left. */
+/* Follows what needs no byte, until only byte and token nodes are left. */
 static void close_set(zoo_gstates *s)
 {
     while (s->n_todo && !s->failed) {
@@ -208,6 +208,7 @@ static void close_set(zoo_gstates *s)
         const frame *f = &s->frames[c.frame];
         switch (e->kind) {
         case ZOO_G_BYTE:
+        case ZOO_G_TOKEN:
             keep(s, c);
             break;
         case ZOO_G_SPLIT:
@@ -378,7 +379,7 @@ uint32_t zoo_gstates_step(zoo_gstates *s, uint32_t at, uint8_t byte)
     for (uint32_t i = 0; i < s->states[at].n; i++) {
         config c = s->configs[s->states[at].first + i];
         const zoo_gentry *e = &s->code->nodes[c.node];
-        if (zoo_gclass_has(&s->code->classes[e->a], byte)) {
+        if (e->kind == ZOO_G_BYTE && zoo_gclass_has(&s->code->classes[e->a], byte)) {
             push(s, e->next, c.frame);
         }
     }
@@ -387,6 +388,30 @@ uint32_t zoo_gstates_step(zoo_gstates *s, uint32_t at, uint8_t byte)
         s->states[at].next[byte] = out;
     }
     return out;
+}
+
+uint32_t zoo_gstates_take(zoo_gstates *s, uint32_t at, uint32_t token)
+{
+    begin_set(s);
+    for (uint32_t i = 0; i < s->states[at].n; i++) {
+        config c = s->configs[s->states[at].first + i];
+        const zoo_gentry *e = &s->code->nodes[c.node];
+        if (e->kind == ZOO_G_TOKEN && e->a == token) {
+            push(s, e->next, c.frame);
+        }
+    }
+    return end_set(s);
+}
+
+uint32_t zoo_gstates_special(const zoo_gstates *s, uint32_t at, uint32_t index)
+{
+    for (uint32_t i = 0; i < s->states[at].n; i++) {
+        const zoo_gentry *e = &s->code->nodes[s->configs[s->states[at].first + i].node];
+        if (e->kind == ZOO_G_TOKEN && index-- == 0) {
+            return e->a;
+        }
+    }
+    return ZOO_ID_NONE;
 }
 
 bool zoo_gstates_failed(const zoo_gstates *s)

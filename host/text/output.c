@@ -42,8 +42,25 @@ static void add_reasoning(parts *p, zoo_piece text)
     zoo_bytes_piece(&p->reasoning, text);
 }
 
+/* Where a call may begin, when calls are looked for; behind it, marks belong to its arguments. */
+static size_t first_call(const parts *p, zoo_piece text)
+{
+    size_t first = SIZE_MAX;
+    for (size_t i = 0; p->output->tools && i < p->f->n_tools; i++) {
+        zoo_piece begin = p->f->tools[i].begin;
+        bool bare = !begin.n && p->f->tools[i].shape == ZOO_CALL_JSON;
+        begin = begin.n ? begin : p->f->tools[i].function_begin;
+        zoo_piece trimmed = zoo_piece_trim(text);
+        size_t none = bare && trimmed.n && trimmed.s[0] == '{' ? 0 : SIZE_MAX;
+        size_t at = bare ? none : zoo_piece_find(text, begin, 0);
+        first = at < first ? at : first;
+    }
+    return first;
+}
+
 /* Where the reasoning of these marks begins in text; SIZE_MAX: nowhere. */
-static size_t reasoning_begin(const zoo_reasoning_marks *m, zoo_piece prompt, zoo_piece text)
+static size_t reasoning_begin(const parts *p, const zoo_reasoning_marks *m, zoo_piece prompt,
+                              zoo_piece text)
 {
     zoo_piece trimmed = zoo_piece_trim(text);
     if (trimmed.n && zoo_piece_starts(trimmed, zoo_piece_trim(m->open))) {
@@ -53,7 +70,19 @@ static size_t reasoning_begin(const zoo_reasoning_marks *m, zoo_piece prompt, zo
         return 0;
     }
     size_t close = zoo_piece_find(text, m->close, 0), open = zoo_piece_find(text, m->open, 0);
-    return m->implicit && close != SIZE_MAX && close < open ? 0 : SIZE_MAX;
+    bool implied = m->implicit && close != SIZE_MAX && close < open;
+    return implied && close < first_call(p, text) ? 0 : SIZE_MAX;
+}
+
+uint32_t zoo_output_reasoning_open(const zoo_output_format *f, const char *prompt, size_t n)
+{
+    zoo_piece end = trim_end((zoo_piece){prompt, n});
+    for (size_t i = 0; f && !f->channels.given && i < f->n_reasoning; i++) {
+        if (ends_with(end, zoo_piece_trim(f->reasoning[i].open))) {
+            return (uint32_t)i + 1;
+        }
+    }
+    return 0;
 }
 
 /* Takes the reasoning off; gives what follows it. */
@@ -63,7 +92,7 @@ static zoo_piece split_reasoning(parts *p, zoo_piece text)
                         p->output->prompt ? p->output->prompt_n : 0};
     for (size_t i = 0; i < p->f->n_reasoning; i++) {
         const zoo_reasoning_marks *m = &p->f->reasoning[i];
-        size_t begin = reasoning_begin(m, prompt, text);
+        size_t begin = reasoning_begin(p, m, prompt, text);
         if (begin == SIZE_MAX) {
             continue;
         }
@@ -102,6 +131,26 @@ static zoo_piece without_end_marks(const zoo_output_format *f, zoo_piece text)
         }
     }
     return text;
+}
+
+/* JSON, or a call in bare JSON, behind the reasoning that the prompt left open; marks inside
+ * strings are text. */
+static void add_json(parts *p, zoo_piece text)
+{
+    uint32_t open = zoo_output_reasoning_open(p->f, p->output->prompt ? p->output->prompt : "",
+                                              p->output->prompt ? p->output->prompt_n : 0);
+    if (open) {
+        zoo_piece mark = p->f->reasoning[open - 1].close;
+        size_t close = zoo_piece_find(text, mark, 0);
+        p->was_cut_apart = true;
+        add_reasoning(p, zoo_piece_sub(text, 0, close == SIZE_MAX ? text.n : close));
+        text = zoo_piece_sub(text, close == SIZE_MAX ? text.n : close + mark.n, text.n);
+    }
+    bool is_call =
+        p->output->is_call && zoo_calls_take_bare(&zoo_calls_bare, zoo_piece_trim(text), &p->calls);
+    if (!is_call) {
+        zoo_bytes_piece(&p->content, text);
+    }
 }
 
 static void add_answer(parts *p, zoo_piece text)
@@ -250,6 +299,8 @@ zoo_status zoo_output_parse(const zoo_output_format *format, const zoo_output *o
     p.calls = (zoo_calls){.tools = output->tools, .text = text};
     if (p.f->channels.given) {
         split_channels(&p, text);
+    } else if (output->is_json || (output->is_call && zoo_calls_are_bare(format))) {
+        add_json(&p, text);
     } else {
         add_answer(&p, split_reasoning(&p, text));
     }

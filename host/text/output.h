@@ -8,7 +8,8 @@
  *   "reasoning": [{"open": "<think>", "close": "</think>", "implicit": true}]
  *                implicit: a close without an open ends reasoning that began with the text
  *   "channels":  {"start", "channel", "message", "ends": [..], "recipient", "recipient_prefix",
- *                 "reasoning": [..], "content": [..]}: the whole text is a row of messages
+ *                 "reasoning": [..], "content": [..]}: the whole text is a row of messages; `role`
+ *                 and `constrain` (behind a recipient) are written only, never looked for
  *   "tools":     [{"shape": ...}], tried in order of place in the text:
  *     "json"     begin JSON end: an object or array of objects with the keys `name` and `arguments`
  *                (lists of names); with begin "" the whole answer is JSON objects, split by
@@ -22,6 +23,9 @@
  *     "loose"    begin prefix NAME {key:value,...} end with strings between `quote` marks
  *   "drop":      ["<|eot|>", ...] markers that are no text, wherever they stand
  *   "section":   ["<calls>", ...] dropped only when a call was found
+ *
+ * Of several entries of `tools` a model that is made to call writes the one that has the most marks
+ * in its chat template.
  *
  * The text must be decoded with its special tokens kept, but for the end token. What is cut in the
  * middle parses, too: open reasoning is reasoning, an unfinished call stays in the content as it
@@ -67,6 +71,8 @@ typedef struct zoo_output {
     const char *text; /* what was generated, UTF-8 */
     size_t text_n;
     const cJSON *tools; /* the request's tools; null: tool calls are left in the content */
+    bool is_json;       /* the answer was made to be JSON: only open reasoning is taken off */
+    bool is_call;       /* it was made to be a call: bare JSON where the format has no calls */
 } zoo_output;
 
 /*
@@ -77,6 +83,12 @@ typedef struct zoo_output {
  */
 zoo_status zoo_output_parse(const zoo_output_format *format, const zoo_output *output,
                             cJSON **message, zoo_error *err);
+
+/*
+ * The entry of `reasoning`, from 1 on, that a prompt leaves open at its end; 0: none. A format with
+ * channels has none.
+ */
+uint32_t zoo_output_reasoning_open(const zoo_output_format *format, const char *prompt, size_t n);
 
 #ifdef __cplusplus
 }

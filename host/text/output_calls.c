@@ -261,27 +261,47 @@ static bool is_separator(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == ',' || c == ';';
 }
 
+const zoo_call_marks zoo_calls_bare = {
+    .shape = ZOO_CALL_JSON,
+    .name = {.at = {{"name", 4}}, .n = 1},
+    .arguments = {.at = {{"arguments", 9}}, .n = 1},
+};
+
+bool zoo_calls_are_bare(const zoo_output_format *f)
+{
+    bool in_channels = f && f->channels.given && f->channels.recipient.n && f->channels.content.n;
+    return !f || (!f->n_tools && !in_channels);
+}
+
+bool zoo_calls_take_bare(const zoo_call_marks *m, zoo_piece answer, zoo_calls *calls)
+{
+    size_t at = 0;
+    bool ok = answer.n > 0;
+    while (ok && at < answer.n) {
+        zoo_piece rest = zoo_piece_sub(answer, at, answer.n);
+        size_t used = zoo_json_extent(rest);
+        ok = used && add_value(m, zoo_piece_sub(rest, 0, used), calls, true);
+        at += used;
+        while (at < answer.n && is_separator(answer.s[at])) {
+            at++;
+        }
+    }
+    if (!ok) {
+        cJSON_Delete(calls->list);
+        calls->list = NULL;
+    }
+    return ok;
+}
+
 /* The whole answer as JSON calls without marks. */
 static bool take_bare(const zoo_output_format *f, zoo_piece answer, zoo_calls *calls)
 {
     for (size_t i = 0; i < f->n_tools; i++) {
         const zoo_call_marks *m = &f->tools[i];
-        size_t at = 0;
-        bool ok = m->shape == ZOO_CALL_JSON && !m->begin.n && answer.n;
-        while (ok && at < answer.n) {
-            zoo_piece rest = zoo_piece_sub(answer, at, answer.n);
-            size_t used = zoo_json_extent(rest);
-            ok = used && add_value(m, zoo_piece_sub(rest, 0, used), calls, true);
-            at += used;
-            while (at < answer.n && is_separator(answer.s[at])) {
-                at++;
-            }
-        }
-        if (ok) {
+        bool bare = m->shape == ZOO_CALL_JSON && !m->begin.n;
+        if (bare && zoo_calls_take_bare(m, answer, calls)) {
             return true;
         }
-        cJSON_Delete(calls->list);
-        calls->list = NULL;
     }
     return false;
 }

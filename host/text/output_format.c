@@ -88,10 +88,13 @@ static zoo_status read_reasoning(loader *l, const cJSON *from)
 
 static zoo_status read_channels(loader *l, const cJSON *from)
 {
-    static const piece_key keys[] = {
-        PIECE(zoo_channel_marks, start, true), PIECE(zoo_channel_marks, channel, true),
-        PIECE(zoo_channel_marks, message, true), PIECE(zoo_channel_marks, recipient, false),
-        PIECE(zoo_channel_marks, recipient_prefix, false)};
+    static const piece_key keys[] = {PIECE(zoo_channel_marks, start, true),
+                                     PIECE(zoo_channel_marks, channel, true),
+                                     PIECE(zoo_channel_marks, message, true),
+                                     PIECE(zoo_channel_marks, recipient, false),
+                                     PIECE(zoo_channel_marks, recipient_prefix, false),
+                                     PIECE(zoo_channel_marks, role, false),
+                                     PIECE(zoo_channel_marks, constrain, false)};
     zoo_channel_marks *c = &l->f->channels;
     ZOO_TRY(read_pieces(l, from, keys, ZOO_COUNT(keys), c));
     ZOO_TRY(read_marks(l, from, "ends", &c->ends));
@@ -257,6 +260,36 @@ static size_t fit(const zoo_output_format *f, zoo_piece source)
     return f->when.n;
 }
 
+/* How many marks of an entry are in the template; 0 unless all are. */
+static size_t marks_in(const zoo_call_marks *m, zoo_piece source)
+{
+    const zoo_piece marks[] = {m->begin,          m->end,          m->separator,
+                               m->close,          m->prefix,       m->quote,
+                               m->function_begin, m->function_end, m->parameter_begin,
+                               m->parameter_end};
+    size_t n = 0;
+    for (size_t i = 0; i < ZOO_COUNT(marks); i++) {
+        zoo_piece mark = zoo_piece_trim(marks[i]);
+        if (mark.n && zoo_piece_find(source, mark, 0) == SIZE_MAX) {
+            return 0;
+        }
+        n += mark.n > 0;
+    }
+    return n;
+}
+
+static void choose_written(zoo_output_format *f, zoo_piece source)
+{
+    size_t best = 0;
+    for (size_t i = 0; i < f->n_tools; i++) {
+        size_t n = marks_in(&f->tools[i], source);
+        if (n > best) {
+            best = n;
+            f->written = i;
+        }
+    }
+}
+
 static zoo_status open_file(const char *folder, const char *file, zoo_output_format **out,
                             zoo_error *err)
 {
@@ -309,6 +342,8 @@ zoo_status zoo_output_format_find(const char *folder, const char *chat_template,
     if (status != ZOO_OK) {
         zoo_output_format_free(*out);
         *out = NULL;
+    } else if (*out) {
+        choose_written(*out, source);
     }
     return status;
 }

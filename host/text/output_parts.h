@@ -26,7 +26,7 @@ typedef struct zoo_reasoning_marks {
 
 typedef struct zoo_channel_marks {
     bool given;
-    zoo_piece start, channel, message, recipient, recipient_prefix;
+    zoo_piece start, channel, message, recipient, recipient_prefix, role, constrain;
     zoo_marks ends, reasoning, content;
 } zoo_channel_marks;
 
@@ -53,8 +53,15 @@ struct zoo_output_format {
     zoo_channel_marks channels;
     zoo_call_marks tools[ZOO_MARKS_MAX];
     size_t n_tools;
+    size_t written; /* the one of tools that the model is made to write */
     zoo_marks when, drop, section;
 };
+
+/* Bare JSON with name and arguments: what a model is made to write whose format has no calls. */
+extern const zoo_call_marks zoo_calls_bare;
+
+/* Whether a model of the format is made to write calls as zoo_calls_bare says; f null: yes. */
+bool zoo_calls_are_bare(const zoo_output_format *f);
 
 /* Growable bytes; failed says that an allocation did, and nothing is added after that. */
 typedef struct zoo_bytes {
@@ -97,8 +104,10 @@ bool zoo_calls_know(const zoo_calls *calls, zoo_piece name);
 /* The answer with its calls taken out into calls, appended to rest. */
 void zoo_calls_parse(const zoo_output_format *f, zoo_piece answer, zoo_calls *calls,
                      zoo_bytes *rest);
-/* One call, or one list of calls, that begins at text (behind the begin mark):
- * bytes used, 0: none. */
+/* The text as JSON calls without marks; false: it is something else. */
+bool zoo_calls_take_bare(const zoo_call_marks *m, zoo_piece answer, zoo_calls *calls);
+/* One call, or one list of calls, that begins at text (behind the begin mark): bytes used, 0: none.
+ */
 size_t zoo_call_tagged(const zoo_call_marks *m, zoo_piece text, zoo_calls *calls);
 size_t zoo_call_loose(const zoo_call_marks *m, zoo_piece text, zoo_calls *calls);
 

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     }
     zoo_gstates *states = NULL;
-    if (zoo_gcode_build(schema, &code, &err) == ZOO_OK) {
+    if (zoo_gcode_build(&(zoo_grammar_want){.schema = schema}, NULL, &code, &err) == ZOO_OK) {
         states = zoo_gstates_new(&code);
     }
     if (states) {

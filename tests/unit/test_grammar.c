@@ -21,7 +21,7 @@
 #include "json.h"
 #include "json_check.h"
 #include "reference.h"
-#include "text/grammar.h"
+#include "text/grammar_vocab.h"
 
 static zoo_error err;
 static zoo_tokenizer *tokenizer;
@@ -42,6 +42,19 @@ static bool has_bit(const uint32_t *bits, uint32_t id)
 {
     return bits[id / 32] >> (id % 32) & 1u;
 }
+
+static double seconds(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* What masks took. */
+static struct {
+    uint32_t n;
+    double sum, longest;
+} masks;
 
 /* A random allowed id. Mostly one of few bytes, so that texts stay short. */
 static uint32_t choose(const uint32_t *bits, size_t n_words)
@@ -71,9 +84,14 @@ static const char *random_text(zoo_grammar *g, uint32_t tokens_max)
     assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
     for (uint32_t i = 0; i < (tokens_max ? tokens_max : 20000); i++) {
         uint32_t left = tokens_max ? tokens_max - i : ZOO_GRAMMAR_NO_LIMIT;
+        double begin = seconds();
         if (zoo_grammar_mask(s, left, bits, &err) != ZOO_OK) {
             fail_msg("%s after %.*s", err.text, (int)n, text);
         }
+        double took = seconds() - begin;
+        masks.n++;
+        masks.sum += took;
+        masks.longest = took > masks.longest ? took : masks.longest;
         uint32_t id = choose(bits, n_words);
         if (zoo_grammar_accept(s, id, &err) != ZOO_OK) {
             fail_msg("%s", err.text);
@@ -100,7 +118,7 @@ static zoo_grammar *compile(const char *schema)
     cJSON *json = cJSON_Parse(schema);
     zoo_grammar *g = NULL;
     assert_non_null(json);
-    if (zoo_grammar_compile(json, vocab, &g, &err) != ZOO_OK) {
+    if (zoo_grammar_compile(&(zoo_grammar_want){.schema = json}, vocab, &g, &err) != ZOO_OK) {
         fail_msg("%s: %s", schema, err.text);
     }
     cJSON_Delete(json);
@@ -260,11 +278,17 @@ static void random_schemas_hold(void **state)
         seed = 77777u + (uint64_t)i * 7919u;
         cJSON *schema = random_schema(3);
         zoo_grammar *g = NULL;
-        if (zoo_grammar_compile(schema, vocab, &g, &err) != ZOO_OK) {
+        if (zoo_grammar_compile(&(zoo_grammar_want){.schema = schema}, vocab, &g, &err) != ZOO_OK) {
             fail_msg("%s: %s", cJSON_PrintUnformatted(schema), err.text);
         }
         for (int k = 0; k < 3; k++) {
             expect_valid(schema, random_text(g, k == 0 ? 500 : 300));
+        }
+        /* As many tokens as suffice, and a few more. */
+        uint32_t least = zoo_gsteps(g, ZOO_GSTATE_START);
+        assert_true(least > 0 && least <= zoo_gstates_distance(g->states, ZOO_GSTATE_START));
+        for (uint32_t more = 0; more < 4; more++) {
+            expect_valid(schema, random_text(g, least + more));
         }
         zoo_grammar_free(g);
         cJSON_Delete(schema);
@@ -314,7 +338,7 @@ static void what_is_not_enforced_is_refused(void **state)
     for (size_t i = 0; i < ZOO_COUNT(refused); i++) {
         cJSON *json = cJSON_Parse(refused[i].schema);
         zoo_grammar *g = NULL;
-        if (zoo_grammar_compile(json, vocab, &g, &err) == ZOO_OK) {
+        if (zoo_grammar_compile(&(zoo_grammar_want){.schema = json}, vocab, &g, &err) == ZOO_OK) {
             fail_msg("%s was taken", refused[i].schema);
         }
         assert_null(g);
@@ -330,7 +354,7 @@ static void any_object(void **state)
     zoo_grammar *g = NULL;
     cJSON *schema = cJSON_Parse("{\"type\": \"object\"}");
     (void)state;
-    assert_int_equal(zoo_grammar_compile(NULL, vocab, &g, &err), ZOO_OK);
+    assert_int_equal(zoo_grammar_compile(&(zoo_grammar_want){0}, vocab, &g, &err), ZOO_OK);
     for (int i = 0; i < 20; i++) {
         seed = 4242u + (uint64_t)i;
         expect_valid(schema, random_text(g, 100));
@@ -356,26 +380,6 @@ static void short_limits_are_met(void **state)
     }
     zoo_grammar_free(g);
     cJSON_Delete(json);
-}
-
-static void tools_become_a_schema(void **state)
-{
-    cJSON *tools = cJSON_Parse("[{\"type\": \"function\", \"function\": {\"name\": \"f\", "
-                               "\"parameters\": {\"type\": \"object\", \"properties\": {\"a\": "
-                               "{\"type\": \"integer\"}}, \"required\": [\"a\"]}}}, {\"type\": "
-                               "\"function\", \"function\": {\"name\": \"g\"}}]");
-    cJSON *schema = NULL;
-    (void)state;
-    assert_int_equal(zoo_grammar_tool_schema(tools, NULL, &schema, &err), ZOO_OK);
-    char *text = cJSON_PrintUnformatted(schema);
-    assert_true(takes(text, "{\"name\": \"f\", \"arguments\": {\"a\": 1}}"));
-    assert_true(takes(text, "{\"name\": \"g\", \"arguments\": {\"x\": []}}"));
-    assert_false(takes(text, "{\"name\": \"f\", \"arguments\": {}}"));
-    assert_false(takes(text, "{\"name\": \"h\", \"arguments\": {}}"));
-    cJSON_free(text);
-    cJSON_Delete(schema);
-    assert_int_equal(zoo_grammar_tool_schema(tools, "h", &schema, &err), ZOO_E_USAGE);
-    cJSON_Delete(tools);
 }
 
 /* The mask of a state is exactly the set of tokens that accept takes. */
@@ -413,13 +417,6 @@ static void masks_are_exact(void **state)
     zoo_grammar_free(g);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* What masks cost: the first of a state, and all later ones. */
 static void cost(void **state)
 {
@@ -429,15 +426,17 @@ static void cost(void **state)
                              "{\"type\": \"string\"}}}, \"required\": [\"name\", \"age\", "
                              "\"tags\"]}");
     (void)state;
-    for (int round = 0; round < 2; round++) {
-        double begin = seconds();
-        uint32_t n = 0;
-        for (int i = 0; i < 20; i++) {
+    for (int round = 0; round < 3; round++) {
+        memset(&masks, 0, sizeof masks);
+        for (int i = 0; i < 32; i++) {
             seed = 1000u + (uint64_t)i;
-            n += (uint32_t)strlen(random_text(g, 200));
+            (void)random_text(g, round == 2 ? zoo_gsteps(g, ZOO_GSTATE_START) + 20 : 200);
         }
-        print_message("# %s: %.1f ms for 20 texts, %u bytes, vocabulary of %u\n",
-                      round ? "again" : "first", (seconds() - begin) * 1e3, n,
+        print_message("# %s: %.2f us a mask, the longest %.2f ms; %u masks, vocabulary of %u\n",
+                      round == 0   ? "new states"
+                      : round == 1 ? "known states"
+                                   : "few tokens left",
+                      masks.sum / masks.n * 1e6, masks.longest * 1e3, masks.n,
                       zoo_tokenizer_size(tokenizer));
     }
     uint32_t bits[8192];
@@ -447,9 +446,60 @@ static void cost(void **state)
     for (int i = 0; i < 1000; i++) {
         assert_int_equal(zoo_grammar_mask(s, ZOO_GRAMMAR_NO_LIMIT, bits, &err), ZOO_OK);
     }
-    print_message("# a mask from the cache: %.2f us\n", (seconds() - begin) * 1e3);
+    print_message("# one state again and again: %.2f us a mask\n", (seconds() - begin) * 1e3);
     zoo_grammar_end(s);
     zoo_grammar_free(g);
+}
+
+/* Vocabularies in which the shortest text cannot be spelled, and some tokens lead nowhere. */
+static void missing_bytes(void **state)
+{
+    static const char model[] =
+        "{\"version\": \"1.0\", \"added_tokens\": [{\"id\": 8, \"content\": \"</s>\", \"special\": "
+        "true, \"normalized\": false, \"single_word\": false, \"lstrip\": false, \"rstrip\": "
+        "false}], \"decoder\": {\"type\": \"Fuse\"}, \"model\": {\"type\": \"BPE\", \"merges\": "
+        "[], "
+        "\"vocab\": {\"{ \": 0, \"\\\"a\\\"\": 1, \": \": 2, \"1\": 3, \" }\": 4, \"{\\\"\": 5, "
+        "\"\\n\": 6, \"\\\"b\\\"\": 7, \"</s>\": 8}}}";
+    static const char schema[] =
+        "{\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"integer\"}}, \"required\": "
+        "[\"a\"], \"additionalProperties\": false}";
+    zoo_tokenizer *own = NULL, *kept = tokenizer;
+    zoo_vocab *own_vocab = NULL, *kept_vocab = vocab;
+    uint32_t kept_end = end_id, bits[1];
+    zoo_grammar_state *s = NULL;
+    zoo_grammar *g = NULL;
+    (void)state;
+    end_id = 8;
+    if (zoo_tokenizer_open_data("tokenizer.json", model, strlen(model), &own, &err) != ZOO_OK ||
+        zoo_vocab_new(own, &end_id, 1, &own_vocab, &err) != ZOO_OK) {
+        fail_msg("%s", err.text);
+    }
+    tokenizer = own;
+    vocab = own_vocab;
+    g = compile(schema);
+    /* { "a": 1 } */
+    assert_int_equal(zoo_gsteps(g, ZOO_GSTATE_START), 5);
+    assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+    assert_int_equal(zoo_grammar_mask(s, 100, bits, &err), ZOO_OK);
+    assert_int_equal(bits[0], 1u << 0);
+    zoo_grammar_end(s);
+    cJSON *json = cJSON_Parse(schema);
+    for (uint32_t i = 0; i < 20; i++) {
+        seed = 3u + i;
+        expect_valid(json, random_text(g, 5 + i / 4));
+    }
+    zoo_grammar_free(g);
+    cJSON_Delete(json);
+    json = cJSON_Parse("{\"const\": {\"c\": 1}}");
+    assert_int_equal(zoo_grammar_compile(&(zoo_grammar_want){.schema = json}, vocab, &g, &err),
+                     ZOO_E_UNSUPPORTED);
+    cJSON_Delete(json);
+    zoo_vocab_free(own_vocab);
+    zoo_tokenizer_close(own);
+    tokenizer = kept;
+    vocab = kept_vocab;
+    end_id = kept_end;
 }
 
 static int open_tokenizer(const char *file, const char *end)
@@ -481,8 +531,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_told_apart), cmocka_unit_test(what_is_not_enforced_is_refused),
         cmocka_unit_test(random_schemas_hold),  cmocka_unit_test(any_object),
-        cmocka_unit_test(short_limits_are_met), cmocka_unit_test(tools_become_a_schema),
-        cmocka_unit_test(masks_are_exact),      cmocka_unit_test(cost),
+        cmocka_unit_test(short_limits_are_met), cmocka_unit_test(masks_are_exact),
+        cmocka_unit_test(missing_bytes),        cmocka_unit_test(cost),
     };
     int failed = 0;
     const char *dump_path = getenv("LMZOO_GRAMMAR_DUMP");
