@@ -2,9 +2,9 @@
  * grammar_states.c: the pushdown automaton made deterministic, state by state, as texts need it.
  *
  * A configuration is a byte or token node and the frame to return to; a frame is a node and the
- * frame below, kept once each, so a frame's number is its stack. A state is a sorted set of configurations, kept
- * once each; its 256 followers are filled in when first asked for. Stacks are bounded: nesting
- * deeper than FRAMES_DEEP_MAX is not offered.
+ * frame below, kept once each, so a frame's number is its stack. A state is a sorted set of
+ * configurations, kept once each; its 256 followers are filled in when first asked for. Stacks are
+ * bounded: nesting deeper than FRAMES_DEEP_MAX is not offered.
  */
 #include <stdlib.h>
 #include <string.h>
