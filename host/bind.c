@@ -173,9 +173,11 @@ void zoo_model_leftovers(const zoo_model *model,
                          void (*fn)(void *arg, const char *name, bool matters), void *arg)
 {
     for (size_t i = 0; i < zoo_tensors_count(model->tensors); i++) {
-        const char *name = zoo_tensors_at(model->tensors, i)->name;
+        const zoo_tensor *tensor = zoo_tensors_at(model->tensors, i);
+        const char *name = tensor->name;
+        bool empty = tensor->n_items == 0; /* of a part whose width is 0 */
         if (!model->used[i]) {
-            fn(arg, name, !is_ignored(model, name) && in_bound_layer(model, name));
+            fn(arg, name, !empty && !is_ignored(model, name) && in_bound_layer(model, name));
         }
     }
 }

@@ -18,6 +18,7 @@
  * Rotation: option rotate:
  *   all               every layer (the default)
  *   sliding           where a window is
+ *   sliding_if_any    the same, but every layer of a model without sliding_window
  *   sliding_or_dense  and dense layers, where prefix_dense_sliding_window_pattern is 1
  *   listed            `no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th
  *   theta             where layer_rope_theta[i] is not 0
@@ -145,8 +146,9 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
     if (same(rule, "listed")) {
         return rotates_by_list(b, layer);
     }
-    if (same(rule, "sliding")) {
-        return zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
+    if (same(rule, "sliding") || same(rule, "sliding_if_any")) {
+        bool any = same(rule, "sliding") || c->whole(c, "sliding_window", 0) != 0;
+        return !any || zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
     }
     if (same(rule, "sliding_or_dense")) {
         bool dense = !zoo_decoder_layer_sparse(b, layer) &&

@@ -3,6 +3,7 @@
  *
  * Options:
  *   interleaved               rotary pairs (2i, 2i + 1)
+ *   negated                   rotation by the negative angle
  *   rope_theta, rope_partial  class defaults
  *   rotary_dim                reads that key
  *   theta_ignored             a top-level rope_theta counts for nothing
@@ -39,6 +40,7 @@ zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out
         .theta_fixed = fixed ? c->number(c, key, 0) : 0,
         .partial = c->number(c, "@rope_partial", 1.0),
         .interleaved = zoo_decoder_flag(b, "@interleaved", false),
+        .negated = zoo_decoder_flag(b, "@negated", false),
         .unscaled = own};
     if (!want.theta_key || *want.theta_key) {
         (void)c->type(c, "rope_theta"); /* a dict may supersede them */

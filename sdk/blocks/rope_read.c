@@ -68,7 +68,7 @@ static void claim_keys(const rope_params *p)
                                           "partial_rotary_factor",
                                           "rope_theta"};
     static const char *const others[] = {"mrope_section", "mrope_interleaved", "short_factor",
-                                         "long_factor"};
+                                         "long_factor", "truncate"};
     char path[160];
     for (size_t i = 0; p->dict[0] && i < ZOO_COUNT(numbers); i++) {
         (void)zoo_rope_number(p, numbers[i], 0.0);
