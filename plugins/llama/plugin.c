@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "blocks/decoder.h"
+#include "llama.h"
 
 static const zoo_key keys[] = {
     {"attention_bias", ZOO_KEY_READ, NULL},
@@ -36,8 +36,12 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,      &llama_differential_ops,
+                                              &llama_blocks_ops, &llama_masked_ops,
+                                              &llama_routed_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &zoo_moe_ops, &llama_products_ops,
+                                            &llama_constant_ops, NULL};
+static const zoo_block_ops *const layers[] = {&llama_weighed_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* A config that no card names is taken only if it is the plain block by all its keys. */
@@ -70,7 +74,8 @@ const zoo_plugin zoo_plugin_entry = {
     .needs = needs,
     .mixers = mixers,
     .ffns = ffns,
+    .layers = layers,
     .keys = keys,
     .probe = probe,
-    .configure = zoo_decoder_configure,
+    .configure = llama_configure,
 };

@@ -63,6 +63,8 @@ zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer);
 bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer);
 /* decoder_sparse.c */
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
+/* Where no layer has experts, keys about them say nothing. decoder_sparse.c */
+void zoo_decoder_claim_experts(const zoo_decoder *b);
 
 /* The attention part of a layer; params in the model arena. decoder_attention.c */
 zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);
@@ -74,6 +76,8 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out);
 /* Reads the keys of experts, for layers that have none. decoder_experts.c */
 void zoo_decoder_experts_keys(const zoo_decoder *b, uint32_t layer);
+/* The activation, of dense parts and of experts. decoder_ffn.c */
+zoo_glu zoo_decoder_glu(const zoo_decoder *b, const char *act);
 /* Whether rows are rounded to 8 bits before matrices. decoder_ffn.c */
 bool zoo_decoder_rounds(const zoo_decoder *b);
 /* Branches around parts[0] (mixer) and parts[1 .. n_parts - 1] (feed-forward,

@@ -20,7 +20,6 @@
  *   down_transposed, interleaved_gate, split
  *   weigh_input      the weight multiplies the input
  *   plain            no gates; latent: experts work in a space of moe_latent_size
- *   limit            swiglu_limit and swiglu_alpha
  *   shared           true: n_shared_experts times the width; "width": its own key; "same": one
  *   shared_gate, shared_bias, average (a key that may say "average")
  */
@@ -147,6 +146,8 @@ static void read_shared(const zoo_decoder *b, zoo_moe *p)
                                          : p->experts.width * (same(how, "same") ? 1 : times);
     p->shared.gated = p->experts.gated;
     p->shared.glu = p->experts.glu;
+    p->shared.fused =
+        zoo_decoder_flag(b, "@fused_gate_up", false) ? ZOO_FUSED_HALVES : ZOO_FUSED_NONE;
     p->shared.in_bias = p->shared.out_bias = zoo_decoder_flag(b, "@shared_bias", false);
     p->shared_gate = zoo_decoder_flag(b, "@shared_gate", false);
     const char *key = c->text(c, "@average", NULL);
@@ -181,12 +182,7 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->latent = zoo_decoder_flag(b, "@latent", false) ? c->whole(c, "moe_latent_size", 0) : 0;
     p->latent_bias = p->latent && zoo_decoder_flag(b, "@mlp_bias", false);
     p->experts.weigh_input = zoo_decoder_flag(b, "@weigh_input", false);
-    p->experts.glu.act = zoo_act_read(c, "hidden_act", c->text(c, "@act", "silu"));
-    if (zoo_decoder_flag(b, "@limit", false)) {
-        p->experts.glu.limit = (float)c->number(c, "swiglu_limit", 7.0);
-        p->experts.glu.alpha = (float)c->number(c, "swiglu_alpha", 1.702);
-        p->experts.glu.up_shift = 1.0f;
-    }
+    p->experts.glu = zoo_decoder_glu(b, c->text(c, "@act", "silu"));
     read_storage(b, layer, p);
     read_shared(b, p);
     *out = (zoo_part){.ops = &zoo_moe_ops,

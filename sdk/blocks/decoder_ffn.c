@@ -4,7 +4,8 @@
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
  * hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width, "intermediate_size");
  * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is there);
- * stored_in_out (matrices are stored [in, out]).
+ * stored_in_out (matrices are stored [in, out]); limit (swiglu_limit and swiglu_alpha, of experts
+ * too).
  * The key mlp_multipliers holds a factor before the activation and one on the output.
  */
 #include "decoder.h"
@@ -15,6 +16,18 @@ bool zoo_decoder_rounds(const zoo_decoder *b)
     const zoo_config *c = b->config;
     const char *key = c->text(c, "@round_if", NULL);
     return key && c->type(c, key) != ZOO_ABSENT && c->type(c, key) != ZOO_NULL;
+}
+
+zoo_glu zoo_decoder_glu(const zoo_decoder *b, const char *act)
+{
+    const zoo_config *c = b->config;
+    zoo_glu glu = {.act = zoo_act_read(c, "hidden_act", act)};
+    if (zoo_decoder_flag(b, "@limit", false)) {
+        glu.limit = (float)c->number(c, "swiglu_limit", 7.0);
+        glu.alpha = (float)c->number(c, "swiglu_alpha", 1.702);
+        glu.up_shift = 1.0f;
+    }
+    return glu;
 }
 
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out)
@@ -28,7 +41,7 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
     p->width = width;
     p->gated = !zoo_decoder_flag(b, "@plain", false);
     p->fused = zoo_decoder_flag(b, "@fused_gate_up", false) ? ZOO_FUSED_HALVES : ZOO_FUSED_NONE;
-    p->glu.act = zoo_act_read(c, "hidden_act", c->text(c, "@act", "silu"));
+    p->glu = zoo_decoder_glu(b, c->text(c, "@act", "silu"));
     if (p->glu.act == ZOO_ACT_GELU && zoo_decoder_flag(b, "@gelu_is_tanh", false)) {
         p->glu.act = ZOO_ACT_GELU_TANH;
     }
@@ -56,6 +69,8 @@ zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out)
     }
     if (c->type(c, "@score") != ZOO_ABSENT) {
         zoo_decoder_experts_keys(b, layer);
+    } else if (layer == 0 && c->type(c, "@sparse") != ZOO_ABSENT) {
+        zoo_decoder_claim_experts(b);
     }
     uint32_t width = c->whole(c, key, 4 * b->hidden);
     return zoo_decoder_dense(b, width, c->text(c, "@mlp", "mlp"), out);

@@ -13,7 +13,8 @@
  *   no_rope          layers without rotation
  *   chunked          layers with rotation see chunks of attention_chunk_size, others everything
  *   none             no layer
- * Option window_if names the key that must be true for any window (use_sliding_window).
+ * Option full_name is one more name in layer_types for a layer that sees everything; option
+ * window_if names the key that must be true for any window (use_sliding_window).
  *
  * Rotation: option rotate:
  *   all               every layer (the default)
@@ -49,7 +50,8 @@ static zoo_reach reach_by_name(const zoo_decoder *b, const char *name)
     if (same(name, "chunked_attention")) {
         return ZOO_REACH_CHUNKED;
     }
-    if (!same(name, "full_attention") && !same(name, "attention")) {
+    if (!same(name, "full_attention") && !same(name, "attention") &&
+        !same(name, b->config->text(b->config, "@full_name", ""))) {
         b->config->refuse(b->config,
                           "layer_types names \"%.60s\", which is no kind of attention here", name);
     }

@@ -116,16 +116,15 @@ static void read_sizes(zoo_decoder *b)
     }
 }
 
+/* A head that is in the file counts, whatever the config says, as in the reference. */
 static bool is_tied(const zoo_decoder *b, const char *head)
 {
     const zoo_config *c = b->config;
     char name[300];
     (void)snprintf(name, sizeof name, "%s.weight", head);
-    bool fallback = c->flag(c, "@tied", false);
-    if (c->type(c, "tie_word_embeddings") == ZOO_ABSENT) {
-        return fallback || !c->has_tensor(c, name);
-    }
-    return c->flag(c, "tie_word_embeddings", fallback);
+    bool tied = c->flag(c, "tie_word_embeddings", c->flag(c, "@tied", false));
+    bool silent = c->type(c, "tie_word_embeddings") == ZOO_ABSENT;
+    return (tied || silent) && !c->has_tensor(c, name);
 }
 
 static void read_head(zoo_decoder *b)

@@ -8,6 +8,7 @@
  *   first_dense  layers from first_k_dense_replace on
  *   interval     every moe_layer_interval-th from moe_layer_start_index to moe_layer_end_index
  *   period       i % expert_layer_period == expert_layer_offset
+ *   freq         where moe_layer_freq[i] is not 0, all without the list
  *   listed       those in moe_layers, else every interleave_moe_layer_step-th
  */
 #include <string.h>
@@ -46,6 +47,21 @@ static bool sparse_by_list(const zoo_decoder *b, uint32_t layer)
     return n == 0 && step && (layer + 1) % step == 0;
 }
 
+void zoo_decoder_claim_experts(const zoo_decoder *b)
+{
+    static const char *const keys[] = {
+        "num_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob",
+        "n_group",     "topk_group",          "n_shared_experts",      "routed_scaling_factor"};
+    for (uint32_t i = 0; i < b->n_layers; i++) {
+        if (zoo_decoder_layer_sparse(b, i)) {
+            return;
+        }
+    }
+    for (size_t i = 0; i < ZOO_COUNT(keys); i++) {
+        (void)b->config->type(b->config, keys[i]);
+    }
+}
+
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
@@ -60,6 +76,10 @@ bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
     }
     if (same(rule, "step")) {
         return sparse_by_step(b, layer);
+    }
+    if (same(rule, "freq")) {
+        (void)snprintf(key, sizeof key, "moe_layer_freq[%u]", layer);
+        return c->number(c, key, 1) != 0;
     }
     if (same(rule, "listed")) {
         return sparse_by_list(b, layer);

@@ -43,7 +43,7 @@ static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_room *room)
     return b;
 }
 
-static size_t gqa_scratch(const void *params, const zoo_limits *limits)
+size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_gqa *p = params;
     const gqa_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
@@ -53,7 +53,7 @@ static size_t gqa_scratch(const void *params, const zoo_limits *limits)
            zoo_linear_scratch(p->o_cols, limits->rows_max);
 }
 
-static uint32_t gqa_streams(const void *params, zoo_stream *out)
+uint32_t zoo_gqa_streams(const void *params, zoo_stream *out)
 {
     const zoo_gqa *p = params;
     uint32_t window = p->chunk ? p->chunk : p->window;
@@ -74,7 +74,7 @@ static uint32_t gqa_streams(const void *params, zoo_stream *out)
     return 2;
 }
 
-static zoo_status gqa_check(const void *params, zoo_error *err)
+zoo_status zoo_gqa_check(const void *params, zoo_error *err)
 {
     const zoo_gqa *p = params;
     if (!p->o_cols || !p->k_width) {
@@ -83,24 +83,43 @@ static zoo_status gqa_check(const void *params, zoo_error *err)
     return ZOO_OK;
 }
 
+gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w, zoo_cache *cache,
+                       const zoo_span *span)
+{
+    uint32_t group = p->n_heads / p->n_kv_heads;
+    gqa_sizes sizes = {span->n_rows, ctx->n_threads, zoo_span_length(span)};
+    zoo_room room = {.ctx = ctx};
+    gqa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
+    step.tile = group < GQA_TILE ? GQA_TILE / group : 1;
+    step.v_heads = p->n_kv_heads;
+    step.room = layout(p, &sizes, &room);
+    if (p->rope) {
+        step.rope = zoo_rope_rows_of(ctx, p->rope, span);
+    }
+    return step;
+}
+
+void zoo_gqa_project(gqa_step *step, const float *x)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_gqa_weights *w = step->weights;
+    const gqa_room *room = &step->room;
+    const zoo_proj proj[] = {{&w->q, w->q_bias, room->q, (size_t)p->n_heads * p->k_width},
+                             {&w->gate, w->gate_bias, room->gate, p->gate_rows},
+                             {&w->k, w->k_bias, room->k, (size_t)p->n_kv_heads * p->k_width},
+                             {&w->v, w->v_bias, room->v, (size_t)p->n_kv_heads * p->v_dim}};
+    step->x_stride = p->width_in + (p->added ? p->q_rows + p->k_rows + p->v_rows : 0);
+    step->added = p->added ? x + p->width_in : NULL;
+    zoo_linear(step->ctx, proj, p->shared ? 2 : 4, x, step->x_stride, step->span->n_rows);
+    zoo_gqa_shape(step);
+}
+
 static void gqa_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                         const float *x, float *y, const zoo_span *span)
 {
     const zoo_gqa *p = params;
     const zoo_gqa_weights *w = weights;
-    uint32_t group = p->n_heads / p->n_kv_heads;
-    gqa_sizes sizes = {span->n_rows, ctx->n_threads, 0};
-    for (uint32_t s = 0; s < span->n_seqs; s++) {
-        uint32_t length = span->seqs[s].pos + span->seqs[s].n;
-        sizes.length_max = length > sizes.length_max ? length : sizes.length_max;
-    }
-    zoo_room room = {.ctx = ctx};
-    gqa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
-    step.tile = group < GQA_TILE ? GQA_TILE / group : 1;
-    step.room = layout(p, &sizes, &room);
-    if (p->rope) {
-        step.rope = zoo_rope_rows_of(ctx, p->rope, span);
-    }
+    gqa_step step = zoo_gqa_begin(ctx, p, w, cache, span);
     if (p->round_input) {
         zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->width_in, step.room.bytes);
         x = step.room.x;
@@ -139,8 +158,8 @@ const zoo_block_ops zoo_gqa_ops = {.size = sizeof(zoo_block_ops),
                                    .weights_size = sizeof(zoo_gqa_weights),
                                    .name = "gqa",
                                    .binds = zoo_gqa_binds,
-                                   .streams = gqa_streams,
-                                   .scratch = gqa_scratch,
-                                   .check = gqa_check,
+                                   .streams = zoo_gqa_streams,
+                                   .scratch = zoo_gqa_scratch,
+                                   .check = zoo_gqa_check,
                                    .forward = gqa_forward,
                                    .explain = gqa_explain};

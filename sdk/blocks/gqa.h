@@ -93,7 +93,7 @@ typedef struct zoo_gqa {
     uint32_t sinks;         /* a learned logit for each query head */
     const float *slopes;    /* [n_heads] zoo_alibi_slopes, or null */
     uint32_t slopes_scaled; /* the bias is added before `scale`: (q . k + bias) * scale */
-    uint32_t slopes_bf16;   /* slopes and products rounded to bf16; needs n_kv_heads == n_heads */
+    uint32_t slopes_bf16;   /* slopes and products rounded to bf16 */
 
     uint32_t gate;     /* zoo_gate_kind */
     uint32_t gate_act; /* zoo_act; 0: ZOO_ACT_SIGMOID */
@@ -108,7 +108,7 @@ typedef struct zoo_gqa {
     /* Derived by zoo_gqa_finish. */
     uint32_t q_rows, k_rows, v_rows, gate_rows, o_cols, one;
     uint32_t q_norm_rows, k_norm_rows, norm_cols;
-    uint32_t k_width; /* head_dim, or one more for the rounded bias */
+    uint32_t k_width; /* head_dim, and an element for each rounded bias of a key */
     uint32_t has_k, has_v;
     struct {
         uint32_t q, k, v, qkv_q, qkv_k, qkv_v, o;               /* plain */

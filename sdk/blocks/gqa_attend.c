@@ -55,7 +55,8 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .scale = p->scale,
                             .softcap = p->softcap};
     args.n_segments = list_segments(step, 0, seq, head, first[0], pos + tile->n, k);
-    (void)list_segments(step, 1, seq, head, first[0], pos + tile->n, v);
+    (void)list_segments(step, 1, seq, step->v_first + head % step->v_heads, first[0], pos + tile->n,
+                        v);
     args.q_stride = (size_t)p->n_heads * p->k_width;
     args.out_stride = p->o_cols;
     args.q = room->q + row * args.q_stride + (size_t)head * group * p->k_width;

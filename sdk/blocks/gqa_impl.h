@@ -1,7 +1,8 @@
 /*
  * gqa_impl.h: what the files of the attention block share: gqa_params.c and gqa_bind.c (params
  * and tensors), gqa_rows.c (queries, keys, values of a row), gqa_attend.c (softmax over the cache),
- * gqa.c (block).
+ * gqa.c (block); and what blocks that build on attention take from it, whose params begin with a
+ * zoo_gqa and whose weights begin with a zoo_gqa_weights.
  */
 #ifndef ZOO_BLOCKS_GQA_IMPL_H
 #define ZOO_BLOCKS_GQA_IMPL_H
@@ -49,10 +50,34 @@ typedef struct gqa_step {
     size_t x_stride;
     gqa_room room;
     uint32_t tile; /* queries of a tile at most */
+    /* Key-value head g reads the values of head v_first + g % v_heads: its own by zoo_gqa_begin. */
+    uint32_t v_first, v_heads;
 } gqa_step;
 
-/* Fills q, k, v and gate from x and stores k and v in the cache. */
+/* The last position of a span's sequences, plus one. */
+static inline uint32_t zoo_span_length(const zoo_span *span)
+{
+    uint32_t longest = 0;
+    for (uint32_t s = 0; s < span->n_seqs; s++) {
+        uint32_t length = span->seqs[s].pos + span->seqs[s].n;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* The slots of the block. */
+uint32_t zoo_gqa_streams(const void *params, zoo_stream *out);
+size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits);
+zoo_status zoo_gqa_check(const void *params, zoo_error *err);
+
+/* Lays out the scratch of a step and makes its rotary rows. */
+gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w, zoo_cache *cache,
+                       const zoo_span *span);
+
+/* Fills q, k, v and gate from x: matrices, then zoo_gqa_shape. */
 void zoo_gqa_project(gqa_step *step, const float *x);
+/* Norms, rotates and scales q, k and v as they came out of the matrices; stores k and v. */
+void zoo_gqa_shape(gqa_step *step);
 /* Fills out from q and the cache, gates and norms it. */
 void zoo_gqa_attend(gqa_step *step);
 

@@ -25,7 +25,7 @@ static void set_defaults(zoo_gqa *p)
     p->k_scale = or_one(p->k_scale);
     p->v_scale = or_one(p->v_scale);
     p->gate_act = p->gate_act ? p->gate_act : ZOO_ACT_SIGMOID;
-    p->k_width = p->head_dim + (p->slopes && p->slopes_bf16 ? 1 : 0);
+    p->k_width = p->head_dim + (p->slopes && p->slopes_bf16 ? p->n_heads / p->n_kv_heads : 0);
 }
 
 static zoo_status refuse_sizes(const zoo_gqa *p, zoo_error *err)
@@ -69,10 +69,6 @@ static zoo_status refuse_options(const zoo_gqa *p, zoo_error *err)
     if (p->layout == ZOO_QKV_QUARTERS && p->n_kv_heads * p->head_dim % 4 != 0) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: %u key rows in quarters",
                         p->n_kv_heads * p->head_dim);
-    }
-    if (p->slopes && p->slopes_bf16 && p->n_kv_heads != p->n_heads) {
-        return zoo_fail(err, ZOO_E_CONFIG,
-                        "attention: rounded position biases need as many key-value heads as heads");
     }
     if (p->qk_norm.span == ZOO_QK_OWN && p->qk_norm.has_bias) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: q and k norms with a bias for each head");

@@ -1,7 +1,8 @@
 /*
  * gqa_rows.c: queries, keys, values and gates of the rows of a step (formulas: gqa.h).
  *
- * A rounded position bias is one more element: 1 in the query, its bf16 product in the key.
+ * Rounded position biases are more elements: their bf16 products in the key, for each query head
+ * that reads it, and a 1 in the query.
  */
 #include "gqa_impl.h"
 
@@ -79,14 +80,20 @@ static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
     }
 }
 
-/* Makes room for one more element behind each head, last head first, and fills it. */
-static void add_bias_element(const zoo_gqa *p, float *x, const float *slopes, uint32_t pos)
+/* Makes room for one more element for each query head of a key-value head behind each head, last
+ * head first: their biases behind a key, a one in its own place behind a query. */
+static void add_bias_elements(const zoo_gqa *p, float *x, uint32_t n_heads, const float *slopes,
+                              uint32_t pos)
 {
-    uint32_t d = p->head_dim;
+    uint32_t d = p->head_dim, group = p->n_heads / p->n_kv_heads;
     float at = bf16_round((float)pos), one = p->slopes_scaled ? 1.0f : 1.0f / p->scale;
-    for (uint32_t h = p->n_heads; h-- > 0;) {
-        memmove(x + (size_t)h * (d + 1), x + (size_t)h * d, d * sizeof(float));
-        x[(size_t)h * (d + 1) + d] = slopes ? bf16_round(bf16_round(slopes[h]) * at) : one;
+    for (uint32_t h = n_heads; h-- > 0;) {
+        float *to = x + (size_t)h * p->k_width;
+        memmove(to, x + (size_t)h * d, d * sizeof(float));
+        for (uint32_t i = 0; i < group; i++) {
+            float own = i == h % group ? one : 0.0f;
+            to[d + i] = slopes ? bf16_round(bf16_round(slopes[(size_t)h * group + i]) * at) : own;
+        }
     }
 }
 
@@ -117,7 +124,7 @@ static void shape_query(const gqa_step *step, uint32_t row)
                    p->q_scale * temperature(p, pos)};
     shape_heads(step, row, &r);
     if (p->k_width != p->head_dim) {
-        add_bias_element(p, q, NULL, pos);
+        add_bias_elements(p, q, p->n_heads, NULL, pos);
     }
 }
 
@@ -149,7 +156,7 @@ static void shape_key_value(const gqa_step *step, uint32_t row)
     head_rows r = {k, step->weights->k_norm, step->weights->k_norm_bias, p->n_kv_heads, p->k_scale};
     shape_heads(step, row, &r);
     if (p->k_width != p->head_dim) {
-        add_bias_element(p, k, p->slopes, step->span->pos[row]);
+        add_bias_elements(p, k, p->n_kv_heads, p->slopes, step->span->pos[row]);
     }
 }
 
@@ -178,19 +185,10 @@ static void store_item(void *arg, uint32_t item, uint32_t worker)
     step->cache->put(step->cache, stream, seq, seq->pos, seq->n, x + seq->row * width, width);
 }
 
-void zoo_gqa_project(gqa_step *step, const float *x)
+void zoo_gqa_shape(gqa_step *step)
 {
     const zoo_gqa *p = step->params;
-    const zoo_gqa_weights *w = step->weights;
-    const gqa_room *room = &step->room;
-    const zoo_proj proj[] = {{&w->q, w->q_bias, room->q, (size_t)p->n_heads * p->k_width},
-                             {&w->gate, w->gate_bias, room->gate, p->gate_rows},
-                             {&w->k, w->k_bias, room->k, (size_t)p->n_kv_heads * p->k_width},
-                             {&w->v, w->v_bias, room->v, (size_t)p->n_kv_heads * p->v_dim}};
-    uint32_t n_proj = p->shared ? 2 : 4, n_rows = step->span->n_rows;
-    step->x_stride = p->width_in + (p->added ? p->q_rows + p->k_rows + p->v_rows : 0);
-    step->added = p->added ? x + p->width_in : NULL;
-    zoo_linear(step->ctx, proj, n_proj, x, step->x_stride, n_rows);
+    uint32_t n_rows = step->span->n_rows;
     zoo_rows(step->ctx, n_rows, 4 * ((size_t)p->q_rows + p->k_rows), shape_range, step);
     if (!p->shared) {
         size_t rows = n_rows / step->span->n_seqs + 1;

@@ -35,4 +35,13 @@
         .rows = AT(rows_), .cols = NONE, .experts = AT(experts_), .map = map_, .when = when_       \
     }
 
+/* Rows of attention (gqa_binds.inc): field, name, heads, when. */
+#define QKV      "qkv_proj.weight"
+#define QKV_BIAS "qkv_proj.bias"
+#define OWN(f, name_, heads_, when_)                                                               \
+    {                                                                                              \
+        .name = name_, .kind = ZOO_BIND_VECTOR, .flags = ZOO_BIND_OR_NEXT, .field = ZOO_AT(W, f),  \
+        .rows = AT(heads_), .cols = AT(head_dim), .experts = NONE, .map = NONE, .when = when_      \
+    }
+
 #endif

@@ -173,15 +173,16 @@ static bool is_superseded(const flip *f, const char *key)
     return false;
 }
 
-/* explained.txt: "case key why". */
+/* explained.txt: "case key why", or "* key why" for all cases. */
 static bool is_listed(const char *name, const char *key)
 {
     FILE *file = fopen(LMZOO_SOURCE_DIR "/tests/options/explained.txt", "r");
-    char line[512], start[400];
+    char line[512], start[400], all[400];
     bool found = false;
     int n = snprintf(start, sizeof start, "%s %s ", name, key);
+    int m = snprintf(all, sizeof all, "* %s ", key);
     while (file && !found && fgets(line, sizeof line, file)) {
-        found = strncmp(line, start, (size_t)n) == 0;
+        found = strncmp(line, start, (size_t)n) == 0 || strncmp(line, all, (size_t)m) == 0;
     }
     if (file) {
         (void)fclose(file);

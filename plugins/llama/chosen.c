@@ -1,0 +1,90 @@
+/*
+ * chosen.c: softmax attention of one row over chosen keys: they are gathered and widened, then read
+ * by all query heads of their key-value head.
+ *
+ * A bias on the scores is one more element: 1 / scale in the query, the bias in the key. Every row
+ * is taken by itself, so its bits depend on its keys alone. Memory: the chosen keys and values of
+ * one head for each worker.
+ */
+#include <string.h>
+
+#include "llama.h"
+
+llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_room *room)
+{
+    llama_chosen c = {0};
+    c.q = zoo_room_floats(room, p->n_heads / p->n_kv_heads, (size_t)p->head_dim + 1);
+    c.k = zoo_room_floats(room, keys_max, (size_t)p->head_dim + 1);
+    c.v = zoo_room_floats(room, keys_max, p->v_dim);
+    c.scratch = zoo_room_floats(room, 1, zoo_attend_scratch(p->head_dim + 1, p->v_dim));
+    c.segs = zoo_room_take(room, 2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
+    return c;
+}
+
+static void gather(const gqa_step *step, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                   uint32_t key, uint32_t width, float *out)
+{
+    const zoo_cache *cache = step->cache;
+    zoo_segment s = cache->get(cache, stream, seq, head, key);
+    step->ctx->kernels->widen(cache->dtypes[stream], s.rows, s.scales, width, out, width);
+}
+
+static uint32_t list_pages(const float *x, uint32_t width, uint32_t n_rows, zoo_segment *out)
+{
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < n_rows; row += ZOO_PAGE) {
+        uint32_t left = n_rows - row;
+        out[n++] = (zoo_segment){.rows = x + (size_t)row * width,
+                                 .n_rows = left < ZOO_PAGE ? left : ZOO_PAGE,
+                                 .row = row};
+    }
+    return n;
+}
+
+/* The queries of the head, each with its element for the bias behind it. */
+static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint32_t width,
+                         float *out)
+{
+    const zoo_gqa *p = step->params;
+    uint32_t d = p->head_dim, group = p->n_heads / p->n_kv_heads;
+    const float *q = step->room.q + ((size_t)row * p->n_heads + (size_t)head * group) * d;
+    for (uint32_t i = 0; i < group; i++, q += d, out += width) {
+        memcpy(out, q, d * sizeof(float));
+        out[width - 1] = width > d ? 1.0f / p->scale : out[width - 1];
+    }
+}
+
+void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_t row,
+                         uint32_t head, const llama_keys *keys)
+{
+    static const uint32_t from_start = 0;
+    const zoo_gqa *p = step->params;
+    const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
+    uint32_t group = p->n_heads / p->n_kv_heads, width = p->head_dim + (keys->bias ? 1 : 0);
+    copy_queries(step, row, head, width, room->q);
+    for (uint32_t i = 0; i < keys->n; i++) {
+        float *k = room->k + (size_t)i * width;
+        gather(step, 0, seq, head, keys->at[i], p->head_dim, k);
+        k[width - 1] = keys->bias ? keys->bias[keys->at[i]] : k[width - 1];
+        gather(step, 1, seq, head, keys->at[i], p->v_dim, room->v + (size_t)i * p->v_dim);
+    }
+    zoo_segment *v = room->segs + keys->n / ZOO_PAGE + 1;
+    size_t out = (size_t)row * p->o_cols + (size_t)head * group * p->v_dim;
+    zoo_attend_args args = {.q = room->q,
+                            .out = step->room.out + out,
+                            .k = room->segs,
+                            .v = v,
+                            .first = &from_start,
+                            .n_queries = 1,
+                            .n_heads = group,
+                            .head_dim = width,
+                            .v_dim = p->v_dim,
+                            .pos = keys->n - 1,
+                            .k_dtype = ZOO_F32,
+                            .v_dtype = ZOO_F32,
+                            .scale = p->scale,
+                            .scratch = room->scratch};
+    args.n_segments = list_pages(room->k, width, keys->n, room->segs);
+    (void)list_pages(room->v, p->v_dim, keys->n, v);
+    step->ctx->kernels->attend(&args);
+}

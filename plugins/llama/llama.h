@@ -1,0 +1,91 @@
+/*
+ * llama.h: what the files of this plugin share: model.c (plan) and the mixers that single releases
+ * brought, each built on the shared attention: its params begin with a zoo_gqa, its weights with a
+ * zoo_gqa_weights.
+ */
+#ifndef PLUGIN_LLAMA_H
+#define PLUGIN_LLAMA_H
+
+#include "blocks/decoder.h"
+#include "blocks/gqa_impl.h"
+
+/* differential.c */
+typedef struct llama_differential {
+    zoo_gqa gqa;
+    float start; /* lambda without the learned part */
+    float eps;
+} llama_differential;
+extern const zoo_block_ops llama_differential_ops;
+
+/* blocks.c: keys in blocks, chosen by an indexer. */
+typedef struct llama_blocks {
+    zoo_gqa gqa;
+    uint32_t index_heads, index_dim, index_rows;
+    uint32_t block, top_blocks, local_blocks;
+    uint32_t keys_max; /* keys that a query reads at most */
+} llama_blocks;
+extern const zoo_block_ops llama_blocks_ops;
+
+/* masked.c: keys with a bias that comes from their values. */
+typedef struct llama_masked {
+    zoo_gqa gqa;
+    uint32_t keys_max; /* a query reads so many keys, those of largest bias */
+    uint32_t v_width;  /* all values of a row */
+} llama_masked;
+extern const zoo_block_ops llama_masked_ops;
+
+/* routed.c: queries and outputs by experts. */
+typedef struct llama_routed {
+    zoo_gqa gqa; /* n_heads = top_k n_kv_heads */
+    zoo_router router;
+    uint32_t n_experts;
+} llama_routed;
+extern const zoo_block_ops llama_routed_ops;
+
+/* constant.c: y = bias. */
+typedef struct llama_constant {
+    uint32_t width;
+} llama_constant;
+extern const zoo_block_ops llama_constant_ops;
+
+/* weighed.c: a layer whose residual has a weight for each channel. */
+typedef struct llama_weighed {
+    uint32_t width;
+    uint32_t n_parts; /* 0: attention; the others: what is added after it */
+} llama_weighed;
+extern const zoo_block_ops llama_weighed_ops;
+
+/* products.c: experts of one inner value each, found by product keys. */
+typedef struct llama_products {
+    uint32_t width;
+    uint32_t n_keys, key_rows; /* of a half; 2 n_keys */
+    uint32_t n_experts, top_k;
+    uint32_t act;
+} llama_products;
+extern const zoo_block_ops llama_products_ops;
+
+/* chosen.c: attention of one row and key-value head over keys that were chosen. */
+typedef struct llama_chosen {
+    float *q, *k, *v;  /* [group, head_dim + 1], [keys_max, head_dim + 1], [keys_max, v_dim] */
+    float *scratch;    /* zoo_attend_scratch */
+    zoo_segment *segs; /* 2 [keys_max / ZOO_PAGE + 1] */
+} llama_chosen;
+typedef struct llama_keys {
+    const uint32_t *at; /* [n] rows of the cache, ascending */
+    uint32_t n;         /* at least 1 */
+    const float *bias;  /* by row of the cache, added to the scores; or null */
+} llama_keys;
+/* Scratch of one worker, over a room. */
+llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_room *room);
+/* Attends row `row` over the keys for the queries of key-value head `head`. [step] */
+void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_t row,
+                         uint32_t head, const llama_keys *keys);
+
+/* The mixer of a layer. mixers.c */
+zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part);
+
+/* model.c */
+zoo_status llama_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
+                           zoo_error *err);
+
+#endif
