@@ -5,8 +5,8 @@
  *   out_t = (sum_{i<t} e^{(t-1-i) w + k_i} v_i + e^{u + k_t} v_t) / (the same without v)
  *   y = W_output( sigmoid(r) * out )
  *
- * The sums are kept relative to the largest exponent so far, so nothing overflows. Streams: STATE
- * "shift" [width], STATE "wkv" [3, inner]: numerator, denominator, largest exponent.
+ * Sums are relative to the largest exponent so far, so nothing overflows. STATE "shift" [width],
+ * STATE "wkv" [3, inner]: numerator, denominator, largest exponent.
  */
 #include <math.h>
 
@@ -17,9 +17,8 @@ enum { TILE = 64 };
 
 typedef struct time_weights {
     zoo_weight k, v, r, out;
-    const float *mix_k, *mix_v, *mix_r; /* [width] */
-    const float *first, *decay_log;     /* [inner] */
-    const float *rest_k, *rest_v, *rest_r, *decay;
+    const float *mix_k, *mix_v, *mix_r, *rest_k, *rest_v, *rest_r; /* [width] */
+    const float *first, *decay_log, *decay;                        /* [inner] */
 } time_weights;
 
 #define W time_weights
