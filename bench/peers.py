@@ -18,7 +18,7 @@ Tests (of --tests):
   prefillN  one prompt of N tokens (N of --prefills)
   decode    one sequence, --decode new tokens from an empty context
   shared    --shared-rows sequences whose prompts are the same --shared-prefix tokens, --new tokens
-            each; llama.cpp with -pps, which reads the prompt once
+            each; llama.cpp with -pps -kvu, which reads the prompt once
 
 Only the standard library is used.
 """
@@ -68,7 +68,10 @@ def llama_batched(a, gguf, log, batch, n_prompt, n_new, extra):
     argv = [os.path.join(a.llama, "llama-batched-bench"), "-m", gguf, "-c", str(n), "-b", "2048", "-ub", "512",
             "-npp", str(n_prompt), "-ntg", str(n_new), "-npl", str(batch), "-t", str(a.threads),
             "-tb", str(a.threads), "--output-format", "jsonl"] + extra
-    return next(j for j in json_lines(argv, log) if "speed_tg" in j)
+    found = [j for j in json_lines(argv, log) if "speed_tg" in j]
+    if not found:
+        sys.exit(f"peers: no figure from {shlex.join(argv)} (see {log.name})")
+    return found[0]
 
 
 def run_llama(a, fmt, log):
@@ -77,7 +80,7 @@ def run_llama(a, fmt, log):
         j = llama_batched(a, gguf, log, b, a.prompt, a.new, [])
         yield rates(f"batch{b}", j["speed_pp"], j["speed_tg"], j["speed"])
     if "shared" in a.tests:
-        j = llama_batched(a, gguf, log, a.shared_rows, a.shared_prefix, a.new, ["-pps"])
+        j = llama_batched(a, gguf, log, a.shared_rows, a.shared_prefix, a.new, ["-pps", "-kvu"])
         n = a.shared_rows * (a.shared_prefix + a.new)
         seconds = j["t_pp"] + j["t_tg"]
         yield rates("shared", 0, j["speed_tg"], n / seconds)
@@ -178,7 +181,7 @@ def table(a):
         part = [j for j in rows if (j["model"], j["isa"], j["cpu"], j["flags"]) == head]
         rounds = len({j["round"] for j in part})
         print(f"\n{head[0]}, instruction set {head[1]}; {head[2]}: {head[3]}; {part[0]['threads']} threads; "
-              f"lmzoo {part[-1]['lmzoo']}, {part[0]['peer_version']}; medians of {rounds} rounds\n")
+              f"lmzoo {part[-1]['lmzoo']}, {part[0]['peer_version']}; medians of {rounds} round{'s' if rounds > 1 else ''}\n")
         print("| test | engine | format | prompt | generation | total tokens/s | lmzoo's best / this |")
         print("|---|---|---|---|---|---|---|")
         for test in dict.fromkeys(j["test"] for j in part):
