@@ -38,14 +38,15 @@ static double now(void)
         double begin = now();                                                                      \
         plain->slot(args);                                                                         \
         spent[group] += now() - begin;                                                             \
-    }
+    }                                                                                              \
+    static void name(const type *args) /* takes the semicolon */
 
-TIMED(timed_gemm, zoo_gemm, GEMM, gemm[args->weight->kind].gemm)
-TIMED(timed_ssm, zoo_ssm_args, SSM, ssm)
-TIMED(timed_scan, zoo_scan_args, SCAN, scan)
-TIMED(timed_delta, zoo_delta_args, DELTA, delta)
-TIMED(timed_conv, zoo_conv_args, CONV, conv)
-TIMED(timed_attend, zoo_attend_args, ATTEND, attend)
+TIMED(timed_gemm, zoo_gemm, GEMM, gemm[args->weight->kind].gemm);
+TIMED(timed_ssm, zoo_ssm_args, SSM, ssm);
+TIMED(timed_scan, zoo_scan_args, SCAN, scan);
+TIMED(timed_delta, zoo_delta_args, DELTA, delta);
+TIMED(timed_conv, zoo_conv_args, CONV, conv);
+TIMED(timed_attend, zoo_attend_args, ATTEND, attend);
 
 static void timed_prepare(const float *x, size_t x_stride, uint32_t n_rows,
                           const zoo_weight *weight, void *out)

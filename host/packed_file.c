@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "fileio.h"
 #include "mem.h"
 #include "pack.h"
 #include "packed_private.h"
@@ -160,20 +161,6 @@ bool zoo_packed_map(zoo_packed *packed, char *why, size_t n_why)
     return true;
 }
 
-static bool write_all(int fd, const void *data, uint64_t n)
-{
-    const char *p = data;
-    while (n > 0) {
-        ssize_t done = write(fd, p, n < (1u << 30) ? (size_t)n : 1u << 30);
-        if (done < 0 && errno != EINTR) {
-            return false;
-        }
-        p += done > 0 ? done : 0;
-        n -= done > 0 ? (uint64_t)done : 0;
-    }
-    return true;
-}
-
 static bool write_parts(int fd, const zoo_packed *packed)
 {
     static const char zeros[ZOO_PACKED_ALIGN];
@@ -192,10 +179,10 @@ static bool write_parts(int fd, const zoo_packed *packed)
         errno = ENOMEM;
         return false;
     }
-    bool good = write_all(fd, &h, sizeof h) && write_all(fd, packed->entries, table) &&
-                write_all(fd, zeros, h.begin - sizeof h - table);
+    bool good = zoo_file_write(fd, &h, sizeof h) && zoo_file_write(fd, packed->entries, table) &&
+                zoo_file_write(fd, zeros, h.begin - sizeof h - table);
     for (uint64_t i = 0; i < packed->n_entries && good; i++) {
-        good = write_all(fd, packed->data[i], packed->entries[i].n_bytes);
+        good = zoo_file_write(fd, packed->data[i], packed->entries[i].n_bytes);
     }
     return good;
 }

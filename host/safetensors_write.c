@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fileio.h"
 #include "json.h"
 #include "mem.h"
 #include "safetensors_set.h"
@@ -116,30 +117,17 @@ static zoo_status header_text(const char *path, const zoo_tensor *list, size_t n
     return status;
 }
 
-static bool write_all(int fd, const void *data, uint64_t n)
-{
-    const char *p = data;
-    while (n > 0) {
-        ssize_t done = write(fd, p, n < (1u << 30) ? (size_t)n : 1u << 30);
-        if (done < 0 && errno != EINTR) {
-            return false;
-        }
-        p += done > 0 ? done : 0;
-        n -= done > 0 ? (uint64_t)done : 0;
-    }
-    return true;
-}
-
 static bool write_parts(int fd, const char *header, const zoo_tensor *list, size_t n)
 {
     size_t n_header = strlen(header);
     uint64_t length = (n_header + 7) / 8 * 8;
-    bool good = write_all(fd, &length, sizeof length) && write_all(fd, header, n_header) &&
-                write_all(fd, "       ", length - n_header);
+    bool good = zoo_file_write(fd, &length, sizeof length) &&
+                zoo_file_write(fd, header, n_header) &&
+                zoo_file_write(fd, "       ", length - n_header);
     for (size_t i = 0; i < n && good; i++) {
         uint64_t n_bytes = 0;
         good = tensor_bytes("", &list[i], &n_bytes, NULL) == ZOO_OK &&
-               write_all(fd, list[i].data, n_bytes);
+               zoo_file_write(fd, list[i].data, n_bytes);
     }
     return good;
 }

@@ -3,26 +3,12 @@
 
 #include <stdatomic.h>
 
+#include "pack.h"
+
 static const zoo_kernels *wrapped;
 static zoo_kernels counting;
 static _Atomic uint64_t operations[ZOO_WEIGHT_KINDS];
 static _Atomic uint64_t bytes;
-
-static size_t bytes_of(const zoo_weight *w, size_t outputs)
-{
-    size_t groups = w->group ? (w->cols + w->group - 1) / w->group : 0;
-    size_t scales = outputs * groups * sizeof(float);
-    switch (w->kind) {
-    case ZOO_F32:
-        return outputs * w->cols * 4;
-    case ZOO_BF16:
-        return outputs * w->cols * 2;
-    case ZOO_INT8:
-        return outputs * groups * w->group + scales;
-    default:
-        return outputs * groups * w->group / 2 + scales;
-    }
-}
 
 static void count_gemm(const zoo_gemm *g)
 {
@@ -31,7 +17,9 @@ static void count_gemm(const zoo_gemm *g)
     uint64_t outputs = end - g->panel_begin * ZOO_PANEL;
     atomic_fetch_add_explicit(&operations[w->kind], 2 * outputs * w->cols * g->n_rows,
                               memory_order_relaxed);
-    atomic_fetch_add_explicit(&bytes, bytes_of(w, outputs), memory_order_relaxed);
+    size_t scales,
+        data = zoo_pack_size((zoo_dtype)w->kind, (uint32_t)outputs, w->cols, w->group, &scales);
+    atomic_fetch_add_explicit(&bytes, data + scales, memory_order_relaxed);
     wrapped->gemm[w->kind].gemm(g);
 }
 

@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-enum { INT_ROWS = 6, INT_DIRECT8 = 4, INT_DIRECT4 = 4, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_ROWS = 6, INT_DIRECT = 4, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
 
 typedef vi va;
 

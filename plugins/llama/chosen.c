@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "blocks/ops.h"
 #include "llama.h"
 
 llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_room *room)
@@ -27,18 +28,6 @@ static void gather(const gqa_step *step, uint32_t stream, const zoo_seq *seq, ui
     const zoo_cache *cache = step->cache;
     zoo_segment s = cache->get(cache, stream, seq, head, key);
     step->ctx->kernels->widen(cache->dtypes[stream], s.rows, s.scales, width, out, width);
-}
-
-static uint32_t list_pages(const float *x, uint32_t width, uint32_t n_rows, zoo_segment *out)
-{
-    uint32_t n = 0;
-    for (uint32_t row = 0; row < n_rows; row += ZOO_PAGE) {
-        uint32_t left = n_rows - row;
-        out[n++] = (zoo_segment){.rows = x + (size_t)row * width,
-                                 .n_rows = left < ZOO_PAGE ? left : ZOO_PAGE,
-                                 .row = row};
-    }
-    return n;
 }
 
 /* The queries of the head, each with its element for the bias behind it. */
@@ -84,7 +73,7 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
                             .v_dtype = ZOO_F32,
                             .scale = p->scale,
                             .scratch = room->scratch};
-    args.n_segments = list_pages(room->k, width, keys->n, room->segs);
-    (void)list_pages(room->v, p->v_dim, keys->n, v);
+    args.n_segments = zoo_rows_segments(room->k, width, keys->n, room->segs);
+    (void)zoo_rows_segments(room->v, p->v_dim, keys->n, v);
     step->ctx->kernels->attend(&args);
 }

@@ -63,8 +63,6 @@ zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer);
 bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer);
 /* decoder_sparse.c */
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
-/* Where no layer has experts, keys about them say nothing. decoder_sparse.c */
-void zoo_decoder_claim_experts(const zoo_decoder *b);
 
 /* The attention part of a layer; params in the model arena. decoder_attention.c */
 zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);

@@ -67,10 +67,8 @@ zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out)
     if (zoo_decoder_layer_sparse(b, layer)) {
         return zoo_decoder_experts(b, layer, out);
     }
-    if (c->type(c, "@score") != ZOO_ABSENT) {
+    if (c->type(c, "@score") != ZOO_ABSENT || c->type(c, "@sparse") != ZOO_ABSENT) {
         zoo_decoder_experts_keys(b, layer);
-    } else if (layer == 0 && c->type(c, "@sparse") != ZOO_ABSENT) {
-        zoo_decoder_claim_experts(b);
     }
     uint32_t width = c->whole(c, key, 4 * b->hidden);
     return zoo_decoder_dense(b, width, c->text(c, "@mlp", "mlp"), out);

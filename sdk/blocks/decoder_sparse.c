@@ -47,21 +47,6 @@ static bool sparse_by_list(const zoo_decoder *b, uint32_t layer)
     return n == 0 && step && (layer + 1) % step == 0;
 }
 
-void zoo_decoder_claim_experts(const zoo_decoder *b)
-{
-    static const char *const keys[] = {
-        "num_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob",
-        "n_group",     "topk_group",          "n_shared_experts",      "routed_scaling_factor"};
-    for (uint32_t i = 0; i < b->n_layers; i++) {
-        if (zoo_decoder_layer_sparse(b, i)) {
-            return;
-        }
-    }
-    for (size_t i = 0; i < ZOO_COUNT(keys); i++) {
-        (void)b->config->type(b->config, keys[i]);
-    }
-}
-
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;

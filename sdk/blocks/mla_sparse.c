@@ -57,18 +57,6 @@ static void gather_item(void *arg, uint32_t item, uint32_t worker)
     }
 }
 
-static uint32_t list_pages(const float *x, uint32_t width, uint32_t n_rows, zoo_segment *out)
-{
-    uint32_t n = 0;
-    for (uint32_t row = 0; row < n_rows; row += ZOO_PAGE) {
-        uint32_t left = n_rows - row;
-        out[n++] = (zoo_segment){.rows = x + (size_t)row * width,
-                                 .n_rows = left < ZOO_PAGE ? left : ZOO_PAGE,
-                                 .row = row};
-    }
-    return n;
-}
-
 static void attend_item(void *arg, uint32_t item, uint32_t worker)
 {
     static const uint32_t from_start = 0;
@@ -95,9 +83,9 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .sinks = p->sinks ? step->weights->sinks + head : NULL,
                             .scratch = room->attend + worker * room->attend_size};
     args.n_segments =
-        list_pages(room->picked + (size_t)at * top_k * p->kv_lora, p->kv_lora, top_k, c);
-    (void)list_pages(room->picked_rope + (size_t)at * top_k * p->rope_dim, p->rope_dim, top_k,
-                     k_pe);
+        zoo_rows_segments(room->picked + (size_t)at * top_k * p->kv_lora, p->kv_lora, top_k, c);
+    (void)zoo_rows_segments(room->picked_rope + (size_t)at * top_k * p->rope_dim, p->rope_dim,
+                            top_k, k_pe);
     step->ctx->kernels->attend(&args);
 }
 

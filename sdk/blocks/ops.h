@@ -65,6 +65,12 @@ void zoo_norm_run(const zoo_kernels *kernels, uint32_t kind, zoo_norm_args args)
 /* The same on all threads. */
 void zoo_norm_rows(zoo_ctx *ctx, uint32_t kind, zoo_norm_args args);
 
+/*
+ * Dense float32 rows x [n_rows, width] as the segments that attend reads, a page each, at out
+ * [ceil(n_rows / ZOO_PAGE)]; returns their number. [step]
+ */
+uint32_t zoo_rows_segments(const float *x, uint32_t width, uint32_t n_rows, zoo_segment *out);
+
 /* Elementwise over dense [n_rows, width] arrays on all threads; y may be an input. */
 void zoo_act_rows(zoo_ctx *ctx, zoo_act act, const float *x, float *y, uint32_t n_rows,
                   uint32_t width);

@@ -1,5 +1,6 @@
 /*
- * ops_rows.c: norms and elementwise operations over rows on all threads; names of activations.
+ * ops_rows.c: norms and elementwise operations over rows on all threads; rows as segments; names of
+ * activations.
  *
  * Every operation is one kernel slot for each range of rows. No memory.
  */
@@ -123,6 +124,18 @@ void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uin
 {
     round_job job = {ctx->kernels, x, y, tmp, width};
     zoo_rows(ctx, n_rows, (size_t)width * 4, round_range, &job);
+}
+
+uint32_t zoo_rows_segments(const float *x, uint32_t width, uint32_t n_rows, zoo_segment *out)
+{
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < n_rows; row += ZOO_PAGE) {
+        uint32_t left = n_rows - row;
+        out[n++] = (zoo_segment){.rows = x + (size_t)row * width,
+                                 .n_rows = left < ZOO_PAGE ? left : ZOO_PAGE,
+                                 .row = row};
+    }
+    return n;
 }
 
 uint32_t zoo_act_read(const zoo_config *config, const char *key, const char *fallback)

@@ -1,0 +1,115 @@
+/* test_machine.c: what benchmarks measure with: peaks, counted products; pinned threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "kernels/select.h"
+#include "pack.h"
+#include "pool.h"
+#include "tally.h"
+
+enum { OUTPUTS = 37, COLS = 100, ROWS = 3, PANELS = (OUTPUTS + ZOO_PANEL - 1) / ZOO_PANEL };
+
+static void peaks_count_what_they_do(void **state)
+{
+    (void)state;
+    assert_null(zoo_kernels_peak("scalar", ZOO_F32));
+    for (uint32_t i = 1; zoo_kernels_isa(i); i++) {
+        for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
+            zoo_k_peak *peak = zoo_kernels_peak(zoo_kernels_isa(i), kind);
+            assert_non_null(peak);
+            assert_true(peak(10) > 0);
+            assert_int_equal(peak(30), 3 * peak(10));
+            assert_int_equal(peak(0), 0);
+        }
+    }
+}
+
+/* The products of one kind through a table; y [ROWS, OUTPUTS]. */
+static void run(const zoo_kernels *k, const zoo_weight *w, float *y)
+{
+    static _Alignas(64) unsigned char prepared[ROWS * 2048];
+    static float x[ROWS * COLS];
+    const zoo_gemm_slots *slots = &k->gemm[w->kind];
+    size_t size = slots->prepared_size(COLS, w->group);
+    zoo_gemm g = {.weight = w, .x = x, .x_stride = COLS, .y = y, .y_stride = OUTPUTS};
+    for (uint32_t i = 0; i < ROWS * COLS; i++) {
+        x[i] = (float)(i * 7 % 23) - 11.0f;
+    }
+    assert_true(size * ROWS <= sizeof prepared);
+    if (size) {
+        slots->prepare(x, COLS, ROWS, w, prepared);
+        g.x = prepared;
+        g.x_stride = size;
+    }
+    g.n_rows = ROWS;
+    g.panel_end = 1; /* in two calls, as threads would share it */
+    slots->gemm(&g);
+    g.panel_begin = 1;
+    g.panel_end = PANELS;
+    slots->gemm(&g);
+}
+
+static void tally_counts_and_changes_nothing(void **state)
+{
+    static _Alignas(64) unsigned char data[PANELS * ZOO_PANEL * 128 * sizeof(float)];
+    static float scales[PANELS * 8 * ZOO_PANEL], rows[ZOO_PANEL * COLS];
+    const zoo_kernels *plain = zoo_kernels_select(NULL, NULL);
+    const zoo_kernels *counting = zoo_tally_wrap(plain);
+    (void)state;
+    for (uint32_t i = 0; i < ZOO_PANEL * COLS; i++) {
+        rows[i] = (float)(i * 5 % 17) - 8.0f;
+    }
+    for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
+        zoo_weight w = {
+            .kind = kind, .rows = OUTPUTS, .cols = COLS, .data = data, .scales = scales};
+        float a[ROWS * OUTPUTS], b[ROWS * OUTPUTS];
+        size_t n_scales, n_data;
+        w.group = zoo_pack_group((zoo_dtype)kind);
+        n_data = zoo_pack_size((zoo_dtype)kind, OUTPUTS, COLS, w.group, &n_scales);
+        assert_true(n_data <= sizeof data && n_scales <= sizeof scales);
+        for (uint32_t p = 0; p < PANELS; p++) {
+            zoo_pack_panel(&w, p, rows, p + 1 < PANELS ? ZOO_PANEL : OUTPUTS % ZOO_PANEL);
+        }
+        (void)zoo_tally_take();
+        run(plain, &w, a);
+        run(counting, &w, b);
+        assert_memory_equal(a, b, sizeof a);
+        zoo_tally t = zoo_tally_take();
+        assert_int_equal(t.operations[kind], 2 * OUTPUTS * COLS * ROWS);
+        assert_int_equal(t.bytes, n_data + n_scales);
+    }
+    assert_int_equal(zoo_tally_take().bytes, 0);
+}
+
+static void add_item(void *arg, uint32_t item, uint32_t worker)
+{
+    (void)worker;
+    atomic_fetch_add((_Atomic uint32_t *)arg, item + 1);
+}
+
+static void pinned_threads_run_every_item(void **state)
+{
+    _Atomic uint32_t sum = 0;
+    zoo_pool *pool;
+    (void)state;
+    assert_int_equal(zoo_pool_new(3, true, &pool, NULL), ZOO_OK);
+    zoo_pool_run(pool, 100, add_item, &sum);
+    assert_int_equal(sum, 5050);
+    zoo_pool_free(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(peaks_count_what_they_do),
+        cmocka_unit_test(tally_counts_and_changes_nothing),
+        cmocka_unit_test(pinned_threads_run_every_item),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
