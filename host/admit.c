@@ -5,7 +5,11 @@
 #include "schedule_private.h"
 
 /* Rows the owner should keep waiting: enough to see prefixes and lengths, few enough to scan. */
-enum { WAITING_MAX = 256, WAITING_TOKENS_MAX = 1 << 22 };
+enum {
+    WAITING_MAX = 256,
+    WAITING_TOKENS_MAX = 1 << 22,
+    TAIL_GAIN_MIN = 32 /* tokens not read again that are worth a copy of a page */
+};
 
 bool zoo_schedule_wants_more(const zoo_schedule *s)
 {
@@ -43,21 +47,16 @@ static bool reserve(zoo_schedule *s)
 
 zoo_status zoo_schedule_add(zoo_schedule *s, zoo_row *row, zoo_error *err)
 {
-    uint32_t n_nodes = can_share(s, row) ? zoo_prefix_blocks(row->n_prompt) : 0;
-    zoo_status status;
-    row->nodes = zoo_mem_array(n_nodes, sizeof(zoo_prefix_node *));
-    if (!row->nodes || !reserve(s)) {
-        zoo_row_settle(row);
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for a waiting row");
+    zoo_status status =
+        reserve(s) ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for a waiting row");
+    row->chain = (zoo_prefix_chain){NULL, 0, 0};
+    if (status == ZOO_OK && can_share(s, row)) {
+        status = zoo_prefixes_enter(&s->prefixes, row->prompt, row->n_prompt, &row->chain, err);
     }
-    status = n_nodes > 0
-                 ? zoo_prefixes_enter(&s->prefixes, row->prompt, row->n_prompt, row->nodes, err)
-                 : ZOO_OK;
     if (status != ZOO_OK) {
         zoo_row_settle(row);
         return status;
     }
-    row->n_nodes = n_nodes;
     row->order = s->n_added++;
     s->waiting[s->n_waiting++] = row;
     s->waiting_tokens += row->n_prompt;
@@ -68,11 +67,11 @@ zoo_status zoo_schedule_add(zoo_schedule *s, zoo_row *row, zoo_error *err)
 static zoo_prefix_node *best_kept(const zoo_row *row, bool *blocked)
 {
     *blocked = false;
-    for (uint32_t i = row->n_nodes; i-- > 0;) {
-        if (row->nodes[i]->kept != ZOO_NONE) {
-            return row->nodes[i];
+    for (uint32_t i = row->chain.n; i-- > 0;) {
+        if (row->chain.nodes[i]->kept != ZOO_NONE) {
+            return row->chain.nodes[i];
         }
-        *blocked |= row->nodes[i]->leader != NULL;
+        *blocked |= row->chain.nodes[i]->leader != NULL;
     }
     return NULL;
 }
@@ -142,11 +141,102 @@ static zoo_status open_row(zoo_schedule *s, zoo_row *row, zoo_error *err)
     return status;
 }
 
-/* Makes the row leader of every place where waiting rows part; row->nodes keeps only those. */
+/* Tokens behind `from` that two prompts have in common inside one block, but for their last. */
+static uint32_t count_common(const zoo_row *a, const zoo_row *b, uint32_t from)
+{
+    uint32_t end = (a->n_prompt < b->n_prompt ? a->n_prompt : b->n_prompt) - 1;
+    uint32_t at = from;
+    end = end - from < ZOO_PAGE ? end : from + ZOO_PAGE;
+    while (at < end && a->prompt[at] == b->prompt[at]) {
+        at++;
+    }
+    return at - from;
+}
+
+/* Whether the row has a tail of n tokens on the trunk. */
+static bool has_tail(const zoo_row *row, const zoo_prefix_node *trunk, uint32_t n)
+{
+    for (uint32_t i = 0; i < row->chain.n; i++) {
+        const zoo_prefix_node *node = row->chain.nodes[i];
+        if (node->trunk == trunk && node->length == trunk->length + n) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The tail that saves the most: rows that have these n tokens, and not those of a longer tail,
+ * times the tokens that no shorter tail covers. n_rows [ZOO_PAGE]: how many rows have just so many
+ * in common. 0: nothing worth it. */
+static uint32_t best_tail(const zoo_row *row, const zoo_prefix_node *trunk, const uint32_t *n_rows)
+{
+    uint32_t best = 0, most = TAIL_GAIN_MIN, covered = 0;
+    for (uint32_t n = 1; n < ZOO_PAGE; n++) {
+        uint32_t rows = 0;
+        if (has_tail(row, trunk, n)) {
+            covered = n;
+            continue;
+        }
+        for (uint32_t m = n; m < ZOO_PAGE && !(m > n && has_tail(row, trunk, m)); m++) {
+            rows += n_rows[m];
+        }
+        if (rows * (n - covered) >= most) {
+            most = rows * (n - covered) + 1;
+            best = n;
+        }
+    }
+    return best;
+}
+
+/* Puts tails on the trunk, a node of the row, where waiting rows that leave the row's chain before
+ * `next` (null: its end) have enough in common with it. */
+static void grow_tails(zoo_schedule *s, zoo_row *row, zoo_prefix_node *trunk,
+                       const zoo_prefix_node *next)
+{
+    const int32_t *tokens = row->prompt + trunk->length;
+    uint32_t n_rows[ZOO_PAGE + 1] = {0}, n;
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        const zoo_prefix_chain *chain = &s->waiting[i]->chain;
+        if (zoo_prefix_passes(chain, trunk) && !(next && zoo_prefix_passes(chain, next))) {
+            n_rows[count_common(row, s->waiting[i], trunk->length)]++;
+        }
+    }
+    while ((n = best_tail(row, trunk, n_rows)) > 0) {
+        zoo_prefix_node *tail = zoo_prefix_tail(trunk, tokens, n);
+        if (!tail || !zoo_prefix_chain_add(&row->chain, tail)) {
+            return;
+        }
+        for (uint32_t i = 0; i < s->n_waiting; i++) {
+            zoo_row *other = s->waiting[i];
+            if (zoo_prefix_passes(&other->chain, trunk) &&
+                count_common(row, other, trunk->length) >= n) {
+                (void)zoo_prefix_chain_add(&other->chain, tail);
+            }
+        }
+    }
+}
+
+/* Tails on all nodes of the row behind which others leave it. */
+static void branch(zoo_schedule *s, zoo_row *row)
+{
+    zoo_prefix_node *next = NULL;
+    for (uint32_t i = row->chain.n; i-- > 0;) {
+        zoo_prefix_node *node = row->chain.nodes[i];
+        if (node->trunk) {
+            continue;
+        }
+        if (node->length + ZOO_PAGE > row->pos && node->n_waiting > (next ? next->n_waiting : 1)) {
+            grow_tails(s, row, node, next);
+        }
+        next = node;
+    }
+}
+
+/* Makes the row leader of every place where waiting rows part; its chain keeps only those. */
 static void lead(zoo_schedule *s, zoo_row *row)
 {
-    zoo_prefix_node **nodes = row->nodes;
-    uint32_t n = row->n_nodes, n_led = 0;
+    zoo_prefix_node **nodes = row->chain.nodes;
+    uint32_t n = row->chain.n, n_led = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t after = i + 1 < n ? nodes[i + 1]->n_waiting : 1;
         bool parts = nodes[i]->n_waiting > 1 && after < nodes[i]->n_waiting;
@@ -158,12 +248,12 @@ static void lead(zoo_schedule *s, zoo_row *row)
     for (uint32_t i = 0; i < n; i++) {
         zoo_prefix_node *node = nodes[i];
         bool leads = node->leader == row;
-        zoo_prefixes_leave(&s->prefixes, &node, 1);
+        zoo_prefixes_leave(&s->prefixes, node);
         if (leads) {
             nodes[n_led++] = node;
         }
     }
-    row->n_nodes = n_led;
+    row->chain.n = n_led;
 }
 
 static void remove_waiting(zoo_schedule *s, uint32_t index)
@@ -183,8 +273,7 @@ static void finish_waiting(zoo_schedule *s, uint32_t index, zoo_finish finish)
 {
     zoo_row *row = s->waiting[index];
     remove_waiting(s, index);
-    zoo_prefixes_leave(&s->prefixes, row->nodes, row->n_nodes);
-    row->n_nodes = 0;
+    zoo_prefixes_leave_all(&s->prefixes, &row->chain);
     row->finish = finish;
     zoo_schedule_finish(s, row);
 }
@@ -214,6 +303,7 @@ static bool start(zoo_schedule *s, uint32_t index)
         return true;
     }
     remove_waiting(s, index);
+    branch(s, row);
     lead(s, row);
     row->n_cached = row->pos;
     s->stats.n_shared += row->pos;

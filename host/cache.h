@@ -85,8 +85,8 @@ zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t po
 
 /*
  * Keeps what `slot` remembers as a prefix others may start from. The sequence stands at exactly
- * `length` positions, a multiple of ZOO_PAGE. Whole pages of ROWS are shared by reference; a page
- * that is full only in part (streams with a stride), rings and states are copied. ZOO_E_MEMORY:
+ * `length` positions, at least 1. Whole pages of ROWS are shared by reference; a page that is full
+ * only in part, rings and states are copied. ZOO_E_MEMORY:
  * others are to be dropped first.
  */
 zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t length,

@@ -82,11 +82,10 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
     if (!seq) {
         return ZOO_E_USAGE;
     }
-    if (length == 0 || length % ZOO_PAGE != 0 || length != seq->length) {
+    if (length == 0 || length != seq->length) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "a prefix is a multiple of %d positions at which the sequence stands, not "
-                        "%u of %u",
-                        ZOO_PAGE, length, seq->length);
+                        "a prefix ends where the sequence stands, at %u positions, not at %u",
+                        seq->length, length);
     }
     uint32_t p = free_prefix(pool);
     if (p == pool->n_prefixes) {

@@ -55,8 +55,7 @@ zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t l
 zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t n_prompt,
                                       uint32_t length_max, uint32_t *seq, zoo_error *err);
 void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq);
-/* Keeps the first `length` positions of seq (a multiple of ZOO_PAGE,
- * seq standing exactly there). */
+/* Keeps the first `length` positions of seq, which stands exactly there. */
 zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
                                   uint32_t *prefix, zoo_error *err);
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix);

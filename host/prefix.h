@@ -1,8 +1,10 @@
 /*
- * prefix.h: which waiting prompts begin alike, in whole pages.
+ * prefix.h: which waiting prompts begin alike.
  *
- * A prompt is cut into blocks of ZOO_PAGE tokens; a node stands for one chain of blocks, found by
- * the 128-bit hash of (hash of the chain before, tokens of the block). Nodes count the waiting rows
+ * A prompt is cut into blocks of ZOO_PAGE tokens; a block's node stands for one chain of blocks,
+ * found by the 128-bit hash of (hash of the chain before, tokens of the block). The root stands for
+ * no block. Where rows part inside a block, a tail below its node stands for the tokens that some
+ * of them still have in common; its owner decides which are worth it. Nodes count the waiting rows
  * that pass through them. The first row of several leads: it computes the chain and the engine
  * keeps it where the rows part (where the count falls), the others start from there.
  *
@@ -15,18 +17,28 @@
 
 typedef struct zoo_prefix_node zoo_prefix_node;
 struct zoo_prefix_node {
-    uint64_t key[2];
-    uint32_t length;                /* positions up to the end of this block */
+    uint64_t key[2];                /* of a block */
+    uint32_t length;                /* positions up to its end; 0: the root */
     uint32_t n_waiting;             /* rows that pass here and are not yet open */
     uint32_t kept;                  /* the engine's number, or ZOO_NONE */
     const void *leader;             /* the row that is computing it, or null */
-    zoo_prefix_node *next;          /* of its bucket */
+    zoo_prefix_node *next;          /* of its bucket, or of its trunk's tails */
     zoo_prefix_node *newer, *older; /* among kept nodes */
+    zoo_prefix_node *trunk;         /* of a tail: the block or root it stands on; else null */
+    zoo_prefix_node *tails;         /* that stand on this one */
+    int32_t tokens[];               /* of a tail: [length - trunk->length] */
 };
+
+/* The nodes that one prompt passes: root, blocks and tails by rising length. */
+typedef struct zoo_prefix_chain {
+    zoo_prefix_node **nodes; /* [n], zoo_mem */
+    uint32_t n, max;
+} zoo_prefix_chain;
 
 typedef struct zoo_prefixes {
     zoo_prefix_node **buckets; /* [n_buckets], a power of two */
     size_t n_buckets, n_nodes;
+    zoo_prefix_node *root;
     zoo_prefix_node *newest, *oldest; /* kept nodes by last use */
 } zoo_prefixes;
 
@@ -34,18 +46,22 @@ zoo_status zoo_prefixes_init(zoo_prefixes *prefixes, zoo_error *err);
 /* Frees the nodes; what the engine keeps is the caller's to drop. */
 void zoo_prefixes_free(zoo_prefixes *prefixes);
 
-/* Nodes a prompt of n tokens has. */
-static inline uint32_t zoo_prefix_blocks(uint32_t n_prompt)
-{
-    return n_prompt > 0 ? (n_prompt - 1) / ZOO_PAGE : 0;
-}
-
-/* Counts a waiting prompt; nodes [zoo_prefix_blocks(n)] gets its chain.
- * ZOO_E_MEMORY: none counted. */
+/* Counts a waiting prompt; its nodes go to the empty chain. ZOO_E_MEMORY: none counted. */
 zoo_status zoo_prefixes_enter(zoo_prefixes *prefixes, const int32_t *tokens, uint32_t n,
-                              zoo_prefix_node **nodes, zoo_error *err);
-/* The row waits no more. Nodes that nobody needs are freed; they must not be used after. */
-void zoo_prefixes_leave(zoo_prefixes *prefixes, zoo_prefix_node *const *nodes, uint32_t n_nodes);
+                              zoo_prefix_chain *chain, zoo_error *err);
+/* One of its nodes is waited for by one row less; freed when nobody needs it. */
+void zoo_prefixes_leave(zoo_prefixes *prefixes, zoo_prefix_node *node);
+/* The row waits no more: leaves all nodes and frees the chain. */
+void zoo_prefixes_leave_all(zoo_prefixes *prefixes, zoo_prefix_chain *chain);
+/* Whether the chain passes the node. */
+bool zoo_prefix_passes(const zoo_prefix_chain *chain, const zoo_prefix_node *node);
+
+/* The tail of tokens [n], n < ZOO_PAGE, on a block or the root, made where there is none; null: no
+ * memory. A new one has no rows: add it to a chain. */
+zoo_prefix_node *zoo_prefix_tail(zoo_prefix_node *trunk, const int32_t *tokens, uint32_t n);
+/* Adds a tail to the chain of a waiting prompt that begins with it, unless it is there. False: no
+ * memory; the row does without; a tail that no row has stays till the end. */
+bool zoo_prefix_chain_add(zoo_prefix_chain *chain, zoo_prefix_node *tail);
 
 /* Notes that the engine keeps the node as number `kept`, or was told to drop it (ZOO_NONE). */
 void zoo_prefixes_set_kept(zoo_prefixes *prefixes, zoo_prefix_node *node, uint32_t kept);

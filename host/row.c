@@ -145,14 +145,13 @@ void zoo_row_settle(zoo_row *row)
 {
     zoo_decoder_close(row->decoder);
     zoo_history_free(&row->history);
-    zoo_mem_free(row->nodes);
+    zoo_mem_free(row->chain.nodes);
     if (row->filter.end) {
         row->filter.end(row->filter.state);
     }
     row->filter = (zoo_filter){NULL, NULL, NULL, NULL, NULL};
     row->decoder = NULL;
-    row->nodes = NULL;
-    row->n_nodes = 0;
+    row->chain = (zoo_prefix_chain){NULL, 0, 0};
 }
 
 void zoo_row_free(zoo_row *row)

@@ -69,13 +69,12 @@ struct zoo_row {
     zoo_error error;
 
     /* The scheduler's. */
-    uint64_t order; /* in which it was added */
-    uint32_t seq;   /* the engine's number */
-    uint32_t pos;   /* tokens the engine has read */
-    uint32_t n_nodes;
-    bool scored;             /* prompt_logprobs are complete */
-    size_t n_shown;          /* bytes of text given to on_text */
-    zoo_prefix_node **nodes; /* [n_nodes] while it waits or leads */
+    uint64_t order;         /* in which it was added */
+    uint32_t seq;           /* the engine's number */
+    uint32_t pos;           /* tokens the engine has read */
+    bool scored;            /* prompt_logprobs are complete */
+    size_t n_shown;         /* bytes of text given to on_text */
+    zoo_prefix_chain chain; /* while it waits or leads */
     zoo_decoder *decoder;
     zoo_history history;
     zoo_row *next;

@@ -148,9 +148,9 @@ static void reread_if_needed(zoo_schedule *s, zoo_row *row)
 /* How far the row may read now: to the next place where its prefix is kept, or to its end. */
 static uint32_t chunk_end(const zoo_row *row)
 {
-    for (uint32_t i = 0; i < row->n_nodes; i++) {
-        if (row->nodes[i]->length > row->pos) {
-            return row->nodes[i]->length;
+    for (uint32_t i = 0; i < row->chain.n; i++) {
+        if (row->chain.nodes[i]->length > row->pos) {
+            return row->chain.nodes[i]->length;
         }
     }
     return known(row);
@@ -263,9 +263,10 @@ static void read_logits(void *arg, uint32_t index, uint32_t worker)
 /* Keeps the prefix that the row has just completed, for those that wait for it. */
 static void keep_prefix(zoo_schedule *s, zoo_row *row)
 {
+    zoo_prefix_chain *led = &row->chain;
     uint32_t n = 0;
-    while (n < row->n_nodes && row->nodes[n]->length <= row->pos) {
-        zoo_prefix_node *node = row->nodes[n++];
+    while (n < led->n && led->nodes[n]->length <= row->pos) {
+        zoo_prefix_node *node = led->nodes[n++];
         uint32_t kept = ZOO_NONE;
         zoo_error ignored;
         if (node->length == row->pos && node->n_waiting > 0 &&
@@ -274,8 +275,8 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
         }
         zoo_prefixes_release(&s->prefixes, node);
     }
-    row->n_nodes -= n;
-    memmove(row->nodes, row->nodes + n, row->n_nodes * sizeof(zoo_prefix_node *));
+    led->n -= n;
+    memmove(led->nodes, led->nodes + n, led->n * sizeof(zoo_prefix_node *));
 }
 
 /* Books what the step gave one row. */
@@ -286,7 +287,7 @@ static void absorb(zoo_schedule *s, const zoo_work *work, const zoo_item *item)
     row->scored |= row->pos >= row->n_prompt;
     s->stats.n_read += work->n_out == 0 ? item->n : 0;
     s->stats.n_written += row->n_out - work->n_out;
-    if (row->n_nodes > 0) {
+    if (row->chain.n > 0) {
         keep_prefix(s, row);
     }
 }
@@ -301,8 +302,8 @@ static void retire(zoo_schedule *s)
             s->running[n++] = row;
             continue;
         }
-        for (uint32_t k = 0; k < row->n_nodes; k++) {
-            zoo_prefixes_release(&s->prefixes, row->nodes[k]);
+        for (uint32_t k = 0; k < row->chain.n; k++) {
+            zoo_prefixes_release(&s->prefixes, row->chain.nodes[k]);
         }
         zoo_engine_seq_close(s->engine, row->seq);
         zoo_schedule_finish(s, row);

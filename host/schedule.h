@@ -5,8 +5,8 @@
  * reserved, so a started row never runs out); one token of every row that is generating; with what
  * is left of limits.rows_max, chunks of prompts; run; sample; finish.
  *
- * Order: rows whose prefix is kept first, then the longest. Rows that begin alike in whole pages
- * wait for the first of them and start from what the engine kept (prefix.h). Kept prefixes are
+ * Order: rows whose prefix is kept first, then the longest. Rows that begin alike wait
+ * for the first of them and start from what the engine kept (prefix.h). Kept prefixes are
  * dropped, the longest unused first, when there is no room. What is chosen depends on the rows and
  * options alone, never on time; results do not depend on it at all.
  *

@@ -188,8 +188,7 @@ zoo_status zoo_engine_prefix_keep(zoo_engine *e, uint32_t seq, uint32_t length, 
                                   zoo_error *err)
 {
     uint32_t at = 0;
-    FAKE_CHECK(e->seqs[seq].open && e->seqs[seq].length == length && length % ZOO_PAGE == 0 &&
-               length > 0);
+    FAKE_CHECK(e->seqs[seq].open && e->seqs[seq].length == length && length > 0);
     while (at < FAKE_PREFIXES_MAX && e->prefixes[at].kept) {
         at++;
     }

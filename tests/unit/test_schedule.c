@@ -171,15 +171,50 @@ static void test_a_shared_prefix_is_read_once(void **unused)
     zoo_engine *e = fake_engine(VOCAB, 512, 16);
     zoo_schedule_stats stats;
     (void)unused;
-    make_alike(&f, 60, 450, 480); /* 7 whole pages: 448 */
+    make_alike(&f, 60, 450, 480); /* 7 whole pages and 2 tokens */
     stats = run_rows(e, &f);
-    assert_int_equal(stats.n_read, 448 + 60 * (480 - 448));
-    assert_int_equal(stats.n_shared, 59 * 448);
+    assert_int_equal(stats.n_read, 450 + 60 * 30);
+    assert_int_equal(stats.n_shared, 59 * 450);
     assert_int_equal(e->n_rows, stats.n_read + 60 * 2); /* the last token is never read */
     assert_int_equal(e->most_seqs, 16);
-    for (uint32_t r = 1; r < 60; r++) {
-        assert_int_equal(f.rows[r].n_cached % ZOO_PAGE, 0);
+    forget_results(&f);
+    zoo_engine_close(e);
+}
+
+/* Prompts that are the same to their end, prompts alike in less than a page, and too little to be
+ * worth keeping. */
+static void test_shared_parts_of_pages(void **unused)
+{
+    static const struct {
+        uint32_t n_rows, n_shared, n, n_read;
+    } cases[] = {{50, 512, 512, 511 + 50}, {30, 40, 60, 40 + 30 * 20}, {3, 10, 60, 3 * 60}};
+    static fixture f;
+    (void)unused;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        zoo_engine *e = fake_engine(VOCAB, 512, 16);
+        make_alike(&f, cases[i].n_rows, cases[i].n_shared, cases[i].n);
+        zoo_schedule_stats stats = run_rows(e, &f);
+        assert_int_equal(stats.n_read, cases[i].n_read);
+        assert_int_equal(stats.n_read + stats.n_shared, cases[i].n_rows * cases[i].n);
+        forget_results(&f);
+        zoo_engine_close(e);
     }
+}
+
+/* Three texts that part inside one page, some rows each: every part is read once. */
+static void test_a_tree_inside_a_page(void **unused)
+{
+    static fixture f;
+    zoo_engine *e = fake_engine(VOCAB, 512, 16);
+    (void)unused;
+    make_alike(&f, 30, 70, 127);
+    for (uint32_t r = 0; r < 30; r++) {
+        for (uint32_t i = 70; i < 110; i++) {
+            f.prompts[r][i] = (int32_t)((i + r / 10 * 7) % VOCAB);
+        }
+    }
+    zoo_schedule_stats stats = run_rows(e, &f);
+    assert_int_equal(stats.n_read, 70 + 3 * 40 + 30 * 17);
     forget_results(&f);
     zoo_engine_close(e);
 }
@@ -351,6 +386,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_batch_gives_the_same),
         cmocka_unit_test(test_a_shared_prefix_is_read_once),
+        cmocka_unit_test(test_shared_parts_of_pages),
+        cmocka_unit_test(test_a_tree_inside_a_page),
         cmocka_unit_test(test_a_tree_of_prefixes_is_read_once),
         cmocka_unit_test(test_little_memory),
         cmocka_unit_test(test_rereading),
