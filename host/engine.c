@@ -62,7 +62,8 @@ static zoo_status read_limits(zoo_model *model, const zoo_engine_options *o, zoo
     ZOO_TRY(read_kind("--weights", o->weights, &model->weight_kind, err));
     ZOO_TRY(read_kind("--cache", o->cache, &model->cache_kind, err));
     if (model->cache_kind == ZOO_DTYPE_MAX) {
-        model->cache_kind = ZOO_F32;
+        bool narrow = model->weight_kind != ZOO_DTYPE_MAX && model->weight_kind != ZOO_F32;
+        model->cache_kind = narrow ? ZOO_BF16 : ZOO_F32;
     }
     return ZOO_OK;
 }

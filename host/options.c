@@ -16,7 +16,7 @@ static void common_rows(zoo_common *c, zoo_option rows[COMMON_MAX])
         {"--weights", 0, ZOO_OPTION_TEXT, &e->weights, "auto|f32|bf16|int8|int4",
          "how weights are packed"},
         {"--cache", 0, ZOO_OPTION_TEXT, &e->cache, "auto|f32|bf16|int8|int4",
-         "how keys and values are stored"},
+         "how keys and values are stored (auto: bf16 beside bf16, int8 and int4 weights)"},
         {"--packed-cache", 0, ZOO_OPTION_TEXT, &e->packed_cache, "DIR|auto",
          "keep packed weights in a file there, for quick starts (auto: ~/.cache/lmzoo)"},
         {"--threads", 't', ZOO_OPTION_COUNT, &e->n_threads, "N", "threads (one per core)"},

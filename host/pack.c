@@ -45,11 +45,11 @@ size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t grou
 {
     size_t panels = ((size_t)rows + ZOO_PANEL - 1) / ZOO_PANEL;
     size_t bytes = panel_bytes(kind, cols, group);
-    *scales_bytes = group ? panels * groups_of(cols, group) * ZOO_PANEL * sizeof(float) : 0;
+    *scales_bytes = group ? panels * groups_of(cols, group) * ZOO_PANEL * sizeof(uint16_t) : 0;
     return bytes && panels > SIZE_MAX / bytes ? 0 : panels * bytes;
 }
 
-const float *zoo_pack_scales(const zoo_weight *w, const void *data)
+const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data)
 {
     size_t scales, bytes = zoo_pack_size((zoo_dtype)w->kind, w->rows, w->cols, w->group, &scales);
     const void *at = (const char *)data + (bytes + 63) / 64 * 64;
@@ -59,12 +59,20 @@ const float *zoo_pack_scales(const zoo_weight *w, const void *data)
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n)
 {
     unsigned char *data = (unsigned char *)(uintptr_t)w->data;
-    float *scales = (float *)(uintptr_t)w->scales;
+    uint16_t *scales = (uint16_t *)(uintptr_t)w->scales;
     if (w->group) {
         scales += panel * groups_of(w->cols, w->group) * ZOO_PANEL;
     }
     data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
     zoo_kernels_pack_panel(w, rows, n, data, scales);
+}
+
+static float bf16_value(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 /* Value of column k, output o of the panel at data, unscaled. */
@@ -74,11 +82,8 @@ static float panel_value(const zoo_weight *w, const unsigned char *data, size_t 
         return ((const float *)(const void *)data)[k * ZOO_PANEL + o];
     }
     if (w->kind == ZOO_BF16) {
-        uint16_t half = ((const uint16_t *)(const void *)data)[(k / 2 * ZOO_PANEL + o) * 2 + k % 2];
-        uint32_t bits = (uint32_t)half << 16;
-        float x;
-        memcpy(&x, &bits, sizeof x);
-        return x;
+        return bf16_value(
+            ((const uint16_t *)(const void *)data)[(k / 2 * ZOO_PANEL + o) * 2 + k % 2]);
     }
     if (w->kind == ZOO_INT8) {
         return (float)(int8_t)data[(k / 4 * ZOO_PANEL + o) * 4 + k % 4];
@@ -95,7 +100,7 @@ void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out)
     for (size_t k = 0; k < w->cols; k++) {
         out[k] = panel_value(w, data, k, o);
         if (w->group) {
-            out[k] *= w->scales[(panel * n_groups + k / w->group) * ZOO_PANEL + o];
+            out[k] *= bf16_value(w->scales[(panel * n_groups + k / w->group) * ZOO_PANEL + o]);
         }
     }
 }

@@ -2,8 +2,8 @@
  * pack.h: float32 rows of a matrix to packed panels (kernels.h, zoo_weight) and back.
  *
  * f32 keeps the bits, bf16 rounds to nearest even, int8 takes amax / 127 of each group of 64
- * columns as scale, int4 the scale of a few candidates that leaves the smallest squared error,
- * refitted to its own rounding.
+ * columns as scale, rounded up to bf16; int4 the scale of a few candidates that leaves the smallest
+ * squared error, refitted to its own rounding, then rounded to bf16.
  */
 #ifndef ZOO_HOST_PACK_H
 #define ZOO_HOST_PACK_H
@@ -23,7 +23,7 @@ size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t grou
 
 /* Where the scales of w lie when they follow its panels at data: at the next multiple of 64 bytes;
  * null for a kind without. */
-const float *zoo_pack_scales(const zoo_weight *w, const void *data);
+const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
 
 /*
  * Fills panel `panel` of w from its n <= 16 rows [n, cols]; w->data and w->scales are writable

@@ -36,8 +36,8 @@ enum {
  *                                                   in its low nibble, column j + 4 in its high
  *                                                   one; value = nibble - 8
  *
- * int8 and int4 have scales [panels][groups][16]. Outputs past `rows` and columns past `cols` are
- * zero.
+ * int8 and int4 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past `cols`
+ * are zero.
  */
 typedef struct zoo_weight {
     uint32_t kind;  /* zoo_dtype: ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4 */
@@ -45,7 +45,7 @@ typedef struct zoo_weight {
     uint32_t cols;  /* inputs */
     uint32_t group; /* columns that share a scale; 0: no scales */
     const void *data;
-    const float *scales; /* [panels][groups][16]; null without group */
+    const uint16_t *scales; /* bf16 [panels][groups][16]; null without group */
 } zoo_weight;
 
 /* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and the outputs o of panels

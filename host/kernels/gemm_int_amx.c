@@ -50,10 +50,10 @@ static void widen_quads(const unsigned char *from, size_t columns, unsigned char
 }
 
 /* sums[r] += whole[r] * w_scale * x_scale[r] */
-static void add_group(const amx_job *j, const int32_t *whole, const float *w_scale, size_t group,
+static void add_group(const amx_job *j, const int32_t *whole, const uint16_t *w_scale, size_t group,
                       float *sums)
 {
-    v16 scale = v16_load(w_scale);
+    v16 scale = v16_from_bf16(w_scale);
     for (uint32_t r = 0; r < j->n_rows; r++) {
         const void *at = (const char *)(j->x_scales + group) + r * j->g->x_stride;
         v16 s = v16_mul(scale, v16_set1(*(const float *)at));
@@ -70,7 +70,7 @@ static void amx_groups(const amx_job *j, const unsigned char *w, uint32_t begin,
     const zoo_weight *weight = j->g->weight;
     uint32_t group = weight->group;
     size_t n_groups = int_groups(weight->cols, group);
-    const float *scales = weight->scales + ((size_t)j->panel * n_groups + begin) * 16;
+    const uint16_t *scales = weight->scales + ((size_t)j->panel * n_groups + begin) * 16;
     for (uint32_t g = 0; g < n; g++, w += (size_t)group * 16) {
         const int8_t *x = j->x + (size_t)(begin + g) * group;
         _tile_zero(0);

@@ -2,9 +2,18 @@
  * gemm_int_scalar.c: products with int8 and int4 weights; int_rows.h has the order of operations.
  */
 #include <math.h>
+#include <string.h>
 
 #include "int_rows.h"
 #include "kernels/kernels.inc"
+
+static float scale_value(uint16_t scale)
+{
+    uint32_t bits = (uint32_t)scale << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
 
 /* Integer sums of one group for the 16 outputs of a panel. */
 static void group_sums(const zoo_weight *w, const unsigned char *quads, const int8_t *x,
@@ -30,14 +39,15 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
     uint32_t n_groups = int_groups(w->cols, w->group);
     size_t group_bytes = (size_t)w->group * ZOO_PANEL / (w->kind == ZOO_INT8 ? 1 : 2);
     const unsigned char *data = (const unsigned char *)w->data + panel * n_groups * group_bytes;
-    const float *scales = w->scales + (size_t)panel * n_groups * ZOO_PANEL;
+    const uint16_t *scales = w->scales + (size_t)panel * n_groups * ZOO_PANEL;
     int_row x = int_row_at(g, row);
     float acc[ZOO_PANEL] = {0};
     for (uint32_t i = 0; i < n_groups; i++) {
         int32_t sums[ZOO_PANEL] = {0};
         group_sums(w, data + i * group_bytes, x.q + (size_t)i * w->group, sums);
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
-            acc[o] = fmaf((float)sums[o], scales[i * ZOO_PANEL + o] * x.scales[i], acc[o]);
+            acc[o] =
+                fmaf((float)sums[o], scale_value(scales[i * ZOO_PANEL + o]) * x.scales[i], acc[o]);
         }
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {

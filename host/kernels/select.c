@@ -184,7 +184,7 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
 }
 
 void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, void *data,
-                            float *scales)
+                            uint16_t *scales)
 {
     fill_all();
     if (present[LEVEL_avx512]) {

@@ -24,7 +24,7 @@ const char *zoo_kernels_isa(uint32_t i);
  * instruction set; the same bits by all. Group sizes are those that pack.h allows. [load]
  */
 void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, void *data,
-                            float *scales);
+                            uint16_t *scales);
 
 /*
  * Nothing but multiply-adds, as products with weights of this kind do them at level `isa`: n rounds

@@ -1,7 +1,9 @@
 /*
  * mlp.c: the feed-forward part of a layer (formulas and tensor names: mlp.h, table: mlp_bind.c).
  *
- * Memory: gate and up rows [n_rows, width] in scratch. What it will not do: experts (moe.h).
+ * Rows go through in parts of ROWS_PART, so that what lies between the matrices stays in the caches
+ * and takes little memory. Memory: gate and up rows [ROWS_PART, width] in scratch. What it will not
+ * do: experts (moe.h).
  */
 #include "mlp.h"
 
@@ -10,18 +12,27 @@
 
 #include <math.h>
 
+enum { ROWS_PART = 128 };
+
 typedef struct mlp_rows {
     float *gate, *up;
-    float *tmp;  /* [n_threads, width], with alpha */
-    float *x;    /* [n_rows, width_in], rounded rows */
-    void *bytes; /* [n_threads, max(width, width_in)] */
+    size_t stride;  /* floats between their rows */
+    float *tmp;     /* [n_threads, width], with alpha */
+    float *x;       /* [n_rows, width_in], rounded rows */
+    void *bytes;    /* [n_threads, max(width, width_in)] */
+    void *prepared; /* of the rows that enter a matrix */
 } mlp_rows;
 
-static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads, zoo_room *room)
+static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n, uint32_t n_threads, zoo_room *room)
 {
     mlp_rows b = {0};
-    b.up = zoo_room_floats(room, n_rows, p->width);
-    b.gate = p->gated ? zoo_room_floats(room, n_rows, p->width) : b.up;
+    uint32_t n_rows = n < ROWS_PART ? n : ROWS_PART;
+    size_t in = zoo_linear_scratch(p->width_in, n_rows), out = zoo_linear_scratch(p->width, n_rows);
+    b.prepared = zoo_room_take(room, in > out ? in : out);
+    /* Rows whole pages apart would meet in the same few sets of a cache. */
+    b.stride = p->width % 1024 || p->round_input ? p->width : p->width + ZOO_PANEL;
+    b.up = zoo_room_floats(room, n_rows, b.stride);
+    b.gate = p->gated ? zoo_room_floats(room, n_rows, b.stride) : b.up;
     b.tmp = zoo_room_floats(room, n_threads, p->width);
     if (p->round_input) {
         uint32_t width = p->width > p->width_in ? p->width : p->width_in;
@@ -35,8 +46,7 @@ size_t zoo_mlp_scratch(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads)
 {
     zoo_room room = {0};
     (void)mlp_layout(p, n_rows, n_threads, &room);
-    return room.used + zoo_linear_scratch(p->width_in, n_rows) +
-           zoo_linear_scratch(p->width, n_rows);
+    return room.used;
 }
 
 void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,
@@ -70,8 +80,8 @@ static void mlp_inner_row(const mlp_job *job, uint32_t row, uint32_t worker)
 {
     const zoo_mlp *p = job->params;
     const zoo_kernels *k = job->kernels;
-    float *gate = job->rows.gate + (size_t)row * p->width;
-    float *up = job->rows.up + (size_t)row * p->width;
+    float *gate = job->rows.gate + row * job->rows.stride;
+    float *up = job->rows.up + row * job->rows.stride;
     if (job->added) {
         const float *given = job->added + row * job->x_stride;
         k->add(gate, given, gate, p->width);
@@ -101,30 +111,44 @@ static void mlp_inner(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     }
 }
 
+/* Rows of one part: x and y at its first one. */
+static void run_part(zoo_ctx *ctx, mlp_job *job, const zoo_mlp_weights *w, const float *x, float *y,
+                     uint32_t n_rows)
+{
+    const zoo_mlp *p = job->params;
+    const mlp_rows *rows = &job->rows;
+    const zoo_proj in[] = {{&w->up, w->up_bias, rows->up, rows->stride},
+                           {&w->gate, w->gate_bias, rows->gate, rows->stride}};
+    const zoo_proj out = {&w->down, w->down_bias, y, 0};
+    job->added = p->added ? x + p->width_in : NULL;
+    if (p->round_input) {
+        zoo_round_rows(ctx, x, rows->x, n_rows, p->width_in, rows->bytes);
+        x = rows->x;
+    }
+    zoo_linear_in(ctx, in, p->gated ? 2 : 1, x, job->x_stride, n_rows, rows->prepared);
+    zoo_rows(ctx, n_rows, (size_t)p->width * 4, mlp_inner, job);
+    if (p->round_input) {
+        zoo_round_rows(ctx, rows->gate, rows->gate, n_rows, p->width, rows->bytes);
+    }
+    zoo_linear_in(ctx, &out, 1, rows->gate, rows->stride, n_rows, rows->prepared);
+    if (p->down_scale != 1.0f) {
+        zoo_scale_rows(ctx, p->down_scale, y, n_rows, p->width_out);
+    }
+}
+
 void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const float *x, float *y,
                  uint32_t n_rows)
 {
     zoo_room room = {.ctx = ctx};
-    mlp_job job = {ctx->kernels, p, w->sub_norm, mlp_layout(p, n_rows, ctx->n_threads, &room),
-                   NULL,         0};
-    job.x_stride = p->width_in + (p->added ? (size_t)2 * p->width : 0);
-    job.added = p->added ? x + p->width_in : NULL;
-    const zoo_proj in[] = {{&w->up, w->up_bias, job.rows.up, 0},
-                           {&w->gate, w->gate_bias, job.rows.gate, 0}};
-    const zoo_proj out = {&w->down, w->down_bias, y, 0};
-    if (p->round_input) {
-        zoo_round_rows(ctx, x, job.rows.x, n_rows, p->width_in, job.rows.bytes);
-        x = job.rows.x;
-    }
-    zoo_linear(ctx, in, p->gated ? 2 : 1, x, job.x_stride, n_rows);
-    zoo_rows(ctx, n_rows, (size_t)p->width * 4, mlp_inner, &job);
-    if (p->round_input) {
-        float *h = job.rows.gate;
-        zoo_round_rows(ctx, h, h, n_rows, p->width, job.rows.bytes);
-    }
-    zoo_linear(ctx, &out, 1, job.rows.gate, p->width, n_rows);
-    if (p->down_scale != 1.0f) {
-        zoo_scale_rows(ctx, p->down_scale, y, n_rows, p->width_out);
+    mlp_job job = {.kernels = ctx->kernels,
+                   .params = p,
+                   .norm = w->sub_norm,
+                   .rows = mlp_layout(p, n_rows, ctx->n_threads, &room),
+                   .x_stride = p->width_in + (p->added ? (size_t)2 * p->width : 0)};
+    for (uint32_t row = 0; row < n_rows; row += ROWS_PART) {
+        uint32_t left = n_rows - row;
+        run_part(ctx, &job, w, x + row * job.x_stride, y + (size_t)row * p->width_out,
+                 left < ROWS_PART ? left : ROWS_PART);
     }
 }
 

@@ -101,7 +101,18 @@ typedef struct linear_job {
     const void *x[ZOO_PROJ_MAX];
     size_t x_stride[ZOO_PROJ_MAX];
     bool prepared[ZOO_PROJ_MAX];
+    unsigned char *scratch; /* for the next prepared form, or null: to be taken */
 } linear_job;
+
+static void *take_prepared(zoo_ctx *ctx, linear_job *job, size_t n)
+{
+    unsigned char *at = job->scratch;
+    if (!at) {
+        return ctx->take(ctx, n);
+    }
+    job->scratch += (n + 63u) & ~(size_t)63u;
+    return at;
+}
 
 static void linear_item(void *arg, uint32_t item, uint32_t worker)
 {
@@ -152,15 +163,20 @@ static void linear_prepare(zoo_ctx *ctx, linear_job *job, uint32_t i, const floa
             return;
         }
     }
-    prepare_job prepare = {slots, w, x, ctx->take(ctx, job->n_rows * size), x_stride, size};
+    prepare_job prepare = {slots,    w,   x, take_prepared(ctx, job, job->n_rows * size),
+                           x_stride, size};
     job->x[i] = prepare.out;
     zoo_rows(ctx, job->n_rows, (size_t)w->cols * 4, prepare_rows, &prepare);
 }
 
-void zoo_linear(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
-                size_t x_stride, uint32_t n_rows)
+void zoo_linear_in(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
+                   size_t x_stride, uint32_t n_rows, void *scratch)
 {
-    linear_job job = {.kernels = ctx->kernels, .proj = proj, .n_proj = n_proj, .n_rows = n_rows};
+    linear_job job = {.kernels = ctx->kernels,
+                      .proj = proj,
+                      .n_proj = n_proj,
+                      .n_rows = n_rows,
+                      .scratch = scratch};
     uint32_t n_panels = 0;
     assert(n_proj <= ZOO_PROJ_MAX);
     job.n_row_tiles = (n_rows + ROWS_TILE - 1) / ROWS_TILE;

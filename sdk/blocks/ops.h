@@ -41,10 +41,16 @@ enum { ZOO_PROJ_MAX = 8 }; /* matrices of one zoo_linear call */
 /*
  * y_i = W_i x + b_i for n_proj matrices that read the same rows x [n_rows, cols] (stride x_stride
  * floats), in one parallel loop. Rows are prepared once for each weight kind among them. Matrices
- * whose weight has no rows are passed over. Takes zoo_linear_scratch bytes.
+ * whose weight has no rows are passed over. scratch: zoo_linear_scratch bytes of the caller's, for
+ * those who go through rows in parts; null: fresh ones are taken.
  */
-void zoo_linear(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
-                size_t x_stride, uint32_t n_rows);
+void zoo_linear_in(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
+                   size_t x_stride, uint32_t n_rows, void *scratch);
+static inline void zoo_linear(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
+                              size_t x_stride, uint32_t n_rows)
+{
+    zoo_linear_in(ctx, proj, n_proj, x, x_stride, n_rows, NULL);
+}
 /* Upper bound of the scratch that one zoo_linear call takes, whatever the weight kinds. [load] */
 size_t zoo_linear_scratch(uint32_t cols, uint32_t n_rows);
 /* Upper bound of the bytes of one prepared row. [load] */

@@ -161,31 +161,41 @@ static uint16_t plain_bf16(float x)
     return (uint16_t)(x == x ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u);
 }
 
-/* amax / 127 of a group, steps rounded to nearest even; not a number is the lowest step. */
-static void plain_int8(const float *x, uint32_t n, uint32_t o, int8_t *bytes, float *scale)
+/* amax / 127 of a group, rounded up to bf16; steps rounded to nearest even; not a number is the
+ * lowest step. */
+static void plain_int8(const float *x, uint32_t n, uint32_t o, int8_t *bytes, uint16_t *scale)
 {
-    float size = 0;
+    float size = 0, step;
     for (uint32_t k = 0; k < n; k++) {
         size = fabsf(x[k]) > size ? fabsf(x[k]) : size;
     }
+    step = size / 127.0f;
+    uint32_t bits = 0;
+    memcpy(&bits, &step, sizeof bits);
+    bits += bits & 0xffff ? 0x10000 : 0;
+    bits &= 0xffff0000;
+    memcpy(&step, &bits, sizeof bits);
     for (uint32_t k = 0; k < n; k++) {
-        float v = x[k] * (size > 0 ? 127.0f / size : 0);
+        float v = x[k] * (step > 1e-37f ? 1.0f / step : 0);
         v = v > -127 ? v : -127;
         bytes[place(k, o, 4)] = (int8_t)rintf(v < 127 ? v : 127);
     }
-    *scale = size / 127.0f;
+    *scale = (uint16_t)(bits >> 16);
 }
 
 /* int4: the fit is a kernel of its own, this is where its steps go. */
 static void plain_int4(const float *x, const zoo_weight *w, uint32_t n, unsigned char *bytes,
-                       float *scales)
+                       uint16_t *scales)
 {
-    float columns[32 * ZOO_PANEL] = {0}, q[32 * ZOO_PANEL];
+    float columns[32 * ZOO_PANEL] = {0}, q[32 * ZOO_PANEL], fitted[ZOO_PANEL];
     for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
         uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
         columns[i] = o < n && (size_t)k < w->cols ? x[(size_t)o * w->cols + k] : 0;
     }
-    k_fit_int4_scalar(columns, q, scales);
+    k_fit_int4_scalar(columns, q, fitted);
+    for (uint32_t o = 0; o < ZOO_PANEL; o++) {
+        scales[o] = plain_bf16(fitted[o]);
+    }
     for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
         uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
         size_t at = ((size_t)k / 8 * ZOO_PANEL + o) * 4 + k % 4;
@@ -193,7 +203,8 @@ static void plain_int4(const float *x, const zoo_weight *w, uint32_t n, unsigned
     }
 }
 
-static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *data, float *scales)
+static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *data,
+                        uint16_t *scales)
 {
     uint32_t step = w->group ? w->group : 1;
     for (uint32_t k = 0; k < w->cols; k += step) {
@@ -237,7 +248,7 @@ static bool same_panel(zoo_k_pack_panel *pack, const zoo_weight *w, const float 
     size_t n_scales,
         bytes = zoo_pack_size((zoo_dtype)w->kind, ZOO_PANEL, w->cols, w->group, &n_scales);
     unsigned char *data = kt_take(bytes), *plain = kt_take(bytes);
-    float *scales = kt_take(n_scales + 4), *plain_scales = kt_take(n_scales + 4);
+    uint16_t *scales = kt_take(n_scales + 4), *plain_scales = kt_take(n_scales + 4);
     memset(plain, 0, bytes);
     memset(plain_scales, 0, n_scales);
     pack(w, x, n, data, scales);
