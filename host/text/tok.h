@@ -278,7 +278,7 @@ typedef struct tok_norm {
     tok_str text;     /* REPLACE: the new text; PREPEND; CHARSMAP: normalised strings, 0-ended */
     const uint32_t *trie; /* CHARSMAP: double array */
     size_t n_trie;
-    uint8_t *unsafe;     /* NFC..NFKD: bit cp: a character that the form may change */
+    uint8_t *unsafe;     /* NFC..NFKD, BERT: bit cp: a character that the form may change */
     const tok_map *keep; /* CHARSMAP: texts that stay as they are, or null */
     bool by_grapheme;    /* CHARSMAP: one grapheme at a time, as tokenizer.json means it */
 } tok_norm;
@@ -377,6 +377,7 @@ typedef struct tok_model {
 
 typedef struct tok_added_token {
     tok_str content;
+    tok_str searched; /* the same, normalised for tokens that are searched in normalised text */
     uint32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
 } tok_added_token;
@@ -496,8 +497,8 @@ zoo_status tok_wordpiece_run(tok_run *run, const char *p, size_t n);
 /* The symbols ids[n] merged in place; returns how many are left, or SIZE_MAX without memory. */
 size_t tok_bpe_merge(const tok_bpe *bpe, tok_scratch *s, uint32_t *ids, size_t n);
 
-/* All normalizers over p[n]; *out points into p or into scratch. *at_zero is cleared when the
- * beginning of the text was removed. */
+/* All normalizers over p[n]; *out points into p or into scratch. *at_zero is cleared when what the
+ * text then begins with is not of its first character. */
 zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bool *at_zero);
 
 /* Longest added token at or after `from`: its index + 1 with its range, or 0. */

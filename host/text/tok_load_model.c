@@ -193,7 +193,7 @@ static double as_reference_reads(double value)
     return exponent < -300 || exponent > 290 ? value : value < 0 ? -size : size;
 }
 
-/* One ["token", score]. */
+/* One ["token", score]. A text listed twice is found as its last id; every id still decodes. */
 static zoo_status load_scored(tok_json *j, const cJSON *item, uint32_t id, double *score)
 {
     const cJSON *number = item->child ? item->child->next : NULL;
@@ -203,8 +203,12 @@ static zoo_status load_scored(tok_json *j, const cJSON *item, uint32_t id, doubl
     }
     ZOO_TRY(tok_json_text(j, item->child, "a token", &text));
     *score = as_reference_reads(number->valuedouble);
-    if (tok_vocab_find(&j->t->model.vocab, text.p, text.n) == ZOO_ID_NONE) {
-        tok_vocab_put(&j->t->model.vocab, text, id);
+    tok_vocab *vocab = &j->t->model.vocab;
+    uint32_t before = tok_vocab_find(vocab, text.p, text.n);
+    tok_vocab_put(vocab, text, id);
+    if (before != ZOO_ID_NONE) {
+        vocab->by_id[before] = text;
+        vocab->n_keys++;
     }
     return ZOO_OK;
 }

@@ -215,7 +215,7 @@ static bool is_space(const zoo_tokenizer *t, const char *p)
     return tok_mask(&t->chars, cp) & TOK_SPACE;
 }
 
-/* Widens the match over whitespace as its flags say, not into what is done. */
+/* Widens the match over whitespace as its flags say, to the left not into what is done. */
 static void widen(const zoo_tokenizer *t, const tok_added_token *token, tok_str text, size_t done,
                   size_t range[2])
 {
@@ -226,11 +226,10 @@ static void widen(const zoo_tokenizer *t, const tok_added_token *token, tok_str 
         }
         range[0] = back;
     }
+    range[0] = token->lstrip && range[0] < done ? done : range[0];
     while (token->rstrip && range[1] < text.n && is_space(t, text.p + range[1])) {
         range[1] += tok_utf8_length((uint8_t)text.p[range[1]]);
     }
-    range[0] = range[0] < done ? done : range[0];
-    range[1] = range[1] < done ? done : range[1];
 }
 
 typedef zoo_status on_gap(tok_run *run, const char *p, size_t n, bool at_zero);
@@ -249,6 +248,9 @@ static zoo_status between(tok_run *run, const tok_finder *finder, tok_str text, 
             continue;
         }
         widen(t, token, text, done, range);
+        if (range[0] >= range[1]) {
+            continue; /* the token before took all of it */
+        }
         if (done < range[0]) {
             ZOO_TRY(gap(run, text.p + done, range[0] - done, at_zero && done == 0));
         }
