@@ -488,8 +488,15 @@ void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s);
 struct tok_scratch_pool *tok_scratch_pool_open(void);
 void tok_scratch_pool_close(struct tok_scratch_pool *pool);
 
-/* Pieces p[n] of a gap go through steps i.. and the model. at_zero: it begins the original text. */
-zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero);
+/* How many bytes behind `begin` are still of the first character of the original text. */
+static inline size_t tok_zero_from(size_t zero, size_t begin)
+{
+    return zero > begin ? zero - begin : 0;
+}
+
+/* Pieces p[n] of a gap go through steps i.. and the model. zero: how many bytes of p are of the
+ * first character of the original text. */
+zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero);
 zoo_status tok_model_run(tok_run *run, const char *p, size_t n);
 zoo_status tok_bpe_run(tok_run *run, const char *p, size_t n);
 zoo_status tok_unigram_run(tok_run *run, const char *p, size_t n);
@@ -497,9 +504,9 @@ zoo_status tok_wordpiece_run(tok_run *run, const char *p, size_t n);
 /* The symbols ids[n] merged in place; returns how many are left, or SIZE_MAX without memory. */
 size_t tok_bpe_merge(const tok_bpe *bpe, tok_scratch *s, uint32_t *ids, size_t n);
 
-/* All normalizers over p[n]; *out points into p or into scratch. *at_zero is cleared when what the
- * text then begins with is not of its first character. */
-zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bool *at_zero);
+/* All normalizers over p[n]; *out points into p or into scratch. *zero as in tok_steps_run, of p
+ * before and of *out after. */
+zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, size_t *zero);
 
 /* Longest added token at or after `from`: its index + 1 with its range, or 0. */
 uint32_t tok_added_find(const zoo_tokenizer *t, const tok_finder *finder, const char *p, size_t n,

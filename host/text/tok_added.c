@@ -110,12 +110,12 @@ static zoo_status put_content(zoo_tokenizer *t, tok_finder *finder, tok_str cont
 static zoo_status content_of(zoo_tokenizer *t, tok_run *run, const tok_added_token *token,
                              tok_str *out)
 {
-    bool at_zero = true;
+    size_t zero = 0;
     *out = token->content;
     if (!token->normalized || !t->n_norms) {
         return ZOO_OK;
     }
-    ZOO_TRY(tok_norms_run(run, token->content.p, token->content.n, out, &at_zero));
+    ZOO_TRY(tok_norms_run(run, token->content.p, token->content.n, out, &zero));
     if (!out->n) { /* the reference finds it between all characters */
         return zoo_fail(run->err, ZOO_E_UNSUPPORTED,
                         "the added token \"%.100s\" is empty once normalised", token->content.p);

@@ -23,7 +23,7 @@ bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32
 
 #define ANY 255 /* no character yet: goes with what is before */
 
-zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     const uint8_t *scripts = run->t->scripts;
     uint8_t last = 0;
@@ -33,14 +33,15 @@ zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, bo
         size_t length = tok_utf8((const uint8_t *)p + k, &cp);
         if (cp != ' ' && scripts[cp] != ANY && (begin == n || scripts[cp] != last)) {
             if (begin < k) {
-                ZOO_TRY(tok_steps_run(run, i + 1, p + begin, k - begin, at_zero && begin == 0));
+                ZOO_TRY(
+                    tok_steps_run(run, i + 1, p + begin, k - begin, tok_zero_from(zero, begin)));
             }
             begin = k;
             last = scripts[cp];
         }
         k += length;
     }
-    return tok_steps_run(run, i + 1, p + begin, n - begin, at_zero && begin == 0);
+    return tok_steps_run(run, i + 1, p + begin, n - begin, tok_zero_from(zero, begin));
 }
 
 /* Names of scripts; Hiragana and Katakana count as Han. */

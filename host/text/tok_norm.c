@@ -320,34 +320,45 @@ static zoo_status run_prepend(tok_run *run, const tok_norm *norm, tok_str in, zo
     return ok && tok_text_push(out, in.p, in.n) ? ZOO_OK : tok_no_memory(run->err);
 }
 
-/* The other normalizers keep what begins at zero at the first character. */
 static zoo_status run_whole(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
-                            size_t *zero)
+                            bool at_zero)
 {
-    bool at_zero = *zero > 0;
-    zoo_status status;
     switch (norm->kind) {
     case TOK_NORM_CHARSMAP:
-        status = tok_charsmap_run(run, norm, in, out);
-        break;
+        return tok_charsmap_run(run, norm, in, out);
     case TOK_NORM_BERT:
-        status = tok_bert_run(run, norm, in, out, &at_zero);
-        break;
+        return tok_bert_run(run, norm, in, out);
     case TOK_NORM_BYTES:
-        status = run_bytes(run, in, out);
-        break;
+        return run_bytes(run, in, out);
     case TOK_NORM_SPM_SPACES:
-        status = tok_spm_spaces_run(run, norm, in, out, at_zero);
-        break;
+        return tok_spm_spaces_run(run, norm, in, out, at_zero);
     default:
-        status = tok_form_run(run, norm, in, out);
-        break;
+        return tok_form_run(run, norm, in, out);
     }
-    *zero = at_zero && out->n ? tok_utf8_length((uint8_t)out->data[0]) : 0;
+}
+
+/* The same with the zero of what it makes: what it makes of that part alone, or one character. */
+static zoo_status run_other(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                            size_t *zero)
+{
+    zoo_text alone = {0};
+    ZOO_TRY(run_whole(run, norm, in, out, *zero > 0));
+    if (*zero == 0 || out->n == 0) {
+        *zero = 0;
+        return ZOO_OK;
+    }
+    zoo_status status = tok_text_push(&alone, "", 0) ? ZOO_OK : tok_no_memory(run->err);
+    if (status == ZOO_OK && run->t->n_steps) { /* only steps ask how much it is */
+        status = run_whole(run, norm, (tok_str){in.p, *zero}, &alone, true);
+    }
+    bool begins = status == ZOO_OK && run->t->n_steps && alone.n <= out->n &&
+                  memcmp(alone.data, out->data, alone.n) == 0;
+    *zero = begins ? alone.n : tok_utf8_length((uint8_t)out->data[0]);
+    zoo_text_free(&alone);
     return status;
 }
 
-/* *zero: bytes at the front that belong to the first character of the original text. */
+/* *zero: bytes at the front that are of the first character of the original text. */
 static zoo_status run_one(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
                           size_t *zero)
 {
@@ -363,7 +374,7 @@ static zoo_status run_one(tok_run *run, const tok_norm *norm, tok_str in, zoo_te
     case TOK_NORM_NMT:
         return run_each(run, norm, in, out, zero);
     default:
-        return run_whole(run, norm, in, out, zero);
+        return run_other(run, norm, in, out, zero);
     }
 }
 
@@ -383,9 +394,8 @@ static bool is_ascii(tok_str text)
     return i == text.n;
 }
 
-zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bool *at_zero)
+zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, size_t *zero)
 {
-    size_t zero = *at_zero && n ? tok_utf8_length((uint8_t)p[0]) : 0;
     *out = (tok_str){p, n};
     for (uint32_t i = 0; i < run->t->n_norms; i++) {
         const tok_norm *norm = &run->t->norms[i];
@@ -398,9 +408,8 @@ zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bo
         if (!tok_text_push(buffer, "", 0)) {
             return tok_no_memory(run->err);
         }
-        ZOO_TRY(run_one(run, norm, *out, buffer, &zero));
+        ZOO_TRY(run_one(run, norm, *out, buffer, zero));
         *out = (tok_str){buffer->data, buffer->n};
     }
-    *at_zero = zero > 0;
     return ZOO_OK;
 }

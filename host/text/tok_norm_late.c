@@ -2,9 +2,9 @@
  * tok_norm_late.c: which characters the normalizers of tokenizer.json know.
  *
  * The reference's normalizers are of several ages: forms and the stripping of accents know Unicode
- * 9, BertNormalizer's marks and controls Unicode 8, small letters Unicode 17. A character that came
- * later is to them like an unassigned one: no mark, no composition, class 0. Ranges of the table of
- * late characters may span places that Unicode 9 leaves unassigned.
+ * 9, BertNormalizer's marks and controls Unicode 8, small letters and graphemes Unicode 17. A
+ * character that came later is to them like an unassigned one: no mark, no composition, class 0.
+ * Ranges of the table of late characters may span places that Unicode 9 leaves unassigned.
  *
  * Source: DerivedAge, UnicodeData of the Unicode Character Database (18.0).
  */
@@ -65,6 +65,19 @@ static const uint32_t new_cases[][3] = {{0x1c89, 0x1c89, 0x1c8a},    {0xa7cb, 0x
                                         {0xa7da, 0xa7da, 0xa7db},    {0xa7dc, 0xa7dc, 0x19b},
                                         {0x10d50, 0x10d65, 0x10d70}, {0x16ea0, 0x16eb8, 0x16ebb}};
 
+/* Characters that join the one before, assigned after Unicode 15. */
+static const uint32_t new_joins[][2] = {
+    {0x897, 0x897},     {0x1acf, 0x1add},   {0x1ae0, 0x1aeb},   {0x10d69, 0x10d6d},
+    {0x10efa, 0x10efc}, {0x113b8, 0x113c0}, {0x113c2, 0x113c2}, {0x113c5, 0x113c5},
+    {0x113c7, 0x113ca}, {0x113cc, 0x113d0}, {0x113d2, 0x113d2}, {0x113e1, 0x113e2},
+    {0x11b60, 0x11b67}, {0x11f5a, 0x11f5a}, {0x1611e, 0x1612f}, {0x1e5ee, 0x1e5ef},
+    {0x1e6e3, 0x1e6e3}, {0x1e6e6, 0x1e6e6}, {0x1e6ee, 0x1e6ef}, {0x1e6f5, 0x1e6f5}};
+
+/* Unassigned characters that are ignored by default; they stand alone like controls. */
+static const uint32_t ignored_rows[][2] = {{0x2065, 0x2065},   {0xfff0, 0xfff8},
+                                           {0xe0000, 0xe0000}, {0xe0002, 0xe001f},
+                                           {0xe0080, 0xe00ff}, {0xe01f0, 0xe0fff}};
+
 static bool is_in(const uint32_t (*rows)[2], size_t n, uint32_t cp)
 {
     size_t low = 0;
@@ -104,6 +117,17 @@ bool tok_norm_is_control(const tok_chars *chars, uint32_t cp)
     const uint32_t other =
         TOK_BIT(TOK_CC) | TOK_BIT(TOK_CF) | TOK_BIT(TOK_CS) | TOK_BIT(TOK_CO) | TOK_BIT(TOK_CSPACE);
     return (tok_mask(chars, cp) & other) && cp != 0x8e2 && !tok_norm_is_late(cp);
+}
+
+uint32_t tok_norm_grapheme_like(uint32_t cp)
+{
+    if (is_in(new_joins, ZOO_COUNT(new_joins), cp)) {
+        return 0x300;
+    }
+    if (is_in(ignored_rows, ZOO_COUNT(ignored_rows), cp)) {
+        return 1;
+    }
+    return cp == 0x113d1 ? 0x600 /* joins the one behind */ : cp == 0x11a3a ? 'a' : cp;
 }
 
 bool tok_norm_push_lower(zoo_text *out, uint32_t cp)

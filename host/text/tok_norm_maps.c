@@ -99,14 +99,15 @@ static bool charsmap_by_grapheme(const tok_norm *norm, tok_str in, zoo_text *out
     while (i < in.n) {
         uint32_t cp;
         size_t length = tok_utf8((const uint8_t *)in.p + i, &cp);
-        bool cut = i > 0 && utf8proc_grapheme_break_stateful(last, (utf8proc_int32_t)cp, &state);
+        utf8proc_int32_t like = (utf8proc_int32_t)tok_norm_grapheme_like(cp);
+        bool cut = i > 0 && utf8proc_grapheme_break_stateful(last, like, &state);
         if (cut) {
             if (!push_grapheme(norm, in.p + begin, i - begin, out)) {
                 return false;
             }
             begin = i;
         }
-        last = (utf8proc_int32_t)cp;
+        last = like;
         i += length;
     }
     return begin == in.n || push_grapheme(norm, in.p + begin, in.n - begin, out);
@@ -202,8 +203,7 @@ static bool push_bert(const zoo_tokenizer *t, unsigned flags, uint32_t cp, zoo_t
     return tok_text_push_cp(out, cp);
 }
 
-zoo_status tok_bert_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
-                        bool *at_zero)
+zoo_status tok_bert_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out)
 {
     zoo_text clean = {0}, apart = {0};
     bool accents = norm->flags & TOK_BERT_ACCENTS, lower = norm->flags & TOK_BERT_LOWER;
@@ -213,7 +213,6 @@ zoo_status tok_bert_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text
     for (size_t i = 0; ok && i < in.n;) {
         i += tok_utf8((const uint8_t *)in.p + i, &cp);
         ok = push_bert(run->t, norm->flags, cp, &clean);
-        *at_zero = *at_zero && clean.n;
     }
     if (ok && accents) {
         status = tok_form_run(run, norm, (tok_str){clean.data, clean.n}, &apart);
@@ -223,7 +222,6 @@ zoo_status tok_bert_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text
         i += tok_utf8((const uint8_t *)from->data + i, &cp);
         ok = (accents && tok_norm_is_nonspacing(&run->t->chars, cp)) ||
              (lower ? tok_norm_push_lower(out, cp) : tok_text_push_cp(out, cp));
-        *at_zero = *at_zero && out->n;
     }
     zoo_text_free(&clean);
     zoo_text_free(&apart);

@@ -99,6 +99,21 @@ static void test_all_of_unicode(void **state)
     }
 }
 
+static void assert_normal(const zoo_tokenizer *t, const char *text, const char *want)
+{
+    zoo_ids ids = {0};
+    zoo_error err;
+    assert_int_equal(zoo_tokenizer_encode(t, text, strlen(text), 0, &ids, &err), ZOO_OK);
+    bool same = ids.n == strlen(want);
+    for (size_t i = 0; same && i < ids.n; i++) {
+        same = ids.data[i] == (uint8_t)want[i];
+    }
+    zoo_ids_free(&ids);
+    if (!same) {
+        fail_msg("the normal form of %s is not %s", text, want);
+    }
+}
+
 static void test_chosen(void **state)
 {
     static const struct {
@@ -127,26 +142,58 @@ static void test_chosen(void **state)
     (void)state;
     for (size_t i = 0; i < ZOO_COUNT(cases); i++) {
         zoo_tokenizer *t = open_bytes(cases[i].norm);
-        zoo_ids ids = {0};
-        zoo_error err;
-        size_t n = strlen(cases[i].want);
-        assert_int_equal(
-            zoo_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), 0, &ids, &err), ZOO_OK);
-        bool same = ids.n == n;
-        for (size_t k = 0; same && k < n; k++) {
-            same = ids.data[k] == (uint8_t)cases[i].want[k];
-        }
-        if (!same) {
-            fail_msg("%s of %s differs", cases[i].norm, cases[i].text);
-        }
-        zoo_ids_free(&ids);
+        assert_normal(t, cases[i].text, cases[i].want);
         zoo_tokenizer_close(t);
     }
+}
+
+/* Appends bytes[n], a multiple of three, as base64. */
+static size_t put_base64(char *out, const uint8_t *bytes, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t k = 0;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t bits = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
+        for (int shift = 18; shift >= 0; shift -= 6) {
+            out[k++] = digits[bits >> shift & 63];
+        }
+    }
+    return k;
+}
+
+/* A precompiled map of A to a: it takes the marks along that are of one short grapheme with A. */
+static void test_graphemes(void **state)
+{
+    static const char *const cases[][2] = {
+        {"A\u0301\u0301", "a"},
+        {"A\U00010d69x", "ax"},
+        {"\U00010d69A\u0301", "\U00010d69a"},
+        {"A\U000e0002\u0301", "a\U000e0002\u0301"},
+        {"\U000e0002A\u0301", "\U000e0002a"},
+        {"\U000113d1A\u0301", "\U000113d1a\u0301"},
+    };
+    enum { UNITS = 0xc2, BYTES = 4 + 4 * UNITS + 4 }; /* size, double array, "a", padding */
+    uint32_t units[1 + UNITS] = {4 * UNITS, 0x80 << 10};
+    uint8_t bytes[BYTES] = {0};
+    char norm[2048];
+    (void)state;
+    units[1 + 0xc1] = 'A' | 0x100 | 1 << 10;
+    memcpy(bytes, units, sizeof units);
+    bytes[sizeof units] = 'a';
+    int n = snprintf(norm, sizeof norm, "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"");
+    n += (int)put_base64(norm + n, bytes, BYTES / 3 * 3);
+    (void)snprintf(norm + n, sizeof norm - (size_t)n, "\"}");
+    zoo_tokenizer *t = open_bytes(norm);
+    for (size_t i = 0; i < ZOO_COUNT(cases); i++) {
+        assert_normal(t, cases[i][0], cases[i][1]);
+    }
+    zoo_tokenizer_close(t);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_of_unicode),
-                                       cmocka_unit_test(test_chosen)};
+                                       cmocka_unit_test(test_chosen),
+                                       cmocka_unit_test(test_graphemes)};
     return cmocka_run_group_tests_name("normalizers", tests, NULL, NULL);
 }

@@ -71,6 +71,14 @@ static void test_ids(void **state)
          "a",
          1,
          {0}},
+        {"{\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{\"i\":0,\"_\":1,\"\u0307\":2,\"b\":"
+         "3}}"
+         ",\"normalizer\":{\"type\":\"Lowercase\"},\"pre_tokenizer\":{\"type\":\"Sequence\","
+         "\"pretokenizers\":[{\"type\":\"FixedLength\",\"length\":1},{\"type\":\"Metaspace\","
+         "\"replacement\":\"_\",\"prepend_scheme\":\"first\",\"split\":false}]}}",
+         "\u0130b",
+         5,
+         {1, 0, 1, 2, 3}},
         /* a text listed twice is found as its last id */
         {"{" SCORED ",\"added_tokens\":[{\"id\":4,\"content\":\"<s>\"}]}", "ab<s>", 3, {3, 2, 4}},
         /* scripts of Unicode 9 */
