@@ -14,8 +14,10 @@
 
 #include <string.h>
 
-#define TOK_ID_MAX      (1u << 24) /* ids at or above are refused: tables are indexed by id */
-#define TOK_STEPS_MAX   64         /* components of one kind in a chain */
+#define TOK_ID_MAX (1u << 24) /* ids at or above are refused: tables are indexed by id */
+#define TOK_ID_LOST                                                                                \
+    TOK_ID_MAX /* an unknown token that the vocabulary lacks: text that needs it fails */
+#define TOK_STEPS_MAX   64 /* components of one kind in a chain */
 #define TOK_FILE_MAX    ((size_t)1 << 30)
 #define TOK_CONTENT_MAX 65536 /* bytes of one added token */
 
@@ -45,6 +47,7 @@ bool tok_text_push(zoo_text *text, const char *p, size_t n);
 bool tok_text_push_cp(zoo_text *text, uint32_t cp);
 
 zoo_status tok_no_memory(zoo_error *err);
+zoo_status tok_no_token(zoo_error *err); /* of a character that nothing stands for */
 
 /* The whole file, malloc'd; refuses what is not a regular file or is larger than TOK_FILE_MAX. */
 zoo_status tok_read_file(const char *path, char **data, size_t *n, zoo_error *err);

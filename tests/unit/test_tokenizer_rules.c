@@ -79,6 +79,13 @@ static void test_ids(void **state)
          "\u0130b",
          5,
          {1, 0, 1, 2, 3}},
+        /* the empty text is found everywhere */
+        {"{" MODEL ",\"normalizer\":" REPLACE("String", "", "b") "}", "aa", 5, {1, 0, 1, 0, 1}},
+        {"{" WORDS ",\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"\"},"
+         "\"behavior\":\"Isolated\",\"invert\":false}}",
+         "aaa",
+         3,
+         {0, 0, 0}},
         /* a text listed twice is found as its last id */
         {"{" SCORED ",\"added_tokens\":[{\"id\":4,\"content\":\"<s>\"}]}", "ab<s>", 3, {3, 2, 4}},
         /* scripts of Unicode 9 */
@@ -164,10 +171,33 @@ static void test_empty_form(void **state)
     assert_non_null(strstr(err.text, "empty once normalised"));
 }
 
+/* An unknown token that the vocabulary lacks fails the text that needs it, not the file. */
+static void test_lost_unknown(void **state)
+{
+    static const char *const models[] = {
+        "{\"model\":{\"type\":\"BPE\",\"unk_token\":\"u\",\"merges\":[],\"vocab\":{\"a\":0}}}",
+        "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"vocab\":{\"a\":0}}}",
+        "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"a\":0}}}"};
+    (void)state;
+    for (size_t i = 0; i < ZOO_COUNT(models); i++) {
+        zoo_tokenizer *t = open_text(models[i]);
+        zoo_ids ids = {0};
+        zoo_error err;
+        assert_int_equal(zoo_tokenizer_encode(t, "a", 1, 0, &ids, &err), ZOO_OK);
+        assert_int_equal(ids.n, 1);
+        assert_int_equal(zoo_tokenizer_encode(t, "x", 1, 0, &ids, &err), ZOO_E_FORMAT);
+        assert_non_null(strstr(err.text, "no token for"));
+        assert_int_equal(ids.n, 1);
+        zoo_ids_free(&ids);
+        zoo_tokenizer_close(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ids), cmocka_unit_test(test_texts),
                                        cmocka_unit_test(test_part_of_character),
-                                       cmocka_unit_test(test_empty_form)};
+                                       cmocka_unit_test(test_empty_form),
+                                       cmocka_unit_test(test_lost_unknown)};
     return cmocka_run_group_tests_name("tokenizer rules", tests, NULL, NULL);
 }
