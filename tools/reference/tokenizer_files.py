@@ -22,6 +22,7 @@ import tokenizers as hf
 from tokenizers import trainers
 
 MARK = "\u2581"
+MEMORY = resource.getrlimit(resource.RLIMIT_AS)
 BEHAVIOURS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
 WORDS = ["hello", "world", "don't", "it's", "THE", "the", "a", "ab", "abc", "aab", "I'LL", "naïve", "Straße", "İstanbul",
          "e\u0301te\u0301", "ﬁne", "½", "Ⅷ", "x2", "123", "4567", "٣٤", "१२", "𝟙𝟚", "日本語", "中文字", "ひらがな", "カタカナー",
@@ -241,7 +242,8 @@ class Maker:
 def lmzoo(program, path, lines, *options):
     """One result a line, None for a line that lmzoo could not do; or the sentence that refuses the file."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    run = subprocess.run([program, "tokenize", path, "--jsonl", *options], input=text.encode(), capture_output=True, timeout=60)
+    run = subprocess.run([program, "tokenize", path, "--jsonl", *options], input=text.encode(), capture_output=True, timeout=60,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, MEMORY))
     if run.returncode not in (0, 1):
         return (run.stderr.decode() or "status %d" % run.returncode).strip()
     return [json.loads(line) for line in run.stdout.decode().split("\n")[:-1]]
@@ -292,7 +294,7 @@ def apart(call):
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
-        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, MEMORY[1]))
         os.write(write, json.dumps(call()).encode())
         sys.stdout.flush()
         os._exit(0)
