@@ -14,8 +14,10 @@
 
 #include <string.h>
 
-#define TOK_ID_MAX      (1u << 24) /* ids at or above are refused: tables are indexed by id */
-#define TOK_STEPS_MAX   64         /* components of one kind in a chain */
+#define TOK_ID_MAX (1u << 24) /* ids at or above are refused: tables are indexed by id */
+#define TOK_ID_LOST                                                                                \
+    TOK_ID_MAX /* an unknown token that the vocabulary lacks: text that needs it fails */
+#define TOK_STEPS_MAX   64 /* components of one kind in a chain */
 #define TOK_FILE_MAX    ((size_t)1 << 30)
 #define TOK_CONTENT_MAX 65536 /* bytes of one added token */
 
@@ -45,6 +47,7 @@ bool tok_text_push(zoo_text *text, const char *p, size_t n);
 bool tok_text_push_cp(zoo_text *text, uint32_t cp);
 
 zoo_status tok_no_memory(zoo_error *err);
+zoo_status tok_no_token(zoo_error *err); /* of a character that nothing stands for */
 
 /* The whole file, malloc'd; refuses what is not a regular file or is larger than TOK_FILE_MAX. */
 zoo_status tok_read_file(const char *path, char **data, size_t *n, zoo_error *err);
@@ -278,7 +281,7 @@ typedef struct tok_norm {
     tok_str text;     /* REPLACE: the new text; PREPEND; CHARSMAP: normalised strings, 0-ended */
     const uint32_t *trie; /* CHARSMAP: double array */
     size_t n_trie;
-    uint8_t *unsafe;     /* NFC..NFKD: bit cp: a character that the form may change */
+    uint8_t *unsafe;     /* NFC..NFKD, BERT: bit cp: a character that the form may change */
     const tok_map *keep; /* CHARSMAP: texts that stay as they are, or null */
     bool by_grapheme;    /* CHARSMAP: one grapheme at a time, as tokenizer.json means it */
 } tok_norm;
@@ -377,6 +380,7 @@ typedef struct tok_model {
 
 typedef struct tok_added_token {
     tok_str content;
+    tok_str searched; /* the same, normalised for tokens that are searched in normalised text */
     uint32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
 } tok_added_token;
@@ -487,8 +491,15 @@ void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s);
 struct tok_scratch_pool *tok_scratch_pool_open(void);
 void tok_scratch_pool_close(struct tok_scratch_pool *pool);
 
-/* Pieces p[n] of a gap go through steps i.. and the model. at_zero: it begins the original text. */
-zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero);
+/* How many bytes behind `begin` are still of the first character of the original text. */
+static inline size_t tok_zero_from(size_t zero, size_t begin)
+{
+    return zero > begin ? zero - begin : 0;
+}
+
+/* Pieces p[n] of a gap go through steps i.. and the model. zero: how many bytes of p are of the
+ * first character of the original text. */
+zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero);
 zoo_status tok_model_run(tok_run *run, const char *p, size_t n);
 zoo_status tok_bpe_run(tok_run *run, const char *p, size_t n);
 zoo_status tok_unigram_run(tok_run *run, const char *p, size_t n);
@@ -496,9 +507,9 @@ zoo_status tok_wordpiece_run(tok_run *run, const char *p, size_t n);
 /* The symbols ids[n] merged in place; returns how many are left, or SIZE_MAX without memory. */
 size_t tok_bpe_merge(const tok_bpe *bpe, tok_scratch *s, uint32_t *ids, size_t n);
 
-/* All normalizers over p[n]; *out points into p or into scratch. *at_zero is cleared when the
- * beginning of the text was removed. */
-zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bool *at_zero);
+/* All normalizers over p[n]; *out points into p or into scratch. *zero as in tok_steps_run, of p
+ * before and of *out after. */
+zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, size_t *zero);
 
 /* Longest added token at or after `from`: its index + 1 with its range, or 0. */
 uint32_t tok_added_find(const zoo_tokenizer *t, const tok_finder *finder, const char *p, size_t n,

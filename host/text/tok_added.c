@@ -110,12 +110,16 @@ static zoo_status put_content(zoo_tokenizer *t, tok_finder *finder, tok_str cont
 static zoo_status content_of(zoo_tokenizer *t, tok_run *run, const tok_added_token *token,
                              tok_str *out)
 {
-    bool at_zero = true;
+    size_t zero = 0;
     *out = token->content;
     if (!token->normalized || !t->n_norms) {
         return ZOO_OK;
     }
-    ZOO_TRY(tok_norms_run(run, token->content.p, token->content.n, out, &at_zero));
+    ZOO_TRY(tok_norms_run(run, token->content.p, token->content.n, out, &zero));
+    if (!out->n) { /* the reference finds it between all characters */
+        return zoo_fail(run->err, ZOO_E_UNSUPPORTED,
+                        "the added token \"%.100s\" is empty once normalised", token->content.p);
+    }
     *out = tok_pool_copy(&t->pool, out->p, out->n);
     return out->p ? ZOO_OK : tok_no_memory(run->err);
 }
@@ -123,14 +127,10 @@ static zoo_status content_of(zoo_tokenizer *t, tok_run *run, const tok_added_tok
 static zoo_status fill_finder(zoo_tokenizer *t, tok_run *run, bool normalized, tok_finder *finder)
 {
     size_t n_nodes = 1;
-    tok_str *texts = tok_pool_take(&t->pool, (t->added.n + 1) * sizeof *texts);
-    if (!texts) {
-        return tok_no_memory(run->err);
-    }
     for (uint32_t i = 0; i < t->added.n; i++) {
         if (t->added.tokens[i].normalized == normalized) {
-            ZOO_TRY(content_of(t, run, &t->added.tokens[i], &texts[i]));
-            n_nodes += texts[i].n;
+            ZOO_TRY(content_of(t, run, &t->added.tokens[i], &t->added.tokens[i].searched));
+            n_nodes += t->added.tokens[i].searched.n;
         }
     }
     if (n_nodes > 1u << 28) {
@@ -145,8 +145,8 @@ static zoo_status fill_finder(zoo_tokenizer *t, tok_run *run, bool normalized, t
     }
     finder->n = 1;
     for (uint32_t i = 0; i < t->added.n; i++) {
-        if (texts[i].p) {
-            ZOO_TRY(put_content(t, finder, texts[i], i, run->err));
+        if (t->added.tokens[i].normalized == normalized) {
+            ZOO_TRY(put_content(t, finder, t->added.tokens[i].searched, i, run->err));
         }
     }
     return ZOO_OK;

@@ -290,6 +290,14 @@ static bool symbols_of_bytes(tok_run *run, const char *p, size_t n)
     return ok && (!u.pending || tok_ids_push(run->out, bpe->unk));
 }
 
+static bool holds_lost(const zoo_ids *ids, size_t begin)
+{
+    while (begin < ids->n && ids->data[begin] != TOK_ID_LOST) {
+        begin++;
+    }
+    return begin < ids->n;
+}
+
 static zoo_status merge_piece(tok_run *run, const char *p, size_t n)
 {
     const tok_bpe *bpe = &run->t->model.bpe;
@@ -303,6 +311,9 @@ static zoo_status merge_piece(tok_run *run, const char *p, size_t n)
     }
     if (!(bpe->byte_mode ? symbols_of_bytes(run, p, n) : symbols_of_chars(run, p, n))) {
         return tok_no_memory(run->err);
+    }
+    if (bpe->unk == TOK_ID_LOST && holds_lost(run->out, begin)) {
+        return tok_no_token(run->err);
     }
     size_t left = tok_bpe_merge(bpe, run->s, run->out->data + begin, run->out->n - begin);
     if (left == SIZE_MAX) {

@@ -1,6 +1,7 @@
 /*
  * tok_classes.c: classes of characters that pre-tokenizers name, and splitting by script.
  */
+#include "tok_norm.h"
 #include "tok_steps.h"
 
 bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32_t cp)
@@ -22,7 +23,7 @@ bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32
 
 #define ANY 255 /* no character yet: goes with what is before */
 
-zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     const uint8_t *scripts = run->t->scripts;
     uint8_t last = 0;
@@ -32,14 +33,15 @@ zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, bo
         size_t length = tok_utf8((const uint8_t *)p + k, &cp);
         if (cp != ' ' && scripts[cp] != ANY && (begin == n || scripts[cp] != last)) {
             if (begin < k) {
-                ZOO_TRY(tok_steps_run(run, i + 1, p + begin, k - begin, at_zero && begin == 0));
+                ZOO_TRY(
+                    tok_steps_run(run, i + 1, p + begin, k - begin, tok_zero_from(zero, begin)));
             }
             begin = k;
             last = scripts[cp];
         }
         k += length;
     }
-    return tok_steps_run(run, i + 1, p + begin, n - begin, at_zero && begin == 0);
+    return tok_steps_run(run, i + 1, p + begin, n - begin, tok_zero_from(zero, begin));
 }
 
 /* Names of scripts; Hiragana and Katakana count as Han. */
@@ -194,10 +196,13 @@ zoo_status tok_scripts_open(zoo_tokenizer *t, zoo_error *err)
         ZOO_TRY(tok_regex_members((tok_str){pattern, (size_t)n}, t->scripts, value, err));
     }
     for (uint32_t cp = 0; cp < 0x110000; cp++) {
-        if (!t->scripts[cp] && (t->chars.kind[cp] & 31) == 0) {
+        uint32_t category = t->chars.kind[cp] & 31u;
+        if ((!t->scripts[cp] && category == 0) || category == TOK_CO || tok_norm_is_late(cp)) {
             t->scripts[cp] = ANY;
         }
     }
     t->scripts[0x30fc] = han;
+    t->scripts[0x589] = t->scripts[0x61c] = 0; /* in Unicode 9 of no script, or of another */
+    t->scripts[0x953] = t->scripts[0x954] = t->scripts[0x900];
     return ZOO_OK;
 }

@@ -40,7 +40,7 @@ zoo_status tok_dec_replace(const tok_regex *regex, tok_matcher *m, tok_str text,
     size_t done = 0, from = 0, range[2];
     bool any = false;
     int found;
-    while (from <= n &&
+    while (n && from <= n && /* nothing is found in an empty text */
            (found = tok_regex_find(regex, m, (const uint8_t *)p, n, from, range, err)) != 0) {
         if (found < 0) {
             return (zoo_status)found;
@@ -62,10 +62,25 @@ zoo_status tok_dec_replace(const tok_regex *regex, tok_matcher *m, tok_str text,
     return tok_text_push(out, p + done, n - done) ? ZOO_OK : tok_no_memory(err);
 }
 
+/* `to` before every character and at the end. */
+static bool push_between(zoo_text *out, const char *p, size_t n, const char *to)
+{
+    bool ok = tok_text_push(out, to, strlen(to));
+    for (size_t i = 0, length; ok && i < n; i += length) {
+        length = tok_utf8_length((uint8_t)p[i]);
+        ok = tok_text_push(out, p + i, length) && tok_text_push(out, to, strlen(to));
+    }
+    return ok;
+}
+
+/* p[n] with each `from` as `to`; an empty `from` stands between all characters. */
 static bool push_replaced(zoo_text *out, const char *p, size_t n, const char *from, const char *to)
 {
     size_t k = strlen(from), done = 0;
-    for (size_t i = 0; k && i + k <= n;) {
+    if (!k) {
+        return push_between(out, p, n, to);
+    }
+    for (size_t i = 0; i + k <= n;) {
         if (memcmp(p + i, from, k) == 0) {
             if (!tok_text_push(out, p + done, i - done) || !tok_text_push(out, to, strlen(to))) {
                 return false;
@@ -417,11 +432,23 @@ void zoo_decoder_close(zoo_decoder *d)
     zoo_mem_free(d);
 }
 
+/* What the decoders are given for an id: an added token that was searched in normalised text comes
+ * back in that form. */
+static const char *decoded(const zoo_tokenizer *t, uint32_t id, size_t *n)
+{
+    const tok_added *added = &t->added;
+    if (id < added->n_by_id && added->by_id[id]) {
+        const tok_added_token *token = &added->tokens[added->by_id[id] - 1];
+        *n = token->searched.n;
+        return token->searched.p;
+    }
+    return zoo_tokenizer_token(t, id, n);
+}
+
 zoo_status zoo_decoder_feed(zoo_decoder *d, uint32_t id, zoo_text *out, zoo_error *err)
 {
     size_t n;
-    const char *p =
-        d->direct ? zoo_tokenizer_bytes(d->t, id, &n) : zoo_tokenizer_token(d->t, id, &n);
+    const char *p = d->direct ? zoo_tokenizer_bytes(d->t, id, &n) : decoded(d->t, id, &n);
     d->out = out;
     d->err = err;
     tok_matcher_start(d->s->matcher, n);
@@ -512,13 +539,17 @@ static zoo_status middle(zoo_tokenizer *t, const tok_dec *dec, tok_matcher *m, z
     return status != ZOO_OK ? status : ok ? ZOO_OK : tok_no_memory(err);
 }
 
-/* Byte tokens leave the chain where they become a byte: what follows is meant for text. */
+/* Tokens leave the chain where they become a byte or a part of a character: what follows is meant
+ * for text. */
 static zoo_status middle_of(zoo_tokenizer *t, tok_matcher *m, zoo_text *text, zoo_error *err)
 {
     for (uint32_t i = 0; i < t->n_decs; i++) {
         bool byte = t->decs[i].kind == TOK_DEC_BYTE_FALLBACK && hex_byte(text->data, text->n) >= 0;
         ZOO_TRY(middle(t, &t->decs[i], m, text, err));
-        if (byte) {
+        size_t bad;
+        bool partial;
+        (void)tok_utf8_valid(text->data, text->n, &bad, &partial);
+        if (byte || bad) {
             break;
         }
     }
@@ -533,7 +564,7 @@ zoo_status tok_bytes_finish(zoo_tokenizer *t, zoo_error *err)
     zoo_status status = m && t->bytes ? ZOO_OK : tok_no_memory(err);
     for (uint32_t id = 0; status == ZOO_OK && id < t->n_ids; id++) {
         size_t n;
-        const char *p = zoo_tokenizer_token(t, id, &n);
+        const char *p = decoded(t, id, &n);
         if (!p) {
             continue;
         }

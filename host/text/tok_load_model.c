@@ -32,16 +32,22 @@ static zoo_status load_vocab(tok_json *j, const cJSON *object)
     return ZOO_OK;
 }
 
-/* The id of the token that a member names; ID_NONE when the member is absent. */
-static zoo_status load_unk(tok_json *j, const cJSON *model, bool must, uint32_t *id)
+/* The id of unk_token; ID_NONE when the member is absent, ID_LOST when the vocabulary lacks it. */
+static zoo_status load_unk(tok_json *j, const cJSON *model, uint32_t *id)
 {
     tok_str text;
     ZOO_TRY(tok_json_text_at(j, model, "unk_token", &text));
     *id = text.p ? tok_vocab_find(&j->t->model.vocab, text.p, text.n) : ZOO_ID_NONE;
-    if (*id == ZOO_ID_NONE && (must || (text.p && text.n))) {
-        return tok_json_fail(j, "its unk_token is not in the vocab");
-    }
+    *id = text.p && *id == ZOO_ID_NONE ? TOK_ID_LOST : *id;
     return ZOO_OK;
+}
+
+/* The same of a model that cannot do without. */
+static zoo_status load_word_unk(tok_json *j, const cJSON *model)
+{
+    uint32_t *id = &j->t->model.wordpiece.unk;
+    ZOO_TRY(load_unk(j, model, id));
+    return *id == ZOO_ID_NONE ? tok_json_fail(j, "the model has no unk_token") : ZOO_OK;
 }
 
 /* The two sides of a merge: "a b" or ["a", "b"]. *skip: a version line. */
@@ -144,7 +150,7 @@ static zoo_status load_bpe(tok_json *j, const cJSON *model)
         return tok_json_fail(j, "a prefix or suffix of subwords is longer than 100 bytes");
     }
     ZOO_TRY(load_vocab(j, tok_json_get(model, "vocab")));
-    ZOO_TRY(load_unk(j, model, false, &bpe->unk));
+    ZOO_TRY(load_unk(j, model, &bpe->unk));
     return load_merges(j, tok_json_get(model, "merges"));
 }
 
@@ -153,7 +159,7 @@ static zoo_status load_wordpiece(tok_json *j, const cJSON *model)
     tok_wordpiece *wp = &j->t->model.wordpiece;
     j->t->model.kind = TOK_MODEL_WORDPIECE;
     ZOO_TRY(load_vocab(j, tok_json_get(model, "vocab")));
-    ZOO_TRY(load_unk(j, model, true, &wp->unk));
+    ZOO_TRY(load_word_unk(j, model));
     ZOO_TRY(tok_json_number_at(j, model, "max_input_chars_per_word", 100, &wp->chars_max));
     ZOO_TRY(tok_json_text_at(j, model, "continuing_subword_prefix", &wp->prefix));
     wp->prefix = wp->prefix.p ? wp->prefix : (tok_str){"##", 2};
@@ -164,7 +170,7 @@ static zoo_status load_wordlevel(tok_json *j, const cJSON *model)
 {
     j->t->model.kind = TOK_MODEL_WORDLEVEL;
     ZOO_TRY(load_vocab(j, tok_json_get(model, "vocab")));
-    return load_unk(j, model, false, &j->t->model.wordpiece.unk);
+    return load_word_unk(j, model);
 }
 
 /*
@@ -193,7 +199,7 @@ static double as_reference_reads(double value)
     return exponent < -300 || exponent > 290 ? value : value < 0 ? -size : size;
 }
 
-/* One ["token", score]. */
+/* One ["token", score]. A text listed twice is found as its last id; every id still decodes. */
 static zoo_status load_scored(tok_json *j, const cJSON *item, uint32_t id, double *score)
 {
     const cJSON *number = item->child ? item->child->next : NULL;
@@ -203,8 +209,12 @@ static zoo_status load_scored(tok_json *j, const cJSON *item, uint32_t id, doubl
     }
     ZOO_TRY(tok_json_text(j, item->child, "a token", &text));
     *score = as_reference_reads(number->valuedouble);
-    if (tok_vocab_find(&j->t->model.vocab, text.p, text.n) == ZOO_ID_NONE) {
-        tok_vocab_put(&j->t->model.vocab, text, id);
+    tok_vocab *vocab = &j->t->model.vocab;
+    uint32_t before = tok_vocab_find(vocab, text.p, text.n);
+    tok_vocab_put(vocab, text, id);
+    if (before != ZOO_ID_NONE) {
+        vocab->by_id[before] = text;
+        vocab->n_keys++;
     }
     return ZOO_OK;
 }

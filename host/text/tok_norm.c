@@ -2,8 +2,9 @@
  * tok_norm.c: the normalizers of tokenizer.json, applied in order to one gap between added tokens.
  *
  * Unicode forms: decomposition and composition by utf8proc, but only around characters that can
- * change (`unsafe`, one bit each); marks are put in canonical order by a stable sort here, since a
- * run of marks may be as long as the text. Every normalizer is linear, the sort n log n.
+ * change (`unsafe`, one bit each), which late ones (tok_norm_late.c) are not; marks are put in
+ * canonical order by a stable sort here, since a run of marks may be as long as the text. Every
+ * normalizer is linear, the sort n log n.
  */
 #include "tok_norm.h"
 #include "mem.h"
@@ -44,7 +45,7 @@ static bool changes(uint32_t cp, utf8proc_option_t options)
 
 zoo_status tok_norm_finish(zoo_tokenizer *t, tok_norm *norm, zoo_error *err)
 {
-    if (!is_form(norm->kind)) {
+    if (!is_form(norm->kind) && norm->kind != TOK_NORM_BERT) {
         return ZOO_OK;
     }
     norm->unsafe = tok_pool_take(&t->pool, 0x110000 / 8);
@@ -54,7 +55,8 @@ zoo_status tok_norm_finish(zoo_tokenizer *t, tok_norm *norm, zoo_error *err)
     utf8proc_option_t options = form_options(norm->kind);
     for (uint32_t cp = 0x80; cp < 0x110000; cp++) {
         bool jamo = cp >= 0x1160 && cp < 0x1200;
-        if (jamo || (tok_mask(&t->chars, cp) & TOK_MARK) || changes(cp, options)) {
+        bool mark = tok_mask(&t->chars, cp) & TOK_MARK;
+        if (jamo || ((mark || changes(cp, options)) && !tok_norm_is_late(cp))) {
             norm->unsafe[cp >> 3] |= (uint8_t)(1u << (cp & 7));
         }
     }
@@ -171,14 +173,22 @@ static size_t find_safe(const tok_norm *norm, const char *p, size_t n, size_t i)
     return i;
 }
 
-static zoo_status run_form(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out)
+/* Where the character begins that the mark at i > 0 may belong to, or i. */
+static size_t base_of(const char *p, size_t i)
+{
+    uint32_t cp;
+    size_t back = tok_utf8_back(p, i);
+    (void)tok_utf8((const uint8_t *)p + back, &cp);
+    return tok_norm_is_late(cp) ? i : back;
+}
+
+zoo_status tok_form_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out)
 {
     utf8proc_option_t options = form_options(norm->kind);
     size_t done = 0;
     while (done < in.n) {
         size_t bad = find_unsafe(norm, in.p, in.n, done);
-        /* The character before may be the base that the mark belongs to. */
-        size_t begin = bad < in.n && bad > done ? tok_utf8_back(in.p, bad) : bad;
+        size_t begin = bad < in.n && bad > done ? base_of(in.p, bad) : bad;
         size_t end = find_safe(norm, in.p, in.n, bad);
         if (!tok_text_push(out, in.p + done, begin - done) ||
             (end > begin && !push_form(in.p + begin, end - begin, options, out))) {
@@ -195,7 +205,7 @@ static bool is_space(const zoo_tokenizer *t, uint32_t cp)
 }
 
 static zoo_status run_strip(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
-                            bool *at_zero)
+                            size_t *zero)
 {
     size_t begin = 0, end = in.n;
     uint32_t cp;
@@ -205,8 +215,8 @@ static zoo_status run_strip(tok_run *run, const tok_norm *norm, tok_str in, zoo_
             break;
         }
         begin += length;
-        *at_zero = false;
     }
+    *zero = begin < *zero ? *zero - begin : 0;
     while ((norm->flags & TOK_STRIP_RIGHT) && end > begin) {
         size_t back = tok_utf8_back(in.p, end);
         (void)tok_utf8((const uint8_t *)in.p + back, &cp);
@@ -228,14 +238,6 @@ static zoo_status run_bytes(tok_run *run, tok_str in, zoo_text *out)
     return ZOO_OK;
 }
 
-static bool push_lower(zoo_text *out, uint32_t cp)
-{
-    if (cp == 0x130) {
-        return tok_text_push(out, "i\xcc\x87", 3);
-    }
-    return tok_text_push_cp(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
-}
-
 static bool dropped_by_nmt(uint32_t cp)
 {
     return (cp >= 1 && cp <= 8) || cp == 0x0b || (cp >= 0x0e && cp <= 0x1f) || cp == 0x7f ||
@@ -250,41 +252,78 @@ static bool space_for_nmt(uint32_t cp)
 }
 
 /* The normalizers that look at one character at a time. */
-static zoo_status run_each(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out)
+static zoo_status run_each(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                           size_t *zero)
 {
-    size_t i = 0;
+    size_t i = 0, left = 0;
     bool ok = true;
     while (ok && i < in.n) {
         uint32_t cp;
         i += tok_utf8((const uint8_t *)in.p + i, &cp);
         switch (norm->kind) {
         case TOK_NORM_LOWERCASE:
-            ok = push_lower(out, cp);
+            ok = tok_norm_push_lower(out, cp);
             break;
         case TOK_NORM_STRIP_ACCENTS:
-            ok = (tok_mask(&run->t->chars, cp) & TOK_MARK) || tok_text_push_cp(out, cp);
+            ok = tok_norm_is_accent(&run->t->chars, cp) || tok_text_push_cp(out, cp);
             break;
         default:
             ok = dropped_by_nmt(cp) || tok_text_push_cp(out, space_for_nmt(cp) ? ' ' : cp);
             break;
         }
+        left = i <= *zero ? out->n : left;
     }
+    *zero = left;
     return ok ? ZOO_OK : tok_no_memory(run->err);
 }
 
-static zoo_status run_one(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
-                          bool *at_zero)
+/* The zero of what Replace makes: a new text belongs to the last character that it replaces. */
+static zoo_status replaced_zero(tok_run *run, const tok_norm *norm, tok_str in, size_t *zero)
+{
+    size_t done = 0, from = 0, left = 0, range[2];
+    int found;
+    while (*zero && from <= in.n) {
+        found = tok_regex_find(norm->regex, run->s->matcher, (const uint8_t *)in.p, in.n, from,
+                               range, run->err);
+        if (found < 0) {
+            return (zoo_status)found;
+        }
+        if (!found || range[0] > *zero) {
+            break;
+        }
+        left += range[0] - done;
+        done = range[1];
+        if (range[1] > *zero) { /* the end of it lies behind */
+            break;
+        }
+        left += norm->text.n;
+        from = range[1] > range[0] ? range[1]
+               : range[1] < in.n   ? range[1] + tok_utf8_length((uint8_t)in.p[range[1]])
+                                   : in.n + 1;
+    }
+    *zero = left + (*zero > done ? *zero - done : 0);
+    return ZOO_OK;
+}
+
+static zoo_status run_replace(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                              size_t *zero)
+{
+    ZOO_TRY(replaced_zero(run, norm, in, zero));
+    return tok_dec_replace(norm->regex, run->s->matcher, norm->text, in.p, in.n, out, run->err);
+}
+
+static zoo_status run_prepend(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                              size_t *zero)
+{
+    bool ok = !in.n || tok_text_push(out, norm->text.p, norm->text.n);
+    *zero += *zero ? norm->text.n : 0;
+    return ok && tok_text_push(out, in.p, in.n) ? ZOO_OK : tok_no_memory(run->err);
+}
+
+static zoo_status run_whole(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                            bool at_zero)
 {
     switch (norm->kind) {
-    case TOK_NORM_STRIP:
-        return run_strip(run, norm, in, out, at_zero);
-    case TOK_NORM_REPLACE:
-        return tok_dec_replace(norm->regex, run->s->matcher, norm->text, in.p, in.n, out, run->err);
-    case TOK_NORM_PREPEND:
-        if (in.n && !tok_text_push(out, norm->text.p, norm->text.n)) {
-            return tok_no_memory(run->err);
-        }
-        return tok_text_push(out, in.p, in.n) ? ZOO_OK : tok_no_memory(run->err);
     case TOK_NORM_CHARSMAP:
         return tok_charsmap_run(run, norm, in, out);
     case TOK_NORM_BERT:
@@ -292,13 +331,50 @@ static zoo_status run_one(tok_run *run, const tok_norm *norm, tok_str in, zoo_te
     case TOK_NORM_BYTES:
         return run_bytes(run, in, out);
     case TOK_NORM_SPM_SPACES:
-        return tok_spm_spaces_run(run, norm, in, out, *at_zero);
+        return tok_spm_spaces_run(run, norm, in, out, at_zero);
+    default:
+        return tok_form_run(run, norm, in, out);
+    }
+}
+
+/* The same with the zero of what it makes: what it makes of that part alone, or one character. */
+static zoo_status run_other(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                            size_t *zero)
+{
+    zoo_text alone = {0};
+    ZOO_TRY(run_whole(run, norm, in, out, *zero > 0));
+    if (*zero == 0 || out->n == 0) {
+        *zero = 0;
+        return ZOO_OK;
+    }
+    zoo_status status = tok_text_push(&alone, "", 0) ? ZOO_OK : tok_no_memory(run->err);
+    if (status == ZOO_OK && run->t->n_steps) { /* only steps ask how much it is */
+        status = run_whole(run, norm, (tok_str){in.p, *zero}, &alone, true);
+    }
+    bool begins = status == ZOO_OK && run->t->n_steps && alone.n <= out->n &&
+                  memcmp(alone.data, out->data, alone.n) == 0;
+    *zero = begins ? alone.n : tok_utf8_length((uint8_t)out->data[0]);
+    zoo_text_free(&alone);
+    return status;
+}
+
+/* *zero: bytes at the front that are of the first character of the original text. */
+static zoo_status run_one(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,
+                          size_t *zero)
+{
+    switch (norm->kind) {
+    case TOK_NORM_STRIP:
+        return run_strip(run, norm, in, out, zero);
+    case TOK_NORM_REPLACE:
+        return run_replace(run, norm, in, out, zero);
+    case TOK_NORM_PREPEND:
+        return run_prepend(run, norm, in, out, zero);
     case TOK_NORM_LOWERCASE:
     case TOK_NORM_STRIP_ACCENTS:
     case TOK_NORM_NMT:
-        return run_each(run, norm, in, out);
+        return run_each(run, norm, in, out, zero);
     default:
-        return run_form(run, norm, in, out);
+        return run_other(run, norm, in, out, zero);
     }
 }
 
@@ -318,7 +394,7 @@ static bool is_ascii(tok_str text)
     return i == text.n;
 }
 
-zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bool *at_zero)
+zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, size_t *zero)
 {
     *out = (tok_str){p, n};
     for (uint32_t i = 0; i < run->t->n_norms; i++) {
@@ -332,7 +408,7 @@ zoo_status tok_norms_run(tok_run *run, const char *p, size_t n, tok_str *out, bo
         if (!tok_text_push(buffer, "", 0)) {
             return tok_no_memory(run->err);
         }
-        ZOO_TRY(run_one(run, norm, *out, buffer, at_zero));
+        ZOO_TRY(run_one(run, norm, *out, buffer, zero));
         *out = (tok_str){buffer->data, buffer->n};
     }
     return ZOO_OK;

@@ -9,7 +9,19 @@
 /* Tables that a normalizer needs. [load] */
 zoo_status tok_norm_finish(zoo_tokenizer *t, tok_norm *norm, zoo_error *err);
 
-/* Each appends the normal form of `in` to `out`. */
+/* What the reference's normalizers know of characters (tok_norm_late.c). Late: to the forms like an
+ * unassigned one. Accent: StripAccents removes it. Nonspacing, control: BertNormalizer does. */
+bool tok_norm_is_late(uint32_t cp);
+bool tok_norm_is_accent(const tok_chars *chars, uint32_t cp);
+bool tok_norm_is_nonspacing(const tok_chars *chars, uint32_t cp);
+bool tok_norm_is_control(const tok_chars *chars, uint32_t cp);
+/* A character that utf8proc knows and that breaks graphemes as cp does. */
+uint32_t tok_norm_grapheme_like(uint32_t cp);
+/* Appends the small letter. False: no memory. */
+bool tok_norm_push_lower(zoo_text *out, uint32_t cp);
+
+/* Each appends the normal form of `in` to `out`; tok_form_run: NFD for BertNormalizer. */
+zoo_status tok_form_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out);
 zoo_status tok_charsmap_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out);
 zoo_status tok_bert_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out);
 zoo_status tok_spm_spaces_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out,

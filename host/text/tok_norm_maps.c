@@ -99,14 +99,15 @@ static bool charsmap_by_grapheme(const tok_norm *norm, tok_str in, zoo_text *out
     while (i < in.n) {
         uint32_t cp;
         size_t length = tok_utf8((const uint8_t *)in.p + i, &cp);
-        bool cut = i > 0 && utf8proc_grapheme_break_stateful(last, (utf8proc_int32_t)cp, &state);
+        utf8proc_int32_t like = (utf8proc_int32_t)tok_norm_grapheme_like(cp);
+        bool cut = i > 0 && utf8proc_grapheme_break_stateful(last, like, &state);
         if (cut) {
             if (!push_grapheme(norm, in.p + begin, i - begin, out)) {
                 return false;
             }
             begin = i;
         }
-        last = (utf8proc_int32_t)cp;
+        last = like;
         i += length;
     }
     return begin == in.n || push_grapheme(norm, in.p + begin, in.n - begin, out);
@@ -176,26 +177,24 @@ zoo_status tok_charsmap_open(zoo_tokenizer *t, tok_norm *norm, const char *data,
     return ZOO_OK;
 }
 
+/* As the reference lists them, without 2B820..2B91F. */
 static bool is_cjk(uint32_t cp)
 {
     return (cp >= 0x4e00 && cp <= 0x9fff) || (cp >= 0x3400 && cp <= 0x4dbf) ||
            (cp >= 0x20000 && cp <= 0x2a6df) || (cp >= 0x2a700 && cp <= 0x2b73f) ||
-           (cp >= 0x2b740 && cp <= 0x2b81f) || (cp >= 0x2b820 && cp <= 0x2ceaf) ||
+           (cp >= 0x2b740 && cp <= 0x2b81f) || (cp >= 0x2b920 && cp <= 0x2ceaf) ||
            (cp >= 0xf900 && cp <= 0xfaff) || (cp >= 0x2f800 && cp <= 0x2fa1f);
 }
 
 /* Cleaning and spaces around ideographs; without them the character itself. */
 static bool push_bert(const zoo_tokenizer *t, unsigned flags, uint32_t cp, zoo_text *out)
 {
-    uint32_t mask = tok_mask(&t->chars, cp);
     if (flags & TOK_BERT_CLEAN) {
-        const uint32_t other = TOK_BIT(TOK_CC) | TOK_BIT(TOK_CF) | TOK_BIT(TOK_CS) |
-                               TOK_BIT(TOK_CO) | TOK_BIT(TOK_CSPACE);
         bool blank = cp == '\t' || cp == '\n' || cp == '\r';
-        if (cp == 0 || cp == 0xfffd || (!blank && (mask & other))) {
+        if (cp == 0 || cp == 0xfffd || (!blank && tok_norm_is_control(&t->chars, cp))) {
             return true;
         }
-        cp = mask & TOK_SPACE ? ' ' : cp;
+        cp = tok_mask(&t->chars, cp) & TOK_SPACE ? ' ' : cp;
     }
     if ((flags & TOK_BERT_CJK) && is_cjk(cp)) {
         return tok_text_push(out, " ", 1) && tok_text_push_cp(out, cp) &&
@@ -204,53 +203,29 @@ static bool push_bert(const zoo_tokenizer *t, unsigned flags, uint32_t cp, zoo_t
     return tok_text_push_cp(out, cp);
 }
 
-/* Canonical decomposition without nonspacing marks, appended. */
-static bool push_bare(const zoo_tokenizer *t, uint32_t cp, zoo_text *out)
-{
-    utf8proc_int32_t parts[32];
-    int last = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, parts, 32,
-                                                 UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &last);
-    bool ok = true;
-    for (utf8proc_ssize_t i = 0; ok && i < n && i < 32; i++) {
-        ok = (tok_mask(&t->chars, (uint32_t)parts[i]) & TOK_BIT(TOK_MN)) ||
-             tok_text_push_cp(out, (uint32_t)parts[i]);
-    }
-    return ok;
-}
-
-static bool push_cased(unsigned flags, uint32_t cp, zoo_text *out)
-{
-    if (!(flags & TOK_BERT_LOWER)) {
-        return tok_text_push_cp(out, cp);
-    }
-    if (cp == 0x130) {
-        return tok_text_push(out, "i\xcc\x87", 3);
-    }
-    return tok_text_push_cp(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
-}
-
 zoo_status tok_bert_run(tok_run *run, const tok_norm *norm, tok_str in, zoo_text *out)
 {
-    zoo_text clean = {0}, bare = {0};
-    bool ok = tok_text_push(&clean, "", 0) && tok_text_push(&bare, "", 0);
+    zoo_text clean = {0}, apart = {0};
+    bool accents = norm->flags & TOK_BERT_ACCENTS, lower = norm->flags & TOK_BERT_LOWER;
+    bool ok = tok_text_push(&clean, "", 0) && tok_text_push(&apart, "", 0);
+    zoo_status status = ZOO_OK;
     uint32_t cp;
     for (size_t i = 0; ok && i < in.n;) {
         i += tok_utf8((const uint8_t *)in.p + i, &cp);
         ok = push_bert(run->t, norm->flags, cp, &clean);
     }
-    for (size_t i = 0; ok && (norm->flags & TOK_BERT_ACCENTS) && i < clean.n;) {
-        i += tok_utf8((const uint8_t *)clean.data + i, &cp);
-        ok = push_bare(run->t, cp, &bare);
+    if (ok && accents) {
+        status = tok_form_run(run, norm, (tok_str){clean.data, clean.n}, &apart);
     }
-    const zoo_text *from = norm->flags & TOK_BERT_ACCENTS ? &bare : &clean;
-    for (size_t i = 0; ok && i < from->n;) {
+    const zoo_text *from = accents ? &apart : &clean;
+    for (size_t i = 0; ok && status == ZOO_OK && i < from->n;) {
         i += tok_utf8((const uint8_t *)from->data + i, &cp);
-        ok = push_cased(norm->flags, cp, out);
+        ok = (accents && tok_norm_is_nonspacing(&run->t->chars, cp)) ||
+             (lower ? tok_norm_push_lower(out, cp) : tok_text_push_cp(out, cp));
     }
     zoo_text_free(&clean);
-    zoo_text_free(&bare);
-    return ok ? ZOO_OK : tok_no_memory(run->err);
+    zoo_text_free(&apart);
+    return ok ? status : tok_no_memory(run->err);
 }
 
 /* One space of the text, as the mark U+2581. */

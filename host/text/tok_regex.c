@@ -280,7 +280,11 @@ static bool find_class(const tok_regex *r, const uint8_t *p, size_t n, size_t fr
 static bool find_literal(const tok_str text, const uint8_t *p, size_t n, size_t from,
                          size_t range[2])
 {
-    while (text.n && n - from >= text.n) {
+    if (!text.n) { /* found everywhere */
+        range[0] = range[1] = from;
+        return true;
+    }
+    while (n - from >= text.n) {
         const uint8_t *hit = memchr(p + from, text.p[0], n - from - text.n + 1);
         if (!hit) {
             return false;

@@ -12,7 +12,7 @@ typedef struct cutter {
     tok_run *run;
     uint32_t next;
     const char *p;
-    bool at_zero;
+    size_t zero;
     tok_behaviour behaviour;
     bool invert;
     bool held, held_match, was_match; /* a piece [begin, end) waits for its neighbour */
@@ -24,7 +24,7 @@ static zoo_status emit(cutter *c, size_t begin, size_t end)
     if (begin == end) {
         return ZOO_OK;
     }
-    return tok_steps_run(c->run, c->next, c->p + begin, end - begin, c->at_zero && begin == 0);
+    return tok_steps_run(c->run, c->next, c->p + begin, end - begin, tok_zero_from(c->zero, begin));
 }
 
 static zoo_status release(cutter *c)
@@ -99,13 +99,13 @@ static int next_match(cutter *c, const tok_step *step, size_t n, size_t from, si
                           c->run->err);
 }
 
-static zoo_status run_split(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+static zoo_status run_split(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     const tok_step *step = &run->t->steps[i];
     cutter c = {.run = run,
                 .next = i + 1,
                 .p = p,
-                .at_zero = at_zero,
+                .zero = zero,
                 .behaviour = step->behaviour,
                 .invert = step->invert};
     size_t done = 0, from = 0, range[2];
@@ -137,14 +137,15 @@ static zoo_status run_split(tok_run *run, uint32_t i, const char *p, size_t n, b
 }
 
 /* Pieces of a pattern that tiles the text, each kept. */
-static zoo_status run_tiles(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+static zoo_status run_tiles(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     const tok_regex *regex = run->t->steps[i].regex;
     bool last = i + 1 == run->t->n_steps;
     for (size_t begin = 0; begin < n;) {
         size_t end = tok_regex_tile(regex, (const uint8_t *)p, n, begin);
-        ZOO_TRY(last ? tok_model_run(run, p + begin, end - begin)
-                     : tok_steps_run(run, i + 1, p + begin, end - begin, at_zero && begin == 0));
+        ZOO_TRY(
+            last ? tok_model_run(run, p + begin, end - begin)
+                 : tok_steps_run(run, i + 1, p + begin, end - begin, tok_zero_from(zero, begin)));
         begin = end;
     }
     return ZOO_OK;
@@ -156,57 +157,64 @@ static bool keeps_tiles(const tok_step *step)
            (step->behaviour == TOK_ISOLATED || (step->behaviour == TOK_REMOVED && step->invert));
 }
 
-static zoo_status run_prefix(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+static zoo_status run_prefix(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     zoo_text *text = &run->s->step[i];
     if (n == 0 || p[0] == ' ') {
-        return tok_steps_run(run, i + 1, p, n, at_zero);
+        return tok_steps_run(run, i + 1, p, n, zero);
     }
     text->n = 0;
     if (!tok_text_push(text, " ", 1) || !tok_text_push(text, p, n)) {
         return tok_no_memory(run->err);
     }
-    return tok_steps_run(run, i + 1, text->data, text->n, at_zero);
+    return tok_steps_run(run, i + 1, text->data, text->n, zero + (zero > 0));
 }
 
-static zoo_status run_map(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+static zoo_status run_map(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     zoo_text *text = &run->s->step[i];
+    size_t left = 0;
     text->n = 0;
     for (size_t k = 0; k < n; k++) {
         if (!tok_text_push_cp(text, tok_byte_char((uint8_t)p[k]))) {
             return tok_no_memory(run->err);
         }
+        left = k < zero ? text->n : left;
     }
-    return tok_steps_run(run, i + 1, text->data, text->n, at_zero);
+    return tok_steps_run(run, i + 1, text->data, text->n, left);
 }
 
 /* Cuts before each mark. */
-static zoo_status run_marks(tok_run *run, uint32_t i, tok_str text, bool at_zero)
+static zoo_status run_marks(tok_run *run, uint32_t i, tok_str text, size_t zero)
 {
     tok_str mark = run->t->steps[i].mark;
     size_t begin = 0;
     for (size_t k = tok_utf8_length((uint8_t)text.p[0]); k < text.n;
          k += tok_utf8_length((uint8_t)text.p[k])) {
         if (text.n - k >= mark.n && memcmp(text.p + k, mark.p, mark.n) == 0) {
-            ZOO_TRY(tok_steps_run(run, i + 1, text.p + begin, k - begin, at_zero && begin == 0));
+            ZOO_TRY(
+                tok_steps_run(run, i + 1, text.p + begin, k - begin, tok_zero_from(zero, begin)));
             begin = k;
         }
     }
-    return tok_steps_run(run, i + 1, text.p + begin, text.n - begin, at_zero && begin == 0);
+    return tok_steps_run(run, i + 1, text.p + begin, text.n - begin, tok_zero_from(zero, begin));
 }
 
-static zoo_status run_metaspace(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+static zoo_status run_metaspace(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     const tok_step *step = &run->t->steps[i];
     zoo_text *text = &run->s->step[i];
     bool marked = n >= step->mark.n && memcmp(p, step->mark.p, step->mark.n) == 0;
     bool prepend =
-        step->scheme == TOK_PREPEND_ALWAYS || (step->scheme == TOK_PREPEND_FIRST && at_zero);
+        step->scheme == TOK_PREPEND_ALWAYS || (step->scheme == TOK_PREPEND_FIRST && zero);
     text->n = 0;
     bool ok = tok_text_push(text, "", 0);
     if (ok && prepend && !marked && p[0] != ' ') {
         ok = tok_text_push(text, step->mark.p, step->mark.n);
+    }
+    size_t left = zero ? zero + text->n : 0;
+    for (size_t k = 0; k < zero; k++) {
+        left += p[k] == ' ' ? step->mark.n - 1 : 0;
     }
     for (size_t k = 0; ok && k < n;) {
         const char *space = memchr(p + k, ' ', n - k);
@@ -219,23 +227,23 @@ static zoo_status run_metaspace(tok_run *run, uint32_t i, const char *p, size_t 
         return tok_no_memory(run->err);
     }
     const tok_str whole = {text->data, text->n};
-    return step->split ? run_marks(run, i, whole, at_zero)
-                       : tok_steps_run(run, i + 1, whole.p, whole.n, at_zero);
+    return step->split ? run_marks(run, i, whole, left)
+                       : tok_steps_run(run, i + 1, whole.p, whole.n, left);
 }
 
-static zoo_status run_length(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+static zoo_status run_length(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     uint32_t want = run->t->steps[i].number;
     for (size_t begin = 0, end = 0; begin < n; begin = end) {
         for (uint32_t k = 0; k < want && end < n; k++) {
             end += tok_utf8_length((uint8_t)p[end]);
         }
-        ZOO_TRY(tok_steps_run(run, i + 1, p + begin, end - begin, at_zero && begin == 0));
+        ZOO_TRY(tok_steps_run(run, i + 1, p + begin, end - begin, tok_zero_from(zero, begin)));
     }
     return ZOO_OK;
 }
 
-zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero)
+zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     if (n == 0) {
         return ZOO_OK;
@@ -245,19 +253,19 @@ zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, bool
     }
     switch (run->t->steps[i].kind) {
     case TOK_STEP_SPLIT:
-        return keeps_tiles(&run->t->steps[i]) ? run_tiles(run, i, p, n, at_zero)
-                                              : run_split(run, i, p, n, at_zero);
+        return keeps_tiles(&run->t->steps[i]) ? run_tiles(run, i, p, n, zero)
+                                              : run_split(run, i, p, n, zero);
     case TOK_STEP_CLASS:
-        return run_split(run, i, p, n, at_zero);
+        return run_split(run, i, p, n, zero);
     case TOK_STEP_PREFIX:
-        return run_prefix(run, i, p, n, at_zero);
+        return run_prefix(run, i, p, n, zero);
     case TOK_STEP_MAP:
-        return run_map(run, i, p, n, at_zero);
+        return run_map(run, i, p, n, zero);
     case TOK_STEP_METASPACE:
-        return run_metaspace(run, i, p, n, at_zero);
+        return run_metaspace(run, i, p, n, zero);
     case TOK_STEP_LENGTH:
-        return run_length(run, i, p, n, at_zero);
+        return run_length(run, i, p, n, zero);
     default:
-        return tok_scripts_run(run, i, p, n, at_zero);
+        return tok_scripts_run(run, i, p, n, zero);
     }
 }

@@ -13,6 +13,6 @@ bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32
 zoo_status tok_scripts_open(zoo_tokenizer *t, zoo_error *err);
 
 /* Pieces of one script each, spaces going with the piece before and leading ones with none. */
-zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, bool at_zero);
+zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero);
 
 #endif

@@ -136,6 +136,12 @@ zoo_status tok_no_memory(zoo_error *err)
     return zoo_fail(err, ZOO_E_MEMORY, "out of memory in the tokenizer");
 }
 
+zoo_status tok_no_token(zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_FORMAT,
+                    "the text has a character that the tokenizer has no token for");
+}
+
 static zoo_status read_open(FILE *file, const char *path, char **data, size_t *n, zoo_error *err)
 {
     struct stat info;

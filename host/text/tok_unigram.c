@@ -64,8 +64,7 @@ static zoo_status push_unknown(tok_run *run, const char *p, size_t begin, size_t
         bytes = u->bytes[(uint8_t)p[i]] != ZOO_ID_NONE;
     }
     if (!bytes && id == ZOO_ID_NONE) {
-        return zoo_fail(run->err, ZOO_E_FORMAT,
-                        "the text has a character that the tokenizer has no token for");
+        return tok_no_token(run->err);
     }
     for (size_t i = end; bytes && i > begin; i--) {
         if (!tok_ids_push(run->out, u->bytes[(uint8_t)p[i - 1]])) {

@@ -29,7 +29,9 @@ static uint32_t longest(tok_run *run, zoo_text *work, const char *p, size_t n, s
 static zoo_status unknown_word(tok_run *run)
 {
     uint32_t unk = run->t->model.wordpiece.unk;
-    return unk == ZOO_ID_NONE || tok_ids_push(run->out, unk) ? ZOO_OK : tok_no_memory(run->err);
+    return unk == TOK_ID_LOST            ? tok_no_token(run->err)
+           : tok_ids_push(run->out, unk) ? ZOO_OK
+                                         : tok_no_memory(run->err);
 }
 
 zoo_status tok_wordpiece_run(tok_run *run, const char *p, size_t n)

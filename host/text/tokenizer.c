@@ -215,7 +215,7 @@ static bool is_space(const zoo_tokenizer *t, const char *p)
     return tok_mask(&t->chars, cp) & TOK_SPACE;
 }
 
-/* Widens the match over whitespace as its flags say, not into what is done. */
+/* Widens the match over whitespace as its flags say, to the left not into what is done. */
 static void widen(const zoo_tokenizer *t, const tok_added_token *token, tok_str text, size_t done,
                   size_t range[2])
 {
@@ -226,17 +226,16 @@ static void widen(const zoo_tokenizer *t, const tok_added_token *token, tok_str 
         }
         range[0] = back;
     }
+    range[0] = token->lstrip && range[0] < done ? done : range[0];
     while (token->rstrip && range[1] < text.n && is_space(t, text.p + range[1])) {
         range[1] += tok_utf8_length((uint8_t)text.p[range[1]]);
     }
-    range[0] = range[0] < done ? done : range[0];
-    range[1] = range[1] < done ? done : range[1];
 }
 
-typedef zoo_status on_gap(tok_run *run, const char *p, size_t n, bool at_zero);
+typedef zoo_status on_gap(tok_run *run, const char *p, size_t n, size_t zero);
 
 /* Pushes the ids of the added tokens in p[n] and hands each gap on. */
-static zoo_status between(tok_run *run, const tok_finder *finder, tok_str text, bool at_zero,
+static zoo_status between(tok_run *run, const tok_finder *finder, tok_str text, size_t zero,
                           on_gap *gap)
 {
     const zoo_tokenizer *t = run->t;
@@ -249,27 +248,31 @@ static zoo_status between(tok_run *run, const tok_finder *finder, tok_str text, 
             continue;
         }
         widen(t, token, text, done, range);
+        if (range[0] >= range[1]) {
+            continue; /* the token before took all of it */
+        }
         if (done < range[0]) {
-            ZOO_TRY(gap(run, text.p + done, range[0] - done, at_zero && done == 0));
+            ZOO_TRY(gap(run, text.p + done, range[0] - done, tok_zero_from(zero, done)));
         }
         if (!tok_ids_push(run->out, token->id)) {
             return tok_no_memory(run->err);
         }
         done = range[1];
     }
-    return done < text.n ? gap(run, text.p + done, text.n - done, at_zero && done == 0) : ZOO_OK;
+    return done < text.n ? gap(run, text.p + done, text.n - done, tok_zero_from(zero, done))
+                         : ZOO_OK;
 }
 
-static zoo_status plain_gap(tok_run *run, const char *p, size_t n, bool at_zero)
+static zoo_status plain_gap(tok_run *run, const char *p, size_t n, size_t zero)
 {
-    return tok_steps_run(run, 0, p, n, at_zero);
+    return tok_steps_run(run, 0, p, n, zero);
 }
 
-static zoo_status raw_gap(tok_run *run, const char *p, size_t n, bool at_zero)
+static zoo_status raw_gap(tok_run *run, const char *p, size_t n, size_t zero)
 {
     tok_str text;
-    ZOO_TRY(tok_norms_run(run, p, n, &text, &at_zero));
-    return between(run, &run->t->added.normalized, text, at_zero, plain_gap);
+    ZOO_TRY(tok_norms_run(run, p, n, &text, &zero));
+    return between(run, &run->t->added.normalized, text, zero, plain_gap);
 }
 
 static zoo_status encode_text(tok_run *run, const char *text, size_t n)
@@ -285,7 +288,8 @@ static zoo_status encode_text(tok_run *run, const char *text, size_t n)
         }
         whole = (tok_str){run->s->lossy.data, run->s->lossy.n};
     }
-    return between(run, &run->t->added.raw, whole, true, raw_gap);
+    size_t first = whole.n ? tok_utf8_length((uint8_t)whole.p[0]) : 0;
+    return between(run, &run->t->added.raw, whole, first, raw_gap);
 }
 
 static zoo_status encode_posted(tok_run *run, const char *text, size_t n)

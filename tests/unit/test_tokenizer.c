@@ -305,7 +305,7 @@ static const bad_file bad_files[] = {
     {BPE_WITH("\"a\":0", "[\"a\"]"), "not a pair"},
     {BPE_WITH("\"a\":0", "7"), "not a pair"},
     {"{\"model\":{\"type\":\"BPE\",\"dropout\":0.1,\"vocab\":{},\"merges\":[]}}", "dropout"},
-    {"{\"model\":{\"type\":\"BPE\",\"unk_token\":\"u\",\"vocab\":{},\"merges\":[]}}", "unk_token"},
+    {"{\"model\":{\"type\":\"WordLevel\",\"vocab\":{}}}", "unk_token"},
     {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":3,\"vocab\":[[\"a\",1]]}}", "unk_id"},
     {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\"]]}}", "pair of text and score"},
     {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", "unk_token"},
