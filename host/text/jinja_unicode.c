@@ -83,6 +83,27 @@ bool zoo_char_is_printable(uint32_t c)
     }
 }
 
+int zoo_char_digit(uint32_t c)
+{
+    if (c < 0x80) {
+        return c >= '0' && c <= '9' ? (int)c - '0' : -1;
+    }
+    if (utf8proc_category((utf8proc_int32_t)c) != UTF8PROC_CATEGORY_ND) {
+        return -1;
+    }
+    /* Decimal digits stand in runs of ten, from zero up. */
+    uint32_t first = c;
+    while (utf8proc_category((utf8proc_int32_t)first - 1) == UTF8PROC_CATEGORY_ND) {
+        first--;
+    }
+    return (int)((c - first) % 10);
+}
+
+bool zoo_char_is_odd_digit(uint32_t c)
+{
+    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_NO;
+}
+
 bool zoo_char_is_word(uint32_t c)
 {
     utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
@@ -227,7 +248,7 @@ zoo_jv zoo_jv_strip(zoo_jinja *x, zoo_jv v, zoo_jv chars, int sides)
 {
     const zoo_jstr *s = v.as.str;
     const zoo_jstr *set = NULL;
-    if (chars.kind != JV_UNDEFINED && chars.kind != JV_NONE) {
+    if (!zoo_jv_absent(chars) && chars.kind != JV_NONE) {
         set = zoo_jarg_str(x, chars, "the characters to strip");
     }
     size_t begin = 0, end = s->n, n = 0;
