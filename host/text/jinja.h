@@ -554,6 +554,9 @@ bool zoo_utf8_is_valid(const char *s, size_t n);
 size_t zoo_jstr_offset(const zoo_jstr *s, size_t i);
 bool zoo_char_is_space(uint32_t c);
 bool zoo_char_is_printable(uint32_t c);
+bool zoo_char_is_upper(uint32_t c);
+bool zoo_char_is_lower(uint32_t c);
+bool zoo_char_is_title(uint32_t c);
 /* The value of a decimal digit of any script, or -1. */
 int zoo_char_digit(uint32_t c);
 /* A number that is neither a decimal digit nor a letter. */

@@ -95,9 +95,8 @@ static zoo_jv m_istitle(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     size_t n = 0;
     (void)x, (void)args;
     for (size_t at = 0; at < s->n; at += n) {
-        utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)zoo_utf8_at(s->s + at, &n));
-        bool upper = k == UTF8PROC_CATEGORY_LU || k == UTF8PROC_CATEGORY_LT;
-        bool lower = k == UTF8PROC_CATEGORY_LL;
+        uint32_t c = zoo_utf8_at(s->s + at, &n);
+        bool upper = zoo_char_is_upper(c) || zoo_char_is_title(c), lower = zoo_char_is_lower(c);
         if ((upper && in_word) || (lower && !in_word)) {
             return ZOO_JV_BOOL(false);
         }
@@ -119,32 +118,22 @@ static zoo_jv m_isascii(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     return ZOO_JV_BOOL(self.as.str->n == 0 || all_chars(self, is_ascii));
 }
 
-/* Cased letters exist and none of the other case does. */
-static bool has_only_case(zoo_jv self, utf8proc_category_t want, utf8proc_category_t other)
+/* Letters of the one case exist and none of the other, nor title ones. */
+static bool has_only_case(zoo_jv self, char_test want, char_test other)
 {
-    const zoo_jstr *s = self.as.str;
-    bool found = false;
-    size_t n = 0;
-    for (size_t at = 0; at < s->n; at += n) {
-        utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)zoo_utf8_at(s->s + at, &n));
-        if (k == other || k == UTF8PROC_CATEGORY_LT) {
-            return false;
-        }
-        found |= k == want;
-    }
-    return found;
+    return any_char(self, want) && !any_char(self, other) && !any_char(self, zoo_char_is_title);
 }
 
 static zoo_jv m_isupper(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     (void)x, (void)args;
-    return ZOO_JV_BOOL(has_only_case(self, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL));
+    return ZOO_JV_BOOL(has_only_case(self, zoo_char_is_upper, zoo_char_is_lower));
 }
 
 static zoo_jv m_islower(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     (void)x, (void)args;
-    return ZOO_JV_BOOL(has_only_case(self, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LU));
+    return ZOO_JV_BOOL(has_only_case(self, zoo_char_is_lower, zoo_char_is_upper));
 }
 
 static const zoo_jfunction predicates[] = {
