@@ -16,6 +16,7 @@ typedef struct zoo_jnames {
 
 typedef struct zoo_jsymbols {
     struct zoo_jsymbols *parent;
+    struct zoo_jsymbols *base; /* of a branch of an `if`: what it is a branch of */
     zoo_jnames *fn;
     int64_t depth;
     bool in_loop;

@@ -38,13 +38,33 @@ static int64_t slot_of(zoo_jinja *x, zoo_jnames *fn, int64_t depth, zoo_jv name)
     return slot.as.i;
 }
 
-/* The frame that has the name, from s outwards, and its slot there; null when none has it. */
+/* The slot of the name in the frame itself, be it known before the branch at hand or in it. */
+static const zoo_jv *own_ref(zoo_jinja *x, const zoo_jsymbols *s, zoo_jv name)
+{
+    const zoo_jv *found = NULL;
+    for (; s && !found; s = s->base) {
+        zoo_jinja_step(x, 1);
+        found = zoo_jdict_get(x, &s->refs, name);
+    }
+    return found;
+}
+
+static bool stores(zoo_jinja *x, const zoo_jsymbols *s, zoo_jv name)
+{
+    for (; s; s = s->base) {
+        zoo_jinja_step(x, 1);
+        if (zoo_jdict_get(x, &s->stores, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const zoo_jsymbols *zoo_jsymbols_find(zoo_jinja *x, const zoo_jsymbols *s, zoo_jv name,
                                       uint32_t *slot)
 {
     for (; s; s = s->parent) {
-        zoo_jinja_step(x, 1);
-        const zoo_jv *found = zoo_jdict_get(x, &s->refs, name);
+        const zoo_jv *found = own_ref(x, s, name);
         if (found) {
             *slot = (uint32_t)found->as.i;
             return s;
@@ -88,7 +108,7 @@ static zoo_jv outer_load(zoo_jinja *x, const zoo_jsymbols *s, zoo_jv name, zoo_j
 static void store(zoo_jinja *x, zoo_jsymbols *s, zoo_jv name)
 {
     zoo_jdict_set(x, &s->stores, name, ZOO_JV_NONE);
-    if (!zoo_jdict_get(x, &s->refs, name)) {
+    if (!own_ref(x, s, name)) {
         (void)define(x, s, name, outer_load(x, s, name, JL_UNDEFINED));
     }
 }
@@ -115,14 +135,13 @@ static void add_all(zoo_jinja *x, zoo_jdict *to, const zoo_jdict *from)
     }
 }
 
-static zoo_jsymbols *copy_of(zoo_jinja *x, const zoo_jsymbols *s)
+/* A branch of an `if` in s: it knows what s knows, and keeps to itself what it adds. */
+static zoo_jsymbols *branch_of(zoo_jinja *x, zoo_jsymbols *s)
 {
-    zoo_jsymbols *copy = zoo_jsymbols_new(x, s->parent, s->fn);
-    copy->depth = s->depth;
-    add_all(x, &copy->refs, &s->refs);
-    add_all(x, &copy->loads, &s->loads);
-    add_all(x, &copy->stores, &s->stores);
-    return copy;
+    zoo_jsymbols *branch = zoo_jsymbols_new(x, s->parent, s->fn);
+    branch->depth = s->depth;
+    branch->base = s;
+    return branch;
 }
 
 /* After an `if`: what only its branches store must be there for whoever reads it behind. */
@@ -130,10 +149,13 @@ static void merge_branches(zoo_jinja *x, zoo_jsymbols *s, zoo_jsymbols *const br
 {
     zoo_jdict stored = {0};
     for (int i = 0; i < 3; i++) {
-        add_all(x, &stored, &branches[i]->stores);
+        for (size_t k = 0; k < branches[i]->stores.n; k++) {
+            zoo_jv name = branches[i]->stores.entries[k].key;
+            if (!stores(x, s, name)) {
+                zoo_jdict_set(x, &stored, name, ZOO_JV_NONE);
+            }
+        }
     }
-    zoo_jdict known = {0};
-    add_all(x, &known, &s->stores);
     for (int i = 0; i < 3; i++) {
         add_all(x, &s->refs, &branches[i]->refs);
         add_all(x, &s->loads, &branches[i]->loads);
@@ -141,10 +163,7 @@ static void merge_branches(zoo_jinja *x, zoo_jsymbols *s, zoo_jsymbols *const br
     }
     for (size_t i = 0; i < stored.n; i++) {
         zoo_jv name = stored.entries[i].key;
-        if (!zoo_jdict_get(x, &known, name)) {
-            zoo_jv slot = *zoo_jdict_get(x, &s->refs, name);
-            zoo_jdict_set(x, &s->loads, slot, outer_load(x, s, name, JL_RESOLVE));
-        }
+        zoo_jdict_set(x, &s->loads, *own_ref(x, s, name), outer_load(x, s, name, JL_RESOLVE));
     }
 }
 
@@ -196,18 +215,18 @@ static void note_if(zoo_jinja *x, zoo_jsymbols *s, const zoo_jnode *node)
 {
     zoo_jsymbols *branches[3] = {NULL};
     zoo_jsymbols_read(x, s, node->a);
-    branches[0] = copy_of(x, s);
+    branches[0] = branch_of(x, s);
     zoo_jsymbols_note(x, branches[0], node->list);
-    branches[1] = copy_of(x, s);
+    branches[1] = branch_of(x, s);
     const zoo_jnode *other = node->other;
     for (; zoo_jnode_is_elif(other); other = other->other) {
         zoo_jsymbols_read(x, branches[1], other->a);
-        zoo_jsymbols *none = copy_of(x, branches[1]);
-        zoo_jsymbols *inner[3] = {copy_of(x, branches[1]), none, none};
+        zoo_jsymbols *none = branch_of(x, branches[1]);
+        zoo_jsymbols *inner[3] = {branch_of(x, branches[1]), none, none};
         zoo_jsymbols_note(x, inner[0], other->list);
         merge_branches(x, branches[1], inner);
     }
-    branches[2] = copy_of(x, s);
+    branches[2] = branch_of(x, s);
     zoo_jsymbols_note(x, branches[2], other);
     merge_branches(x, s, branches);
 }
