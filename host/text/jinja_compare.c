@@ -279,6 +279,11 @@ static uint64_t hash_of(zoo_jinja *x, zoo_jv key)
         zoo_jinja_leave(x);
         return h;
     }
+    case JV_VIEW:
+        if (is_values(key)) {
+            return XXH3_64bits_withSeed(&key.as, sizeof key.as, x->seed);
+        }
+        /* fall through */
     default:
         zoo_jinja_raise(x, ZOO_E_CONFIG, "unhashable type: '%s'", zoo_jv_type(key));
     }
@@ -293,7 +298,7 @@ bool zoo_jv_hashable(zoo_jv v)
             }
         }
     }
-    return v.kind != JV_LIST && v.kind != JV_DICT && v.kind != JV_VIEW;
+    return v.kind != JV_LIST && v.kind != JV_DICT && (v.kind != JV_VIEW || is_values(v));
 }
 
 bool zoo_jv_contains(zoo_jinja *x, zoo_jv container, zoo_jv item)

@@ -4,6 +4,7 @@
  * The variable of a name was found in jinja_names.c; what no template sets comes from the caller's
  * variables, then from the global functions.
  */
+#include <math.h>
 #include <string.h>
 
 #include "text/jinja.h"
@@ -379,11 +380,26 @@ static zoo_jv eval_logic(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
     return decided ? a : zoo_jinja_eval(x, scope, node->b);
 }
 
+/* The reference writes a constant base without parentheses into the code it compiles, where **
+ * binds tighter than its minus: -2 ** n is -(2 ** n) unless n is a constant, too. */
+static bool is_minus_constant(const zoo_jnode *node, zoo_jv a)
+{
+    if ((node->asks & ZOO_JA_CONST) || !(node->a->asks & ZOO_JA_CONST)) {
+        return false;
+    }
+    return a.kind == JV_INT     ? a.as.i < 0
+           : a.kind == JV_FLOAT ? signbit(a.as.f) && !isnan(a.as.f)
+                                : a.kind == JV_BIG && a.as.str->s[0] == '-';
+}
+
 static zoo_jv eval_binary(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
 {
     zoo_jv a = zoo_jinja_eval(x, scope, node->a);
     zoo_jv b = zoo_jinja_eval(x, scope, node->b);
     x->line = node->line;
+    if (node->op == JO_POW && is_minus_constant(node, a)) {
+        return zoo_jv_negate(x, zoo_jv_binary(x, JO_POW, zoo_jv_negate(x, a), b));
+    }
     return zoo_jv_binary(x, (zoo_jop)node->op, a, b);
 }
 

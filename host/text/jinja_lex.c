@@ -6,6 +6,7 @@
  * strips all whitespace on its side, `+` keeps it. Line ends become \n first and one final newline
  * is dropped. A closing }} or %} inside open brackets belongs to the expression.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -346,6 +347,9 @@ static void lex_number(lexer *l)
         zoo_jbuf_add(l->x, &buf, text.as.str->s, text.as.str->n);
         zoo_jbuf_add(l->x, &buf, "", 1);
         t->value = zoo_jv_float(strtod(buf.s, NULL));
+        if (isinf(t->value.as.f)) {
+            zoo_jinja_raise(l->x, ZOO_E_UNSUPPORTED, "the number %.40s is too large", buf.s);
+        }
     } else if (!zoo_jv_parse_int(l->x, text.as.str->s, text.as.str->n, 0, &t->value)) {
         zoo_jinja_raise(l->x, ZOO_E_FORMAT, "'%.*s' is no number", (int)(whole - begin),
                         l->s + begin);
