@@ -1,12 +1,12 @@
 /*
  * jinja.h: the inside of the chat-template engine; template.h is what others use.
  *
- * Pipeline: source -> tokens (jinja_lex.c) -> tree (jinja_parse.c, jinja_expr.c) -> text
- * (jinja_exec.c walks statements, jinja_eval.c expressions). The language is the part of Jinja 3.1
- * that chat templates use, in the environment the Hub's tools give it: trim_blocks, lstrip_blocks,
- * immutable sandbox, loop controls, `generation` blocks. Values follow Python: what is printed,
- * compared or refused is what Python prints, compares or refuses. Anything else of Jinja is refused
- * with line and construct.
+ * Pipeline: source -> tokens (jinja_lex.c) -> tree (jinja_parse.c, jinja_expr.c) -> variables of
+ * its names (jinja_names.c) -> text (jinja_exec.c walks statements, jinja_eval.c expressions). The
+ * language is the part of Jinja 3.1 that chat templates use, in the environment the Hub's tools
+ * give it: trim_blocks, lstrip_blocks, immutable sandbox, loop controls, `generation` blocks.
+ * Values follow Python: what is printed, compared or refused is what Python prints, compares or
+ * refuses. Anything else of Jinja is refused with line and construct.
  *
  * Memory: one pool for each compile and one for each render, freed whole; a value never outlives
  * it. Errors inside the engine unwind with longjmp to the single setjmp of that compile or render,
