@@ -1,12 +1,12 @@
 /*
  * jinja.h: the inside of the chat-template engine; template.h is what others use.
  *
- * Pipeline: source -> tokens (jinja_lex.c) -> tree (jinja_parse.c, jinja_expr.c) -> text
- * (jinja_exec.c walks statements, jinja_eval.c expressions). The language is the part of Jinja 3.1
- * that chat templates use, in the environment the Hub's tools give it: trim_blocks, lstrip_blocks,
- * immutable sandbox, loop controls, `generation` blocks. Values follow Python: what is printed,
- * compared or refused is what Python prints, compares or refuses. Anything else of Jinja is refused
- * with line and construct.
+ * Pipeline: source -> tokens (jinja_lex.c) -> tree (jinja_parse.c, jinja_expr.c) -> variables of
+ * its names (jinja_names.c) -> text (jinja_exec.c walks statements, jinja_eval.c expressions). The
+ * language is the part of Jinja 3.1 that chat templates use, in the environment the Hub's tools
+ * give it: trim_blocks, lstrip_blocks, immutable sandbox, loop controls, `generation` blocks.
+ * Values follow Python: what is printed, compared or refused is what Python prints, compares or
+ * refuses. Anything else of Jinja is refused with line and construct.
  *
  * Memory: one pool for each compile and one for each render, freed whole; a value never outlives
  * it. Errors inside the engine unwind with longjmp to the single setjmp of that compile or render,
@@ -57,6 +57,8 @@ struct zoo_jinja {
     uint32_t depth;   /* of nested evaluation */
     uint64_t steps;
     uint64_t seed; /* of the dict hashes */
+    uint64_t n_nans;
+    bool folds;    /* an expression of constants is at work, see jinja_eval.c */
     zoo_jbuf *out; /* where text goes: the result, or the body of a macro or set block */
     size_t out_bytes;
     struct zoo_jdict *globals; /* the variables of the caller */
@@ -113,12 +115,13 @@ typedef struct zoo_jstr {
 typedef struct zoo_jlist {
     zoo_jv *items;
     size_t n, capacity;
-    size_t used;     /* generators: how many were read */
-    const char *tag; /* views: dict_keys, dict_values, dict_items */
+    size_t used;            /* generators: how many were read */
+    const char *tag;        /* views: dict_keys, dict_values, dict_items; groupby: group */
+    struct zoo_jlazy *lazy; /* generators that make their items one by one, else null */
 } zoo_jlist;
 
 typedef struct zoo_jrange {
-    int64_t start, step;
+    int64_t start, stop, step;
     int64_t n;
 } zoo_jrange;
 
@@ -214,6 +217,10 @@ zoo_jv *zoo_jdict_text(zoo_jinja *x, const zoo_jdict *dict, const char *key);
 bool zoo_jv_is(zoo_jv v, const char *text);
 bool zoo_jv_truth(zoo_jv v);
 bool zoo_jv_equal(zoo_jinja *x, zoo_jv a, zoo_jv b);
+/* The same, and a NaN is one with itself: what Python's containers ask of their items. */
+bool zoo_jv_same(zoo_jinja *x, zoo_jv a, zoo_jv b);
+zoo_jv zoo_jv_nan(zoo_jinja *x);
+bool zoo_jv_hashable(zoo_jv v);
 /* Negative, 0 or positive; raises when Python has no order for the two. op is printed then. */
 int zoo_jv_compare(zoo_jinja *x, zoo_jv a, zoo_jv b, const char *op);
 bool zoo_jv_contains(zoo_jinja *x, zoo_jv container, zoo_jv item);
@@ -235,6 +242,21 @@ bool zoo_jv_iterable(zoo_jv v);
 /* Raises when v cannot be iterated. */
 zoo_jiter zoo_jiter_begin(zoo_jinja *x, zoo_jv v);
 bool zoo_jiter_next(zoo_jinja *x, zoo_jiter *it, zoo_jv *item);
+
+/* A generator: source is read as its items are asked for; what fails does so then. */
+typedef struct zoo_jlazy {
+    bool (*next)(zoo_jinja *x, struct zoo_jlazy *lazy, zoo_jv *item);
+    zoo_jv source;
+    zoo_jiter it;
+    bool has_begun, has_ended;
+    zoo_jargs args;
+    const void *how; /* what else next needs */
+    zoo_jv state;
+    int64_t slices;
+    void *data;
+} zoo_jlazy;
+
+zoo_jv zoo_jv_lazy(zoo_jinja *x, const zoo_jlazy *lazy);
 /* list(v) */
 zoo_jv zoo_jv_to_list(zoo_jinja *x, zoo_jv v);
 
@@ -262,6 +284,13 @@ void zoo_jbuf_json(zoo_jinja *x, zoo_jbuf *buf, zoo_jv v, const zoo_jdump *how);
 zoo_jv zoo_jv_from_json(zoo_jinja *x, const char *text, size_t n);
 /* From a cJSON tree; raw items are read by zoo_jv_from_json. */
 zoo_jv zoo_jv_from_cjson(zoo_jinja *x, const cJSON *item);
+/* The text with decimal digits of any script as ASCII ones. */
+zoo_jv zoo_jstr_digits(zoo_jinja *x, const char *s, size_t n);
+/* float(v) as Python has it; false when v is no number and no text of one. An integer too large
+ * raises. */
+bool zoo_jv_to_double(zoo_jinja *x, zoo_jv v, double *out);
+/* int(f), of any size; NaN and infinity raise. */
+zoo_jv zoo_jv_whole(zoo_jinja *x, double f);
 /* int(text, base), surrounding spaces and _ allowed; false when it is no integer. */
 bool zoo_jv_parse_int(zoo_jinja *x, const char *s, size_t n, int base, zoo_jv *out);
 
@@ -321,14 +350,13 @@ typedef enum zoo_jnode_kind {
     JN_TEXT,
     JN_OUTPUT,    /* a */
     JN_IF,        /* a, list, other */
-    JN_FOR,       /* a in b if c: list, else other; value: the name `loop` */
+    JN_FOR,       /* a in b if c: list, else other; value: the name `loop`; d: a for c */
     JN_SET,       /* a = b */
     JN_SETBLOCK,  /* a = text of list through filter b */
-    JN_MACRO,     /* value, params, list; names varargs b and kwargs c when used, caller d */
-    JN_CALLBLOCK, /* the same around a call a */
+    JN_MACRO,     /* value, params, list */
+    JN_CALLBLOCK, /* the same around a call a; a generation block without one */
     JN_FILTERBLOCK,
-    JN_WITH,  /* params: a list of JN_SET; list */
-    JN_SCOPE, /* list */
+    JN_WITH, /* params: a list of JN_SET; list */
     JN_BREAK,
     JN_CONTINUE,
     JN_PARAM /* value, default a or null */
@@ -355,27 +383,67 @@ typedef enum zoo_jop {
 struct zoo_jnode {
     uint8_t kind;
     uint8_t op;
-    bool flag;      /* for: recursive */
-    bool uses_loop; /* for: the body asks for `loop` */
+    bool flag;     /* for: recursive; if: an elif */
+    uint8_t asks;  /* for, macro, call block: ZOO_JA_ of what the body asks for */
+    uint16_t hops; /* names: how many functions out the variable lies */
+    uint32_t slot; /* names: which variable there; macros: that of varargs */
+    uint32_t kwargs_slot, caller_slot, loop_slot;
     int line;
     zoo_jv value; /* constant or name */
     const zoo_jfunction *function;
     zoo_jnode *a, *b, *c, *d;
     zoo_jnode *list, *other, *params;
     zoo_jnode *next; /* in a list */
+    struct zoo_jframe *frame, *test_frame, *else_frame;
 };
+
+enum {
+    ZOO_JA_LOOP = 1,
+    ZOO_JA_CALLER = 2,
+    ZOO_JA_KWARGS = 4,
+    ZOO_JA_VARARGS = 8,
+    ZOO_JA_SELF = 16
+};
+
+/* Expressions of constants alone, and such with a slice in them: the reference computes those when
+ * it compiles, where a slice of what has none is undefined and no error. */
+enum { ZOO_JA_CONST = 32, ZOO_JA_SLICE = 64, ZOO_JA_FOLDS = 96 };
+
+typedef enum zoo_jload_kind {
+    JL_PARAM,    /* whoever enters has set it */
+    JL_RESOLVE,  /* what the caller of the template passed */
+    JL_ALIAS,    /* the variable of an outer frame */
+    JL_UNDEFINED /* not set yet */
+} zoo_jload_kind;
+
+/* What a variable of a frame holds at the frame's begin. */
+typedef struct zoo_jload {
+    uint8_t kind;
+    uint16_t from_hops;
+    uint32_t slot, from_slot;
+    zoo_jv name;
+} zoo_jload;
+
+typedef struct zoo_jframe {
+    zoo_jload *loads;
+    size_t n_loads;
+    uint32_t n_slots; /* of the function that begins here, else 0 */
+} zoo_jframe;
 
 typedef struct zoo_jparser {
     zoo_jinja *x;
     const zoo_jtoken *at;
-    zoo_jdict *names;                          /* interned, so that equal names are one pointer */
-    uint32_t n_loops, n_ifs;                   /* around the statement at hand */
-    bool uses_varargs, uses_kwargs, uses_loop; /* by the macro or loop at hand */
+    zoo_jdict *names; /* interned, so that equal names are one pointer */
+    uint32_t n_loops; /* around the statement at hand, within its function */
 } zoo_jparser;
 
 /* The tree of a source: a list of statements. */
 zoo_jnode *zoo_jinja_parse(zoo_jinja *x, const char *source, size_t n);
+/* Finds the variable of each name (jinja_names.c); the frame of the whole template. */
+zoo_jframe *zoo_jinja_resolve(zoo_jinja *x, zoo_jnode *root);
 
+/* Of the other branch of an `if`: whether it is an elif, no list of statements. */
+bool zoo_jnode_is_elif(const zoo_jnode *other);
 zoo_jnode *zoo_jnode_new(zoo_jparser *p, zoo_jnode_kind kind, int line);
 zoo_jv zoo_jparser_intern(zoo_jparser *p, const char *s, size_t n);
 bool zoo_jtoken_is(const zoo_jtoken *t, zoo_jtoken_kind kind, const char *text);
@@ -386,6 +454,8 @@ _Noreturn void zoo_jparser_fail(zoo_jparser *p, const char *wanted);
 zoo_jnode *zoo_jparser_expr(zoo_jparser *p, bool with_cond);
 /* The same or a tuple without parentheses. */
 zoo_jnode *zoo_jparser_tuple(zoo_jparser *p, bool with_cond);
+/* (arguments): positional ones, then JN_KEYWORD and JN_STAR nodes. */
+zoo_jnode *zoo_jparser_args(zoo_jparser *p);
 /* Where set, for and with put a value. */
 zoo_jnode *zoo_jparser_target(zoo_jparser *p, bool with_namespace);
 /* One filter name with arguments, then those after |; input may be null. */
@@ -393,50 +463,59 @@ zoo_jnode *zoo_jparser_filters(zoo_jparser *p, zoo_jnode *input, bool start_inli
 
 /* Null when unknown. */
 const zoo_jfunction *zoo_jfilter_find(const char *s, size_t n);
+/* Whether Jinja has it, supported here or not. */
+bool zoo_jfilter_exists(zoo_jv name);
 const zoo_jfunction *zoo_jtest_find(const char *s, size_t n);
 const zoo_jfunction *zoo_jglobal_find(const char *s, size_t n);
 
 /* ---- evaluation ---- */
 
-typedef struct zoo_jbinding {
-    const zoo_jstr *name; /* interned */
-    zoo_jv value;
-} zoo_jbinding;
-
+/* The variables of one run of a function: the template, a macro, a recursive loop, the condition of
+ * a loop. */
 struct zoo_jscope {
-    zoo_jscope *parent;
-    zoo_jbinding *bindings;
-    size_t n, capacity;
+    zoo_jscope *parent; /* the run around it */
+    zoo_jv *slots;      /* absent (undefined without a reason) where none is set */
 };
 
 typedef struct zoo_jmacro {
     const zoo_jnode *node; /* JN_MACRO or JN_CALLBLOCK */
     zoo_jscope *scope;     /* where it was defined */
-    const char *name;
 } zoo_jmacro;
 
+/* What `loop` is: items are drawn one by one, one ahead where the template asks for the next. */
 typedef struct zoo_jloop {
-    zoo_jlist *items;
-    size_t at;
+    const zoo_jnode *node;
+    zoo_jscope *outer;
+    zoo_jscope *test; /* of the condition, null without one */
+    zoo_jv over;
+    zoo_jiter it;
+    zoo_jlist *drawn; /* the rest, once its number was asked for; else null */
+    size_t drawn_at;
+    int64_t index0, length; /* length -1: not known yet */
     uint32_t depth0;
+    bool has_after, has_changed;
+    zoo_jv before, now, after;
     zoo_jv last_changed;
-    bool has_changed;
-    const zoo_jnode *node; /* of a recursive loop, else null */
-    zoo_jscope *scope;
 } zoo_jloop;
 
 typedef enum zoo_jflow { JF_NEXT, JF_BREAK, JF_CONTINUE } zoo_jflow;
 
-zoo_jscope *zoo_jscope_new(zoo_jinja *x, zoo_jscope *parent);
-void zoo_jscope_set(zoo_jinja *x, zoo_jscope *scope, const zoo_jstr *name, zoo_jv value);
-zoo_jv zoo_jscope_get(zoo_jinja *x, zoo_jscope *scope, zoo_jv name);
+zoo_jscope *zoo_jscope_new(zoo_jinja *x, zoo_jscope *parent, uint32_t n_slots);
+/* Sets the variables of a frame as they are at its begin, and at its end. */
+void zoo_jscope_enter(zoo_jinja *x, zoo_jscope *scope, const zoo_jframe *frame);
+void zoo_jscope_leave(zoo_jscope *scope, const zoo_jframe *frame);
+/* What the caller of the template passed, or a global function; absent when there is neither. */
+zoo_jv zoo_jscope_resolve(zoo_jinja *x, zoo_jv name);
 
 zoo_jv zoo_jinja_eval(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node);
+/* The same for what is written at once, whose constants may be undefined. */
+zoo_jv zoo_jinja_eval_output(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node);
 zoo_jflow zoo_jinja_exec(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *list);
-/* The text that a list of statements writes. */
-zoo_jv zoo_jinja_capture(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *list);
 /* The text of a recursive loop over other items. */
-zoo_jv zoo_jinja_recurse(zoo_jinja *x, zoo_jloop *loop, zoo_jv items);
+zoo_jv zoo_jinja_recurse(zoo_jinja *x, const zoo_jloop *loop, zoo_jv items);
+/* The next item of a loop; false after the last. */
+bool zoo_jloop_next(zoo_jinja *x, zoo_jloop *loop, zoo_jv *item);
+int64_t zoo_jloop_length(zoo_jinja *x, zoo_jloop *loop);
 void zoo_jinja_emit(zoo_jinja *x, const char *s, size_t n);
 zoo_jargs zoo_jinja_args(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *list);
 zoo_jv zoo_jinja_call(zoo_jinja *x, zoo_jv callee, const zoo_jargs *args);
@@ -449,10 +528,15 @@ void zoo_jscope_assign(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *target,
 /* obj.name and obj[key] with Jinja's fallbacks from one to the other. */
 zoo_jv zoo_jv_getattr(zoo_jinja *x, zoo_jv obj, zoo_jv name);
 zoo_jv zoo_jv_getitem(zoo_jinja *x, zoo_jv obj, zoo_jv key);
+/* What Python's getattr finds; false when it finds nothing. */
+bool zoo_jv_attribute(zoo_jinja *x, zoo_jv obj, zoo_jv name, zoo_jv *out);
 zoo_jv zoo_jv_slice(zoo_jinja *x, zoo_jv obj, zoo_jv start, zoo_jv stop, zoo_jv step);
 /* The method of a string, dict, list or tuple; false when Python has none of that name. */
 bool zoo_jv_method(zoo_jinja *x, zoo_jv obj, const zoo_jstr *name, zoo_jv *out);
+/* isalpha and the like; null when unknown. */
+const zoo_jfunction *zoo_jpredicate_find(const zoo_jstr *name);
 zoo_jv zoo_jloop_attr(zoo_jinja *x, zoo_jv loop, zoo_jv name);
+bool zoo_jv_absent(zoo_jv v);
 
 zoo_jv zoo_jv_binary(zoo_jinja *x, zoo_jop op, zoo_jv a, zoo_jv b);
 zoo_jv zoo_jv_negate(zoo_jinja *x, zoo_jv a);
@@ -470,6 +554,13 @@ bool zoo_utf8_is_valid(const char *s, size_t n);
 size_t zoo_jstr_offset(const zoo_jstr *s, size_t i);
 bool zoo_char_is_space(uint32_t c);
 bool zoo_char_is_printable(uint32_t c);
+bool zoo_char_is_upper(uint32_t c);
+bool zoo_char_is_lower(uint32_t c);
+bool zoo_char_is_title(uint32_t c);
+/* The value of a decimal digit of any script, or -1. */
+int zoo_char_digit(uint32_t c);
+/* A number that is neither a decimal digit nor a letter. */
+bool zoo_char_is_odd_digit(uint32_t c);
 /* \w of Python's re. */
 bool zoo_char_is_word(uint32_t c);
 zoo_jv zoo_jv_case(zoo_jinja *x, zoo_jv v, zoo_jcase how);

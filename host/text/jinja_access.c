@@ -30,6 +30,23 @@ static bool is_unsafe(zoo_jv obj, const zoo_jstr *name)
     return false;
 }
 
+/* What every dict of Python has under such a name; no key is reached behind it. */
+static bool is_python_own(const zoo_jstr *name)
+{
+    static const char own[] =
+        " __class__ __class_getitem__ __contains__ __delattr__ __delitem__ __dir__ __doc__ __eq__ "
+        "__format__ __ge__ __getattribute__ __getitem__ __getstate__ __gt__ __hash__ __init__ "
+        "__init_subclass__ __ior__ __iter__ __le__ __len__ __lt__ __ne__ __new__ __or__ __reduce__ "
+        "__reduce_ex__ __repr__ __reversed__ __ror__ __setattr__ __setitem__ __sizeof__ __str__ "
+        "__subclasshook__ ";
+    for (const char *at = own; (at = strchr(at, ' ')) && at[1]; at++) {
+        if (strcspn(at + 1, " ") == name->n && memcmp(at + 1, name->s, name->n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static zoo_jv unsafe(zoo_jinja *x, zoo_jv obj, zoo_jv name)
 {
     zoo_jundefined *u = zoo_jinja_take(x, sizeof *u);
@@ -37,24 +54,62 @@ static zoo_jv unsafe(zoo_jinja *x, zoo_jv obj, zoo_jv name)
     return (zoo_jv){.kind = JV_UNDEFINED, .as.undefined = u};
 }
 
-static zoo_jv macro_attr(zoo_jinja *x, zoo_jv obj, zoo_jv name)
+static bool macro_attr(zoo_jinja *x, const zoo_jmacro *macro, zoo_jv name, zoo_jv *out)
 {
-    if (zoo_jv_is(name, "name")) {
-        return obj.as.macro->node->value;
+    const zoo_jnode *node = macro->node;
+    const struct {
+        const char *name;
+        bool value;
+    } flags[] = {{"catch_kwargs", node->asks & ZOO_JA_KWARGS},
+                 {"catch_varargs", node->asks & ZOO_JA_VARARGS},
+                 {"caller", node->asks & ZOO_JA_CALLER},
+                 {"explicit_caller", node->flag}};
+    for (size_t i = 0; i < ZOO_COUNT(flags); i++) {
+        if (zoo_jv_is(name, flags[i].name)) {
+            *out = ZOO_JV_BOOL(flags[i].value);
+            return true;
+        }
     }
-    return zoo_jv_undefined_of(x, obj, name);
+    if (zoo_jv_is(name, "name")) {
+        *out = node->kind == JN_MACRO ? node->value : ZOO_JV_NONE;
+        return true;
+    }
+    if (!zoo_jv_is(name, "arguments")) {
+        return false;
+    }
+    *out = zoo_jv_list(x, JV_TUPLE, 0);
+    for (const zoo_jnode *param = node->params; param; param = param->next) {
+        zoo_jlist_add(x, out->as.list, param->value);
+    }
+    return true;
 }
 
-/* What Python's getattr finds; false when it finds nothing. */
-static bool attribute(zoo_jinja *x, zoo_jv obj, zoo_jv name, zoo_jv *out)
+static bool range_attr(const zoo_jrange *r, zoo_jv name, zoo_jv *out)
+{
+    bool is_start = zoo_jv_is(name, "start"), is_stop = zoo_jv_is(name, "stop");
+    *out = ZOO_JV_INT(is_start ? r->start : is_stop ? r->stop : r->step);
+    return is_start || is_stop || zoo_jv_is(name, "step");
+}
+
+bool zoo_jv_attribute(zoo_jinja *x, zoo_jv obj, zoo_jv name, zoo_jv *out)
 {
     switch (obj.kind) {
     case JV_LOOP:
         *out = zoo_jloop_attr(x, obj, name);
         return out->kind != JV_UNDEFINED;
     case JV_MACRO:
-        *out = macro_attr(x, obj, name);
-        return out->kind != JV_UNDEFINED;
+        return macro_attr(x, obj.as.macro, name, out);
+    case JV_TUPLE:
+        if (obj.as.list->tag && (zoo_jv_is(name, "grouper") || zoo_jv_is(name, "list"))) {
+            *out = obj.as.list->items[name.as.str->s[0] == 'l'];
+            return true;
+        }
+        break;
+    case JV_RANGE:
+        if (range_attr(obj.as.range, name, out)) {
+            return true;
+        }
+        break;
     case JV_NAMESPACE: {
         const zoo_jv *found = zoo_jdict_get(x, obj.as.dict, name);
         if (found) {
@@ -67,7 +122,7 @@ static bool attribute(zoo_jinja *x, zoo_jv obj, zoo_jv name, zoo_jv *out)
     }
     if (is_unsafe(obj, name.as.str)) {
         /* A dict key such as "_type" is still reached, Python has no attribute of that name. */
-        bool hidden = name.as.str->s[0] == '_' && name.as.str->n > 1 && name.as.str->s[1] != '_';
+        bool hidden = name.as.str->s[0] == '_' && !is_python_own(name.as.str);
         if (!hidden) {
             *out = unsafe(x, obj, name);
         }
@@ -111,20 +166,15 @@ static bool str_item(zoo_jinja *x, zoo_jv str, zoo_jv key, zoo_jv *out)
 
 static bool range_item(const zoo_jrange *r, zoo_jv key, zoo_jv *out)
 {
-    if (key.kind != JV_INT) {
+    if (key.kind != JV_INT && key.kind != JV_BOOL) {
         return false;
     }
-    int64_t i = key.as.i + (key.as.i < 0 ? r->n : 0);
+    int64_t at = key.kind == JV_BOOL ? (int64_t)key.as.b : key.as.i, i = at + (at < 0 ? r->n : 0);
     if (i < 0 || i >= r->n) {
         return false;
     }
     *out = ZOO_JV_INT(r->start + r->step * i);
     return true;
-}
-
-static bool is_hashable(zoo_jv key)
-{
-    return key.kind != JV_LIST && key.kind != JV_DICT && key.kind < JV_NAMESPACE;
 }
 
 /* What Python's obj[key] finds; false when it raises a lookup or type error. */
@@ -139,7 +189,7 @@ static bool item(zoo_jinja *x, zoo_jv obj, zoo_jv key, zoo_jv *out)
     case JV_RANGE:
         return range_item(obj.as.range, key, out);
     case JV_DICT: {
-        const zoo_jv *found = is_hashable(key) ? zoo_jdict_get(x, obj.as.dict, key) : NULL;
+        const zoo_jv *found = zoo_jv_hashable(key) ? zoo_jdict_get(x, obj.as.dict, key) : NULL;
         if (found) {
             *out = *found;
         }
@@ -153,8 +203,11 @@ static bool item(zoo_jinja *x, zoo_jv obj, zoo_jv key, zoo_jv *out)
 zoo_jv zoo_jv_getattr(zoo_jinja *x, zoo_jv obj, zoo_jv name)
 {
     zoo_jv out;
+    if (obj.kind == JV_UNDEFINED && is_python_own(name.as.str)) {
+        return unsafe(x, obj, name);
+    }
     zoo_jv_need(x, obj);
-    if (attribute(x, obj, name, &out) || item(x, obj, name, &out)) {
+    if (zoo_jv_attribute(x, obj, name, &out) || item(x, obj, name, &out)) {
         return out;
     }
     return zoo_jv_undefined_of(x, obj, name);
@@ -164,7 +217,7 @@ zoo_jv zoo_jv_getitem(zoo_jinja *x, zoo_jv obj, zoo_jv key)
 {
     zoo_jv out;
     zoo_jv_need(x, obj);
-    if (item(x, obj, key, &out) || (key.kind == JV_STR && attribute(x, obj, key, &out))) {
+    if (item(x, obj, key, &out) || (key.kind == JV_STR && zoo_jv_attribute(x, obj, key, &out))) {
         return out;
     }
     return zoo_jv_undefined_of(x, obj, key);
@@ -175,10 +228,19 @@ typedef struct span {
     int64_t n;
 } span;
 
+/* Integers of any size are cut to the range of what can be indexed. */
+static int64_t slice_index(zoo_jinja *x, zoo_jv v)
+{
+    if (v.kind == JV_BIG) {
+        return v.as.str->s[0] == '-' ? INT64_MIN : INT64_MAX;
+    }
+    return zoo_jarg_int(x, v, 0, "a slice index");
+}
+
 /* Python's slice.indices(). */
 static span slice_span(zoo_jinja *x, int64_t n, zoo_jv start, zoo_jv stop, zoo_jv step)
 {
-    span s = {.step = zoo_jarg_int(x, step, 1, "a slice step")};
+    span s = {.step = step.kind == JV_NONE ? 1 : slice_index(x, step)};
     if (s.step == 0) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "slice step cannot be zero");
     }
@@ -193,7 +255,7 @@ static span slice_span(zoo_jinja *x, int64_t n, zoo_jv start, zoo_jv stop, zoo_j
             continue;
         }
         zoo_jv_need(x, given[i]);
-        int64_t at = zoo_jarg_int(x, given[i], 0, "a slice index");
+        int64_t at = slice_index(x, given[i]);
         at += at < 0 ? n : 0;
         ends[i] = at < low ? low : at > high ? high : at;
     }
@@ -233,12 +295,23 @@ static zoo_jv slice_str(zoo_jinja *x, zoo_jv obj, span s)
     return out;
 }
 
+static bool is_index(zoo_jv v)
+{
+    return v.kind == JV_NONE || v.kind == JV_INT || v.kind == JV_BOOL || v.kind == JV_BIG;
+}
+
 zoo_jv zoo_jv_slice(zoo_jinja *x, zoo_jv obj, zoo_jv start, zoo_jv stop, zoo_jv step)
 {
     size_t n = 0;
     zoo_jv_need(x, obj);
     bool is_list = obj.kind == JV_LIST || obj.kind == JV_TUPLE;
     if (!is_list && obj.kind != JV_STR && obj.kind != JV_RANGE) {
+        if (x->folds) {
+            return zoo_jv_undefined_of(x, obj, zoo_jv_text(x, "a slice"));
+        }
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "'%s' object is not subscriptable", zoo_jv_type(obj));
+    }
+    if (x->folds && !(is_index(start) && is_index(stop) && is_index(step))) {
         return zoo_jv_undefined_of(x, obj, zoo_jv_text(x, "a slice"));
     }
     (void)zoo_jv_length(obj, &n);
@@ -249,7 +322,8 @@ zoo_jv zoo_jv_slice(zoo_jinja *x, zoo_jv obj, zoo_jv start, zoo_jv stop, zoo_jv 
     if (obj.kind == JV_RANGE) {
         zoo_jrange *r = zoo_jinja_take(x, sizeof *r);
         const zoo_jrange *from = obj.as.range;
-        *r = (zoo_jrange){from->start + from->step * s.start, from->step * s.step, s.n};
+        *r = (zoo_jrange){from->start + from->step * s.start, from->start + from->step * s.stop,
+                          from->step * s.step, s.n};
         return (zoo_jv){.kind = JV_RANGE, .as.range = r};
     }
     zoo_jv out = zoo_jv_list(x, (zoo_jkind)obj.kind, (size_t)s.n);
@@ -258,69 +332,4 @@ zoo_jv zoo_jv_slice(zoo_jinja *x, zoo_jv obj, zoo_jv start, zoo_jv stop, zoo_jv 
         zoo_jlist_add(x, out.as.list, obj.as.list->items[s.start + i * s.step]);
     }
     return out;
-}
-
-static zoo_jv loop_neighbour(zoo_jinja *x, const zoo_jloop *loop, bool next)
-{
-    if (next && loop->at + 1 < loop->items->n) {
-        return loop->items->items[loop->at + 1];
-    }
-    if (!next && loop->at > 0) {
-        return loop->items->items[loop->at - 1];
-    }
-    return zoo_jv_undefined_hint(x, next ? "there is no next item" : "there is no previous item");
-}
-
-static zoo_jv loop_cycle(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    if (!args->n_args) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "no items for cycling given");
-    }
-    return args->args[self.as.loop->at % args->n_args];
-}
-
-static zoo_jv loop_changed(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    zoo_jloop *loop = self.as.loop;
-    zoo_jv now = zoo_jv_list(x, JV_TUPLE, 0);
-    for (size_t i = 0; i < args->n_args; i++) {
-        zoo_jlist_add(x, now.as.list, args->args[i]);
-    }
-    bool same = loop->has_changed && zoo_jv_equal(x, loop->last_changed, now);
-    loop->has_changed = true;
-    loop->last_changed = now;
-    return ZOO_JV_BOOL(!same);
-}
-
-zoo_jv zoo_jloop_attr(zoo_jinja *x, zoo_jv value, zoo_jv name)
-{
-    static const zoo_jfunction cycle = {"cycle", loop_cycle, "*", 0};
-    static const zoo_jfunction changed = {"changed", loop_changed, "*", 0};
-    const zoo_jloop *loop = value.as.loop;
-    int64_t at = (int64_t)loop->at, n = (int64_t)loop->items->n;
-    const struct {
-        const char *name;
-        int64_t value;
-    } numbers[] = {{"index", at + 1},         {"index0", at}, {"revindex", n - at},
-                   {"revindex0", n - at - 1}, {"length", n},  {"depth", loop->depth0 + 1},
-                   {"depth0", loop->depth0}};
-    for (size_t i = 0; i < ZOO_COUNT(numbers); i++) {
-        if (zoo_jv_is(name, numbers[i].name)) {
-            return ZOO_JV_INT(numbers[i].value);
-        }
-    }
-    if (zoo_jv_is(name, "first") || zoo_jv_is(name, "last")) {
-        return ZOO_JV_BOOL(name.as.str->s[0] == 'f' ? at == 0 : at == n - 1);
-    }
-    if (zoo_jv_is(name, "previtem") || zoo_jv_is(name, "nextitem")) {
-        zoo_jv other = loop_neighbour(x, loop, name.as.str->s[0] == 'n');
-        return other;
-    }
-    if (zoo_jv_is(name, "cycle") || zoo_jv_is(name, "changed")) {
-        zoo_jbound *bound = zoo_jinja_take(x, sizeof *bound);
-        *bound =
-            (zoo_jbound){.function = name.as.str->s[1] == 'y' ? &cycle : &changed, .self = value};
-        return (zoo_jv){.kind = JV_METHOD, .as.method = bound};
-    }
-    return zoo_jv_undefined_of(x, value, name);
 }

@@ -40,7 +40,20 @@ static int big_compare(const zoo_jstr *a, const zoo_jstr *b)
         return minus_a ? -1 : 1;
     }
     int order = a->n != b->n ? (a->n < b->n ? -1 : 1) : memcmp(a->s, b->s, a->n);
+    order = order < 0 ? -1 : order > 0;
     return minus_a ? -order : order;
+}
+
+/* The double lies outside 64 bits, the integer may. */
+static int big_compare_double(zoo_jv a, double f)
+{
+    char text[400];
+    if (a.kind != JV_BIG || isinf(f)) {
+        return f < 0 ? 1 : -1;
+    }
+    int n = snprintf(text, sizeof text, "%.0f", f);
+    zoo_jstr digits = {.n = (size_t)n, .n_chars = (size_t)n, .s = text};
+    return big_compare(a.as.str, &digits);
 }
 
 /* 2: not comparable (NaN). */
@@ -71,9 +84,13 @@ static int number_compare(zoo_jv a, zoo_jv b)
         int64_t i = int_of(a), j = (int64_t)f;
         return i < j ? -1 : i > j;
     }
-    double e = a.kind == JV_FLOAT ? a.as.f
-               : a.kind == JV_BIG ? big_to_double(a.as.str)
-                                  : (double)int_of(a);
+    if (a.kind != JV_FLOAT && (f >= 9223372036854775808.0 || f < -9223372036854775808.0)) {
+        return big_compare_double(a, f);
+    }
+    if (a.kind == JV_BIG) {
+        return a.as.str->s[0] == '-' ? -1 : 1;
+    }
+    double e = a.kind == JV_FLOAT ? a.as.f : (double)int_of(a);
     return e < f ? -1 : e > f;
 }
 
@@ -81,7 +98,25 @@ static int str_compare(const zoo_jstr *a, const zoo_jstr *b)
 {
     size_t n = a->n < b->n ? a->n : b->n;
     int order = n ? memcmp(a->s, b->s, n) : 0;
-    return order ? order : (a->n < b->n ? -1 : a->n > b->n);
+    return order ? (order < 0 ? -1 : 1) : (a->n < b->n ? -1 : a->n > b->n);
+}
+
+bool zoo_jv_same(zoo_jinja *x, zoo_jv a, zoo_jv b)
+{
+    bool both_nan = a.kind == JV_FLOAT && b.kind == JV_FLOAT && isnan(a.as.f) && isnan(b.as.f);
+    return both_nan ? a.as.i == b.as.i : zoo_jv_equal(x, a, b);
+}
+
+/* Its bits say which NaN it is; arithmetic keeps those of an operand. */
+zoo_jv zoo_jv_nan(zoo_jinja *x)
+{
+    return (zoo_jv){.kind = JV_FLOAT,
+                    .as.i = (int64_t)(0x7FF8000000000000u | (++x->n_nans & 0xFFFFFFFFFFFFu))};
+}
+
+static bool is_values(zoo_jv view)
+{
+    return view.as.list->tag[5] == 'v';
 }
 
 static bool list_equal(zoo_jinja *x, const zoo_jlist *a, const zoo_jlist *b)
@@ -90,7 +125,7 @@ static bool list_equal(zoo_jinja *x, const zoo_jlist *a, const zoo_jlist *b)
         return false;
     }
     for (size_t i = 0; i < a->n; i++) {
-        if (!zoo_jv_equal(x, a->items[i], b->items[i])) {
+        if (!zoo_jv_same(x, a->items[i], b->items[i])) {
             return false;
         }
     }
@@ -104,7 +139,24 @@ static bool dict_equal(zoo_jinja *x, const zoo_jdict *a, const zoo_jdict *b)
     }
     for (size_t i = 0; i < a->n; i++) {
         const zoo_jv *other = zoo_jdict_get(x, b, a->entries[i].key);
-        if (!other || !zoo_jv_equal(x, a->entries[i].value, *other)) {
+        if (!other || !zoo_jv_same(x, a->entries[i].value, *other)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Keys and pairs are sets, values are only themselves. */
+static bool view_equal(zoo_jinja *x, zoo_jv a, zoo_jv b)
+{
+    if (a.as.list == b.as.list) {
+        return true;
+    }
+    if (is_values(a) || is_values(b) || a.as.list->n != b.as.list->n) {
+        return false;
+    }
+    for (size_t i = 0; i < a.as.list->n; i++) {
+        if (!zoo_jv_contains(x, b, a.as.list->items[i])) {
             return false;
         }
     }
@@ -143,6 +195,9 @@ bool zoo_jv_equal(zoo_jinja *x, zoo_jv a, zoo_jv b)
             (a.as.range->n == 0 || (a.as.range->start == b.as.range->start &&
                                     (a.as.range->n == 1 || a.as.range->step == b.as.range->step)));
         break;
+    case JV_VIEW:
+        equal = view_equal(x, a, b);
+        break;
     default:
         equal = a.as.list == b.as.list;
     }
@@ -154,7 +209,7 @@ static int list_compare(zoo_jinja *x, const zoo_jlist *a, const zoo_jlist *b, co
 {
     size_t n = a->n < b->n ? a->n : b->n;
     for (size_t i = 0; i < n; i++) {
-        if (!zoo_jv_equal(x, a->items[i], b->items[i])) {
+        if (!zoo_jv_same(x, a->items[i], b->items[i])) {
             return zoo_jv_compare(x, a->items[i], b->items[i], op);
         }
     }
@@ -178,8 +233,72 @@ int zoo_jv_compare(zoo_jinja *x, zoo_jv a, zoo_jv b, const char *op)
         zoo_jinja_leave(x);
         return order;
     }
-    zoo_jinja_raise(x, ZOO_E_CONFIG, "'%s' not supported between instances of '%s' and '%s'", op,
-                    zoo_jv_type(a), zoo_jv_type(b));
+    bool sets = a.kind == JV_VIEW && b.kind == JV_VIEW && !is_values(a) && !is_values(b);
+    zoo_jinja_raise(x, sets ? ZOO_E_UNSUPPORTED : ZOO_E_CONFIG,
+                    "'%s' not supported between instances of '%s' and '%s'", op, zoo_jv_type(a),
+                    zoo_jv_type(b));
+}
+
+static uint64_t hash_of(zoo_jinja *x, zoo_jv key)
+{
+    switch (key.kind) {
+    case JV_BIG: {
+        double f = big_to_double(key.as.str);
+        return XXH3_64bits_withSeed(&f, sizeof f, x->seed);
+    }
+    case JV_STR:
+        return XXH3_64bits_withSeed(key.as.str->s, key.as.str->n, x->seed);
+    case JV_FLOAT:
+        if (is_exact_int(key.as.f)) {
+            int64_t i = (int64_t)key.as.f;
+            return XXH3_64bits_withSeed(&i, sizeof i, x->seed);
+        }
+        return XXH3_64bits_withSeed(&key.as.f, sizeof key.as.f, x->seed);
+    case JV_BOOL:
+    case JV_INT: {
+        int64_t i = int_of(key);
+        return XXH3_64bits_withSeed(&i, sizeof i, x->seed);
+    }
+    case JV_NONE:
+    case JV_UNDEFINED:
+    case JV_RANGE:
+        return key.kind;
+    case JV_NAMESPACE:
+    case JV_GENERATOR:
+    case JV_MACRO:
+    case JV_FUNCTION:
+    case JV_METHOD:
+    case JV_LOOP: /* themselves */
+        return XXH3_64bits_withSeed(&key.as, sizeof key.as, x->seed);
+    case JV_TUPLE: {
+        uint64_t h = 7;
+        zoo_jinja_enter(x);
+        for (size_t i = 0; i < key.as.list->n; i++) {
+            h = h * 1000003u + hash_of(x, key.as.list->items[i]);
+        }
+        zoo_jinja_leave(x);
+        return h;
+    }
+    case JV_VIEW:
+        if (is_values(key)) {
+            return XXH3_64bits_withSeed(&key.as, sizeof key.as, x->seed);
+        }
+        /* fall through */
+    default:
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "unhashable type: '%s'", zoo_jv_type(key));
+    }
+}
+
+bool zoo_jv_hashable(zoo_jv v)
+{
+    if (v.kind == JV_TUPLE) {
+        for (size_t i = 0; i < v.as.list->n; i++) {
+            if (!zoo_jv_hashable(v.as.list->items[i])) {
+                return false;
+            }
+        }
+    }
+    return v.kind != JV_LIST && v.kind != JV_DICT && (v.kind != JV_VIEW || is_values(v));
 }
 
 bool zoo_jv_contains(zoo_jinja *x, zoo_jv container, zoo_jv item)
@@ -197,6 +316,13 @@ bool zoo_jv_contains(zoo_jinja *x, zoo_jv container, zoo_jv item)
     if (container.kind == JV_DICT) {
         return zoo_jdict_get(x, container.as.dict, item) != NULL;
     }
+    if (container.kind == JV_VIEW && container.as.list->tag[5] == 'k') {
+        (void)hash_of(x, item);
+    }
+    if (container.kind == JV_VIEW && container.as.list->tag[5] == 'i' && item.kind == JV_TUPLE &&
+        item.as.list->n == 2) {
+        (void)hash_of(x, item.as.list->items[0]);
+    }
     if (!zoo_jv_iterable(container)) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "argument of type '%s' is not iterable",
                         zoo_jv_type(container));
@@ -204,45 +330,11 @@ bool zoo_jv_contains(zoo_jinja *x, zoo_jv container, zoo_jv item)
     zoo_jiter it = zoo_jiter_begin(x, container);
     zoo_jv other;
     while (zoo_jiter_next(x, &it, &other)) {
-        if (zoo_jv_equal(x, other, item)) {
+        if (zoo_jv_same(x, other, item)) {
             return true;
         }
     }
     return false;
-}
-
-static uint64_t hash_of(zoo_jinja *x, zoo_jv key)
-{
-    switch (key.kind) {
-    case JV_STR:
-    case JV_BIG:
-        return XXH3_64bits_withSeed(key.as.str->s, key.as.str->n, x->seed);
-    case JV_FLOAT:
-        if (is_exact_int(key.as.f)) {
-            int64_t i = (int64_t)key.as.f;
-            return XXH3_64bits_withSeed(&i, sizeof i, x->seed);
-        }
-        return XXH3_64bits_withSeed(&key.as.f, sizeof key.as.f, x->seed);
-    case JV_BOOL:
-    case JV_INT: {
-        int64_t i = int_of(key);
-        return XXH3_64bits_withSeed(&i, sizeof i, x->seed);
-    }
-    case JV_NONE:
-    case JV_UNDEFINED:
-        return key.kind;
-    case JV_TUPLE: {
-        uint64_t h = 7;
-        zoo_jinja_enter(x);
-        for (size_t i = 0; i < key.as.list->n; i++) {
-            h = h * 1000003u + hash_of(x, key.as.list->items[i]);
-        }
-        zoo_jinja_leave(x);
-        return h;
-    }
-    default:
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "unhashable type: '%s'", zoo_jv_type(key));
-    }
 }
 
 static size_t slot_of(zoo_jinja *x, const zoo_jdict *d, zoo_jv key, uint64_t hash)
@@ -251,7 +343,7 @@ static size_t slot_of(zoo_jinja *x, const zoo_jdict *d, zoo_jv key, uint64_t has
     size_t slot = (size_t)hash & mask;
     while (d->index[slot]) {
         const zoo_jentry *e = &d->entries[d->index[slot] - 1];
-        if (e->hash == hash && zoo_jv_equal(x, e->key, key)) {
+        if (e->hash == hash && zoo_jv_same(x, e->key, key)) {
             break;
         }
         slot = (slot + 1) & mask;
@@ -266,7 +358,7 @@ static zoo_jentry *dict_find(zoo_jinja *x, const zoo_jdict *d, zoo_jv key, uint6
         return at ? &d->entries[at - 1] : NULL;
     }
     for (size_t i = 0; i < d->n; i++) {
-        if (d->entries[i].hash == hash && zoo_jv_equal(x, d->entries[i].key, key)) {
+        if (d->entries[i].hash == hash && zoo_jv_same(x, d->entries[i].key, key)) {
             return &d->entries[i];
         }
     }

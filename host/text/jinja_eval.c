@@ -1,63 +1,78 @@
 /*
  * jinja_eval.c: expressions of the tree to values; names, calls and arguments.
  *
- * A name is looked up in the scopes from the inside out, then in the caller's variables, then among
- * the global functions. Names of a template are interned, so scopes compare pointers.
+ * The variable of a name was found in jinja_names.c; what no template sets comes from the caller's
+ * variables, then from the global functions.
  */
+#include <math.h>
 #include <string.h>
 
 #include "text/jinja.h"
 
-zoo_jscope *zoo_jscope_new(zoo_jinja *x, zoo_jscope *parent)
+zoo_jscope *zoo_jscope_new(zoo_jinja *x, zoo_jscope *parent, uint32_t n_slots)
 {
-    zoo_jscope *scope = zoo_jinja_array(x, 1, sizeof *scope);
-    scope->parent = parent;
+    zoo_jscope *scope = zoo_jinja_take(x, sizeof *scope);
+    *scope = (zoo_jscope){.parent = parent,
+                          .slots = zoo_jinja_array(x, (size_t)n_slots + 1, sizeof(zoo_jv))};
     return scope;
 }
 
-void zoo_jscope_set(zoo_jinja *x, zoo_jscope *scope, const zoo_jstr *name, zoo_jv value)
+zoo_jv zoo_jscope_resolve(zoo_jinja *x, zoo_jv name)
 {
-    for (size_t i = 0; i < scope->n; i++) {
-        if (scope->bindings[i].name == name) {
-            scope->bindings[i].value = value;
-            return;
-        }
-    }
-    if (scope->n == scope->capacity) {
-        size_t capacity = scope->capacity ? scope->capacity * 2 : 4;
-        zoo_jbinding *grown = zoo_jinja_array(x, capacity, sizeof *grown);
-        if (scope->n) {
-            memcpy(grown, scope->bindings, scope->n * sizeof *grown);
-        }
-        scope->bindings = grown;
-        scope->capacity = capacity;
-    }
-    scope->bindings[scope->n++] = (zoo_jbinding){.name = name, .value = value};
-}
-
-zoo_jv zoo_jscope_get(zoo_jinja *x, zoo_jscope *scope, zoo_jv name)
-{
-    for (; scope; scope = scope->parent) {
-        zoo_jinja_step(x, 1);
-        for (size_t i = 0; i < scope->n; i++) {
-            if (scope->bindings[i].name == name.as.str) {
-                return scope->bindings[i].value;
-            }
-        }
-    }
     const zoo_jv *found = zoo_jdict_get(x, x->globals, name);
     if (found) {
         return *found;
     }
     const zoo_jfunction *f = zoo_jglobal_find(name.as.str->s, name.as.str->n);
-    return f ? zoo_jv_function(f) : zoo_jv_undefined_name(x, name);
+    return f ? zoo_jv_function(f) : (zoo_jv){0};
+}
+
+static zoo_jscope *scope_out(zoo_jscope *scope, uint16_t hops)
+{
+    for (; hops; hops--) {
+        scope = scope->parent;
+    }
+    return scope;
+}
+
+void zoo_jscope_enter(zoo_jinja *x, zoo_jscope *scope, const zoo_jframe *frame)
+{
+    zoo_jinja_step(x, frame->n_loads);
+    for (size_t i = 0; i < frame->n_loads; i++) {
+        const zoo_jload *load = &frame->loads[i];
+        if (load->kind == JL_RESOLVE) {
+            scope->slots[load->slot] = zoo_jscope_resolve(x, load->name);
+        } else if (load->kind == JL_ALIAS) {
+            scope->slots[load->slot] = scope_out(scope, load->from_hops)->slots[load->from_slot];
+        } else if (load->kind == JL_UNDEFINED) {
+            scope->slots[load->slot] = (zoo_jv){0};
+        }
+    }
+}
+
+void zoo_jscope_leave(zoo_jscope *scope, const zoo_jframe *frame)
+{
+    for (size_t i = 0; i < frame->n_loads; i++) {
+        scope->slots[frame->loads[i].slot] = (zoo_jv){0};
+    }
+}
+
+static zoo_jv eval_name(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
+{
+    zoo_jv v = scope_out(scope, node->hops)->slots[node->slot];
+    return zoo_jv_absent(v) ? zoo_jv_undefined_name(x, node->value) : v;
 }
 
 static void assign_attr(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *target, zoo_jv value)
 {
-    zoo_jv ns = zoo_jscope_get(x, scope, target->a->value);
+    zoo_jv ns = eval_name(x, scope, target->a);
     if (ns.kind != JV_NAMESPACE) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "cannot assign attribute on non-namespace object");
+        zoo_jinja_raise(x, ns.kind == JV_DICT ? ZOO_E_UNSUPPORTED : ZOO_E_CONFIG,
+                        "cannot assign attribute on non-namespace object");
+    }
+    if (target->value.as.str->s[0] == '_') {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "a namespace keeps no attribute '%.*s'",
+                        (int)target->value.as.str->n, target->value.as.str->s);
     }
     zoo_jdict_set(x, ns.as.dict, target->value, value);
 }
@@ -65,7 +80,7 @@ static void assign_attr(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *target
 void zoo_jscope_assign(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *target, zoo_jv value)
 {
     if (target->kind == JN_NAME) {
-        zoo_jscope_set(x, scope, target->value.as.str, value);
+        scope->slots[target->slot] = value;
         return;
     }
     if (target->kind == JN_NSREF) {
@@ -99,13 +114,26 @@ static size_t count_args(zoo_jinja *x, const zoo_jnode *list, const zoo_jv *star
     return n;
 }
 
+static void check_name(zoo_jinja *x, const zoo_jargs *args, const zoo_jstr *name)
+{
+    zoo_jinja_step(x, args->n_named);
+    for (size_t i = 0; i < args->n_named; i++) {
+        if (args->names[i]->n == name->n && memcmp(args->names[i]->s, name->s, name->n) == 0) {
+            zoo_jinja_raise(x, ZOO_E_CONFIG, "a call has two values for the argument '%.*s'",
+                            (int)name->n, name->s);
+        }
+    }
+}
+
 static void spread_star(zoo_jinja *x, zoo_jargs *args, zoo_jv star, bool is_named)
 {
     zoo_jiter it = zoo_jiter_begin(x, star);
     zoo_jv item;
     while (zoo_jiter_next(x, &it, &item)) {
         if (is_named) {
-            args->names[args->n_named] = zoo_jarg_str(x, item, "the name of an argument");
+            const zoo_jstr *name = zoo_jarg_str(x, item, "the name of an argument");
+            check_name(x, args, name);
+            args->names[args->n_named] = name;
             args->named[args->n_named++] = *zoo_jdict_get(x, star.as.dict, item);
         } else {
             args->args[args->n_args++] = item;
@@ -148,6 +176,7 @@ zoo_jargs zoo_jinja_args(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *list)
         if (node->kind == JN_STAR) {
             spread_star(x, &args, stars[n_stars++], node->flag);
         } else if (node->kind == JN_KEYWORD) {
+            check_name(x, &args, node->value.as.str);
             args.names[args.n_named] = node->value.as.str;
             args.named[args.n_named++] = zoo_jinja_eval(x, scope, node->a);
         } else {
@@ -165,15 +194,16 @@ static void match_params(zoo_jinja *x, const zoo_jfunction *f, const zoo_jargs *
 {
     size_t n = 0;
     bool used[PARAMS_MAX] = {false};
-    for (const char *at = f->params; at && *at; n++) {
+    bool by_place = f->params && f->params[0] == '/';
+    for (const char *at = f->params + (by_place ? 2 : 0); *at; n++) {
         size_t len = strcspn(at, " ");
         if (n < args->n_args) {
             slots[n] = args->args[n];
         }
-        for (size_t i = 0; i < args->n_named && i < PARAMS_MAX; i++) {
+        for (size_t i = 0; i < args->n_named && i < PARAMS_MAX && !by_place; i++) {
             if (args->names[i]->n == len && memcmp(args->names[i]->s, at, len) == 0) {
+                used[i] = n >= args->n_args;
                 slots[n] = args->named[i];
-                used[i] = true;
             }
         }
         at += len + (at[len] == ' ');
@@ -183,12 +213,12 @@ static void match_params(zoo_jinja *x, const zoo_jfunction *f, const zoo_jargs *
     }
     for (size_t i = 0; i < args->n_named; i++) {
         if (i >= PARAMS_MAX || !used[i]) {
-            zoo_jinja_raise(x, ZOO_E_CONFIG, "%s() has no argument '%.*s'", f->name,
+            zoo_jinja_raise(x, ZOO_E_CONFIG, "%s() has no argument '%.*s' left", f->name,
                             (int)args->names[i]->n, args->names[i]->s);
         }
     }
     for (size_t i = 0; i < f->n_required; i++) {
-        if (slots[i].kind == JV_UNDEFINED && !slots[i].as.undefined) {
+        if (zoo_jv_absent(slots[i])) {
             zoo_jinja_raise(x, ZOO_E_CONFIG, "%s() misses an argument", f->name);
         }
     }
@@ -206,13 +236,28 @@ zoo_jv zoo_jfunction_call(zoo_jinja *x, const zoo_jfunction *f, zoo_jv self, con
     return f->call(x, self, &matched);
 }
 
+/* What the methods of an escaped text give is escaped, too. */
+static zoo_jv call_method(zoo_jinja *x, const zoo_jbound *method, const zoo_jargs *args)
+{
+    zoo_jv out = zoo_jfunction_call(x, method->function, method->self, args);
+    bool safe = method->self.kind == JV_STR && method->self.safe;
+    if (safe && out.kind == JV_STR) {
+        out.safe = 1;
+    }
+    for (size_t i = 0; safe && (out.kind == JV_TUPLE || out.kind == JV_LIST) && i < out.as.list->n;
+         i++) {
+        out.as.list->items[i].safe = out.as.list->items[i].kind == JV_STR;
+    }
+    return out;
+}
+
 zoo_jv zoo_jinja_call(zoo_jinja *x, zoo_jv callee, const zoo_jargs *args)
 {
     switch (callee.kind) {
     case JV_FUNCTION:
         return zoo_jfunction_call(x, callee.as.function, ZOO_JV_NONE, args);
     case JV_METHOD:
-        return zoo_jfunction_call(x, callee.as.method->function, callee.as.method->self, args);
+        return call_method(x, callee.as.method, args);
     case JV_MACRO:
         return zoo_jmacro_call(x, callee.as.macro, args);
     case JV_LOOP:
@@ -335,11 +380,26 @@ static zoo_jv eval_logic(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
     return decided ? a : zoo_jinja_eval(x, scope, node->b);
 }
 
+/* The reference writes a constant base without parentheses into the code it compiles, where **
+ * binds tighter than its minus: -2 ** n is -(2 ** n) unless n is a constant, too. */
+static bool is_minus_constant(const zoo_jnode *node, zoo_jv a)
+{
+    if ((node->asks & ZOO_JA_CONST) || !(node->a->asks & ZOO_JA_CONST)) {
+        return false;
+    }
+    return a.kind == JV_INT     ? a.as.i < 0
+           : a.kind == JV_FLOAT ? signbit(a.as.f) && !isnan(a.as.f)
+                                : a.kind == JV_BIG && a.as.str->s[0] == '-';
+}
+
 static zoo_jv eval_binary(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
 {
     zoo_jv a = zoo_jinja_eval(x, scope, node->a);
     zoo_jv b = zoo_jinja_eval(x, scope, node->b);
     x->line = node->line;
+    if (node->op == JO_POW && is_minus_constant(node, a)) {
+        return zoo_jv_negate(x, zoo_jv_binary(x, JO_POW, zoo_jv_negate(x, a), b));
+    }
     return zoo_jv_binary(x, (zoo_jop)node->op, a, b);
 }
 
@@ -393,6 +453,47 @@ static zoo_jv eval_node(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
     }
 }
 
+/* What the reference can write into its compiled template as a constant. */
+static bool is_plain(zoo_jinja *x, zoo_jv v)
+{
+    zoo_jinja_step(x, 1);
+    if (v.kind == JV_LIST || (v.kind == JV_TUPLE && !v.as.list->tag)) {
+        for (size_t i = 0; i < v.as.list->n; i++) {
+            if (!is_plain(x, v.as.list->items[i])) {
+                return false;
+            }
+        }
+        return true;
+    }
+    if (v.kind == JV_DICT) {
+        for (size_t i = 0; i < v.as.dict->n; i++) {
+            if (!is_plain(x, v.as.dict->entries[i].key) ||
+                !is_plain(x, v.as.dict->entries[i].value)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    return v.kind == JV_NONE || v.kind == JV_STR || v.kind == JV_RANGE || zoo_jv_is_number(v);
+}
+
+static zoo_jv eval_folded(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node, bool is_output)
+{
+    x->folds = true;
+    zoo_jv out = eval_node(x, scope, node);
+    x->folds = false;
+    return is_output || is_plain(x, out) ? out : eval_node(x, scope, node);
+}
+
+static zoo_jv eval_deep(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node, bool is_output)
+{
+    bool folds = (node->asks & ZOO_JA_FOLDS) == ZOO_JA_FOLDS && !x->folds;
+    zoo_jinja_enter(x);
+    zoo_jv out = folds ? eval_folded(x, scope, node, is_output) : eval_node(x, scope, node);
+    zoo_jinja_leave(x);
+    return out;
+}
+
 zoo_jv zoo_jinja_eval(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
 {
     zoo_jinja_step(x, 1);
@@ -400,10 +501,14 @@ zoo_jv zoo_jinja_eval(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
         return node->value;
     }
     if (node->kind == JN_NAME) {
-        return zoo_jscope_get(x, scope, node->value);
+        return eval_name(x, scope, node);
     }
-    zoo_jinja_enter(x);
-    zoo_jv out = eval_node(x, scope, node);
-    zoo_jinja_leave(x);
-    return out;
+    return eval_deep(x, scope, node, false);
+}
+
+zoo_jv zoo_jinja_eval_output(zoo_jinja *x, zoo_jscope *scope, const zoo_jnode *node)
+{
+    bool is_leaf = node->kind == JN_CONST || node->kind == JN_NAME;
+    zoo_jinja_step(x, 1);
+    return is_leaf ? zoo_jinja_eval(x, scope, node) : eval_deep(x, scope, node, true);
 }

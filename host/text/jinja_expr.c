@@ -3,8 +3,7 @@
  *
  * Loosest first: `a if c else b`, or, and, not, comparisons (chained as in Python) and in, + -, ~,
  * * / // %, **, unary, then postfix (.name .0 [..] (..)), filters | and tests `is`. A unary minus
- * binds tighter than a filter. Filters and tests are looked up here, so an unknown one is refused
- * before anything is rendered; inside an `if` that is put off until it is called for, as in Jinja.
+ * binds tighter than a filter.
  * Nesting is bounded by the depth limit.
  */
 #include <string.h>
@@ -82,9 +81,6 @@ static zoo_jnode *parse_name(zoo_jparser *p)
     } else {
         node->kind = JN_NAME;
         node->value = zoo_jparser_intern(p, t->s, t->n);
-        p->uses_varargs |= zoo_jtoken_is(t, JT_NAME, "varargs");
-        p->uses_kwargs |= zoo_jtoken_is(t, JT_NAME, "kwargs");
-        p->uses_loop |= zoo_jtoken_is(t, JT_NAME, "loop");
     }
     return node;
 }
@@ -135,48 +131,11 @@ static zoo_jnode *parse_primary(zoo_jparser *p)
     zoo_jparser_fail(p, "an expression");
 }
 
-/* (args): positional ones, then JN_KEYWORD nodes. */
-static zoo_jnode *parse_args(zoo_jparser *p)
-{
-    zoo_jnode *first = NULL, *last = NULL;
-    zoo_jparser_expect(p, JT_OP, "(");
-    while (!zoo_jparser_skip(p, JT_OP, ")")) {
-        if (last) {
-            zoo_jparser_expect(p, JT_OP, ",");
-            if (zoo_jparser_skip(p, JT_OP, ")")) {
-                break;
-            }
-        }
-        const zoo_jtoken *t = p->at;
-        bool is_star = zoo_jtoken_is(t, JT_OP, "*") || zoo_jtoken_is(t, JT_OP, "**");
-        bool is_named = t->kind == JT_NAME && zoo_jtoken_is(t + 1, JT_OP, "=");
-        if (!is_named && !is_star && last && (last->kind == JN_KEYWORD || last->kind == JN_STAR)) {
-            zoo_jparser_fail(p, "a named argument");
-        }
-        if (is_star) {
-            zoo_jnode *node = zoo_jnode_new(p, JN_STAR, t->line);
-            p->at++;
-            node->flag = t->n == 2;
-            node->a = zoo_jparser_expr(p, true);
-            append(&first, &last, node);
-        } else if (is_named) {
-            zoo_jnode *node = zoo_jnode_new(p, JN_KEYWORD, t->line);
-            node->value = zoo_jparser_intern(p, t->s, t->n);
-            p->at += 2;
-            node->a = zoo_jparser_expr(p, true);
-            append(&first, &last, node);
-        } else {
-            append(&first, &last, zoo_jparser_expr(p, true));
-        }
-    }
-    return first;
-}
-
 static zoo_jnode *parse_call(zoo_jparser *p, zoo_jnode *callee)
 {
     zoo_jnode *node = zoo_jnode_new(p, JN_CALL, p->at->line);
     node->a = callee;
-    node->list = parse_args(p);
+    node->list = zoo_jparser_args(p);
     return node;
 }
 
@@ -200,27 +159,52 @@ static zoo_jnode *parse_dot(zoo_jparser *p, zoo_jnode *obj)
 
 static bool subscript_ends(const zoo_jparser *p)
 {
-    return zoo_jtoken_is(p->at, JT_OP, ":") || zoo_jtoken_is(p->at, JT_OP, "]");
+    return zoo_jtoken_is(p->at, JT_OP, ":") || zoo_jtoken_is(p->at, JT_OP, "]") ||
+           zoo_jtoken_is(p->at, JT_OP, ",");
+}
+
+/* One part of a subscript; a slice is a node with the object still missing. */
+static zoo_jnode *parse_subscribed(zoo_jparser *p)
+{
+    int line = p->at->line;
+    zoo_jnode *start = zoo_jtoken_is(p->at, JT_OP, ":") ? NULL : zoo_jparser_expr(p, true);
+    if (!zoo_jparser_skip(p, JT_OP, ":")) {
+        return start;
+    }
+    zoo_jnode *node = binary(p, JN_SLICE, line, NULL, start);
+    node->c = subscript_ends(p) ? NULL : zoo_jparser_expr(p, true);
+    if (zoo_jparser_skip(p, JT_OP, ":")) {
+        node->d = subscript_ends(p) ? NULL : zoo_jparser_expr(p, true);
+    }
+    return node;
 }
 
 static zoo_jnode *parse_subscript(zoo_jparser *p, zoo_jnode *obj)
 {
     int line = p->at->line;
-    zoo_jnode *start = subscript_ends(p) ? NULL : zoo_jparser_expr(p, true);
-    if (zoo_jtoken_is(p->at, JT_OP, ",")) {
-        zoo_jinja_raise(p->x, ZOO_E_UNSUPPORTED, "a subscript of several parts is not supported");
+    zoo_jnode *first = NULL, *last = NULL;
+    bool has_slice = false;
+    while (!zoo_jparser_skip(p, JT_OP, "]")) {
+        if (last) {
+            zoo_jparser_expect(p, JT_OP, ",");
+        }
+        zoo_jnode *part = parse_subscribed(p);
+        has_slice |= part->kind == JN_SLICE && !part->a;
+        append(&first, &last, part);
     }
-    if (start && zoo_jparser_skip(p, JT_OP, "]")) {
-        return binary(p, JN_GETITEM, line, obj, start);
+    if (first && first == last && has_slice) {
+        first->a = obj;
+        return first;
     }
-    zoo_jnode *node = binary(p, JN_SLICE, line, obj, start);
-    zoo_jparser_expect(p, JT_OP, ":");
-    node->c = subscript_ends(p) ? NULL : zoo_jparser_expr(p, true);
-    if (zoo_jparser_skip(p, JT_OP, ":")) {
-        node->d = subscript_ends(p) ? NULL : zoo_jparser_expr(p, true);
+    if (has_slice) {
+        zoo_jinja_raise(p->x, ZOO_E_FORMAT, "a slice among several subscripts");
     }
-    zoo_jparser_expect(p, JT_OP, "]");
-    return node;
+    if (first && first == last) {
+        return binary(p, JN_GETITEM, line, obj, first);
+    }
+    zoo_jnode *tuple = zoo_jnode_new(p, JN_TUPLE, line);
+    tuple->list = first;
+    return binary(p, JN_GETITEM, line, obj, tuple);
 }
 
 static zoo_jnode *parse_postfix(zoo_jparser *p, zoo_jnode *node)
@@ -243,6 +227,23 @@ static zoo_jnode *parse_postfix(zoo_jparser *p, zoo_jnode *node)
     return node;
 }
 
+/* The name of a filter or test, which may have parts: a.b */
+static zoo_jv parse_dotted(zoo_jparser *p)
+{
+    zoo_jbuf name = {0};
+    zoo_jbuf_add(p->x, &name, p->at->s, p->at->n);
+    p->at++;
+    while (zoo_jparser_skip(p, JT_OP, ".")) {
+        if (p->at->kind != JT_NAME) {
+            zoo_jparser_fail(p, "a name after the dot");
+        }
+        zoo_jbuf_text(p->x, &name, ".");
+        zoo_jbuf_add(p->x, &name, p->at->s, p->at->n);
+        p->at++;
+    }
+    return zoo_jparser_intern(p, name.s, name.n);
+}
+
 static zoo_jnode *parse_filter(zoo_jparser *p, zoo_jnode *input)
 {
     const zoo_jtoken *t = p->at;
@@ -251,15 +252,10 @@ static zoo_jnode *parse_filter(zoo_jparser *p, zoo_jnode *input)
         zoo_jparser_fail(p, "the name of a filter");
     }
     zoo_jnode *node = binary(p, JN_FILTER, t->line, input, NULL);
-    node->function = zoo_jfilter_find(t->s, t->n);
-    node->value = zoo_jparser_intern(p, t->s, t->n);
-    if (!node->function && !p->n_ifs) {
-        zoo_jinja_raise(p->x, ZOO_E_UNSUPPORTED, "the filter '%.*s' is not supported", (int)t->n,
-                        t->s);
-    }
-    p->at++;
+    node->value = parse_dotted(p);
+    node->function = zoo_jfilter_find(node->value.as.str->s, node->value.as.str->n);
     if (zoo_jtoken_is(p->at, JT_OP, "(")) {
-        node->list = parse_args(p);
+        node->list = zoo_jparser_args(p);
     }
     return node;
 }
@@ -296,15 +292,10 @@ static zoo_jnode *parse_test(zoo_jparser *p, zoo_jnode *input)
         zoo_jparser_fail(p, "the name of a test");
     }
     zoo_jnode *node = binary(p, JN_TEST, t->line, input, NULL);
-    node->function = zoo_jtest_find(t->s, t->n);
-    node->value = zoo_jparser_intern(p, t->s, t->n);
-    if (!node->function && !p->n_ifs) {
-        zoo_jinja_raise(p->x, ZOO_E_UNSUPPORTED, "the test '%.*s' is not supported", (int)t->n,
-                        t->s);
-    }
-    p->at++;
+    node->value = parse_dotted(p);
+    node->function = zoo_jtest_find(node->value.as.str->s, node->value.as.str->n);
     if (zoo_jtoken_is(p->at, JT_OP, "(")) {
-        node->list = parse_args(p);
+        node->list = zoo_jparser_args(p);
     } else if (starts_test_arg(p)) {
         node->list = parse_postfix(p, parse_primary(p));
     } else if (zoo_jtoken_is(p->at, JT_NAME, "is")) {

@@ -9,11 +9,6 @@
 
 #define ARG(i) (args->args[i])
 
-static bool is_absent(zoo_jv v)
-{
-    return v.kind == JV_UNDEFINED && !v.as.undefined;
-}
-
 static zoo_jv f_trim(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     return zoo_jv_strip(x, zoo_jv_to_str(x, self), ARG(0), 3);
@@ -99,10 +94,10 @@ static zoo_jv f_forceescape(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 
 static zoo_jv f_replace(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    zoo_jv s = zoo_jv_to_str(x, self);
+    zoo_jv s = zoo_jv_to_str(x, self), from = zoo_jv_to_str(x, ARG(0));
     s.safe = 0;
-    return zoo_jstr_replace(x, s, zoo_jv_to_str(x, ARG(0)), zoo_jv_to_str(x, ARG(1)),
-                            zoo_jarg_int(x, ARG(2), -1, "count"));
+    return zoo_jstr_replace(x, s, from, zoo_jv_to_str(x, ARG(1)),
+                            ARG(2).kind == JV_NONE ? -1 : zoo_jarg_int(x, ARG(2), -1, "count"));
 }
 
 static zoo_jv f_default(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
@@ -111,63 +106,66 @@ static zoo_jv f_default(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     if (!use) {
         return self;
     }
-    return is_absent(ARG(0)) ? zoo_jv_text(x, "") : ARG(0);
+    return zoo_jv_absent(ARG(0)) ? zoo_jv_text(x, "") : ARG(0);
 }
 
 static zoo_jv f_length(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     size_t n = 0;
     (void)args;
+    if (self.kind == JV_LOOP) {
+        return ZOO_JV_INT(zoo_jloop_length(x, self.as.loop));
+    }
     if (!zoo_jv_length(self, &n)) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "object of type '%s' has no len()", zoo_jv_type(self));
     }
     return ZOO_JV_INT((int64_t)n);
 }
 
+/* A string as it is, a number as so many blanks. */
 static zoo_jv blanks(zoo_jinja *x, zoo_jv width, int64_t fallback)
 {
     if (width.kind == JV_STR) {
         return width;
     }
-    int64_t n = zoo_jarg_int(x, width, fallback, "an indent");
-    zoo_jbuf buf = {0};
-    for (int64_t i = 0; i < n; i++) {
-        zoo_jbuf_text(x, &buf, " ");
-    }
-    return zoo_jv_buf(x, &buf);
+    zoo_jv n = ZOO_JV_INT(zoo_jarg_int(x, width, fallback, "an indent"));
+    return zoo_jv_binary(x, JO_MUL, zoo_jv_text(x, " "), n);
 }
 
 static zoo_jv f_indent(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     zoo_jv by = blanks(x, ARG(0), 4);
     bool first = zoo_jarg_bool(ARG(1), false), blank = zoo_jarg_bool(ARG(2), false);
-    zoo_jbuf text = {0}, buf = {0};
-    zoo_jbuf_str(x, &text, self);
-    zoo_jbuf_text(x, &text, "\n");
-    zoo_jv lines = zoo_jstr_lines(x, zoo_jv_buf(x, &text), false);
+    zoo_jv newline = zoo_jv_text(x, "\n");
+    zoo_jbuf buf = {0};
+    (void)zoo_jarg_str(x, self, "what is indented");
+    by.safe = by.safe || self.safe;
+    zoo_jv lines = zoo_jstr_lines(x, zoo_jv_binary(x, JO_ADD, self, newline), false);
     for (size_t i = 0; i < lines.as.list->n; i++) {
         zoo_jv line = lines.as.list->items[i];
         if (i) {
             zoo_jbuf_text(x, &buf, "\n");
         }
-        if (i ? blank || line.as.str->n : first) {
-            zoo_jbuf_str(x, &buf, by);
+        if (i && (blank || line.as.str->n)) {
+            line = zoo_jv_binary(x, JO_ADD, by, line);
         }
         zoo_jbuf_str(x, &buf, line);
     }
-    return zoo_jv_buf(x, &buf);
+    zoo_jv out = zoo_jv_buf(x, &buf);
+    out.safe = self.safe;
+    return first ? zoo_jv_binary(x, JO_ADD, by, out) : out;
 }
 
 static zoo_jv f_tojson(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     zoo_jdump how = {.ascii = zoo_jarg_bool(ARG(0), false), .sorted = zoo_jarg_bool(ARG(3), false)};
-    how.pretty = !is_absent(ARG(1)) && ARG(1).kind != JV_NONE;
+    how.pretty = !zoo_jv_absent(ARG(1)) && ARG(1).kind != JV_NONE;
     if (how.pretty) {
         how.indent = blanks(x, ARG(1), 0);
     }
     how.item_separator = zoo_jv_text(x, how.pretty ? "," : ", ");
     how.key_separator = zoo_jv_text(x, ": ");
-    if (!is_absent(ARG(2)) && ARG(2).kind != JV_NONE) {
+    if (!zoo_jv_absent(ARG(2)) && ARG(2).kind != JV_NONE) {
         zoo_jv pair = zoo_jv_to_list(x, ARG(2));
         if (pair.as.list->n != 2) {
             zoo_jinja_raise(x, ZOO_E_CONFIG, "tojson wants two separators");
@@ -182,142 +180,33 @@ static zoo_jv f_tojson(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     return zoo_jv_buf(x, &buf);
 }
 
-/* float(v) as Python has it; false when it raises. */
-static bool to_float(zoo_jv v, double *out)
-{
-    char text[400];
-    char *end = NULL;
-    if (v.kind == JV_INT || v.kind == JV_BOOL || v.kind == JV_FLOAT) {
-        *out = v.kind == JV_FLOAT ? v.as.f : v.kind == JV_BOOL ? (double)v.as.b : (double)v.as.i;
-        return true;
-    }
-    if ((v.kind != JV_STR && v.kind != JV_BIG) || v.as.str->n >= sizeof text) {
-        return false;
-    }
-    memcpy(text, v.as.str->s, v.as.str->n);
-    text[v.as.str->n] = 0;
-    if (strpbrk(text, "xXpP(")) {
-        return false;
-    }
-    *out = strtod(text, &end);
-    if (end == text) {
-        return false;
-    }
-    end += strspn(end, " \t\n\r\v\f");
-    return *end == 0;
-}
-
-static bool float_to_int(double f, zoo_jv *out)
-{
-    if (!(f > -9223372036854775809.0 && f < 9223372036854775808.0)) {
-        return false;
-    }
-    *out = ZOO_JV_INT((int64_t)f);
-    return true;
-}
-
-static zoo_jv f_int(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    zoo_jv out, fallback = is_absent(ARG(0)) ? ZOO_JV_INT(0) : ARG(0);
-    int64_t base = zoo_jarg_int(x, ARG(1), 10, "the base");
-    double f = 0.0;
-    bool has_base = base == 0 || (base >= 2 && base <= 36);
-    if (self.kind == JV_BIG || self.kind == JV_INT) {
-        return self;
-    }
-    if (self.kind == JV_STR && has_base &&
-        zoo_jv_parse_int(x, self.as.str->s, self.as.str->n, (int)base, &out)) {
-        return out;
-    }
-    zoo_jv_need(x, self);
-    if (!to_float(self, &f)) {
-        return fallback;
-    }
-    if (isnan(f) || isinf(f)) {
-        return fallback;
-    }
-    if (!float_to_int(f, &out)) {
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "an integer beyond 64 bits from a float");
-    }
-    return out;
-}
-
-static zoo_jv f_float(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    double f = 0.0;
-    zoo_jv_need(x, self);
-    if (to_float(self, &f)) {
-        return zoo_jv_float(f);
-    }
-    return is_absent(ARG(0)) ? zoo_jv_float(0.0) : ARG(0);
-}
-
-static zoo_jv f_abs(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)args;
-    zoo_jv_need(x, self);
-    if (self.kind == JV_FLOAT) {
-        return zoo_jv_float(fabs(self.as.f));
-    }
-    if (!zoo_jv_is_number(self)) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "bad operand type for abs(): '%s'", zoo_jv_type(self));
-    }
-    bool negative = self.kind == JV_INT && self.as.i < 0;
-    return negative || self.kind == JV_BIG ? zoo_jv_negate(x, self) : self;
-}
-
-/* round(v, digits): half to even on the decimal digits of the double, always a float. */
-static zoo_jv f_round(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    char text[400];
-    double f = 0.0;
-    int64_t digits = zoo_jarg_int(x, ARG(0), 0, "the precision");
-    zoo_jv_need(x, self);
-    if (self.kind == JV_STR || !to_float(self, &f)) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "type %s doesn't define __round__", zoo_jv_type(self));
-    }
-    if (digits < 0 || digits > 60) {
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "round to %lld digits is not supported",
-                        (long long)digits);
-    }
-    double scale = pow(10.0, (double)digits);
-    if (zoo_jv_is(ARG(1), "ceil")) {
-        return zoo_jv_float(ceil(f * scale) / scale);
-    }
-    if (zoo_jv_is(ARG(1), "floor")) {
-        return zoo_jv_float(floor(f * scale) / scale);
-    }
-    if (!is_absent(ARG(1)) && !zoo_jv_is(ARG(1), "common")) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "method must be common, ceil or floor");
-    }
-    (void)snprintf(text, sizeof text, "%.*f", (int)digits, f);
-    zoo_jv out = zoo_jv_float(strtod(text, NULL));
-    return self.kind == JV_FLOAT ? out : self;
-}
-
+/* Lengths are compared as numbers; only a cut needs a string and integers. */
 static zoo_jv f_truncate(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    zoo_jv v = zoo_jv_to_str(x, self);
-    const zoo_jstr *s = v.as.str;
-    int64_t length = zoo_jarg_int(x, ARG(0), 255, "the length");
-    int64_t leeway = zoo_jarg_int(x, ARG(3), 5, "the leeway");
-    zoo_jv end = is_absent(ARG(2)) ? zoo_jv_text(x, "...") : ARG(2);
-    int64_t tail = (int64_t)zoo_jarg_str(x, end, "the end")->n_chars;
-    if (length < tail || leeway < 0 || leeway > INT32_MAX || length > INT32_MAX) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "truncate: length %lld and leeway %lld do not fit",
-                        (long long)length, (long long)leeway);
+    zoo_jv length = zoo_jv_absent(ARG(0)) ? ZOO_JV_INT(255) : ARG(0);
+    bool no_leeway = zoo_jv_absent(ARG(3)) || ARG(3).kind == JV_NONE;
+    zoo_jv leeway = no_leeway ? ZOO_JV_INT(5) : ARG(3);
+    zoo_jv end = zoo_jv_absent(ARG(2)) ? zoo_jv_text(x, "...") : ARG(2);
+    size_t tail = 0, n = 0;
+    if (!zoo_jv_length(end, &tail) || !zoo_jv_length(self, &n)) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "truncate: an object has no len()");
     }
-    if ((int64_t)s->n_chars <= length + leeway) {
-        return v;
+    if (!zoo_jv_relation(x, JO_GE, length, ZOO_JV_INT((int64_t)tail)) ||
+        !zoo_jv_relation(x, JO_GE, leeway, ZOO_JV_INT(0))) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "truncate: length and leeway do not fit");
     }
-    size_t keep = zoo_jstr_offset(s, (size_t)(length - tail));
-    zoo_jstr head = {.n = keep, .s = s->s};
-    zoo_jstr space = {.n = 1, .n_chars = 1, .s = " "};
-    size_t cut = zoo_jarg_bool(ARG(1), false) ? SIZE_MAX : zoo_jstr_find(&head, &space, 0, true);
-    zoo_jbuf buf = {0};
-    zoo_jbuf_add(x, &buf, s->s, cut == SIZE_MAX ? keep : cut);
-    zoo_jbuf_str(x, &buf, end);
-    return zoo_jv_buf(x, &buf);
+    zoo_jv most = zoo_jv_binary(x, JO_ADD, length, leeway);
+    if (zoo_jv_relation(x, JO_LE, ZOO_JV_INT((int64_t)n), most)) {
+        return self;
+    }
+    zoo_jv keep = zoo_jv_binary(x, JO_SUB, length, ZOO_JV_INT((int64_t)tail));
+    zoo_jv head = zoo_jv_slice(x, self, ZOO_JV_NONE, keep, ZOO_JV_NONE);
+    if (!zoo_jarg_bool(ARG(1), false)) {
+        (void)zoo_jarg_str(x, head, "what is truncated");
+        zoo_jv parts = zoo_jstr_split(x, head, zoo_jv_text(x, " "), 1, true);
+        head = parts.as.list->items[0];
+    }
+    return zoo_jv_binary(x, JO_ADD, head, end);
 }
 
 static zoo_jv f_wordcount(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
@@ -341,36 +230,38 @@ static zoo_jv f_center(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     zoo_jv method, s = zoo_jv_to_str(x, self);
     zoo_jstr name = {.n = 6, .n_chars = 6, .s = "center"};
     (void)zoo_jv_method(x, s, &name, &method);
-    zoo_jv width = is_absent(ARG(0)) ? ZOO_JV_INT(80) : ARG(0);
+    zoo_jv width = zoo_jv_absent(ARG(0)) ? ZOO_JV_INT(80) : ARG(0);
     zoo_jargs given = {.args = &width, .n_args = 1};
     return zoo_jinja_call(x, method, &given);
 }
 
 static zoo_jv f_format(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    if (args->n_named) {
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "format with named arguments is not supported");
+    zoo_jv named = zoo_jv_dict(x), tuple = zoo_jv_list(x, JV_TUPLE, args->n_args);
+    if (args->n_named && args->n_args) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG,
+                        "can't handle positional and keyword arguments at the same time");
     }
-    zoo_jv tuple = zoo_jv_list(x, JV_TUPLE, args->n_args);
+    for (size_t i = 0; i < args->n_named; i++) {
+        zoo_jv key = {.kind = JV_STR, .as.str = args->names[i]};
+        zoo_jdict_set(x, named.as.dict, key, args->named[i]);
+    }
     for (size_t i = 0; i < args->n_args; i++) {
         zoo_jlist_add(x, tuple.as.list, args->args[i]);
     }
-    return zoo_jstr_format(x, zoo_jv_to_str(x, self), tuple);
+    return zoo_jstr_format(x, zoo_jv_to_str(x, self), args->n_named ? named : tuple);
 }
 
 static zoo_jv f_attr(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     zoo_jv out;
-    zoo_jv name = zoo_jv_to_str(x, ARG(0));
+    (void)zoo_jarg_str(x, ARG(0), "the name of an attribute");
     zoo_jv_need(x, self);
-    if (self.kind == JV_NAMESPACE || self.kind == JV_LOOP || self.kind == JV_MACRO) {
-        return zoo_jv_getattr(x, self, name);
-    }
-    return zoo_jv_method(x, self, name.as.str, &out) ? out : zoo_jv_undefined_of(x, self, name);
+    return zoo_jv_attribute(x, self, ARG(0), &out) ? out : zoo_jv_undefined_of(x, self, ARG(0));
 }
 
 static const zoo_jfunction filters[] = {
-    {"abs", f_abs, "", 0},
+    {"abs", zoo_filter_abs, "", 0},
     {"attr", f_attr, "name", 1},
     {"batch", zoo_filter_batch, "linecount fill_with", 1},
     {"capitalize", f_capitalize, "", 0},
@@ -382,12 +273,12 @@ static const zoo_jfunction filters[] = {
     {"e", f_escape, "", 0},
     {"escape", f_escape, "", 0},
     {"first", zoo_filter_first, "", 0},
-    {"float", f_float, "default", 0},
+    {"float", zoo_filter_float, "default", 0},
     {"forceescape", f_forceescape, "", 0},
     {"format", f_format, "*", 0},
     {"groupby", zoo_filter_groupby, "attribute default case_sensitive", 1},
     {"indent", f_indent, "width first blank", 0},
-    {"int", f_int, "default base", 0},
+    {"int", zoo_filter_int, "default base", 0},
     {"items", zoo_filter_items, "", 0},
     {"join", zoo_filter_join, "d attribute", 0},
     {"last", zoo_filter_last, "", 0},
@@ -401,7 +292,7 @@ static const zoo_jfunction filters[] = {
     {"rejectattr", zoo_filter_rejectattr, "*", 0},
     {"replace", f_replace, "old new count", 2},
     {"reverse", zoo_filter_reverse, "", 0},
-    {"round", f_round, "precision method", 0},
+    {"round", zoo_filter_round, "precision method", 0},
     {"safe", f_safe, "", 0},
     {"select", zoo_filter_select, "*", 0},
     {"selectattr", zoo_filter_selectattr, "*", 0},
@@ -417,6 +308,18 @@ static const zoo_jfunction filters[] = {
     {"upper", f_upper, "", 0},
     {"wordcount", f_wordcount, "", 0},
 };
+
+bool zoo_jfilter_exists(zoo_jv name)
+{
+    static const char *const refused[] = {"filesizeformat", "pprint", "random",   "striptags",
+                                          "urlencode",      "urlize", "wordwrap", "xmlattr"};
+    for (size_t i = 0; i < ZOO_COUNT(refused); i++) {
+        if (zoo_jv_is(name, refused[i])) {
+            return true;
+        }
+    }
+    return name.kind == JV_STR && zoo_jfilter_find(name.as.str->s, name.as.str->n);
+}
 
 const zoo_jfunction *zoo_jfilter_find(const char *s, size_t n)
 {

@@ -16,7 +16,7 @@
 static zoo_jv g_range(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     (void)self;
-    bool one = ARG(1).kind == JV_UNDEFINED;
+    bool one = zoo_jv_absent(ARG(1));
     int64_t start = one ? 0 : zoo_jarg_int(x, ARG(0), 0, "an argument of range");
     int64_t stop = zoo_jarg_int(x, ARG(one ? 0 : 1), 0, "an argument of range");
     int64_t step = zoo_jarg_int(x, ARG(2), 1, "the step of range");
@@ -36,7 +36,7 @@ static zoo_jv g_range(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
                         RANGE_MAX);
     }
     zoo_jrange *range = zoo_jinja_take(x, sizeof *range);
-    *range = (zoo_jrange){.start = start, .step = step, .n = n};
+    *range = (zoo_jrange){.start = start, .stop = stop, .step = step, .n = n};
     return (zoo_jv){.kind = JV_RANGE, .as.range = range};
 }
 
@@ -47,12 +47,13 @@ static zoo_jv make_dict(zoo_jinja *x, const zoo_jargs *args)
     if (args->n_args > 1) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "dict expected at most 1 argument, got %zu", args->n_args);
     }
-    if (args->n_args && (ARG(0).kind == JV_DICT || ARG(0).kind == JV_NAMESPACE)) {
+    if (args->n_args && ARG(0).kind == JV_DICT) {
         const zoo_jdict *from = ARG(0).as.dict;
         for (size_t i = 0; i < from->n; i++) {
             zoo_jdict_set(x, out.as.dict, from->entries[i].key, from->entries[i].value);
         }
     } else if (args->n_args) {
+        zoo_jv_need(x, ARG(0));
         zoo_jiter it = zoo_jiter_begin(x, ARG(0));
         while (zoo_jiter_next(x, &it, &item)) {
             zoo_jv pair = zoo_jv_to_list(x, item);
@@ -80,6 +81,13 @@ static zoo_jv g_namespace(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     (void)self;
     zoo_jv out = make_dict(x, args);
+    for (size_t i = 0; i < out.as.dict->n; i++) {
+        zoo_jv key = out.as.dict->entries[i].key;
+        if (key.kind == JV_STR && key.as.str->n && key.as.str->s[0] == '_') {
+            zoo_jinja_raise(x, ZOO_E_CONFIG, "a namespace keeps no attribute '%.*s'",
+                            (int)key.as.str->n, key.as.str->s);
+        }
+    }
     out.kind = JV_NAMESPACE;
     return out;
 }
@@ -106,7 +114,7 @@ static zoo_jv g_refused(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 }
 
 static const zoo_jfunction globals[] = {
-    {"range", g_range, "start stop step", 1},
+    {"range", g_range, "/ start stop step", 1},
     {"dict", g_dict, "*", 0},
     {"namespace", g_namespace, "*", 0},
     {"raise_exception", g_raise, "message", 1},

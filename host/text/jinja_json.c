@@ -285,7 +285,7 @@ static zoo_jv read_value(reader *r)
     } else if (skip_text(r, "null")) {
         out = ZOO_JV_NONE;
     } else if (skip_text(r, "NaN")) {
-        out = zoo_jv_float((double)NAN);
+        out = zoo_jv_nan(r->x);
     } else {
         out = read_number(r);
     }

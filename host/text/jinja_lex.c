@@ -6,6 +6,7 @@
  * strips all whitespace on its side, `+` keeps it. Line ends become \n first and one final newline
  * is dropped. A closing }} or %} inside open brackets belongs to the expression.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,8 +122,11 @@ static void lex_comment(lexer *l)
     while (at < l->n && !starts(l, at, "#}")) {
         at++;
     }
-    if (at >= l->n) {
+    if (at >= l->n && l->at < l->n) {
         zoo_jinja_raise(l->x, ZOO_E_FORMAT, "a comment is not closed");
+    }
+    if (at >= l->n) { /* what opens as the last thing of all is no error */
+        return;
     }
     char sign = at > l->at ? l->s[at - 1] : 0;
     count_lines(l, l->at, at);
@@ -143,7 +147,8 @@ static size_t raw_tag(const lexer *l, size_t at, const char *word, char *sign, c
         return 0;
     }
     at = skip_spaces(l, at + strlen(word));
-    *end_sign = at < l->n && (l->s[at] == '-' || l->s[at] == '+') ? l->s[at++] : 0;
+    bool may_keep = word[0] == 'e';
+    *end_sign = at < l->n && (l->s[at] == '-' || (l->s[at] == '+' && may_keep)) ? l->s[at++] : 0;
     return starts(l, at, "%}") ? at : 0;
 }
 
@@ -159,8 +164,11 @@ static void lex_raw(lexer *l, size_t close, char end_sign)
         at++;
         end = raw_tag(l, at, "endraw", &sign, &last_sign);
     }
-    if (!end) {
+    if (!end && l->at < l->n) {
         zoo_jinja_raise(l->x, ZOO_E_FORMAT, "a raw block is not closed");
+    }
+    if (!end) {
+        return;
     }
     add_text(l, l->at, text_end(l, l->at, at, sign, false));
     count_lines(l, l->at, end);
@@ -209,7 +217,10 @@ static size_t unescape(lexer *l, zoo_jbuf *buf, const char *s, size_t n)
     size_t digits = s[1] == 'x' ? 2 : s[1] == 'u' ? 4 : s[1] == 'U' ? 8 : 0;
     if (digits) {
         uint32_t c = n >= 2 + digits ? hex_value(s + 2, digits) : UINT32_MAX;
-        if (c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF)) {
+        if (c >= 0xD800 && c <= 0xDFFF) {
+            zoo_jinja_raise(l->x, ZOO_E_UNSUPPORTED, "lone surrogates are not supported");
+        }
+        if (c > 0x10FFFF) {
             zoo_jinja_raise(l->x, ZOO_E_FORMAT, "a string has a bad \\%c escape", s[1]);
         }
         zoo_jbuf_char(l->x, buf, c);
@@ -287,6 +298,32 @@ static size_t float_end(const lexer *l, size_t end)
     return at;
 }
 
+/* The end of the integer at begin: a leading zero is followed by zeros only. */
+static size_t integer_end(const lexer *l, size_t begin)
+{
+    size_t at = begin;
+    if (l->s[begin] != '0') {
+        return digits_end(l, begin);
+    }
+    while (at < l->n &&
+           (l->s[at] == '0' || (l->s[at] == '_' && at + 1 < l->n && l->s[at + 1] == '0'))) {
+        at++;
+    }
+    return at;
+}
+
+/* s..s + n without _ */
+static zoo_jv without_bars(lexer *l, const char *s, size_t n)
+{
+    zoo_jbuf buf = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] != '_') {
+            zoo_jbuf_add(l->x, &buf, s + i, 1);
+        }
+    }
+    return zoo_jv_buf(l->x, &buf);
+}
+
 static void lex_number(lexer *l)
 {
     size_t begin = l->at, end = 0;
@@ -301,28 +338,40 @@ static void lex_number(lexer *l)
         end = digits_end(l, begin);
     }
     size_t whole = after_dot || has_base ? end : float_end(l, end);
+    bool is_float = whole > end;
+    whole = is_float || has_base ? whole : integer_end(l, begin);
     zoo_jtoken *t = token_add(l, JT_NUMBER, l->s + begin, whole - begin);
-    if (whole > end) {
+    zoo_jv text = without_bars(l, l->s + begin, whole - begin);
+    if (is_float) {
         zoo_jbuf buf = {0};
-        for (size_t i = begin; i < whole; i++) {
-            if (l->s[i] != '_') {
-                zoo_jbuf_add(l->x, &buf, l->s + i, 1);
-            }
-        }
+        zoo_jbuf_add(l->x, &buf, text.as.str->s, text.as.str->n);
         zoo_jbuf_add(l->x, &buf, "", 1);
         t->value = zoo_jv_float(strtod(buf.s, NULL));
-    } else if (!zoo_jv_parse_int(l->x, l->s + begin, end - begin, 0, &t->value)) {
-        zoo_jinja_raise(l->x, ZOO_E_FORMAT, "'%.*s' is no number", (int)(end - begin),
+        if (isinf(t->value.as.f)) {
+            zoo_jinja_raise(l->x, ZOO_E_UNSUPPORTED, "the number %.40s is too large", buf.s);
+        }
+    } else if (!zoo_jv_parse_int(l->x, text.as.str->s, text.as.str->n, 0, &t->value)) {
+        zoo_jinja_raise(l->x, ZOO_E_FORMAT, "'%.*s' is no number", (int)(whole - begin),
                         l->s + begin);
     }
     l->at = whole;
 }
 
+static bool is_word(const lexer *l, size_t at, size_t *n)
+{
+    return at < l->n && zoo_char_is_word(zoo_utf8_at(l->s + at, n));
+}
+
+/* Letters, digits and _; a digit that is no decimal one, or a leading one, ends no name well. */
 static void lex_name(lexer *l)
 {
-    size_t at = l->at;
-    while (is_alnum(l, at) || (at < l->n && (l->s[at] == '_' || (l->s[at] & 0x80)))) {
-        at++;
+    size_t at = l->at, n = 0;
+    while (is_word(l, at, &n)) {
+        uint32_t c = zoo_utf8_at(l->s + at, &n);
+        if (zoo_char_is_odd_digit(c) || (at == l->at && zoo_char_digit(c) >= 0)) {
+            zoo_jinja_raise(l->x, ZOO_E_FORMAT, "a name holds a character that no name may hold");
+        }
+        at += n;
     }
     token_add(l, JT_NAME, l->s + l->at, at - l->at);
     l->at = at;
@@ -390,11 +439,12 @@ static void lex_tag(lexer *l, bool is_variable)
             return;
         }
         char c = l->s[l->at];
+        size_t n = 0;
         if (c == '"' || c == '\'') {
             lex_string(l);
         } else if (is_digit(l, l->at)) {
             lex_number(l);
-        } else if (is_alnum(l, l->at) || c == '_' || (c & 0x80)) {
+        } else if (is_word(l, l->at, &n)) {
             lex_name(l);
         } else {
             lex_op(l, brackets, &n_brackets);

@@ -1,9 +1,9 @@
 /*
  * jinja_lists.c: filters over many items that keep their order: select, map, join, slices.
  *
- * What Jinja makes lazily (map, select, reject and their attr forms, items, unique, batch, slice)
- * is made at once here but stays a generator to the template: it can be read once and has neither
- * length nor items.
+ * What Jinja makes lazily (map, select, reject and their attr forms, items, batch, slice) is a
+ * generator: its items are made as they are read, so that what nobody reads cannot fail; it can be
+ * read once and has neither length nor items.
  */
 #include <string.h>
 
@@ -11,25 +11,33 @@
 
 #define ARG(i) (args->args[i])
 
-static bool is_absent(zoo_jv v)
+static zoo_jv path_step(zoo_jinja *x, zoo_jv item, zoo_jv key, zoo_jv fallback)
 {
-    return v.kind == JV_UNDEFINED && !v.as.undefined;
+    item = zoo_jv_getitem(x, item, key);
+    return item.kind == JV_UNDEFINED && fallback.kind != JV_NONE ? fallback : item;
 }
 
-zoo_jv zoo_jv_path(zoo_jinja *x, zoo_jv item, zoo_jv path)
+zoo_jv zoo_jv_path(zoo_jinja *x, zoo_jv item, zoo_jv path, zoo_jv fallback)
 {
+    if (path.kind == JV_NONE) {
+        return item;
+    }
     if (path.kind != JV_STR) {
-        return zoo_jv_getitem(x, item, path);
+        return path_step(x, item, path, fallback);
     }
     const zoo_jstr *s = path.as.str;
     for (size_t at = 0; at <= s->n;) {
         const char *dot = memchr(s->s + at, '.', s->n - at);
         size_t n = dot ? (size_t)(dot - (s->s + at)) : s->n - at;
         zoo_jv key = zoo_jv_view(x, s->s + at, n);
-        if (n && strspn(s->s + at, "0123456789") >= n) {
+        size_t digits = 0;
+        while (digits < n && s->s[at + digits] >= '0' && s->s[at + digits] <= '9') {
+            digits++;
+        }
+        if (n && digits == n) {
             (void)zoo_jv_parse_int(x, s->s + at, n, 10, &key);
         }
-        item = zoo_jv_getitem(x, item, key);
+        item = path_step(x, item, key, fallback);
         at += n + 1;
     }
     return item;
@@ -53,8 +61,8 @@ zoo_jv zoo_filter_first(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 zoo_jv zoo_filter_last(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     (void)args;
-    if (self.kind == JV_GENERATOR) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "'generator' object is not reversible");
+    if (self.kind == JV_GENERATOR || self.kind == JV_LOOP) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "'%s' object is not reversible", zoo_jv_type(self));
     }
     zoo_jv list = zoo_jv_to_list(x, self);
     size_t n = list.as.list->n;
@@ -69,43 +77,64 @@ zoo_jv zoo_filter_reverse(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
         return zoo_jv_slice(x, self, ZOO_JV_NONE, ZOO_JV_NONE, ZOO_JV_INT(-1));
     }
     zoo_jv list = zoo_jv_to_list(x, self);
-    zoo_jv out = zoo_jv_list(x, JV_GENERATOR, list.as.list->n);
+    /* What Python cannot walk backwards becomes a list first, and stays one. */
+    bool is_list = self.kind == JV_GENERATOR || self.kind == JV_LOOP;
+    zoo_jv out = zoo_jv_list(x, is_list ? JV_LIST : JV_GENERATOR, list.as.list->n);
     for (size_t i = list.as.list->n; i > 0; i--) {
         zoo_jlist_add(x, out.as.list, list.as.list->items[i - 1]);
     }
     return out;
 }
 
-zoo_jv zoo_filter_items(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
+/* Starts reading the source; false when it is one that counts as false, which gives no items. */
+static bool begin(zoo_jinja *x, zoo_jlazy *l)
 {
-    zoo_jv method, out = zoo_jv_list(x, JV_GENERATOR, 0), item;
-    zoo_jstr name = {.n = 5, .n_chars = 5, .s = "items"};
-    zoo_jargs none = {0};
-    (void)args;
-    if (self.kind == JV_UNDEFINED) {
-        return out;
+    if (l->has_begun) {
+        return true;
     }
-    if (self.kind != JV_DICT) {
+    l->has_begun = true;
+    if (!zoo_jv_truth(l->source)) {
+        return false;
+    }
+    l->it = zoo_jiter_begin(x, l->source);
+    return true;
+}
+
+static bool next_pair(zoo_jinja *x, zoo_jlazy *l, zoo_jv *item)
+{
+    zoo_jstr name = {.n = 5, .n_chars = 5, .s = "items"};
+    zoo_jv method;
+    zoo_jargs none = {0};
+    if (l->source.kind == JV_UNDEFINED) {
+        return false;
+    }
+    if (l->source.kind != JV_DICT) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "Can only get item pairs from a mapping.");
     }
-    (void)zoo_jv_method(x, self, &name, &method);
-    zoo_jiter it = zoo_jiter_begin(x, zoo_jinja_call(x, method, &none));
-    while (zoo_jiter_next(x, &it, &item)) {
-        zoo_jlist_add(x, out.as.list, item);
+    if (!l->has_begun) {
+        l->has_begun = true;
+        (void)zoo_jv_method(x, l->source, &name, &method);
+        l->it = zoo_jiter_begin(x, zoo_jinja_call(x, method, &none));
     }
-    return out;
+    return zoo_jiter_next(x, &l->it, item);
+}
+
+zoo_jv zoo_filter_items(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
+{
+    (void)args;
+    return zoo_jv_lazy(x, &(zoo_jlazy){.next = next_pair, .source = self});
 }
 
 zoo_jv zoo_filter_join(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    zoo_jv separator = is_absent(ARG(0)) ? zoo_jv_text(x, "") : zoo_jv_to_str(x, ARG(0));
+    zoo_jv separator = zoo_jv_absent(ARG(0)) ? zoo_jv_text(x, "") : zoo_jv_to_str(x, ARG(0));
     separator.safe = 0;
-    if (is_absent(ARG(1)) || ARG(1).kind == JV_NONE) {
+    if (zoo_jv_absent(ARG(1)) || ARG(1).kind == JV_NONE) {
         return zoo_jstr_join(x, separator, self);
     }
     zoo_jv list = zoo_jv_to_list(x, self);
     for (size_t i = 0; i < list.as.list->n; i++) {
-        list.as.list->items[i] = zoo_jv_path(x, list.as.list->items[i], ARG(1));
+        list.as.list->items[i] = zoo_jv_path(x, list.as.list->items[i], ARG(1), ZOO_JV_NONE);
     }
     return zoo_jstr_join(x, separator, list);
 }
@@ -119,89 +148,116 @@ static zoo_jargs rest(const zoo_jargs *args, size_t first)
     return out;
 }
 
-static zoo_jv map_attribute(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
+static const zoo_jv *named(const zoo_jargs *args, const char *name)
 {
-    zoo_jv path = ZOO_JV_NONE, fallback = {0}, item;
     for (size_t i = 0; i < args->n_named; i++) {
-        const zoo_jstr *name = args->names[i];
-        if (name->n == 9 && memcmp(name->s, "attribute", 9) == 0) {
-            path = args->named[i];
-        } else if (name->n == 7 && memcmp(name->s, "default", 7) == 0) {
-            fallback = args->named[i];
-        } else {
-            zoo_jinja_raise(x, ZOO_E_CONFIG, "Unexpected keyword argument '%.*s'", (int)name->n,
-                            name->s);
+        if (args->names[i]->n == strlen(name) &&
+            memcmp(args->names[i]->s, name, args->names[i]->n) == 0) {
+            return &args->named[i];
         }
     }
-    zoo_jv out = zoo_jv_list(x, JV_GENERATOR, 0);
-    zoo_jiter it = zoo_jiter_begin(x, self);
-    while (zoo_jiter_next(x, &it, &item)) {
-        zoo_jv value = zoo_jv_path(x, item, path);
-        bool use_default = value.kind == JV_UNDEFINED && !is_absent(fallback);
-        zoo_jlist_add(x, out.as.list, use_default ? fallback : value);
+    return NULL;
+}
+
+static void check_map(zoo_jinja *x, const zoo_jargs *args)
+{
+    if (args->n_args) {
+        return;
     }
-    return out;
+    if (!named(args, "attribute")) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "map requires a filter argument");
+    }
+    if (args->n_named > 1 + (named(args, "default") != NULL)) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "map() has an unexpected named argument");
+    }
+}
+
+/* The filter or test of that name, which any value may be asked for. */
+static const zoo_jfunction *find_named(zoo_jinja *x, zoo_jv name, bool is_test)
+{
+    const zoo_jfunction *f = NULL;
+    if (name.kind == JV_STR) {
+        f = is_test ? zoo_jtest_find(name.as.str->s, name.as.str->n)
+                    : zoo_jfilter_find(name.as.str->s, name.as.str->n);
+    }
+    if (!f) {
+        zoo_jbuf text = {0};
+        zoo_jbuf_str(x, &text, name);
+        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "the %s '%.*s' is not supported",
+                        is_test ? "test" : "filter", text.n > 60 ? 60 : (int)text.n, text.s);
+    }
+    return f;
+}
+
+static bool next_mapped(zoo_jinja *x, zoo_jlazy *l, zoo_jv *item)
+{
+    if (!l->has_begun && zoo_jv_truth(l->source)) {
+        check_map(x, &l->args);
+    }
+    if (!begin(x, l) || !zoo_jiter_next(x, &l->it, item)) {
+        return false;
+    }
+    if (l->args.n_args) {
+        zoo_jargs given = rest(&l->args, 1);
+        *item = zoo_jfunction_call(x, find_named(x, l->args.args[0], false), *item, &given);
+        return true;
+    }
+    const zoo_jv *fallback = named(&l->args, "default");
+    *item =
+        zoo_jv_path(x, *item, *named(&l->args, "attribute"), fallback ? *fallback : ZOO_JV_NONE);
+    return true;
 }
 
 zoo_jv zoo_filter_map(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    if (!zoo_jv_truth(self)) {
-        return zoo_jv_list(x, JV_GENERATOR, 0);
+    return zoo_jv_lazy(x, &(zoo_jlazy){.next = next_mapped, .source = self, .args = *args});
+}
+
+typedef struct choice {
+    size_t by_path; /* 1: the first argument is an attribute */
+    bool keep;
+} choice;
+
+static bool passes(zoo_jinja *x, const zoo_jlazy *l, zoo_jv item)
+{
+    const choice *how = l->how;
+    zoo_jv value = how->by_path ? zoo_jv_path(x, item, l->args.args[0], ZOO_JV_NONE) : item;
+    if (l->args.n_args > how->by_path) {
+        zoo_jargs given = rest(&l->args, how->by_path + 1);
+        value =
+            zoo_jfunction_call(x, find_named(x, l->args.args[how->by_path], true), value, &given);
     }
-    if (!args->n_args) {
-        if (!args->n_named) {
-            zoo_jinja_raise(x, ZOO_E_CONFIG, "map requires a filter argument");
+    return zoo_jv_truth(value) == how->keep;
+}
+
+static bool next_chosen(zoo_jinja *x, zoo_jlazy *l, zoo_jv *item)
+{
+    if (!begin(x, l)) {
+        return false;
+    }
+    while (zoo_jiter_next(x, &l->it, item)) {
+        if (passes(x, l, *item)) {
+            return true;
         }
-        return map_attribute(x, self, args);
     }
-    const zoo_jstr *name = zoo_jarg_str(x, args->args[0], "the name of a filter");
-    const zoo_jfunction *f = zoo_jfilter_find(name->s, name->n);
-    if (!f) {
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "the filter '%.*s' is not supported", (int)name->n,
-                        name->s);
+    return false;
+}
+
+static bool next_chosen_by_path(zoo_jinja *x, zoo_jlazy *l, zoo_jv *item)
+{
+    if (!l->has_begun && zoo_jv_truth(l->source) && !l->args.n_args) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "Missing parameter for attribute name");
     }
-    zoo_jargs given = rest(args, 1);
-    zoo_jv out = zoo_jv_list(x, JV_GENERATOR, 0), item;
-    zoo_jiter it = zoo_jiter_begin(x, self);
-    zoo_jinja_enter(x);
-    while (zoo_jiter_next(x, &it, &item)) {
-        zoo_jlist_add(x, out.as.list, zoo_jfunction_call(x, f, item, &given));
-    }
-    zoo_jinja_leave(x);
-    return out;
+    return next_chosen(x, l, item);
 }
 
 static zoo_jv select(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, bool by_path, bool keep)
 {
-    size_t first = by_path ? 1 : 0;
-    const zoo_jfunction *test = NULL;
-    zoo_jargs given = {0};
-    /* Whatever is false, None too, selects nothing and is no error. */
-    if (!zoo_jv_truth(self)) {
-        return zoo_jv_list(x, JV_GENERATOR, 0);
-    }
-    if (args->n_args < first) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "Missing parameter for attribute name");
-    }
-    if (args->n_args > first) {
-        const zoo_jstr *name = zoo_jarg_str(x, args->args[first], "the name of a test");
-        test = zoo_jtest_find(name->s, name->n);
-        if (!test) {
-            zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "the test '%.*s' is not supported", (int)name->n,
-                            name->s);
-        }
-        given = rest(args, first + 1);
-    }
-    zoo_jv out = zoo_jv_list(x, JV_GENERATOR, 0), item;
-    zoo_jiter it = zoo_jiter_begin(x, self);
-    while (zoo_jiter_next(x, &it, &item)) {
-        zoo_jv value = by_path ? zoo_jv_path(x, item, args->args[0]) : item;
-        zoo_jv verdict = test ? zoo_jfunction_call(x, test, value, &given) : value;
-        if (zoo_jv_truth(verdict) == keep) {
-            zoo_jlist_add(x, out.as.list, item);
-        }
-    }
-    return out;
+    static const choice choices[2][2] = {{{0, false}, {0, true}}, {{1, false}, {1, true}}};
+    return zoo_jv_lazy(x, &(zoo_jlazy){.next = by_path ? next_chosen_by_path : next_chosen,
+                                       .source = self,
+                                       .args = *args,
+                                       .how = &choices[by_path][keep]});
 }
 
 zoo_jv zoo_filter_select(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
@@ -226,64 +282,91 @@ zoo_jv zoo_filter_rejectattr(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 
 zoo_jv zoo_filter_sum(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    zoo_jv total = is_absent(ARG(1)) ? ZOO_JV_INT(0) : ARG(1), item;
+    zoo_jv total = zoo_jv_absent(ARG(1)) ? ZOO_JV_INT(0) : ARG(1), item;
+    zoo_jv path = zoo_jv_absent(ARG(0)) ? ZOO_JV_NONE : ARG(0);
     zoo_jiter it = zoo_jiter_begin(x, self);
+    if (total.kind == JV_STR) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "sum() can't sum strings");
+    }
     while (zoo_jiter_next(x, &it, &item)) {
-        bool by_path = !is_absent(ARG(0)) && ARG(0).kind != JV_NONE;
-        item = by_path ? zoo_jv_path(x, item, ARG(0)) : item;
-        total = zoo_jv_binary(x, JO_ADD, total, item);
+        total = zoo_jv_binary(x, JO_ADD, total, zoo_jv_path(x, item, path, ZOO_JV_NONE));
     }
     return total;
 }
 
-static void fill(zoo_jinja *x, zoo_jlist *row, size_t n, zoo_jv with)
+static bool next_batch(zoo_jinja *x, zoo_jlazy *l, zoo_jv *item)
 {
-    while (row->n < n) {
-        zoo_jinja_step(x, 1);
-        zoo_jlist_add(x, row, with);
+    zoo_jv width = l->args.args[0], fill = l->args.args[1], row = zoo_jv_list(x, JV_LIST, 0), one;
+    zoo_jlist *list = row.as.list;
+    if (!l->has_begun) {
+        l->has_begun = true;
+        l->it = zoo_jiter_begin(x, l->source);
+    } else if (!zoo_jv_absent(l->state)) {
+        zoo_jlist_add(x, list, l->state);
     }
+    l->state = (zoo_jv){0};
+    while (zoo_jiter_next(x, &l->it, &one)) {
+        if (zoo_jv_equal(x, ZOO_JV_INT((int64_t)list->n), width)) {
+            l->state = one;
+            *item = row;
+            return true;
+        }
+        zoo_jlist_add(x, list, one);
+    }
+    if (list->n && !zoo_jv_absent(fill) && fill.kind != JV_NONE &&
+        zoo_jv_compare(x, ZOO_JV_INT((int64_t)list->n), width, "<") < 0) {
+        int64_t missing = zoo_jarg_int(x, width, 0, "the width of a batch") - (int64_t)list->n;
+        for (; missing > 0; missing--) {
+            zoo_jinja_step(x, 1);
+            zoo_jlist_add(x, list, fill);
+        }
+    }
+    *item = row;
+    return list->n > 0;
 }
 
 zoo_jv zoo_filter_batch(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    int64_t width = zoo_jarg_int(x, ARG(0), 0, "the width of a batch");
-    zoo_jv list = zoo_jv_to_list(x, self), out = zoo_jv_list(x, JV_GENERATOR, 0);
+    zoo_jlazy lazy = {.next = next_batch, .source = self, .args = *args};
+    lazy.args.args = zoo_jinja_array(x, 2, sizeof(zoo_jv));
+    lazy.args.args[0] = ARG(0);
+    lazy.args.args[1] = ARG(1);
+    return zoo_jv_lazy(x, &lazy);
+}
+
+/* it.at counts the slices, l->state holds the items. */
+static bool next_slice(zoo_jinja *x, zoo_jlazy *l, zoo_jv *item)
+{
+    zoo_jv fill = l->args.args[1];
+    if (!l->has_begun) {
+        l->has_begun = true;
+        l->state = zoo_jv_to_list(x, l->source);
+        l->slices = zoo_jarg_int(x, l->args.args[0], 0, "the number of slices");
+        if (l->slices == 0) {
+            zoo_jinja_raise(x, ZOO_E_CONFIG, "integer division or modulo by zero");
+        }
+    }
+    if ((int64_t)l->it.at >= l->slices) {
+        return false;
+    }
+    size_t n = l->state.as.list->n, slices = (size_t)l->slices, i = l->it.at++;
+    size_t each = n / slices, more = n % slices, at = i * each + (i < more ? i : more);
     zoo_jv row = zoo_jv_list(x, JV_LIST, 0);
-    for (size_t i = 0; i < list.as.list->n; i++) {
-        if ((int64_t)row.as.list->n == width) {
-            zoo_jlist_add(x, out.as.list, row);
-            row = zoo_jv_list(x, JV_LIST, 0);
-        }
-        zoo_jlist_add(x, row.as.list, list.as.list->items[i]);
+    for (size_t end = at + each + (i < more); at < end; at++) {
+        zoo_jlist_add(x, row.as.list, l->state.as.list->items[at]);
     }
-    if (row.as.list->n) {
-        if (!is_absent(ARG(1)) && ARG(1).kind != JV_NONE && width > 0) {
-            fill(x, row.as.list, (size_t)width, ARG(1));
-        }
-        zoo_jlist_add(x, out.as.list, row);
+    if (!zoo_jv_absent(fill) && fill.kind != JV_NONE && i >= more) {
+        zoo_jlist_add(x, row.as.list, fill);
     }
-    return out;
+    *item = row;
+    return true;
 }
 
 zoo_jv zoo_filter_slice(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    int64_t slices = zoo_jarg_int(x, ARG(0), 0, "the number of slices");
-    zoo_jv list = zoo_jv_to_list(x, self), out = zoo_jv_list(x, JV_GENERATOR, 0);
-    size_t at = 0;
-    if (slices <= 0) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "integer division or modulo by zero");
-    }
-    size_t n = list.as.list->n, each = n / (size_t)slices, more = n % (size_t)slices;
-    for (size_t i = 0; i < (size_t)slices; i++) {
-        zoo_jv row = zoo_jv_list(x, JV_LIST, 0);
-        zoo_jinja_step(x, 1);
-        for (size_t end = at + each + (i < more); at < end; at++) {
-            zoo_jlist_add(x, row.as.list, list.as.list->items[at]);
-        }
-        if (!is_absent(ARG(1)) && ARG(1).kind != JV_NONE && more && i >= more) {
-            zoo_jlist_add(x, row.as.list, ARG(1));
-        }
-        zoo_jlist_add(x, out.as.list, row);
-    }
-    return out;
+    zoo_jlazy lazy = {.next = next_slice, .source = self, .args = *args};
+    lazy.args.args = zoo_jinja_array(x, 2, sizeof(zoo_jv));
+    lazy.args.args[0] = ARG(0);
+    lazy.args.args[1] = ARG(1);
+    return zoo_jv_lazy(x, &lazy);
 }

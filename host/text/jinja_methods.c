@@ -64,19 +64,48 @@ static bool has_affix(const zoo_jstr *s, const zoo_jstr *affix, bool at_end)
            memcmp(at_end ? s->s + s->n - affix->n : s->s, affix->s, affix->n) == 0;
 }
 
+static int64_t bound(zoo_jinja *x, zoo_jv v, int64_t n, int64_t fallback)
+{
+    if (zoo_jv_absent(v) || v.kind == JV_NONE) {
+        return fallback;
+    }
+    if (v.kind == JV_BIG) {
+        return v.as.str->s[0] == '-' ? 0 : INT64_MAX;
+    }
+    int64_t at = zoo_jarg_int(x, v, 0, "a position");
+    at += at < 0 ? n : 0;
+    return at < 0 ? 0 : at;
+}
+
+/* self from the second argument to the third, as characters; false when the begin lies behind the
+ * end, where not even an empty text is found. *from: the characters before. */
+static bool within(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, zoo_jstr *out, int64_t *from)
+{
+    const zoo_jstr *s = self.as.str;
+    int64_t n = (int64_t)s->n_chars;
+    int64_t start = bound(x, ARG(1), n, 0), end = bound(x, ARG(2), n, n);
+    end = end > n ? n : end;
+    if (start > end) {
+        return false;
+    }
+    size_t begin = zoo_jstr_offset(s, (size_t)start), stop = zoo_jstr_offset(s, (size_t)end);
+    *out = (zoo_jstr){.s = s->s + begin, .n = stop - begin, .n_chars = (size_t)(end - start)};
+    *from = start;
+    return true;
+}
+
 static zoo_jv affix_test(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, bool at_end)
 {
-    if (ARG(1).kind != JV_UNDEFINED) {
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED,
-                        "startswith and endswith with a position are not "
-                        "supported");
-    }
+    zoo_jstr s;
+    int64_t from = 0;
+    bool inside = within(x, self, args, &s, &from);
     if (ARG(0).kind != JV_TUPLE) {
-        return ZOO_JV_BOOL(has_affix(self.as.str, zoo_jarg_str(x, ARG(0), "an affix"), at_end));
+        const zoo_jstr *affix = zoo_jarg_str(x, ARG(0), "an affix");
+        return ZOO_JV_BOOL(inside && has_affix(&s, affix, at_end));
     }
     for (size_t i = 0; i < ARG(0).as.list->n; i++) {
         const zoo_jstr *affix = zoo_jarg_str(x, ARG(0).as.list->items[i], "an affix");
-        if (has_affix(self.as.str, affix, at_end)) {
+        if (inside && has_affix(&s, affix, at_end)) {
             return ZOO_JV_BOOL(true);
         }
     }
@@ -135,20 +164,15 @@ static zoo_jv m_swapcase(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     return zoo_jv_case(x, self, JC_SWAP);
 }
 
-static int64_t find_char(zoo_jinja *x, zoo_jv self, zoo_jv needle, bool last)
-{
-    const zoo_jstr *s = self.as.str;
-    zoo_jinja_step(x, s->n / 64);
-    size_t at = zoo_jstr_find(s, zoo_jarg_str(x, needle, "what to find"), 0, last);
-    return at == SIZE_MAX ? -1 : (int64_t)zoo_utf8_count(s->s, at);
-}
-
 static zoo_jv find_within(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, bool last)
 {
-    if (ARG(1).kind != JV_UNDEFINED) {
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "find with a position is not supported");
-    }
-    return ZOO_JV_INT(find_char(x, self, ARG(0), last));
+    zoo_jstr s;
+    int64_t from = 0;
+    const zoo_jstr *needle = zoo_jarg_str(x, ARG(0), "what to find");
+    bool inside = within(x, self, args, &s, &from);
+    zoo_jinja_step(x, self.as.str->n / 64);
+    size_t at = inside ? zoo_jstr_find(&s, needle, 0, last) : SIZE_MAX;
+    return ZOO_JV_INT(at == SIZE_MAX ? -1 : from + (int64_t)zoo_utf8_count(s.s, at));
 }
 
 static zoo_jv m_find(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
@@ -182,8 +206,13 @@ static zoo_jv m_rindex(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 
 static zoo_jv m_count(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    const zoo_jstr *s = self.as.str, *needle = zoo_jarg_str(x, ARG(0), "what to count");
-    int64_t n = 0;
+    const zoo_jstr *needle = zoo_jarg_str(x, ARG(0), "what to count");
+    zoo_jstr part;
+    const zoo_jstr *s = &part;
+    int64_t n = 0, from = 0;
+    if (!within(x, self, args, &part, &from)) {
+        return ZOO_JV_INT(0);
+    }
     if (needle->n == 0) {
         return ZOO_JV_INT((int64_t)s->n_chars + 1);
     }
@@ -223,104 +252,11 @@ static zoo_jv m_rpartition(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     return partition(x, self, ARG(0), true);
 }
 
-typedef bool (*char_test)(uint32_t c);
-
-static bool all_chars(zoo_jv self, char_test test)
-{
-    const zoo_jstr *s = self.as.str;
-    size_t n = 0;
-    for (size_t at = 0; at < s->n; at += n) {
-        if (!test(zoo_utf8_at(s->s + at, &n))) {
-            return false;
-        }
-    }
-    return s->n > 0;
-}
-
-static bool is_alpha(uint32_t c)
-{
-    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
-    return k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO;
-}
-
-static bool is_digit(uint32_t c)
-{
-    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_ND;
-}
-
-static bool is_alnum(uint32_t c)
-{
-    return is_alpha(c) || is_digit(c);
-}
-
-static bool is_ascii(uint32_t c)
-{
-    return c < 0x80;
-}
-
-static zoo_jv m_isalpha(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(all_chars(self, is_alpha));
-}
-
-static zoo_jv m_isdigit(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(all_chars(self, is_digit));
-}
-
-static zoo_jv m_isalnum(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(all_chars(self, is_alnum));
-}
-
-static zoo_jv m_isspace(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(all_chars(self, zoo_char_is_space));
-}
-
-static zoo_jv m_isascii(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(self.as.str->n == 0 || all_chars(self, is_ascii));
-}
-
-/* Cased letters exist and none of the other case does. */
-static bool has_only_case(zoo_jv self, utf8proc_category_t want, utf8proc_category_t other)
-{
-    const zoo_jstr *s = self.as.str;
-    bool found = false;
-    size_t n = 0;
-    for (size_t at = 0; at < s->n; at += n) {
-        utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)zoo_utf8_at(s->s + at, &n));
-        if (k == other || k == UTF8PROC_CATEGORY_LT) {
-            return false;
-        }
-        found |= k == want;
-    }
-    return found;
-}
-
-static zoo_jv m_isupper(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(has_only_case(self, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL));
-}
-
-static zoo_jv m_islower(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
-{
-    (void)x, (void)args;
-    return ZOO_JV_BOOL(has_only_case(self, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LU));
-}
-
 static zoo_jv pad(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, int side)
 {
     const zoo_jstr *s = self.as.str;
     int64_t width = zoo_jarg_int(x, ARG(0), 0, "the width");
-    zoo_jv fill = ARG(1).kind == JV_UNDEFINED ? zoo_jv_text(x, " ") : ARG(1);
+    zoo_jv fill = zoo_jv_absent(ARG(1)) ? zoo_jv_text(x, " ") : ARG(1);
     if (zoo_jarg_str(x, fill, "the fill character")->n_chars != 1) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "the fill character must be exactly one character long");
     }
@@ -369,47 +305,39 @@ static zoo_jv m_zfill(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 }
 
 static const zoo_jfunction str_methods[] = {
-    {"strip", m_strip, "chars", 0},
-    {"lstrip", m_lstrip, "chars", 0},
-    {"rstrip", m_rstrip, "chars", 0},
+    {"strip", m_strip, "/ chars", 0},
+    {"lstrip", m_lstrip, "/ chars", 0},
+    {"rstrip", m_rstrip, "/ chars", 0},
     {"split", m_split, "sep maxsplit", 0},
     {"rsplit", m_rsplit, "sep maxsplit", 0},
     {"splitlines", m_splitlines, "keepends", 0},
-    {"replace", m_replace, "old new count", 2},
-    {"join", m_join, "iterable", 1},
-    {"startswith", m_startswith, "prefix start end", 1},
-    {"endswith", m_endswith, "suffix start end", 1},
-    {"removeprefix", m_removeprefix, "prefix", 1},
-    {"removesuffix", m_removesuffix, "suffix", 1},
+    {"replace", m_replace, "/ old new count", 2},
+    {"join", m_join, "/ iterable", 1},
+    {"startswith", m_startswith, "/ prefix start end", 1},
+    {"endswith", m_endswith, "/ suffix start end", 1},
+    {"removeprefix", m_removeprefix, "/ prefix", 1},
+    {"removesuffix", m_removesuffix, "/ suffix", 1},
     {"upper", m_upper, "", 0},
     {"lower", m_lower, "", 0},
     {"title", m_title, "", 0},
     {"capitalize", m_capitalize, "", 0},
     {"swapcase", m_swapcase, "", 0},
-    {"find", m_find, "sub start end", 1},
-    {"rfind", m_rfind, "sub start end", 1},
-    {"index", m_index, "sub start end", 1},
-    {"rindex", m_rindex, "sub start end", 1},
-    {"count", m_count, "sub", 1},
-    {"partition", m_partition, "sep", 1},
-    {"rpartition", m_rpartition, "sep", 1},
-    {"isalpha", m_isalpha, "", 0},
-    {"isdigit", m_isdigit, "", 0},
-    {"isdecimal", m_isdigit, "", 0},
-    {"isalnum", m_isalnum, "", 0},
-    {"isspace", m_isspace, "", 0},
-    {"isascii", m_isascii, "", 0},
-    {"isupper", m_isupper, "", 0},
-    {"islower", m_islower, "", 0},
-    {"ljust", m_ljust, "width fillchar", 1},
-    {"rjust", m_rjust, "width fillchar", 1},
-    {"center", m_center, "width fillchar", 1},
-    {"zfill", m_zfill, "width", 1},
+    {"find", m_find, "/ sub start end", 1},
+    {"rfind", m_rfind, "/ sub start end", 1},
+    {"index", m_index, "/ sub start end", 1},
+    {"rindex", m_rindex, "/ sub start end", 1},
+    {"count", m_count, "/ sub start end", 1},
+    {"partition", m_partition, "/ sep", 1},
+    {"rpartition", m_rpartition, "/ sep", 1},
+    {"ljust", m_ljust, "/ width fillchar", 1},
+    {"rjust", m_rjust, "/ width fillchar", 1},
+    {"center", m_center, "/ width fillchar", 1},
+    {"zfill", m_zfill, "/ width", 1},
 };
 
-static const char *const str_refused[] = {"casefold",   "encode",       "expandtabs", "format",
-                                          "format_map", "isidentifier", "isnumeric",  "isprintable",
-                                          "istitle",    "maketrans",    "translate"};
+static const char *const str_refused[] = {"casefold",  "encode",     "expandtabs",
+                                          "format",    "format_map", "isidentifier",
+                                          "isnumeric", "maketrans",  "translate"};
 
 static zoo_jv dict_pairs(zoo_jinja *x, zoo_jv self, const char *tag)
 {
@@ -453,8 +381,7 @@ static zoo_jv m_values(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 static zoo_jv m_get(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     const zoo_jv *found = zoo_jdict_get(x, self.as.dict, ARG(0));
-    bool has_default = ARG(1).kind != JV_UNDEFINED || ARG(1).as.undefined;
-    return found ? *found : has_default ? ARG(1) : ZOO_JV_NONE;
+    return found ? *found : zoo_jv_absent(ARG(1)) ? ZOO_JV_NONE : ARG(1);
 }
 
 /* No template can change a dict or list, so a copy may be the same one. */
@@ -465,8 +392,8 @@ static zoo_jv m_copy(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 }
 
 static const zoo_jfunction dict_methods[] = {
-    {"items", m_items, "", 0},        {"keys", m_keys, "", 0}, {"values", m_values, "", 0},
-    {"get", m_get, "key default", 1}, {"copy", m_copy, "", 0},
+    {"items", m_items, "", 0},          {"keys", m_keys, "", 0}, {"values", m_values, "", 0},
+    {"get", m_get, "/ key default", 1}, {"copy", m_copy, "", 0},
 };
 
 static const char *const dict_refused[] = {"fromkeys"};
@@ -475,26 +402,53 @@ static zoo_jv m_list_count(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
     int64_t n = 0;
     for (size_t i = 0; i < self.as.list->n; i++) {
-        n += zoo_jv_equal(x, self.as.list->items[i], ARG(0));
+        n += zoo_jv_same(x, self.as.list->items[i], ARG(0));
     }
     return ZOO_JV_INT(n);
 }
 
 static zoo_jv m_list_index(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
 {
-    for (size_t i = 0; i < self.as.list->n; i++) {
-        if (zoo_jv_equal(x, self.as.list->items[i], ARG(0))) {
-            return ZOO_JV_INT((int64_t)i);
+    int64_t n = (int64_t)self.as.list->n;
+    int64_t start = zoo_jarg_int(x, ARG(1), 0, "a position");
+    int64_t stop = zoo_jarg_int(x, ARG(2), n, "a position");
+    start += start < 0 ? n : 0;
+    stop += stop < 0 ? n : 0;
+    for (int64_t i = start < 0 ? 0 : start; i < n && i < stop; i++) {
+        if (zoo_jv_same(x, self.as.list->items[i], ARG(0))) {
+            return ZOO_JV_INT(i);
         }
     }
     zoo_jinja_raise(x, ZOO_E_CONFIG, "the value is not in the list");
 }
 
+static zoo_jv m_range_count(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
+{
+    return ZOO_JV_INT(zoo_jv_contains(x, self, ARG(0)));
+}
+
+static zoo_jv m_range_index(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
+{
+    zoo_jv list = zoo_jv_to_list(x, self);
+    zoo_jv given[3] = {ARG(0)};
+    zoo_jargs one = {.args = given, .n_args = 3};
+    return m_list_index(x, list, &one);
+}
+
+static const zoo_jfunction range_methods[] = {
+    {"count", m_range_count, "/ value", 1},
+    {"index", m_range_index, "/ value", 1},
+};
+
 static const zoo_jfunction list_methods[] = {
-    {"count", m_list_count, "value", 1},
-    {"index", m_list_index, "value", 1},
+    {"count", m_list_count, "/ value", 1},
+    {"index", m_list_index, "/ value start stop", 1},
     {"copy", m_copy, "", 0},
 };
+
+static const char *const view_refused[] = {"isdisjoint", "mapping"};
+static const char *const generator_refused[] = {"close",      "send",         "throw",
+                                                "gi_running", "gi_suspended", "gi_yieldfrom"};
 
 static const char *const number_refused[] = {
     "real",       "imag",      "numerator", "denominator", "conjugate",
@@ -521,6 +475,14 @@ static method_table table_of(zoo_jv obj)
         return (method_table){list_methods, ZOO_COUNT(list_methods), NULL, 0};
     case JV_TUPLE:
         return (method_table){list_methods, ZOO_COUNT(list_methods) - 1, NULL, 0};
+    case JV_RANGE:
+        return (method_table){range_methods, ZOO_COUNT(range_methods), NULL, 0};
+    case JV_VIEW:
+        return (method_table){NULL, 0, view_refused, ZOO_COUNT(view_refused)};
+    case JV_GENERATOR:
+        return (method_table){NULL, 0, generator_refused, ZOO_COUNT(generator_refused)};
+    case JV_FUNCTION:
+        return (method_table){NULL, 0, dict_refused, ZOO_COUNT(dict_refused)};
     case JV_INT:
     case JV_BIG:
     case JV_BOOL:
@@ -531,17 +493,27 @@ static method_table table_of(zoo_jv obj)
     }
 }
 
+static zoo_jv bound_method(zoo_jinja *x, const zoo_jfunction *f, zoo_jv self)
+{
+    zoo_jbound *bound = zoo_jinja_take(x, sizeof *bound);
+    *bound = (zoo_jbound){.function = f, .self = self};
+    return (zoo_jv){.kind = JV_METHOD, .as.method = bound};
+}
+
 bool zoo_jv_method(zoo_jinja *x, zoo_jv obj, const zoo_jstr *name, zoo_jv *out)
 {
     method_table table = table_of(obj);
     for (size_t i = 0; i < table.n_methods; i++) {
         const zoo_jfunction *f = &table.methods[i];
         if (strlen(f->name) == name->n && memcmp(f->name, name->s, name->n) == 0) {
-            zoo_jbound *bound = zoo_jinja_take(x, sizeof *bound);
-            *bound = (zoo_jbound){.function = f, .self = obj};
-            *out = (zoo_jv){.kind = JV_METHOD, .as.method = bound};
+            *out = bound_method(x, f, obj);
             return true;
         }
+    }
+    const zoo_jfunction *predicate = obj.kind == JV_STR ? zoo_jpredicate_find(name) : NULL;
+    if (predicate) {
+        *out = bound_method(x, predicate, obj);
+        return true;
     }
     for (size_t i = 0; i < table.n_refused; i++) {
         const char *refused = table.refused[i];

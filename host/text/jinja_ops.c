@@ -19,6 +19,9 @@ _Noreturn static void bad_operands(zoo_jinja *x, zoo_jop op, zoo_jv a, zoo_jv b)
 {
     zoo_jv_need(x, a);
     zoo_jv_need(x, b);
+    if (op == JO_SUB && a.kind == JV_VIEW) {
+        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "sets are not supported");
+    }
     bool joins = op == JO_ADD && (a.kind == JV_STR || a.kind == JV_LIST || a.kind == JV_TUPLE);
     if (joins) {
         const char *type = zoo_jv_type(a);
@@ -39,12 +42,45 @@ static double to_double(zoo_jv v)
     return v.kind == JV_FLOAT ? v.as.f : v.kind == JV_BOOL ? (double)v.as.b : (double)v.as.i;
 }
 
+/* Python's float // and %. */
+static zoo_jv float_divmod(zoo_jop op, double a, double b)
+{
+    double m = fmod(a, b), q = (a - m) / b;
+    if (m != 0.0 && (b < 0.0) != (m < 0.0)) {
+        m += b;
+        q -= 1.0;
+    }
+    if (op == JO_MOD) {
+        return zoo_jv_float(m != 0.0 ? m : copysign(0.0, b));
+    }
+    if (q == 0.0) {
+        return zoo_jv_float(copysign(0.0, a / b));
+    }
+    double whole = floor(q);
+    return zoo_jv_float(q - whole > 0.5 ? whole + 1.0 : whole);
+}
+
+static zoo_jv float_power(zoo_jinja *x, double a, double b)
+{
+    if (a == 0.0 && b < 0.0 && !isnan(b)) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "0.0 cannot be raised to a negative power");
+    }
+    if (isfinite(a) && isfinite(b)) {
+        if (a < 0.0 && b != floor(b)) {
+            zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "complex numbers are not supported");
+        }
+        if (isinf(pow(a, b))) {
+            zoo_jinja_raise(x, ZOO_E_CONFIG, "a power is out of range");
+        }
+    }
+    return zoo_jv_float(pow(a, b));
+}
+
 static zoo_jv float_op(zoo_jinja *x, zoo_jop op, double a, double b)
 {
     if ((op == JO_DIV || op == JO_FLOORDIV || op == JO_MOD) && b == 0.0) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "division by zero");
     }
-    double m = 0.0;
     switch (op) {
     case JO_ADD:
         return zoo_jv_float(a + b);
@@ -55,13 +91,37 @@ static zoo_jv float_op(zoo_jinja *x, zoo_jop op, double a, double b)
     case JO_DIV:
         return zoo_jv_float(a / b);
     case JO_FLOORDIV:
-        return zoo_jv_float(floor(a / b));
     case JO_MOD:
-        m = fmod(a, b);
-        return zoo_jv_float(m != 0.0 && (m < 0.0) != (b < 0.0) ? m + b : m);
+        return float_divmod(op, a, b);
     default:
-        return zoo_jv_float(pow(a, b));
+        return float_power(x, a, b);
     }
+}
+
+/* a / b of integers, correctly rounded. */
+static zoo_jv int_quotient(zoo_jinja *x, int64_t a, int64_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    const int64_t exact = (int64_t)1 << 53;
+    if (b == 0 || a == 0 || (a <= exact && a >= -exact && b <= exact && b >= -exact)) {
+        return float_op(x, JO_DIV, (double)a, (double)b);
+    }
+    uint64_t n = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, d = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
+    int exponent = -64;
+    wide top = (wide)n << 64;
+    while (!(top >> 127)) {
+        top <<= 1;
+        exponent--;
+    }
+    wide q = top / d;
+    bool more = top % d != 0;
+    while (q >> 62) {
+        more |= (bool)(q & 1);
+        q >>= 1;
+        exponent++;
+    }
+    double f = ldexp((double)((int64_t)q | (int64_t)more), exponent);
+    return zoo_jv_float((a < 0) != (b < 0) ? -f : f);
 }
 
 static zoo_jv int_power(zoo_jinja *x, int64_t a, int64_t b)
@@ -112,7 +172,7 @@ static zoo_jv int_op(zoo_jinja *x, zoo_jop op, int64_t a, int64_t b)
         overflow = __builtin_mul_overflow(a, b, &out);
         break;
     case JO_DIV:
-        return float_op(x, op, (double)a, (double)b);
+        return int_quotient(x, a, b);
     case JO_POW:
         return int_power(x, a, b);
     default:
@@ -221,7 +281,14 @@ zoo_jv zoo_jv_negate(zoo_jinja *x, zoo_jv a)
         return zoo_jv_float(-a.as.f);
     }
     if (a.kind == JV_BIG || (a.kind == JV_INT && a.as.i == INT64_MIN)) {
-        too_big(x);
+        zoo_jbuf text = {0};
+        zoo_jv out = ZOO_JV_NONE;
+        bool negative = a.kind == JV_INT || a.as.str->s[0] == '-';
+        zoo_jbuf_text(x, &text, negative ? "" : "-");
+        zoo_jbuf_repr(x, &text, a);
+        size_t skip = negative ? 1 : 0;
+        (void)zoo_jv_parse_int(x, text.s + skip, text.n - skip, 10, &out);
+        return out;
     }
     if (!zoo_jv_is_number(a)) {
         zoo_jv_need(x, a);

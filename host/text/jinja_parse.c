@@ -2,8 +2,8 @@
  * jinja_parse.c: the statement grammar: tokens to a list of statements.
  *
  * Known: if/elif/else, for (with if, else, recursive), set (names, tuples, namespace attributes,
- * blocks with filters), macro, call, filter, with, generation, break, continue. Every other tag,
- * those of template inheritance and inclusion among them, is refused by name.
+ * blocks with filters), macro, call, filter, with, print, generation, break, continue. Every other
+ * tag, those of template inheritance and inclusion among them, is refused by name.
  */
 #include <string.h>
 
@@ -89,17 +89,22 @@ static zoo_jnode *parse_body_to(zoo_jparser *p, const char *end)
     return list;
 }
 
+bool zoo_jnode_is_elif(const zoo_jnode *other)
+{
+    return other && other->kind == JN_IF && other->flag;
+}
+
 static zoo_jnode *parse_if(zoo_jparser *p, int line)
 {
     static const char *const ends[] = {"elif", "else", "endif", NULL};
     zoo_jnode *first = zoo_jnode_new(p, JN_IF, line), *node = first;
-    p->n_ifs++;
     for (;;) {
         node->a = zoo_jparser_tuple(p, false);
         node->list = parse_body(p, ends);
         if (zoo_jparser_skip(p, JT_NAME, "elif")) {
             node->other = zoo_jnode_new(p, JN_IF, p->at->line);
             node = node->other;
+            node->flag = true;
         } else if (zoo_jparser_skip(p, JT_NAME, "else")) {
             node->other = parse_body_to(p, "endif");
             break;
@@ -108,7 +113,6 @@ static zoo_jnode *parse_if(zoo_jparser *p, int line)
             break;
         }
     }
-    p->n_ifs--;
     return first;
 }
 
@@ -124,18 +128,16 @@ static zoo_jnode *parse_for(zoo_jparser *p, int line)
     }
     node->flag = zoo_jparser_skip(p, JT_NAME, "recursive");
     node->value = zoo_jparser_intern(p, "loop", 4);
-    bool outer_loop = p->uses_loop;
-    p->uses_loop = false;
-    p->n_loops++;
+    uint32_t n_loops = p->n_loops;
+    p->n_loops = (node->flag ? 0 : n_loops) + 1;
     node->list = parse_body(p, ends);
     p->n_loops--;
-    node->uses_loop = p->uses_loop;
-    p->uses_loop |= outer_loop;
     if (zoo_jparser_skip(p, JT_NAME, "else")) {
         node->other = parse_body_to(p, "endfor");
     } else {
         p->at++;
     }
+    p->n_loops = n_loops;
     return node;
 }
 
@@ -155,6 +157,64 @@ static zoo_jnode *parse_set(zoo_jparser *p, int line)
     }
     node->list = parse_body_to(p, "endset");
     return node;
+}
+
+static void check_keyword(zoo_jparser *p, const zoo_jnode *list, const zoo_jnode *keyword)
+{
+    for (; list; list = list->next) {
+        zoo_jinja_step(p->x, 1);
+        if (list->kind == JN_KEYWORD && list->value.as.str == keyword->value.as.str) {
+            p->x->line = keyword->line;
+            zoo_jinja_raise(p->x, ZOO_E_FORMAT, "a call names an argument twice");
+        }
+    }
+}
+
+zoo_jnode *zoo_jparser_args(zoo_jparser *p)
+{
+    zoo_jnode *first = NULL, *last = NULL;
+    bool has_star = false, has_twice = false, has_named = false;
+    zoo_jparser_expect(p, JT_OP, "(");
+    while (!zoo_jparser_skip(p, JT_OP, ")")) {
+        if (last) {
+            zoo_jparser_expect(p, JT_OP, ",");
+            if (zoo_jparser_skip(p, JT_OP, ")")) {
+                break;
+            }
+        }
+        const zoo_jtoken *t = p->at;
+        bool is_star = zoo_jtoken_is(t, JT_OP, "*") || zoo_jtoken_is(t, JT_OP, "**");
+        bool is_named = t->kind == JT_NAME && zoo_jtoken_is(t + 1, JT_OP, "=");
+        /* One *a, one **b, which is the last; no positional one behind another kind. */
+        bool is_twice = is_star && t->n == 2, is_late = !is_star && !is_named;
+        if (has_twice || (is_star && !is_twice && has_star) || (is_late && has_named)) {
+            zoo_jparser_fail(p, "no further argument of this kind");
+        }
+        has_twice |= is_twice;
+        has_star |= is_star;
+        has_named |= is_star || is_named;
+        if (is_star) {
+            zoo_jnode *node = zoo_jnode_new(p, JN_STAR, t->line);
+            p->at++;
+            node->flag = t->n == 2;
+            node->a = zoo_jparser_expr(p, true);
+            *(last ? &last->next : &first) = node;
+            last = node;
+        } else if (is_named) {
+            zoo_jnode *node = zoo_jnode_new(p, JN_KEYWORD, t->line);
+            node->value = zoo_jparser_intern(p, t->s, t->n);
+            check_keyword(p, first, node);
+            p->at += 2;
+            node->a = zoo_jparser_expr(p, true);
+            *(last ? &last->next : &first) = node;
+            last = node;
+        } else {
+            zoo_jnode *node = zoo_jparser_expr(p, true);
+            *(last ? &last->next : &first) = node;
+            last = node;
+        }
+    }
+    return first;
 }
 
 static zoo_jnode *parse_params(zoo_jparser *p)
@@ -183,27 +243,12 @@ static zoo_jnode *parse_params(zoo_jparser *p)
     return first;
 }
 
-static zoo_jnode *name_node(zoo_jparser *p, const char *name)
-{
-    zoo_jnode *node = zoo_jnode_new(p, JN_NAME, p->at->line);
-    node->value = zoo_jparser_intern(p, name, strlen(name));
-    return node;
-}
-
-/* The body of a macro or call block: break does not leave it, and it may ask for what is left
- * of its arguments. */
+/* The body of a function: break does not leave it. */
 static void parse_macro_body(zoo_jparser *p, zoo_jnode *node, const char *end)
 {
-    bool outer_varargs = p->uses_varargs, outer_kwargs = p->uses_kwargs;
     uint32_t n_loops = p->n_loops;
-    p->uses_varargs = p->uses_kwargs = false;
     p->n_loops = 0;
     node->list = parse_body_to(p, end);
-    node->b = p->uses_varargs ? name_node(p, "varargs") : NULL;
-    node->c = p->uses_kwargs ? name_node(p, "kwargs") : NULL;
-    node->d = name_node(p, "caller");
-    p->uses_varargs = outer_varargs;
-    p->uses_kwargs = outer_kwargs;
     p->n_loops = n_loops;
 }
 
@@ -261,11 +306,28 @@ static zoo_jnode *parse_with(zoo_jparser *p, int line)
     return node;
 }
 
-static zoo_jnode *parse_scope(zoo_jparser *p, int line)
+static zoo_jnode *parse_generation(zoo_jparser *p, int line)
 {
-    zoo_jnode *node = zoo_jnode_new(p, JN_SCOPE, line);
-    node->list = parse_body_to(p, "endgeneration");
+    zoo_jnode *node = zoo_jnode_new(p, JN_CALLBLOCK, line);
+    node->value = zoo_jparser_intern(p, "caller", 6);
+    parse_macro_body(p, node, "endgeneration");
     return node;
+}
+
+/* print a, b: outputs one behind the other; null for none. */
+static zoo_jnode *parse_print(zoo_jparser *p, int line)
+{
+    zoo_jnode *first = NULL, *last = NULL;
+    while (p->at->kind != JT_BLOCK_END) {
+        if (last) {
+            zoo_jparser_expect(p, JT_OP, ",");
+        }
+        zoo_jnode *node = zoo_jnode_new(p, JN_OUTPUT, line);
+        node->a = zoo_jparser_expr(p, true);
+        *(last ? &last->next : &first) = node;
+        last = node;
+    }
+    return first;
 }
 
 static zoo_jnode *parse_leave(zoo_jparser *p, zoo_jnode_kind kind, int line)
@@ -283,9 +345,10 @@ static zoo_jnode *parse_statement(zoo_jparser *p)
     static const struct {
         const char *name;
         parse_fn parse;
-    } tags[] = {{"if", parse_if},       {"for", parse_for},         {"set", parse_set},
-                {"macro", parse_macro}, {"call", parse_call_block}, {"filter", parse_filter_block},
-                {"with", parse_with},   {"generation", parse_scope}};
+    } tags[] = {
+        {"if", parse_if},       {"for", parse_for},         {"set", parse_set},
+        {"macro", parse_macro}, {"call", parse_call_block}, {"filter", parse_filter_block},
+        {"with", parse_with},   {"print", parse_print},     {"generation", parse_generation}};
     const zoo_jtoken *t = p->at;
     p->x->line = t->line;
     if (t->kind != JT_NAME) {
@@ -347,7 +410,9 @@ static zoo_jnode *parse_until(zoo_jparser *p, const char *const *ends)
             end_block(p);
         }
         *(last ? &last->next : &first) = node;
-        last = node;
+        for (; node; node = node->next) {
+            last = node;
+        }
     }
     if (ends) {
         char wanted[60] = "";

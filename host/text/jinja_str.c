@@ -1,6 +1,6 @@
 /*
  * jinja_str.c: pieces of Python's str that filters and methods share: find, replace, split, lines,
- * join, % formatting, int().
+ * join, int().
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ int64_t zoo_jarg_int(zoo_jinja *x, zoo_jv v, int64_t fallback, const char *what)
     if (v.kind == JV_BOOL) {
         return v.as.b;
     }
-    if (v.kind == JV_NONE || (v.kind == JV_UNDEFINED && !v.as.undefined)) {
+    if (zoo_jv_absent(v)) {
         return fallback;
     }
     zoo_jv_need(x, v);
@@ -279,59 +279,6 @@ zoo_jv zoo_jstr_join(zoo_jinja *x, zoo_jv separator, zoo_jv items)
     return out;
 }
 
-static void format_one(zoo_jinja *x, zoo_jbuf *buf, char kind, zoo_jv arg)
-{
-    char text[32];
-    if (kind == 's') {
-        zoo_jbuf_str(x, buf, arg);
-    } else if (kind == 'r') {
-        zoo_jbuf_repr(x, buf, arg);
-    } else if (kind == 'd' && (arg.kind == JV_INT || arg.kind == JV_BOOL)) {
-        int64_t i = arg.kind == JV_BOOL ? (int64_t)arg.as.b : arg.as.i;
-        (void)snprintf(text, sizeof text, "%lld", (long long)i);
-        zoo_jbuf_text(x, buf, text);
-    } else {
-        zoo_jv_need(x, arg);
-        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "the format %%%c of a '%s' is not supported", kind,
-                        zoo_jv_type(arg));
-    }
-}
-
-zoo_jv zoo_jstr_format(zoo_jinja *x, zoo_jv format, zoo_jv args)
-{
-    const zoo_jstr *f = format.as.str;
-    zoo_jbuf buf = {0};
-    size_t used = 0, n_args = args.kind == JV_TUPLE ? args.as.list->n : 1;
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->s[i] != '%') {
-            zoo_jbuf_add(x, &buf, f->s + i, 1);
-            continue;
-        }
-        char kind = i + 1 < f->n ? f->s[++i] : 0;
-        if (kind == '%') {
-            zoo_jbuf_text(x, &buf, "%");
-            continue;
-        }
-        if (kind != 's' && kind != 'd' && kind != 'r') {
-            zoo_jinja_raise(x, ZOO_E_UNSUPPORTED,
-                            "only %%s, %%d, %%r and %%%% are supported in "
-                            "a format");
-        }
-        if (used >= n_args) {
-            zoo_jinja_raise(x, ZOO_E_CONFIG, "not enough arguments for format string");
-        }
-        zoo_jv arg = args.kind == JV_TUPLE ? args.as.list->items[used] : args;
-        format_one(x, &buf, kind, format.safe && kind == 's' ? zoo_jv_escape(x, arg) : arg);
-        used++;
-    }
-    if (used < n_args && args.kind != JV_DICT && args.kind != JV_LIST) {
-        zoo_jinja_raise(x, ZOO_E_CONFIG, "not all arguments converted during string formatting");
-    }
-    zoo_jv out = zoo_jv_buf(x, &buf);
-    out.safe = format.safe;
-    return out;
-}
-
 /* The digits of s without sign, prefix, _ and leading zeros into out; false when it is no integer.
  * base 0: as the prefix says. */
 static bool clean_digits(const char *s, size_t n, int *base, char *out)
@@ -364,8 +311,26 @@ static bool clean_digits(const char *s, size_t n, int *base, char *out)
     return n > 0;
 }
 
+zoo_jv zoo_jstr_digits(zoo_jinja *x, const char *s, size_t n)
+{
+    zoo_jbuf buf = {0};
+    size_t step = 0;
+    if (zoo_utf8_count(s, n) == n) {
+        return zoo_jv_view(x, s, n);
+    }
+    for (size_t at = 0; at < n; at += step) {
+        int digit = zoo_char_digit(zoo_utf8_at(s + at, &step));
+        char c = (char)('0' + digit);
+        zoo_jbuf_add(x, &buf, digit < 0 ? s + at : &c, digit < 0 ? step : 1);
+    }
+    return zoo_jv_buf(x, &buf);
+}
+
 bool zoo_jv_parse_int(zoo_jinja *x, const char *s, size_t n, int base, zoo_jv *out)
 {
+    zoo_jv ascii = zoo_jstr_digits(x, s, n);
+    s = ascii.as.str->s;
+    n = ascii.as.str->n;
     zoo_jstr str = {.n = n, .n_chars = n, .s = s};
     size_t at = skip_spaces(&str, 0, true), end = skip_spaces_back(&str, n, true);
     if (at >= end) {

@@ -174,53 +174,90 @@ static zoo_jv t_in(zoo_jinja *x, zoo_jv v, const zoo_jargs *args)
     return ZOO_JV_BOOL(zoo_jv_relation(x, JO_IN, v, ARG(0)));
 }
 
-/* Identity: of the small values that is equality within one type. */
+/* Identity. Whether two equal texts or large numbers are one object is a matter of how they came
+ * to be, which is not followed here. */
 static zoo_jv t_sameas(zoo_jinja *x, zoo_jv v, const zoo_jargs *args)
 {
     zoo_jv other = ARG(0);
-    if (v.kind != other.kind) {
+    if (v.kind != other.kind || v.safe != other.safe) {
         return ZOO_JV_BOOL(false);
     }
-    if (v.kind == JV_NONE || v.kind == JV_BOOL || v.kind == JV_INT) {
+    if (v.kind == JV_NONE || v.kind == JV_BOOL ||
+        (v.kind == JV_INT && v.as.i >= -5 && v.as.i < 257)) {
         return ZOO_JV_BOOL(zoo_jv_equal(x, v, other));
     }
-    return ZOO_JV_BOOL(v.as.list == other.as.list);
+    bool by_value = v.kind == JV_INT || v.kind == JV_FLOAT || v.kind == JV_BIG ||
+                    v.kind == JV_STR || v.kind == JV_TUPLE || v.kind == JV_RANGE;
+    if (v.kind != JV_INT && v.kind != JV_FLOAT && v.as.list == other.as.list) {
+        return ZOO_JV_BOOL(true);
+    }
+    if (by_value && zoo_jv_equal(x, v, other)) {
+        zoo_jinja_raise(x, ZOO_E_UNSUPPORTED, "sameas of two equal '%s' is not supported",
+                        zoo_jv_type(v));
+    }
+    return ZOO_JV_BOOL(false);
+}
+
+static void need_key(zoo_jinja *x, zoo_jv v)
+{
+    if (!zoo_jv_hashable(v)) {
+        zoo_jinja_raise(x, ZOO_E_CONFIG, "unhashable type: '%s'", zoo_jv_type(v));
+    }
 }
 
 static zoo_jv t_filter(zoo_jinja *x, zoo_jv v, const zoo_jargs *args)
 {
     (void)args;
-    const zoo_jstr *name = zoo_jarg_str(x, v, "the name of a filter");
-    return ZOO_JV_BOOL(zoo_jfilter_find(name->s, name->n) != NULL);
+    need_key(x, v);
+    return ZOO_JV_BOOL(zoo_jfilter_exists(v));
 }
 
 static zoo_jv t_test(zoo_jinja *x, zoo_jv v, const zoo_jargs *args)
 {
     (void)args;
-    const zoo_jstr *name = zoo_jarg_str(x, v, "the name of a test");
-    return ZOO_JV_BOOL(zoo_jtest_find(name->s, name->n) != NULL);
+    need_key(x, v);
+    return ZOO_JV_BOOL(v.kind == JV_STR && zoo_jtest_find(v.as.str->s, v.as.str->n) != NULL);
 }
 
 static const zoo_jfunction tests[] = {
-    {"defined", t_defined, "", 0},     {"undefined", t_undefined, "", 0},
-    {"none", t_none, "", 0},           {"boolean", t_boolean, "", 0},
-    {"true", t_true, "", 0},           {"false", t_false, "", 0},
-    {"integer", t_integer, "", 0},     {"float", t_float, "", 0},
-    {"number", t_number, "", 0},       {"string", t_string, "", 0},
-    {"mapping", t_mapping, "", 0},     {"iterable", t_iterable, "", 0},
-    {"sequence", t_sequence, "", 0},   {"callable", t_callable, "", 0},
-    {"escaped", t_escaped, "", 0},     {"lower", t_lower, "", 0},
-    {"upper", t_upper, "", 0},         {"divisibleby", t_divisibleby, "num", 1},
-    {"even", t_even, "", 0},           {"odd", t_odd, "", 0},
-    {"eq", t_eq, "other", 1},          {"==", t_eq, "other", 1},
-    {"equalto", t_eq, "other", 1},     {"ne", t_ne, "other", 1},
-    {"!=", t_ne, "other", 1},          {"lt", t_lt, "other", 1},
-    {"<", t_lt, "other", 1},           {"lessthan", t_lt, "other", 1},
-    {"le", t_le, "other", 1},          {"<=", t_le, "other", 1},
-    {"gt", t_gt, "other", 1},          {">", t_gt, "other", 1},
-    {"greaterthan", t_gt, "other", 1}, {"ge", t_ge, "other", 1},
-    {">=", t_ge, "other", 1},          {"in", t_in, "seq", 1},
-    {"sameas", t_sameas, "other", 1},  {"filter", t_filter, "", 0},
+    {"defined", t_defined, "", 0},
+    {"undefined", t_undefined, "", 0},
+    {"none", t_none, "", 0},
+    {"boolean", t_boolean, "", 0},
+    {"true", t_true, "", 0},
+    {"false", t_false, "", 0},
+    {"integer", t_integer, "", 0},
+    {"float", t_float, "", 0},
+    {"number", t_number, "", 0},
+    {"string", t_string, "", 0},
+    {"mapping", t_mapping, "", 0},
+    {"iterable", t_iterable, "", 0},
+    {"sequence", t_sequence, "", 0},
+    {"callable", t_callable, "", 0},
+    {"escaped", t_escaped, "", 0},
+    {"lower", t_lower, "", 0},
+    {"upper", t_upper, "", 0},
+    {"divisibleby", t_divisibleby, "num", 1},
+    {"even", t_even, "", 0},
+    {"odd", t_odd, "", 0},
+    {"eq", t_eq, "/ other", 1},
+    {"==", t_eq, "/ other", 1},
+    {"equalto", t_eq, "/ other", 1},
+    {"ne", t_ne, "/ other", 1},
+    {"!=", t_ne, "/ other", 1},
+    {"lt", t_lt, "/ other", 1},
+    {"<", t_lt, "/ other", 1},
+    {"lessthan", t_lt, "/ other", 1},
+    {"le", t_le, "/ other", 1},
+    {"<=", t_le, "/ other", 1},
+    {"gt", t_gt, "/ other", 1},
+    {">", t_gt, "/ other", 1},
+    {"greaterthan", t_gt, "/ other", 1},
+    {"ge", t_ge, "/ other", 1},
+    {">=", t_ge, "/ other", 1},
+    {"in", t_in, "seq", 1},
+    {"sameas", t_sameas, "other", 1},
+    {"filter", t_filter, "", 0},
     {"test", t_test, "", 0},
 };
 

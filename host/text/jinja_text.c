@@ -99,8 +99,7 @@ static void repr_dict(zoo_jinja *x, zoo_jbuf *buf, const zoo_jdict *dict)
 static void repr_range(zoo_jinja *x, zoo_jbuf *buf, const zoo_jrange *r)
 {
     char text[96];
-    long long stop = (long long)(r->start + r->step * r->n);
-    (void)snprintf(text, sizeof text, "range(%lld, %lld", (long long)r->start, stop);
+    (void)snprintf(text, sizeof text, "range(%lld, %lld", (long long)r->start, (long long)r->stop);
     zoo_jbuf_text(x, buf, text);
     if (r->step != 1) {
         (void)snprintf(text, sizeof text, ", %lld", (long long)r->step);
@@ -142,6 +141,7 @@ static void repr_view(zoo_jinja *x, zoo_jbuf *buf, const zoo_jlist *list)
 
 void zoo_jbuf_repr(zoo_jinja *x, zoo_jbuf *buf, zoo_jv v)
 {
+    char text[80];
     zoo_jinja_enter(x);
     zoo_jinja_step(x, 1);
     switch (v.kind) {
@@ -185,6 +185,20 @@ void zoo_jbuf_repr(zoo_jinja *x, zoo_jbuf *buf, zoo_jv v)
         break;
     case JV_RANGE:
         repr_range(x, buf, v.as.range);
+        break;
+    case JV_MACRO:
+        zoo_jbuf_text(x, buf, "<Macro ");
+        if (v.as.macro->node->kind == JN_MACRO) {
+            repr_str(x, buf, v.as.macro->node->value.as.str);
+        } else {
+            zoo_jbuf_text(x, buf, "anonymous");
+        }
+        zoo_jbuf_text(x, buf, ">");
+        break;
+    case JV_LOOP:
+        (void)snprintf(text, sizeof text, "<LoopContext %lld/%lld>",
+                       (long long)v.as.loop->index0 + 1, (long long)zoo_jloop_length(x, v.as.loop));
+        zoo_jbuf_text(x, buf, text);
         break;
     default:
         refuse_address(x, v);

@@ -83,6 +83,27 @@ bool zoo_char_is_printable(uint32_t c)
     }
 }
 
+int zoo_char_digit(uint32_t c)
+{
+    if (c < 0x80) {
+        return c >= '0' && c <= '9' ? (int)c - '0' : -1;
+    }
+    if (utf8proc_category((utf8proc_int32_t)c) != UTF8PROC_CATEGORY_ND) {
+        return -1;
+    }
+    /* Decimal digits stand in runs of ten, from zero up. */
+    uint32_t first = c;
+    while (utf8proc_category((utf8proc_int32_t)first - 1) == UTF8PROC_CATEGORY_ND) {
+        first--;
+    }
+    return (int)((c - first) % 10);
+}
+
+bool zoo_char_is_odd_digit(uint32_t c)
+{
+    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_NO;
+}
+
 bool zoo_char_is_word(uint32_t c)
 {
     utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
@@ -90,20 +111,64 @@ bool zoo_char_is_word(uint32_t c)
            (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
 }
 
-static bool is_upper(uint32_t c)
+typedef struct char_range {
+    uint32_t first, last;
+} char_range;
+
+static bool in_ranges(uint32_t c, const char_range *ranges, size_t n)
 {
-    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_LU;
+    for (size_t i = 0; i < n; i++) {
+        if (c >= ranges[i].first && c <= ranges[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool zoo_char_is_upper(uint32_t c)
+{
+    /* Other_Uppercase of Unicode */
+    static const char_range others[] = {{0x2160, 0x216F},
+                                        {0x24B6, 0x24CF},
+                                        {0x1F130, 0x1F149},
+                                        {0x1F150, 0x1F169},
+                                        {0x1F170, 0x1F189}};
+    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_LU ||
+           in_ranges(c, others, ZOO_COUNT(others));
+}
+
+bool zoo_char_is_lower(uint32_t c)
+{
+    /* Other_Lowercase of Unicode 14 */
+    static const char_range others[] = {
+        {0xAA, 0xAA},       {0xBA, 0xBA},       {0x2B0, 0x2B8},     {0x2C0, 0x2C1},
+        {0x2E0, 0x2E4},     {0x345, 0x345},     {0x37A, 0x37A},     {0x1D2C, 0x1D6A},
+        {0x1D78, 0x1D78},   {0x1D9B, 0x1DBF},   {0x2071, 0x2071},   {0x207F, 0x207F},
+        {0x2090, 0x209C},   {0x2170, 0x217F},   {0x24D0, 0x24E9},   {0x2C7C, 0x2C7D},
+        {0xA69C, 0xA69D},   {0xA770, 0xA770},   {0xA7F8, 0xA7F9},   {0xAB5C, 0xAB5F},
+        {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA}};
+    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_LL ||
+           (c >= 0x80 && in_ranges(c, others, ZOO_COUNT(others)));
+}
+
+bool zoo_char_is_title(uint32_t c)
+{
+    return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_LT;
 }
 
 static bool is_cased(uint32_t c)
 {
-    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)c);
-    return k == UTF8PROC_CATEGORY_LU || k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT;
+    return zoo_char_is_upper(c) || zoo_char_is_lower(c) || zoo_char_is_title(c);
 }
 
 /* Characters that word-inner punctuation and marks are to the rule of the final sigma. */
 static bool is_case_ignorable(uint32_t c)
 {
+    static const char_range inner[] = {
+        {0x27, 0x27},     {0x2E, 0x2E},     {0x3A, 0x3A},     {0xB7, 0xB7},
+        {0x387, 0x387},   {0x55F, 0x55F},   {0x5F4, 0x5F4},   {0x2018, 0x2019},
+        {0x2024, 0x2024}, {0x2027, 0x2027}, {0xFE13, 0xFE13}, {0xFE52, 0xFE52},
+        {0xFE55, 0xFE55}, {0xFF07, 0xFF07}, {0xFF0E, 0xFF0E}, {0xFF1A, 0xFF1A}};
     switch (utf8proc_category((utf8proc_int32_t)c)) {
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_ME:
@@ -112,8 +177,26 @@ static bool is_case_ignorable(uint32_t c)
     case UTF8PROC_CATEGORY_SK:
         return true;
     default:
-        return c == '\'' || c == '.' || c == ':' || c == 0xB7 || c == 0x2019;
+        return in_ranges(c, inner, ZOO_COUNT(inner));
     }
+}
+
+/* Greek letters with a subscript iota whose title case is several characters. */
+static bool add_greek_title(zoo_jinja *x, zoo_jbuf *buf, uint32_t c)
+{
+    static const uint32_t titles[][4] = {
+        {0x1FB2, 0x1FBA, 0x345, 0}, {0x1FB4, 0x386, 0x345, 0}, {0x1FB7, 0x391, 0x342, 0x345},
+        {0x1FC2, 0x1FCA, 0x345, 0}, {0x1FC4, 0x389, 0x345, 0}, {0x1FC7, 0x397, 0x342, 0x345},
+        {0x1FF2, 0x1FFA, 0x345, 0}, {0x1FF4, 0x38F, 0x345, 0}, {0x1FF7, 0x3A9, 0x342, 0x345}};
+    for (size_t i = 0; i < ZOO_COUNT(titles); i++) {
+        for (size_t k = 1; titles[i][0] == c && k < 4 && titles[i][k]; k++) {
+            zoo_jbuf_char(x, buf, titles[i][k]);
+        }
+        if (titles[i][0] == c) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* first: only the first character of a folding is put into (title) case. */
@@ -122,7 +205,14 @@ static void add_upper(zoo_jinja *x, zoo_jbuf *buf, uint32_t c, bool first)
     utf8proc_int32_t folded[8];
     int last = 0;
     utf8proc_ssize_t n = 0;
-    if (c >= 0x80 && !is_upper(c)) {
+    if (first && zoo_char_is_title(c)) {
+        zoo_jbuf_char(x, buf, c);
+        return;
+    }
+    if (first && add_greek_title(x, buf, c)) {
+        return;
+    }
+    if (c >= 0x80 && utf8proc_category((utf8proc_int32_t)c) != UTF8PROC_CATEGORY_LU) {
         n = utf8proc_decompose_char((utf8proc_int32_t)c, folded, 8, UTF8PROC_CASEFOLD, &last);
     }
     if (n <= 1 || n > 8) {
@@ -196,8 +286,10 @@ zoo_jv zoo_jv_case(zoo_jinja *x, zoo_jv v, zoo_jcase how)
         size_t n = 0;
         uint32_t c = zoo_utf8_at(s->s + at, &n);
         bool first = how == JC_TITLE ? !in_word : at == 0;
-        if (how == JC_UPPER || (how == JC_SWAP && !is_upper(c))) {
+        if (how == JC_UPPER || (how == JC_SWAP && zoo_char_is_lower(c))) {
             add_upper(x, &buf, c, false);
+        } else if (how == JC_SWAP && !zoo_char_is_upper(c)) {
+            zoo_jbuf_add(x, &buf, s->s + at, n);
         } else if ((how == JC_TITLE || how == JC_CAPITALIZE) && first) {
             add_upper(x, &buf, c, true);
         } else {
@@ -227,7 +319,7 @@ zoo_jv zoo_jv_strip(zoo_jinja *x, zoo_jv v, zoo_jv chars, int sides)
 {
     const zoo_jstr *s = v.as.str;
     const zoo_jstr *set = NULL;
-    if (chars.kind != JV_UNDEFINED && chars.kind != JV_NONE) {
+    if (!zoo_jv_absent(chars) && chars.kind != JV_NONE) {
         set = zoo_jarg_str(x, chars, "the characters to strip");
     }
     size_t begin = 0, end = s->n, n = 0;

@@ -66,6 +66,19 @@ void zoo_jlist_add(zoo_jinja *x, zoo_jlist *list, zoo_jv item)
     list->items[list->n++] = item;
 }
 
+bool zoo_jv_absent(zoo_jv v)
+{
+    return v.kind == JV_UNDEFINED && !v.as.undefined;
+}
+
+zoo_jv zoo_jv_lazy(zoo_jinja *x, const zoo_jlazy *lazy)
+{
+    zoo_jv out = zoo_jv_list(x, JV_GENERATOR, 0);
+    out.as.list->lazy = zoo_jinja_take(x, sizeof *lazy);
+    *out.as.list->lazy = *lazy;
+    return out;
+}
+
 zoo_jv zoo_jv_function(const zoo_jfunction *function)
 {
     return (zoo_jv){.kind = JV_FUNCTION, .as.function = function};
@@ -209,9 +222,6 @@ bool zoo_jv_length(zoo_jv v, size_t *n)
     case JV_RANGE:
         *n = (size_t)v.as.range->n;
         return true;
-    case JV_LOOP:
-        *n = v.as.loop->items->n;
-        return true;
     default:
         return false;
     }
@@ -282,6 +292,30 @@ static bool str_next(zoo_jinja *x, zoo_jiter *it, zoo_jv *item)
     return true;
 }
 
+static bool lazy_next(zoo_jinja *x, zoo_jlist *list, zoo_jv *item)
+{
+    if (!list->lazy) {
+        return list_next(list, &list->used, item);
+    }
+    zoo_jinja_enter(x);
+    list->lazy->has_ended = list->lazy->has_ended || !list->lazy->next(x, list->lazy, item);
+    zoo_jinja_leave(x);
+    return !list->lazy->has_ended;
+}
+
+/* A loop that is iterated gives (item, loop), and moves on with it. */
+static bool pair_next(zoo_jinja *x, zoo_jv loop, zoo_jv *item)
+{
+    zoo_jv pair = zoo_jv_list(x, JV_TUPLE, 2), first;
+    if (!zoo_jloop_next(x, loop.as.loop, &first)) {
+        return false;
+    }
+    zoo_jlist_add(x, pair.as.list, first);
+    zoo_jlist_add(x, pair.as.list, loop);
+    *item = pair;
+    return true;
+}
+
 bool zoo_jiter_next(zoo_jinja *x, zoo_jiter *it, zoo_jv *item)
 {
     zoo_jinja_step(x, 1);
@@ -293,9 +327,9 @@ bool zoo_jiter_next(zoo_jinja *x, zoo_jiter *it, zoo_jv *item)
     case JV_VIEW:
         return list_next(it->over.as.list, &it->at, item);
     case JV_GENERATOR:
-        return list_next(it->over.as.list, &it->over.as.list->used, item);
+        return lazy_next(x, it->over.as.list, item);
     case JV_LOOP:
-        return list_next(it->over.as.loop->items, &it->over.as.loop->at, item);
+        return pair_next(x, it->over, item);
     case JV_DICT:
         if (it->at >= it->over.as.dict->n) {
             return false;

@@ -46,6 +46,7 @@ static zoo_status guarded(zoo_jinja *x, void (*work)(zoo_jinja *, job *), job *j
 static void compile(zoo_jinja *x, job *j)
 {
     j->target->root = zoo_jinja_parse(x, j->source, j->n);
+    j->target->frame = zoo_jinja_resolve(x, j->target->root);
 }
 
 zoo_status zoo_template_compile(const char *source, size_t n, const char *name,
@@ -226,7 +227,9 @@ static void render(zoo_jinja *x, job *j)
     const zoo_template *t = pick(x, j->t);
     x->name = t->name;
     x->out = &j->out;
-    (void)zoo_jinja_exec(x, zoo_jscope_new(x, NULL), t->root);
+    zoo_jscope *scope = zoo_jscope_new(x, NULL, t->frame->n_slots);
+    zoo_jscope_enter(x, scope, t->frame);
+    (void)zoo_jinja_exec(x, scope, t->root);
     if (continues) {
         cut_at_mark(x, &j->out, last_text);
     }

@@ -12,6 +12,7 @@ struct zoo_template {
     size_t source_n;
     zoo_jpool pool; /* holds the tree */
     zoo_jnode *root;
+    zoo_jframe *frame;
     zoo_jinja_limits limits;
     zoo_template *tool_use; /* taken when there are tools; may be null */
     cJSON *defaults;        /* variables under those of the caller; may be null */

@@ -212,6 +212,11 @@ static void nesting_is_bounded(void **state)
     expect_limit("{% set ns = namespace(x=1) %}{% for i in range(1000) %}"
                  "{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
                  "", 0, "");
+    char *branches = repeated("", "{% if a %}{% set b = 1 %}{% endif %}", 20000, "{{ b }}.");
+    char *wide = render_within(branches, "{\"b\": 2}", NULL);
+    assert_string_equal(wide, "2.");
+    free(wide);
+    free(branches);
     char *deep = repeated("{\"a\": ", "[", 100000, "");
     assert_null(render_within("x", deep, NULL));
     assert_int_equal(err.code, ZOO_E_LIMIT);
@@ -239,6 +244,11 @@ static void work_is_bounded(void **state)
         "{% for i in range(99999) %}{% set x = 'a' * 100000 %}{% endfor %}",
         "{{ [1]|batch(10**12, 0)|list }}",
         "{{ ''|indent(10**12, true) }}",
+        "{{ [1]|slice(10**15)|list }}",
+        "{{ '%1000000000d' % 1 }}",
+        ("{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}"
+         "{% set ns.x = ns.x|map('abs') %}{% endfor %}{{ ns.x|list }}"),
+        ("{% for a in range(99999) recursive %}{{ loop(range(99999)) }}{% endfor %}"),
     };
     (void)state;
     for (size_t i = 0; i < ZOO_COUNT(sources); i++) {
@@ -273,6 +283,12 @@ static void refusals_name_line_and_construct(void **state)
     expect_error("\n{{ 1|xmlattr }}", "{}", ZOO_E_UNSUPPORTED, "line 2: the filter 'xmlattr'");
     expect_error("{{ 1 is foo }}", "{}", ZOO_E_UNSUPPORTED, "the test 'foo'");
     expect_error("\n{{ 'a'.encode() }}", "{}", ZOO_E_UNSUPPORTED, "line 2: the attribute 'encode'");
+    expect_error("{{ 1 }}\n{{ self }}", "{}", ZOO_E_UNSUPPORTED, "the name 'self'");
+    expect_error("{{ (-8)**0.5 }}", "{}", ZOO_E_UNSUPPORTED, "complex numbers");
+    expect_error("{{ '%.2000f' % 1 }}", "{}", ZOO_E_UNSUPPORTED, "width or precision");
+    expect_error("{{ [1.5] is sameas 1 }}{{ 1.5 is sameas 1.5 }}", "{}", ZOO_E_UNSUPPORTED,
+                 "sameas of two equal 'float'");
+    expect_error("{{ '\\ud800' }}", "{}", ZOO_E_UNSUPPORTED, "lone surrogates");
     expect_error("{{ strftime_now('%100d') }}", "{}", ZOO_E_UNSUPPORTED, "time format");
     expect_error("{{ strftime_now('%') }}", "{}", ZOO_E_UNSUPPORTED, "ends inside");
     expect_error("\n\n{{ raise_exception('No ' ~ 1) }}", "{}", ZOO_E_CONFIG, "test, line 3: No 1");
