@@ -14,7 +14,7 @@
 #define V16_ISA avx512bf16
 #include "vmath.h"
 
-enum { ROWS_MAX = 12, K_PAIRS = 256 };
+enum { ROWS_MAX = 12, BLOCK_PAIRS = 32 };
 
 size_t k_prepared_size_bf16_avx512bf16(uint32_t cols, uint32_t group)
 {
@@ -46,7 +46,8 @@ typedef struct pair_tile {
     size_t w_col;
     float *c;
     size_t c_row, n_pairs;
-    bool fresh;
+    const char *pre; /* weights that come next, and the bytes of them to ask for a block of pairs */
+    size_t pre_step;
 } pair_tile;
 
 /* gcc 12 moves the accumulator around its builtin. */
@@ -60,17 +61,22 @@ __attribute__((always_inline)) static inline void pairs_run(const pair_tile *t, 
 {
     __m512 acc[ROWS_MAX][4];
     const char *b[4] = {t->x, t->x + 3 * t->x_row, t->x + 6 * t->x_row, t->x + 9 * t->x_row};
-    const char *w = t->w;
+    const char *w = t->w, *pre = t->pre;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
         for (int c = 0; c < cols; c++) {
-            const float *at = t->c + (size_t)r * t->c_row + (size_t)c * 16;
-            acc[r][c] = t->fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(at);
+            acc[r][c] = _mm512_setzero_ps();
         }
     }
     for (size_t k = 0; k < t->n_pairs; k++, w += 64) {
         __m512i now[4];
+        if (k % BLOCK_PAIRS == 0) {
+            for (size_t i = 0; i < t->pre_step; i += 64) {
+                __builtin_prefetch(pre + i, 0, 2);
+            }
+            pre += t->pre_step;
+        }
 #pragma GCC unroll 4
         for (int c = 0; c < cols; c++) {
             now[c] = _mm512_loadu_si512(w + (size_t)c * t->w_col);
@@ -138,22 +144,28 @@ static void finish(const zoo_gemm *g, uint32_t row, uint32_t panel, const float 
     }
 }
 
-/* Rows [row, row + n) and `cols` panels, all columns. */
-static void pairs_rows(const zoo_gemm *g, uint32_t row, uint32_t n, uint32_t panel, uint32_t cols)
+/* `cols` panels, all rows and columns; each tile of rows asks for its share of the next panels. */
+static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
 {
     float c[ROWS_MAX * 4 * ZOO_PANEL];
     const zoo_weight *w = g->weight;
-    size_t n_pairs = ((size_t)w->cols + 1) / 2;
+    size_t n_pairs = ((size_t)w->cols + 1) / 2, blocks = (n_pairs + BLOCK_PAIRS - 1) / BLOCK_PAIRS;
     size_t left = (size_t)w->rows - (size_t)panel * ZOO_PANEL;
-    pair_tile t = {.x = (const char *)g->x + row * g->x_stride, .x_row = g->x_stride, .c = c};
+    uint32_t tiles = (g->n_rows + ROWS_MAX - 1) / ROWS_MAX;
+    pair_tile t = {.x = g->x, .x_row = g->x_stride, .c = c, .c_row = 4 * ZOO_PANEL};
     t.w_col = n_pairs * 64;
     t.w = (const char *)w->data + panel * t.w_col;
-    t.c_row = 4 * ZOO_PANEL;
     t.n_pairs = n_pairs;
-    t.fresh = true;
-    pairs_tile(t, n, cols);
-    for (uint32_t r = 0; r < n; r++) {
-        finish(g, row + r, panel, c + r * t.c_row, left < cols * 16 ? left : cols * 16);
+    t.pre = t.w + cols * t.w_col;
+    t.pre_step = tiles > 1 ? (cols * t.w_col / tiles / blocks + 63) / 64 * 64 : 0;
+    for (uint32_t row = 0, n; row < g->n_rows; row += n) {
+        n = tile_share(g->n_rows - row, ROWS_MAX);
+        pairs_tile(t, n, cols);
+        for (uint32_t r = 0; r < n; r++) {
+            finish(g, row + r, panel, c + r * t.c_row, left < cols * 16 ? left : cols * 16);
+        }
+        t.x += n * t.x_row;
+        t.pre += t.pre_step * blocks;
     }
 }
 
@@ -163,9 +175,6 @@ void k_gemm_bf16_avx512bf16(const zoo_gemm *g)
     for (uint32_t p = g->panel_begin; p < g->panel_end; p += cols) {
         uint32_t left = g->panel_end - p;
         cols = left >= wide ? wide : left >= 2 ? 2 : 1;
-        for (uint32_t row = 0, n; row < g->n_rows; row += n) {
-            n = tile_share(g->n_rows - row, ROWS_MAX);
-            pairs_rows(g, row, n, p, cols);
-        }
+        pairs_panels(g, p, cols);
     }
 }

@@ -98,6 +98,7 @@ typedef struct linear_job {
     uint32_t n_proj, n_rows, n_row_tiles;
     uint32_t panels[ZOO_PROJ_MAX]; /* of one item */
     uint32_t first[ZOO_PROJ_MAX + 1];
+    uint32_t n_threads;
     const void *x[ZOO_PROJ_MAX];
     size_t x_stride[ZOO_PROJ_MAX];
     bool prepared[ZOO_PROJ_MAX];
@@ -114,10 +115,19 @@ static void *take_prepared(zoo_ctx *ctx, linear_job *job, size_t n)
     return at;
 }
 
-static void linear_item(void *arg, uint32_t item, uint32_t worker)
+/* Few rows: threads that take turns get panels that follow each other, so that what a kernel asks
+ * for ahead is what its thread runs next. */
+static uint32_t spread_item(const linear_job *job, uint32_t n)
+{
+    uint32_t n_items = job->first[job->n_proj], threads = job->n_threads;
+    uint32_t each = n_items / threads, more = n_items % threads, thread = n % threads;
+    return thread * each + (thread < more ? thread : more) + n / threads;
+}
+
+static void linear_item(void *arg, uint32_t n, uint32_t worker)
 {
     const linear_job *job = arg;
-    uint32_t i = 0;
+    uint32_t i = 0, item = job->n_row_tiles == 1 ? spread_item(job, n) : n;
     (void)worker;
     while (item >= job->first[i + 1]) {
         i++;
@@ -173,6 +183,7 @@ void zoo_linear_in(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const fl
                    size_t x_stride, uint32_t n_rows, void *scratch)
 {
     linear_job job = {.kernels = ctx->kernels,
+                      .n_threads = ctx->n_threads,
                       .proj = proj,
                       .n_proj = n_proj,
                       .n_rows = n_rows,
