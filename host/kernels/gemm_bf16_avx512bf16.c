@@ -160,6 +160,10 @@ static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
     t.pre_step = tiles > 1 ? (cols * t.w_col / tiles / blocks + 63) / 64 * 64 : 0;
     for (uint32_t row = 0, n; row < g->n_rows; row += n) {
         n = tile_share(g->n_rows - row, ROWS_MAX);
+        for (uint32_t i = 0; i < n * cols; i++) {
+            size_t o = (size_t)(panel + i % cols) * ZOO_PANEL;
+            __builtin_prefetch(g->y + (row + i / cols) * g->y_stride + o, 1, 2);
+        }
         pairs_tile(t, n, cols);
         for (uint32_t r = 0; r < n; r++) {
             finish(g, row + r, panel, c + r * t.c_row, left < cols * 16 ? left : cols * 16);
