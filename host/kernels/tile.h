@@ -21,11 +21,13 @@ typedef struct tile {
     size_t a_row, b_step, b_col, c_row;
     size_t n_k;
     bool fresh; /* start at zero; false: at what c holds */
-    /* What comes after b, to be prefetched:
-     * column c, step k at pre + c * pre_col + k * pre_step. */
+    /* What comes after b: column c, step k at pre + c * pre_col + k * pre_step, to be asked for by
+     * several tiles of rows together. */
     const char *pre;
-    size_t pre_col, pre_step; /* bytes; 0: nothing to prefetch */
+    size_t pre_col, pre_step; /* bytes; 0: nothing to ask for */
 } tile;
+
+enum { TILE_ASK = 16 }; /* steps between two askings */
 
 /* Columns that go with `rows` rows in registers. */
 static inline int tile_cols(int rows)
@@ -41,7 +43,7 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
     v16 acc[12][4];
     const float *a = t->a, *b = t->b;
     size_t a_row = t->a_row, b_col = t->b_col, b_step = t->b_step;
-    size_t pre_col = t->pre_col, pre_step = t->pre_step;
+    size_t pre_bytes = t->pre_step * TILE_ASK;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
@@ -51,11 +53,19 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
         }
     }
     const char *pre = t->pre;
-    for (size_t k = t->n_k; k; k--, a++, b += b_step, pre += pre_step) {
+    for (size_t k = 0; k < t->n_k; k++, a++, b += b_step) {
         v16 w[4];
+        if (pre_bytes && k % TILE_ASK == 0) {
+            for (size_t i = 0; i < pre_bytes; i += 64) {
+#pragma GCC unroll 4
+                for (int c = 0; c < cols; c++) {
+                    __builtin_prefetch(pre + (size_t)c * t->pre_col + i, 0, 2);
+                }
+            }
+            pre += pre_bytes;
+        }
 #pragma GCC unroll 4
         for (int c = 0; c < cols; c++) {
-            v16_prefetch(pre + (size_t)c * pre_col);
             w[c] = v16_load(b + (size_t)c * b_col);
         }
 #pragma GCC unroll 12
@@ -115,15 +125,11 @@ static void tile_columns(tile t, uint32_t rows, uint32_t cols)
     }
 }
 
-/* Each tile of rows prefetches its share of what comes next. */
+/* Each tile of rows asks for its share of what comes next; one alone leaves it to the machine. */
 static void tile_rows(tile t, uint32_t rows, uint32_t cols)
 {
     size_t tiles = (rows + V16_TILE_ROWS - 1) / V16_TILE_ROWS;
-    if (!t.pre_step) {
-        t.pre = (const char *)t.b;
-        t.pre_col = 0;
-    }
-    t.pre_step = tiles ? t.pre_step / tiles : 0;
+    t.pre_step = tiles > 1 ? t.pre_step / tiles + 1 : 0;
     while (rows) {
         uint32_t n = tile_share(rows, V16_TILE_ROWS);
         tile_columns(t, n, cols);

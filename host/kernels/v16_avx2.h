@@ -20,11 +20,6 @@ static inline v16 v16_pair(__m256 a, __m256 b)
     return (v16){a, b};
 }
 
-static inline void v16_prefetch(const void *p)
-{
-    _mm_prefetch((const char *)p, _MM_HINT_T1);
-}
-
 static inline v16 v16_set1(float x)
 {
     return v16_pair(_mm256_set1_ps(x), _mm256_set1_ps(x));

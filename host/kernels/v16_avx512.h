@@ -13,11 +13,6 @@ enum { V16_TILE_ROWS = 12, V16_TILE_COLS = 2 };
 
 typedef __m512 v16;
 
-static inline void v16_prefetch(const void *p)
-{
-    _mm_prefetch((const char *)p, _MM_HINT_T1);
-}
-
 static inline v16 v16_set1(float x)
 {
     return _mm512_set1_ps(x);

@@ -4,7 +4,6 @@
  * Kernels that are not bound by one special instruction are written once over v16 (the .inc files)
  * and compiled per instruction set; lane i holds the same bits in each, so their results are equal.
  * v16_min and v16_max return b where either is not a number, as the x86 instructions do.
- * v16_prefetch is a hint to bring the line at p nearer; p may be anything.
  * v16_load_n and v16_store_n touch the first n <= 16 floats alone; lanes beyond are zero.
  */
 #ifndef ZOO_V16_SCALAR_H
@@ -28,11 +27,6 @@ typedef struct v16 {
         r.f[i] = (expression);                                                                     \
     }                                                                                              \
     return r
-
-static inline void v16_prefetch(const void *p)
-{
-    (void)p;
-}
 
 static inline v16 v16_set1(float x)
 {
