@@ -129,7 +129,11 @@ static void tile_columns(tile t, uint32_t rows, uint32_t cols)
 static void tile_rows(tile t, uint32_t rows, uint32_t cols)
 {
     size_t tiles = (rows + V16_TILE_ROWS - 1) / V16_TILE_ROWS;
-    t.pre_step = tiles > 1 ? t.pre_step / tiles + 1 : 0;
+    t.pre_step = tiles > 1 && t.pre_step ? t.pre_step / tiles + 1 : 0;
+    if (!t.pre_step) {
+        t.pre = (const char *)t.b;
+        t.pre_col = 0;
+    }
     while (rows) {
         uint32_t n = tile_share(rows, V16_TILE_ROWS);
         tile_columns(t, n, cols);

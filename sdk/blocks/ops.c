@@ -16,17 +16,6 @@ enum {
     ITEM_COST = 1 << 14 /* floats that make a parallel item worth its while */
 };
 
-void *zoo_room_take(zoo_room *room, size_t n)
-{
-    room->used += (n + 63u) & ~(size_t)63u;
-    return room->ctx ? room->ctx->take(room->ctx, n) : NULL;
-}
-
-float *zoo_room_floats(zoo_room *room, size_t rows, size_t cols)
-{
-    return zoo_room_take(room, rows * cols * sizeof(float));
-}
-
 size_t zoo_prepared_bound(uint32_t cols)
 {
     return ((size_t)cols * 4 + 256 + 63) & ~(size_t)63;

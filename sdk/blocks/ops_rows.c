@@ -1,12 +1,23 @@
 /*
  * ops_rows.c: norms and elementwise operations over rows on all threads; rows as segments; names of
- * activations.
+ * activations; pieces of scratch.
  *
  * Every operation is one kernel slot for each range of rows. No memory.
  */
 #include "ops.h"
 
 #include <string.h>
+
+void *zoo_room_take(zoo_room *room, size_t n)
+{
+    room->used += (n + 63u) & ~(size_t)63u;
+    return room->ctx ? room->ctx->take(room->ctx, n) : NULL;
+}
+
+float *zoo_room_floats(zoo_room *room, size_t rows, size_t cols)
+{
+    return zoo_room_take(room, rows * cols * sizeof(float));
+}
 
 void zoo_norm_run(const zoo_kernels *kernels, uint32_t kind, zoo_norm_args args)
 {

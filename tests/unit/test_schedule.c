@@ -12,7 +12,7 @@
 #include "mem.h"
 #include "schedule.h"
 
-enum { N_ROWS = 60, VOCAB = 50, PROMPT_MAX = 500 };
+enum { N_ROWS = 60, VOCAB = 50, PROMPT_MAX = 512 };
 
 static const zoo_generation generation = {.temperature = 1.0f, .n_eos = 1, .eos = {3}};
 static uint64_t state = 5;
