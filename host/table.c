@@ -1,7 +1,7 @@
 /* table.c: see table.h. */
 #include "table.h"
 
-enum { ROWS_KEPT = 128, LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
+enum { ROWS_KEPT = 32, LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
 
 static void read_row(const zoo_table *table, uint32_t row, float *out)
 {
