@@ -153,36 +153,23 @@ static uint32_t count_common(const zoo_row *a, const zoo_row *b, uint32_t from)
     return at - from;
 }
 
-/* Whether the row has a tail of n tokens on the trunk. */
-static bool has_tail(const zoo_row *row, const zoo_prefix_node *trunk, uint32_t n)
-{
-    for (uint32_t i = 0; i < row->chain.n; i++) {
-        const zoo_prefix_node *node = row->chain.nodes[i];
-        if (node->trunk == trunk && node->length == trunk->length + n) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The tail that saves the most: rows that have these n tokens, and not those of a longer tail,
  * times the tokens that no shorter tail covers. n_rows [ZOO_PAGE]: how many rows have just so many
- * in common. 0: nothing worth it. */
-static uint32_t best_tail(const zoo_row *row, const zoo_prefix_node *trunk, const uint32_t *n_rows)
+ * in common; has [ZOO_PAGE]: which tails are there. 0: nothing worth it. */
+static uint32_t best_tail(const uint32_t *n_rows, const bool *has)
 {
-    uint32_t best = 0, most = TAIL_GAIN_MIN, covered = 0;
-    for (uint32_t n = 1; n < ZOO_PAGE; n++) {
+    uint32_t best = 0, most = TAIL_GAIN_MIN;
+    for (uint32_t begin = 0, end; begin < ZOO_PAGE; begin = end) {
         uint32_t rows = 0;
-        if (has_tail(row, trunk, n)) {
-            covered = n;
-            continue;
+        for (end = begin + 1; end < ZOO_PAGE && !has[end];) {
+            end++;
         }
-        for (uint32_t m = n; m < ZOO_PAGE && !(m > n && has_tail(row, trunk, m)); m++) {
-            rows += n_rows[m];
-        }
-        if (rows * (n - covered) >= most) {
-            most = rows * (n - covered) + 1;
-            best = n;
+        for (uint32_t n = end - 1; n > begin; n--) {
+            rows += n_rows[n];
+            if (rows * (n - begin) >= most) {
+                most = rows * (n - begin) + 1;
+                best = n;
+            }
         }
     }
     return best;
@@ -195,14 +182,22 @@ static void grow_tails(zoo_schedule *s, zoo_row *row, zoo_prefix_node *trunk,
 {
     const int32_t *tokens = row->prompt + trunk->length;
     uint32_t n_rows[ZOO_PAGE + 1] = {0}, n;
+    bool has[ZOO_PAGE] = {false};
+    for (uint32_t i = 0; i < row->chain.n; i++) {
+        const zoo_prefix_node *node = row->chain.nodes[i];
+        if (node->trunk == trunk) {
+            has[node->length - trunk->length] = true;
+        }
+    }
     for (uint32_t i = 0; i < s->n_waiting; i++) {
         const zoo_prefix_chain *chain = &s->waiting[i]->chain;
         if (zoo_prefix_passes(chain, trunk) && !(next && zoo_prefix_passes(chain, next))) {
             n_rows[count_common(row, s->waiting[i], trunk->length)]++;
         }
     }
-    while ((n = best_tail(row, trunk, n_rows)) > 0) {
+    while ((n = best_tail(n_rows, has)) > 0) {
         zoo_prefix_node *tail = zoo_prefix_tail(trunk, tokens, n);
+        has[n] = true;
         if (!tail || !zoo_prefix_chain_add(&row->chain, tail)) {
             return;
         }

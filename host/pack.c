@@ -4,6 +4,7 @@
  */
 #include "pack.h"
 
+#include "kernels/bf16.h"
 #include "kernels/select.h"
 
 #include <string.h>
@@ -65,14 +66,6 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
     }
     data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
     zoo_kernels_pack_panel(w, rows, n, data, scales);
-}
-
-static float bf16_value(uint16_t half)
-{
-    uint32_t bits = (uint32_t)half << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
 }
 
 /* Value of column k, output o of the panel at data, unscaled. */

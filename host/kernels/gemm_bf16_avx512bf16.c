@@ -151,6 +151,7 @@ static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
     const zoo_weight *w = g->weight;
     size_t n_pairs = ((size_t)w->cols + 1) / 2, blocks = (n_pairs + BLOCK_PAIRS - 1) / BLOCK_PAIRS;
     size_t left = (size_t)w->rows - (size_t)panel * ZOO_PANEL;
+    size_t n_out = left < cols * ZOO_PANEL ? left : cols * ZOO_PANEL;
     uint32_t tiles = (g->n_rows + ROWS_MAX - 1) / ROWS_MAX;
     pair_tile t = {.x = g->x, .x_row = g->x_stride, .c = c, .c_row = 4 * ZOO_PANEL};
     t.w_col = n_pairs * 64;
@@ -160,13 +161,10 @@ static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
     t.pre_step = tiles > 1 ? (cols * t.w_col / tiles / blocks + 63) / 64 * 64 : 0;
     for (uint32_t row = 0, n; row < g->n_rows; row += n) {
         n = tile_share(g->n_rows - row, ROWS_MAX);
-        for (uint32_t i = 0; i < n * cols; i++) {
-            size_t o = (size_t)(panel + i % cols) * ZOO_PANEL;
-            __builtin_prefetch(g->y + (row + i / cols) * g->y_stride + o, 1, 2);
-        }
+        ask_rows(g->y + row * g->y_stride + (size_t)panel * ZOO_PANEL, g->y_stride, n, n_out);
         pairs_tile(t, n, cols);
         for (uint32_t r = 0; r < n; r++) {
-            finish(g, row + r, panel, c + r * t.c_row, left < cols * 16 ? left : cols * 16);
+            finish(g, row + r, panel, c + r * t.c_row, n_out);
         }
         t.x += n * t.x_row;
         t.pre += t.pre_step * blocks;

@@ -2,18 +2,10 @@
  * gemm_int_scalar.c: products with int8 and int4 weights; int_rows.h has the order of operations.
  */
 #include <math.h>
-#include <string.h>
 
+#include "bf16.h"
 #include "int_rows.h"
 #include "kernels/kernels.inc"
-
-static float scale_value(uint16_t scale)
-{
-    uint32_t bits = (uint32_t)scale << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 /* Integer sums of one group for the 16 outputs of a panel. */
 static void group_sums(const zoo_weight *w, const unsigned char *quads, const int8_t *x,
@@ -47,7 +39,7 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
         group_sums(w, data + i * group_bytes, x.q + (size_t)i * w->group, sums);
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             acc[o] =
-                fmaf((float)sums[o], scale_value(scales[i * ZOO_PANEL + o]) * x.scales[i], acc[o]);
+                fmaf((float)sums[o], bf16_value(scales[i * ZOO_PANEL + o]) * x.scales[i], acc[o]);
         }
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {

@@ -14,6 +14,7 @@
 
 #include "mem.h"
 #include "reference.h"
+#include "small_tokenizer.h"
 #include "text/tokenizer.h"
 
 #define FILE_WITH(added, norm, pre, post, dec, model)                                              \
@@ -43,16 +44,6 @@
     "a\":4,"                                                                                       \
     "\"<0xC3>\":5,\"<0xA9>\":6,\"ab\":7,\"\xe2\x96\x81\xe2\x96\x81\":8,\"<0x0A>\":9},"             \
     "\"merges\":[\"\xe2\x96\x81 a\",\"a b\",\"\xe2\x96\x81 \xe2\x96\x81\"]}"
-
-static zoo_tokenizer *open_text(const char *text)
-{
-    zoo_tokenizer *t;
-    zoo_error err;
-    if (zoo_tokenizer_open_data("tokenizer.json", text, strlen(text), &t, &err) != ZOO_OK) {
-        fail_msg("%s", err.text);
-    }
-    return t;
-}
 
 static void assert_encodes(const zoo_tokenizer *t, const char *text, size_t n, unsigned flags,
                            const uint32_t *want, size_t n_want)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "small_tokenizer.h"
 #include "text/tokenizer.h"
 
 #define VOCAB "\"vocab\":{\"a\":0,\"b\":1,\" \":2,\"_\":3,\"\u2581\":4,\"\\n\":5}"
@@ -29,16 +30,6 @@
     ",\"added_tokens\":[{\"id\":6,\"content\":\"\\n\\n\",\"lstrip\":true,\"rstrip\":true,"         \
     "\"normalized\":false},{\"id\":7,\"content\":\"  \",\"normalized\":false},"                    \
     "{\"id\":8,\"content\":\"<s>\",\"rstrip\":true,\"normalized\":false}]"
-
-static zoo_tokenizer *open_text(const char *text)
-{
-    zoo_tokenizer *t;
-    zoo_error err;
-    if (zoo_tokenizer_open_data("tokenizer.json", text, strlen(text), &t, &err) != ZOO_OK) {
-        fail_msg("%s", err.text);
-    }
-    return t;
-}
 
 typedef struct rule {
     const char *file, *text;

@@ -1,0 +1,18 @@
+/*
+ * bf16.h: one bf16 value as the float32 it stands for: its bits are the upper half.
+ */
+#ifndef ZOO_KERNELS_BF16_H
+#define ZOO_KERNELS_BF16_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float bf16_value(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+#endif
