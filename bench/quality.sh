@@ -58,21 +58,19 @@ divergence() { # divergence FOLDER MODEL WEIGHTS
     figure ' %.5f |' 1 kl_mean "$work/row"
 }
 
-# Folders of rounded weights, read as float32 (weights alone) or as int4, which takes their groups as
-# they are and rounds activations to int8.
+# int4 as it runs, with activations in int8; then folders of rounded weights, read as float32.
 q4_0() { # q4_0 MODEL...
-    echo '| model | int4 | Q4_0 | weights alone: int4 | Q4_0 | output in four bits too: int4 | Q4_0 |'
-    echo '|---|---|---|---|---|---|---|'
+    echo '| model | int4 | weights alone: int4 | Q4_0 | output in four bits too: int4 | Q4_0 |'
+    echo '|---|---|---|---|---|---|'
     for name; do
-        for how in 'int4 same' 'q4_0 same' 'int4 q8_0' 'q4_0 q8_0'; do
+        for how in 'int4 same' 'q4_0 same' 'int4 int5' 'q4_0 q8_0'; do
             "$python" "$root/bench/round_weights.py" "$models/demo-$name" \
                 "$work/${how% *}-${how#* }" --as "${how% *}" --head "${how#* }" 2>"$work/words" ||
                 { cat "$work/words" >&2; exit 4; }
         done
         printf '| %s |' "$name"
         divergence "$models/demo-$name" "$name" int4
-        divergence "$work/q4_0-q8_0" "$name" int4
-        divergence "$work/int4-q8_0" "$name" f32
+        divergence "$work/int4-int5" "$name" f32
         divergence "$work/q4_0-q8_0" "$name" f32
         divergence "$work/int4-same" "$name" f32
         divergence "$work/q4_0-same" "$name" f32

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """round_weights.py: a copy of a model folder whose matrices hold what a 4-bit format leaves of them.
 
-  round_weights.py MODEL OUT --as q4_0|int4 [--head same|q8_0]
+  round_weights.py MODEL OUT --as q4_0|int4 [--head same|q8_0|int5]
 
 The copy is float32, so `lmzoo score OUT --weights f32 --against-model MODEL` measures the rounding of the
-weights alone. Each group is packed without loss by `--weights int4`, so `lmzoo score OUT --weights int4`
-adds rounded activations (int8, groups of 32).
+weights alone.
 
   q4_0: groups of 32 along the inputs; d = (value of the largest magnitude) / -8, kept as fp16;
         q = min(15, floor(x / d + 8.5)); value = (q - 8) d   (llama.cpp, ggml-quants.c)
@@ -14,7 +13,7 @@ adds rounded activations (int8, groups of 32).
 Rounded is what the host packs: all matrices of the layers and the output matrix, not the input embedding,
 routers, indexer weights, convolutions and a Mamba-2's dt rows. A tied output matrix is stored beside the embedding.
 --head q8_0: the output matrix in Q8_0 (d = amax / 127 as fp16), as llama-quantize stores it where rows are no
-multiple of 256 (otherwise Q6_K, which is not made here).
+multiple of 256 (otherwise Q6_K, which is not made here); int5: as the host stores it beside int4.
 Memory: the model as float32 twice. Needs numpy.
 """
 import argparse
@@ -82,21 +81,35 @@ def q8_0(x):
     return np.round(x * inverse) * d.astype(np.float16).astype(np.float32)
 
 
-def int4(x):
+def to_bf16(x):
+    bits = x.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
+
+
+def fitted(x, top):
+    """Steps -top - 1 .. top, the scale as bf16."""
     size = np.maximum(np.abs(x).max(1, keepdims=True), np.float32(1e-30))
     best = scale = inverse = np.zeros_like(size)
     for i in range(24):
-        steps = np.float32(6.5) + np.float32(0.2) * np.float32(i % 12)
+        steps = np.float32(top) - np.float32(0.5) + np.float32(0.2) * np.float32(i % 12)
         trial = (steps if i < 12 else -steps) / size
-        q = np.clip(np.round(x * trial), -8, 7)
+        q = np.clip(np.round(x * trial), -top - 1, top)
         xq, qq = (x * q).sum(1, keepdims=True), (q * q).sum(1, keepdims=True)
-        fitted = xq / np.maximum(qq, np.float32(1e-30))
-        gain = xq * fitted
+        fit = xq / np.maximum(qq, np.float32(1e-30))
+        gain = xq * fit
         better = gain > best
         best = np.where(better, gain, best)
-        scale = np.where(better, fitted, scale)
+        scale = np.where(better, fit, scale)
         inverse = np.where(better, trial, inverse)
-    return np.clip(np.round(x * inverse), -8, 7) * scale
+    return np.clip(np.round(x * inverse), -top - 1, top) * to_bf16(scale)
+
+
+def int4(x):
+    return fitted(x, 7)
+
+
+def int5(x):
+    return fitted(x, 15)
 
 
 def rounded(x, how):
@@ -139,7 +152,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("out")
     parser.add_argument("--as", dest="format", choices=("q4_0", "int4"), required=True)
-    parser.add_argument("--head", choices=("same", "q8_0"), default="same")
+    parser.add_argument("--head", choices=("same", "q8_0", "int5"), default="same")
     args = parser.parse_args()
     how = {"q4_0": q4_0, "int4": int4}[args.format]
     with open(os.path.join(args.model, "config.json"), encoding="utf-8") as file:
@@ -147,7 +160,7 @@ def main():
     tensors = read_tensors(os.path.join(args.model, "model.safetensors"))
     n = round_layers(tensors, config, how)
     head = tensors.get("lm_head.weight", tensors["model.embed_tokens.weight"])
-    tensors["lm_head.weight"] = rounded(head, q8_0 if args.head == "q8_0" else how)
+    tensors["lm_head.weight"] = rounded(head, {"same": how, "q8_0": q8_0, "int5": int5}[args.head])
     config["tie_word_embeddings"] = False
     config["dtype"] = "float32"
     os.makedirs(args.out, exist_ok=True)

@@ -111,7 +111,7 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
                                  const float **out, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
-/* The output matrix; int8 where weights are int4. [load] */
+/* The output matrix; int5 where weights are int4. [load] */
 zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                zoo_weight *out, zoo_error *err);
 /*

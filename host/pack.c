@@ -9,11 +9,11 @@
 
 #include <string.h>
 
-enum { INT4_GROUP = 32, INT8_GROUP = 64, GROUP_MAX = 256 };
+enum { STEPS_GROUP = 32, INT8_GROUP = 64, GROUP_MAX = 256 };
 
 uint32_t zoo_pack_group(zoo_dtype kind)
 {
-    return kind == ZOO_INT8 ? INT8_GROUP : kind == ZOO_INT4 ? INT4_GROUP : 0;
+    return kind == ZOO_INT8 ? INT8_GROUP : kind == ZOO_INT4 || kind == ZOO_INT5 ? STEPS_GROUP : 0;
 }
 
 static size_t groups_of(uint32_t cols, uint32_t group)
@@ -35,7 +35,9 @@ static size_t panel_bytes(zoo_dtype kind, uint32_t cols, uint32_t group)
                    ? groups_of(cols, group) * group * ZOO_PANEL
                    : 0;
     case ZOO_INT4:
-        return group == INT4_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
+        return group == STEPS_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
+    case ZOO_INT5:
+        return group == STEPS_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 8 * 5 : 0;
     default:
         return 0;
     }
@@ -68,6 +70,14 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
     zoo_kernels_pack_panel(w, rows, n, data, scales);
 }
 
+/* The five bits of column k < 32, output o of an int5 group. */
+static int five_bits(const unsigned char *group, size_t k, uint32_t o)
+{
+    size_t at = (size_t)o * 4 + k % 4;
+    int four = group[4 * ZOO_PANEL * (1 + k / 8) + at] >> (k % 8 / 4 * 4) & 15;
+    return four + (group[at] >> (k / 4) & 1) * 16;
+}
+
 /* Value of column k, output o of the panel at data, unscaled. */
 static float panel_value(const zoo_weight *w, const unsigned char *data, size_t k, uint32_t o)
 {
@@ -80,6 +90,10 @@ static float panel_value(const zoo_weight *w, const unsigned char *data, size_t 
     }
     if (w->kind == ZOO_INT8) {
         return (float)(int8_t)data[(k / 4 * ZOO_PANEL + o) * 4 + k % 4];
+    }
+    if (w->kind == ZOO_INT5) {
+        size_t group = panel_bytes(ZOO_INT5, STEPS_GROUP, STEPS_GROUP);
+        return (float)(five_bits(data + k / STEPS_GROUP * group, k % STEPS_GROUP, o) - 16);
     }
     return (float)((data[(k / 8 * ZOO_PANEL + o) * 4 + k % 4] >> (k % 8 / 4 * 4) & 15) - 8);
 }

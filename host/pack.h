@@ -2,8 +2,8 @@
  * pack.h: float32 rows of a matrix to packed panels (kernels.h, zoo_weight) and back.
  *
  * f32 keeps the bits, bf16 rounds to nearest even, int8 takes amax / 127 of each group of 64
- * columns as scale, rounded up to bf16; int4 the scale of a few candidates that leaves the smallest
- * squared error, refitted to its own rounding, then rounded to bf16.
+ * columns as scale, rounded up to bf16; int4 and int5 the scale of a few candidates that leaves the
+ * smallest squared error, refitted to its own rounding, then rounded to bf16.
  */
 #ifndef ZOO_HOST_PACK_H
 #define ZOO_HOST_PACK_H
@@ -14,9 +14,9 @@
 uint32_t zoo_pack_group(zoo_dtype kind);
 
 /*
- * Bytes of data for a matrix [rows, cols] of kind ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4, and of
- * its scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16
- * up to 256, int4: 32 alone), or a size that no memory holds.
+ * Bytes of data for a matrix [rows, cols] of a kind below ZOO_WEIGHT_KINDS, and of its
+ * scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16
+ * up to 256, int4 and int5: 32 alone), or a size that no memory holds.
  */
 size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
                      size_t *scales_bytes);

@@ -15,7 +15,7 @@
 #define ZOO_PACKED_MAGIC "lmzoo pk" /* 8 bytes, without the null */
 
 enum {
-    ZOO_PACKED_VERSION = 2, /* of this layout and of the panels */
+    ZOO_PACKED_VERSION = 3, /* of this layout and of the panels */
     ZOO_PACKED_ORDER = 0x01020304,
     ZOO_PACKED_ALIGN = 1 << 12,
     ZOO_PACKED_MATRICES_MAX = 1 << 24

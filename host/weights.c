@@ -222,7 +222,7 @@ static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32
         return ZOO_F32;
     }
     if ((flags & bind_head) && model->weight_kind == ZOO_INT4) {
-        return ZOO_INT8;
+        return ZOO_INT5;
     }
     if (model->weight_kind != ZOO_DTYPE_MAX) {
         return model->weight_kind;

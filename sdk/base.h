@@ -78,30 +78,31 @@ static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *f
 #define ZOO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
- * Element types of stored tensors, of packed weights and of cache rows. Numbers never change.
- * ZOO_INT8 and ZOO_INT4 have scales: packed weights one for each group of columns, caches one for
- * each row and head.
+ * Element types of stored tensors, of packed weights and of cache rows. Numbers change with the ABI
+ * alone. ZOO_INT8, ZOO_INT4 and ZOO_INT5 have scales: packed weights one for each group of columns,
+ * caches one for each row and head.
  */
 typedef enum zoo_dtype {
     ZOO_F32 = 0,
     ZOO_BF16 = 1,
     ZOO_INT8 = 2,
     ZOO_INT4 = 3,
-    ZOO_F16 = 4,
-    ZOO_F64 = 5,
-    ZOO_I8 = 6, /* stored integers, as they are */
-    ZOO_I16 = 7,
-    ZOO_I32 = 8,
-    ZOO_I64 = 9,
-    ZOO_U8 = 10,
-    ZOO_U16 = 11,
-    ZOO_U32 = 12,
-    ZOO_U64 = 13,
-    ZOO_BOOL = 14,
-    ZOO_F8_E4M3 = 15,
-    ZOO_F8_E5M2 = 16,
-    ZOO_F8_E8M0 = 17,
-    ZOO_DTYPE_MAX = 18
+    ZOO_INT5 = 4, /* packed weights alone */
+    ZOO_F16 = 5,
+    ZOO_F64 = 6,
+    ZOO_I8 = 7, /* stored integers, as they are */
+    ZOO_I16 = 8,
+    ZOO_I32 = 9,
+    ZOO_I64 = 10,
+    ZOO_U8 = 11,
+    ZOO_U16 = 12,
+    ZOO_U32 = 13,
+    ZOO_U64 = 14,
+    ZOO_BOOL = 15,
+    ZOO_F8_E4M3 = 16,
+    ZOO_F8_E5M2 = 17,
+    ZOO_F8_E8M0 = 18,
+    ZOO_DTYPE_MAX = 19
 } zoo_dtype;
 
 /*

@@ -5,7 +5,7 @@
  * A kernel is serial, cannot fail, allocates nothing and keeps no state. Threads come from
  * zoo_ctx.parallel: callers split rows, panels or heads, never the sum of one output. Every slot
  * sums in one fixed order, so its result for a row does not depend on the rows beside it, on the
- * number of threads or on the instruction set (int8, int4 and bf16 gemm: see their notes).
+ * number of threads or on the instruction set (integer and bf16 gemm: see their notes).
  *
  * Strides count floats. Rows need no alignment. Arrays do not overlap unless a slot says so.
  */
@@ -20,7 +20,7 @@ extern "C" {
 
 enum {
     ZOO_PANEL = 16,       /* outputs that one panel of a packed matrix interleaves */
-    ZOO_WEIGHT_KINDS = 4, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4 */
+    ZOO_WEIGHT_KINDS = 5, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4, ZOO_INT5 */
     ZOO_PAGE = 64,        /* rows of a cache page; keys are walked in blocks of this size */
     ZOO_TAPS_MAX = 64     /* of a convolution */
 };
@@ -35,12 +35,15 @@ enum {
  *   int4  [ceil(cols / group) * group / 8][16][4]   bytes of eight columns: byte j holds column j
  *                                                   in its low nibble, column j + 4 in its high
  *                                                   one; value = nibble - 8
+ *   int5  [ceil(cols / 32)][5][16][4]               a group of 32: first the upper bits, bit i of
+ *                                                   byte j that of column 4 i + j, then the lower
+ *                                                   four as int4; value = the five - 16
  *
- * int8 and int4 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past `cols`
+ * int8, int4 and int5 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past `cols`
  * are zero.
  */
 typedef struct zoo_weight {
-    uint32_t kind;  /* zoo_dtype: ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4 */
+    uint32_t kind;  /* zoo_dtype below ZOO_WEIGHT_KINDS */
     uint32_t rows;  /* outputs */
     uint32_t cols;  /* inputs */
     uint32_t group; /* columns that share a scale; 0: no scales */

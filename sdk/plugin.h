@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { ZOO_ABI_MAJOR = 1, ZOO_ABI_MINOR = 0 };
+enum { ZOO_ABI_MAJOR = 2, ZOO_ABI_MINOR = 0 };
 
 /* No padding. The sizes are those of structs that stand in arrays or that the
  * plugin fills by value. */

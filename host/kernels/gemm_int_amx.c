@@ -1,10 +1,10 @@
 /*
- * gemm_int_amx.c: products with int8 and int4 weights through AMX tiles, the bits of all other
+ * gemm_int_amx.c: products with int8, int4 and int5 weights through AMX tiles, the bits of all other
  * levels (order of operations: int_rows.h): tiles give the exact integer sums of a group, 512-bit
  * registers the float32 part.
  *
  * One product takes up to 16 rows of 64 or 32 bytes of a group against 16 quads of a panel; packed
- * int8 panels are tiles as they stand, int4 ones are widened to a buffer once per group of panels.
+ * int8 panels are tiles as they stand, the others are widened to a buffer once per group of panels.
  * Up to ROWS_FEW rows go to the avx512vnni kernels, whose bits are the same. Tiles are configured
  * at each call and released at its end. Stack: at most 40 KiB.
  */
@@ -46,6 +46,22 @@ static void widen_quads(const unsigned char *from, size_t columns, unsigned char
         vi raw = vi_load(from);
         vi_store(out, _mm512_sub_epi8(vi_low(raw), eight));
         vi_store(out + 64, _mm512_sub_epi8(vi_high(raw), eight));
+    }
+}
+
+static void widen_fives(const unsigned char *from, size_t columns, unsigned char *out)
+{
+    __m512i sixteen = _mm512_set1_epi8(16);
+    for (size_t k = 0; k < columns; k += 32, from += 64) {
+        vi fifths = vi_load(from);
+        for (int i = 0; i < 4; i++, out += 128) {
+            vi raw = vi_load(from += 64);
+            vi low = vi_fifth(vi_low(raw), vi_left(fifths, 4));
+            vi high = vi_fifth(vi_high(raw), vi_left(fifths, 3));
+            vi_store(out, _mm512_sub_epi8(low, sixteen));
+            vi_store(out + 64, _mm512_sub_epi8(high, sixteen));
+            fifths = vi_right(fifths, 2);
+        }
     }
 }
 
@@ -104,14 +120,13 @@ static void amx_panel(amx_job *j)
     _Alignas(64) float sums[TILE_ROWS * 16] = {0};
     const zoo_weight *w = j->g->weight;
     uint32_t n_groups = int_groups(w->cols, w->group), n;
-    bool int8 = w->kind == ZOO_INT8;
-    size_t group_bytes = (size_t)w->group * (int8 ? 16 : 8);
+    size_t group_bytes = int_group_bytes(w->kind, w->group);
     const unsigned char *data = (const unsigned char *)w->data + j->panel * n_groups * group_bytes;
     for (uint32_t begin = 0; begin < n_groups; begin += n) {
         n = n_groups - begin < GROUPS_BLOCK ? n_groups - begin : GROUPS_BLOCK;
         const unsigned char *at = data + begin * group_bytes;
-        if (!int8) {
-            widen_quads(at, (size_t)n * w->group, wide);
+        if (w->kind != ZOO_INT8) {
+            (w->kind == ZOO_INT5 ? widen_fives : widen_quads)(at, (size_t)n * w->group, wide);
             at = wide;
             settle(wide);
         }
@@ -149,6 +164,15 @@ void k_gemm_int4_amx(const zoo_gemm *g)
 {
     if (g->n_rows <= ROWS_FEW) {
         k_gemm_int4_avx512vnni(g);
+    } else {
+        gemm_tiles(g);
+    }
+}
+
+void k_gemm_int5_amx(const zoo_gemm *g)
+{
+    if (g->n_rows <= ROWS_FEW) {
+        k_gemm_int5_avx512vnni(g);
     } else {
         gemm_tiles(g);
     }

@@ -1,5 +1,5 @@
 /*
- * gemm_int_scalar.c: products with int8 and int4 weights; int_rows.h has the order of operations.
+ * gemm_int_scalar.c: products with int8, int4 and int5 weights; int_rows.h has the order of operations.
  */
 #include <math.h>
 
@@ -7,11 +7,28 @@
 #include "int_rows.h"
 #include "kernels/kernels.inc"
 
+/* Integer sums of one int5 group: its upper bits, then its nibbles. */
+static void group_sums5(const unsigned char *bits, const int8_t *x, int32_t *sums)
+{
+    for (uint32_t k = 0; k < 32; k++) {
+        const unsigned char *quad = bits + 4 * ZOO_PANEL * (1 + k / 8) + k % 4;
+        for (uint32_t o = 0; o < ZOO_PANEL; o++) {
+            int four = quad[o * 4] >> (k % 8 / 4 * 4) & 15,
+                fifth = bits[o * 4 + k % 4] >> (k / 4) & 1;
+            sums[o] += (four + 16 * fifth - 16) * x[k];
+        }
+    }
+}
+
 /* Integer sums of one group for the 16 outputs of a panel. */
 static void group_sums(const zoo_weight *w, const unsigned char *quads, const int8_t *x,
                        int32_t *sums)
 {
     uint32_t step = w->kind == ZOO_INT8 ? 4 : 8;
+    if (w->kind == ZOO_INT5) {
+        group_sums5(quads, x, sums);
+        return;
+    }
     for (uint32_t k = 0; k < w->group; k += step, quads += 4 * ZOO_PANEL) {
         for (uint32_t i = 0; i < 4 * ZOO_PANEL; i++) {
             int byte = quads[i], o = (int)i / 4;
@@ -29,7 +46,7 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
 {
     const zoo_weight *w = g->weight;
     uint32_t n_groups = int_groups(w->cols, w->group);
-    size_t group_bytes = (size_t)w->group * ZOO_PANEL / (w->kind == ZOO_INT8 ? 1 : 2);
+    size_t group_bytes = int_group_bytes(w->kind, w->group);
     const unsigned char *data = (const unsigned char *)w->data + panel * n_groups * group_bytes;
     const uint16_t *scales = w->scales + (size_t)panel * n_groups * ZOO_PANEL;
     int_row x = int_row_at(g, row);
@@ -58,6 +75,11 @@ void k_gemm_int8_scalar(const zoo_gemm *g)
 }
 
 void k_gemm_int4_scalar(const zoo_gemm *g)
+{
+    k_gemm_int8_scalar(g);
+}
+
+void k_gemm_int5_scalar(const zoo_gemm *g)
 {
     k_gemm_int8_scalar(g);
 }

@@ -1,11 +1,12 @@
 /*
- * int_rows.h: rows of activations as int8 groups, what the int8 and int4 products read.
+ * int_rows.h: rows of activations as int8 groups, what integer products read.
  *
  * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
  * int32 shifts; padded to 64. Scale = amax / 127 of the group, value = round(x * (127 / amax)) in
- * [-127, 127]; the same bits in every instruction set. A shift is -128 (int8) or -8 (int4) times
- * the sum of the group's bytes: what products with weights made unsigned have too much. Products
- * then are
+ * [-127, 127]; the same bits in every instruction set. A shift is -128 (int8), -8 (int4) or -16
+ * (int5) times the sum of the group's bytes: what products with weights made unsigned have too
+ * much. AVX2's int4 and int5 products want the shift in two 16-bit halves (int_prepare_avx2.c).
+ * Products then are
  *
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias.
  */
@@ -17,6 +18,18 @@
 static inline uint32_t int_groups(uint32_t cols, uint32_t group)
 {
     return (cols + group - 1) / group;
+}
+
+/* What makes a weight of this kind unsigned. */
+static inline int32_t int_offset(uint32_t kind)
+{
+    return kind == ZOO_INT8 ? 128 : kind == ZOO_INT5 ? 16 : 8;
+}
+
+/* Bytes of one group of a panel. */
+static inline size_t int_group_bytes(uint32_t kind, uint32_t group)
+{
+    return (size_t)group * ZOO_PANEL * (kind == ZOO_INT8 ? 8 : kind == ZOO_INT5 ? 5 : 4) / 8;
 }
 
 static inline size_t int_bytes(uint32_t cols, uint32_t group)

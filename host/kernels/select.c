@@ -196,11 +196,12 @@ void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, 
     }
 }
 
-/* int4 goes through the instruction of int8 where a level has no better one; bf16 is widened. */
+/* int4 goes through the instruction of int8 where a level has no better one, int5 through that of
+ * int4; bf16 is widened. */
 static bool serves(uint32_t of, uint32_t kind)
 {
-    return of == kind || (of == ZOO_INT8 && kind == ZOO_INT4) ||
-           (of == ZOO_F32 && kind == ZOO_BF16);
+    return of == kind || (of == ZOO_INT8 && (kind == ZOO_INT4 || kind == ZOO_INT5)) ||
+           (of == ZOO_INT4 && kind == ZOO_INT5) || (of == ZOO_F32 && kind == ZOO_BF16);
 }
 
 zoo_k_peak *zoo_kernels_peak(const char *isa, uint32_t kind)

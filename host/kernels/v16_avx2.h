@@ -182,6 +182,18 @@ static inline v16 v16_from_bf16(const uint16_t *p)
     return v16_pair(v16_from_bf16_half(p), v16_from_bf16_half(p + 8));
 }
 
+/* Words of two bf16 as the lower ones and the upper ones. */
+static inline void v16_part_bf16(const float *words, v16 *lower, v16 *upper)
+{
+    __m256i mask = _mm256_set1_epi32((int)0xffff0000);
+    __m256i a = _mm256_loadu_si256((const void *)words);
+    __m256i b = _mm256_loadu_si256((const void *)(words + 8));
+    *lower = v16_pair(_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)),
+                      _mm256_castsi256_ps(_mm256_slli_epi32(b, 16)));
+    *upper = v16_pair(_mm256_castsi256_ps(_mm256_and_si256(a, mask)),
+                      _mm256_castsi256_ps(_mm256_and_si256(b, mask)));
+}
+
 static inline __m256i v16_to_bf16_half(__m256 x)
 {
     __m256i bits = _mm256_castps_si256(x);

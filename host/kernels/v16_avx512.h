@@ -137,6 +137,14 @@ static inline v16 v16_from_bf16(const uint16_t *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
 }
 
+/* Words of two bf16 as the lower ones and the upper ones. */
+static inline void v16_part_bf16(const float *words, v16 *lower, v16 *upper)
+{
+    __m512i x = _mm512_loadu_si512(words);
+    *lower = _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+    *upper = _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32((int)0xffff0000)));
+}
+
 static inline void v16_to_bf16(uint16_t *p, v16 x)
 {
     __m512i bits = _mm512_castps_si512(x);

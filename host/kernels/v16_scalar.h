@@ -164,6 +164,19 @@ static inline v16 v16_from_bf16(const uint16_t *p)
     return r;
 }
 
+/* Words of two bf16 as the lower ones and the upper ones. */
+static inline void v16_part_bf16(const float *words, v16 *lower, v16 *upper)
+{
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits, part;
+        memcpy(&bits, words + i, sizeof bits);
+        part = bits << 16;
+        memcpy(&lower->f[i], &part, sizeof part);
+        part = bits & 0xffff0000u;
+        memcpy(&upper->f[i], &part, sizeof part);
+    }
+}
+
 /* Rounds to nearest even; not a number stays one. */
 static inline void v16_to_bf16(uint16_t *p, v16 a)
 {

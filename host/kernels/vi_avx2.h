@@ -3,9 +3,8 @@
  *
  * int8: weights and rows as 16-bit pairs, whose products are summed in 32 bits; a quad of packed
  * bytes gives the pairs (0, 2) and (1, 3), and rows come in that order (int_wide.h).
- * int4: nibbles 0 .. 15 times signed bytes; a 16-bit lane sums half of a group of 32 columns. The
- * even lanes start at the group's shift: they end within 8 * 127 * 32 = 32512, the odd ones within
- * 15 * 127 * 16 = 30480, whatever wraps on the way.
+ * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of a group of 32 columns,
+ * from that half's shift on: it ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
  */
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H
@@ -30,7 +29,7 @@ static inline vi vi_ready8(vi x)
 
 static inline va vi_start(int32_t shift, bool int8)
 {
-    __m256i start = _mm256_set1_epi32(int8 ? 0 : shift & 0xffff);
+    __m256i start = _mm256_set1_epi32(int8 ? 0 : shift);
     return (va){start, start};
 }
 

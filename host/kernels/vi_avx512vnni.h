@@ -1,6 +1,6 @@
 /*
  * vi_avx512vnni.h: what gemm_int.inc needs, with AVX-512 VNNI: unsigned weights times signed rows.
- * int8 weights are shifted by 128, int4 by 8; the accumulators start at the sum that the shift
+ * int8 weights are shifted by 128, int4 by 8, int5 by 16; the accumulators start at the sum that the shift
  * adds.
  */
 #ifndef ZOO_VI_AVX512VNNI_H
@@ -47,9 +47,19 @@ static inline vi vi_low(vi x)
     return _mm512_and_si512(x, _mm512_set1_epi8(15));
 }
 
+/* gcc and clang disagree about the type of a count */
+#define vi_left(x, n)  _mm512_slli_epi16(x, n)
+#define vi_right(x, n) _mm512_srli_epi16(x, n)
+
 static inline vi vi_high(vi x)
 {
-    return _mm512_and_si512(_mm512_srli_epi16(x, 4), _mm512_set1_epi8(15));
+    return vi_low(vi_right(x, 4));
+}
+
+/* four | (bits & 16) */
+static inline vi vi_fifth(vi four, vi bits)
+{
+    return _mm512_ternarylogic_epi64(four, bits, _mm512_set1_epi8(16), 0xf8);
 }
 
 static inline va vi_start(int32_t shift, bool int8)

@@ -33,9 +33,26 @@ static inline vi vi_low(vi x)
     return (vi){_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
 }
 
+static inline vi vi_left(vi x, int n)
+{
+    return (vi){_mm256_slli_epi16(x.a, n), _mm256_slli_epi16(x.b, n)};
+}
+
+static inline vi vi_right(vi x, int n)
+{
+    return (vi){_mm256_srli_epi16(x.a, n), _mm256_srli_epi16(x.b, n)};
+}
+
 static inline vi vi_high(vi x)
 {
-    return vi_low((vi){_mm256_srli_epi16(x.a, 4), _mm256_srli_epi16(x.b, 4)});
+    return vi_low(vi_right(x, 4));
+}
+
+static inline vi vi_fifth(vi four, vi bits)
+{
+    __m256i mask = _mm256_set1_epi8(16);
+    return (vi){_mm256_or_si256(four.a, _mm256_and_si256(bits.a, mask)),
+                _mm256_or_si256(four.b, _mm256_and_si256(bits.b, mask))};
 }
 
 #endif

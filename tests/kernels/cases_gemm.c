@@ -6,7 +6,7 @@
 
 enum { CASES = 160, ROWS_MAX = 80 };
 
-static const char *const kind_names[] = {"f32", "bf16", "int8", "int4"};
+static const char *const kind_names[] = {"f32", "bf16", "int8", "int4", "int5"};
 
 typedef struct gemm_case {
     zoo_weight w;
@@ -90,7 +90,7 @@ static uint32_t pick_size(uint32_t i, uint32_t max)
 static gemm_case make_case(uint32_t kind, uint32_t i)
 {
     gemm_case c = {.n_rows = pick_size((i * 29) % CASES, ROWS_MAX)};
-    uint32_t group = kind == ZOO_INT8 ? 32 + i % 2 * 32 : kind == ZOO_INT4 ? 32 : 0;
+    uint32_t group = kind == ZOO_INT8 ? 32 + i % 2 * 32 : kind > ZOO_INT8 ? 32 : 0;
     uint32_t cols = pick_size((i * 7) % CASES, i % 8 == 0 ? 1100 : 300);
     c.w = make_weight(kind, pick_size(i, 150), cols, group);
     c.x_stride = cols + i % 5;

@@ -73,6 +73,10 @@ static void errors(void)
     pack_all(&w, x);
     double four = pack_error(&w, x), plain = plain_error(x, (size_t)rows * cols);
     kt_check(four < 0.96 * plain, "int4: error %.4f, plain rounding %.4f", four, plain);
+    w.kind = ZOO_INT5;
+    pack_all(&w, x);
+    double five = pack_error(&w, x);
+    kt_check(five < 0.52 * four, "int5: error %.4f, int4 %.4f", five, four);
     w = (zoo_weight){.kind = ZOO_INT8, .rows = rows, .cols = cols, .group = 32};
     pack_all(&w, x);
     double by32 = pack_error(&w, x);
@@ -115,6 +119,7 @@ static void refusals(void)
                  zoo_pack_size(ZOO_INT8, 16, 16, 0, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT8, 16, 16, 20, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT4, 16, 16, 64, &scales) == 0 &&
+                 zoo_pack_size(ZOO_INT5, 16, 16, 64, &scales) == 0 &&
                  zoo_pack_size(ZOO_F32, UINT32_MAX, UINT32_MAX, 0, &scales) != 16;
     zoo_error err = {0};
     right &= !zoo_kernels_select("sse9", &err) && err.code == ZOO_E_USAGE &&
@@ -134,18 +139,19 @@ static void fits(void)
     for (uint32_t i = 0; i < 50; i++) {
         float *x = kt_values(512, i % 5 ? 0.1f : 0), *q = kt_floats(512), *s = kt_floats(16);
         float *other = kt_floats(512), *scales = kt_floats(16);
-        k_fit_int4_scalar(x, q, s);
+        float top = i % 2 ? 7 : 15;
+        k_fit_steps_scalar(x, top, q, s);
         if (has("avx2")) {
-            k_fit_int4_avx2(x, other, scales);
+            k_fit_steps_avx2(x, top, other, scales);
             same &= kt_same(q, other, 512) && kt_same(s, scales, 16);
         }
         if (has("avx512")) {
-            k_fit_int4_avx512(x, other, scales);
+            k_fit_steps_avx512(x, top, other, scales);
             same &= kt_same(q, other, 512) && kt_same(s, scales, 16);
         }
         kt_clear();
     }
-    kt_check(same, "int4 scales and steps are the same bits in every instruction set");
+    kt_check(same, "int4 and int5 scales and steps are the same bits in every instruction set");
 }
 
 /* Where column k of output o lies in a panel of int8 bytes or bf16 values: words of `n` columns. */
@@ -183,23 +189,30 @@ static void plain_int8(const float *x, uint32_t n, uint32_t o, int8_t *bytes, ui
     *scale = (uint16_t)(bits >> 16);
 }
 
-/* int4: the fit is a kernel of its own, this is where its steps go. */
-static void plain_int4(const float *x, const zoo_weight *w, uint32_t n, unsigned char *bytes,
-                       uint16_t *scales)
+/* int4 and int5: the fit is a kernel of its own, this is where its steps go. */
+static void plain_steps(const float *x, const zoo_weight *w, uint32_t n, unsigned char *bytes,
+                        uint16_t *scales)
 {
     float columns[32 * ZOO_PANEL] = {0}, q[32 * ZOO_PANEL], fitted[ZOO_PANEL];
+    bool five = w->kind == ZOO_INT5;
+    int offset = five ? 16 : 8;
     for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
         uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
         columns[i] = o < n && (size_t)k < w->cols ? x[(size_t)o * w->cols + k] : 0;
     }
-    k_fit_int4_scalar(columns, q, fitted);
+    k_fit_steps_scalar(columns, (float)(offset - 1), q, fitted);
     for (uint32_t o = 0; o < ZOO_PANEL; o++) {
         scales[o] = plain_bf16(fitted[o]);
     }
     for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
         uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
-        size_t at = ((size_t)k / 8 * ZOO_PANEL + o) * 4 + k % 4;
-        bytes[at] = (unsigned char)(bytes[at] | ((int)q[i] + 8) << (k % 8 / 4 * 4));
+        size_t at = ((size_t)k / 8 * ZOO_PANEL + o) * 4 + k % 4 + (five ? 4 * ZOO_PANEL : 0);
+        int step = (int)q[i] + offset;
+        bytes[at] = (unsigned char)(bytes[at] | (step & 15) << (k % 8 / 4 * 4));
+        if (five) {
+            at = (size_t)o * 4 + k % 4;
+            bytes[at] = (unsigned char)(bytes[at] | (step >> 4) << (k / 4));
+        }
     }
 }
 
@@ -210,13 +223,15 @@ static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *d
     for (uint32_t k = 0; k < w->cols; k += step) {
         uint32_t left = w->cols - k < step ? w->cols - k : step;
         size_t group = k / step;
-        if (w->kind == ZOO_INT4) {
+        if (w->kind == ZOO_INT4 || w->kind == ZOO_INT5) {
+            size_t bytes = w->kind == ZOO_INT4 ? 256 : 320;
             float *cut = kt_floats((size_t)n * w->cols);
             memset(cut, 0, (size_t)n * w->cols * sizeof *cut);
             for (uint32_t o = 0; o < n; o++) {
                 memcpy(cut + (size_t)o * w->cols, x + (size_t)o * w->cols + k, left * sizeof *cut);
             }
-            plain_int4(cut, w, n, (unsigned char *)data + group * 256, scales + group * ZOO_PANEL);
+            plain_steps(cut, w, n, (unsigned char *)data + group * bytes,
+                        scales + group * ZOO_PANEL);
         }
         for (uint32_t o = 0; o < n; o++) {
             const float *row = x + (size_t)o * w->cols + k;
@@ -260,8 +275,8 @@ static void panels(void)
 {
     static const struct {
         uint32_t kind, group;
-    } kinds[] = {{ZOO_F32, 0},   {ZOO_BF16, 0},  {ZOO_INT8, 16},  {ZOO_INT8, 32},
-                 {ZOO_INT8, 64}, {ZOO_INT8, 80}, {ZOO_INT8, 256}, {ZOO_INT4, 32}};
+    } kinds[] = {{ZOO_F32, 0},   {ZOO_BF16, 0},   {ZOO_INT8, 16}, {ZOO_INT8, 32}, {ZOO_INT8, 64},
+                 {ZOO_INT8, 80}, {ZOO_INT8, 256}, {ZOO_INT4, 32}, {ZOO_INT5, 32}};
     for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
         bool same = true;
         for (uint32_t cols = 1; cols < 300; cols += cols < 70 ? 1 : 23) {

@@ -14,7 +14,7 @@ static const struct {
     const char *mistake, *words;
 } cases[] = {
     {"magic", "no plugin magic"},
-    {"abi_major", "abi_major is 41, this host has 1"},
+    {"abi_major", "abi_major is 41, this host has 2"},
     {"abi_minor", "abi_minor is 1, this host has 0"},
     {"size_bind", "size_bind is"},
     {"panel", "panel is 8, this host has 16"},

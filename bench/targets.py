@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Measures what the core promises and prints it as one Markdown table: measure, at least, seen.
+
+    bench/targets.py run --model HF_FOLDER --llama BIN_FOLDER --gguf PREFIX --out results.jsonl
+                     [--llama-avx2 BIN_FOLDER] [--peer 'NAME FORMAT COMMAND ...'] [--rounds 3]
+    bench/targets.py table results.jsonl
+
+Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and format in turn,
+a ratio within a round, the median of the rounds and their range. Where the CPU has more than AVX2, --llama-avx2
+names llama.cpp built for AVX2 alone, and the batch is run once more with both sides held to that.
+
+Besides, of lmzoo alone, medians of the rounds:
+  read share  bytes of weights over the measured bandwidth over the whole time of one sequence
+  load        seconds to int8 over seconds to read the files; both from the page cache, and both after it was
+              told to drop them (posix_fadvise)
+  start       seconds with packed weights kept by an earlier start
+  memory      peak resident bytes over packed weights and planned caches, 32 rows whose caches are full
+
+The table says what was measured, met or not. Only the standard library is used.
+"""
+import argparse
+import glob
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import peers
+
+SEQS, CONTEXT, MIB = 32, 128, 1 << 20
+
+
+def zoo_lines(a, verb, options):
+    argv = [a.lmzoo, verb, a.model, "--threads", str(a.threads)] + options
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"targets: status {done.returncode}: {' '.join(argv)}: {done.stderr.strip()}")
+    return done.stdout.splitlines()
+
+
+def bench(a, options, test):
+    for line in zoo_lines(a, "bench", ["--quiet", "-r", "1"] + options):
+        j = json.loads(line)
+        if j["test"] == test:
+            return j
+    sys.exit(f"targets: no line of test {test}")
+
+
+def weight_files(a):
+    return sorted(glob.glob(os.path.join(a.model, "*.safetensors")))
+
+
+def drop_pages(a):
+    for path in weight_files(a):
+        with open(path, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_seconds(a):
+    buffer, begin = bytearray(MIB), time.monotonic()
+    for path in weight_files(a):
+        with open(path, "rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+    return time.monotonic() - begin
+
+
+def load_ratio(a, cold):
+    seconds = []
+    for step in (lambda: read_seconds(a), lambda: bench(a, ["--weights", "int8", "--tests", "none"], "load")["seconds"]):
+        if cold:
+            drop_pages(a)
+        else:
+            read_seconds(a)
+        seconds.append(step())
+    return {"read_seconds": seconds[0], "load_seconds": seconds[1], "ratio": seconds[1] / seconds[0]}
+
+
+def start_seconds(a, kind):
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--weights", kind, "--tests", "none", "--packed-cache", folder]
+        bench(a, options, "load")
+        return bench(a, options, "load")["seconds"]
+
+
+def memory_over(a, kind):
+    options = ["--weights", kind, "--context", str(CONTEXT), "--max-seqs", str(SEQS)]
+    plan = "\n".join(zoo_lines(a, "plan", options))
+    caches = int(re.search(rf"such sequences of {CONTEXT}\s+(\d+)", plan)[1])
+    batch = ["--tests", "batch", "--batch", str(SEQS), "--prompt", str(CONTEXT - 32), "--new", "32"]
+    j = bench(a, options + batch, "batch")
+    return (j["peak_bytes"] - j["packed_bytes"] - caches) / MIB
+
+
+def own_figures(a):
+    for kind in ("bf16", "int8", "int4"):
+        decode = ["--weights", kind, "--machine", "--tests", "decode", "--decode", str(a.decode)]
+        yield {"figure": "read_share", "format": kind, "value": bench(a, decode, "decode")["read_share"]}
+    for cold in (False, True):
+        yield {"figure": "load_cold" if cold else "load_warm", "format": "int8", **load_ratio(a, cold)}
+    for kind in ("int8", "int4"):
+        yield {"figure": "start", "format": kind, "value": start_seconds(a, kind)}
+        yield {"figure": "memory", "format": kind, "value": memory_over(a, kind)}
+
+
+def run(a):
+    options = {**vars(a), "kinds": ["bf16", "int8", "int4"], "batches": [32], "prefills": [512], "prompt": 64, "new": 32,
+               "shared_rows": 256, "shared_prefix": 512, "zoo_options": []}
+    everything = {"isa": None, "formats": ["BF16", "F16", "Q8_0", "Q4_0"], "tests": ["batch", "prefill", "decode"]}
+    peers.run(argparse.Namespace(**{**options, **everything}))
+    shared = {"isa": None, "formats": ["Q4_0"], "kinds": ["int8", "int4"], "peer": [], "tests": ["shared"], "rounds": 1}
+    peers.run(argparse.Namespace(**{**options, **shared}))
+    if a.llama_avx2:
+        held = {"isa": "avx2", "llama": a.llama_avx2, "formats": ["BF16", "F16", "Q4_0"], "kinds": ["bf16", "int4"],
+                "peer": [], "tests": ["batch"]}
+        peers.run(argparse.Namespace(**{**options, **held}))
+    with open(a.out, "a", encoding="utf-8") as out:
+        for i in range(a.rounds):
+            for figure in own_figures(a):
+                out.write(json.dumps({**figure, "round": i, **peers.cpu()}) + "\n")
+                out.flush()
+                print(f"{i} {figure}", file=sys.stderr)
+
+
+class Rates:
+    """The figures of one run with one instruction set: best of some formats, round by round."""
+
+    def __init__(self, rows, isa):
+        self.rows = [j for j in rows if "tool" in j and j["isa"] == isa]
+
+    def best(self, test, mine, formats=None):
+        """Per round the fastest of the formats that is fastest by its median."""
+        found = {}
+        for j in self.rows:
+            if j["test"] == test and (j["tool"] == "lmzoo") == mine and (not formats or j["format"] in formats):
+                found.setdefault((j["tool"], j["format"]), {})[j["round"]] = j["total_tps"]
+        name = max(found, key=lambda f: statistics.median(found[f].values()), default=None)
+        return (name, found[name]) if name else (None, {})
+
+    def ratio(self, test, kinds, formats, peer_test=None):
+        mine, ours = self.best(test, True, kinds)
+        peer, theirs = self.best(peer_test or test, False, formats)
+        both = sorted(ours[i] / theirs[i] for i in ours if i in theirs)
+        if not both:
+            return None
+        return statistics.median(both), f"{mine[1]} / {peer[0]} {peer[1]}; {both[0]:.2f} to {both[-1]:.2f}"
+
+
+def prefill_ratio(rates):
+    """Against the best of all peers; one whose line has a prompt of 512 and more beside it by that prompt's rate."""
+    for j in rates.rows:
+        if j["test"].startswith("pp512"):
+            rates.rows.append({**j, "test": "prefill512", "total_tps": j["prompt_tps"]})
+    return rates.ratio("prefill512", None, None)
+
+
+def rate_targets(rows, wide):
+    llama, narrow = ["BF16", "F16", "Q8_0", "Q4_0"], ["int8", "int4"]
+    best = Rates(rows, "best")
+    others = sorted({j["format"] for j in best.rows if j["tool"] not in ("lmzoo", "llama.cpp")})
+    yield "batch of 32 against llama.cpp", 2.5 if wide else 2.0, best.ratio("batch32", narrow, llama)
+    if others and wide:
+        yield "batch of 32 against the other engines", 1.5, best.ratio("batch32", narrow, others)
+    yield "batch of 32, bf16 weights", 1.5 if wide else 1.3, best.ratio("batch32", ["bf16"], ["BF16", "F16"])
+    if wide:
+        held = Rates(rows, "avx2")
+        yield "batch of 32, AVX2 alone", 2.0, held.ratio("batch32", narrow, llama)
+        yield "batch of 32, AVX2 alone, bf16 weights", 1.3, held.ratio("batch32", ["bf16"], ["BF16", "F16"])
+    yield "prompt of 512 against all engines", 1.5, prefill_ratio(best)
+    yield "one sequence, int4", 1.1, best.ratio("decode", ["int4"], ["Q4_0"])
+    yield "one sequence, int8", 1.1, best.ratio("decode", ["int8"], ["Q8_0"])
+    yield "one sequence, bf16", 1.1, best.ratio("decode", ["bf16"], ["BF16", "F16"])
+    yield "256 rows with the same 512 tokens", 2.0, best.ratio("shared", narrow, ["Q4_0"])
+
+
+def own_targets(rows):
+    limits = {"read_share": (0.90, "share of the read bandwidth, {}", 1), "load_warm": (2, "load to int8 / reading, page cache", -1),
+              "load_cold": (2, "load to int8 / reading, from disk", -1), "start": (1, "second start, seconds, {}", -1),
+              "memory": (64, "memory over the plan, MiB, {}", -1)}
+    for figure, fmt in dict.fromkeys((j["figure"], j["format"]) for j in rows if "figure" in j):
+        values = sorted(j.get("ratio", j.get("value")) for j in rows if j.get("figure") == figure and j["format"] == fmt)
+        limit, words, sign = limits[figure]
+        yield words.format(fmt), limit, (statistics.median(values), f"{values[0]:.2f} to {values[-1]:.2f}"), sign
+
+
+def table(a):
+    with open(a.file, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    heads = {(j["cpu"], j["flags"]) for j in rows}
+    if len(heads) != 1:
+        sys.exit(f"targets: {a.file} holds runs of {len(heads)} CPUs; one is wanted")
+    cpu, flags = heads.pop()
+    wide = "avx512" in flags
+    first = next(j for j in rows if "tool" in j)
+    print(f"{first['model']}; {cpu}: {flags}; {first['threads']} threads; lmzoo {first['lmzoo']}, {first['peer_version']}\n")
+    print("| measure | wanted | seen | met | of what, and the range of the rounds |\n|---|---|---|---|---|")
+    found = [(words, limit, seen, 1) for words, limit, seen in rate_targets(rows, wide)] + list(own_targets(rows))
+    for words, limit, seen, sign in found:
+        if seen:
+            met = "yes" if sign * seen[0] >= sign * limit else "no"
+            print(f"| {words} | {'>=' if sign > 0 else '<='} {limit} | {seen[0]:.2f} | {met} | {seen[1]} |")
+        else:
+            print(f"| {words} | {limit} | not run | | |")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = ap.add_subparsers(dest="verb", required=True)
+    r = sub.add_parser("run")
+    here = os.path.dirname(os.path.abspath(__file__))
+    for name in ("--model", "--llama", "--gguf", "--out"):
+        r.add_argument(name, required=True)
+    r.add_argument("--llama-avx2")
+    r.add_argument("--peer", action="append", default=[])
+    r.add_argument("--lmzoo", default=os.path.join(here, "..", "build", "lmzoo"))
+    r.add_argument("--version", default="", help="of the peers, for the table's head")
+    r.add_argument("--decode", type=int, default=64)
+    r.add_argument("--threads", type=int, default=os.cpu_count())
+    r.add_argument("--rounds", type=int, default=3)
+    t = sub.add_parser("table")
+    t.add_argument("file")
+    a = ap.parse_args()
+    run(a) if a.verb == "run" else table(a)
+
+
+if __name__ == "__main__":
+    main()
