@@ -39,8 +39,8 @@ enum {
  *                                                   byte j that of column 4 i + j, then the lower
  *                                                   four as int4; value = the five - 16
  *
- * int8, int4 and int5 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past `cols`
- * are zero.
+ * int8, int4 and int5 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past
+ * `cols` are zero.
  */
 typedef struct zoo_weight {
     uint32_t kind;  /* zoo_dtype below ZOO_WEIGHT_KINDS */

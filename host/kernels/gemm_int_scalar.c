@@ -1,5 +1,6 @@
 /*
- * gemm_int_scalar.c: products with int8, int4 and int5 weights; int_rows.h has the order of operations.
+ * gemm_int_scalar.c: products with int8, int4 and int5 weights; int_rows.h has the order of
+ * operations.
  */
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /*
  * vi_avx512vnni.h: what gemm_int.inc needs, with AVX-512 VNNI: unsigned weights times signed rows.
- * int8 weights are shifted by 128, int4 by 8, int5 by 16; the accumulators start at the sum that the shift
- * adds.
+ * int8 weights are shifted by 128, int4 by 8, int5 by 16; the accumulators start at the sum that
+ * the shift adds.
  */
 #ifndef ZOO_VI_AVX512VNNI_H
 #define ZOO_VI_AVX512VNNI_H
