@@ -1,7 +1,7 @@
 /*
  * gemm_int_amx.c: products with int8, int4 and int5 weights through AMX tiles, the bits of all
- * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group, 512-bit
- * registers the float32 part.
+ * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group,
+ * 512-bit registers the float32 part.
  *
  * One product takes up to 16 rows of 64 or 32 bytes of a group against 16 quads of a panel; packed
  * int8 panels are tiles as they stand, the others are widened to a buffer once per group of panels.
