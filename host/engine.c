@@ -286,6 +286,7 @@ zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
     zoo_status status = open_model(engine, folder, options, err);
+    zoo_mem_settle();
     if (status == ZOO_OK) {
         status = open_session(engine, err);
     }

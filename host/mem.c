@@ -49,6 +49,17 @@ void zoo_mem_free(void *block)
     free(block);
 }
 
+/* jemalloc's, where it is linked. */
+extern int mallctl(const char *name, void *old, size_t *old_size, void *value, size_t size)
+    __attribute__((weak));
+
+void zoo_mem_settle(void)
+{
+    if (mallctl) {
+        (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* 4096: all arenas */
+    }
+}
+
 void zoo_mem_fail_at(int64_t n)
 {
     atomic_store(&mem_calls, 0);

@@ -31,6 +31,10 @@ char *zoo_mem_text(const char *text, size_t n);
 /* Frees; null is fine. */
 void zoo_mem_free(void *block);
 
+/* Gives freed memory back to the system, where the allocator keeps it for later. For the end of a
+ * phase that freed much. */
+void zoo_mem_settle(void);
+
 /* For tests: of the calls from now on, the n-th (1 = the next) returns null, once. 0: none does. */
 void zoo_mem_fail_at(int64_t n);
 

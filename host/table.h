@@ -1,14 +1,12 @@
 /*
  * table.h: a stored matrix as a zoo_table: rows are read from the mapped file when they are needed.
  *
- * A touched row brings its neighbourhood of the file into memory, up to 64 KiB, and in a large
- * table nearly every row is touched in time. So pages are given back after some rows: a table costs
- * a few MiB, however many of its rows are read.
+ * A touched row brings its neighbourhood of the file into memory, 64 KiB or, where the system keeps
+ * files in large pages, 2 MiB; in a large table nearly every row is touched in time. So pages are
+ * given back after each row: a table costs next to nothing, however many of its rows are read.
  */
 #ifndef ZOO_HOST_TABLE_H
 #define ZOO_HOST_TABLE_H
-
-#include <stdatomic.h>
 
 #include "formats.h"
 #include "zoo.h"
@@ -17,7 +15,6 @@
 typedef struct zoo_table_source {
     zoo_matrix matrix; /* found, of at most UINT32_MAX rows and columns */
     bool is_large;
-    atomic_uint n_read; /* rows */
 } zoo_table_source;
 
 /* The table over source->matrix, which the caller has filled. Its rows may be read by any number of
