@@ -195,21 +195,28 @@ def table(a):
                 print(f"| {test} | {tool} | {fmt} | {' | '.join(cells)} | {ratio} |")
 
 
+def add_sides(parser):
+    """What every run needs: the model, the engines, threads and rounds."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--llama", required=True, help="folder of llama.cpp's programs")
+    parser.add_argument("--gguf", required=True, help="PREFIX of PREFIX.FORMAT.gguf")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--lmzoo", default=os.path.join(here, "..", "build", "lmzoo"))
+    parser.add_argument("--peer", action="append", default=[], help="'NAME FORMAT COMMAND ...'")
+    parser.add_argument("--version", default="", help="of the peers, for the table's head")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=3)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sub = ap.add_subparsers(dest="verb", required=True)
     r = sub.add_parser("run")
-    here = os.path.dirname(os.path.abspath(__file__))
-    r.add_argument("--model", required=True)
-    r.add_argument("--llama", required=True, help="folder of llama.cpp's programs")
-    r.add_argument("--gguf", required=True, help="PREFIX of PREFIX.FORMAT.gguf")
-    r.add_argument("--out", required=True)
-    r.add_argument("--lmzoo", default=os.path.join(here, "..", "build", "lmzoo"))
+    add_sides(r)
     r.add_argument("--isa", help="for lmzoo, as avx2 beside an AVX2 build of the peer")
     r.add_argument("--formats", nargs="*", default=["BF16", "Q8_0", "Q4_0"])
     r.add_argument("--kinds", nargs="*", default=["bf16", "int8", "int4"], help="WEIGHTS or WEIGHTS+CACHE of lmzoo")
-    r.add_argument("--peer", action="append", default=[], help="'NAME FORMAT COMMAND ...'")
-    r.add_argument("--version", default="", help="of the peers, for the table's head")
     r.add_argument("--tests", nargs="+", default=["batch", "prefill", "decode"])
     r.add_argument("--batches", nargs="+", type=int, default=[32])
     r.add_argument("--prefills", nargs="+", type=int, default=[512])
@@ -218,8 +225,6 @@ def main():
     r.add_argument("--decode", type=int, default=32)
     r.add_argument("--shared-rows", type=int, default=256)
     r.add_argument("--shared-prefix", type=int, default=512)
-    r.add_argument("--threads", type=int, default=os.cpu_count())
-    r.add_argument("--rounds", type=int, default=3)
     r.add_argument("--zoo-options", nargs=argparse.REMAINDER, default=[], help="more options of lmzoo bench")
     t = sub.add_parser("table")
     t.add_argument("file")

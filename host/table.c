@@ -1,14 +1,18 @@
 /* table.c: see table.h. */
 #include "table.h"
 
-enum { LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
+enum { ROWS_KEPT = 4, LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
 
 static void read_row(const zoo_table *table, uint32_t row, float *out)
 {
-    const zoo_table_source *source = table->host;
+    zoo_table_source *source = (zoo_table_source *)(uintptr_t)table->host;
     const zoo_matrix *m = &source->matrix;
     (void)zoo_matrix_read_rows(m, row, 1, out);
-    for (uint32_t i = 0; source->is_large && i < m->n_parts; i++) {
+    if (!source->is_large) {
+        return;
+    }
+    unsigned n = atomic_fetch_add_explicit(&source->n_read, 1, memory_order_relaxed);
+    for (uint32_t i = 0; i < m->n_parts && n % ROWS_KEPT == ROWS_KEPT - 1; i++) {
         zoo_tensor_release(m->parts[i]);
     }
 }

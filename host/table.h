@@ -3,10 +3,12 @@
  *
  * A touched row brings its neighbourhood of the file into memory, 64 KiB or, where the system keeps
  * files in large pages, 2 MiB; in a large table nearly every row is touched in time. So pages are
- * given back after each row: a table costs next to nothing, however many of its rows are read.
+ * given back after a few rows: a table costs a few MiB, however many of its rows are read.
  */
 #ifndef ZOO_HOST_TABLE_H
 #define ZOO_HOST_TABLE_H
+
+#include <stdatomic.h>
 
 #include "formats.h"
 #include "zoo.h"
@@ -15,6 +17,7 @@
 typedef struct zoo_table_source {
     zoo_matrix matrix; /* found, of at most UINT32_MAX rows and columns */
     bool is_large;
+    atomic_uint n_read; /* rows */
 } zoo_table_source;
 
 /* The table over source->matrix, which the caller has filled. Its rows may be read by any number of
