@@ -38,10 +38,31 @@ static inline int tile_cols(int rows)
     return V16_TILE_ROWS < 6 ? 1 : rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 
+/* One step of k for all sums. Rows are reached from every third of them: one register holds the
+ * distance of rows, which addresses count once or twice, and none is left for each row. */
+__attribute__((always_inline)) static inline void tile_step(v16 (*acc)[4], const float **a,
+                                                            size_t a_row, const float *b,
+                                                            size_t b_col, int rows, int cols)
+{
+    v16 w[4];
+#pragma GCC unroll 4
+    for (int c = 0; c < cols; c++) {
+        w[c] = v16_load(b + (size_t)c * b_col);
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+        v16 x = v16_set1(a[r / 3][(size_t)(r % 3) * a_row]);
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            acc[r][c] = v16_fma(x, w[c], acc[r][c]);
+        }
+    }
+}
+
 __attribute__((always_inline)) static inline void tile_run(const tile *t, int rows, int cols)
 {
     v16 acc[12][4];
-    const float *a = t->a, *b = t->b;
+    const float *b = t->b;
     size_t a_row = t->a_row, b_col = t->b_col, b_step = t->b_step;
     size_t pre_bytes = t->pre_step * TILE_ASK;
 #pragma GCC unroll 12
@@ -52,30 +73,27 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
                 t->fresh ? v16_set1(0) : v16_load(t->c + (size_t)r * t->c_row + (size_t)c * 16);
         }
     }
+    const float *a[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        a[i] = t->a + (3 * i < rows ? (size_t)(3 * i) * a_row : 0);
+    }
     const char *pre = t->pre;
-    for (size_t k = 0; k < t->n_k; k++, a++, b += b_step) {
-        v16 w[4];
-        if (pre_bytes && k % TILE_ASK == 0) {
-            for (size_t i = 0; i < pre_bytes; i += 64) {
-#pragma GCC unroll 4
-                for (int c = 0; c < cols; c++) {
-                    __builtin_prefetch(pre + (size_t)c * t->pre_col + i, 0, 2);
-                }
-            }
-            pre += pre_bytes;
-        }
-#pragma GCC unroll 4
-        for (int c = 0; c < cols; c++) {
-            w[c] = v16_load(b + (size_t)c * b_col);
-        }
-#pragma GCC unroll 12
-        for (int r = 0; r < rows; r++) {
-            v16 x = v16_set1(a[(size_t)r * a_row]);
+    size_t left = t->n_k;
+    for (; left >= TILE_ASK; left -= TILE_ASK, pre += pre_bytes) {
+        for (size_t i = 0; i < pre_bytes; i += 64) {
 #pragma GCC unroll 4
             for (int c = 0; c < cols; c++) {
-                acc[r][c] = v16_fma(x, w[c], acc[r][c]);
+                __builtin_prefetch(pre + (size_t)c * t->pre_col + i, 0, 2);
             }
         }
+#pragma GCC unroll 2
+        for (int k = 0; k < TILE_ASK; k++, a[0]++, a[1]++, a[2]++, a[3]++, b += b_step) {
+            tile_step(acc, a, a_row, b, b_col, rows, cols);
+        }
+    }
+    for (; left; left--, a[0]++, a[1]++, a[2]++, a[3]++, b += b_step) {
+        tile_step(acc, a, a_row, b, b_col, rows, cols);
     }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
