@@ -191,6 +191,7 @@ static zoo_status plain_find(const zoo_search *s, zoo_matrix *m)
         return zoo_search_fail(s, t, "is not quantised, and yet a weight_scale stands beside it");
     }
     m->codes = t;
+    m->plain = t;
     m->read = plain_read;
     zoo_matrix_part(m, t);
     zoo_matrix_shape(m, t->dims, t->n_dims);

@@ -39,6 +39,7 @@ struct zoo_matrix {
     uint32_t n_parts;
     /* The tensors of the file that belong to it, for the report of what is left over. */
     const zoo_tensor *parts[ZOO_MATRIX_PARTS_MAX];
+    const zoo_tensor *plain; /* the one tensor whose items the values are, or null */
 
     /* What follows is for the readers (format_*.c). */
     void (*read)(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out);

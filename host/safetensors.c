@@ -37,6 +37,7 @@
 typedef struct tensor_file {
     char *path;
     unsigned char *base; /* null: not mapped yet */
+    int fd;              /* open while base is set */
     size_t size;
     zoo_file_stamp stamp;
 } tensor_file;
@@ -186,6 +187,7 @@ static zoo_status entry_offsets(zoo_tensor *t, const cJSON *item, const unsigned
     }
     t->n_bytes = end - begin;
     t->data = payload + begin;
+    t->at += begin;
     return ZOO_OK;
 }
 
@@ -315,6 +317,8 @@ static zoo_status tensor_add(zoo_tensors *set, const tensor_file *file, const cJ
     }
     t->name = name;
     t->file = file->path;
+    t->fd = file->fd;
+    t->at = (uint64_t)(payload - file->base);
     set->n_tensors++;
     return entry_read(t, entry, payload, (uint64_t)(file->base + file->size - payload), err);
 }
@@ -343,7 +347,6 @@ static zoo_status header_read(zoo_tensors *set, const tensor_file *file, const c
     return offsets_check(file, list, n, payload, err);
 }
 
-/* Maps the whole of fd, at least 8 bytes. */
 static zoo_file_stamp stamp_of(const struct stat *st)
 {
     const uint64_t second = 1000000000u;
@@ -352,6 +355,7 @@ static zoo_file_stamp stamp_of(const struct stat *st)
                             (uint64_t)st->st_ctim.tv_sec * second + (uint64_t)st->st_ctim.tv_nsec};
 }
 
+/* Maps the whole of fd, at least 8 bytes, and keeps fd. */
 static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
 {
     struct stat st;
@@ -367,6 +371,7 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
         return zoo_fail(err, ZOO_E_IO, "%s: cannot be mapped: %s", file->path, strerror(errno));
     }
     file->base = base;
+    file->fd = fd;
     file->size = (size_t)st.st_size;
     file->stamp = stamp_of(&st);
     return ZOO_OK;
@@ -408,8 +413,11 @@ static zoo_status file_open(zoo_tensors *set, const char *path, zoo_error *err)
         return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
     }
     zoo_status status = file_map(file, fd, err);
-    (void)close(fd);
-    return status == ZOO_OK ? file_header(set, file, err) : status;
+    if (status != ZOO_OK) {
+        (void)close(fd);
+        return status;
+    }
+    return file_header(set, file, err);
 }
 
 /* The slot of name: the tensor's own, or the empty one where it would go. */
@@ -492,6 +500,7 @@ void zoo_tensors_close(zoo_tensors *set)
     for (size_t i = 0; i < set->n_files; i++) {
         if (set->files[i].base) {
             (void)munmap(set->files[i].base, set->files[i].size);
+            (void)close(set->files[i].fd);
         }
         zoo_mem_free(set->files[i].path);
     }
@@ -561,40 +570,4 @@ size_t zoo_tensors_n_notes(const zoo_tensors *set)
 const char *zoo_tensors_note(const zoo_tensors *set, size_t i)
 {
     return set->notes[i];
-}
-
-/* Whole pages only when they are given back: a neighbour's first bytes stay. */
-static void tensor_advise(const zoo_tensor *t, int advice, bool inner)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = (uintptr_t)t->data, end = begin + t->n_bytes;
-    begin = (inner ? begin + page - 1 : begin) / page * page;
-    end = (inner ? end : end + page - 1) / page * page;
-    if (begin < end) {
-        (void)madvise((void *)begin, end - begin, advice);
-    }
-}
-
-void zoo_tensor_prefetch(const zoo_tensor *t)
-{
-    tensor_advise(t, MADV_WILLNEED, false);
-}
-
-void zoo_tensor_release(const zoo_tensor *t)
-{
-    tensor_advise(t, MADV_DONTNEED, true);
-}
-
-void zoo_tensor_forget(const zoo_tensor *t)
-{
-    tensor_advise(t, MADV_DONTNEED, false);
-}
-
-void zoo_tensor_scatter(const zoo_tensor *t)
-{
-#if defined(MADV_NOHUGEPAGE)
-    tensor_advise(t, MADV_NOHUGEPAGE, true);
-#else
-    (void)t;
-#endif
 }

@@ -25,6 +25,8 @@ typedef struct zoo_tensor {
     uint64_t n_items; /* product of dims, 1 without dims */
     uint64_t dims[ZOO_TENSOR_DIMS_MAX];
     uint32_t n_dims;
+    int fd;          /* of the file, open as long as the set is */
+    uint64_t at;     /* of data in the file, bytes */
     zoo_dtype dtype; /* ZOO_DTYPE_MAX: F4, F6_E2M3, F6_E3M2, C64, FNUZ kinds; listed, not read */
 } zoo_tensor;
 
@@ -79,14 +81,19 @@ zoo_status zoo_tensor_widen(const zoo_tensor *t, uint64_t begin, size_t n, float
                             zoo_error *err);
 
 /*
+ * The same by reading the file: no page of the map becomes resident, as it would for a row here and
+ * there. ZOO_E_IO besides: the file was cut or cannot be read. [any]
+ */
+zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
+                           zoo_error *err);
+
+/*
  * Advice to the kernel: the payload will be read soon; it was read and its pages may leave memory
- * (release: whole pages of it; forget: those it shares with others too); it is read here and
- * there, in small pieces. [any]
+ * (release: whole pages of it; forget: those it shares with others too). [any]
  */
 void zoo_tensor_prefetch(const zoo_tensor *t);
 void zoo_tensor_release(const zoo_tensor *t);
 void zoo_tensor_forget(const zoo_tensor *t);
-void zoo_tensor_scatter(const zoo_tensor *t);
 
 /* "BF16" and so on; "?" for what is no stored dtype. [any] */
 const char *zoo_dtype_name(zoo_dtype dtype);

@@ -7,6 +7,10 @@ static void read_row(const zoo_table *table, uint32_t row, float *out)
 {
     zoo_table_source *source = (zoo_table_source *)(uintptr_t)table->host;
     const zoo_matrix *m = &source->matrix;
+    if (source->is_large && m->plain &&
+        zoo_tensor_read(m->plain, row * m->cols, m->cols, out, NULL) == ZOO_OK) {
+        return;
+    }
     (void)zoo_matrix_read_rows(m, row, 1, out);
     if (!source->is_large) {
         return;
@@ -22,7 +26,6 @@ zoo_table zoo_table_make(zoo_table_source *source)
     const zoo_matrix *m = &source->matrix;
     uint64_t n_bytes = 0;
     for (uint32_t i = 0; i < m->n_parts; i++) {
-        zoo_tensor_scatter(m->parts[i]);
         n_bytes += m->parts[i]->n_bytes;
     }
     source->is_large = n_bytes > LARGE;

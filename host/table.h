@@ -1,9 +1,10 @@
 /*
- * table.h: a stored matrix as a zoo_table: rows are read from the mapped file when they are needed.
+ * table.h: a stored matrix as a zoo_table: rows are read from the file when they are needed.
  *
- * A touched row brings its neighbourhood of the file into memory, 64 KiB or, where the system keeps
- * files in large pages, 2 MiB; in a large table nearly every row is touched in time. So pages are
- * given back after a few rows: a table costs a few MiB, however many of its rows are read.
+ * A touched row of the map brings its neighbourhood of the file into memory, 64 KiB or, where the
+ * system keeps files in large pages, 2 MiB; in a large table nearly every row is touched in time.
+ * So rows of a large plain table are read past the map, and quantised ones give their pages back
+ * after a few rows: a table costs a few MiB at most, however many of its rows are read.
  */
 #ifndef ZOO_HOST_TABLE_H
 #define ZOO_HOST_TABLE_H
