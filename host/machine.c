@@ -1,7 +1,7 @@
 /*
- * machine.c: see machine.h. Products go through kernels/peak.inc. Reads sum four streams beside each
- * other, as products with panels do: one alone keeps too few lines of memory under way (Zen 3, two
- * threads, GB/s: one 18, two 24, four 30, eight 28, sixteen 18).
+ * machine.c: see machine.h. Products go through kernels/peak.inc. Reads sum four streams beside
+ * each other, as products with panels do: one alone keeps too few lines of memory under way (Zen 3,
+ * two threads, GB/s: one 18, two 24, four 30, eight 28, sixteen 18).
  */
 #define _GNU_SOURCE
 #include "machine.h"
