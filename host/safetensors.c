@@ -33,11 +33,12 @@
 #define HEADER_MAX  100000000u
 #define TENSORS_MAX (1u << 24)
 #define EXACT_MAX   9007199254740992.0 /* 2^53: a double counts exactly to here */
+#define FDS_MAX     256                /* files that stay open; a process may have 1024 */
 
 typedef struct tensor_file {
     char *path;
     unsigned char *base; /* null: not mapped yet */
-    int fd;              /* open while base is set */
+    int fd;              /* open while base is set; -1 behind FDS_MAX files */
     size_t size;
     zoo_file_stamp stamp;
 } tensor_file;
@@ -417,6 +418,10 @@ static zoo_status file_open(zoo_tensors *set, const char *path, zoo_error *err)
         (void)close(fd);
         return status;
     }
+    if (set->n_files > FDS_MAX) {
+        (void)close(fd);
+        file->fd = -1;
+    }
     return file_header(set, file, err);
 }
 
@@ -500,7 +505,9 @@ void zoo_tensors_close(zoo_tensors *set)
     for (size_t i = 0; i < set->n_files; i++) {
         if (set->files[i].base) {
             (void)munmap(set->files[i].base, set->files[i].size);
-            (void)close(set->files[i].fd);
+            if (set->files[i].fd >= 0) {
+                (void)close(set->files[i].fd);
+            }
         }
         zoo_mem_free(set->files[i].path);
     }

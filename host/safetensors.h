@@ -25,7 +25,7 @@ typedef struct zoo_tensor {
     uint64_t n_items; /* product of dims, 1 without dims */
     uint64_t dims[ZOO_TENSOR_DIMS_MAX];
     uint32_t n_dims;
-    int fd;          /* of the file, open as long as the set is */
+    int fd;          /* of the file, open as long as the set is; -1 in sets of very many files */
     uint64_t at;     /* of data in the file, bytes */
     zoo_dtype dtype; /* ZOO_DTYPE_MAX: F4, F6_E2M3, F6_E3M2, C64, FNUZ kinds; listed, not read */
 } zoo_tensor;
@@ -82,7 +82,7 @@ zoo_status zoo_tensor_widen(const zoo_tensor *t, uint64_t begin, size_t n, float
 
 /*
  * The same by reading the file: no page of the map becomes resident, as it would for a row here and
- * there. ZOO_E_IO besides: the file was cut or cannot be read. [any]
+ * there. ZOO_E_IO besides: the file was cut, cannot be read or is not kept open. [any]
  */
 zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
                            zoo_error *err);

@@ -65,6 +65,9 @@ zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float 
     if (size == 0 || begin > t->n_items || n > t->n_items - begin) {
         return zoo_tensor_widen(t, begin, n, out, err); /* for its sentence */
     }
+    if (t->fd < 0) {
+        return zoo_fail(err, ZOO_E_IO, "%s: is mapped but not open", t->file);
+    }
     unsigned char bytes[PIECE];
     zoo_tensor piece = *t;
     piece.data = bytes;

@@ -122,6 +122,32 @@ static void test_plain_file(void **state)
     folder_clear();
 }
 
+/* More shards than a process may have files open. */
+static void test_many_shards(void **state)
+{
+    enum { SHARDS = 1100 };
+    zoo_tensors *set;
+    zoo_error err;
+    char file[64], header[128];
+    float out[4];
+    (void)state;
+    for (int i = 1; i <= SHARDS; i++) {
+        (void)snprintf(file, sizeof file, "x-%05d-of-%05d.safetensors", i, SHARDS);
+        (void)snprintf(header, sizeof header,
+                       "{\"t%d\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", i);
+        tensors_write(file, header, 4);
+    }
+    assert_int_equal(zoo_tensors_open(folder, &set, &err), ZOO_OK);
+    const zoo_tensor *first = zoo_tensors_find(set, "t1"), *last = zoo_tensors_find(set, "t1100");
+    assert_int_equal(zoo_tensor_read(first, 1, 3, out, &err), ZOO_OK);
+    assert_true(out[0] == 1 && out[2] == 3);
+    assert_int_equal(zoo_tensor_read(last, 1, 3, out, &err), ZOO_E_IO);
+    assert_int_equal(zoo_tensor_widen(last, 0, 4, out, &err), ZOO_OK);
+    assert_true(out[1] == 1 && out[3] == 3);
+    zoo_tensors_close(set);
+    folder_clear();
+}
+
 /* Opens a file of header and payload; gives the sentence without the path,
  * or "" when it is taken. */
 static const char *verdict(const char *header, size_t n_payload)
@@ -474,11 +500,12 @@ static void test_parity_cases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_file), cmocka_unit_test(test_hostile_headers),
-        cmocka_unit_test(test_lengths),    cmocka_unit_test(test_unread_dtype),
-        cmocka_unit_test(test_index),      cmocka_unit_test(test_hostile_index),
-        cmocka_unit_test(test_series),     cmocka_unit_test(test_write),
-        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_parity_cases),
+        cmocka_unit_test(test_plain_file),      cmocka_unit_test(test_many_shards),
+        cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_unread_dtype),    cmocka_unit_test(test_index),
+        cmocka_unit_test(test_hostile_index),   cmocka_unit_test(test_series),
+        cmocka_unit_test(test_write),           cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_parity_cases),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
