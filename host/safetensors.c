@@ -38,7 +38,7 @@
 typedef struct tensor_file {
     char *path;
     unsigned char *base; /* null: not mapped yet */
-    int fd;              /* open while base is set; -1 behind FDS_MAX files */
+    int fd;              /* -1: not kept open, behind FDS_MAX files */
     size_t size;
     zoo_file_stamp stamp;
 } tensor_file;
@@ -356,7 +356,7 @@ static zoo_file_stamp stamp_of(const struct stat *st)
                             (uint64_t)st->st_ctim.tv_sec * second + (uint64_t)st->st_ctim.tv_nsec};
 }
 
-/* Maps the whole of fd, at least 8 bytes, and keeps fd. */
+/* Maps the whole of fd, at least 8 bytes. */
 static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
 {
     struct stat st;
@@ -372,7 +372,6 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
         return zoo_fail(err, ZOO_E_IO, "%s: cannot be mapped: %s", file->path, strerror(errno));
     }
     file->base = base;
-    file->fd = fd;
     file->size = (size_t)st.st_size;
     file->stamp = stamp_of(&st);
     return ZOO_OK;
@@ -414,15 +413,11 @@ static zoo_status file_open(zoo_tensors *set, const char *path, zoo_error *err)
         return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
     }
     zoo_status status = file_map(file, fd, err);
-    if (status != ZOO_OK) {
+    file->fd = status == ZOO_OK && set->n_files <= FDS_MAX ? fd : -1;
+    if (file->fd < 0) {
         (void)close(fd);
-        return status;
     }
-    if (set->n_files > FDS_MAX) {
-        (void)close(fd);
-        file->fd = -1;
-    }
-    return file_header(set, file, err);
+    return status == ZOO_OK ? file_header(set, file, err) : status;
 }
 
 /* The slot of name: the tensor's own, or the empty one where it would go. */
