@@ -15,7 +15,7 @@
 #define V16_ISA amx
 #include "vmath.h"
 
-enum { TILE_ROWS = 16, BLOCK = 32 };
+enum { TILE_ROWS = 16, BLOCK = 32, AHEAD = 128 };
 
 /* Sums in tiles 0 .. 3 (two blocks of rows by two panels), rows in 4 and 5, weights in 6 and 7. */
 static void configure(uint32_t n_a, uint32_t n_b)
@@ -83,6 +83,18 @@ static void multiply(const amx_job *j, const char *w0, const char *w1, size_t pa
     }
 }
 
+/* Asks for the block AHEAD pairs on, of these panels or of the two that come next. */
+static inline void ask_ahead(const amx_job *j, const char *w0, size_t n_pairs, size_t pair)
+{
+    size_t at = pair + AHEAD < n_pairs ? pair + AHEAD : pair + AHEAD + n_pairs;
+    for (size_t i = at; i < at + BLOCK / 2; i++) {
+        __builtin_prefetch(w0 + i * 64, 0, 2);
+        if (j->n_panels > 1) {
+            __builtin_prefetch(w0 + (n_pairs + i) * 64, 0, 2);
+        }
+    }
+}
+
 static void finish_tile(const amx_job *j, const float *sums, uint32_t row, uint32_t n,
                         uint32_t panel)
 {
@@ -125,6 +137,9 @@ static void amx_panels(const amx_job *j)
     _tile_zero(2);
     _tile_zero(3);
     for (size_t pair = 0; pair < n_pairs; pair += BLOCK / 2) {
+        if (j->row == 0) {
+            ask_ahead(j, w0, n_pairs, pair);
+        }
         multiply(j, whole_block(w, w0, pair, edge[0]),
                  j->n_panels > 1 ? whole_block(w, w1, pair, edge[1]) : NULL, pair);
     }

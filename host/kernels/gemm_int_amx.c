@@ -3,10 +3,15 @@
  * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group,
  * 512-bit registers the float32 part.
  *
- * One product takes up to 16 rows of 64 or 32 bytes of a group against 16 quads of a panel; packed
- * int8 panels are tiles as they stand, the others are widened to a buffer once per group of panels.
- * Up to ROWS_FEW rows go to the avx512vnni kernels, whose bits are the same. Tiles are configured
- * at each call and released at its end. Stack: at most 40 KiB.
+ * Up to 64 rows and 16 panels go together, block of columns after block: packed int8 is a tile as
+ * it stands, the others are widened to a buffer, once for all rows. A segment is a block's groups
+ * of one panel and one tile of rows; its float32 sums are in registers and rest in a buffer between
+ * blocks. One product takes a group of up to 16 rows; the tile unit runs in order, so products go
+ * round four tiles, a tile is stored two products later and scaled four later, across the ends of
+ * segments. Rows that do not divide evenly give tiles that overlap: both compute the same.
+ *
+ * Few rows and odd shapes go to the avx512vnni kernels, whose bits are the same. Tiles are
+ * configured at each call and released at its end. Stack: at most 96 KiB.
  */
 #include "vi_avx512vnni.h"
 
@@ -18,26 +23,43 @@
 #define V16_ISA amx
 #include "vmath.h"
 
-enum { ROWS_FEW = 6, TILE_ROWS = 16, GROUPS_BLOCK = 16, PANELS = 2 };
+/* Up to so many rows registers alone are as fast: int8; int4 and int5, whose groups are shorter. */
+enum { ROWS_FEW_8 = 3, ROWS_FEW_4 = 15 };
+enum { TILE = 16, TILES = 4, PANELS = 16, BLOCK = 512 };
+enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
 
-/* Tile 0: sums; 1: rows of x; 2: weights, for `depth` bytes of each of n rows. */
-static void configure(uint32_t n, uint32_t depth)
-{
-    tile_config c = {.palette = 1};
-    c.rows[0] = c.rows[1] = (uint8_t)n;
-    c.row_bytes[0] = c.row_bytes[2] = 64;
-    c.row_bytes[1] = (uint16_t)depth;
-    c.rows[2] = (uint8_t)(depth / 4);
-    configure_tiles(&c);
-}
+typedef struct amx_segment {
+    const char *x;
+    const unsigned char *w; /* signed bytes */
+    const uint16_t *w_scales;
+    const float *x_scales; /* [groups, TILE] */
+    float *sums;           /* [TILE, ZOO_PANEL] */
+} amx_segment;
 
 typedef struct amx_job {
     const zoo_gemm *g;
-    const int8_t *x;
-    const float *x_scales;
-    uint32_t row, n_rows, panel;
-    uint32_t depth; /* bytes of x in one tile: 64 or 32 */
+    const char *x; /* first row that goes along */
+    uint32_t row, n_rows, n_tiles, tile_rows;
+    uint32_t panel, n_panels;
+    uint32_t begin, n_groups; /* of the block of columns */
+    const unsigned char *pre; /* packed bytes to ask for, */
+    size_t pre_step;          /* so many with each product */
+    _Alignas(64) int32_t whole[ROUND][TILE_SUMS];
+    _Alignas(64) float x_scales[TILES][BLOCK / 32][TILE];
+    _Alignas(64) float sums[PANELS][TILES][TILE_SUMS];
+    _Alignas(64) unsigned char wide[BLOCK * ZOO_PANEL];
 } amx_job;
+
+/* Tiles 0 .. 3: sums; 4 and 5: rows of x; 6 and 7: weights. */
+static void configure(uint32_t rows, uint32_t depth)
+{
+    tile_config c = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        c.rows[i] = (uint8_t)(i < 6 ? rows : depth / 4);
+        c.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? depth : 64);
+    }
+    configure_tiles(&c);
+}
 
 static void widen_quads(const unsigned char *from, size_t columns, unsigned char *out)
 {
@@ -65,115 +87,221 @@ static void widen_fives(const unsigned char *from, size_t columns, unsigned char
     }
 }
 
+static inline void ask_ahead(amx_job *j)
+{
+    for (size_t b = 0; b < j->pre_step; b += 64) {
+        __builtin_prefetch(j->pre + b, 0, 2);
+    }
+    j->pre += j->pre_step;
+}
+
 /* sums[r] += whole[r] * w_scale * x_scale[r] */
-static void add_group(const amx_job *j, const int32_t *whole, const uint16_t *w_scale, size_t group,
-                      float *sums)
+__attribute__((always_inline)) static inline void add_group(v16 *sums, const int32_t *whole,
+                                                            const amx_segment *s, uint32_t group)
 {
-    v16 scale = v16_from_bf16(w_scale);
-    for (uint32_t r = 0; r < j->n_rows; r++) {
-        const void *at = (const char *)(j->x_scales + group) + r * j->g->x_stride;
-        v16 s = v16_mul(scale, v16_set1(*(const float *)at));
-        v16 sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(whole + r * 16));
-        v16_store(sums + r * 16, v16_fma(sum, s, v16_load(sums + r * 16)));
+    v16 w_scale = v16_from_bf16(s->w_scales + (size_t)group * ZOO_PANEL);
+    const float *x_scale = s->x_scales + (size_t)group * TILE;
+#pragma GCC unroll 16
+    for (int r = 0; r < TILE; r++) {
+        v16 sum = _mm512_cvtepi32_ps(_mm512_load_si512(whole + r * 16));
+        sums[r] = v16_fma(sum, v16_mul(w_scale, v16_set1(x_scale[r])), sums[r]);
     }
 }
 
-/* Groups [begin, begin + n) of one panel, quads of signed bytes at w. */
-static void amx_groups(const amx_job *j, const unsigned char *w, uint32_t begin, uint32_t n,
-                       float *sums)
+/* Four groups of a segment, and the float32 part of four that were multiplied before. */
+__attribute__((always_inline)) static inline void
+four_groups(amx_job *j, v16 *sums, const amx_segment *now, uint32_t group,
+            const amx_segment *before, uint32_t group_before)
 {
-    _Alignas(64) int32_t whole[2][TILE_ROWS * 16];
+    size_t size = j->g->weight->group;
+    long stride = (long)j->g->x_stride;
+    const char *x = now->x + group * size;
+    const unsigned char *w = now->w + group * size * ZOO_PANEL;
+#define GROUP(c, x_tile, w_tile, earlier)                                                          \
+    _tile_zero(c);                                                                                 \
+    _tile_loadd(x_tile, x + size * (c), stride);                                                   \
+    _tile_loadd(w_tile, w + size * ZOO_PANEL * (c), 64);                                           \
+    _tile_dpbssd(c, x_tile, w_tile);                                                               \
+    _tile_stored(earlier, j->whole[earlier], 64);                                                  \
+    ask_ahead(j);                                                                                  \
+    add_group(sums, j->whole[c], before, group_before + (c))
+    GROUP(0, 4, 6, 2);
+    GROUP(1, 5, 7, 3);
+    GROUP(2, 4, 6, 0);
+    GROUP(3, 5, 7, 1);
+#undef GROUP
+}
+
+__attribute__((always_inline)) static inline void load_sums(v16 *sums, const float *rest)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < TILE; r++) {
+        sums[r] = rest ? v16_load(rest + r * 16) : v16_set1(0);
+    }
+}
+
+__attribute__((always_inline)) static inline void store_sums(const v16 *sums, float *rest)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < TILE; r++) {
+        v16_store(rest + r * 16, sums[r]);
+    }
+}
+
+/* Asks for the block of the panel that comes next, or of the first panel's next columns. */
+static void plan_ahead(amx_job *j, const unsigned char *packed, size_t group_bytes, bool last)
+{
+    const zoo_weight *w = j->g->weight;
+    size_t panel_bytes = int_groups(w->cols, w->group) * group_bytes;
+    j->pre = packed + (last ? j->n_groups * group_bytes : panel_bytes);
+    j->pre -= last ? (j->n_panels - 1) * panel_bytes : 0;
+    j->pre_step = (group_bytes / j->n_tiles + 63) / 64 * 64;
+}
+
+/* The block's weights of one panel as signed bytes. */
+static const unsigned char *ready(amx_job *j, uint32_t panel)
+{
+    const zoo_weight *w = j->g->weight;
+    size_t group_bytes = int_group_bytes(w->kind, w->group);
+    size_t first = (size_t)panel * int_groups(w->cols, w->group) + j->begin;
+    const unsigned char *packed = (const unsigned char *)w->data + first * group_bytes;
+    plan_ahead(j, packed, group_bytes, panel + 1 == j->panel + j->n_panels);
+    if (w->kind == ZOO_INT8) {
+        return packed;
+    }
+    (w->kind == ZOO_INT5 ? widen_fives : widen_quads)(packed, (size_t)j->n_groups * w->group,
+                                                      j->wide);
+    settle(j->wide);
+    return j->wide;
+}
+
+static size_t tile_row(const amx_job *j, uint32_t tile)
+{
+    return tile + 1 < j->n_tiles ? tile * j->tile_rows : j->n_rows - j->tile_rows;
+}
+
+/* Stores and scales the products that are under way: the last four of `last`. */
+static inline void drain(amx_job *j, v16 *sums, const amx_segment *last)
+{
+    _tile_stored(2, j->whole[2], 64);
+    _tile_stored(3, j->whole[3], 64);
+    for (uint32_t i = 0; i < ROUND; i++) {
+        add_group(sums, j->whole[i], last, j->n_groups - ROUND + i);
+    }
+    store_sums(sums, last->sums);
+}
+
+/* The block, for all panels and tiles of rows. Before the first segment goes one whose products are
+ * what the tiles hold, and whose sums nobody reads. */
+static void run_block(amx_job *j)
+{
+    float nothing[TILE_SUMS];
     const zoo_weight *weight = j->g->weight;
-    uint32_t group = weight->group;
-    size_t n_groups = int_groups(weight->cols, group);
-    const uint16_t *scales = weight->scales + ((size_t)j->panel * n_groups + begin) * 16;
-    for (uint32_t g = 0; g < n; g++, w += (size_t)group * 16) {
-        const int8_t *x = j->x + (size_t)(begin + g) * group;
-        _tile_zero(0);
-        for (uint32_t k = 0; k < group; k += j->depth) {
-            _tile_loadd(1, x + k, (long)j->g->x_stride);
-            _tile_loadd(2, w + (size_t)k * 16, 64);
-            _tile_dpbssd(0, 1, 2);
-        }
-        _tile_stored(0, whole[g % 2], 64);
-        if (g > 0) {
-            add_group(j, whole[(g - 1) % 2], scales + (size_t)(g - 1) * 16, begin + g - 1, sums);
+    size_t n_groups = int_groups(weight->cols, weight->group);
+    amx_segment now = {.w_scales = weight->scales, .x_scales = j->x_scales[0][0], .sums = nothing};
+    amx_segment before = now;
+    v16 sums[TILE];
+    load_sums(sums, NULL);
+    for (uint32_t p = 0; p < j->n_panels; p++) {
+        now.w = ready(j, j->panel + p);
+        now.w_scales = weight->scales + ((j->panel + p) * n_groups + j->begin) * ZOO_PANEL;
+        for (uint32_t t = 0; t < j->n_tiles; t++) {
+            now.x = j->x + tile_row(j, t) * j->g->x_stride + (size_t)j->begin * weight->group;
+            now.x_scales = j->x_scales[t][0];
+            now.sums = j->sums[p][t];
+            four_groups(j, sums, &now, 0, &before, j->n_groups - ROUND);
+            store_sums(sums, before.sums);
+            load_sums(sums, j->begin ? now.sums : NULL);
+            for (uint32_t g = ROUND; g < j->n_groups; g += ROUND) {
+                four_groups(j, sums, &now, g, &now, g - ROUND);
+            }
+            before = now;
         }
     }
-    add_group(j, whole[(n - 1) % 2], scales + (size_t)(n - 1) * 16, begin + n - 1, sums);
+    drain(j, sums, &before);
 }
 
-static void finish_tile(const amx_job *j, const float *sums)
+/* The block's scales of all rows, those of a tile beside each other. */
+static void gather_scales(amx_job *j)
+{
+    const zoo_weight *w = j->g->weight;
+    __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    at = _mm512_mullo_epi32(at, _mm512_set1_epi32((int)(j->g->x_stride / sizeof(float))));
+    __mmask16 rows = (__mmask16)((1u << j->tile_rows) - 1);
+    for (uint32_t t = 0; t < j->n_tiles; t++) {
+        const char *scales = j->x + tile_row(j, t) * j->g->x_stride + int_bytes(w->cols, w->group);
+        scales += j->begin * sizeof(float);
+        for (uint32_t g = 0; g < j->n_groups; g++, scales += sizeof(float)) {
+            v16 s = _mm512_mask_i32gather_ps(v16_set1(0), rows, at, scales, sizeof(float));
+            v16_store(j->x_scales[t][g], s);
+        }
+    }
+}
+
+static void finish(const amx_job *j)
 {
     const zoo_gemm *g = j->g;
-    size_t o = (size_t)j->panel * ZOO_PANEL, n = g->weight->rows - o;
-    for (uint32_t r = 0; r < j->n_rows; r++) {
-        v16 v = v16_load(sums + r * 16);
-        v = g->bias ? v16_add(v, v16_get(g->bias + o, n)) : v;
-        v16_put(g->y + (j->row + r) * g->y_stride + o, v, n);
+    for (uint32_t t = 0; t < j->n_tiles; t++) {
+        float *y = g->y + (j->row + tile_row(j, t)) * g->y_stride;
+        for (uint32_t r = 0; r < j->tile_rows; r++, y += g->y_stride) {
+            for (uint32_t p = 0; p < j->n_panels; p++) {
+                size_t o = (size_t)(j->panel + p) * ZOO_PANEL, n = g->weight->rows - o;
+                v16 v = v16_load(j->sums[p][t] + r * 16);
+                v = g->bias ? v16_add(v, v16_get(g->bias + o, n)) : v;
+                v16_put(y + o, v, n);
+            }
+        }
     }
 }
 
-static void amx_panel(amx_job *j)
+static void run_panels(amx_job *j)
 {
-    _Alignas(64) unsigned char wide[GROUPS_BLOCK * 64 * ZOO_PANEL];
-    _Alignas(64) float sums[TILE_ROWS * 16] = {0};
     const zoo_weight *w = j->g->weight;
-    uint32_t n_groups = int_groups(w->cols, w->group), n;
-    size_t group_bytes = int_group_bytes(w->kind, w->group);
-    const unsigned char *data = (const unsigned char *)w->data + j->panel * n_groups * group_bytes;
-    for (uint32_t begin = 0; begin < n_groups; begin += n) {
-        n = n_groups - begin < GROUPS_BLOCK ? n_groups - begin : GROUPS_BLOCK;
-        const unsigned char *at = data + begin * group_bytes;
-        if (w->kind != ZOO_INT8) {
-            (w->kind == ZOO_INT5 ? widen_fives : widen_quads)(at, (size_t)n * w->group, wide);
-            at = wide;
-            settle(wide);
-        }
-        amx_groups(j, at, begin, n, sums);
+    uint32_t n_groups = int_groups(w->cols, w->group), most = BLOCK / w->group;
+    for (j->begin = 0; j->begin < n_groups; j->begin += j->n_groups) {
+        j->n_groups = n_groups - j->begin < most ? n_groups - j->begin : most;
+        gather_scales(j);
+        run_block(j);
     }
-    finish_tile(j, sums);
+    finish(j);
 }
 
 static void gemm_tiles(const zoo_gemm *g)
 {
-    amx_job j = {.g = g, .depth = g->weight->group % 64 ? 32 : 64};
+    amx_job j;
+    j.g = g;
     for (j.row = 0; j.row < g->n_rows; j.row += j.n_rows) {
-        int_row x = int_row_at(g, j.row);
-        j.x = x.q;
-        j.x_scales = x.scales;
-        j.n_rows = tile_share(g->n_rows - j.row, TILE_ROWS);
-        configure(j.n_rows, j.depth);
-        for (j.panel = g->panel_begin; j.panel < g->panel_end; j.panel++) {
-            amx_panel(&j);
+        j.n_rows = tile_share(g->n_rows - j.row, TILES * TILE);
+        j.n_tiles = (j.n_rows + TILE - 1) / TILE;
+        j.tile_rows = (j.n_rows + j.n_tiles - 1) / j.n_tiles;
+        j.x = (const char *)g->x + j.row * g->x_stride;
+        configure(j.tile_rows, g->weight->group);
+        for (j.panel = g->panel_begin; j.panel < g->panel_end; j.panel += j.n_panels) {
+            j.n_panels = g->panel_end - j.panel < PANELS ? g->panel_end - j.panel : PANELS;
+            run_panels(&j);
         }
     }
     _tile_release();
 }
 
+static bool few_or_odd(const zoo_gemm *g)
+{
+    uint32_t group = g->weight->group;
+    bool odd = (group != 32 && group != 64) || g->weight->cols % (group * ROUND);
+    return odd || g->n_rows <= (g->weight->kind == ZOO_INT8 ? ROWS_FEW_8 : ROWS_FEW_4);
+}
+
 void k_gemm_int8_amx(const zoo_gemm *g)
 {
-    if (g->weight->group % 32 || g->n_rows <= ROWS_FEW) {
-        k_gemm_int8_avx512vnni(g);
-    } else {
-        gemm_tiles(g);
-    }
+    (few_or_odd(g) ? k_gemm_int8_avx512vnni : gemm_tiles)(g);
 }
 
 void k_gemm_int4_amx(const zoo_gemm *g)
 {
-    if (g->n_rows <= ROWS_FEW) {
-        k_gemm_int4_avx512vnni(g);
-    } else {
-        gemm_tiles(g);
-    }
+    (few_or_odd(g) ? k_gemm_int4_avx512vnni : gemm_tiles)(g);
 }
 
 void k_gemm_int5_amx(const zoo_gemm *g)
 {
-    if (g->n_rows <= ROWS_FEW) {
-        k_gemm_int5_avx512vnni(g);
-    } else {
-        gemm_tiles(g);
-    }
+    (few_or_odd(g) ? k_gemm_int5_avx512vnni : gemm_tiles)(g);
 }

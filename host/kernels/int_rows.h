@@ -39,7 +39,8 @@ static inline size_t int_bytes(uint32_t cols, uint32_t group)
 
 static inline size_t int_row_size(uint32_t cols, uint32_t group)
 {
-    return (int_bytes(cols, group) + (size_t)int_groups(cols, group) * 8 + 63) / 64 * 64;
+    size_t lines = (int_bytes(cols, group) + (size_t)int_groups(cols, group) * 8 + 63) / 64;
+    return (lines | 1) * 64;
 }
 
 typedef struct int_row {
