@@ -3,12 +3,13 @@
  * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group,
  * 512-bit registers the float32 part.
  *
- * Up to 64 rows and 16 panels go together, block of columns after block: packed int8 is a tile as
- * it stands, the others are widened to a buffer, once for all rows. A segment is a block's groups
- * of one panel and one tile of rows; its float32 sums are in registers and rest in a buffer between
- * blocks. One product takes a group of up to 16 rows; the tile unit runs in order, so products go
- * round four tiles, a tile is stored two products later and scaled four later, across the ends of
- * segments. Rows that do not divide evenly give tiles that overlap: both compute the same.
+ * Up to 64 rows and 16 panels go together, by blocks of columns that fit into the first-level cache
+ * for all of the rows and one panel. Packed int8 is a tile as it stands, the others are widened to a
+ * buffer, once for all rows. A segment is a block's groups of one panel and one tile of rows; its
+ * float32 sums are in registers and rest in a buffer between blocks. One product takes a group of
+ * up to 16 rows; the tile unit runs in order, so products go round four tiles, a tile is stored two
+ * products later and scaled four later, across the ends of segments. Rows that do not divide evenly
+ * give tiles that overlap: both compute the same.
  *
  * Few rows and odd shapes go to the avx512vnni kernels, whose bits are the same. Tiles are
  * configured at each call and released at its end. Stack: at most 96 KiB.
@@ -23,7 +24,7 @@
 #define V16_ISA amx
 #include "vmath.h"
 
-/* Up to so many rows registers alone are as fast: int8; int4 and int5, whose groups are shorter. */
+/* Up to so many rows avx512vnni is as fast: int8; int4 and int5, whose groups are shorter. */
 enum { ROWS_FEW_8 = 3, ROWS_FEW_4 = 15 };
 enum { TILE = 16, TILES = 4, PANELS = 16, BLOCK = 512 };
 enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
@@ -191,8 +192,8 @@ static inline void drain(amx_job *j, v16 *sums, const amx_segment *last)
     store_sums(sums, last->sums);
 }
 
-/* The block, for all panels and tiles of rows. Before the first segment goes one whose products are
- * what the tiles hold, and whose sums nobody reads. */
+/* The block, for all panels and tiles of rows. Before the first segment goes one whose sums nobody
+ * reads. */
 static void run_block(amx_job *j)
 {
     float nothing[TILE_SUMS];
@@ -257,7 +258,8 @@ static void finish(const amx_job *j)
 static void run_panels(amx_job *j)
 {
     const zoo_weight *w = j->g->weight;
-    uint32_t n_groups = int_groups(w->cols, w->group), most = BLOCK / w->group;
+    uint32_t n_groups = int_groups(w->cols, w->group);
+    uint32_t most = (j->n_tiles > TILES / 2 ? BLOCK / 2 : BLOCK) / w->group;
     for (j->begin = 0; j->begin < n_groups; j->begin += j->n_groups) {
         j->n_groups = n_groups - j->begin < most ? n_groups - j->begin : most;
         gather_scales(j);

@@ -2,10 +2,11 @@
  * int_rows.h: rows of activations as int8 groups, what integer products read.
  *
  * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
- * int32 shifts; padded to 64. Scale = amax / 127 of the group, value = round(x * (127 / amax)) in
- * [-127, 127]; the same bits in every instruction set. A shift is -128 (int8), -8 (int4) or -16
- * (int5) times the sum of the group's bytes: what products with weights made unsigned have too
- * much. AVX2's int4 and int5 products want the shift in two 16-bit halves (int_prepare_avx2.c).
+ * int32 shifts; padded to an odd number of lines of 64 bytes, or rows would share few sets of a
+ * cache. Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same
+ * bits in every instruction set. A shift is -128 (int8), -8 (int4) or -16 (int5) times the sum of
+ * the group's bytes: what products with weights made unsigned have too much. AVX2's int4 and int5
+ * products want the shift in two 16-bit halves (int_prepare_avx2.c).
  * Products then are
  *
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias.
