@@ -3,13 +3,13 @@
  * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group,
  * 512-bit registers the float32 part.
  *
- * Up to 64 rows and 16 panels go together, by blocks of columns that fit into the first-level cache
- * for all of the rows and one panel. Packed int8 is a tile as it stands, the others are widened to a
- * buffer, once for all rows. A segment is a block's groups of one panel and one tile of rows; its
- * float32 sums are in registers and rest in a buffer between blocks. One product takes a group of
- * up to 16 rows; the tile unit runs in order, so products go round four tiles, a tile is stored two
- * products later and scaled four later, across the ends of segments. Rows that do not divide evenly
- * give tiles that overlap: both compute the same.
+ * Up to 64 rows and 16 panels go together, by blocks of columns that fit into the first-level
+ * cache for all of the rows and one panel. Packed int8 is a tile as it stands, the others are
+ * widened to a buffer, once for all rows. A segment is a block's groups of one panel and one tile
+ * of rows; its float32 sums are in registers and rest in a buffer between blocks. One product takes
+ * a group of up to 16 rows; the tile unit runs in order, so products go round four tiles, a tile is
+ * stored two products later and scaled four later, across the ends of segments. Rows that do not
+ * divide evenly give tiles that overlap: both compute the same.
  *
  * Few rows and odd shapes go to the avx512vnni kernels, whose bits are the same. Tiles are
  * configured at each call and released at its end. Stack: at most 96 KiB.
