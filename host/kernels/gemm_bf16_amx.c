@@ -83,7 +83,8 @@ static void multiply(const amx_job *j, const char *w0, const char *w1, size_t pa
     }
 }
 
-/* Asks for the block AHEAD pairs on, of these panels or of the two that come next. */
+/* Asks for the block AHEAD pairs on, of these panels or of the two that come next. The first rows
+ * do so: those that follow find the panels in the second-level cache. */
 static inline void ask_ahead(const amx_job *j, const char *w0, size_t n_pairs, size_t pair)
 {
     size_t at = pair + AHEAD < n_pairs ? pair + AHEAD : pair + AHEAD + n_pairs;

@@ -149,13 +149,15 @@ __attribute__((always_inline)) static inline void store_sums(const v16 *sums, fl
     }
 }
 
-/* Asks for the block of the panel that comes next, or of the first panel's next columns. */
+/* Asks for the block of the panel that comes next, in the last one for the first panel's next
+ * columns, and where there are none, for the panel behind. */
 static void plan_ahead(amx_job *j, const unsigned char *packed, size_t group_bytes, bool last)
 {
     const zoo_weight *w = j->g->weight;
     size_t panel_bytes = int_groups(w->cols, w->group) * group_bytes;
+    bool more = j->begin + j->n_groups < int_groups(w->cols, w->group);
     j->pre = packed + (last ? j->n_groups * group_bytes : panel_bytes);
-    j->pre -= last ? (j->n_panels - 1) * panel_bytes : 0;
+    j->pre -= last && more ? (j->n_panels - 1) * panel_bytes : 0;
     j->pre_step = (group_bytes / j->n_tiles + 63) / 64 * 64;
 }
 
@@ -176,7 +178,7 @@ static const unsigned char *ready(amx_job *j, uint32_t panel)
     return j->wide;
 }
 
-static size_t tile_row(const amx_job *j, uint32_t tile)
+static uint32_t tile_row(const amx_job *j, uint32_t tile)
 {
     return tile + 1 < j->n_tiles ? tile * j->tile_rows : j->n_rows - j->tile_rows;
 }
@@ -225,15 +227,13 @@ static void run_block(amx_job *j)
 /* The block's scales of all rows, those of a tile beside each other. */
 static void gather_scales(amx_job *j)
 {
-    const zoo_weight *w = j->g->weight;
     __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     at = _mm512_mullo_epi32(at, _mm512_set1_epi32((int)(j->g->x_stride / sizeof(float))));
     __mmask16 rows = (__mmask16)((1u << j->tile_rows) - 1);
     for (uint32_t t = 0; t < j->n_tiles; t++) {
-        const char *scales = j->x + tile_row(j, t) * j->g->x_stride + int_bytes(w->cols, w->group);
-        scales += j->begin * sizeof(float);
-        for (uint32_t g = 0; g < j->n_groups; g++, scales += sizeof(float)) {
-            v16 s = _mm512_mask_i32gather_ps(v16_set1(0), rows, at, scales, sizeof(float));
+        const float *scales = int_row_at(j->g, j->row + tile_row(j, t)).scales + j->begin;
+        for (uint32_t g = 0; g < j->n_groups; g++) {
+            v16 s = _mm512_mask_i32gather_ps(v16_set1(0), rows, at, scales + g, sizeof(float));
             v16_store(j->x_scales[t][g], s);
         }
     }

@@ -92,9 +92,12 @@ static gemm_case make_case(uint32_t kind, uint32_t i)
     gemm_case c = {.n_rows = pick_size((i * 29) % CASES, ROWS_MAX)};
     uint32_t group = kind == ZOO_INT8 ? 32 + i % 2 * 32 : kind > ZOO_INT8 ? 32 : 0;
     uint32_t cols = pick_size((i * 7) % CASES, i % 8 == 0 ? 1100 : 300);
-    bool whole = i % 10 == 4; /* whole rounds of groups, which alone AMX takes */
-    cols = whole ? 128 * (1 + i / 10 % 11) : cols;
-    c.w = make_weight(kind, pick_size(i, whole ? 400 : 150), cols, group);
+    uint32_t rows = pick_size(i, 150);
+    if (i < CASES / 2 && i % 5 == 4) { /* whole rounds of groups, which alone AMX takes */
+        cols = 128 * (1 + i / 5 % 11);
+        rows = 1 + kt_below(400);
+    }
+    c.w = make_weight(kind, rows, cols, group);
     c.x_stride = cols + i % 5;
     c.x = kt_values(c.n_rows * c.x_stride - i % 5, i % 3 ? 1.0f : 30.0f);
     c.bias = i % 2 ? kt_values(c.w.rows, 2) : NULL;
