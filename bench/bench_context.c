@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine_private.h"
-#include "safetensors.h"
-#include "safetensors_set.h"
+#include "checkpoint/safetensors.h"
+#include "checkpoint/safetensors_set.h"
+#include "engine/engine_private.h"
 
 enum {
     HIDDEN = 1536,

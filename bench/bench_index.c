@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "blocks/choose.h"
-#include "engine_private.h"
-#include "json.h"
+#include "engine/engine_private.h"
 
 enum { LENGTH_MAX = 4096, PROMPT_MAX = 512, N_KINDS = 2 };
 

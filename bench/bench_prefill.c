@@ -14,8 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine_private.h"
-#include "options.h"
+#include "commands/options.h"
+#include "engine/engine_private.h"
 
 enum { GEMM, PREPARE, SSM, SCAN, DELTA, CONV, ATTEND, N_GROUPS };
 

@@ -8,7 +8,7 @@
  * decoding. With IDS the ids of the last round are written there as 32-bit integers, and a last
  * line gives the seconds of the fastest encoding and the number of ids.
  */
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "pack.h"
+#include "model/pack.h"
 
 /* Processor time of the process: with one thread, what others do on the machine counts little. */
 static double now(clockid_t id)

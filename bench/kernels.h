@@ -6,9 +6,9 @@
 
 #include "zoo.h"
 
+#include "base/pool.h"
+#include "evaluate/machine.h"
 #include "kernels/select.h"
-#include "machine.h"
-#include "pool.h"
 
 typedef struct bench {
     const zoo_kernels *k;

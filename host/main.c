@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batch.h"
-#include "commands.h"
-#include "score.h"
-#include "text/template.h"
-#include "text/tokenizer.h"
+#include "batch/batch.h"
+#include "commands/commands.h"
+#include "evaluate/score.h"
+#include "text/jinja/template.h"
+#include "text/tokenizer/tokenizer.h"
 
 static const struct {
     const char *name;

@@ -1,10 +1,10 @@
 /* attend_avx512.c: attention and index scores; see attend.inc, index.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "tile.h"
-#include "vmath.h"
+#include "kernels/tile.h"
+#include "kernels/vmath.h"
 
 #include <math.h>
 
-#include "attend.inc"
-#include "index.inc"
+#include "kernels/attend.inc"
+#include "kernels/index.inc"

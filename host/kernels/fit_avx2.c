@@ -1,6 +1,6 @@
 /* fit_avx2.c: scales of int4 groups; see fit.inc. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "fit.inc"
+#include "kernels/fit.inc"

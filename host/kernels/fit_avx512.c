@@ -1,6 +1,6 @@
 /* fit_avx512.c: scales of int4 groups; see fit.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "fit.inc"
+#include "kernels/fit.inc"

@@ -1,6 +1,6 @@
 /* fit_scalar.c: scales of int4 groups; see fit.inc. */
-#include "v16_scalar.h"
+#include "kernels/v16_scalar.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "fit.inc"
+#include "kernels/fit.inc"

@@ -6,14 +6,14 @@
  * the rows beside it. Bits differ from the other levels. The bias is added at the end. Prepared
  * rows are those of the avx512bf16 level, padded with zeros to whole blocks.
  */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "amx.h"
-#include "share.h"
+#include "kernels/amx.h"
+#include "kernels/share.h"
 
 #undef V16_ISA
 #define V16_ISA amx
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 enum { TILE_ROWS = 16, BLOCK = 32, AHEAD = 128 };
 

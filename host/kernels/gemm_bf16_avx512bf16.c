@@ -6,13 +6,13 @@
  * at the end. The same for any number of rows. Bits differ from the other levels, which keep rows
  * in float32. A prepared row is [ceil(cols / 2)] pairs, an odd number of cache lines.
  */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "share.h"
+#include "kernels/share.h"
 
 #undef V16_ISA
 #define V16_ISA avx512bf16
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 enum { ROWS_MAX = 12, BLOCK_PAIRS = 32 };
 

@@ -1,7 +1,7 @@
 /* gemm_float_avx512.c: products with f32 and bf16 weights, bf16 widened; see gemm_float.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "tile.h"
-#include "vmath.h"
+#include "kernels/tile.h"
+#include "kernels/vmath.h"
 
-#include "gemm_float.inc"
+#include "kernels/gemm_float.inc"

@@ -14,15 +14,15 @@
  * Few rows and odd shapes go to the avx512vnni kernels, whose bits are the same. Tiles are
  * configured at each call and released at its end. Stack: at most 96 KiB.
  */
-#include "vi_avx512vnni.h"
+#include "kernels/vi_avx512vnni.h"
 
-#include "amx.h"
-#include "int_rows.h"
-#include "share.h"
+#include "kernels/amx.h"
+#include "kernels/int_rows.h"
+#include "kernels/share.h"
 
 #undef V16_ISA
 #define V16_ISA amx
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 /* Up to so many rows avx512vnni is as fast: int8; int4 and int5, whose groups are shorter. */
 enum { ROWS_FEW_8 = 3, ROWS_FEW_4 = 15 };

@@ -4,8 +4,8 @@
  */
 #include <math.h>
 
-#include "bf16.h"
-#include "int_rows.h"
+#include "kernels/bf16.h"
+#include "kernels/int_rows.h"
 #include "kernels/kernels.inc"
 
 /* Integer sums of one int5 group: its upper bits, then its nibbles. */

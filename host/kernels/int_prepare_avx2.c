@@ -4,12 +4,12 @@
  * order 0, 2, 1, 3; int4 and int5 the shift of columns 0 and 1 of all quads of a group in its lower
  * half, that of columns 2 and 3 in its upper half.
  */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "int_rows.h"
-#include "vmath.h"
+#include "kernels/int_rows.h"
+#include "kernels/vmath.h"
 
-#include "int_prepare.inc"
+#include "kernels/int_prepare.inc"
 
 size_t k_prepared_size_int16_avx2(uint32_t cols, uint32_t group)
 {

@@ -1,6 +1,6 @@
 /* move_avx2.c: rotation and cache rows; see move.inc. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "move.inc"
+#include "kernels/move.inc"

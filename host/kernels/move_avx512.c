@@ -1,6 +1,6 @@
 /* move_avx512.c: rotation and cache rows; see move.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "move.inc"
+#include "kernels/move.inc"

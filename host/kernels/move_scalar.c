@@ -1,6 +1,6 @@
 /* move_scalar.c: rotation and cache rows; see move.inc. */
-#include "v16_scalar.h"
+#include "kernels/v16_scalar.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "move.inc"
+#include "kernels/move.inc"

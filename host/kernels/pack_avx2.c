@@ -1,6 +1,6 @@
 /* pack_avx2.c: rows to panels; see pack.inc. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "pack.inc"
+#include "kernels/pack.inc"

@@ -1,6 +1,6 @@
 /* pack_scalar.c: rows to panels; see pack.inc. */
-#include "v16_scalar.h"
+#include "kernels/v16_scalar.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "pack.inc"
+#include "kernels/pack.inc"

@@ -2,13 +2,13 @@
  * peak_amx.c: see peak.inc; four tiles of sums. Factors are noise, not zeros: a CPU short of power
  * multiplies tiles of zeros twice as fast as tiles of weights (Emerald Rapids, 16 cycles for 32).
  */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "amx.h"
+#include "kernels/amx.h"
 
 #undef V16_ISA
 #define V16_ISA amx
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 #include "kernels/kernels.inc"
 

@@ -1,10 +1,10 @@
 /* peak_avx2.c: see peak.inc. int8: 16-bit pairs; int4: nibbles whose 16-bit sums hold a group. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 #include "kernels/kernels.inc"
-#include "peak.inc"
+#include "kernels/peak.inc"
 
 #define F32_STEP(a, w) __asm__("vfmadd231ps %1, %1, %0" : "+x"(a) : "x"(w))
 #define PAIR_STEP(product, sum, a, w)                                                              \

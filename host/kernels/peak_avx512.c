@@ -1,10 +1,10 @@
 /* peak_avx512.c: see peak.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 #include "kernels/kernels.inc"
-#include "peak.inc"
+#include "kernels/peak.inc"
 
 #define F32_STEP(a, w) __asm__("vfmadd231ps %1, %1, %0" : "+v"(a) : "v"(w))
 

@@ -1,6 +1,6 @@
 /* recur_avx2.c: convolution and recurrences; see recur.inc. */
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "recur.inc"
+#include "kernels/recur.inc"

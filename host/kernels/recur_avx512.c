@@ -1,6 +1,6 @@
 /* recur_avx512.c: convolution and recurrences; see recur.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "recur.inc"
+#include "kernels/recur.inc"

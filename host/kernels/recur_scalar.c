@@ -1,6 +1,6 @@
 /* recur_scalar.c: convolution and recurrences; see recur.inc. */
-#include "v16_scalar.h"
+#include "kernels/v16_scalar.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
-#include "recur.inc"
+#include "kernels/recur.inc"

@@ -1,8 +1,8 @@
 /* row_avx512.c: norms, elementwise maps, dot, softmax and top-k; see row.inc. */
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
-#include "vmath.h"
+#include "kernels/vmath.h"
 
 #include <math.h>
 
-#include "row.inc"
+#include "kernels/row.inc"

@@ -4,12 +4,12 @@
  * A set counts when CPUID lists it and XCR0 says that the system saves its registers; AMX also
  * needs a permission of the system, asked for once. Tables are filled once, at the first call.
  */
-#include "select.h"
+#include "kernels/select.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#include "kernels.inc"
+#include "kernels/kernels.inc"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

@@ -8,7 +8,7 @@
 #ifndef ZOO_TILE_H
 #define ZOO_TILE_H
 
-#include "share.h"
+#include "kernels/share.h"
 
 #include <stdbool.h>
 #include <stddef.h>

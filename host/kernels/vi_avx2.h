@@ -9,7 +9,7 @@
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H
 
-#include "vi_bytes_avx2.h"
+#include "kernels/vi_bytes_avx2.h"
 
 #include <stdbool.h>
 

@@ -6,7 +6,7 @@
 #ifndef ZOO_VI_AVX512VNNI_H
 #define ZOO_VI_AVX512VNNI_H
 
-#include "v16_avx512.h"
+#include "kernels/v16_avx512.h"
 
 #include <stdbool.h>
 

@@ -4,7 +4,7 @@
 #ifndef ZOO_VI_AVXVNNI_H
 #define ZOO_VI_AVXVNNI_H
 
-#include "vi_bytes_avx2.h"
+#include "kernels/vi_bytes_avx2.h"
 
 #include <stdbool.h>
 

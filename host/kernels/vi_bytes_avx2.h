@@ -4,7 +4,7 @@
 #ifndef ZOO_VI_BYTES_AVX2_H
 #define ZOO_VI_BYTES_AVX2_H
 
-#include "v16_avx2.h"
+#include "kernels/v16_avx2.h"
 
 typedef struct vi {
     __m256i a, b;

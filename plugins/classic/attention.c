@@ -17,7 +17,7 @@
  *   clip               clamp by attn_config.clip_qkv
  *   local              attention_layers, or attention_types, say which layers see only
  *                      sliding_window keys
- *   rotate             "none": positions come otherwise (decoder_rope.c has the rest)
+ *   rotate             "none": positions come otherwise (sdk/blocks/decoder/rope.c has the rest)
  */
 #include <math.h>
 #include <string.h>

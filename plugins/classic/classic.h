@@ -6,7 +6,7 @@
 #ifndef CLASSIC_H
 #define CLASSIC_H
 
-#include "blocks/decoder.h"
+#include "blocks/decoder/decoder.h"
 #include "blocks/ops.h"
 
 /* Vectors added to the embedded rows, by position: row `position + offset` of a table. */

@@ -1,6 +1,6 @@
 /*
- * model.c: the plan of a model: sizes, embedding and head by the shared decoder (decoder_model.c
- * has its options), then ends.c, then layers.c for each layer.
+ * model.c: the plan of a model: sizes, embedding and head by the shared decoder (its options are in
+ * sdk/blocks/decoder/model.c), then ends.c, then layers.c for each layer.
  */
 #include "classic.h"
 

@@ -24,7 +24,7 @@
 
 #include "blocks/heads.h"
 #include "blocks/ops.h"
-#include "blocks/rope.h"
+#include "blocks/rope/rope.h"
 #include "zoo.h"
 
 enum { CSA_KV, CSA_ENTRY, CSA_OPEN, CSA_INDEX_ENTRY, CSA_INDEX_OPEN, CSA_STREAMS };

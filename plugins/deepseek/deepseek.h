@@ -5,8 +5,8 @@
 #ifndef DEEPSEEK_H
 #define DEEPSEEK_H
 
-#include "blocks/decoder.h"
-#include "blocks/mla.h"
+#include "blocks/decoder/decoder.h"
+#include "blocks/mla/mla.h"
 
 /* A model being read. Everything lives in the model arena. */
 typedef struct ds_model {

@@ -2,7 +2,7 @@
 #ifndef GEMMA_H
 #define GEMMA_H
 
-#include "blocks/decoder.h"
+#include "blocks/decoder/decoder.h"
 #include "blocks/ops.h"
 
 /* Inputs per layer: rows of a second embedding table, made once a step (per_layer.c). */

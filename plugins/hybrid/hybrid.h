@@ -8,7 +8,7 @@
 #ifndef HYBRID_H
 #define HYBRID_H
 
-#include "blocks/decoder.h"
+#include "blocks/decoder/decoder.h"
 #include "blocks/ops.h"
 
 /* What the mixer of a layer is. */

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "blocks/mla.h"
+#include "blocks/mla/mla.h"
 #include "hybrid.h"
 
 static zoo_status read_rope(zoo_decoder *b, zoo_mla *p)

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "blocks/mla.h"
+#include "blocks/mla/mla.h"
 #include "hybrid.h"
 
 static const zoo_key keys[] = {

@@ -16,7 +16,7 @@
 
 /* clang-format off */
 static const zoo_bind binds[] = {
-#include "blocks/gqa_binds.inc"
+#include "blocks/gqa/binds.inc"
 #undef W
 #undef P
 #define W blocks_weights

@@ -21,7 +21,7 @@ typedef struct weights {
 
 /* clang-format off */
 static const zoo_bind binds[] = {
-#include "blocks/gqa_binds.inc"
+#include "blocks/gqa/binds.inc"
 #undef W
 #undef P
 #define W weights

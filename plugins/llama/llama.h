@@ -6,8 +6,8 @@
 #ifndef PLUGIN_LLAMA_H
 #define PLUGIN_LLAMA_H
 
-#include "blocks/decoder.h"
-#include "blocks/gqa_impl.h"
+#include "blocks/decoder/decoder.h"
+#include "blocks/gqa/impl.h"
 
 /* differential.c */
 typedef struct llama_differential {

@@ -6,7 +6,7 @@
  *   that share the digits found so far; then one pass takes what is above it, and the first of
  *   those equal to it.
  */
-#include "choose.h"
+#include "blocks/choose.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
  *
  * Items are (head, some rows). Each worker prepares its own rows where the weight kind wants that.
  */
-#include "heads.h"
+#include "blocks/heads.h"
 
-#include "ops.h"
+#include "blocks/ops.h"
 
 enum { TILE = 64 }; /* rows of one item */
 

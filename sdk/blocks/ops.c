@@ -4,7 +4,7 @@
  * A linear map is cut into items of some panels of one matrix and some rows; the sum over inputs is
  * never cut. Scratch holds only the prepared rows. Nothing here knows what the rows mean.
  */
-#include "ops.h"
+#include "blocks/ops.h"
 
 #include <assert.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  *
  * Every operation is one kernel slot for each range of rows. No memory.
  */
-#include "ops.h"
+#include "blocks/ops.h"
 
 #include <string.h>
 

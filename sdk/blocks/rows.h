@@ -35,7 +35,7 @@
         .rows = AT(rows_), .cols = NONE, .experts = AT(experts_), .map = map_, .when = when_       \
     }
 
-/* Rows of attention (gqa_binds.inc): field, name, heads, when. */
+/* Rows of attention (sdk/blocks/gqa/binds.inc): field, name, heads, when. */
 #define QKV      "qkv_proj.weight"
 #define QKV_BIAS "qkv_proj.bias"
 #define OWN(f, name_, heads_, when_)                                                               \

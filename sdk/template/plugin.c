@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "blocks/gqa.h"
+#include "blocks/gqa/gqa.h"
 #include "blocks/ops.h"
 #include "template.h"
 

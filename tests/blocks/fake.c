@@ -2,7 +2,7 @@
 #include "fake.h"
 
 #include "kernels/select.h"
-#include "pack.h"
+#include "model/pack.h"
 
 #include <setjmp.h>
 #include <stdlib.h>

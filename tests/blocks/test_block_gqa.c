@@ -2,7 +2,7 @@
  * Attention block against a double-precision rewrite of its formulas, option by option, and its
  * properties: chunks of a prompt, batches, threads give the same bits; scratch stays in its bound.
  */
-#include "blocks/gqa.h"
+#include "blocks/gqa/gqa.h"
 #include "fake.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * Feed-forward block against its formulas in double, with every option; chunks, batches and threads
  * give the same bits; the maps of fused tensors take every row once.
  */
-#include "blocks/mlp.h"
+#include "blocks/mlp/mlp.h"
 #include "fake.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
  * formulas, and its properties: chunks, batches and threads give the same bits; experts that nobody
  * chose are not read.
  */
-#include "blocks/moe.h"
+#include "blocks/moe/moe.h"
 #include "fake.h"
 
 #include <math.h>

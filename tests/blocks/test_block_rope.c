@@ -2,7 +2,7 @@
  * Rotary tables: where parameters are read from, and inverse frequencies against numbers computed
  * in double by another program from the papers' formulas.
  */
-#include "blocks/rope.h"
+#include "blocks/rope/rope.h"
 #include "fake.h"
 
 #include <math.h>

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine_private.h"
+#include "engine/engine_private.h"
 
 enum { N = 150, MIDDLE = 70, NEIGHBOURS = 6, ROWS = 256 };
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/output.h"
+#include "text/output/output.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
+#include "batch/request.h"
 
 enum { N_VOCAB = 100, CONTEXT = 64 };
 

@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "formats.h"
-#include "json.h"
+#include "base/json.h"
+#include "checkpoint/matrix.h"
 
 #define NAME_MAX_BYTES 2048
 

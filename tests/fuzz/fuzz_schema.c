@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "json.h"
-#include "text/grammar_parts.h"
+#include "base/json.h"
+#include "text/grammar/grammar_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -11,7 +11,7 @@
 #include "zoo.h"
 
 #include "kernels/select.h"
-#include "pack.h"
+#include "model/pack.h"
 
 /* n bytes that end at a guard page, filled with 0xab; gone at kt_clear. Never null. */
 void *kt_take(size_t n);

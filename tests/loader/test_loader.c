@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "loader.h"
+#include "config/plugin_loader.h"
 
 static const struct {
     const char *mistake, *words;

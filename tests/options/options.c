@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "case.h"
-#include "engine_private.h"
-#include "json.h"
+#include "engine/engine_private.h"
 
 enum { ROWS = 512, KEYS_MAX = 512 };
 

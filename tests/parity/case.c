@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine_private.h"
-#include "json.h"
+#include "base/json.h"
+#include "engine/engine_private.h"
 
 enum { ROWS = 512 };
 

@@ -6,8 +6,8 @@
 
 #include <cjson/cJSON.h>
 
-#include "engine.h"
-#include "safetensors.h"
+#include "checkpoint/safetensors.h"
+#include "engine/engine.h"
 
 enum { CASE_PROMPTS_MAX = 16, CASE_TOKENS_MAX = 512 };
 

@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "card.h"
 #include "case.h"
-#include "config.h"
+#include "config/card.h"
+#include "config/config.h"
 
 typedef struct options {
     const char *part;

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "cache.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "cache/cache.h"
 
 static inline uint16_t narrow_bf16(float x)
 {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
+#include "engine/engine.h"
 #include "kernels/select.h"
 
 enum { FAKE_SEQS_MAX = 64, FAKE_CONTEXT_MAX = 4096, FAKE_PREFIXES_MAX = 256 };

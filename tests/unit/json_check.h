@@ -1,6 +1,6 @@
 /*
  * json_check.h: a small JSON Schema validator, for tests only: it shares nothing with the code
- * under test but the JSON parser. Same keywords as text/grammar.h.
+ * under test but the JSON parser. Same keywords as host/text/grammar/grammar.h.
  */
 #ifndef ZOO_TESTS_JSON_CHECK_H
 #define ZOO_TESTS_JSON_CHECK_H

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 static zoo_tokenizer *open_text(const char *text)
 {

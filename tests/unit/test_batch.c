@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-#include "batch.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "batch/batch.h"
+#include "batch/result.h"
 #include "fake_engine.h"
-#include "json.h"
-#include "mem.h"
-#include "result.h"
 
 #define MODEL LMZOO_SOURCE_DIR "/demo/models/demo-llama"
 

@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "compare.h"
-#include "engine.h"
-#include "safetensors.h"
+#include "checkpoint/safetensors.h"
+#include "engine/engine.h"
+#include "evaluate/compare.h"
 
 #define MODEL LMZOO_SOURCE_DIR "/demo/models/demo-llama"
 

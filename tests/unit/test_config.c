@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "config.h"
-#include "names.h"
+#include "config/config.h"
+#include "config/tensor_names.h"
 
 static char folder[256];
 

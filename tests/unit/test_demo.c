@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "loaded.h"
-#include "result.h"
-#include "schedule.h"
+#include "batch/chat_model.h"
+#include "batch/result.h"
+#include "generate/schedule.h"
 
 enum { CASES_MAX = 16 };
 

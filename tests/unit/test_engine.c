@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "engine_private.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "engine/engine_private.h"
 
 #define DEMO(name) LMZOO_SOURCE_DIR "/demo/models/demo-" name
 

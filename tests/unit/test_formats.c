@@ -18,9 +18,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "formats.h"
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "checkpoint/matrix.h"
 #include "reference.h"
 
 #define NAMES_MAX 4096

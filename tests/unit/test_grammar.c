@@ -17,11 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "grammar_cases.h"
-#include "json.h"
 #include "json_check.h"
 #include "reference.h"
-#include "text/grammar_vocab.h"
+#include "text/grammar/vocab.h"
 
 static zoo_error err;
 static zoo_tokenizer *tokenizer;

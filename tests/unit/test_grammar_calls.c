@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
-#include "json.h"
+#include "base/json.h"
 #include "json_check.h"
 #include "reference.h"
-#include "text/grammar.h"
+#include "text/grammar/grammar.h"
 
 static zoo_error err;
 static zoo_tokenizer *tokenizer;

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "hub.h"
-#include "mem.h"
+#include "base/mem.h"
+#include "checkpoint/hub.h"
 #include "reference.h"
 
 #define COMMIT "0123456789abcdef0123456789abcdef01234567"

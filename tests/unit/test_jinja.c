@@ -16,11 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 #include "reference.h"
-#include "text/template.h"
-#include "text/tokenizer.h"
+#include "text/jinja/template.h"
+#include "text/tokenizer/tokenizer.h"
 
 static zoo_error err;
 

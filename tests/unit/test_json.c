@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 #include "reference.h"
 
 /* Parses text and gives the status; the tree is freed. */

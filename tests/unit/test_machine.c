@@ -8,10 +8,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/pool.h"
+#include "evaluate/counting_kernels.h"
 #include "kernels/select.h"
-#include "pack.h"
-#include "pool.h"
-#include "tally.h"
+#include "model/pack.h"
 
 enum { OUTPUTS = 37, COLS = 100, ROWS = 3, PANELS = (OUTPUTS + ZOO_PANEL - 1) / ZOO_PANEL };
 

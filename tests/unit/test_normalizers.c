@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mem.h"
-#include "text/tokenizer.h"
+#include "base/mem.h"
+#include "text/tokenizer/tokenizer.h"
 
 /* A tokenizer whose ids are the bytes of the normalised text. */
 static zoo_tokenizer *open_bytes(const char *norm)

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "json.h"
-#include "text/output.h"
+#include "base/json.h"
+#include "text/output/output.h"
 
 static zoo_error err;
 

@@ -20,10 +20,10 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "engine_private.h"
-#include "mem.h"
-#include "packed.h"
-#include "packed_private.h"
+#include "base/mem.h"
+#include "engine/engine_private.h"
+#include "model/packed_cache.h"
+#include "model/packed_cache_private.h"
 
 #define DEMO(name) LMZOO_SOURCE_DIR "/demo/models/demo-" name
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "mem.h"
-#include "request.h"
+#include "base/mem.h"
+#include "batch/request.h"
 
 #define MODEL LMZOO_SOURCE_DIR "/demo/models/demo-llama"
 

@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "base/mem.h"
+#include "checkpoint/safetensors.h"
 #include "reference.h"
-#include "safetensors.h"
 
 static char folder[512];
 

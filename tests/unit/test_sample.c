@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
+#include "generate/sample.h"
 #include "kernels/select.h"
-#include "sample.h"
 
 enum { VOCAB_MAX = 5000 };
 

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "fake_engine.h"
-#include "mem.h"
-#include "schedule.h"
+#include "generate/schedule.h"
 
 enum { N_ROWS = 60, VOCAB = 50, PROMPT_MAX = 512 };
 

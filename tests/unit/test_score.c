@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "mem.h"
-#include "score.h"
+#include "base/mem.h"
+#include "evaluate/score.h"
 
 #define DEMO LMZOO_SOURCE_DIR "/demo/models/demo-llama"
 

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkpoint/embedding_table.h"
+#include "checkpoint/safetensors.h"
 #include "reference.h"
-#include "safetensors.h"
-#include "table.h"
 
 enum { ITEMS = 5000, ROWS = 4096, COLS = 1280 }; /* of the large table: 10 MiB of bf16 */
 

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
-#include "mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 #include "reference.h"
-#include "text/template.h"
+#include "text/jinja/template.h"
 
 static int n_tests, n_failed, n_refused, n_cases;
 

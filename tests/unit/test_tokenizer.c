@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "base/mem.h"
 #include "reference.h"
 #include "small_tokenizer.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 #define FILE_WITH(added, norm, pre, post, dec, model)                                              \
     "{\"version\":\"1.0\",\"added_tokens\":[" added "],\"normalizer\":" norm                       \

@@ -12,7 +12,7 @@
 
 #include "base.h"
 #include "small_tokenizer.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 #define VOCAB "\"vocab\":{\"a\":0,\"b\":1,\" \":2,\"_\":3,\"\u2581\":4,\"\\n\":5}"
 #define MODEL "\"model\":{\"type\":\"BPE\",\"merges\":[]," VOCAB "}"

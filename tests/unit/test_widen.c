@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "safetensors.h"
+#include "checkpoint/safetensors.h"
 
 /* The values of all 2^8 or 2^16 codes by their definition, in double. */
 static double small_float(unsigned code, int n_exponent, int n_mantissa, bool infinities)

@@ -4,7 +4,7 @@
 #ifndef ZOO_TESTS_VECTORS_H
 #define ZOO_TESTS_VECTORS_H
 
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 typedef struct vector_text {
     char *data; /* null: the file is absent */

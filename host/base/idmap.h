@@ -1,0 +1,32 @@
+/*
+ * idmap.h: a growing set of 128-bit hashes, each with a 128-bit value.
+ *
+ * 128 bits so that two lines of any file that fits a disk do not meet by chance.
+ */
+#ifndef ZOO_BASE_IDMAP_H
+#define ZOO_BASE_IDMAP_H
+
+#include "base.h"
+
+typedef struct zoo_id {
+    uint64_t part[2];
+} zoo_id;
+
+/* Zero-initialise. */
+typedef struct zoo_idmap {
+    struct zoo_idmap_entry {
+        zoo_id key, value;
+        bool used;
+    } * entries; /* [capacity], open addressing */
+    size_t n, capacity;
+} zoo_idmap;
+
+/* XXH3 of the bytes. */
+zoo_id zoo_id_of(const void *bytes, size_t n, uint64_t seed);
+/* The value of the key, or null. */
+const zoo_id *zoo_idmap_find(const zoo_idmap *map, zoo_id key);
+/* Adds the key; *fresh: it was not there (else its value stays). ZOO_E_MEMORY. */
+zoo_status zoo_idmap_add(zoo_idmap *map, zoo_id key, zoo_id value, bool *fresh, zoo_error *err);
+void zoo_idmap_free(zoo_idmap *map);
+
+#endif

@@ -1,0 +1,222 @@
+/*
+ * pool.c: the pool's threads.
+ *
+ *   run:    publish fn, arg, n_items; raise `round`; wake sleepers; take items; wait (spin, then
+ *           sleep) until all helpers left the round
+ *   helper: wait for a new round (spin, then sleep); take items; leave the round
+ *
+ * `round` is the only word that helpers watch. Everything else is written before it is raised and
+ * read after it was seen.
+ */
+#define _GNU_SOURCE
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "base/mem.h"
+
+enum { SPINS = 4000 };
+
+typedef struct helper {
+    zoo_pool *pool;
+    pthread_t thread;
+    uint32_t worker;
+} helper;
+
+struct zoo_pool {
+    uint32_t n_threads, n_started;
+    bool pin;
+    zoo_task *fn;
+    void *arg;
+    uint32_t n_items;
+    char pad0[64];         /* the words below lie on cache lines of their own */
+    _Atomic uint32_t next; /* item to take */
+    char pad1[64];
+    _Atomic uint32_t working; /* helpers that have not left the round */
+    char pad2[64];
+    _Atomic uint32_t round;
+    _Atomic uint32_t n_asleep;
+    _Atomic bool owner_asleep;
+    _Atomic bool stop;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, left; /* a round begins; the last helper left it */
+    helper *helpers;
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void take_items(zoo_pool *pool, uint32_t worker)
+{
+    for (;;) {
+        uint32_t item = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (item >= pool->n_items) {
+            return;
+        }
+        pool->fn(pool->arg, item, worker);
+    }
+}
+
+/* Returns the new round once it is not `seen`. */
+static uint32_t await_round(zoo_pool *pool, uint32_t seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t round = atomic_load_explicit(&pool->round, memory_order_acquire);
+        if (round != seen) {
+            return round;
+        }
+        relax();
+    }
+    (void)pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->n_asleep, 1);
+    while (atomic_load(&pool->round) == seen) {
+        (void)pthread_cond_wait(&pool->wake, &pool->lock);
+    }
+    atomic_fetch_sub(&pool->n_asleep, 1);
+    (void)pthread_mutex_unlock(&pool->lock);
+    return atomic_load_explicit(&pool->round, memory_order_acquire);
+}
+
+static void pin_to(uint32_t core)
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    (void)pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+#else
+    (void)core;
+#endif
+}
+
+static void leave_round(zoo_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->working, 1) == 1 && atomic_load(&pool->owner_asleep)) {
+        (void)pthread_mutex_lock(&pool->lock);
+        (void)pthread_cond_signal(&pool->left);
+        (void)pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+/* Returns once all helpers have left the round. A helper may have lost its core, perhaps to us. */
+static void await_helpers(zoo_pool *pool)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (!atomic_load_explicit(&pool->working, memory_order_acquire)) {
+            return;
+        }
+        relax();
+    }
+    (void)pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->owner_asleep, true);
+    while (atomic_load(&pool->working)) {
+        (void)pthread_cond_wait(&pool->left, &pool->lock);
+    }
+    atomic_store(&pool->owner_asleep, false);
+    (void)pthread_mutex_unlock(&pool->lock);
+}
+
+static void *help(void *arg)
+{
+    helper *self = arg;
+    zoo_pool *pool = self->pool;
+    uint32_t seen = 0;
+    if (pool->pin) {
+        pin_to(self->worker);
+    }
+    for (;;) {
+        seen = await_round(pool, seen);
+        if (atomic_load(&pool->stop)) {
+            return NULL;
+        }
+        take_items(pool, self->worker);
+        leave_round(pool);
+    }
+}
+
+static void raise_round(zoo_pool *pool)
+{
+    atomic_fetch_add(&pool->round, 1);
+    if (atomic_load(&pool->n_asleep)) {
+        (void)pthread_mutex_lock(&pool->lock);
+        (void)pthread_cond_broadcast(&pool->wake);
+        (void)pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error *err)
+{
+    zoo_pool *pool = zoo_mem_array(1, sizeof *pool);
+    *out = NULL;
+    if (!pool) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for a pool of threads");
+    }
+    pool->n_threads = n_threads ? n_threads : 1;
+    pool->pin = pin;
+    pool->helpers = zoo_mem_array(pool->n_threads, sizeof *pool->helpers);
+    (void)pthread_mutex_init(&pool->lock, NULL);
+    (void)pthread_cond_init(&pool->wake, NULL);
+    (void)pthread_cond_init(&pool->left, NULL);
+    for (uint32_t i = 1; pool->helpers && i < pool->n_threads; i++) {
+        pool->helpers[i] = (helper){.pool = pool, .worker = i};
+        if (pthread_create(&pool->helpers[i].thread, NULL, help, &pool->helpers[i]) != 0) {
+            break;
+        }
+        pool->n_started = i;
+    }
+    if (!pool->helpers || pool->n_started + 1 < pool->n_threads) {
+        zoo_pool_free(pool);
+        return zoo_fail(err, ZOO_E_MEMORY, "%u threads cannot be started", n_threads);
+    }
+    if (pin) {
+        pin_to(0);
+    }
+    *out = pool;
+    return ZOO_OK;
+}
+
+void zoo_pool_free(zoo_pool *pool)
+{
+    if (!pool) {
+        return;
+    }
+    atomic_store(&pool->stop, true);
+    raise_round(pool);
+    for (uint32_t i = 1; i <= pool->n_started; i++) {
+        (void)pthread_join(pool->helpers[i].thread, NULL);
+    }
+    (void)pthread_cond_destroy(&pool->wake);
+    (void)pthread_cond_destroy(&pool->left);
+    (void)pthread_mutex_destroy(&pool->lock);
+    zoo_mem_free(pool->helpers);
+    zoo_mem_free(pool);
+}
+
+void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg)
+{
+    if (n_items <= 1 || pool->n_threads == 1) {
+        for (uint32_t i = 0; i < n_items; i++) {
+            fn(arg, i, 0);
+        }
+        return;
+    }
+    pool->fn = fn;
+    pool->arg = arg;
+    pool->n_items = n_items;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->working, pool->n_threads - 1, memory_order_relaxed);
+    raise_round(pool);
+    take_items(pool, 0);
+    await_helpers(pool);
+}
+
+uint32_t zoo_pool_n_threads(const zoo_pool *pool)
+{
+    return pool ? pool->n_threads : 1;
+}

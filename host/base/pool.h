@@ -1,0 +1,25 @@
+/*
+ * pool.h: a few threads that run the items of one parallel loop after the other.
+ *
+ * The caller is worker 0. Items are dealt out one by one through a counter, so which thread runs an
+ * item is open and no result may depend on it. A run takes no lock and allocates nothing while
+ * threads are awake; idle threads spin for a short while and then sleep.
+ */
+#ifndef ZOO_BASE_POOL_H
+#define ZOO_BASE_POOL_H
+
+#include "zoo.h"
+
+typedef struct zoo_pool zoo_pool;
+
+/* n_threads >= 1, the caller included; pin: each to a core of its own. ZOO_E_MEMORY. [session] */
+zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error *err);
+/* Stops and joins the threads; null is fine. */
+void zoo_pool_free(zoo_pool *pool);
+/* Runs fn(arg, item, worker) for every item < n_items; returns when all are done.
+ * Not nested, one caller. [step] */
+void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg);
+/* 1 for null. */
+uint32_t zoo_pool_n_threads(const zoo_pool *pool);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * chat_model.h: a model opened with everything that generation needs: engine, tokenizer, template,
+ * output format, sampling defaults. What the commands run, batch and their kin share.
+ *
+ * A folder without a tokenizer or a template opens too; requests that need one are refused then. A
+ * tokenizer that is there and cannot be read is an error.
+ */
+#ifndef ZOO_BATCH_CHAT_MODEL_H
+#define ZOO_BATCH_CHAT_MODEL_H
+
+#include "batch/request.h"
+#include "checkpoint/generation.h"
+#include "engine/engine.h"
+#include "text/output/output.h"
+
+typedef struct zoo_loaded {
+    char folder[4096];
+    char name[256]; /* last part of the folder's path, or what the user wrote */
+    zoo_engine *engine;
+    zoo_tokenizer *tokenizer;  /* null: none in the folder */
+    zoo_template *chat;        /* null: none in the folder */
+    zoo_vocab *vocab;          /* of the tokenizer, for constrained output */
+    zoo_grammars *grammars;    /* of vocab */
+    zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
+    zoo_generation generation;
+    zoo_request_context context;
+} zoo_loaded;
+
+/* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
+zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options, zoo_loaded *out,
+                           zoo_error *err);
+void zoo_loaded_close(zoo_loaded *loaded);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * journal.h: the files of a batch run, so that it can be interrupted at any moment and go on.
+ *
+ * Three files: results and errors, each line written by one write() as soon as it is known, and the
+ * journal beside them: one small JSON object, written once before the first result, with hashes of
+ * model folder and request lines and with the options that can change a result. A later run with
+ * the same key goes on: lines whose id stands in a file are done; a last line without line feed is
+ * torn and cut off. Any other difference is refused.
+ *
+ * What a crash can lose: after kill -9 nothing but the line being written. Lines reach the disk
+ * (fdatasync) every few seconds and at the end, so a power cut may cost the last seconds' lines,
+ * which are computed again. A lock on the journal keeps a second run away.
+ *
+ * The hash of a model: name and bytes of its JSON files and templates, and of each weight file
+ * name, size, header and samples spread over the data.
+ */
+#ifndef ZOO_BATCH_JOURNAL_H
+#define ZOO_BATCH_JOURNAL_H
+
+#include "base/idmap.h"
+
+/* What must be the same for a run to be resumed. Each is text. */
+typedef struct zoo_journal_key {
+    char model[40];    /* hash of the folder */
+    char requests[40]; /* hash of the request file */
+    char options[400]; /* options that can change a result */
+    char isa[16];      /* instruction set that computes; "" until it is known */
+    char now[24];      /* time that templates see; a resumed run keeps the first run's */
+} zoo_journal_key;
+
+typedef struct zoo_journal zoo_journal;
+
+typedef struct zoo_journal_paths {
+    const char *results;
+    const char *errors; /* null: beside the results, x.errors.jsonl for x.jsonl */
+    bool restart;       /* begin anew, whatever stands there */
+} zoo_journal_paths;
+
+/*
+ * Opens or resumes; key->now is replaced by that of the run to resume. On return `done` has every
+ * finished line's id with the hash of its custom_id. ZOO_E_USAGE: another run wrote these files;
+ * ZOO_E_IO; ZOO_E_FORMAT: a line of the files is none of ours.
+ */
+zoo_status zoo_journal_open(const zoo_journal_paths *paths, zoo_journal_key *key, zoo_journal **out,
+                            zoo_error *err);
+/* Notes the instruction set, or compares it with that of the run to resume: sums of quantised
+ * weights may differ between them. ZOO_E_USAGE, ZOO_E_IO. */
+zoo_status zoo_journal_set_isa(zoo_journal *journal, const char *isa, zoo_error *err);
+const zoo_idmap *zoo_journal_done(const zoo_journal *journal);
+/* Lines that a former run left. */
+uint64_t zoo_journal_n_results(const zoo_journal *journal);
+uint64_t zoo_journal_n_errors(const zoo_journal *journal);
+const char *zoo_journal_errors_path(const zoo_journal *journal);
+
+/* Appends line[n], which ends with a line feed. ZOO_E_IO. */
+zoo_status zoo_journal_result(zoo_journal *journal, const char *line, size_t n, zoo_error *err);
+zoo_status zoo_journal_error(zoo_journal *journal, const char *line, size_t n, zoo_error *err);
+
+/* Brings everything to the disk and closes; null is fine.
+ * An errors file without lines is removed. */
+zoo_status zoo_journal_close(zoo_journal *journal, zoo_error *err);
+
+/* Hex of the hash of a whole file, and how many lines it has that are not empty. */
+zoo_status zoo_journal_hash_lines(const char *path, char hex[40], uint64_t *n_lines,
+                                  zoo_error *err);
+/* Hex of the hash of a model folder. */
+zoo_status zoo_journal_hash_model(const char *folder, char hex[40], zoo_error *err);
+
+/* "batch_req_" and 32 hex digits; text has 48 bytes. */
+void zoo_journal_name(zoo_id id, char text[48]);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * request.h: one line of a batch file, judged and made ready to run.
+ *
+ * A line is {"custom_id", "method": "POST", "url", "body"} with the body of an OpenAI request to
+ * /v1/completions or /v1/chat/completions and the sampling keys of vLLM beside it. Every key is
+ * either understood, known to be harmless, or refused by name; every value has its type and range
+ * checked; a refusal is one sentence and names the key. null means absent.
+ *
+ * Pipeline: parse (line -> tree -> fields), encode (template and tokenizer -> token ids). Both may
+ * run in a thread of their own: the context is only read.
+ *
+ * Not done: images and sound in messages, a template in the request, best_of beyond n, suffix.
+ * Source: the OpenAI API reference; vLLM, SamplingParams.
+ */
+#ifndef ZOO_BATCH_REQUEST_H
+#define ZOO_BATCH_REQUEST_H
+
+#include "base/json.h"
+#include "checkpoint/generation.h"
+#include "generate/sample.h"
+#include "text/grammar/grammar.h"
+#include "text/jinja/template.h"
+#include "text/tokenizer/tokenizer.h"
+
+#define ZOO_UNSAID UINT32_MAX
+
+enum { ZOO_STOPS_MAX = 64, ZOO_CHOICES_MAX = 128 };
+
+typedef enum zoo_endpoint { ZOO_COMPLETIONS = 1, ZOO_CHAT = 2 } zoo_endpoint;
+
+/* What a request is judged by; the same for all lines of a file. */
+typedef struct zoo_request_context {
+    const zoo_generation *generation;
+    const zoo_tokenizer *tokenizer;  /* null: only prompts of token ids */
+    const zoo_template *chat;        /* null: no chat requests */
+    const zoo_vocab *vocab;          /* null: no constrained output */
+    zoo_grammars *grammars;          /* of vocab; null: each request has its own */
+    const zoo_output_format *format; /* of the model's chats; null: not known */
+    const zoo_clock *now;            /* what a template sees as the time */
+    uint32_t n_vocab;
+    uint32_t context_max;
+    uint32_t usual_max; /* new tokens of a completion that does not say; 0: as a chat */
+    uint64_t seed;      /* of requests that bring none, mixed with their custom_id */
+} zoo_request_context;
+
+typedef struct zoo_prompt {
+    const char *text; /* null: given as ids. The request's. */
+    int32_t *tokens;  /* [n_tokens] */
+    uint32_t n_tokens;
+} zoo_prompt;
+
+/* Zero-initialise; zoo_request_free releases everything, after failures too. */
+typedef struct zoo_request {
+    cJSON *tree;           /* owns the strings */
+    cJSON *variables;      /* chat: what the template is given */
+    const char *custom_id; /* null: not known */
+    const char *model;     /* null: not said */
+    zoo_endpoint endpoint;
+    zoo_sampling sampling; /* its pointers are those below */
+    zoo_bias *biases;
+    uint32_t *stop_ids, *allowed;
+    const char *stops[ZOO_STOPS_MAX];
+    uint32_t n_stops;
+    uint32_t n_choices;    /* of each prompt */
+    uint32_t n_new_max;    /* tokens to generate; ZOO_UNSAID until encoded */
+    uint32_t n_top;        /* log-probabilities a token; ZOO_UNSAID: none */
+    uint32_t n_prompt_top; /* the same for prompt tokens (prompt_logprobs) */
+    bool echo, has_seed, wants_logprobs;
+    bool keep_stop; /* the stop string stays in the text */
+    bool keep_special;
+    bool wants_ids; /* token ids stand in the result */
+    bool add_special;
+    bool add_special_said;
+    zoo_prompt *prompts;
+    uint32_t n_prompts;
+    bool wants_json;      /* response_format is not text */
+    const cJSON *schema;  /* of it; null: any object */
+    bool must_call;       /* tool_choice forces a call */
+    const char *choice;   /* of that tool; null: of any */
+    uint32_t reasoning;   /* zoo_grammar_want's; set by encode where there is a grammar */
+    zoo_grammar *grammar; /* compiled by encode */
+    char *rendered;       /* chat: the prompt's text */
+    char param[64];       /* the key that a refusal is about, or "" */
+} zoo_request;
+
+/*
+ * Reads line[n]; name stands in errors for it ("line 17"). ZOO_E_FORMAT: not JSON or not a request
+ * line; ZOO_E_USAGE: a key or value is refused; ZOO_E_UNSUPPORTED: named and not done here;
+ * ZOO_E_MEMORY.
+ */
+zoo_status zoo_request_parse(const zoo_request_context *context, const char *line, size_t n,
+                             const char *name, zoo_request *out, zoo_error *err);
+
+/* The same for a body alone, which out owns from here on, whatever is returned. */
+zoo_status zoo_request_body(const zoo_request_context *context, zoo_endpoint endpoint, cJSON *body,
+                            zoo_request *out, zoo_error *err);
+
+/* Renders and tokenizes the prompts, and settles the lengths. Also ZOO_E_LIMIT: too long. */
+zoo_status zoo_request_encode(const zoo_request_context *context, zoo_request *request,
+                              zoo_error *err);
+
+void zoo_request_free(zoo_request *request);
+
+/* ---- between request.c, request_keys.c and request_chat.c ---- */
+
+/* Refuses with the key noted in request->param. */
+zoo_status zoo_request_refuse(zoo_request *request, const char *key, zoo_status code,
+                              zoo_error *err, const char *format, ...) ZOO_PRINTF(5, 6);
+/* Reads all keys of the body. */
+zoo_status zoo_request_keys(const zoo_request_context *context, cJSON *body, zoo_request *out,
+                            zoo_error *err);
+/* Checks the messages and moves them, tools and their kin into request->variables. */
+zoo_status zoo_request_chat(cJSON *body, zoo_request *out, zoo_error *err);
+
+#endif

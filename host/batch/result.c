@@ -1,0 +1,238 @@
+/* result.c: requests into rows, rows into answers (result.h);
+ * log-probabilities are in result_logprobs.c. */
+#include "batch/result.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "batch/journal.h"
+#include "batch/result_private.h"
+
+const char *zoo_finish_name(zoo_finish finish)
+{
+    return finish == ZOO_FINISH_LENGTH ? "length" : finish == ZOO_FINISH_FAILED ? "error" : "stop";
+}
+
+/* Log-probabilities that must be computed for prompt tokens. */
+static uint32_t prompt_top(const zoo_request *r)
+{
+    uint32_t echoed = r->echo ? r->n_top : ZOO_UNSAID;
+    if (echoed == ZOO_UNSAID || r->n_prompt_top == ZOO_UNSAID) {
+        return echoed == ZOO_UNSAID ? r->n_prompt_top : echoed;
+    }
+    return echoed > r->n_prompt_top ? echoed : r->n_prompt_top;
+}
+
+void zoo_result_rows(const zoo_request *r, bool parsed, zoo_row *rows, void *owner)
+{
+    for (uint32_t i = 0; i < r->n_prompts * r->n_choices; i++) {
+        const zoo_prompt *prompt = &r->prompts[i / r->n_choices];
+        uint32_t choice = i % r->n_choices;
+        zoo_row *row = &rows[i];
+        row->prompt = prompt->tokens;
+        row->n_prompt = prompt->n_tokens;
+        row->n_new_max = r->n_new_max;
+        row->sampling = r->sampling;
+        if (choice > 0) {
+            row->sampling.seed = XXH3_64bits_withSeed(&choice, sizeof choice, r->sampling.seed);
+        }
+        row->n_top = r->n_top;
+        row->n_prompt_top = prompt_top(r);
+        row->stops = r->stops;
+        row->n_stops = r->n_stops;
+        row->keep_stop = r->keep_stop;
+        row->keep_special = r->keep_special || parsed;
+        row->owner = owner;
+    }
+}
+
+/* ---- choices ---- */
+
+static void put_ids(zoo_out *out, const char *key, const int32_t *ids, uint32_t n)
+{
+    zoo_out_format(out, ",\"%s\":[", key);
+    for (uint32_t i = 0; i < n; i++) {
+        zoo_out_format(out, i > 0 ? ",%d" : "%d", ids[i]);
+    }
+    zoo_out_text(out, "]");
+}
+
+static void put_end(zoo_out *out, const zoo_answer *a, const zoo_row *row, bool calls)
+{
+    bool stopped = row->finish != ZOO_FINISH_LENGTH;
+    zoo_out_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":",
+                   calls && stopped ? "tool_calls" : zoo_finish_name(row->finish));
+    if (row->finish == ZOO_FINISH_STOP_TEXT) {
+        zoo_out_string(out, row->stops[row->stop_index], strlen(row->stops[row->stop_index]));
+    } else if (row->finish == ZOO_FINISH_STOP_ID) {
+        zoo_out_format(out, "%d", row->tokens[row->n_prompt + row->n_out - 1]);
+    } else {
+        zoo_out_text(out, "null");
+    }
+    if (a->request->wants_ids) {
+        put_ids(out, "token_ids", row->tokens + row->n_prompt, row->n_out);
+        put_ids(out, "prompt_token_ids", row->tokens, row->n_prompt);
+    }
+    if (a->request->n_prompt_top != ZOO_UNSAID) {
+        zoo_out_text(out, ",\"prompt_logprobs\":");
+        zoo_result_prompt_logprobs(out, a, row);
+    }
+    zoo_out_text(out, "}");
+}
+
+static void put_completion(zoo_out *out, const zoo_answer *a, uint32_t index)
+{
+    const zoo_row *row = &a->rows[index];
+    const zoo_prompt *prompt = &a->request->prompts[index / a->request->n_choices];
+    zoo_text whole = {0};
+    zoo_out_format(out, "{\"index\":%u,\"text\":", index);
+    if (a->request->echo) {
+        zoo_result_prompt_text(a, prompt, &whole, out);
+        zoo_result_add_text(&whole, row->text.data, row->text.n, out);
+        zoo_out_string(out, whole.data ? whole.data : "", whole.n);
+    } else {
+        zoo_out_string(out, row->text.data ? row->text.data : "", row->text.n);
+    }
+    zoo_text_free(&whole);
+    zoo_out_text(out, ",\"logprobs\":");
+    if (a->request->n_top == ZOO_UNSAID) {
+        zoo_out_text(out, "null");
+    } else {
+        zoo_result_completion_logprobs(out, a, row);
+    }
+    put_end(out, a, row, false);
+}
+
+/* What the model wrote as a message: reasoning, content and tool calls apart; null: no memory. */
+static cJSON *parse_message(const zoo_answer *a, const zoo_row *row)
+{
+    const zoo_request *r = a->request;
+    zoo_output output = {.prompt = r->rendered,
+                         .prompt_n = r->rendered ? strlen(r->rendered) : 0,
+                         .text = row->text.data ? row->text.data : "",
+                         .text_n = row->text.n,
+                         .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools"),
+                         .is_json = r->wants_json,
+                         .is_call = r->must_call};
+    cJSON *message = NULL;
+    return zoo_output_parse(a->format, &output, &message, NULL) == ZOO_OK ? message : NULL;
+}
+
+static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
+{
+    const zoo_row *row = &a->rows[index];
+    cJSON *message = parse_message(a, row);
+    char *text = message ? cJSON_PrintUnformatted(message) : NULL;
+    bool calls = cJSON_GetObjectItemCaseSensitive(message, "tool_calls") != NULL;
+    zoo_out_format(out, "{\"index\":%u,\"message\":", index);
+    zoo_out_text(out, text ? text : "null");
+    out->failed |= !text;
+    cJSON_free(text);
+    cJSON_Delete(message);
+    zoo_out_text(out, ",\"logprobs\":");
+    if (a->request->n_top == ZOO_UNSAID) {
+        zoo_out_text(out, "null");
+    } else {
+        zoo_result_chat_logprobs(out, a, row);
+    }
+    put_end(out, a, row, calls);
+}
+
+static void put_usage(zoo_out *out, const zoo_answer *a)
+{
+    uint64_t n_prompt = 0, n_out = 0;
+    for (uint32_t i = 0; i < a->request->n_prompts; i++) {
+        n_prompt += a->request->prompts[i].n_tokens;
+    }
+    for (uint32_t i = 0; i < a->n_rows; i++) {
+        n_out += a->rows[i].n_out;
+    }
+    zoo_out_format(out,
+                   ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,"
+                   "\"total_tokens\":%llu}",
+                   (unsigned long long)n_prompt, (unsigned long long)n_out,
+                   (unsigned long long)(n_prompt + n_out));
+}
+
+void zoo_result_body(zoo_out *out, const zoo_answer *a)
+{
+    bool is_chat = a->request->endpoint == ZOO_CHAT;
+    const char *model = a->request->model ? a->request->model : a->model;
+    char name[48];
+    zoo_journal_name(a->id, name);
+    zoo_out_format(out, "{\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":0,\"model\":",
+                   is_chat ? "chatcmpl" : "cmpl", name + strlen("batch_req_"),
+                   is_chat ? "chat.completion" : "text_completion");
+    zoo_out_string(out, model, strlen(model));
+    zoo_out_text(out, ",\"choices\":[");
+    for (uint32_t i = 0; i < a->n_rows; i++) {
+        zoo_out_text(out, i > 0 ? "," : "");
+        if (is_chat) {
+            put_chat(out, a, i);
+        } else {
+            put_completion(out, a, i);
+        }
+    }
+    zoo_out_text(out, "]");
+    put_usage(out, a);
+    zoo_out_text(out, "}");
+}
+
+/* ---- lines ---- */
+
+static void put_head(zoo_out *out, zoo_id id, const char *custom_id, int status)
+{
+    char name[48];
+    zoo_journal_name(id, name);
+    zoo_out_format(out, "{\"id\":\"%s\",\"custom_id\":", name);
+    zoo_out_string(out, custom_id, custom_id ? strlen(custom_id) : 0);
+    zoo_out_format(out, ",\"response\":{\"status_code\":%d,\"request_id\":\"%s\",\"body\":", status,
+                   name + strlen("batch_"));
+}
+
+void zoo_result_line(zoo_out *out, const zoo_answer *a)
+{
+    put_head(out, a->id, a->request->custom_id, 200);
+    zoo_result_body(out, a);
+    zoo_out_text(out, "},\"error\":null}\n");
+}
+
+static const char *code_of(const zoo_refusal *r)
+{
+    if (r->is_duplicate) {
+        return "duplicate_custom_id";
+    }
+    switch (r->status) {
+    case ZOO_E_FORMAT:
+        return r->is_line ? "invalid_line" : "invalid_request";
+    case ZOO_E_USAGE:
+        return "invalid_value";
+    case ZOO_E_UNSUPPORTED:
+        return "unsupported";
+    case ZOO_E_LIMIT:
+        return "limit_exceeded";
+    default:
+        return "model_error";
+    }
+}
+
+void zoo_result_refusal(zoo_out *out, const zoo_refusal *r)
+{
+    const char *code = code_of(r);
+    bool ours = strcmp(code, "model_error") == 0;
+    const char *param = r->param[0] ? r->param : NULL;
+    char message[640];
+    (void)snprintf(message, sizeof message, "line %llu: %s", (unsigned long long)r->line,
+                   r->message);
+    put_head(out, r->id, r->custom_id, ours ? 500 : 400);
+    zoo_out_text(out, "{\"error\":{\"message\":");
+    zoo_out_string(out, message, strlen(message));
+    zoo_out_format(out,
+                   ",\"type\":\"%s\",\"param\":", ours ? "server_error" : "invalid_request_error");
+    zoo_out_string(out, param, param ? strlen(param) : 0);
+    zoo_out_format(out, ",\"code\":\"%s\"}}},\"error\":{\"code\":\"%s\",\"message\":", code, code);
+    zoo_out_string(out, message, strlen(message));
+    zoo_out_text(out, ",\"param\":");
+    zoo_out_string(out, param, param ? strlen(param) : 0);
+    zoo_out_format(out, ",\"line\":%llu}}\n", (unsigned long long)r->line);
+}

@@ -1,0 +1,59 @@
+/*
+ * result.h: finished rows as OpenAI answers: lines of the results and of the errors file.
+ *
+ * An answer holds nothing that a second run would not repeat: ids are hashes of the line, `created`
+ * is 0, and no counter of the machine's state is in it. So equal requests give equal bytes,
+ * whatever ran beside them and however often the run was interrupted.
+ *
+ * Log-probabilities come in both shapes: completions (tokens, token_logprobs, top_logprobs,
+ * text_offset), chat (content[] with bytes and top_logprobs), and vLLM's prompt_logprobs. What JSON
+ * cannot hold is -9999.
+ */
+#ifndef ZOO_BATCH_RESULT_H
+#define ZOO_BATCH_RESULT_H
+
+#include "base/idmap.h"
+#include "base/json_writer.h"
+#include "batch/request.h"
+#include "generate/row.h"
+#include "text/output/output.h"
+
+/* Rows of a request: prompt by prompt, each n_choices times. */
+typedef struct zoo_answer {
+    const zoo_request *request;
+    const zoo_row *rows; /* [n_prompts * n_choices] */
+    uint32_t n_rows;
+    zoo_id id;
+    const char *model;               /* where the request names none */
+    const zoo_tokenizer *tokenizer;  /* null: no text */
+    const zoo_output_format *format; /* null: a chat's text is its content */
+} zoo_answer;
+
+/* The body of the answer. */
+void zoo_result_body(zoo_out *out, const zoo_answer *answer);
+/* The whole line of the results file. */
+void zoo_result_line(zoo_out *out, const zoo_answer *answer);
+
+/* Why a line has no answer. */
+typedef struct zoo_refusal {
+    uint64_t line;
+    zoo_id id;
+    const char *custom_id; /* or null */
+    const char *param;     /* the key it is about, or "" */
+    const char *message;
+    zoo_status status;
+    bool is_duplicate;
+    bool is_line; /* the line itself is at fault, not its body */
+} zoo_refusal;
+
+/* The line of the errors file: an HTTP-like response and the error object of a batch, so that
+ * readers of either find it. */
+void zoo_result_refusal(zoo_out *out, const zoo_refusal *refusal);
+
+/* Sets up the rows of a request [n_prompts * n_choices], zero-initialised, with owner. parsed: its
+ * answers are taken apart by a format, which needs special tokens in the text. */
+void zoo_result_rows(const zoo_request *request, bool parsed, zoo_row *rows, void *owner);
+
+const char *zoo_finish_name(zoo_finish finish);
+
+#endif

@@ -1,0 +1,236 @@
+/* result_logprobs.c: the three shapes of log-probabilities. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "batch/result_private.h"
+
+void zoo_result_add_text(zoo_text *text, const char *bytes, size_t n, zoo_out *out)
+{
+    char *data = zoo_mem_realloc(text->data, text->n + n + 1);
+    if (!data) {
+        out->failed = true;
+        return;
+    }
+    text->data = data;
+    text->capacity = text->n + n + 1;
+    if (n > 0) {
+        memcpy(data + text->n, bytes, n);
+    }
+    text->n += n;
+    data[text->n] = 0;
+}
+
+void zoo_result_prompt_text(const zoo_answer *a, const zoo_prompt *prompt, zoo_text *text,
+                            zoo_out *out)
+{
+    if (prompt->text) {
+        zoo_result_add_text(text, prompt->text, strlen(prompt->text), out);
+    } else if (a->tokenizer &&
+               zoo_tokenizer_decode(
+                   a->tokenizer, (const uint32_t *)prompt->tokens, prompt->n_tokens,
+                   a->request->keep_special ? 0u : ZOO_DECODE_SKIP_SPECIAL, text, NULL) != ZOO_OK) {
+        out->failed = true;
+    }
+}
+
+/* The token's own text: the bytes it adds, or a special token's spelling. */
+static const char *token_text(const zoo_answer *a, uint32_t id, size_t *n)
+{
+    const char *text = NULL;
+    *n = 0;
+    if (a->tokenizer) {
+        text = zoo_tokenizer_is_special(a->tokenizer, id)
+                   ? zoo_tokenizer_token(a->tokenizer, id, n)
+                   : zoo_tokenizer_bytes(a->tokenizer, id, n);
+    }
+    if (!text) {
+        *n = 0;
+    }
+    return text ? text : "";
+}
+
+static void put_token(zoo_out *out, const zoo_answer *a, uint32_t id)
+{
+    size_t n;
+    const char *text = token_text(a, id, &n);
+    zoo_out_string(out, text, n);
+}
+
+static bool is_utf8(const char *text, size_t n)
+{
+    size_t length = 1;
+    for (size_t i = 0; i < n && length > 0; i += length) {
+        length = zoo_utf8_length(text + i, n - i);
+    }
+    return length > 0;
+}
+
+/* Whether two tokens are the same JSON string; parts of characters all look alike there. */
+static bool looks_like(const zoo_answer *a, uint32_t id, uint32_t other)
+{
+    size_t n, m;
+    const char *x = token_text(a, id, &n);
+    const char *y = token_text(a, other, &m);
+    zoo_out here = {0}, there = {0};
+    bool same = id == other || (n == m && memcmp(x, y, n) == 0);
+    if (!same && !is_utf8(x, n) && !is_utf8(y, m)) {
+        zoo_out_string(&here, x, n);
+        zoo_out_string(&there, y, m);
+        same = here.failed || there.failed ||
+               (here.n == there.n && memcmp(here.data, there.data, here.n) == 0);
+        zoo_out_free(&here);
+        zoo_out_free(&there);
+    }
+    return same;
+}
+
+/* An object has each key once: the first of tokens that look alike stays. */
+static bool repeats(const zoo_answer *a, const zoo_logprob *entries, uint32_t at)
+{
+    for (uint32_t i = 0; i < at; i++) {
+        if (looks_like(a, entries[at].id, entries[i].id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- completions ---- */
+
+/* One token with its entries: its own, then n_top. entries null: the first token of a prompt. */
+typedef struct zoo_noted {
+    uint32_t id;
+    const zoo_logprob *entries;
+    uint32_t n_top;
+} zoo_noted;
+
+static uint32_t n_noted(const zoo_answer *a, const zoo_row *row)
+{
+    return (a->request->echo ? row->n_prompt : 0) + row->n_out;
+}
+
+static zoo_noted noted(const zoo_answer *a, const zoo_row *row, uint32_t at)
+{
+    uint32_t skip = a->request->echo ? 0 : row->n_prompt;
+    uint32_t place = at + skip;
+    zoo_noted t = {(uint32_t)row->tokens[place], NULL, a->request->n_top};
+    if (place >= row->n_prompt) {
+        t.entries = row->logprobs + (size_t)(place - row->n_prompt) * (row->n_top + 1u);
+    } else if (place > 0) {
+        t.entries = row->prompt_logprobs + (size_t)(place - 1) * (row->n_prompt_top + 1u);
+    }
+    return t;
+}
+
+static void put_top(zoo_out *out, const zoo_answer *a, const zoo_noted *t)
+{
+    bool first = true;
+    if (!t->entries) {
+        zoo_out_text(out, "null");
+        return;
+    }
+    zoo_out_text(out, "{");
+    for (uint32_t i = 0; i <= t->n_top; i++) {
+        if (!repeats(a, t->entries, i)) {
+            zoo_out_text(out, first ? "" : ",");
+            put_token(out, a, t->entries[i].id);
+            zoo_out_text(out, ":");
+            zoo_out_float(out, t->entries[i].logprob);
+            first = false;
+        }
+    }
+    zoo_out_text(out, "}");
+}
+
+void zoo_result_completion_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+{
+    uint32_t n = n_noted(a, row);
+    size_t offset = 0, length;
+    zoo_out_text(out, "{\"tokens\":[");
+    for (uint32_t i = 0; i < n; i++) {
+        zoo_out_text(out, i > 0 ? "," : "");
+        put_token(out, a, noted(a, row, i).id);
+    }
+    zoo_out_text(out, "],\"token_logprobs\":[");
+    for (uint32_t i = 0; i < n; i++) {
+        zoo_noted t = noted(a, row, i);
+        zoo_out_text(out, i > 0 ? "," : "");
+        if (t.entries) {
+            zoo_out_float(out, t.entries[0].logprob);
+        } else {
+            zoo_out_text(out, "null");
+        }
+    }
+    zoo_out_text(out, "],\"top_logprobs\":[");
+    for (uint32_t i = 0; i < n; i++) {
+        zoo_noted t = noted(a, row, i);
+        zoo_out_text(out, i > 0 ? "," : "");
+        put_top(out, a, &t);
+    }
+    zoo_out_text(out, "],\"text_offset\":[");
+    for (uint32_t i = 0; i < n; i++) {
+        const char *text = token_text(a, noted(a, row, i).id, &length);
+        zoo_out_format(out, i > 0 ? ",%zu" : "%zu", offset);
+        offset += zoo_utf8_characters(text, length);
+    }
+    zoo_out_text(out, "]}");
+}
+
+/* ---- chat ---- */
+
+static void put_entry(zoo_out *out, const zoo_answer *a, const zoo_logprob *entry)
+{
+    size_t n;
+    const char *text = token_text(a, entry->id, &n);
+    zoo_out_text(out, "{\"token\":");
+    zoo_out_string(out, text, n);
+    zoo_out_text(out, ",\"logprob\":");
+    zoo_out_float(out, entry->logprob);
+    zoo_out_text(out, ",\"bytes\":[");
+    for (size_t i = 0; i < n; i++) {
+        zoo_out_format(out, i > 0 ? ",%u" : "%u", (unsigned)(unsigned char)text[i]);
+    }
+    zoo_out_text(out, "]");
+}
+
+void zoo_result_chat_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+{
+    zoo_out_text(out, "{\"content\":[");
+    for (uint32_t i = 0; i < row->n_out; i++) {
+        const zoo_logprob *entries = row->logprobs + (size_t)i * (row->n_top + 1u);
+        zoo_out_text(out, i > 0 ? "," : "");
+        put_entry(out, a, &entries[0]);
+        zoo_out_text(out, ",\"top_logprobs\":[");
+        for (uint32_t k = 1; k <= row->n_top; k++) {
+            zoo_out_text(out, k > 1 ? "," : "");
+            put_entry(out, a, &entries[k]);
+            zoo_out_text(out, "}");
+        }
+        zoo_out_text(out, "]}");
+    }
+    zoo_out_text(out, "]}");
+}
+
+/* ---- prompts ---- */
+
+void zoo_result_prompt_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+{
+    zoo_out_text(out, "[null");
+    for (uint32_t i = 0; i + 1 < row->n_prompt; i++) {
+        const zoo_logprob *entries = row->prompt_logprobs + (size_t)i * (row->n_prompt_top + 1u);
+        zoo_out_text(out, ",{");
+        for (uint32_t k = 0; k <= a->request->n_prompt_top; k++) {
+            if (k > 0 && entries[k].id == entries[0].id) {
+                continue;
+            }
+            zoo_out_format(out,
+                           k > 0 ? ",\"%u\":{\"logprob\":" : "\"%u\":{\"logprob\":", entries[k].id);
+            zoo_out_float(out, entries[k].logprob);
+            zoo_out_format(out, ",\"rank\":%u,\"decoded_token\":", entries[k].rank);
+            put_token(out, a, entries[k].id);
+            zoo_out_text(out, "}");
+        }
+        zoo_out_text(out, "}");
+    }
+    zoo_out_text(out, "]");
+}

@@ -1,0 +1,232 @@
+/*
+ * cache.c: the pool: streams, their groups and the layout of a page.
+ *
+ *   page of a group: for each stream [heads][64 rows][width / heads] of its dtype, then, for int8
+ *   and int4, scales [heads][64]; parts begin at multiples of 64 bytes
+ *   states of a sequence: one array after the other, at multiples of 64 bytes
+ *
+ * Memory: a handle per block from zoo_mem; the rest is memory.c.
+ */
+#include "cache/cache_private.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/mem.h"
+
+enum {
+    ALIGN = 64,
+    WIDTH_MAX = 1 << 26,
+    WINDOW_MAX = 1 << 30,
+    STRIDE_MAX = 1 << 20,
+    ROWS_MAX = 1 << 24,
+    SEQS_MAX = 1 << 20,
+    CONTEXT_MAX = 1 << 30
+};
+#define BYTES_MAX ((size_t)1 << 44) /* of a page, and of the states of one sequence */
+
+static size_t align_up(size_t n)
+{
+    return (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+uint32_t zoo_group_need(const zoo_page_group *group, uint32_t length)
+{
+    uint32_t pages = zoo_pages_of_rows(zoo_group_rows(group, length));
+    return group->n_ring && pages > group->n_entries ? group->n_entries : pages;
+}
+
+zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool **out,
+                              zoo_error *err)
+{
+    const zoo_limits *l = &options->limits;
+    *out = NULL;
+    if (l->rows_max == 0 || l->rows_max > ROWS_MAX || l->seqs_max == 0 || l->seqs_max > SEQS_MAX ||
+        l->context_max == 0 || l->context_max > CONTEXT_MAX) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "%u rows a step, %u sequences, %u positions: the cache takes 1 to %d, %d "
+                        "and %d",
+                        l->rows_max, l->seqs_max, l->context_max, ROWS_MAX, SEQS_MAX, CONTEXT_MAX);
+    }
+    if ((uint32_t)options->dtype > ZOO_INT4) {
+        return zoo_fail(err, ZOO_E_USAGE, "the cache does not store dtype %d", (int)options->dtype);
+    }
+    zoo_cache_pool *pool = zoo_mem_array(1, sizeof *pool);
+    if (!pool) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the cache");
+    }
+    pool->options = *options;
+    *out = pool;
+    return ZOO_OK;
+}
+
+void zoo_cache_pool_kernels(zoo_cache_pool *pool, const zoo_kernels *kernels)
+{
+    pool->kernels = kernels;
+}
+
+void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max)
+{
+    pool->options.bytes_max = bytes_max;
+}
+
+static size_t part_bytes(zoo_dtype dtype, uint32_t part)
+{
+    switch (dtype) {
+    case ZOO_F32:
+        return (size_t)part * 4;
+    case ZOO_BF16:
+        return (size_t)part * 2;
+    case ZOO_INT8:
+        return part;
+    default:
+        return part / 2 + part % 2;
+    }
+}
+
+/*
+ * A step stores at most rows_max rows and its first query looks back on window - 1 more. n rows in
+ * a line touch at most pages(n) + 1 runs, so none of them is overwritten before the step ends.
+ */
+static void size_table(zoo_page_group *g, const zoo_limits *l)
+{
+    uint32_t all = zoo_pages_of_rows(zoo_group_rows(g, l->context_max));
+    g->n_entries = g->n_entries_kept = all;
+    if (g->kind == ZOO_RING) {
+        uint32_t kept = zoo_pages_of_rows(g->window - 1) + 1;
+        g->n_ring = zoo_pages_of_rows(g->window - 1 + l->rows_max) + 1;
+        g->n_entries = g->n_ring < all ? g->n_ring : all;
+        g->n_entries_kept = kept < g->n_entries ? kept : g->n_entries;
+    }
+}
+
+static zoo_status find_group(zoo_cache_pool *pool, const zoo_stream *decl, uint32_t *index,
+                             zoo_error *err)
+{
+    uint32_t window = decl->kind == ZOO_RING ? decl->window : 0;
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        if (g->kind == decl->kind && g->window == window && g->stride == decl->stride) {
+            *index = i;
+            return ZOO_OK;
+        }
+    }
+    if (pool->n_groups == ZOO_GROUPS_MAX) {
+        return zoo_fail(err, ZOO_E_PLUGIN,
+                        "stream %s: the plan has more than %d pairs of window and stride",
+                        decl->name ? decl->name : "?", ZOO_GROUPS_MAX);
+    }
+    zoo_page_group *g = &pool->groups[pool->n_groups];
+    *g = (zoo_page_group){.kind = decl->kind, .window = window, .stride = decl->stride};
+    size_table(g, &pool->options.limits);
+    *index = pool->n_groups++;
+    return ZOO_OK;
+}
+
+static zoo_status check_stream(const zoo_stream *decl, zoo_error *err)
+{
+    bool ring = decl->kind == ZOO_RING;
+    bool bad = decl->kind > ZOO_STATE || decl->width == 0 || decl->width > WIDTH_MAX ||
+               decl->width % decl->heads != 0 || decl->stride > STRIDE_MAX ||
+               (ring && (decl->window == 0 || decl->window > WINDOW_MAX)) ||
+               decl->dtype_min > ZOO_INT4;
+    return bad ? zoo_fail(err, ZOO_E_PLUGIN,
+                          "stream %s: kind %u, width %u, heads %u, window %u, stride %u, dtype_min "
+                          "%u make no sense",
+                          decl->name ? decl->name : "?", decl->kind, decl->width, decl->heads,
+                          decl->window, decl->stride, decl->dtype_min)
+               : ZOO_OK;
+}
+
+static zoo_status check_bytes(const zoo_stream *decl, size_t bytes, zoo_error *err)
+{
+    return bytes <= BYTES_MAX ? ZOO_OK
+                              : zoo_fail(err, ZOO_E_LIMIT,
+                                         "stream %s makes pages or states of %zu "
+                                         "GiB",
+                                         decl->name ? decl->name : "?", bytes >> 30);
+}
+
+static void hash_place(zoo_cache_pool *pool, const zoo_stream_place *place)
+{
+    const zoo_stream *d = &place->decl;
+    uint32_t window = d->kind == ZOO_RING ? d->window : 0;
+    uint32_t words[] = {d->kind, d->width, d->heads, window, d->stride, (uint32_t)place->dtype};
+    pool->layout = XXH3_64bits_withSeed(words, sizeof words, pool->layout);
+}
+
+static zoo_status place_rows(zoo_cache_pool *pool, zoo_stream_place *place, zoo_error *err)
+{
+    ZOO_TRY(find_group(pool, &place->decl, &place->group, err));
+    zoo_page_group *g = &pool->groups[place->group];
+    uint32_t heads = place->decl.heads, asked = (uint32_t)pool->options.dtype;
+    /* ZOO_F32, BF16, INT8, INT4 are numbered from wide to narrow. */
+    place->dtype = (zoo_dtype)(asked < place->decl.dtype_min ? asked : place->decl.dtype_min);
+    place->scaled = place->dtype == ZOO_INT8 || place->dtype == ZOO_INT4;
+    place->part = place->decl.width / heads;
+    place->row_bytes = part_bytes(place->dtype, place->part);
+    place->offset = g->page_bytes;
+    place->scale_offset = place->offset + align_up(place->row_bytes * ZOO_PAGE * heads);
+    g->page_bytes = place->scale_offset;
+    if (place->scaled) {
+        g->page_bytes += align_up(sizeof(float) * ZOO_PAGE * heads);
+    }
+    return check_bytes(&place->decl, g->page_bytes, err);
+}
+
+static zoo_status place_stream(zoo_cache_pool *pool, const zoo_stream *decl,
+                               zoo_stream_place *place, zoo_error *err)
+{
+    place->decl = *decl;
+    place->decl.heads = decl->heads ? decl->heads : 1;
+    place->decl.stride = decl->stride ? decl->stride : 1;
+    ZOO_TRY(check_stream(&place->decl, err));
+    place->dtype = ZOO_F32;
+    if (decl->kind == ZOO_STATE) {
+        place->offset = pool->state_bytes;
+        pool->state_bytes += align_up((size_t)decl->width * sizeof(float));
+        ZOO_TRY(check_bytes(decl, pool->state_bytes, err));
+    } else {
+        ZOO_TRY(place_rows(pool, place, err));
+    }
+    hash_place(pool, place);
+    return ZOO_OK;
+}
+
+zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, uint32_t n_streams,
+                              zoo_cache **handle, zoo_error *err)
+{
+    *handle = NULL;
+    if (pool->fixed || n_streams > ZOO_STREAMS_MAX) {
+        return zoo_fail(err, ZOO_E_INTERNAL, "streams come before the cache is fixed, %d at most",
+                        ZOO_STREAMS_MAX);
+    }
+    zoo_cache_handle *h = zoo_mem_array(1, sizeof *h);
+    if (!h) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the cache");
+    }
+    *(pool->handles ? &pool->handles_last->next : &pool->handles) = h;
+    pool->handles_last = h;
+    h->pool = pool;
+    for (uint32_t i = 0; i < n_streams; i++) {
+        ZOO_TRY(place_stream(pool, &streams[i], &h->places[i], err));
+        h->dtypes[i] = h->places[i].dtype;
+    }
+    zoo_cache_install(h, n_streams);
+    *handle = &h->cache;
+    return ZOO_OK;
+}
+
+zoo_cache_cost zoo_cache_pool_cost(const zoo_cache_pool *pool, uint32_t length)
+{
+    zoo_cache_cost cost = {.state_bytes = pool->state_bytes, .bytes_at = pool->state_bytes};
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        uint32_t pages = zoo_pages_of_rows(zoo_group_rows(g, length));
+        uint32_t held = g->n_ring && pages > g->n_ring ? g->n_ring : pages;
+        cost.bytes_at += held * g->page_bytes;
+        cost.ring_bytes += g->n_ring * g->page_bytes;
+        cost.bytes_per_page_set += g->n_ring ? 0 : g->page_bytes;
+    }
+    return cost;
+}

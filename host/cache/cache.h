@@ -1,0 +1,122 @@
+/*
+ * cache.h: what sequences remember: paged rows, rings and states of all blocks of a model.
+ *
+ * Streams of equal kind, window and stride form a group; a group has one page table per sequence
+ * and its pages hold ZOO_PAGE rows of every stream of the group. Pages are reference-counted, so
+ * that sequences with a common prefix share them; a shared page is never written. A ring's table
+ * wraps. States are one slot per sequence.
+ *
+ * Memory is mapped once, at zoo_cache_pool_fix, as zero pages that cost nothing until they are
+ * written, and never grows after. Not thread-safe, but for put, get and state of zoo_cache: those
+ * take no lock and may run side by side for different sequences between two calls from here.
+ */
+#ifndef ZOO_CACHE_CACHE_H
+#define ZOO_CACHE_CACHE_H
+
+#include "zoo.h"
+
+typedef struct zoo_cache_pool zoo_cache_pool;
+
+typedef struct zoo_cache_options {
+    /* ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4; a stream is stored in the wider of this and its
+     * dtype_min. */
+    zoo_dtype dtype;
+    /* Of pages and states; 0: what limits need, seqs_max sequences of context_max positions.
+     * Tables, some bytes a page, come on top. */
+    size_t bytes_max;
+    zoo_limits limits; /* rows_max, seqs_max, context_max at least 1 */
+} zoo_cache_options;
+
+/* What one sequence costs, for plan and inspect. */
+typedef struct zoo_cache_cost {
+    size_t bytes_per_page_set; /* bytes of one page of every ROWS group */
+    size_t ring_bytes;         /* of all rings of one sequence, full */
+    size_t state_bytes;        /* of all states of one sequence */
+    size_t bytes_at;           /* all of one sequence at the asked length */
+} zoo_cache_cost;
+
+/* An empty pool. ZOO_E_USAGE: limits or dtype make no sense. [load] */
+zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool **out,
+                              zoo_error *err);
+/* Sets the kernels that narrow rows (zoo_kernels.narrow); before the first put. */
+void zoo_cache_pool_kernels(zoo_cache_pool *pool, const zoo_kernels *kernels);
+/* Replaces bytes_max, before zoo_cache_pool_fix. */
+void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max);
+/*
+ * Adds the streams of one block, before zoo_cache_pool_fix; *handle is what the block's forward
+ * gets, owned by the pool. After an error the pool can only be freed. [load]
+ */
+zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, uint32_t n_streams,
+                              zoo_cache **handle, zoo_error *err);
+/* Takes the memory. ZOO_E_MEMORY: bytes_max is below what rings and states of seqs_max sequences
+ * need, or the system has no room. [load] */
+zoo_status zoo_cache_pool_fix(zoo_cache_pool *pool, zoo_error *err);
+/* Null is fine. */
+void zoo_cache_pool_free(zoo_cache_pool *pool);
+/* Of the streams added so far; any length, not just those that fit. */
+zoo_cache_cost zoo_cache_pool_cost(const zoo_cache_pool *pool, uint32_t length);
+
+/*
+ * Starts a sequence in a free slot, its states zero, and reserves what `length_max` positions may
+ * need, so that no later step can run out. ZOO_E_MEMORY: not now (slots or pages are taken by other
+ * sequences or kept prefixes); ZOO_E_LIMIT: never (larger than the pool).
+ */
+zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_t *slot,
+                              zoo_error *err);
+/* As above, standing at the end of a kept prefix (below). */
+zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint32_t prefix,
+                                 uint32_t *slot, zoo_error *err);
+/* Gives everything back; a slot that is not open stays so. */
+void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot);
+/*
+ * Forgets everything of the sequence but keeps its slot and reservation: it will be read again from
+ * position 0. A sequence that shares pages needs pages of its own instead: ZOO_E_MEMORY when there
+ * are none, and the sequence is as before; it cannot fail for one that shares none.
+ */
+zoo_status zoo_cache_seq_restart(zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
+/*
+ * Makes rows writable that positions pos .. pos + n - 1 store: row pos / stride and on. Called by
+ * the step, once, before the blocks. pos is where the sequence stands, or, to repeat a failed step,
+ * any position since the last call began. ZOO_E_LIMIT: n is above rows_max or the end above
+ * length_max.
+ */
+zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t pos, uint32_t n,
+                                zoo_error *err);
+
+/*
+ * Keeps what `slot` remembers as a prefix others may start from. The sequence stands at exactly
+ * `length` positions, at least 1. Whole pages of ROWS are shared by reference; a page that is full
+ * only in part, rings and states are copied. ZOO_E_MEMORY:
+ * others are to be dropped first.
+ */
+zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t length,
+                                 uint32_t *prefix, zoo_error *err);
+/* Sequences that started from it go on; a number that is not kept is fine. */
+void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix);
+/* Positions of a kept prefix; 0: not kept. */
+uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix);
+
+/*
+ * Saves all that a sequence that stands at `length` positions remembers, as stored, not widened, to
+ * *size bytes of the caller, of any alignment, and sets *size to what is used. buffer null: gives
+ * the size. Equal memories give equal bytes.
+ */
+zoo_status zoo_cache_seq_save(const zoo_cache_pool *pool, uint32_t slot, uint32_t length,
+                              void *buffer, size_t *size, zoo_error *err);
+/*
+ * Puts it back into an open slot: the same bits; what the slot remembered is forgotten. The pool
+ * may differ in its limits, not in its streams. ZOO_E_FORMAT: damaged, or of other streams, or
+ * longer than the slot's length_max; the slot is as before.
+ */
+zoo_status zoo_cache_seq_load(zoo_cache_pool *pool, uint32_t slot, const void *buffer, size_t size,
+                              zoo_error *err);
+
+/* For tests: pages in all, and pages that somebody holds. */
+typedef struct zoo_cache_use {
+    uint64_t n_pages, n_held, n_reserved;
+    uint32_t n_prefixes_max;
+    size_t mapped; /* bytes */
+} zoo_cache_use;
+zoo_cache_use zoo_cache_pool_use(const zoo_cache_pool *pool);
+
+#endif

@@ -1,0 +1,143 @@
+/* cache_private.h: the inside of zoo_cache_pool, for the files cache*.c. */
+#ifndef ZOO_CACHE_CACHE_PRIVATE_H
+#define ZOO_CACHE_CACHE_PRIVATE_H
+
+#include "cache/cache.h"
+
+enum { ZOO_GROUPS_MAX = 16, ZOO_PREFIXES_MAX = 1024 };
+
+#define ZOO_NO_PAGE UINT32_MAX
+
+/*
+ * Streams of equal kind, window and stride. Rows are numbered by position / stride; run r is rows
+ * 64 r .. 64 r + 63 and lies in entry r % n_entries of a holder's table (ROWS: r < n_entries).
+ */
+typedef struct zoo_page_group {
+    uint32_t kind, window, stride;
+    uint32_t n_ring;         /* runs a ring must hold; 0: ROWS */
+    uint32_t n_entries;      /* of a holder's table: n_ring, or less when the context is shorter */
+    uint32_t n_entries_kept; /* at most that many pages of a ring are live between steps */
+    size_t page_bytes;
+    uint32_t n_pages, n_free;
+    uint32_t n_reserved;   /* promised to open sequences, still free; never above n_free */
+    uint32_t n_fresh;      /* pages below this number were taken once */
+    uint32_t n_returned;   /* of them in `returned` */
+    unsigned char *memory; /* [n_pages][page_bytes] */
+    uint32_t *refs;        /* [n_pages] */
+    uint32_t *returned;    /* [n_pages], a stack: pages used last are used first */
+    uint32_t *tables;      /* [holders][n_entries] page numbers */
+} zoo_page_group;
+
+typedef struct zoo_stream_place {
+    zoo_stream decl;
+    uint32_t group; /* ZOO_STATE: unused */
+    uint32_t part;  /* floats of a row of one head */
+    zoo_dtype dtype;
+    bool scaled;
+    size_t row_bytes;    /* of one head */
+    size_t offset;       /* in a page, or in a holder's states */
+    size_t scale_offset; /* in a page */
+} zoo_stream_place;
+
+/* What a block holds; `cache` first, so that its pointer leads here. */
+typedef struct zoo_cache_handle {
+    zoo_cache cache;
+    zoo_cache_pool *pool;
+    zoo_stream_place places[ZOO_STREAMS_MAX];
+    zoo_dtype dtypes[ZOO_STREAMS_MAX];
+    struct zoo_cache_handle *next;
+} zoo_cache_handle;
+
+/* A sequence or a kept prefix. It holds a page for each run from
+ * zoo_holder_oldest to n_runs - 1. */
+typedef struct zoo_cache_holder {
+    uint32_t open, length_max;
+    uint32_t begin, length;              /* of the last extend: from, to */
+    uint32_t first_run[ZOO_GROUPS_MAX];  /* no run before it was ever held */
+    uint32_t n_runs[ZOO_GROUPS_MAX];     /* the last run held, plus 1 */
+    uint32_t n_lent[ZOO_GROUPS_MAX];     /* ROWS: pages below this run may be shared */
+    uint32_t n_reserved[ZOO_GROUPS_MAX]; /* pages it may still take */
+} zoo_cache_holder;
+
+struct zoo_cache_pool {
+    zoo_cache_options options;
+    const zoo_kernels *kernels;
+    zoo_page_group groups[ZOO_GROUPS_MAX];
+    uint32_t n_groups;
+    uint32_t n_prefixes;       /* holders beyond the sequences, at most */
+    size_t state_bytes;        /* of one holder */
+    unsigned char *states;     /* [holders][state_bytes] */
+    zoo_cache_holder *holders; /* [seqs_max + n_prefixes] */
+    zoo_cache_handle *handles, *handles_last;
+    uint64_t layout; /* hash of all streams as stored */
+    void *memory;    /* all of the above but the handles */
+    size_t mapped;
+    bool fixed;
+};
+
+static inline uint32_t zoo_pages_of_rows(uint32_t rows)
+{
+    return rows / ZOO_PAGE + (rows % ZOO_PAGE != 0);
+}
+
+/* Rows of a group that `length` positions make. */
+static inline uint32_t zoo_group_rows(const zoo_page_group *group, uint32_t length)
+{
+    return length / group->stride + (length % group->stride != 0);
+}
+
+/* First run of a group with rows that a query at position `length` or later may ask for. */
+static inline uint32_t zoo_group_live(const zoo_page_group *group, uint32_t length)
+{
+    uint32_t row = length / group->stride;
+    return group->n_ring && row >= group->window ? (row - group->window + 1) / ZOO_PAGE : 0;
+}
+
+static inline uint32_t zoo_holder_oldest(const zoo_cache_pool *pool, const zoo_cache_holder *holder,
+                                         uint32_t group)
+{
+    uint32_t n = pool->groups[group].n_entries, runs = holder->n_runs[group];
+    uint32_t fits = runs > n ? runs - n : 0;
+    return fits > holder->first_run[group] ? fits : holder->first_run[group];
+}
+
+/* Where a holder's table names the page of a run. */
+static inline uint32_t *zoo_holder_entry(const zoo_page_group *group, uint32_t holder, uint32_t run)
+{
+    return &group->tables[(size_t)holder * group->n_entries +
+                          (group->n_ring ? run % group->n_entries : run)];
+}
+
+static inline unsigned char *zoo_page_memory(const zoo_page_group *group, uint32_t page)
+{
+    return group->memory + (size_t)page * group->page_bytes;
+}
+
+static inline unsigned char *zoo_holder_states(const zoo_cache_pool *pool, uint32_t holder)
+{
+    return pool->states + (size_t)holder * pool->state_bytes;
+}
+
+/* Pages that a sequence of `length` positions needs in a group, at most n_entries. */
+uint32_t zoo_group_need(const zoo_page_group *group, uint32_t length);
+void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams);
+
+/* memory.c. A page with one reference; one must be free. */
+uint32_t zoo_page_take(zoo_page_group *group);
+void zoo_page_release(zoo_page_group *group, uint32_t page);
+
+/* seq.c */
+zoo_cache_holder *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
+/* Finds a slot and reserves, less the pages of ROWS that `lender` (null: none) will lend. States
+ * are not set. */
+zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, const zoo_cache_holder *lender,
+                         uint32_t *slot, zoo_error *err);
+/* Whole pages of ROWS among `length` positions. */
+uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length);
+/* A page out of the holder's reservation. */
+uint32_t zoo_holder_take(zoo_cache_pool *pool, zoo_cache_holder *holder, uint32_t group);
+/* Releases all pages of a holder; the number of pages of each group that it held goes to n_held
+ * [n_groups] where that is not null. */
+void zoo_holder_clear(zoo_cache_pool *pool, uint32_t holder, uint32_t *n_held);
+
+#endif

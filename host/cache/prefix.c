@@ -1,0 +1,131 @@
+/*
+ * prefix.c: kept prefixes: holders beside the sequences, with a table and states of their
+ * own.
+ *
+ * ROWS: pages that are full are shared by reference, one that is full in part is copied. Rings: the
+ * pages that are live are copied, since their owner goes on writing to them. States are copied.
+ * Rings and states of n_prefixes prefixes have memory of their own, so a kept prefix never takes a
+ * ring from a sequence; pages of ROWS come out of what is free and not reserved.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "cache/cache_private.h"
+
+static zoo_cache_holder *find_prefix(const zoo_cache_pool *pool, uint32_t prefix)
+{
+    if (!pool->fixed || prefix >= pool->n_prefixes) {
+        return NULL;
+    }
+    zoo_cache_holder *h = &pool->holders[pool->options.limits.seqs_max + prefix];
+    return h->open ? h : NULL;
+}
+
+/* Gives `to`, which holds nothing, what `from` remembers. Reserved or free pages are there. */
+static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to)
+{
+    zoo_cache_holder *source = &pool->holders[from], *target = &pool->holders[to];
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        zoo_page_group *g = &pool->groups[i];
+        uint32_t lent = zoo_group_whole(g, source->length);
+        uint32_t live = zoo_group_live(g, source->length);
+        uint32_t n_runs = zoo_pages_of_rows(zoo_group_rows(g, source->length));
+        for (uint32_t run = live; run < n_runs; run++) {
+            uint32_t page = *zoo_holder_entry(g, from, run);
+            if (run < lent) {
+                g->refs[page]++;
+            } else {
+                uint32_t copy =
+                    target->n_reserved[i] ? zoo_holder_take(pool, target, i) : zoo_page_take(g);
+                memcpy(zoo_page_memory(g, copy), zoo_page_memory(g, page), g->page_bytes);
+                page = copy;
+            }
+            *zoo_holder_entry(g, to, run) = page;
+        }
+        source->n_lent[i] = lent > source->n_lent[i] ? lent : source->n_lent[i];
+        target->n_lent[i] = lent;
+        target->first_run[i] = live;
+        target->n_runs[i] = n_runs;
+    }
+    target->begin = target->length = source->length;
+    memcpy(zoo_holder_states(pool, to), zoo_holder_states(pool, from), pool->state_bytes);
+}
+
+static uint32_t free_prefix(const zoo_cache_pool *pool)
+{
+    uint32_t p = 0;
+    while (p < pool->n_prefixes && pool->holders[pool->options.limits.seqs_max + p].open) {
+        p++;
+    }
+    return p;
+}
+
+static zoo_status check_room(const zoo_cache_pool *pool, uint32_t length, zoo_error *err)
+{
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        uint32_t copies = zoo_pages_of_rows(zoo_group_rows(g, length)) -
+                          (g->n_ring ? zoo_group_live(g, length) : zoo_group_whole(g, length));
+        if (copies > g->n_free - g->n_reserved) {
+            return zoo_fail(err, ZOO_E_MEMORY,
+                            "a prefix of %u positions needs %u cache pages, %u are free", length,
+                            copies, g->n_free - g->n_reserved);
+        }
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t length,
+                                 uint32_t *prefix, zoo_error *err)
+{
+    zoo_cache_holder *seq = zoo_seq_find(pool, slot, err);
+    if (!seq) {
+        return ZOO_E_USAGE;
+    }
+    if (length == 0 || length != seq->length) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "a prefix ends where the sequence stands, at %u positions, not at %u",
+                        seq->length, length);
+    }
+    uint32_t p = free_prefix(pool);
+    if (p == pool->n_prefixes) {
+        return zoo_fail(err, ZOO_E_MEMORY, "the cache has room for %u prefixes", pool->n_prefixes);
+    }
+    ZOO_TRY(check_room(pool, length, err));
+    uint32_t holder = pool->options.limits.seqs_max + p;
+    pool->holders[holder] = (zoo_cache_holder){.open = 1, .length_max = length};
+    share(pool, slot, holder);
+    /* A step repeated from before `length` would write pages that are shared now. */
+    seq->begin = length;
+    *prefix = p;
+    return ZOO_OK;
+}
+
+void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix)
+{
+    zoo_cache_holder *kept = find_prefix(pool, prefix);
+    if (kept) {
+        zoo_holder_clear(pool, pool->options.limits.seqs_max + prefix, NULL);
+        memset(kept, 0, sizeof *kept);
+    }
+}
+
+uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix)
+{
+    const zoo_cache_holder *kept = find_prefix(pool, prefix);
+    return kept ? kept->length : 0;
+}
+
+zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint32_t prefix,
+                                 uint32_t *slot, zoo_error *err)
+{
+    const zoo_cache_holder *kept = find_prefix(pool, prefix);
+    if (!kept || length_max < kept->length) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "prefix %u is not kept, or is longer than a sequence of %u positions",
+                        prefix, length_max);
+    }
+    ZOO_TRY(zoo_seq_start(pool, length_max, kept, slot, err));
+    share(pool, pool->options.limits.seqs_max + prefix, *slot);
+    return ZOO_OK;
+}

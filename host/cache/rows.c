@@ -1,0 +1,93 @@
+/*
+ * rows.c: what blocks call while a step runs: put, get, state. No lock, no allocation: a
+ * sequence's table is written by zoo_cache_seq_extend before the blocks run.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "cache/cache_private.h"
+
+static uint32_t page_of(const zoo_cache_pool *pool, uint32_t group, uint32_t slot, uint32_t row)
+{
+    const zoo_cache_holder *h = &pool->holders[slot];
+    uint32_t run = row / ZOO_PAGE;
+    assert(slot < pool->options.limits.seqs_max && h->open);
+    assert(run >= zoo_holder_oldest(pool, h, group) && run < h->n_runs[group]);
+    (void)h;
+    return *zoo_holder_entry(&pool->groups[group], slot, run);
+}
+
+/* Stores n rows of one page: rows at .. at + n - 1 of it. */
+static void put_rows(const zoo_cache_pool *pool, const zoo_stream_place *place, unsigned char *page,
+                     uint32_t at, uint32_t n, const float *x, size_t x_stride)
+{
+    float *scales = (float *)(void *)(page + place->scale_offset);
+    for (uint32_t head = 0; head < place->decl.heads; head++) {
+        size_t cell = (size_t)head * ZOO_PAGE + at;
+        unsigned char *out = page + place->offset + cell * place->row_bytes;
+        const float *in = x + (size_t)head * place->part;
+        for (uint32_t i = 0; i < n; i++) {
+            if (place->dtype == ZOO_F32) {
+                memcpy(out + i * place->row_bytes, in + i * x_stride, place->row_bytes);
+            } else {
+                float *scale = place->scaled ? scales + cell + i : NULL;
+                pool->kernels->narrow(place->dtype, in + i * x_stride, out + i * place->row_bytes,
+                                      scale, place->part);
+            }
+        }
+    }
+}
+
+static void put(zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t row, uint32_t n,
+                const float *x, size_t x_stride)
+{
+    const zoo_cache_handle *h = (const zoo_cache_handle *)cache;
+    const zoo_stream_place *place = &h->places[stream];
+    const zoo_page_group *g = &h->pool->groups[place->group];
+    assert(stream < cache->n_streams && place->decl.kind != ZOO_STATE);
+    for (uint32_t done = 0; done < n;) {
+        uint32_t at = (row + done) % ZOO_PAGE;
+        uint32_t count = n - done < ZOO_PAGE - at ? n - done : ZOO_PAGE - at;
+        uint32_t page = page_of(h->pool, place->group, seq->slot, row + done);
+        assert(g->refs[page] == 1);
+        put_rows(h->pool, place, zoo_page_memory(g, page), at, count, x + done * x_stride,
+                 x_stride);
+        done += count;
+    }
+}
+
+static zoo_segment get(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                       uint32_t row)
+{
+    const zoo_cache_handle *h = (const zoo_cache_handle *)cache;
+    const zoo_stream_place *place = &h->places[stream];
+    assert(stream < cache->n_streams && place->decl.kind != ZOO_STATE && head < place->decl.heads);
+    const unsigned char *page = zoo_page_memory(&h->pool->groups[place->group],
+                                                page_of(h->pool, place->group, seq->slot, row));
+    uint32_t at = row % ZOO_PAGE;
+    size_t cell = (size_t)head * ZOO_PAGE + at;
+    const float *scales = (const float *)(const void *)(page + place->scale_offset);
+    return (zoo_segment){.rows = page + place->offset + cell * place->row_bytes,
+                         .scales = place->scaled ? scales + cell : NULL,
+                         .n_rows = ZOO_PAGE - at,
+                         .row = row};
+}
+
+static float *state(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq)
+{
+    const zoo_cache_handle *h = (const zoo_cache_handle *)cache;
+    assert(stream < cache->n_streams && h->places[stream].decl.kind == ZOO_STATE);
+    assert(seq->slot < h->pool->options.limits.seqs_max && h->pool->holders[seq->slot].open);
+    return (float *)(void *)(zoo_holder_states(h->pool, seq->slot) + h->places[stream].offset);
+}
+
+void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams)
+{
+    handle->cache = (zoo_cache){.size = sizeof(zoo_cache),
+                                .n_streams = n_streams,
+                                .dtypes = handle->dtypes,
+                                .host = handle,
+                                .put = put,
+                                .get = get,
+                                .state = state};
+}

@@ -1,0 +1,336 @@
+/*
+ * matrix.c: which tensors of a file make up a weight.
+ *
+ *   name -> the tensors that are there (itself, its scales, its packed forms)
+ *        -> the layout that they fit -> matrix
+ *
+ * What is present decides; the config only gives what cannot be seen from shapes (block sizes, the
+ * zero point form of GPTQ) and is refused as a whole where its method is unknown. Sources:
+ * compressed-tensors, AutoGPTQ, AutoAWQ, bitsandbytes and transformers as users meet them in files.
+ */
+#include "checkpoint/matrix.h"
+
+#include "checkpoint/matrix_private.h"
+
+static const char *config_text(const cJSON *config, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+uint64_t zoo_config_count(const cJSON *config, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    bool good = cJSON_IsNumber(item) && item->valuedouble >= 1 && item->valuedouble <= 1e9;
+    return good ? (uint64_t)item->valuedouble : 0;
+}
+
+static bool one_of(const char *text, const char *const *list)
+{
+    while (*list && strcmp(text, *list) != 0) {
+        list++;
+    }
+    return *list != NULL;
+}
+
+/* A text of the config must be absent or one of a list. */
+static zoo_status text_check_in(const char *where, const cJSON *config, const char *key,
+                                const char *const *list, zoo_error *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
+    const char *text = cJSON_IsString(item) ? item->valuestring : "(not a text)";
+    if (!item || cJSON_IsNull(item) || one_of(text, list)) {
+        return ZOO_OK;
+    }
+    return zoo_fail(err, ZOO_E_UNSUPPORTED, "quantization_config: %s%s \"%.100s\" is not read",
+                    where, key, text);
+}
+
+static zoo_status text_check(const cJSON *config, const char *key, const char *const *list,
+                             zoo_error *err)
+{
+    return text_check_in("", config, key, list, err);
+}
+
+static zoo_status compressed_check(const cJSON *config, zoo_error *err)
+{
+    static const char *const formats[] = {"int-quantized",
+                                          "float-quantized",
+                                          "pack-quantized",
+                                          "naive-quantized",
+                                          "mxfp4-pack-quantized",
+                                          "mixed-precision",
+                                          NULL};
+    static const char *const dense[] = {"dense", NULL};
+    const cJSON *groups = cJSON_GetObjectItemCaseSensitive(config, "config_groups");
+    ZOO_TRY(text_check(config, "format", formats, err));
+    for (const cJSON *group = groups ? groups->child : NULL; group; group = group->next) {
+        const char *format = config_text(group, "format");
+        if (format && !one_of(format, formats)) {
+            return zoo_fail(err, ZOO_E_UNSUPPORTED,
+                            "quantization_config: format \"%.100s\" of %.100s is not read", format,
+                            group->string ? group->string : "a group");
+        }
+    }
+    return text_check_in("sparsity_config.",
+                         cJSON_GetObjectItemCaseSensitive(config, "sparsity_config"), "format",
+                         dense, err);
+}
+
+static zoo_status ternary_check(const cJSON *config, zoo_error *err)
+{
+    static const char *const classes[] = {"autobitlinear", "bitlinear", NULL};
+    static const char *const modes[] = {"offline", NULL};
+    ZOO_TRY(text_check(config, "linear_class", classes, err));
+    ZOO_TRY(text_check(config, "quantization_mode", modes, err));
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "use_rms_norm"))) {
+        return zoo_fail(err, ZOO_E_UNSUPPORTED, "quantization_config: use_rms_norm is not read");
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_formats_check(const cJSON *config, zoo_error *err)
+{
+    static const char *const methods[] = {
+        "fp8",   "fbgemm_fp8", "compressed-tensors", "gptq", "awq", "bitsandbytes",
+        "mxfp4", "bitnet",     "modelopt",           NULL};
+    static const char *const gptq_forms[] = {"gptq", "gptq_v2", NULL};
+    static const char *const awq_forms[] = {"gemm", "GEMM", NULL};
+    static const char *const modelopt_forms[] = {"FP8", NULL};
+    if (!config || cJSON_IsNull(config)) {
+        return ZOO_OK;
+    }
+    const char *method = config_text(config, "quant_method");
+    if (!method || !one_of(method, methods)) {
+        return zoo_fail(err, ZOO_E_UNSUPPORTED,
+                        "quantization_config: quant_method \"%.100s\" is not read",
+                        method ? method : "(absent)");
+    }
+    if (strcmp(method, "compressed-tensors") == 0) {
+        return compressed_check(config, err);
+    }
+    if (strcmp(method, "gptq") == 0) {
+        return text_check(config, "checkpoint_format", gptq_forms, err);
+    }
+    if (strcmp(method, "awq") == 0) {
+        return text_check(config, "version", awq_forms, err);
+    }
+    if (strcmp(method, "modelopt") == 0) {
+        return text_check(config, "quant_algo", modelopt_forms, err);
+    }
+    return strcmp(method, "bitnet") == 0 ? ternary_check(config, err) : ZOO_OK;
+}
+
+static const zoo_tensor *search_suffix(const zoo_search *s, size_t n, const char *suffix)
+{
+    char name[ZOO_TENSOR_NAME_MAX + 64];
+    int length = snprintf(name, sizeof name, "%.*s%s", (int)n, s->name, suffix);
+    return length > 0 && (size_t)length < sizeof name ? zoo_tensors_find(s->set, name) : NULL;
+}
+
+const zoo_tensor *zoo_search_module(const zoo_search *s, const char *suffix)
+{
+    return search_suffix(s, s->n_stem, suffix);
+}
+
+const zoo_tensor *zoo_search_name(const zoo_search *s, const char *suffix)
+{
+    return search_suffix(s, strlen(s->name), suffix);
+}
+
+zoo_status zoo_search_fail(const zoo_search *s, const zoo_tensor *t, const char *what)
+{
+    return zoo_fail(s->err, ZOO_E_WEIGHT, "%s: weight %s: %s", t->file, s->name, what);
+}
+
+void zoo_matrix_part(zoo_matrix *m, const zoo_tensor *t)
+{
+    if (t && m->n_parts < ZOO_MATRIX_PARTS_MAX) {
+        m->parts[m->n_parts++] = t;
+    }
+}
+
+void zoo_matrix_shape(zoo_matrix *m, const uint64_t *dims, uint32_t n_dims)
+{
+    m->n_dims = n_dims;
+    m->n_stack = 1;
+    m->rows = n_dims > 1 ? dims[n_dims - 2] : 1;
+    m->cols = n_dims > 0 ? dims[n_dims - 1] : 1;
+    for (uint32_t i = 0; i < n_dims; i++) {
+        m->dims[i] = dims[i];
+        m->n_stack *= i + 2 < n_dims ? dims[i] : 1;
+    }
+}
+
+static void plain_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out)
+{
+    (void)zoo_tensor_widen(m->codes, row * m->cols, (size_t)(n_rows * m->cols), out, NULL);
+}
+
+static bool is_wide(zoo_dtype dtype)
+{
+    return dtype == ZOO_F32 || dtype == ZOO_BF16 || dtype == ZOO_F16 || dtype == ZOO_F64;
+}
+
+/* A tensor as it is. Codes without a scale are nobody's weights; other integers are tables. */
+static zoo_status plain_find(const zoo_search *s, zoo_matrix *m)
+{
+    const zoo_tensor *t = s->weight;
+    if (t->dtype == ZOO_DTYPE_MAX) {
+        return zoo_fail(s->err, ZOO_E_UNSUPPORTED, "%s: tensor %s has dtype %s, which is not read",
+                        t->file, t->name, t->dtype_name);
+    }
+    bool is_f8 = t->dtype == ZOO_F8_E4M3 || t->dtype == ZOO_F8_E5M2 || t->dtype == ZOO_F8_E8M0;
+    if (s->is_weight && !is_wide(t->dtype) && (!is_f8 || s->config)) {
+        return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
+                        "%s: weight %s holds codes of dtype %s and no scale that is known stands "
+                        "beside it",
+                        t->file, s->name, t->dtype_name);
+    }
+    if (s->is_weight && is_wide(t->dtype) && zoo_search_name(s, "_scale")) {
+        return zoo_search_fail(s, t, "is not quantised, and yet a weight_scale stands beside it");
+    }
+    m->codes = t;
+    m->plain = t;
+    m->read = plain_read;
+    zoo_matrix_part(m, t);
+    zoo_matrix_shape(m, t->dims, t->n_dims);
+    (void)snprintf(m->format, sizeof m->format, "%s", t->dtype_name);
+    return ZOO_OK;
+}
+
+/* The scale of a weight of codes, in the spellings there are. */
+static const zoo_tensor *scale_of(const zoo_search *s)
+{
+    const zoo_tensor *scale = zoo_search_name(s, "_scale_inv");
+    scale = scale ? scale : zoo_search_name(s, "_scale");
+    return scale || !s->is_weight ? scale : zoo_search_module(s, ".scale");
+}
+
+/* Eight bits a code, or two codes of four bits, and a scale. */
+static zoo_status codes_find(const zoo_search *s, zoo_matrix *m)
+{
+    const zoo_tensor *t = s->weight, *scale = scale_of(s);
+    const char *method = config_text(s->config, "quant_method");
+    bool is_byte = t->dtype == ZOO_I8 || t->dtype == ZOO_U8;
+    if (!scale) {
+        return plain_find(s, m);
+    }
+    if (zoo_search_name(s, "_scale_2") || zoo_search_name(s, "_global_scale")) {
+        return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
+                        "%s: weight %s has scales of scales (nvfp4), which are not read", t->file,
+                        s->name);
+    }
+    if (t->dtype == ZOO_U8 && method && strcmp(method, "bitnet") == 0) {
+        return zoo_format_ternary(s, scale, m);
+    }
+    if (is_byte && scale->dtype == ZOO_F8_E8M0) {
+        return zoo_format_fp4(s, t, scale, m);
+    }
+    return t->dtype == ZOO_U8 ? plain_find(s, m) : zoo_format_scaled(s, scale, m);
+}
+
+/* The tensor of the very name is there. */
+static zoo_status present_find(const zoo_search *s, zoo_matrix *m)
+{
+    static const char *const states[] = {".quant_state.bitsandbytes__nf4",
+                                         ".quant_state.bitsandbytes__fp4"};
+    zoo_dtype dtype = s->weight->dtype;
+    for (size_t i = 0; i < ZOO_COUNT(states); i++) {
+        const zoo_tensor *state = zoo_search_name(s, states[i]);
+        if (state) {
+            return zoo_format_bnb4(s, state, m);
+        }
+    }
+    const zoo_tensor *scb = s->is_weight ? zoo_search_module(s, ".SCB") : NULL;
+    if (scb) {
+        return zoo_format_bnb8(s, scb, m);
+    }
+    bool is_code =
+        dtype == ZOO_I8 || dtype == ZOO_U8 || dtype == ZOO_F8_E4M3 || dtype == ZOO_F8_E5M2;
+    return is_code ? codes_find(s, m) : plain_find(s, m);
+}
+
+/* qweight is the spelling of two methods that only the config tells apart for sure. */
+static zoo_status qweight_find(const zoo_search *s, const zoo_tensor *qweight, zoo_matrix *m)
+{
+    const char *method = config_text(s->config, "quant_method");
+    if (method && strcmp(method, "gptq") == 0) {
+        return zoo_format_gptq(s, qweight, m);
+    }
+    if (method && strcmp(method, "awq") == 0) {
+        return zoo_format_awq(s, qweight, m);
+    }
+    return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
+                    "%s: %s is there, but quant_method is \"%.64s\" and not gptq or awq",
+                    qweight->file, qweight->name, method ? method : "(absent)");
+}
+
+/* No tensor of the very name: the packed spellings. */
+static zoo_status absent_find(const zoo_search *s, zoo_matrix *m)
+{
+    const zoo_tensor *packed = zoo_search_name(s, "_packed");
+    const zoo_tensor *qweight = s->is_weight ? zoo_search_module(s, ".qweight") : NULL;
+    const zoo_tensor *blocks = zoo_search_name(s, "_blocks");
+    if (packed && zoo_search_name(s, "_global_scale")) {
+        return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
+                        "%s: weight %s has scales of scales (nvfp4), which are not read",
+                        packed->file, s->name);
+    }
+    if (packed && packed->dtype == ZOO_U8) {
+        return zoo_format_fp4(s, packed, zoo_search_name(s, "_scale"), m);
+    }
+    if (packed) {
+        return zoo_format_packed(s, packed, m);
+    }
+    if (qweight) {
+        return qweight_find(s, qweight, m);
+    }
+    return blocks ? zoo_format_fp4(s, blocks, zoo_search_name(s, "_scales"), m) : ZOO_OK;
+}
+
+/* Scales and zero points of activations: known, and not used where activations stay float. */
+static void activation_parts(const zoo_search *s, zoo_matrix *m)
+{
+    if (s->is_weight && m->scale) {
+        zoo_matrix_part(m, zoo_search_module(s, ".input_scale"));
+        zoo_matrix_part(m, zoo_search_module(s, ".activation_scale"));
+        zoo_matrix_part(m, zoo_search_module(s, ".input_zero_point"));
+    }
+}
+
+zoo_status zoo_matrix_find(const zoo_tensors *set, const cJSON *config, const char *name,
+                           zoo_matrix *out, zoo_error *err)
+{
+    size_t n = strlen(name), n_suffix = strlen(".weight");
+    bool is_weight = n > n_suffix && strcmp(name + n - n_suffix, ".weight") == 0;
+    config = config && !cJSON_IsNull(config) ? config : NULL;
+    zoo_search s = {.set = set,
+                    .config = config,
+                    .name = name,
+                    .n_stem = is_weight ? n - n_suffix : n,
+                    .is_weight = is_weight,
+                    .weight = zoo_tensors_find(set, name),
+                    .err = err};
+    memset(out, 0, sizeof *out);
+    if (n > ZOO_TENSOR_NAME_MAX) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_formats_check(config, err));
+    ZOO_TRY(s.weight ? present_find(&s, out) : absent_find(&s, out));
+    activation_parts(&s, out);
+    out->found = out->read != NULL;
+    return ZOO_OK;
+}
+
+zoo_status zoo_matrix_read_rows(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out)
+{
+    uint64_t rows = m->n_stack * m->rows;
+    if (!m->read || row > rows || n_rows > rows - row) {
+        return ZOO_E_USAGE;
+    }
+    if (n_rows && m->cols) {
+        m->read(m, row, n_rows, out);
+    }
+    return ZOO_OK;
+}

@@ -1,0 +1,80 @@
+/*
+ * safetensors_pages.c: which pages of a mapped payload are in memory, and reading around them.
+ *
+ * The kernel is told what comes next and what is done with. Items of a few rows come by pread: a
+ * touched page of the map brings up to 2 MiB of the file with it, which count as ours. Memory: a
+ * few KiB of stack. It never changes what another reader of the set sees.
+ */
+#include "checkpoint/safetensors.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PIECE = 4096 }; /* bytes of one read */
+
+/* Whole pages only when they are given back: a neighbour's first bytes stay. */
+static void tensor_advise(const zoo_tensor *t, int advice, bool inner)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)t->data, end = begin + t->n_bytes;
+    begin = (inner ? begin + page - 1 : begin) / page * page;
+    end = (inner ? end : end + page - 1) / page * page;
+    if (begin < end) {
+        (void)madvise((void *)begin, end - begin, advice);
+    }
+}
+
+void zoo_tensor_prefetch(const zoo_tensor *t)
+{
+    tensor_advise(t, MADV_WILLNEED, false);
+}
+
+void zoo_tensor_release(const zoo_tensor *t)
+{
+    tensor_advise(t, MADV_DONTNEED, true);
+}
+
+void zoo_tensor_forget(const zoo_tensor *t)
+{
+    tensor_advise(t, MADV_DONTNEED, false);
+}
+
+static zoo_status read_bytes(const zoo_tensor *t, uint64_t at, size_t n, unsigned char *out,
+                             zoo_error *err)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(t->fd, out + done, n - done, (off_t)(t->at + at + done));
+        if (got > 0) {
+            done += (size_t)got;
+        } else if (got == 0) {
+            return zoo_fail(err, ZOO_E_IO, "%s: ends inside tensor %s: it was cut after opening",
+                            t->file, t->name);
+        } else if (errno != EINTR) {
+            return zoo_fail(err, ZOO_E_IO, "%s: cannot be read: %s", t->file, strerror(errno));
+        }
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
+                           zoo_error *err)
+{
+    size_t size = zoo_dtype_size(t->dtype);
+    if (size == 0 || begin > t->n_items || n > t->n_items - begin) {
+        return zoo_tensor_widen(t, begin, n, out, err); /* for its sentence */
+    }
+    if (t->fd < 0) {
+        return zoo_fail(err, ZOO_E_IO, "%s: is mapped but not open", t->file);
+    }
+    unsigned char bytes[PIECE];
+    zoo_tensor piece = *t;
+    piece.data = bytes;
+    for (size_t done = 0; done < n; done += piece.n_items) {
+        piece.n_items = n - done < PIECE / size ? n - done : PIECE / size;
+        ZOO_TRY(read_bytes(t, (begin + done) * size, piece.n_items * size, bytes, err));
+        ZOO_TRY(zoo_tensor_widen(&piece, 0, piece.n_items, out + done, err));
+    }
+    return ZOO_OK;
+}

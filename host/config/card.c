@@ -1,0 +1,222 @@
+/*
+ * card.c: reads card folders and checks each card's shape, so that a misspelt key is found at once.
+ * Memory: one cJSON tree and one path per card, freed together.
+ */
+#include "config/card.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+
+enum { CARD_BYTES_MAX = 1 << 20, CARDS_MAX = 4096 };
+
+typedef enum shape { TEXT, TEXTS, OBJECT, PAIRS, ANY } shape;
+
+static const struct {
+    const char *key;
+    shape shape;
+} members[] = {
+    {"model_type", TEXTS}, {"plugin", TEXT},           {"about", OBJECT},   {"aliases", OBJECT},
+    {"defaults", OBJECT},  {"fixed", OBJECT},          {"options", OBJECT}, {"ignored", OBJECT},
+    {"tensors", PAIRS},    {"ignored_tensors", TEXTS}, {"output", ANY},     {"refused", TEXT},
+};
+
+static bool is_texts(const cJSON *item)
+{
+    if (cJSON_IsString(item)) {
+        return true;
+    }
+    const cJSON *child = NULL;
+    cJSON_ArrayForEach(child, item)
+    {
+        if (!cJSON_IsString(child)) {
+            return false;
+        }
+    }
+    return cJSON_IsArray(item);
+}
+
+static bool is_pairs(const cJSON *item)
+{
+    const cJSON *child = NULL;
+    cJSON_ArrayForEach(child, item)
+    {
+        if (cJSON_GetArraySize(child) != 2 || !is_texts(child)) {
+            return false;
+        }
+    }
+    return cJSON_IsArray(item);
+}
+
+static bool has_shape(const cJSON *item, shape want)
+{
+    switch (want) {
+    case TEXT:
+        return cJSON_IsString(item);
+    case TEXTS:
+        return is_texts(item);
+    case OBJECT:
+        return cJSON_IsObject(item);
+    case PAIRS:
+        return is_pairs(item);
+    case ANY:
+        break;
+    }
+    return true;
+}
+
+static zoo_status check_member(const char *path, const cJSON *item, zoo_error *err)
+{
+    for (size_t i = 0; i < ZOO_COUNT(members); i++) {
+        if (strcmp(item->string, members[i].key) == 0) {
+            return has_shape(item, members[i].shape)
+                       ? ZOO_OK
+                       : zoo_fail(err, ZOO_E_FORMAT, "%s: card member \"%s\" has the wrong shape",
+                                  path, item->string);
+        }
+    }
+    return zoo_fail(err, ZOO_E_FORMAT, "%s: unknown card member \"%s\"", path, item->string);
+}
+
+static zoo_status check_card(const char *path, const cJSON *json, zoo_error *err)
+{
+    if (!cJSON_IsObject(json)) {
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: a card is a JSON object", path);
+    }
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, json)
+    {
+        ZOO_TRY(check_member(path, item, err));
+    }
+    if (!cJSON_GetObjectItemCaseSensitive(json, "model_type")) {
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: the card names no model_type", path);
+    }
+    if (!cJSON_GetObjectItemCaseSensitive(json, "plugin") &&
+        !cJSON_GetObjectItemCaseSensitive(json, "refused")) {
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: the card names no plugin", path);
+    }
+    return ZOO_OK;
+}
+
+static int is_card_file(const struct dirent *entry)
+{
+    size_t n = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
+}
+
+static bool names_type(const cJSON *json, const char *model_type)
+{
+    const cJSON *types = cJSON_GetObjectItemCaseSensitive(json, "model_type");
+    if (cJSON_IsString(types)) {
+        return strcmp(types->valuestring, model_type) == 0;
+    }
+    const cJSON *type = NULL;
+    cJSON_ArrayForEach(type, types)
+    {
+        if (strcmp(type->valuestring, model_type) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static zoo_status check_twice(const zoo_cards *cards, const zoo_card *card, zoo_error *err)
+{
+    const cJSON *types = cJSON_GetObjectItemCaseSensitive(card->json, "model_type");
+    const cJSON *type = cJSON_IsString(types) ? types : types->child;
+    for (; type; type = cJSON_IsString(types) ? NULL : type->next) {
+        const zoo_card *other = zoo_cards_find(cards, type->valuestring);
+        if (other && other != card) {
+            return zoo_fail(err, ZOO_E_FORMAT, "%s and %s are both cards of model_type \"%s\"",
+                            other->path, card->path, type->valuestring);
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status add_card(zoo_cards *cards, const char *folder, const char *file, zoo_error *err)
+{
+    size_t n = strlen(folder) + strlen(file) + 2;
+    zoo_card *card = &cards->cards[cards->n_cards];
+    card->path = zoo_mem_alloc(n);
+    if (!card->path) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory while reading cards", folder);
+    }
+    (void)snprintf(card->path, n, "%s/%s", folder, file);
+    cards->n_cards++;
+    ZOO_TRY(zoo_json_read_python(card->path, CARD_BYTES_MAX, &card->json, err));
+    return check_card(card->path, card->json, err);
+}
+
+zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
+{
+    struct dirent **files = NULL;
+    memset(out, 0, sizeof *out);
+    int n_files = scandir(folder, &files, is_card_file, alphasort);
+    if (n_files < 0) {
+        return zoo_fail(err, ZOO_E_IO, "%s: the card folder cannot be read", folder);
+    }
+    zoo_status status = ZOO_OK;
+    out->cards = zoo_mem_array((size_t)n_files + 1, sizeof *out->cards);
+    if (!out->cards || n_files > CARDS_MAX) {
+        status = zoo_fail(err, ZOO_E_MEMORY, "%s: no room for %d cards", folder, n_files);
+    }
+    for (int i = 0; i < n_files; i++) {
+        if (status == ZOO_OK) {
+            status = add_card(out, folder, files[i]->d_name, err);
+        }
+        free(files[i]);
+    }
+    free(files);
+    for (uint32_t i = 0; i < out->n_cards && status == ZOO_OK; i++) {
+        status = check_twice(out, &out->cards[i], err);
+    }
+    if (status != ZOO_OK) {
+        zoo_cards_free(out);
+    }
+    return status;
+}
+
+void zoo_cards_free(zoo_cards *cards)
+{
+    for (uint32_t i = 0; i < cards->n_cards; i++) {
+        zoo_mem_free(cards->cards[i].path);
+        cJSON_Delete(cards->cards[i].json);
+    }
+    zoo_mem_free(cards->cards);
+    memset(cards, 0, sizeof *cards);
+}
+
+const zoo_card *zoo_cards_find(const zoo_cards *cards, const char *model_type)
+{
+    for (uint32_t i = 0; i < cards->n_cards; i++) {
+        if (names_type(cards->cards[i].json, model_type)) {
+            return &cards->cards[i];
+        }
+    }
+    return NULL;
+}
+
+const cJSON *zoo_card_part(const zoo_card *card, const char *key)
+{
+    return card ? cJSON_GetObjectItemCaseSensitive(card->json, key) : NULL;
+}
+
+const char *zoo_card_text(const zoo_card *card, const char *key)
+{
+    const cJSON *item = zoo_card_part(card, key);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+void zoo_card_name(const zoo_card *card, char *name, size_t n)
+{
+    const char *slash = strrchr(card->path, '/');
+    (void)snprintf(name, n, "%s", slash ? slash + 1 : card->path);
+    char *dot = strrchr(name, '.');
+    if (dot) {
+        *dot = '\0';
+    }
+}

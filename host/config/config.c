@@ -1,0 +1,408 @@
+/*
+ * config.c: key lookup with the card laid over the file, and the list of claimed keys.
+ *
+ * A key is a path of members and indices: "rope_parameters.rope_theta", "layer_types[3]". Claims
+ * are kept as paths without indices. Memory: the cJSON tree, one text per claim; all of it lives as
+ * long as the config. The judgement over claims is in config_check.c.
+ */
+#include "config/config_private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+
+enum { CONFIG_BYTES_MAX = 64 << 20, KEY_MAX = 256 };
+
+static const char *const text_parts[] = {"text_config", "language_config", "llm_config"};
+/* Members that a wrapper keeps on the outside although they concern the text part. */
+static const char *const outer_keys[] = {"tie_word_embeddings", "eos_token_id", "bos_token_id",
+                                         "pad_token_id",        "dtype",        "torch_dtype",
+                                         "quantization_config"};
+
+void zoo_config_claim(const zoo_model_config *config, const char *key)
+{
+    zoo_model_config *c = (zoo_model_config *)(uintptr_t)config;
+    char plain[KEY_MAX];
+    size_t n = 0;
+    for (const char *p = key; *p && n + 1 < sizeof plain; p++) {
+        if (*p == '[') {
+            while (p[1] && *p != ']') {
+                p++;
+            }
+        } else {
+            plain[n++] = *p;
+        }
+    }
+    plain[n] = '\0';
+    if (zoo_config_is_claimed(c, plain)) {
+        return;
+    }
+    if (c->n_claims == c->claims_max) {
+        uint32_t grown = c->claims_max ? c->claims_max * 2 : 64;
+        char **claims = zoo_mem_realloc(c->claims, grown * sizeof *claims);
+        if (!claims) {
+            return;
+        }
+        c->claims = claims;
+        c->claims_max = grown;
+    }
+    char *copy = zoo_mem_text(plain, n);
+    if (copy) {
+        c->claims[c->n_claims++] = copy;
+    }
+}
+
+bool zoo_config_is_claimed(const zoo_model_config *config, const char *key)
+{
+    for (uint32_t i = 0; i < config->n_claims; i++) {
+        if (strcmp(config->claims[i], key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Follows members and indices; a key that holds dots itself is found first. */
+static const cJSON *walk(const cJSON *root, const char *key)
+{
+    if (!root || !*key) {
+        return root;
+    }
+    const cJSON *whole = cJSON_GetObjectItemCaseSensitive(root, key);
+    if (whole) {
+        return whole;
+    }
+    char member[KEY_MAX];
+    size_t n = strcspn(key, ".[");
+    if (n >= sizeof member) {
+        return NULL;
+    }
+    memcpy(member, key, n);
+    member[n] = '\0';
+    const cJSON *item = n ? cJSON_GetObjectItemCaseSensitive(root, member) : root;
+    const char *rest = key + n;
+    while (item && *rest == '[') {
+        char *end = NULL;
+        long index = strtol(rest + 1, &end, 10);
+        item = index >= 0 && index <= INT32_MAX ? cJSON_GetArrayItem(item, (int)index) : NULL;
+        rest = *end == ']' ? end + 1 : end;
+    }
+    return walk(item, *rest == '.' ? rest + 1 : rest);
+}
+
+/* The spelling `alias` of the first component or of the whole key, with the rest of the path behind
+ * it, below root: the file's text or the card's defaults. */
+static const cJSON *walk_alias(const zoo_model_config *c, const cJSON *root, const char *key,
+                               size_t n_head, const cJSON *alias)
+{
+    char path[KEY_MAX];
+    if (!cJSON_IsString(alias) ||
+        snprintf(path, sizeof path, "%s%s", alias->valuestring, key + n_head) >= (int)sizeof path) {
+        return NULL;
+    }
+    const cJSON *found = walk(root, path);
+    if (found) {
+        zoo_config_claim(c, path);
+    }
+    return found;
+}
+
+static const cJSON *find_alias(const zoo_model_config *c, const cJSON *root, const char *key)
+{
+    const cJSON *aliases = zoo_card_part(c->card, "aliases");
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, aliases)
+    {
+        size_t n = strlen(item->string);
+        if (strncmp(item->string, key, n) != 0 || (key[n] && key[n] != '.' && key[n] != '[')) {
+            continue;
+        }
+        const cJSON *alias = cJSON_IsArray(item) ? item->child : item;
+        for (; alias; alias = cJSON_IsArray(item) ? alias->next : NULL) {
+            const cJSON *found = walk_alias(c, root, key, n, alias);
+            if (found) {
+                return found;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The card's default; none for a part of what the file gives. */
+static const cJSON *find_default(const zoo_model_config *c, const char *key)
+{
+    const cJSON *defaults = zoo_card_part(c->card, "defaults");
+    char member[KEY_MAX];
+    size_t n = strcspn(key, ".[");
+    if (!defaults || n >= sizeof member) {
+        return NULL;
+    }
+    memcpy(member, key, n);
+    member[n] = '\0';
+    const cJSON *given = key[n] ? cJSON_GetObjectItemCaseSensitive(c->text, member) : NULL;
+    if (given && !cJSON_IsNull(given)) {
+        return NULL;
+    }
+    const cJSON *found = walk(defaults, key);
+    return found ? found : find_alias(c, defaults, key);
+}
+
+static const cJSON *find(const zoo_model_config *c, const char *key)
+{
+    if (*key == '@') {
+        return walk(zoo_card_part(c->card, "options"), key + 1);
+    }
+    zoo_config_claim(c, key);
+    const cJSON *found = walk(zoo_card_part(c->card, "fixed"), key);
+    if (!found && c->text != c->json && strcmp(key, "tie_word_embeddings") == 0) {
+        found = walk(c->json, key); /* the reference ties the wrapper's own head */
+    }
+    if (!found) {
+        found = walk(c->text, key);
+    }
+    if (!found) {
+        found = find_alias(c, c->text, key);
+    }
+    if (!found && c->text != c->json) {
+        for (size_t i = 0; i < ZOO_COUNT(outer_keys) && !found; i++) {
+            size_t n = strlen(outer_keys[i]);
+            bool same = strncmp(key, outer_keys[i], n) == 0 && strchr(".[", key[n]);
+            found = same ? walk(c->json, key) : NULL;
+        }
+    }
+    return found ? found : find_default(c, key);
+}
+
+static void remember(const zoo_model_config *config, const char *key, const char *want)
+{
+    zoo_model_config *c = (zoo_model_config *)(uintptr_t)config;
+    if (c->misuse.code == ZOO_OK) {
+        (void)zoo_fail(&c->misuse, ZOO_E_CONFIG, "%s: \"%s\" should be %s", c->path, key, want);
+    }
+}
+
+static zoo_value get_type(const zoo_config *config, const char *key)
+{
+    const zoo_model_config *c = config->host;
+    if (strcmp(key, "@card") == 0) {
+        return c->card ? ZOO_STRING : ZOO_ABSENT;
+    }
+    const cJSON *item = find(config->host, key);
+    if (!item) {
+        return ZOO_ABSENT;
+    }
+    return cJSON_IsNull(item)     ? ZOO_NULL
+           : cJSON_IsBool(item)   ? ZOO_BOOLEAN
+           : cJSON_IsNumber(item) ? ZOO_NUMBER
+           : cJSON_IsString(item) ? ZOO_STRING
+           : cJSON_IsArray(item)  ? ZOO_ARRAY
+                                  : ZOO_OBJECT;
+}
+
+static uint32_t get_count(const zoo_config *config, const char *key)
+{
+    const cJSON *item = find(config->host, key);
+    return cJSON_IsArray(item) || cJSON_IsObject(item) ? (uint32_t)cJSON_GetArraySize(item) : 0;
+}
+
+static double get_number(const zoo_config *config, const char *key, double fallback)
+{
+    const cJSON *item = find(config->host, key);
+    if (!item || cJSON_IsNull(item)) {
+        return fallback;
+    }
+    if (!cJSON_IsNumber(item)) {
+        remember(config->host, key, "a number");
+        return fallback;
+    }
+    return item->valuedouble;
+}
+
+static uint32_t get_whole(const zoo_config *config, const char *key, uint32_t fallback)
+{
+    const cJSON *item = find(config->host, key);
+    if (!item || cJSON_IsNull(item)) {
+        return fallback;
+    }
+    double value = cJSON_IsNumber(item) ? item->valuedouble : -1.0;
+    if (!(value >= 0.0 && value < 4294967295.0) || value != floor(value)) {
+        remember(config->host, key, "a whole number from 0 on");
+        return fallback;
+    }
+    return (uint32_t)value;
+}
+
+static bool get_flag(const zoo_config *config, const char *key, bool fallback)
+{
+    const cJSON *item = find(config->host, key);
+    if (!item || cJSON_IsNull(item)) {
+        return fallback;
+    }
+    if (!cJSON_IsBool(item)) {
+        remember(config->host, key, "true or false");
+        return fallback;
+    }
+    return cJSON_IsTrue(item);
+}
+
+static const char *get_text(const zoo_config *config, const char *key, const char *fallback)
+{
+    const zoo_model_config *c = config->host;
+    const cJSON *item = find(c, key);
+    if (!item && strcmp(key, "@prefix") == 0 && c->text != c->json) {
+        const cJSON *nested = walk(zoo_card_part(c->card, "options"), "prefix_nested");
+        return cJSON_IsString(nested) ? nested->valuestring : "model.language_model";
+    }
+    if (!item || cJSON_IsNull(item)) {
+        return fallback;
+    }
+    if (!cJSON_IsString(item)) {
+        remember(config->host, key, "a string");
+        return fallback;
+    }
+    return item->valuestring;
+}
+
+static bool get_tensor(const zoo_config *config, const char *name)
+{
+    const zoo_model_config *c = config->host;
+    return c->has_tensor && c->has_tensor(c->has_arg, name);
+}
+
+ZOO_PRINTF(2, 3)
+static void refuse(const zoo_config *config, const char *format, ...)
+{
+    zoo_model_config *c = config->host;
+    if (c->misuse.code != ZOO_OK) {
+        return;
+    }
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)zoo_fail(&c->misuse, ZOO_E_CONFIG, "%s: %s", c->path, text);
+}
+
+static zoo_status read_file(zoo_model_config *c, const char *folder, zoo_error *err)
+{
+    size_t n = strlen(folder) + sizeof "/config.json";
+    c->path = zoo_mem_alloc(n);
+    if (!c->path) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", folder);
+    }
+    (void)snprintf(c->path, n, "%s/config.json", folder);
+    ZOO_TRY(zoo_json_read_python(c->path, CONFIG_BYTES_MAX, &c->json, err));
+    if (!cJSON_IsObject(c->json)) {
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: the file is not a JSON object", c->path);
+    }
+    c->text = c->json;
+    for (size_t i = 0; i < ZOO_COUNT(text_parts) && c->text == c->json; i++) {
+        const cJSON *part = cJSON_GetObjectItemCaseSensitive(c->json, text_parts[i]);
+        c->text = cJSON_IsObject(part) ? part : c->json;
+        c->text_key = text_parts[i];
+    }
+    const cJSON *outer = cJSON_GetObjectItemCaseSensitive(c->json, "model_type");
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(c->text, "model_type");
+    c->model_type = cJSON_IsString(outer) ? outer->valuestring : "";
+    c->text_type = cJSON_IsString(inner) ? inner->valuestring : c->model_type;
+    return *c->text_type ? ZOO_OK
+                         : zoo_fail(err, ZOO_E_CONFIG, "%s: there is no \"model_type\"", c->path);
+}
+
+zoo_status zoo_model_config_open(const char *folder, zoo_model_config **out, zoo_error *err)
+{
+    zoo_model_config *c = zoo_mem_array(1, sizeof *c);
+    *out = NULL;
+    if (!c) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", folder);
+    }
+    c->view = (zoo_config){.size = sizeof c->view,
+                           .host = c,
+                           .type = get_type,
+                           .count = get_count,
+                           .number = get_number,
+                           .whole = get_whole,
+                           .flag = get_flag,
+                           .text = get_text,
+                           .has_tensor = get_tensor,
+                           .refuse = refuse};
+    zoo_status status = read_file(c, folder, err);
+    if (status != ZOO_OK) {
+        zoo_model_config_close(c);
+        return status;
+    }
+    *out = c;
+    return ZOO_OK;
+}
+
+void zoo_model_config_close(zoo_model_config *config)
+{
+    if (!config) {
+        return;
+    }
+    for (uint32_t i = 0; i < config->n_claims; i++) {
+        zoo_mem_free(config->claims[i]);
+    }
+    zoo_mem_free(config->claims);
+    zoo_mem_free(config->path);
+    cJSON_Delete(config->json);
+    zoo_mem_free(config);
+}
+
+const char *zoo_model_config_type(const zoo_model_config *config)
+{
+    return config->model_type;
+}
+
+const char *zoo_model_config_text_type(const zoo_model_config *config)
+{
+    return config->text_type;
+}
+
+bool zoo_model_config_nested(const zoo_model_config *config)
+{
+    return config->text != config->json;
+}
+
+const char *zoo_model_config_path(const zoo_model_config *config)
+{
+    return config->path;
+}
+
+const cJSON *zoo_model_config_json(const zoo_model_config *config)
+{
+    return config->json;
+}
+
+const cJSON *zoo_model_config_quantization(const zoo_model_config *config)
+{
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(config->text, "quantization_config");
+    return cJSON_IsObject(inner)
+               ? inner
+               : cJSON_GetObjectItemCaseSensitive(config->json, "quantization_config");
+}
+
+void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_has_tensor_fn *has,
+                          void *arg)
+{
+    config->card = card;
+    config->has_tensor = has;
+    config->has_arg = arg;
+}
+
+const zoo_config *zoo_model_config_view(const zoo_model_config *config)
+{
+    return &config->view;
+}
+
+zoo_status zoo_model_config_misuse(const zoo_model_config *config, zoo_error *err)
+{
+    if (config->misuse.code != ZOO_OK && err) {
+        *err = config->misuse;
+    }
+    return config->misuse.code;
+}

@@ -1,0 +1,232 @@
+/*
+ * config_check.c: after configure: is every leaf of config.json claimed, and is each claim's rule
+ * kept?
+ *
+ * Harmless keys are those that name files, tokens, training, caching or output format, never a term
+ * of the forward pass. A key with a null value, and an empty list or object, says nothing and
+ * passes.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/config_private.h"
+
+static const char *const harmless[] = {
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attn_pdrop",
+    "auto_map",
+    "bos_token_id",
+    "cache_config",
+    "chunk_size_feed_forward",
+    "classifier_dropout",
+    "dtype",
+    "embd_pdrop",
+    "embedding_dropout",
+    "eos_token_id",
+    "finetuning_task",
+    "gradient_checkpointing",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "id2label",
+    "initializer_range",
+    "is_decoder",
+    "is_encoder_decoder",
+    "label2id",
+    "language",
+    "license",
+    "model_type",
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "pad_token_id",
+    "problem_type",
+    "resid_pdrop",
+    "return_dict",
+    "router_aux_loss_coef",
+    "sep_token_id",
+    "task_specific_params",
+    "tokenizer_class",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "unk_token_id",
+    "use_cache",
+    "quantization_config",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "early_stopping",
+    "exponential_decay_length_penalty",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_scores",
+    "prefix",
+    "pruned_heads",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict_in_generate",
+    "suppress_tokens",
+    "temperature",
+    "tf_legacy_loss",
+    "tie_encoder_decoder",
+    "top_k",
+    "top_p",
+    "typical_p",
+    "use_bfloat16",
+    "add_cross_attention",
+    "cross_attention_hidden_size",
+    "dropout",
+    "activation_dropout",
+    "layerdrop",
+    "encoder_no_repeat_ngram_size",
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "attn_implementation",
+    "unsloth_fixed",
+    "ep_size",
+    "pretraining_seq_length",
+};
+
+typedef struct judge {
+    zoo_model_config *config;
+    const zoo_plugin *plugin;
+    const char *const *allowed;
+    zoo_key_fn *report;
+    void *arg;
+    zoo_error *err;
+} judge;
+
+static bool in_list(const char *const *list, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n && list[i]; i++) {
+        if (strcmp(list[i], key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool zoo_model_config_is_harmless(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+    return in_list(harmless, ZOO_COUNT(harmless), dot ? dot + 1 : key);
+}
+
+static const zoo_key *find_key(const zoo_plugin *plugin, const char *path)
+{
+    for (const zoo_key *key = plugin->keys; key && key->key; key++) {
+        if (strcmp(key->key, path) == 0) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
+/* True if `text` is one of the '|'-separated words of `list`. */
+static bool is_one_of(const char *list, const char *text)
+{
+    size_t n = strlen(text);
+    for (const char *p = list; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL) {
+        if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static zoo_status judge_value(judge *j, const char *path, const zoo_key *key, const char *note,
+                              const char *value)
+{
+    if (key && key->rule == ZOO_KEY_IS && !is_one_of(key->note, value)) {
+        return zoo_fail(j->err, ZOO_E_CONFIG, "%s: \"%s\" is %s; plugin %s computes only %s",
+                        j->config->path, path, value, j->plugin->name, key->note);
+    }
+    bool claimed =
+        zoo_config_is_claimed(j->config, path) || note || (key && key->rule == ZOO_KEY_IS);
+    if (!note && key && key->rule == ZOO_KEY_IGNORED) {
+        claimed = true;
+        note = key->note ? key->note : "the reference does not read it";
+    }
+    if (j->report) {
+        if (!claimed || (note && !zoo_config_is_claimed(j->config, path))) {
+            j->report(j->arg, path, value, claimed ? note : NULL);
+        }
+        return ZOO_OK;
+    }
+    if (claimed || in_list(j->allowed, j->allowed ? SIZE_MAX : 0, path)) {
+        return ZOO_OK;
+    }
+    return zoo_fail(
+        j->err, ZOO_E_CONFIG,
+        "%s: \"%s\" is %s, which neither plugin %s nor a card knows (--allow-unknown %s overrides)",
+        j->config->path, path, value, j->plugin->name, path);
+}
+
+static zoo_status judge_leaf(judge *j, const char *path, const cJSON *item)
+{
+    if (cJSON_IsNull(item) || ((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child)) {
+        return ZOO_OK;
+    }
+    const cJSON *ignored = zoo_card_part(j->config->card, "ignored");
+    const cJSON *remark = cJSON_GetObjectItemCaseSensitive(ignored, path);
+    char *value = cJSON_PrintUnformatted(item);
+    if (!value) {
+        return zoo_fail(j->err, ZOO_E_MEMORY, "%s: out of memory", j->config->path);
+    }
+    if (strlen(value) > 80) {
+        memcpy(value + 76, "...", 4);
+    }
+    zoo_status status = judge_value(j, path, find_key(j->plugin, path),
+                                    cJSON_IsString(remark) ? remark->valuestring : NULL, value);
+    cJSON_free(value);
+    return status;
+}
+
+static bool is_known_object(const judge *j, const char *path)
+{
+    const cJSON *ignored = zoo_card_part(j->config->card, "ignored");
+    const zoo_key *key = find_key(j->plugin, path);
+    return cJSON_GetObjectItemCaseSensitive(ignored, path) || (key && key->rule != ZOO_KEY_READ);
+}
+
+static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, object)
+    {
+        char path[256];
+        if (snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", item->string) >=
+            (int)sizeof path) {
+            return zoo_fail(j->err, ZOO_E_CONFIG, "%s: the key \"%.100s\" is too long",
+                            j->config->path, path);
+        }
+        if (in_list(harmless, ZOO_COUNT(harmless), item->string)) {
+            continue;
+        }
+        if (cJSON_IsObject(item) && !is_known_object(j, path)) {
+            ZOO_TRY(judge_object(j, path, item));
+        } else {
+            ZOO_TRY(judge_leaf(j, path, item));
+        }
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_model_config_judge(zoo_model_config *config, const zoo_plugin *plugin,
+                                  const char *const *allowed, zoo_key_fn *report, void *arg,
+                                  zoo_error *err)
+{
+    judge j = {config, plugin, allowed, report, arg, err};
+    return judge_object(&j, "", config->text);
+}

@@ -1,0 +1,25 @@
+/* config_private.h: the inside of zoo_model_config, for config.c and config_check.c. */
+#ifndef ZOO_CONFIG_CONFIG_PRIVATE_H
+#define ZOO_CONFIG_CONFIG_PRIVATE_H
+
+#include "config/config.h"
+
+struct zoo_model_config {
+    zoo_config view;
+    char *path;
+    cJSON *json;
+    const cJSON *text;    /* json, or its text part */
+    const char *text_key; /* the member that holds the text part */
+    const char *model_type, *text_type;
+    const zoo_card *card;
+    zoo_has_tensor_fn *has_tensor;
+    void *has_arg;
+    zoo_error misuse;
+    char **claims; /* paths without indices */
+    uint32_t n_claims, claims_max;
+};
+
+void zoo_config_claim(const zoo_model_config *config, const char *key);
+bool zoo_config_is_claimed(const zoo_model_config *config, const char *key);
+
+#endif

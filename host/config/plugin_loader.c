@@ -1,0 +1,250 @@
+/*
+ * plugin_loader.c: plugin files from dlopen to a judged table.
+ *
+ * It will not unload: blocks of a plugin may be reached from plans until the end.
+ */
+#include "config/plugin_loader.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef LMZOO_PLUGINS_FROM_BIN
+#define LMZOO_PLUGINS_FROM_BIN "../lib/lmzoo/plugins"
+#endif
+#ifndef LMZOO_CARDS_FROM_BIN
+#define LMZOO_CARDS_FROM_BIN "../share/lmzoo/models.d"
+#endif
+
+enum { BINDS_MAX = 256, BLOCKS_MAX = 64, KEYS_MAX = 4096 };
+
+/* What the host offers by name; a plugin's needs[] must be among them. */
+static const char *const offers[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", "zoo.parts/1"};
+
+static const struct {
+    const char *name;
+    size_t offset;
+} stamp_fields[] = {
+    {"abi_major", offsetof(zoo_stamp, abi_major)},
+    {"size_stamp", offsetof(zoo_stamp, size_stamp)},
+    {"size_bind", offsetof(zoo_stamp, size_bind)},
+    {"size_stream", offsetof(zoo_stamp, size_stream)},
+    {"size_part", offsetof(zoo_stamp, size_part)},
+    {"size_branch", offsetof(zoo_stamp, size_branch)},
+    {"size_layer", offsetof(zoo_stamp, size_layer)},
+    {"size_seq", offsetof(zoo_stamp, size_seq)},
+    {"size_weight", offsetof(zoo_stamp, size_weight)},
+    {"panel", offsetof(zoo_stamp, panel)},
+    {"page", offsetof(zoo_stamp, page)},
+};
+
+static uint32_t stamp_value(const zoo_stamp *stamp, size_t offset)
+{
+    uint32_t value;
+    memcpy(&value, (const char *)stamp + offset, sizeof value);
+    return value;
+}
+
+static zoo_status judge_stamp(const char *path, const zoo_stamp *stamp, zoo_error *err)
+{
+    static const zoo_stamp own = ZOO_STAMP;
+    if (memcmp(stamp->magic, own.magic, sizeof own.magic) != 0) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: " ZOO_PLUGIN_SYMBOL " has no plugin magic", path);
+    }
+    for (size_t i = 0; i < ZOO_COUNT(stamp_fields); i++) {
+        uint32_t found = stamp_value(stamp, stamp_fields[i].offset);
+        uint32_t want = stamp_value(&own, stamp_fields[i].offset);
+        if (found != want) {
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: plugin stamp: %s is %u, this host has %u", path,
+                            stamp_fields[i].name, found, want);
+        }
+    }
+    if (stamp->abi_minor > own.abi_minor) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: plugin stamp: abi_minor is %u, this host has %u",
+                        path, stamp->abi_minor, own.abi_minor);
+    }
+    return ZOO_OK;
+}
+
+static zoo_status judge_needs(const char *path, const zoo_plugin *plugin, zoo_error *err)
+{
+    for (const char *const *need = plugin->needs; need && *need; need++) {
+        bool offered = false;
+        for (size_t i = 0; i < ZOO_COUNT(offers); i++) {
+            offered = offered || strcmp(*need, offers[i]) == 0;
+        }
+        if (!offered) {
+            return zoo_fail(err, ZOO_E_PLUGIN,
+                            "%s: plugin %s needs \"%s\", which this host does not offer", path,
+                            plugin->name, *need);
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status judge_binds(const char *path, const zoo_block_ops *ops, zoo_error *err)
+{
+    uint32_t n = 0;
+    for (const zoo_bind *bind = ops->binds; bind && bind->name; bind++) {
+        if (++n > BINDS_MAX || bind->kind > ZOO_BIND_EXPERT_VECTORS) {
+            return zoo_fail(err, ZOO_E_PLUGIN,
+                            "%s: block %s: bind row %u (\"%s\") is not one this host knows", path,
+                            ops->name, n, bind->name);
+        }
+        if (bind->field >= ops->weights_size) {
+            return zoo_fail(err, ZOO_E_PLUGIN,
+                            "%s: block %s: bind row \"%s\" lies outside its weights struct", path,
+                            ops->name, bind->name);
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status judge_blocks(const char *path, const char *role, const zoo_block_ops *const *list,
+                               zoo_error *err)
+{
+    for (uint32_t i = 0; list && list[i]; i++) {
+        const zoo_block_ops *ops = list[i];
+        if (i == BLOCKS_MAX) {
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: the list of %s does not end", path, role);
+        }
+        if (ops->size < offsetof(zoo_block_ops, explain)) {
+            return zoo_fail(err, ZOO_E_PLUGIN,
+                            "%s: %s[%u]: table of %u bytes, at least %zu are needed", path, role, i,
+                            ops->size, offsetof(zoo_block_ops, explain));
+        }
+        if (!ops->name || !ops->forward) {
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: %s[%u] (%s) has no %s", path, role, i,
+                            ops->name ? ops->name : "unnamed", ops->name ? "forward" : "name");
+        }
+        ZOO_TRY(judge_binds(path, ops, err));
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_error *err)
+{
+    ZOO_TRY(judge_stamp(path, &plugin->stamp, err));
+    if (plugin->size < sizeof(zoo_plugin)) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: descriptor of %u bytes, this host needs %zu", path,
+                        plugin->size, sizeof(zoo_plugin));
+    }
+    if (!plugin->name || !plugin->version || !plugin->licence || !plugin->summary) {
+        return zoo_fail(err, ZOO_E_PLUGIN,
+                        "%s: the descriptor lacks name, version, licence or summary", path);
+    }
+    if (!plugin->probe || !plugin->configure) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: plugin %s has no %s", path, plugin->name,
+                        plugin->probe ? "configure" : "probe");
+    }
+    ZOO_TRY(judge_needs(path, plugin, err));
+    ZOO_TRY(judge_blocks(path, "mixers", plugin->mixers, err));
+    ZOO_TRY(judge_blocks(path, "ffns", plugin->ffns, err));
+    ZOO_TRY(judge_blocks(path, "layers", plugin->layers, err));
+    uint32_t n_keys = 0;
+    for (const zoo_key *key = plugin->keys; key && key->key; key++) {
+        if (++n_keys > KEYS_MAX || key->rule > ZOO_KEY_IS ||
+            (key->rule == ZOO_KEY_IS && !key->note)) {
+            return zoo_fail(err, ZOO_E_PLUGIN,
+                            "%s: plugin %s: key \"%s\" has no rule this host knows", path,
+                            plugin->name, key->key);
+        }
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *err)
+{
+    *out = NULL;
+    if (access(path, R_OK) != 0) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: there is no such plugin file", path);
+    }
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        const char *why = dlerror();
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: not a loadable plugin: %s", path,
+                        why ? why : "unknown reason");
+    }
+    const zoo_plugin *plugin = dlsym(library, ZOO_PLUGIN_SYMBOL);
+    if (!plugin) {
+        (void)dlclose(library);
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: exports no " ZOO_PLUGIN_SYMBOL, path);
+    }
+    zoo_status status = zoo_plugin_judge(path, plugin, err);
+    if (status != ZOO_OK) {
+        (void)dlclose(library);
+        return status;
+    }
+    *out = plugin;
+    return ZOO_OK;
+}
+
+zoo_status zoo_plugin_load_named(const char *folder, const char *name, const zoo_plugin **out,
+                                 zoo_error *err)
+{
+    char path[PATH_MAX];
+    if (strchr(name, '/') ||
+        snprintf(path, sizeof path, "%s/%s.so", folder, name) >= (int)sizeof path) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "\"%.80s\" is no name of a plugin", name);
+    }
+    return zoo_plugin_load(path, out, err);
+}
+
+static int is_plugin_file(const struct dirent *entry)
+{
+    size_t n = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && n > 3 && strcmp(entry->d_name + n - 3, ".so") == 0;
+}
+
+zoo_status zoo_plugins_list(const char *folder, void (*fn)(void *arg, const char *name), void *arg,
+                            zoo_error *err)
+{
+    struct dirent **files = NULL;
+    int n_files = scandir(folder, &files, is_plugin_file, alphasort);
+    if (n_files < 0) {
+        return zoo_fail(err, ZOO_E_IO, "%s: the plugin folder cannot be read", folder);
+    }
+    for (int i = 0; i < n_files; i++) {
+        files[i]->d_name[strlen(files[i]->d_name) - 3] = '\0';
+        fn(arg, files[i]->d_name);
+        free(files[i]);
+    }
+    free(files);
+    return ZOO_OK;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+zoo_status zoo_install_folder(const char *given, const char *kind, char *path, size_t n,
+                              zoo_error *err)
+{
+    if (given) {
+        bool fits = snprintf(path, n, "%s", given) < (int)n;
+        return fits && is_folder(path)
+                   ? ZOO_OK
+                   : zoo_fail(err, ZOO_E_IO, "%s: no such folder of %s", given, kind);
+    }
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash) {
+        *slash = '\0';
+    }
+    bool cards = strcmp(kind, "models.d") == 0;
+    const char *const places[] = {kind, cards ? LMZOO_CARDS_FROM_BIN : LMZOO_PLUGINS_FROM_BIN};
+    for (size_t i = 0; i < ZOO_COUNT(places); i++) {
+        if (snprintf(path, n, "%s/%s", program, places[i]) < (int)n && is_folder(path)) {
+            return ZOO_OK;
+        }
+    }
+    return zoo_fail(err, ZOO_E_IO, "no folder of %s beside the program in %.200s", kind, program);
+}

@@ -1,0 +1,26 @@
+/*
+ * tensor_names.h: from the canonical name of a tensor to the name it has in the file.
+ *
+ * Candidates, best first: the name with the card's replacements applied (each pair in order, those
+ * with more replacements first), each with the prefixes that re-saved and wrapped checkpoints
+ * carry. The canonical name itself comes last.
+ */
+#ifndef ZOO_CONFIG_TENSOR_NAMES_H
+#define ZOO_CONFIG_TENSOR_NAMES_H
+
+#include "config/card.h"
+
+enum { ZOO_NAME_MAX = 512, ZOO_NAME_CANDIDATES_MAX = 96 };
+
+typedef struct zoo_name_list {
+    char names[ZOO_NAME_CANDIDATES_MAX][ZOO_NAME_MAX];
+    uint32_t n_names;
+} zoo_name_list;
+
+/* Fills list with the candidates for `canonical`. [any] */
+void zoo_names_candidates(const zoo_card *card, const char *canonical, zoo_name_list *list);
+
+/* Whether text matches a pattern in which '*' stands for any run of characters. [any] */
+bool zoo_name_matches(const char *pattern, const char *text);
+
+#endif

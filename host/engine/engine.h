@@ -1,0 +1,106 @@
+/*
+ * engine.h: a loaded model and its steps. Everything a command needs lies behind this header.
+ *
+ * One step runs a ragged span: some rows of many sequences, prefill and decode mixed. The engine
+ * does not choose what runs; the scheduler (batch.h) does. Not thread-safe: one caller at a time;
+ * threads are inside.
+ */
+#ifndef ZOO_ENGINE_ENGINE_H
+#define ZOO_ENGINE_ENGINE_H
+
+#include "cache/cache.h"
+#include "zoo.h"
+
+typedef struct zoo_engine zoo_engine;
+
+typedef struct zoo_engine_options {
+    const char *weights;    /* "auto", "f32", "bf16", "int8", "int4" */
+    const char *cache;      /* "auto", "f32", "bf16", "int8", "int4" */
+    const char *isa;        /* null: the best */
+    const char *plugin_dir; /* null: beside the program, then the installed place */
+    const char *card_dir;
+    const char *const *allow_unknown; /* config keys, null-ended, or null */
+    const char *packed_cache;         /* folder where packed weights are kept, "auto", or null */
+    size_t memory;        /* bytes for weights and caches; 0: three quarters of the machine's */
+    uint32_t n_threads;   /* 0: one per core */
+    uint32_t rows_max;    /* rows of a step; 0: 512 */
+    uint32_t seqs_max;    /* sequences alive; 0: 64 */
+    uint32_t context_max; /* positions of a sequence; 0: the model's, at most 8192 */
+    bool plan_only;       /* stop after the plan: no weights are read (inspect, plan) */
+    bool quiet;           /* no progress line */
+    bool pin;             /* each thread stays on a core of its own */
+} zoo_engine_options;
+
+/* Loads the folder: config, card, plugin, plan, weights, caches.
+ * On error nothing is left behind. */
+zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options, zoo_engine **out,
+                           zoo_error *err);
+void zoo_engine_close(zoo_engine *engine);
+
+const zoo_plan *zoo_engine_plan(const zoo_engine *engine);
+const zoo_limits *zoo_engine_limits(const zoo_engine *engine);
+/* Scalar kernel table in use, for samplers. */
+const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine);
+/* Bytes of packed weights and caches, and what options allow them; for a second engine beside. */
+size_t zoo_engine_memory(const zoo_engine *engine);
+size_t zoo_engine_memory_limit(const zoo_engine_options *options);
+
+/*
+ * Opens a sequence of n_prompt tokens to read and at most length_max positions in all; *seq is its
+ * number. ZOO_E_MEMORY: not now, others hold the room; ZOO_E_LIMIT: never, with these options.
+ */
+zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t length_max,
+                               uint32_t *seq, zoo_error *err);
+/* As above, sharing the pages of a kept prefix, whose length *n_shared is then already read. */
+zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t n_prompt,
+                                      uint32_t length_max, uint32_t *seq, zoo_error *err);
+void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq);
+/* Keeps the first `length` positions of seq, which stands exactly there. */
+zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
+                                  uint32_t *prefix, zoo_error *err);
+void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix);
+
+/* Which rows of an item get logits. */
+typedef enum zoo_want { ZOO_WANT_NONE = 0, ZOO_WANT_LAST = 1, ZOO_WANT_ALL = 2 } zoo_want;
+
+/* The next n tokens of one sequence, following what it has read. */
+typedef struct zoo_item {
+    uint32_t seq;
+    uint32_t n;
+    const int32_t *tokens; /* [n] */
+    zoo_want want;
+    /* Out: [1 or n, vocab_size], valid until the next step; null for ZOO_WANT_NONE. */
+    float *logits;
+} zoo_item;
+
+/* Runs one step. The rows of all items together must not pass limits.rows_max. */
+zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err);
+
+/* Runs fn(arg, item, worker) for items 0 .. n_items - 1 on the engine's threads, between steps;
+ * worker < limits.n_threads. Returns when all are done. */
+void zoo_engine_parallel(zoo_engine *engine, uint32_t n_items, zoo_task *fn, void *arg);
+
+/*
+ * How many rows of logits a step may ask for; rows beyond need another step. At least seqs_max.
+ */
+uint32_t zoo_engine_logits_max(const zoo_engine *engine);
+
+/*
+ * A model whose rotary tables depend on the present length has its sequences read again
+ * (zoo_plan.reread_*). True: before the next token of seq, all its tokens must be given again from
+ * position 0 as prompt (the engine has forgotten them after zoo_engine_seq_restart).
+ */
+bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before,
+                            uint32_t length_after);
+void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass);
+
+/* Called for every named activation of a step while set; x [n_rows, width].
+ * Slow; one sequence at a time. */
+typedef void zoo_trace_fn(void *arg, const char *name, const float *x, uint32_t n_rows,
+                          uint32_t width);
+void zoo_engine_trace(zoo_engine *engine, zoo_trace_fn *fn, void *arg);
+
+/* Words for inspect and plan, to stdout-like streams; json: one object. */
+zoo_status zoo_engine_inspect(const zoo_engine *engine, FILE *out, bool json);
+
+#endif

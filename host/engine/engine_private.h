@@ -1,0 +1,30 @@
+/* engine_private.h: the inside of zoo_engine, for engine.c, sequences.c and inspect.c. */
+#ifndef ZOO_ENGINE_ENGINE_PRIVATE_H
+#define ZOO_ENGINE_ENGINE_PRIVATE_H
+
+#include "config/plugin_loader.h"
+#include "engine/engine.h"
+#include "model/bound_model.h"
+#include "model/step.h"
+
+/* What the engine knows of a sequence; its number is its slot in the cache. */
+typedef struct zoo_seq_state {
+    uint32_t open;
+    uint32_t length;   /* positions read */
+    uint32_t n_prompt; /* as given */
+    uint32_t n_whole;  /* rows below it belong to one pass of this length */
+    uint32_t length_max;
+    uint64_t step; /* the last one that it took part in */
+} zoo_seq_state;
+
+struct zoo_engine {
+    zoo_model model;
+    zoo_step step;
+    zoo_seq_state *states; /* [seqs_max] */
+    uint64_t n_steps;
+    zoo_seq *seqs;                   /* [seqs_max] of the present step */
+    uint32_t *pos, *seq_of, *wanted; /* [rows_max] */
+    int32_t *tokens;                 /* [rows_max] */
+};
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * sequences.c: sequences of an engine and the span of a step.
+ *
+ * A row's n_pass tells which pass of the reference it belongs to: the whole prompt while that is
+ * read (in whatever pieces), the present length after it. A sequence that was restarted is one pass
+ * at its new length.
+ */
+#include <string.h>
+
+#include "engine/engine_private.h"
+
+static zoo_status open_slot(zoo_engine *engine, uint32_t slot, uint32_t n_prompt, uint32_t length,
+                            uint32_t length_max, uint32_t *seq)
+{
+    engine->states[slot] = (zoo_seq_state){1, length, n_prompt, n_prompt, length_max, 0};
+    *seq = slot;
+    return ZOO_OK;
+}
+
+static zoo_status check_length(const zoo_engine *engine, uint32_t length_max, zoo_error *err)
+{
+    if (length_max > engine->model.limits.context_max) {
+        return zoo_fail(err, ZOO_E_LIMIT, "%u positions are asked for, the context is %u",
+                        length_max, engine->model.limits.context_max);
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t length_max,
+                               uint32_t *seq, zoo_error *err)
+{
+    uint32_t slot;
+    ZOO_TRY(check_length(engine, length_max, err));
+    ZOO_TRY(zoo_cache_seq_open(engine->model.cache, length_max, &slot, err));
+    return open_slot(engine, slot, n_prompt, 0, length_max, seq);
+}
+
+zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t n_prompt,
+                                      uint32_t length_max, uint32_t *seq, zoo_error *err)
+{
+    uint32_t slot;
+    ZOO_TRY(check_length(engine, length_max, err));
+    ZOO_TRY(zoo_cache_seq_open_at(engine->model.cache, length_max, prefix, &slot, err));
+    uint32_t length = zoo_cache_prefix_length(engine->model.cache, prefix);
+    return open_slot(engine, slot, n_prompt, length, length_max, seq);
+}
+
+void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq)
+{
+    zoo_cache_seq_close(engine->model.cache, seq);
+    memset(&engine->states[seq], 0, sizeof engine->states[seq]);
+}
+
+zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
+                                  uint32_t *prefix, zoo_error *err)
+{
+    if (engine->states[seq].length != length) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "a sequence of %u positions cannot be kept as a prefix of %u",
+                        engine->states[seq].length, length);
+    }
+    return zoo_cache_prefix_keep(engine->model.cache, seq, length, prefix, err);
+}
+
+void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix)
+{
+    zoo_cache_prefix_drop(engine->model.cache, prefix);
+}
+
+bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before, uint32_t length_after)
+{
+    const zoo_plan *plan = &engine->model.plan;
+    uint32_t limit = plan->reread_after;
+    return limit && length_after > limit && length_before &&
+           (plan->reread_always || length_before <= limit);
+}
+
+void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass)
+{
+    /* Where this fails the next step is refused: it starts at 0, the cache stands elsewhere. */
+    (void)zoo_cache_seq_restart(engine->model.cache, seq, NULL);
+    engine->states[seq].length = 0;
+    engine->states[seq].n_whole = n_pass;
+}
+
+uint32_t zoo_engine_logits_max(const zoo_engine *engine)
+{
+    return engine->model.limits.rows_max;
+}
+
+static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uint32_t n_rows,
+                             zoo_error *err)
+{
+    const zoo_limits *l = &engine->model.limits;
+    if (item->seq >= l->seqs_max || !engine->states[item->seq].open) {
+        return zoo_fail(err, ZOO_E_USAGE, "sequence %u is not open", item->seq);
+    }
+    const zoo_seq_state *s = &engine->states[item->seq];
+    if (s->step == engine->n_steps) {
+        return zoo_fail(err, ZOO_E_USAGE, "sequence %u stands twice in one step", item->seq);
+    }
+    if (item->n == 0 || item->n > l->rows_max - n_rows || item->n > s->length_max - s->length) {
+        return zoo_fail(err, ZOO_E_LIMIT,
+                        "%u rows at position %u do not fit the step or the sequence", item->n,
+                        s->length);
+    }
+    for (uint32_t i = 0; i < item->n; i++) {
+        if (item->tokens[i] < 0 || (uint32_t)item->tokens[i] >= engine->model.plan.vocab_size) {
+            return zoo_fail(err, ZOO_E_USAGE, "token %d is outside the vocabulary of %u",
+                            item->tokens[i], engine->model.plan.vocab_size);
+        }
+    }
+    return ZOO_OK;
+}
+
+static void fill_rows(zoo_engine *engine, const zoo_item *item, uint32_t index, uint32_t row)
+{
+    const zoo_seq_state *s = &engine->states[item->seq];
+    uint32_t after = s->length + item->n;
+    engine->seqs[index] = (zoo_seq){.row = row,
+                                    .n = item->n,
+                                    .pos = s->length,
+                                    .n_prompt = s->n_prompt,
+                                    .n_pass = after <= s->n_whole ? s->n_whole : after,
+                                    .slot = item->seq};
+    for (uint32_t i = 0; i < item->n; i++) {
+        engine->pos[row + i] = s->length + i;
+        engine->seq_of[row + i] = index;
+        engine->tokens[row + i] = item->tokens[i];
+    }
+}
+
+static zoo_status fill_span(zoo_engine *engine, const zoo_item *items, uint32_t n_items,
+                            zoo_span *span, zoo_error *err)
+{
+    uint32_t row = 0;
+    if (n_items > engine->model.limits.seqs_max) {
+        return zoo_fail(err, ZOO_E_LIMIT, "%u sequences in one step, at most %u fit", n_items,
+                        engine->model.limits.seqs_max);
+    }
+    for (uint32_t i = 0; i < n_items; i++) {
+        ZOO_TRY(check_item(engine, &items[i], row, err));
+        zoo_seq_state *s = &engine->states[items[i].seq];
+        s->step = engine->n_steps;
+        ZOO_TRY(
+            zoo_cache_seq_extend(engine->model.cache, items[i].seq, s->length, items[i].n, err));
+        fill_rows(engine, &items[i], i, row);
+        row += items[i].n;
+    }
+    *span = (zoo_span){.size = sizeof *span,
+                       .n_rows = row,
+                       .n_seqs = n_items,
+                       .seqs = engine->seqs,
+                       .tokens = engine->tokens,
+                       .pos = engine->pos,
+                       .seq_of = engine->seq_of};
+    return ZOO_OK;
+}
+
+static uint32_t choose_rows(zoo_engine *engine, const zoo_item *items, uint32_t n_items)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_items; i++) {
+        const zoo_seq *seq = &engine->seqs[i];
+        uint32_t first = items[i].want == ZOO_WANT_ALL ? 0 : seq->n - 1;
+        for (uint32_t r = first; r < seq->n && items[i].want != ZOO_WANT_NONE; r++) {
+            engine->wanted[n++] = seq->row + r;
+        }
+    }
+    return n;
+}
+
+zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err)
+{
+    zoo_span span;
+    engine->n_steps++;
+    ZOO_TRY(fill_span(engine, items, n_items, &span, err));
+    uint32_t n_wanted = choose_rows(engine, items, n_items);
+    ZOO_TRY(zoo_step_run(&engine->step, &span, engine->wanted, n_wanted, err));
+    float *logits = engine->step.logits;
+    for (uint32_t i = 0; i < n_items; i++) {
+        uint32_t n = items[i].want == ZOO_WANT_ALL ? items[i].n : items[i].want == ZOO_WANT_LAST;
+        items[i].logits = n ? logits : NULL;
+        logits = n ? logits + (size_t)n * engine->model.head.rows : logits;
+        engine->states[items[i].seq].length += items[i].n;
+    }
+    return ZOO_OK;
+}

@@ -1,0 +1,100 @@
+/*
+ * sample.h: from a row of logits to the next token, and log-probabilities.
+ *
+ * Order: repetition, frequency and presence penalty, bias, masks; then the largest logit where the
+ * temperature is 0, else top-k, temperature, top-p, min-p and a draw. Among equal logits the
+ * lower id comes first everywhere. The draw of position t of a row is a hash of (seed, t), so a
+ * row's tokens do not depend on what else runs. Every sum goes in one order fixed by the vocabulary
+ * and exponentials come from the kernel table, whose bits are those of every instruction set.
+ *
+ * Cost: linear in the vocabulary (radix selection, no sort). Memory: taken by zoo_sampler_new;
+ * nothing is allocated per token. One sampler serves one thread at a time.
+ *
+ * Semantics after: Hugging Face transformers, generation/logits_process.py; vLLM, SamplingParams.
+ */
+#ifndef ZOO_GENERATE_SAMPLE_H
+#define ZOO_GENERATE_SAMPLE_H
+
+#include "kernels.h"
+
+#define ZOO_LOGPROBS_MAX 20
+
+typedef struct zoo_bias {
+    uint32_t id;
+    float add;
+} zoo_bias;
+
+/* What one request asks for. Pointers belong to the request. */
+typedef struct zoo_sampling {
+    float temperature; /* 0: greedy */
+    float top_p;       /* kept: tokens whose larger ones sum to less than this; 1: all */
+    float min_p;       /* kept: tokens of at least this part of the largest probability; 0: all */
+    uint32_t top_k;    /* 0: all */
+    float repetition;  /* on every token of prompt and output; 1: none */
+    float presence, frequency; /* on tokens of the output; 0: none */
+    uint32_t min_tokens;       /* no end token before so many */
+    bool ignore_eos;           /* the model's end tokens do not end the row */
+    uint32_t n_biases, n_stop_ids;
+    uint64_t seed;
+    const zoo_bias *biases;
+    const uint32_t *stop_ids; /* end the row, besides the model's end tokens */
+    const uint32_t *allowed;  /* bits [n_vocab] of tokens that may be chosen; null: all */
+} zoo_sampling;
+
+/* How often tokens occurred; one for each row that uses penalties. Zero-initialise. */
+typedef struct zoo_history {
+    struct zoo_seen {
+        uint32_t id;
+        uint32_t n_output;
+    } * seen;        /* [n], one for each distinct token */
+    uint32_t *index; /* open addressing, entry + 1 */
+    uint32_t n, n_index;
+} zoo_history;
+
+/* Room for n_max notes. ZOO_E_MEMORY. */
+zoo_status zoo_history_init(zoo_history *history, uint32_t n_max, zoo_error *err);
+void zoo_history_note(zoo_history *history, uint32_t id, bool is_output);
+void zoo_history_free(zoo_history *history);
+
+typedef struct zoo_logprob {
+    uint32_t id;
+    uint32_t rank; /* 1: the largest */
+    float logprob; /* natural */
+} zoo_logprob;
+
+typedef struct zoo_sampler zoo_sampler;
+
+/* Of the kernels softmax and scale are used. eos: the model's end tokens. Both are kept by
+ * reference. ZOO_E_MEMORY. [load] */
+zoo_status zoo_sampler_new(const zoo_kernels *kernels, uint32_t n_vocab, const uint32_t *eos,
+                           uint32_t n_eos, zoo_sampler **out, zoo_error *err);
+void zoo_sampler_free(zoo_sampler *sampler);
+
+/*
+ * Chooses token number n_output of a row. logits [n_vocab] are changed. history may be null when no
+ * penalty is set; mask: bits [n_vocab] of allowed tokens besides sampling->allowed, or null.
+ * ZOO_E_INTERNAL: a logit is not a number, or no token is allowed.
+ */
+typedef struct zoo_draw {
+    const zoo_sampling *sampling;
+    const zoo_history *history;
+    const uint32_t *mask;
+    float *logits;
+    uint32_t n_output;
+} zoo_draw;
+zoo_status zoo_sample(zoo_sampler *sampler, const zoo_draw *draw, uint32_t *token, zoo_error *err);
+
+/* Whether the token ends the row: a model's end token or one of the request. */
+bool zoo_sample_ends(const zoo_sampler *sampler, const zoo_sampling *sampling, uint32_t token);
+
+/*
+ * Log-softmax of unchanged logits [n_vocab]: out[0] is `token`, out[1 .. n_top] the largest ones in
+ * falling order; n_top <= ZOO_LOGPROBS_MAX and <= n_vocab.
+ */
+zoo_status zoo_logprobs(zoo_sampler *sampler, const float *logits, uint32_t token, uint32_t n_top,
+                        zoo_logprob *out, zoo_error *err);
+
+/* A number in [0, 1) from seed and position. */
+double zoo_uniform(uint64_t seed, uint64_t position);
+
+#endif

@@ -1,0 +1,329 @@
+/* schedule.c: steps over running rows; admission is schedule_admit.c (schedule.h). */
+#include "generate/schedule.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "generate/schedule_private.h"
+
+static zoo_status open_desk(zoo_schedule *s, const zoo_generation *generation, zoo_desk *desk,
+                            zoo_error *err)
+{
+    uint32_t n_vocab = s->plan->vocab_size;
+    desk->mask = zoo_mem_array(s->n_mask, sizeof *desk->mask);
+    desk->raw = zoo_mem_array(n_vocab, sizeof *desk->raw);
+    if (!desk->mask || !desk->raw) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    }
+    return zoo_sampler_new(zoo_engine_kernels(s->engine), n_vocab, generation->eos,
+                           generation->n_eos, &desk->sampler, err);
+}
+
+static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation, zoo_error *err)
+{
+    s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
+    s->items = zoo_mem_array(s->limits->seqs_max, sizeof *s->items);
+    s->works = zoo_mem_array(s->limits->seqs_max, sizeof *s->works);
+    s->desks = zoo_mem_array(s->limits->n_threads, sizeof *s->desks);
+    if (!s->running || !s->items || !s->works || !s->desks) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    }
+    for (uint32_t i = 0; i < s->limits->n_threads; i++) {
+        ZOO_TRY(open_desk(s, generation, &s->desks[i], err));
+    }
+    return zoo_prefixes_init(&s->prefixes, err);
+}
+
+/* Words of a mask over the model's and the tokenizer's ids. */
+static size_t mask_words(const zoo_schedule *s)
+{
+    uint32_t n = s->tokenizer ? zoo_tokenizer_size(s->tokenizer) : 0;
+    return (size_t)(n > s->plan->vocab_size ? n : s->plan->vocab_size) / 32 + 1;
+}
+
+zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
+                            const zoo_generation *generation, zoo_schedule **out, zoo_error *err)
+{
+    zoo_schedule *s = zoo_mem_array(1, sizeof *s);
+    zoo_status status;
+    *out = NULL;
+    if (!s) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
+    }
+    s->engine = engine;
+    s->tokenizer = tokenizer;
+    s->plan = zoo_engine_plan(engine);
+    s->limits = zoo_engine_limits(engine);
+    s->logits_max = zoo_engine_logits_max(engine);
+    s->n_mask = mask_words(s);
+    status = take_memory(s, generation, err);
+    if (status != ZOO_OK) {
+        zoo_schedule_free(s);
+        return status;
+    }
+    *out = s;
+    return ZOO_OK;
+}
+
+void zoo_schedule_free(zoo_schedule *s)
+{
+    if (!s) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        zoo_engine_seq_close(s->engine, s->running[i]->seq);
+        zoo_row_settle(s->running[i]);
+    }
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        zoo_row_settle(s->waiting[i]);
+    }
+    while (s->prefixes.oldest) {
+        zoo_engine_prefix_drop(s->engine, s->prefixes.oldest->kept);
+        zoo_prefixes_set_kept(&s->prefixes, s->prefixes.oldest, ZOO_NONE);
+    }
+    zoo_prefixes_free(&s->prefixes);
+    for (uint32_t i = 0; s->desks && i < s->limits->n_threads; i++) {
+        zoo_sampler_free(s->desks[i].sampler);
+        zoo_mem_free(s->desks[i].mask);
+        zoo_mem_free(s->desks[i].raw);
+    }
+    zoo_mem_free(s->desks);
+    zoo_mem_free(s->running);
+    zoo_mem_free(s->items);
+    zoo_mem_free(s->works);
+    zoo_mem_free(s->waiting);
+    zoo_mem_free(s);
+}
+
+bool zoo_schedule_is_idle(const zoo_schedule *s)
+{
+    return s->n_waiting == 0 && s->n_running == 0;
+}
+
+zoo_row *zoo_schedule_pop(zoo_schedule *s)
+{
+    zoo_row *row = s->done_first;
+    if (row) {
+        s->done_first = row->next;
+        s->done_last = s->done_first ? s->done_last : NULL;
+        row->next = NULL;
+    }
+    return row;
+}
+
+zoo_schedule_stats zoo_schedule_stats_get(const zoo_schedule *s)
+{
+    zoo_schedule_stats stats = s->stats;
+    stats.n_running = s->n_running;
+    stats.n_waiting = s->n_waiting;
+    return stats;
+}
+
+void zoo_schedule_finish(zoo_schedule *s, zoo_row *row)
+{
+    zoo_row_settle(row);
+    row->next = NULL;
+    *(s->done_last ? &s->done_last->next : &s->done_first) = row;
+    s->done_last = row;
+}
+
+/* ---- building a step ---- */
+
+static uint32_t known(const zoo_row *row)
+{
+    return row->n_prompt + row->n_out;
+}
+
+/* Reads a sequence again whose positions mean something else from here on. */
+static void reread_if_needed(zoo_schedule *s, zoo_row *row)
+{
+    if (row->pos >= row->n_prompt && row->pos + 1 == known(row) &&
+        zoo_engine_must_reread(s->engine, row->pos, row->pos + 1)) {
+        zoo_engine_seq_restart(s->engine, row->seq, row->pos + 1);
+        s->stats.n_reread += row->pos;
+        row->pos = 0;
+    }
+}
+
+/* How far the row may read now: to the next place where its prefix is kept, or to its end. */
+static uint32_t chunk_end(const zoo_row *row)
+{
+    for (uint32_t i = 0; i < row->chain.n; i++) {
+        if (row->chain.nodes[i]->length > row->pos) {
+            return row->chain.nodes[i]->length;
+        }
+    }
+    return known(row);
+}
+
+/* Adds up to rows_left tokens of a row; logits_left bounds what a scoring row may ask for. */
+static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_t *logits_left)
+{
+    zoo_item *item = &s->items[s->n_items];
+    bool scores = zoo_row_scores(row);
+    uint32_t n = chunk_end(row) - row->pos;
+    uint32_t most = scores && *logits_left < *rows_left ? *logits_left : *rows_left;
+    n = n < most ? n : most;
+    if (n == 0 || *logits_left == 0) {
+        return;
+    }
+    *item = (zoo_item){.seq = row->seq, .n = n, .tokens = row->tokens + row->pos};
+    item->want = scores ? ZOO_WANT_ALL : row->pos + n == known(row) ? ZOO_WANT_LAST : ZOO_WANT_NONE;
+    *rows_left -= n;
+    *logits_left -= item->want == ZOO_WANT_ALL ? n : item->want == ZOO_WANT_LAST;
+    s->works[s->n_items++] = (zoo_work){row, row->n_out};
+}
+
+/* Rows that generate come first, from another start each step when not all of them fit. */
+static void build(zoo_schedule *s)
+{
+    uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
+    uint32_t start = s->n_running > rows_left ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
+    s->n_items = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < s->n_running && rows_left > 0; i++) {
+            zoo_row *row = s->running[(start + i) % s->n_running];
+            bool generates;
+            if (pass == 0) {
+                reread_if_needed(s, row);
+            }
+            generates = known(row) - row->pos == 1 && row->n_out > 0;
+            if (generates == (pass == 0)) {
+                add_item(s, row, &rows_left, &logits_left);
+            }
+        }
+    }
+}
+
+/* ---- what a step gave ---- */
+
+/* Log-probabilities of the prompt tokens that follow the positions just read. */
+static zoo_status score(const zoo_schedule *s, const zoo_desk *desk, zoo_row *row,
+                        const zoo_item *item)
+{
+    size_t width = row->n_prompt_top + 1u;
+    for (uint32_t i = 0; i < item->n && row->pos + i + 1 < row->n_prompt; i++) {
+        uint32_t at = row->pos + i;
+        ZOO_TRY(zoo_logprobs(desk->sampler, item->logits + (size_t)i * s->plan->vocab_size,
+                             (uint32_t)row->tokens[at + 1], row->n_prompt_top,
+                             row->prompt_logprobs + at * width, &row->error));
+    }
+    return ZOO_OK;
+}
+
+static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *row, float *logits)
+{
+    size_t n_vocab = s->plan->vocab_size;
+    bool notes = row->n_top != ZOO_NO_LOGPROBS;
+    zoo_draw draw = {.sampling = &row->sampling, .logits = logits, .n_output = row->n_out};
+    uint32_t token = 0;
+    draw.history = row->history.n_index > 0 ? &row->history : NULL;
+    if (row->filter.mask) {
+        memset(desk->mask, 0, s->n_mask * sizeof *desk->mask);
+        ZOO_TRY(row->filter.mask(row->filter.state, row->n_new_max - row->n_out, desk->mask,
+                                 &row->error));
+        draw.mask = desk->mask;
+    }
+    if (notes) {
+        /* Noted are the model's own probabilities; sampling changes the row. */
+        memcpy(desk->raw, logits, n_vocab * sizeof *logits);
+    }
+    ZOO_TRY(zoo_sample(desk->sampler, &draw, &token, &row->error));
+    if (notes) {
+        ZOO_TRY(zoo_logprobs(desk->sampler, desk->raw, token, row->n_top,
+                             row->logprobs + (size_t)row->n_out * (row->n_top + 1u), &row->error));
+    }
+    return zoo_row_accept(row, desk->sampler, token, &row->error);
+}
+
+/* One item's logits become tokens and log-probabilities of its row. Touches nothing else, so items
+ * run side by side. */
+static void read_logits(void *arg, uint32_t index, uint32_t worker)
+{
+    zoo_schedule *s = arg;
+    zoo_row *row = s->works[index].row;
+    const zoo_item *item = &s->items[index];
+    const zoo_desk *desk = &s->desks[worker];
+    bool at_end = row->pos + item->n == known(row);
+    zoo_status status = ZOO_OK;
+    if (item->want == ZOO_WANT_ALL) {
+        status = score(s, desk, row, item);
+    }
+    if (status == ZOO_OK && at_end && row->n_new_max > 0) {
+        size_t last = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
+        status = choose(s, desk, row, item->logits + last * s->plan->vocab_size);
+    } else if (at_end) {
+        row->finish = ZOO_FINISH_LENGTH;
+    }
+    if (status != ZOO_OK) {
+        row->finish = ZOO_FINISH_FAILED;
+    }
+}
+
+/* Keeps the prefix that the row has just completed, for those that wait for it. */
+static void keep_prefix(zoo_schedule *s, zoo_row *row)
+{
+    zoo_prefix_chain *led = &row->chain;
+    uint32_t n = 0;
+    while (n < led->n && led->nodes[n]->length <= row->pos) {
+        zoo_prefix_node *node = led->nodes[n++];
+        uint32_t kept = ZOO_NONE;
+        zoo_error ignored;
+        if (node->length == row->pos && node->n_waiting > 0 &&
+            zoo_engine_prefix_keep(s->engine, row->seq, row->pos, &kept, &ignored) == ZOO_OK) {
+            zoo_prefixes_set_kept(&s->prefixes, node, kept);
+        }
+        zoo_prefixes_release(&s->prefixes, node);
+    }
+    led->n -= n;
+    memmove(led->nodes, led->nodes + n, led->n * sizeof(zoo_prefix_node *));
+}
+
+/* Books what the step gave one row. */
+static void absorb(zoo_schedule *s, const zoo_work *work, const zoo_item *item)
+{
+    zoo_row *row = work->row;
+    row->pos += item->n;
+    row->scored |= row->pos >= row->n_prompt;
+    s->stats.n_read += work->n_out == 0 ? item->n : 0;
+    s->stats.n_written += row->n_out - work->n_out;
+    if (row->chain.n > 0) {
+        keep_prefix(s, row);
+    }
+}
+
+/* Closes finished rows and moves the others together. */
+static void retire(zoo_schedule *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        zoo_row *row = s->running[i];
+        if (row->finish == ZOO_UNFINISHED) {
+            s->running[n++] = row;
+            continue;
+        }
+        for (uint32_t k = 0; k < row->chain.n; k++) {
+            zoo_prefixes_release(&s->prefixes, row->chain.nodes[k]);
+        }
+        zoo_engine_seq_close(s->engine, row->seq);
+        zoo_schedule_finish(s, row);
+    }
+    s->n_running = n;
+}
+
+zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
+{
+    zoo_schedule_admit(s);
+    if (s->n_running == 0) {
+        return ZOO_OK;
+    }
+    build(s);
+    ZOO_TRY(zoo_engine_step(s->engine, s->items, s->n_items, err));
+    s->stats.n_steps++;
+    zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        absorb(s, &s->works[i], &s->items[i]);
+    }
+    retire(s);
+    return ZOO_OK;
+}

@@ -1,0 +1,53 @@
+/*
+ * schedule.h: continuous batching: rows in, steps of the engine, finished rows out.
+ *
+ * Pipeline of a step: admit waiting rows as long as the engine has room (a row's whole length is
+ * reserved, so a started row never runs out); one token of every row that is generating; with what
+ * is left of limits.rows_max, chunks of prompts; run; sample; finish.
+ *
+ * Order: rows whose prefix is kept first, then the longest. Rows that begin alike wait
+ * for the first of them and start from what the engine kept (prefix_tree.h). Kept prefixes are
+ * dropped, the longest unused first, when there is no room. What is chosen depends on the rows and
+ * options alone, never on time; results do not depend on it at all.
+ *
+ * Work of a step grows with running rows; of an admission with waiting ones, of which the owner
+ * keeps few (zoo_schedule_wants_more). Finished rows cost nothing. One thread at a time.
+ */
+#ifndef ZOO_GENERATE_SCHEDULE_H
+#define ZOO_GENERATE_SCHEDULE_H
+
+#include "checkpoint/generation.h"
+#include "engine/engine.h"
+#include "generate/row.h"
+
+typedef struct zoo_schedule zoo_schedule;
+
+typedef struct zoo_schedule_stats {
+    uint64_t n_steps;
+    uint64_t n_read;    /* prompt tokens computed */
+    uint64_t n_shared;  /* prompt tokens taken from kept prefixes */
+    uint64_t n_written; /* tokens generated */
+    uint64_t n_reread;  /* tokens computed again because of their position */
+    uint32_t n_running, n_waiting;
+} zoo_schedule_stats;
+
+/* All three are kept by reference; tokenizer may be null: rows have no text then. [load] */
+zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
+                            const zoo_generation *generation, zoo_schedule **out, zoo_error *err);
+/* Rows still inside are settled, not freed. */
+void zoo_schedule_free(zoo_schedule *schedule);
+
+/* Whether more waiting rows would help to choose well. */
+bool zoo_schedule_wants_more(const zoo_schedule *schedule);
+/* Adds a row, which must live until it is popped. ZOO_E_MEMORY. */
+zoo_status zoo_schedule_add(zoo_schedule *schedule, zoo_row *row, zoo_error *err);
+/* Runs one step, or none when there is nothing to do. An error ends the run: the engine failed. A
+ * row's own failure is its result (ZOO_FINISH_FAILED). */
+zoo_status zoo_schedule_step(zoo_schedule *schedule, zoo_error *err);
+/* The next finished row, or null. */
+zoo_row *zoo_schedule_pop(zoo_schedule *schedule);
+/* Nothing waits or runs. */
+bool zoo_schedule_is_idle(const zoo_schedule *schedule);
+zoo_schedule_stats zoo_schedule_stats_get(const zoo_schedule *schedule);
+
+#endif

@@ -1,0 +1,317 @@
+/* schedule_admit.c: which waiting row starts next, and from which kept prefix (schedule.h). */
+#include <string.h>
+
+#include "base/mem.h"
+#include "generate/schedule_private.h"
+
+/* Rows the owner should keep waiting: enough to see prefixes and lengths, few enough to scan. */
+enum {
+    WAITING_MAX = 256,
+    WAITING_TOKENS_MAX = 1 << 22,
+    TAIL_GAIN_MIN = 32 /* tokens not read again that are worth a copy of a page */
+};
+
+bool zoo_schedule_wants_more(const zoo_schedule *s)
+{
+    return s->n_waiting < WAITING_MAX && s->waiting_tokens < WAITING_TOKENS_MAX;
+}
+
+/* Positions the row may need; its last token is never read. */
+static uint32_t length_of(const zoo_row *row)
+{
+    return row->n_prompt + (row->n_new_max > 0 ? row->n_new_max - 1 : 0);
+}
+
+/* Whether the row may start from others' pages: not where positions change their meaning with the
+ * length, nor where every position needs its logits. */
+static bool can_share(const zoo_schedule *s, const zoo_row *row)
+{
+    return row->n_prompt_top == ZOO_NO_LOGPROBS && !s->plan->reread_always &&
+           (!s->plan->reread_after || length_of(row) <= s->plan->reread_after);
+}
+
+static bool reserve(zoo_schedule *s)
+{
+    uint32_t n = s->waiting_max ? s->waiting_max * 2 : WAITING_MAX;
+    zoo_row **waiting;
+    if (s->n_waiting < s->waiting_max) {
+        return true;
+    }
+    waiting = zoo_mem_realloc(s->waiting, n * sizeof(zoo_row *));
+    if (waiting) {
+        s->waiting = waiting;
+        s->waiting_max = n;
+    }
+    return waiting != NULL;
+}
+
+zoo_status zoo_schedule_add(zoo_schedule *s, zoo_row *row, zoo_error *err)
+{
+    zoo_status status =
+        reserve(s) ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for a waiting row");
+    row->chain = (zoo_prefix_chain){NULL, 0, 0};
+    if (status == ZOO_OK && can_share(s, row)) {
+        status = zoo_prefixes_enter(&s->prefixes, row->prompt, row->n_prompt, &row->chain, err);
+    }
+    if (status != ZOO_OK) {
+        zoo_row_settle(row);
+        return status;
+    }
+    row->order = s->n_added++;
+    s->waiting[s->n_waiting++] = row;
+    s->waiting_tokens += row->n_prompt;
+    return ZOO_OK;
+}
+
+/* The longest kept prefix of the row, or null; *blocked: a longer one is being computed. */
+static zoo_prefix_node *best_kept(const zoo_row *row, bool *blocked)
+{
+    *blocked = false;
+    for (uint32_t i = row->chain.n; i-- > 0;) {
+        if (row->chain.nodes[i]->kept != ZOO_NONE) {
+            return row->chain.nodes[i];
+        }
+        *blocked |= row->chain.nodes[i]->leader != NULL;
+    }
+    return NULL;
+}
+
+/* Whether a goes before b: more certain reuse, then more work, then the earlier line. */
+static bool goes_before(const zoo_row *a, bool a_reuses, const zoo_row *b, bool b_reuses)
+{
+    if (a_reuses != b_reuses) {
+        return a_reuses;
+    }
+    if (length_of(a) != length_of(b)) {
+        return length_of(a) > length_of(b);
+    }
+    return a->order < b->order;
+}
+
+/* Index of the row to start, or n_waiting. */
+static uint32_t pick(const zoo_schedule *s)
+{
+    uint32_t best = s->n_waiting;
+    bool best_reuses = false;
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        bool blocked;
+        bool reuses = best_kept(s->waiting[i], &blocked) != NULL;
+        if (!blocked && (best == s->n_waiting ||
+                         goes_before(s->waiting[i], reuses, s->waiting[best], best_reuses))) {
+            best = i;
+            best_reuses = reuses;
+        }
+    }
+    return best;
+}
+
+static void drop(zoo_schedule *s, zoo_prefix_node *node)
+{
+    zoo_engine_prefix_drop(s->engine, node->kept);
+    zoo_prefixes_set_kept(&s->prefixes, node, ZOO_NONE);
+}
+
+static zoo_status open_once(zoo_schedule *s, zoo_row *row, zoo_error *err)
+{
+    bool blocked;
+    zoo_prefix_node *node = best_kept(row, &blocked);
+    if (!node) {
+        row->pos = 0;
+        return zoo_engine_seq_open(s->engine, row->n_prompt, length_of(row), &row->seq, err);
+    }
+    zoo_prefixes_touch(&s->prefixes, node);
+    row->pos = node->length;
+    return zoo_engine_seq_open_shared(s->engine, node->kept, row->n_prompt, length_of(row),
+                                      &row->seq, err);
+}
+
+/* Opens the row, giving up kept prefixes where that makes room: those nobody waits for, and all of
+ * them when nothing else can make room. */
+static zoo_status open_row(zoo_schedule *s, zoo_row *row, zoo_error *err)
+{
+    zoo_status status = open_once(s, row, err);
+    while (status == ZOO_E_MEMORY) {
+        zoo_prefix_node *node = zoo_prefixes_oldest(&s->prefixes, s->n_running > 0);
+        if (!node) {
+            return status;
+        }
+        drop(s, node);
+        status = open_once(s, row, err);
+    }
+    return status;
+}
+
+/* Tokens behind `from` that two prompts have in common inside one block, but for their last. */
+static uint32_t count_common(const zoo_row *a, const zoo_row *b, uint32_t from)
+{
+    uint32_t end = (a->n_prompt < b->n_prompt ? a->n_prompt : b->n_prompt) - 1;
+    uint32_t at = from;
+    end = end - from < ZOO_PAGE ? end : from + ZOO_PAGE;
+    while (at < end && a->prompt[at] == b->prompt[at]) {
+        at++;
+    }
+    return at - from;
+}
+
+/* The tail that saves the most: rows that have these n tokens, and not those of a longer tail,
+ * times the tokens that no shorter tail covers. n_rows [ZOO_PAGE]: how many rows have just so many
+ * in common; has [ZOO_PAGE]: which tails are there. 0: nothing worth it. */
+static uint32_t best_tail(const uint32_t *n_rows, const bool *has)
+{
+    uint32_t best = 0, most = TAIL_GAIN_MIN;
+    for (uint32_t begin = 0, end; begin < ZOO_PAGE; begin = end) {
+        uint32_t rows = 0;
+        for (end = begin + 1; end < ZOO_PAGE && !has[end];) {
+            end++;
+        }
+        for (uint32_t n = end - 1; n > begin; n--) {
+            rows += n_rows[n];
+            if (rows * (n - begin) >= most) {
+                most = rows * (n - begin) + 1;
+                best = n;
+            }
+        }
+    }
+    return best;
+}
+
+/* Puts tails on the trunk, a node of the row, where waiting rows that leave the row's chain before
+ * `next` (null: its end) have enough in common with it. */
+static void grow_tails(zoo_schedule *s, zoo_row *row, zoo_prefix_node *trunk,
+                       const zoo_prefix_node *next)
+{
+    const int32_t *tokens = row->prompt + trunk->length;
+    uint32_t n_rows[ZOO_PAGE + 1] = {0}, n;
+    bool has[ZOO_PAGE] = {false};
+    for (uint32_t i = 0; i < row->chain.n; i++) {
+        const zoo_prefix_node *node = row->chain.nodes[i];
+        if (node->trunk == trunk) {
+            has[node->length - trunk->length] = true;
+        }
+    }
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        const zoo_prefix_chain *chain = &s->waiting[i]->chain;
+        if (zoo_prefix_passes(chain, trunk) && !(next && zoo_prefix_passes(chain, next))) {
+            n_rows[count_common(row, s->waiting[i], trunk->length)]++;
+        }
+    }
+    while ((n = best_tail(n_rows, has)) > 0) {
+        zoo_prefix_node *tail = zoo_prefix_tail(trunk, tokens, n);
+        has[n] = true;
+        if (!tail || !zoo_prefix_chain_add(&row->chain, tail)) {
+            return;
+        }
+        for (uint32_t i = 0; i < s->n_waiting; i++) {
+            zoo_row *other = s->waiting[i];
+            if (zoo_prefix_passes(&other->chain, trunk) &&
+                count_common(row, other, trunk->length) >= n) {
+                (void)zoo_prefix_chain_add(&other->chain, tail);
+            }
+        }
+    }
+}
+
+/* Tails on all nodes of the row behind which others leave it. */
+static void branch(zoo_schedule *s, zoo_row *row)
+{
+    zoo_prefix_node *next = NULL;
+    for (uint32_t i = row->chain.n; i-- > 0;) {
+        zoo_prefix_node *node = row->chain.nodes[i];
+        if (node->trunk) {
+            continue;
+        }
+        if (node->length + ZOO_PAGE > row->pos && node->n_waiting > (next ? next->n_waiting : 1)) {
+            grow_tails(s, row, node, next);
+        }
+        next = node;
+    }
+}
+
+/* Makes the row leader of every place where waiting rows part; its chain keeps only those. */
+static void lead(zoo_schedule *s, zoo_row *row)
+{
+    zoo_prefix_node **nodes = row->chain.nodes;
+    uint32_t n = row->chain.n, n_led = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t after = i + 1 < n ? nodes[i + 1]->n_waiting : 1;
+        bool parts = nodes[i]->n_waiting > 1 && after < nodes[i]->n_waiting;
+        if (parts && nodes[i]->length > row->pos && nodes[i]->kept == ZOO_NONE &&
+            !nodes[i]->leader) {
+            nodes[i]->leader = row;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        zoo_prefix_node *node = nodes[i];
+        bool leads = node->leader == row;
+        zoo_prefixes_leave(&s->prefixes, node);
+        if (leads) {
+            nodes[n_led++] = node;
+        }
+    }
+    row->chain.n = n_led;
+}
+
+static void remove_waiting(zoo_schedule *s, uint32_t index)
+{
+    s->waiting_tokens -= s->waiting[index]->n_prompt;
+    s->waiting[index] = s->waiting[--s->n_waiting];
+}
+
+/* A row that needs no step at all: nothing to generate, nothing to score. */
+static bool is_trivial(const zoo_row *row)
+{
+    return row->n_new_max == 0 && !zoo_row_scores(row);
+}
+
+/* Takes a row that never gets a sequence from the waiting ones to the finished. */
+static void finish_waiting(zoo_schedule *s, uint32_t index, zoo_finish finish)
+{
+    zoo_row *row = s->waiting[index];
+    remove_waiting(s, index);
+    zoo_prefixes_leave_all(&s->prefixes, &row->chain);
+    row->finish = finish;
+    zoo_schedule_finish(s, row);
+}
+
+/* Starts one row; false when there is no room for it now. */
+static bool start(zoo_schedule *s, uint32_t index)
+{
+    zoo_row *row = s->waiting[index];
+    zoo_status status;
+    if (is_trivial(row)) {
+        status = zoo_row_begin(row, s->tokenizer, &row->error);
+        finish_waiting(s, index, status == ZOO_OK ? ZOO_FINISH_LENGTH : ZOO_FINISH_FAILED);
+        return true;
+    }
+    status = open_row(s, row, &row->error);
+    if (status == ZOO_E_MEMORY && s->n_running > 0) {
+        return false;
+    }
+    if (status == ZOO_OK) {
+        status = zoo_row_begin(row, s->tokenizer, &row->error);
+        if (status != ZOO_OK) {
+            zoo_engine_seq_close(s->engine, row->seq);
+        }
+    }
+    if (status != ZOO_OK) {
+        finish_waiting(s, index, ZOO_FINISH_FAILED);
+        return true;
+    }
+    remove_waiting(s, index);
+    branch(s, row);
+    lead(s, row);
+    row->n_cached = row->pos;
+    s->stats.n_shared += row->pos;
+    s->running[s->n_running++] = row;
+    return true;
+}
+
+void zoo_schedule_admit(zoo_schedule *s)
+{
+    while (s->n_running < s->limits->seqs_max && s->n_waiting > 0) {
+        uint32_t index = pick(s);
+        if (index == s->n_waiting || !start(s, index)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,46 @@
+/* schedule_private.h: what schedule.c (steps) and schedule_admit.c (admission) share. */
+#ifndef ZOO_GENERATE_SCHEDULE_PRIVATE_H
+#define ZOO_GENERATE_SCHEDULE_PRIVATE_H
+
+#include "generate/schedule.h"
+
+/* What sampling needs; one for each thread of the engine. */
+typedef struct zoo_desk {
+    zoo_sampler *sampler;
+    uint32_t *mask; /* [n_mask] */
+    float *raw;     /* [vocab_size] */
+} zoo_desk;
+
+/* A row of the step at hand, as it was before. */
+typedef struct zoo_work {
+    zoo_row *row;
+    uint32_t n_out;
+} zoo_work;
+
+struct zoo_schedule {
+    zoo_engine *engine;
+    const zoo_tokenizer *tokenizer;
+    const zoo_plan *plan;
+    const zoo_limits *limits;
+    zoo_desk *desks; /* [limits->n_threads] */
+    zoo_prefixes prefixes;
+    zoo_row **running; /* [n_running], in the order of admission */
+    zoo_row **waiting; /* [n_waiting], in no order */
+    zoo_item *items;   /* [n_items] of the step at hand */
+    zoo_work *works;   /* [n_items] */
+    zoo_row *done_first, *done_last;
+    size_t waiting_tokens;
+    uint64_t n_added;
+    uint32_t n_running, n_waiting, n_items;
+    uint32_t waiting_max;
+    uint32_t logits_max;
+    size_t n_mask; /* words */
+    zoo_schedule_stats stats;
+};
+
+/* Opens waiting rows as long as the engine has room. */
+void zoo_schedule_admit(zoo_schedule *schedule);
+/* Puts a row whose sequence is closed among the finished. */
+void zoo_schedule_finish(zoo_schedule *schedule, zoo_row *row);
+
+#endif

@@ -1,0 +1,136 @@
+/*
+ * bound_model.h: a checkpoint bound to a plan: every part with its weights and its cache, ready to
+ * run.
+ *
+ * Opening goes: config, card, plugin, tensors, configure, judge keys, cache streams, bind and pack.
+ * The walk over the bound plan is step.c. Memory: the model arena (plan, small vectors) and one
+ * block per packed matrix.
+ */
+#ifndef ZOO_MODEL_BOUND_MODEL_H
+#define ZOO_MODEL_BOUND_MODEL_H
+
+#include "base/pool.h"
+#include "cache/cache.h"
+#include "checkpoint/safetensors.h"
+#include "config/card.h"
+#include "config/config.h"
+#include "zoo.h"
+
+/* A norm with its vectors. */
+typedef struct zoo_bound_norm {
+    const zoo_norm *norm; /* null or kind NONE: nothing is done */
+    const float *weight, *bias;
+} zoo_bound_norm;
+
+/* A part or a layer's own block. */
+typedef struct zoo_bound {
+    const zoo_part *part; /* null for a layer's own block */
+    const zoo_block_ops *ops;
+    const void *params;
+    void *weights;
+    zoo_cache *cache;
+    zoo_bound_norm norm;
+    const char *path; /* of its tensors */
+} zoo_bound;
+
+typedef struct zoo_bound_branch {
+    const zoo_branch *branch;
+    zoo_bound *parts;
+    zoo_bound_norm post, after;
+} zoo_bound_branch;
+
+typedef struct zoo_bound_layer {
+    const zoo_layer *layer;
+    zoo_bound_branch *branches; /* [n_branches] */
+    zoo_bound own;              /* ops null: branches */
+    zoo_bound *parts;           /* [n_parts] of a layer with ops */
+} zoo_bound_layer;
+
+typedef struct zoo_chunk zoo_chunk; /* of the model arena */
+struct zoo_packed;                  /* packed_cache.h */
+
+/* What was bound from where, for inspect and for the left-over report. */
+typedef struct zoo_model_stats {
+    uint64_t n_parameters; /* values read */
+    uint64_t bytes_packed; /* of weights in memory; known when the binding was dry, too */
+    uint64_t n_matrices;
+    char stored[64]; /* stored formats met, for a reader */
+} zoo_model_stats;
+
+typedef struct zoo_model {
+    char *folder;
+    zoo_model_config *config;
+    zoo_cards cards;
+    const zoo_card *card; /* null: chosen by probe */
+    const zoo_plugin *plugin;
+    char plugin_path[4400];
+    zoo_tensors *tensors;
+    uint8_t *used; /* [count of tensors] */
+    zoo_setup setup;
+    zoo_plan plan;
+    zoo_limits limits;
+    zoo_chunk *chunks;
+    zoo_pool *pool;
+    const zoo_kernels *kernels;
+    struct zoo_packed *packed; /* null: matrices are always packed */
+    zoo_cache_pool *cache;
+    zoo_dtype weight_kind; /* as asked; ZOO_DTYPE_MAX: by what is stored */
+    zoo_dtype cache_kind;
+    zoo_bound *prologue, *epilogue;
+    zoo_bound_layer *layers;
+    zoo_bound_norm norm;
+    zoo_table embed;
+    zoo_weight head;
+    const float *head_bias;
+    zoo_bound **bounds; /* all of them, for sharing */
+    uint32_t n_bounds, bounds_max;
+    zoo_model_stats stats;
+    bool quiet;
+    bool dry; /* names and shapes are checked, nothing is packed */
+} zoo_model;
+
+/* n zeroed bytes that live as long as the model, 64-byte aligned;
+ * null when memory is out. [load] */
+void *zoo_model_take(zoo_model *model, size_t n);
+
+/*
+ * Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. While
+ * model->dry, only names and shapes are judged, so that a broken checkpoint is refused before
+ * anything large is read. [load]
+ */
+zoo_status zoo_model_bind(zoo_model *model, const char *const *allowed, zoo_error *err);
+/* Lays out bound parts and adds their streams to the cache; no weights are read (plan.c). [load] */
+zoo_status zoo_model_lay_out(zoo_model *model, zoo_error *err);
+/* Resolves a canonical name to a stored one; null: not there. *name holds it. [load] */
+bool zoo_model_has_tensor(zoo_model *model, const char *canonical);
+
+/* Fills one bind table (weights.c): all rows of ops for module `path`. [load] */
+zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *err);
+/* A vector of n values `<path>.<suffix>`; needed: its absence is an error,
+ * else *out is null. [load] */
+zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
+                                 const float **out, zoo_error *err);
+zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
+                                zoo_table *out, zoo_error *err);
+/* The output matrix; int5 where weights are int4. [load] */
+zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
+                               zoo_weight *out, zoo_error *err);
+/*
+ * Room for a packed matrix [rows, cols], or the matrix itself out of the file of packed ones
+ * (zoo_model_is_packed); neither while model->dry. name: its key there, and for the error. [load]
+ */
+zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
+                                 zoo_dtype kind, zoo_weight *out, zoo_error *err);
+/* Whether the matrix needs no packing any more. [load] */
+bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight);
+/* Frees all but caches and pool. */
+void zoo_model_release(zoo_model *model);
+/* Installs setup.pack and setup.unpack. */
+void zoo_model_setup_packing(zoo_model *model);
+
+/* Tensors of the file that no row named; fn gets each name and whether it matters (lies in a layer
+ * of the plan). */
+void zoo_model_leftovers(const zoo_model *model,
+                         void (*fn)(void *arg, const char *name, bool matters), void *arg);
+
+#endif

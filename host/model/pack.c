@@ -1,0 +1,113 @@
+/*
+ * pack.c: sizes of packed matrices, and reading them back; panels are filled by a kernel
+ * (kernels/pack.inc).
+ */
+#include "model/pack.h"
+
+#include "kernels/bf16.h"
+#include "kernels/select.h"
+
+#include <string.h>
+
+enum { STEPS_GROUP = 32, INT8_GROUP = 64, GROUP_MAX = 256 };
+
+uint32_t zoo_pack_group(zoo_dtype kind)
+{
+    return kind == ZOO_INT8 ? INT8_GROUP : kind == ZOO_INT4 || kind == ZOO_INT5 ? STEPS_GROUP : 0;
+}
+
+static size_t groups_of(uint32_t cols, uint32_t group)
+{
+    return ((size_t)cols + group - 1) / group;
+}
+
+/* Bytes of one panel, 0 for a kind or group that no kernel reads. */
+static size_t panel_bytes(zoo_dtype kind, uint32_t cols, uint32_t group)
+{
+    size_t k = cols;
+    switch (kind) {
+    case ZOO_F32:
+        return group ? 0 : k * ZOO_PANEL * sizeof(float);
+    case ZOO_BF16:
+        return group ? 0 : (k + 1) / 2 * ZOO_PANEL * 2 * sizeof(uint16_t);
+    case ZOO_INT8:
+        return group && group % 16 == 0 && group <= GROUP_MAX
+                   ? groups_of(cols, group) * group * ZOO_PANEL
+                   : 0;
+    case ZOO_INT4:
+        return group == STEPS_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
+    case ZOO_INT5:
+        return group == STEPS_GROUP ? groups_of(cols, group) * group * ZOO_PANEL / 8 * 5 : 0;
+    default:
+        return 0;
+    }
+}
+
+size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
+                     size_t *scales_bytes)
+{
+    size_t panels = ((size_t)rows + ZOO_PANEL - 1) / ZOO_PANEL;
+    size_t bytes = panel_bytes(kind, cols, group);
+    *scales_bytes = group ? panels * groups_of(cols, group) * ZOO_PANEL * sizeof(uint16_t) : 0;
+    return bytes && panels > SIZE_MAX / bytes ? 0 : panels * bytes;
+}
+
+const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data)
+{
+    size_t scales, bytes = zoo_pack_size((zoo_dtype)w->kind, w->rows, w->cols, w->group, &scales);
+    const void *at = (const char *)data + (bytes + 63) / 64 * 64;
+    return scales ? at : NULL;
+}
+
+void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n)
+{
+    unsigned char *data = (unsigned char *)(uintptr_t)w->data;
+    uint16_t *scales = (uint16_t *)(uintptr_t)w->scales;
+    if (w->group) {
+        scales += panel * groups_of(w->cols, w->group) * ZOO_PANEL;
+    }
+    data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
+    zoo_kernels_pack_panel(w, rows, n, data, scales);
+}
+
+/* The five bits of column k < 32, output o of an int5 group. */
+static int five_bits(const unsigned char *group, size_t k, uint32_t o)
+{
+    size_t at = (size_t)o * 4 + k % 4;
+    int four = group[4 * ZOO_PANEL * (1 + k / 8) + at] >> (k % 8 / 4 * 4) & 15;
+    return four + (group[at] >> (k / 4) & 1) * 16;
+}
+
+/* Value of column k, output o of the panel at data, unscaled. */
+static float panel_value(const zoo_weight *w, const unsigned char *data, size_t k, uint32_t o)
+{
+    if (w->kind == ZOO_F32) {
+        return ((const float *)(const void *)data)[k * ZOO_PANEL + o];
+    }
+    if (w->kind == ZOO_BF16) {
+        return bf16_value(
+            ((const uint16_t *)(const void *)data)[(k / 2 * ZOO_PANEL + o) * 2 + k % 2]);
+    }
+    if (w->kind == ZOO_INT8) {
+        return (float)(int8_t)data[(k / 4 * ZOO_PANEL + o) * 4 + k % 4];
+    }
+    if (w->kind == ZOO_INT5) {
+        size_t group = panel_bytes(ZOO_INT5, STEPS_GROUP, STEPS_GROUP);
+        return (float)(five_bits(data + k / STEPS_GROUP * group, k % STEPS_GROUP, o) - 16);
+    }
+    return (float)((data[(k / 8 * ZOO_PANEL + o) * 4 + k % 4] >> (k % 8 / 4 * 4) & 15) - 8);
+}
+
+void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out)
+{
+    uint32_t panel = row / ZOO_PANEL, o = row % ZOO_PANEL;
+    const unsigned char *data = w->data;
+    size_t n_groups = w->group ? groups_of(w->cols, w->group) : 0;
+    data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
+    for (size_t k = 0; k < w->cols; k++) {
+        out[k] = panel_value(w, data, k, o);
+        if (w->group) {
+            out[k] *= bf16_value(w->scales[(panel * n_groups + k / w->group) * ZOO_PANEL + o]);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+/*
+ * pack.h: float32 rows of a matrix to packed panels (kernels.h, zoo_weight) and back.
+ *
+ * f32 keeps the bits, bf16 rounds to nearest even, int8 takes amax / 127 of each group of 64
+ * columns as scale, rounded up to bf16; int4 and int5 the scale of a few candidates that leaves the
+ * smallest squared error, refitted to its own rounding, then rounded to bf16.
+ */
+#ifndef ZOO_MODEL_PACK_H
+#define ZOO_MODEL_PACK_H
+
+#include "zoo.h"
+
+/* Columns that share a scale; 0 for f32 and bf16. */
+uint32_t zoo_pack_group(zoo_dtype kind);
+
+/*
+ * Bytes of data for a matrix [rows, cols] of a kind below ZOO_WEIGHT_KINDS, and of its
+ * scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16
+ * up to 256, int4 and int5: 32 alone), or a size that no memory holds.
+ */
+size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
+                     size_t *scales_bytes);
+
+/* Where the scales of w lie when they follow its panels at data: at the next multiple of 64 bytes;
+ * null for a kind without. */
+const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
+
+/*
+ * Fills panel `panel` of w from its n <= 16 rows [n, cols]; w->data and w->scales are writable
+ * memory of zoo_pack_size bytes. Panels may be filled side by side.
+ */
+void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
+
+/* Reads row `row` < w->rows back as float32 [cols]. */
+void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out);
+
+#endif

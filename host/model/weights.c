@@ -1,0 +1,583 @@
+/*
+ * weights.c: one bind row after the other: find the stored tensor, check its shape, pack or widen
+ * it.
+ *
+ * Matrices stream from the file into panels, 16 rows at a time on all threads; peak memory is the
+ * packed size and a few rows (a stored-transposed matrix is read whole once). Errors give the full
+ * tensor name, the wanted and the found shape and dtype.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "checkpoint/embedding_table.h"
+#include "checkpoint/matrix.h"
+#include "config/tensor_names.h"
+#include "model/bound_model.h"
+#include "model/pack.h"
+#include "model/packed_cache.h"
+
+/* Values that are packed before their pages of the file are given back. */
+enum { SLICE_FLOATS = 1 << 23 };
+
+typedef struct dims {
+    uint64_t rows, cols, experts;
+    const zoo_rowmap *map; /* null: identity */
+    uint64_t row0;         /* of the source, where a stack is cut */
+} dims;
+
+static uint32_t param(const void *params, uint32_t offset, uint32_t none)
+{
+    uint32_t value = none;
+    if (offset != ZOO_NONE) {
+        memcpy(&value, (const char *)params + offset, sizeof value);
+    }
+    return value;
+}
+
+static dims row_dims(const zoo_bind *bind, const void *params)
+{
+    dims d = {param(params, bind->rows, 1), param(params, bind->cols, 1),
+              param(params, bind->experts, 1), NULL, 0};
+    if (bind->map != ZOO_NONE) {
+        const zoo_rowmap *map = (const void *)((const char *)params + bind->map);
+        d.map = map->total ? map : NULL;
+    }
+    return d;
+}
+
+static void *field_of(const zoo_bound *bound, const zoo_bind *bind)
+{
+    return (char *)bound->weights + bind->field;
+}
+
+/* Finds the stored matrix of a canonical name; found false where no candidate is there. */
+static zoo_status find_stored(zoo_model *model, const char *canonical, zoo_matrix *out, bool *found,
+                              zoo_error *err)
+{
+    zoo_name_list *list = zoo_mem_alloc(sizeof *list);
+    if (!list) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", model->folder);
+    }
+    const cJSON *quantization = zoo_model_config_quantization(model->config);
+    zoo_status status = ZOO_OK;
+    *found = false;
+    zoo_names_candidates(model->card, canonical, list);
+    for (uint32_t i = 0; i < list->n_names && !*found && status == ZOO_OK; i++) {
+        status = zoo_matrix_find(model->tensors, quantization, list->names[i], out, err);
+        *found = status == ZOO_OK && out->found;
+    }
+    zoo_mem_free(list);
+    return status;
+}
+
+bool zoo_model_has_tensor(zoo_model *model, const char *canonical)
+{
+    zoo_matrix matrix;
+    bool found = false;
+    return find_stored(model, canonical, &matrix, &found, NULL) == ZOO_OK && found;
+}
+
+/* Rows of all matrices of a stack, one after the other. */
+static uint64_t all_rows(const zoo_matrix *m)
+{
+    return m->n_stack * m->rows;
+}
+
+static void mark_used(zoo_model *model, const zoo_matrix *m)
+{
+    bool again = true; /* a tensor that several fields are cut from counts once */
+    for (uint32_t i = 0; i < m->n_parts; i++) {
+        uint8_t *used = &model->used[m->parts[i] - zoo_tensors_at(model->tensors, 0)];
+        again = again && *used;
+        *used = 1;
+    }
+    model->stats.n_parameters += again ? 0 : all_rows(m) * m->cols;
+    if (!strstr(model->stats.stored, m->format)) {
+        size_t n = strlen(model->stats.stored);
+        (void)snprintf(model->stats.stored + n, sizeof model->stats.stored - n, "%s%s",
+                       n ? ", " : "", m->format);
+    }
+}
+
+static zoo_status missing(const zoo_model *model, const char *name, const dims *d, zoo_error *err)
+{
+    if (d->experts > 1) {
+        return zoo_fail(err, ZOO_E_WEIGHT, "%s: tensor %s is missing (wanted %llu of [%llu, %llu])",
+                        model->folder, name, (unsigned long long)d->experts,
+                        (unsigned long long)d->rows, (unsigned long long)d->cols);
+    }
+    return zoo_fail(err, ZOO_E_WEIGHT, "%s: tensor %s is missing (wanted [%llu, %llu])",
+                    model->folder, name, (unsigned long long)d->rows, (unsigned long long)d->cols);
+}
+
+static zoo_status wrong_shape(const zoo_model *model, const char *name, uint64_t rows,
+                              uint64_t cols, const zoo_matrix *m, zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_WEIGHT, "%s: tensor %s: wanted [%llu, %llu], found %s [%llu, %llu]",
+                    model->folder, name, (unsigned long long)rows, (unsigned long long)cols,
+                    m->format, (unsigned long long)all_rows(m), (unsigned long long)m->cols);
+}
+
+/* One matrix on its way into panels. */
+typedef struct pack_job {
+    const zoo_matrix *source;
+    zoo_weight *weight;
+    const zoo_rowmap *map;
+    uint64_t row0;      /* of the source, where a stack is cut */
+    const float *whole; /* stored-transposed matrices: [cols, source rows] */
+    uint64_t whole_stride;
+    float *scratch;    /* [threads, 16, cols] */
+    zoo_status status; /* of any panel; written by whoever fails */
+    zoo_error error;
+} pack_job;
+
+static uint64_t mapped_row(const pack_job *job, uint64_t row)
+{
+    const zoo_rowmap *map = job->map;
+    return map ? map->offset + row / map->group * map->stride + row % map->group : row;
+}
+
+/* Rows that lie side by side in the source are read in one call: some formats store columns. */
+static void read_run(pack_job *job, uint64_t first, uint32_t n, float *out)
+{
+    uint64_t cols = job->weight->cols;
+    for (uint32_t i = 0; i < n;) {
+        uint64_t row = mapped_row(job, first + i);
+        uint32_t run = 1;
+        while (i + run < n && mapped_row(job, first + i + run) == row + run) {
+            run++;
+        }
+        zoo_status status = zoo_matrix_read_rows(job->source, job->row0 + row, run, out + i * cols);
+        if (status != ZOO_OK) {
+            job->status = status;
+        }
+        i += run;
+    }
+}
+
+static void read_panel(pack_job *job, uint64_t first, uint32_t n, float *out)
+{
+    uint64_t cols = job->weight->cols;
+    if (!job->whole) {
+        read_run(job, first, n, out);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t row = mapped_row(job, first + i);
+        for (uint64_t k = 0; k < cols; k++) {
+            out[i * cols + k] = job->whole[k * job->whole_stride + row];
+        }
+    }
+}
+
+static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
+{
+    pack_job *job = arg;
+    uint64_t first = (uint64_t)panel * ZOO_PANEL;
+    uint64_t left = job->weight->rows - first;
+    uint32_t n = left < ZOO_PANEL ? (uint32_t)left : ZOO_PANEL;
+    float *rows = job->scratch + (size_t)worker * ZOO_PANEL * job->weight->cols;
+    read_panel(job, first, n, rows);
+    zoo_pack_panel(job->weight, panel, rows, n);
+}
+
+zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
+                                 zoo_dtype kind, zoo_weight *out, zoo_error *err)
+{
+    size_t scales = 0;
+    *out = (zoo_weight){(uint32_t)kind,       (uint32_t)rows, (uint32_t)cols,
+                        zoo_pack_group(kind), NULL,           NULL};
+    size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
+    bool ready = bytes && !model->dry && zoo_packed_take(model->packed, name, out, model->pool);
+    if (bytes && !model->dry && !ready) {
+        out->data = zoo_model_take(model, bytes + scales + 128);
+        out->scales = out->data ? zoo_pack_scales(out, out->data) : NULL;
+    }
+    if (!out->data && (bytes == 0 || !model->dry)) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%llu, %llu]",
+                        model->folder, name, (unsigned long long)rows, (unsigned long long)cols);
+    }
+    model->stats.bytes_packed += bytes + scales;
+    model->stats.n_matrices++;
+    return model->dry ? ZOO_OK : zoo_packed_add(model->packed, name, out, err);
+}
+
+bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
+{
+    return zoo_packed_holds(model->packed, weight->data);
+}
+
+static bool is_bf16(const zoo_matrix *m)
+{
+    return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
+}
+
+/* Beside the flags of a bind row: the output matrix, whose error no later layer evens out. */
+static const uint32_t bind_head = UINT32_C(1) << 31;
+
+static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags)
+{
+    if (flags & ZOO_BIND_EXACT) {
+        return ZOO_F32;
+    }
+    if ((flags & bind_head) && model->weight_kind == ZOO_INT4) {
+        return ZOO_INT5;
+    }
+    if (model->weight_kind != ZOO_DTYPE_MAX) {
+        return model->weight_kind;
+    }
+    return is_bf16(m) ? ZOO_BF16 : ZOO_F32;
+}
+
+/* Panels of one slice: read, pack, give the file's pages back, so that a large matrix is never
+ * in memory twice. */
+typedef struct pack_slice {
+    pack_job *job;
+    uint32_t first;
+} pack_slice;
+
+static void pack_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const pack_slice *slice = arg;
+    pack_panel(slice->job, slice->first + item, worker);
+}
+
+static void release_parts(const zoo_matrix *m)
+{
+    for (uint32_t i = 0; i < m->n_parts; i++) {
+        zoo_tensor_release(m->parts[i]);
+    }
+}
+
+static void pack_slices(zoo_model *model, pack_job *job)
+{
+    uint32_t n = (job->weight->rows + ZOO_PANEL - 1) / ZOO_PANEL;
+    uint32_t most = SLICE_FLOATS / (ZOO_PANEL * (job->weight->cols + 1)) + 1;
+    for (pack_slice slice = {job, 0}; slice.first < n; slice.first += most) {
+        uint32_t left = n - slice.first;
+        zoo_pool_run(model->pool, left < most ? left : most, pack_item, &slice);
+        release_parts(job->source);
+    }
+}
+
+static zoo_status pack_rows(zoo_model *model, pack_job *job, zoo_error *err)
+{
+    size_t n = (size_t)zoo_pool_n_threads(model->pool) * ZOO_PANEL * job->weight->cols;
+    job->scratch = zoo_mem_array(n, sizeof(float));
+    if (!job->scratch) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory while packing", model->folder);
+    }
+    pack_slices(model, job);
+    zoo_mem_free(job->scratch);
+    return job->status == ZOO_OK
+               ? ZOO_OK
+               : zoo_fail(err, job->status, "%s: a stored tensor cannot be read", model->folder);
+}
+
+/* Reads the stored-transposed matrix [cols, rows] from row row0 of the source whole. */
+static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_rows,
+                             uint64_t stored_cols, zoo_error *err)
+{
+    float *whole = zoo_mem_array((size_t)stored_rows, (size_t)stored_cols * sizeof(float));
+    if (!whole) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for a transposed tensor",
+                        model->folder);
+    }
+    job->whole = whole;
+    job->whole_stride = stored_cols;
+    return zoo_matrix_read_rows(job->source, job->row0, stored_rows, whole);
+}
+
+/* Packs the matrix [rows, cols] that begins at row d->row0 of the source. */
+static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
+                              const dims *d, uint32_t flags, zoo_weight *out, zoo_error *err)
+{
+    zoo_dtype kind = packed_kind(model, m, flags);
+    ZOO_TRY(zoo_model_take_packed(model, name, d->rows, d->cols, kind, out, err));
+    pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
+    zoo_status status = ZOO_OK;
+    if (model->dry || zoo_model_is_packed(model, out)) {
+        return ZOO_OK;
+    }
+    if (flags & ZOO_BIND_TRANSPOSED) {
+        status = read_whole(model, &job, d->cols, d->map ? d->map->total : d->rows, err);
+    }
+    if (status == ZOO_OK) {
+        status = pack_rows(model, &job, err);
+    }
+    zoo_mem_free((void *)(uintptr_t)job.whole);
+    return status;
+}
+
+/* Stored shape that dims ask for, [rows, cols] of one matrix in the file. */
+static void stored_shape(const dims *d, uint32_t flags, uint64_t *rows, uint64_t *cols)
+{
+    uint64_t total = d->map ? d->map->total : d->rows;
+    *rows = flags & ZOO_BIND_TRANSPOSED ? d->cols : total;
+    *cols = flags & ZOO_BIND_TRANSPOSED ? total : d->cols;
+}
+
+static zoo_status bind_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
+                              const dims *d, uint32_t flags, zoo_weight *out, zoo_error *err)
+{
+    uint64_t rows, cols;
+    stored_shape(d, flags, &rows, &cols);
+    if (all_rows(m) != rows || m->cols != cols) {
+        return wrong_shape(model, name, rows, cols, m, err);
+    }
+    return pack_matrix(model, name, m, d, flags, out, err);
+}
+
+static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matrix *m, const dims *d,
+                             uint32_t flags, zoo_weight *out, zoo_error *err)
+{
+    uint64_t rows, cols;
+    uint32_t how = m->flipped ? flags & ~(uint32_t)ZOO_BIND_TRANSPOSED : flags;
+    dims one = *d;
+    uint64_t skip = 0;
+    stored_shape(d, how, &rows, &cols);
+    if ((flags & ZOO_BIND_MAP_STORED) && d->map) { /* a turned matrix inside a longer one */
+        rows = d->map->total;
+        cols = d->rows;
+        skip = d->map->offset;
+        one.map = NULL;
+    }
+    bool short_stack = (flags & ZOO_BIND_MAP_STORED) && skip + d->cols > rows;
+    if (all_rows(m) != rows * d->experts || m->cols != cols || short_stack) {
+        return wrong_shape(model, name, rows * d->experts, cols, m, err);
+    }
+    for (uint64_t e = 0; e < d->experts; e++) {
+        one.row0 = e * rows + skip;
+        ZOO_TRY(pack_matrix(model, name, m, &one, how, &out[e], err));
+    }
+    return ZOO_OK;
+}
+
+/* Name of expert e: the "%u" of the row's name replaced. */
+static void expert_name(const char *name, uint64_t e, char *out)
+{
+    const char *mark = strstr(name, "%u");
+    (void)snprintf(out, ZOO_NAME_MAX, "%.*s%llu%s", (int)(mark - name), name, (unsigned long long)e,
+                   mark + 2);
+}
+
+static zoo_status bind_each_expert(zoo_model *model, const char *name, const dims *d,
+                                   uint32_t flags, zoo_weight *out, bool *found, zoo_error *err)
+{
+    for (uint64_t e = 0; e < d->experts; e++) {
+        char one[ZOO_NAME_MAX];
+        zoo_matrix m;
+        expert_name(name, e, one);
+        ZOO_TRY(find_stored(model, one, &m, found, err));
+        if (!*found) {
+            return e == 0 ? ZOO_OK : missing(model, one, d, err);
+        }
+        ZOO_TRY(bind_matrix(model, one, &m, d, flags, &out[e], err));
+        mark_used(model, &m);
+    }
+    return ZOO_OK;
+}
+
+static zoo_status bind_experts(zoo_model *model, const char *name, const dims *d, uint32_t flags,
+                               const zoo_weight **out, bool *found, zoo_error *err)
+{
+    if (d->experts == 0 || d->experts > 65536) {
+        return zoo_fail(err, ZOO_E_WEIGHT, "%s: %s: %llu experts", model->folder, name,
+                        (unsigned long long)d->experts);
+    }
+    zoo_weight *list = zoo_model_take(model, (size_t)d->experts * sizeof(zoo_weight));
+    if (!list) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", model->folder);
+    }
+    *out = list;
+    if (strstr(name, "%u")) {
+        return bind_each_expert(model, name, d, flags, list, found, err);
+    }
+    zoo_matrix m;
+    ZOO_TRY(find_stored(model, name, &m, found, err));
+    if (!*found) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(bind_stack(model, name, &m, d, flags, list, err));
+    mark_used(model, &m);
+    return ZOO_OK;
+}
+
+/* Widens d->experts times d->rows * d->cols values to out, the rows of each chosen by the map. */
+static zoo_status widen_vector(zoo_model *model, const char *name, const zoo_matrix *m,
+                               const dims *d, float *out, zoo_error *err)
+{
+    uint64_t total = d->map ? d->map->total : d->rows;
+    uint64_t n = total * d->cols * d->experts;
+    if (all_rows(m) * m->cols != n) {
+        return wrong_shape(model, name, total * d->experts, d->cols, m, err);
+    }
+    if (!d->map) {
+        return zoo_matrix_read_rows(m, 0, all_rows(m), out);
+    }
+    float *all = zoo_mem_array((size_t)n, sizeof(float));
+    if (!all) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
+    }
+    zoo_status status = zoo_matrix_read_rows(m, 0, all_rows(m), all);
+    for (uint64_t r = 0; status == ZOO_OK && r < d->rows * d->experts; r++) {
+        uint64_t e = r / d->rows, i = r % d->rows;
+        uint64_t from =
+            e * total + d->map->offset + i / d->map->group * d->map->stride + i % d->map->group;
+        memcpy(out + r * d->cols, all + from * d->cols, (size_t)d->cols * sizeof(float));
+    }
+    zoo_mem_free(all);
+    return status;
+}
+
+static zoo_status bind_vector(zoo_model *model, const char *name, const dims *d, const float **out,
+                              bool *found, zoo_error *err)
+{
+    zoo_matrix m;
+    ZOO_TRY(find_stored(model, name, &m, found, err));
+    if (!*found) {
+        return ZOO_OK;
+    }
+    float *values = zoo_model_take(model, (size_t)(d->experts * d->rows * d->cols) * sizeof(float));
+    if (!values) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
+    }
+    ZOO_TRY(widen_vector(model, name, &m, d, values, err));
+    for (uint32_t i = 0; i < m.n_parts; i++) {
+        zoo_tensor_forget(m.parts[i]);
+    }
+    *out = values;
+    mark_used(model, &m);
+    return ZOO_OK;
+}
+
+static zoo_status bind_expert_vectors(zoo_model *model, const char *name, const dims *d,
+                                      const float **out, bool *found, zoo_error *err)
+{
+    if (!strstr(name, "%u")) {
+        return bind_vector(model, name, d, out, found, err);
+    }
+    dims one = *d;
+    one.experts = 1;
+    float *values = zoo_model_take(model, (size_t)(d->experts * d->rows) * sizeof(float));
+    if (!values) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
+    }
+    for (uint64_t e = 0; e < d->experts; e++) {
+        char full[ZOO_NAME_MAX];
+        const float *part = NULL;
+        expert_name(name, e, full);
+        ZOO_TRY(bind_vector(model, full, &one, &part, found, err));
+        if (!*found) {
+            return e == 0 ? ZOO_OK : missing(model, full, d, err);
+        }
+        memcpy(values + e * d->rows, part, (size_t)d->rows * sizeof(float));
+    }
+    *out = values;
+    return ZOO_OK;
+}
+
+static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, zoo_table *out,
+                             bool *found, zoo_error *err)
+{
+    zoo_table_source *source = zoo_model_take(model, sizeof *source);
+    if (!source) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", model->folder);
+    }
+    zoo_matrix *m = &source->matrix;
+    ZOO_TRY(find_stored(model, name, m, found, err));
+    if (!*found) {
+        return ZOO_OK;
+    }
+    if (all_rows(m) < d->rows || m->cols != d->cols) {
+        return wrong_shape(model, name, d->rows, d->cols, m, err);
+    }
+    *out = zoo_table_make(source);
+    mark_used(model, m);
+    return ZOO_OK;
+}
+
+static zoo_status bind_one(zoo_model *model, const zoo_bound *bound, const zoo_bind *bind,
+                           const char *name, const dims *d, bool *found, zoo_error *err)
+{
+    void *field = field_of(bound, bind);
+    zoo_matrix m;
+    switch (bind->kind) {
+    case ZOO_BIND_MATRIX:
+        ZOO_TRY(find_stored(model, name, &m, found, err));
+        if (*found) {
+            ZOO_TRY(bind_matrix(model, name, &m, d, bind->flags, field, err));
+            mark_used(model, &m);
+        }
+        return ZOO_OK;
+    case ZOO_BIND_VECTOR:
+        return bind_vector(model, name, d, field, found, err);
+    case ZOO_BIND_EXPERTS:
+        return bind_experts(model, name, d, bind->flags, field, found, err);
+    case ZOO_BIND_EXPERT_VECTORS:
+        return bind_expert_vectors(model, name, d, field, found, err);
+    default:
+        return bind_table(model, name, d, field, found, err);
+    }
+}
+
+zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *err)
+{
+    bool filled = false; /* an earlier row of the same field was found */
+    for (const zoo_bind *bind = bound->ops->binds; bind && bind->name; bind++) {
+        bool more =
+            bind[1].name && bind[1].field == bind->field && (bind->flags & ZOO_BIND_OR_NEXT);
+        if (filled || param(bound->params, bind->when, 1) == 0) {
+            filled = filled && more;
+            continue;
+        }
+        char name[ZOO_NAME_MAX];
+        bool absolute = bind->flags & ZOO_BIND_ABSOLUTE;
+        const char *path = absolute ? "" : bound->path;
+        (void)snprintf(name, sizeof name, "%s%s%s", path, *path ? "." : "", bind->name);
+        dims d = row_dims(bind, bound->params);
+        bool found = false;
+        ZOO_TRY(bind_one(model, bound, bind, name, &d, &found, err));
+        if (!found && !more && !(bind->flags & ZOO_BIND_OPTIONAL)) {
+            return missing(model, name, &d, err);
+        }
+        filled = found && more;
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
+                                 const float **out, zoo_error *err)
+{
+    dims d = {n, 1, 1, NULL, 0};
+    bool found = false;
+    ZOO_TRY(bind_vector(model, name, &d, out, &found, err));
+    return found || !needed ? ZOO_OK : missing(model, name, &d, err);
+}
+
+zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
+                                zoo_table *out, zoo_error *err)
+{
+    dims d = {rows, cols, 1, NULL, 0};
+    bool found = false;
+    ZOO_TRY(bind_table(model, name, &d, out, &found, err));
+    return found ? ZOO_OK : missing(model, name, &d, err);
+}
+
+zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
+                               zoo_weight *out, zoo_error *err)
+{
+    dims d = {rows, cols, 1, NULL, 0};
+    zoo_matrix m;
+    bool found = false;
+    ZOO_TRY(find_stored(model, name, &m, &found, err));
+    if (!found) {
+        return missing(model, name, &d, err);
+    }
+    if (all_rows(&m) < rows || m.cols != cols) {
+        return wrong_shape(model, name, rows, cols, &m, err);
+    }
+    mark_used(model, &m);
+    return pack_matrix(model, name, &m, &d, bind_head, out, err);
+}

@@ -1,0 +1,381 @@
+/*
+ * mask.c: masks of states, and a sequence's walk through them.
+ *
+ * A mask is one pass over the trie of the vocabulary and is kept with its state; the states of a
+ * grammar are dropped when they grow too many, and a sequence then walks its own tokens again.
+ *
+ * Where the tokens that are left may not suffice behind every allowed token, only those stay behind
+ * which steps.c knows a way to the end that is short enough. So a text is whole in time
+ * whenever it can be at its beginning; when not even then, the shortest way is taken as far as it
+ * goes.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "text/grammar/vocab.h"
+
+#define STATES_MAX     20000u
+#define MASK_BYTES_MAX ((size_t)48 << 20)
+
+struct zoo_grammar_state {
+    zoo_grammar *grammar;
+    uint32_t at;
+    uint64_t epoch;
+    bool has_ended, is_complete;
+    uint32_t *ids; /* accepted so far */
+    size_t n, capacity;
+};
+
+zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vocab,
+                               zoo_grammar **out, zoo_error *err)
+{
+    zoo_grammar *g = zoo_mem_array(1, sizeof *g);
+    *out = NULL;
+    if (!g || pthread_mutex_init(&g->lock, NULL) != 0) {
+        zoo_mem_free(g);
+        return zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
+    }
+    g->vocab = vocab;
+    atomic_init(&g->n_refs, 1);
+    zoo_status status = zoo_gcode_build(want, vocab->tokenizer, &g->code, err);
+    if (status == ZOO_OK) {
+        g->states = zoo_gstates_new(&g->code);
+        g->path = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->path);
+        g->way = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->way);
+        if (!g->states || !g->path || !g->way) {
+            status = zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
+        }
+    }
+    if (status == ZOO_OK && !vocab->is_whole &&
+        zoo_gsteps(g, ZOO_GSTATE_START) == ZOO_GSTEPS_NONE) {
+        status = zoo_fail(err, ZOO_E_UNSUPPORTED,
+                          "JSON schema: the tokens of the vocabulary spell no text that fits it");
+    }
+    if (status != ZOO_OK) {
+        zoo_grammar_free(g);
+        return status;
+    }
+    *out = g;
+    return ZOO_OK;
+}
+
+static void drop_masks(zoo_grammar *g)
+{
+    for (uint32_t i = 0; i < g->n_masks; i++) {
+        zoo_mem_free(g->masks[i].bits);
+        zoo_mem_free(g->masks[i].ids);
+        zoo_mem_free(g->masks[i].levels);
+        g->masks[i].bits = g->masks[i].ids = NULL;
+        g->masks[i].levels = NULL;
+        g->masks[i].n_levels = 0;
+    }
+    g->mask_bytes = 0;
+}
+
+void zoo_grammar_free(zoo_grammar *g)
+{
+    if (!g || atomic_fetch_sub(&g->n_refs, 1) > 1) {
+        return;
+    }
+    drop_masks(g);
+    zoo_mem_free(g->masks);
+    zoo_mem_free(g->path);
+    zoo_mem_free(g->way);
+    zoo_mem_free(g->todo);
+    zoo_gstates_free(g->states);
+    zoo_gcode_free(&g->code);
+    (void)pthread_mutex_destroy(&g->lock);
+    zoo_mem_free(g);
+}
+
+static zoo_status no_memory(zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_MEMORY, "no memory for the states of a JSON schema");
+}
+
+/* New numbers when there are too many states; the mutex is held. */
+static zoo_status renew(zoo_grammar *g, zoo_error *err)
+{
+    if (zoo_gstates_count(g->states) < STATES_MAX && !zoo_gstates_failed(g->states)) {
+        return ZOO_OK;
+    }
+    zoo_gstates *fresh = zoo_gstates_new(&g->code);
+    if (!fresh) {
+        return no_memory(err);
+    }
+    drop_masks(g);
+    memset(g->masks, 0, g->n_masks * sizeof *g->masks);
+    zoo_gstates_free(g->states);
+    g->states = fresh;
+    g->epoch++;
+    return ZOO_OK;
+}
+
+static uint32_t walk(zoo_grammar *g, uint32_t at, uint32_t id)
+{
+    const zoo_tokenizer *t = g->vocab->tokenizer;
+    size_t n = 0;
+    if (zoo_tokenizer_is_special(t, id)) {
+        return zoo_gstates_take(g->states, at, id);
+    }
+    const char *s = zoo_tokenizer_bytes(t, id, &n);
+    for (size_t i = 0; i < n && at != ZOO_GSTATE_DEAD; i++) {
+        at = zoo_gstates_step(g->states, at, (uint8_t)s[i]);
+    }
+    return n ? at : ZOO_GSTATE_DEAD;
+}
+
+/* The state's number in the numbers of today. */
+static zoo_status refresh(zoo_grammar_state *s, zoo_error *err)
+{
+    zoo_grammar *g = s->grammar;
+    ZOO_TRY(renew(g, err));
+    if (s->epoch != g->epoch) {
+        s->at = ZOO_GSTATE_START;
+        for (size_t i = 0; i < s->n; i++) {
+            s->at = walk(g, s->at, s->ids[i]);
+        }
+        s->epoch = g->epoch;
+        if (s->at == ZOO_GSTATE_DEAD) {
+            return no_memory(err);
+        }
+    }
+    return ZOO_OK;
+}
+
+/* The mask of all tokens that may follow; gives the greatest distance behind one. */
+static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t *bits)
+{
+    const zoo_vocab *v = g->vocab;
+    uint32_t id = ZOO_ID_NONE, distance_max = 0;
+    memset(bits, 0, v->n_words * sizeof *bits);
+    for (uint32_t i = 0; i < ZOO_GSPECIALS_MAX; i++) {
+        id = zoo_gstates_special(g->states, at, i);
+        if (id == ZOO_ID_NONE) {
+            break;
+        }
+        uint32_t distance = zoo_gstates_distance(g->states, zoo_gstates_take(g->states, at, id));
+        distance_max = distance > distance_max ? distance : distance_max;
+        zoo_gmask_allow(bits, id);
+    }
+    g->path[0] = at;
+    for (uint32_t i = 0; i < v->n_nodes;) {
+        const zoo_gtrie *t = &v->nodes[i];
+        uint32_t next = zoo_gstates_step(g->states, g->path[t->depth], t->byte);
+        if (next == ZOO_GSTATE_DEAD) {
+            i = t->skip;
+            continue;
+        }
+        g->path[t->depth + 1] = next;
+        if (t->n_ids) {
+            uint32_t distance = zoo_gstates_distance(g->states, next);
+            distance_max = distance > distance_max ? distance : distance_max;
+        }
+        for (uint32_t k = t->first; k < t->first + t->n_ids; k++) {
+            zoo_gmask_allow(bits, v->ids[k]);
+        }
+        i++;
+    }
+    return distance_max;
+}
+
+static bool is_empty(const zoo_vocab *v, const uint32_t *bits)
+{
+    for (size_t i = 0; i < v->n_words; i++) {
+        if (bits[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+zoo_gmask *zoo_gmask_of(zoo_grammar *g, uint32_t at)
+{
+    if (at >= g->n_masks) {
+        uint32_t n = at * 2 + 64;
+        zoo_gmask *grown = zoo_mem_realloc(g->masks, n * sizeof *grown);
+        if (!grown) {
+            return NULL;
+        }
+        memset(grown + g->n_masks, 0, (n - g->n_masks) * sizeof *grown);
+        g->masks = grown;
+        g->n_masks = n;
+    }
+    return &g->masks[at];
+}
+
+/* A state's mask without regard to the tokens left; without all bytes only of tokens behind which
+ * there is a way to the end. */
+static zoo_gmask *free_mask(zoo_grammar *g, uint32_t at)
+{
+    const zoo_vocab *v = g->vocab;
+    size_t bytes = v->n_words * sizeof(uint32_t);
+    zoo_gmask *m = zoo_gmask_of(g, at);
+    if (!m || m->bits) {
+        return m;
+    }
+    if (g->mask_bytes + bytes > MASK_BYTES_MAX) {
+        drop_masks(g);
+    }
+    uint32_t *bits = zoo_mem_alloc(bytes + 1);
+    if (!bits) {
+        return NULL;
+    }
+    uint32_t distance_max = fill(g, at, bits);
+    m = v->is_whole ? zoo_gmask_of(g, at) : zoo_grank(g, at);
+    if (!m) {
+        zoo_mem_free(bits);
+        return NULL;
+    }
+    m->bits = bits;
+    m->distance_max = distance_max;
+    g->mask_bytes += bytes;
+    if (!v->is_whole) {
+        memset(bits, 0, bytes);
+        for (uint32_t i = 0; m->n_levels && i < m->levels[m->n_levels - 1].end; i++) {
+            zoo_gmask_allow(bits, m->ids[i]);
+        }
+    }
+    return m;
+}
+
+/* Whether some allowed token may lead to where `within` tokens are not known to suffice. */
+static bool may_be_short(const zoo_grammar *g, const zoo_gmask *m, uint32_t within)
+{
+    if (m->ids) {
+        return !m->n_levels || m->levels[m->n_levels - 1].steps > within;
+    }
+    return m->distance_max > within || !g->vocab->is_whole;
+}
+
+static void allow_ends(const zoo_vocab *v, uint32_t *bits)
+{
+    for (size_t i = 0; i < v->n_ends; i++) {
+        zoo_gmask_allow(bits, v->ends[i]);
+    }
+}
+
+static zoo_status make_mask(zoo_grammar_state *s, uint32_t tokens_left, uint32_t *bits,
+                            zoo_error *err)
+{
+    zoo_grammar *g = s->grammar;
+    const zoo_vocab *v = g->vocab;
+    ZOO_TRY(refresh(s, err));
+    const zoo_gmask *m = free_mask(g, s->at);
+    uint32_t within = tokens_left ? tokens_left - 1 : 0;
+    bool ends = zoo_gstates_accepts(g->states, s->at);
+    bool is_short = m && may_be_short(g, m, within);
+    m = is_short ? zoo_grank(g, s->at) : m;
+    if (!m || zoo_gstates_failed(g->states)) {
+        return no_memory(err);
+    }
+    if (is_short) {
+        zoo_grank_mask(v, m, within, !ends, bits);
+    } else {
+        memcpy(bits, m->bits, v->n_words * sizeof *bits);
+    }
+    if (ends) {
+        allow_ends(v, bits);
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_grammar_mask(zoo_grammar_state *state, uint32_t tokens_left, uint32_t *bits,
+                            zoo_error *err)
+{
+    zoo_grammar *g = state->grammar;
+    zoo_status status = ZOO_OK;
+    if (state->has_ended) {
+        memset(bits, 0, g->vocab->n_words * sizeof *bits);
+        allow_ends(g->vocab, bits);
+    } else {
+        (void)pthread_mutex_lock(&g->lock);
+        status = make_mask(state, tokens_left, bits, err);
+        (void)pthread_mutex_unlock(&g->lock);
+    }
+    if (status == ZOO_OK && is_empty(g->vocab, bits)) {
+        status =
+            zoo_fail(err, ZOO_E_UNSUPPORTED,
+                     "no token of the vocabulary can continue the JSON at token %zu", state->n);
+    }
+    return status;
+}
+
+zoo_status zoo_grammar_begin(zoo_grammar *grammar, zoo_grammar_state **out, zoo_error *err)
+{
+    zoo_grammar_state *s = zoo_mem_array(1, sizeof *s);
+    *out = s;
+    if (!s) {
+        return no_memory(err);
+    }
+    s->grammar = grammar;
+    (void)pthread_mutex_lock(&grammar->lock);
+    s->epoch = grammar->epoch;
+    s->at = ZOO_GSTATE_START;
+    s->is_complete = zoo_gstates_accepts(grammar->states, s->at);
+    (void)pthread_mutex_unlock(&grammar->lock);
+    return ZOO_OK;
+}
+
+void zoo_grammar_end(zoo_grammar_state *state)
+{
+    if (state) {
+        zoo_mem_free(state->ids);
+    }
+    zoo_mem_free(state);
+}
+
+static bool remember(zoo_grammar_state *s, uint32_t id)
+{
+    if (s->n == s->capacity) {
+        size_t capacity = s->n * 2 + 64;
+        uint32_t *grown = zoo_mem_realloc(s->ids, capacity * sizeof *grown);
+        if (!grown) {
+            return false;
+        }
+        s->ids = grown;
+        s->capacity = capacity;
+    }
+    s->ids[s->n++] = id;
+    return true;
+}
+
+static zoo_status take(zoo_grammar_state *s, uint32_t id, zoo_error *err)
+{
+    ZOO_TRY(refresh(s, err));
+    zoo_gstates *states = s->grammar->states;
+    uint32_t next = walk(s->grammar, s->at, id);
+    if (next == ZOO_GSTATE_DEAD) {
+        return zoo_gstates_failed(states)
+                   ? no_memory(err)
+                   : zoo_fail(err, ZOO_E_USAGE, "token %u cannot follow in the JSON", id);
+    }
+    if (!remember(s, id)) {
+        return no_memory(err);
+    }
+    s->at = next;
+    s->is_complete = zoo_gstates_accepts(states, next);
+    return ZOO_OK;
+}
+
+zoo_status zoo_grammar_accept(zoo_grammar_state *state, uint32_t id, zoo_error *err)
+{
+    zoo_grammar *g = state->grammar;
+    bool is_end = zoo_vocab_is_end(g->vocab, id);
+    if (is_end && state->is_complete) {
+        state->has_ended = true;
+        return ZOO_OK;
+    }
+    if (is_end || state->has_ended) {
+        return zoo_fail(err, ZOO_E_USAGE, "token %u cannot follow in the JSON", id);
+    }
+    (void)pthread_mutex_lock(&g->lock);
+    zoo_status status = take(state, id, err);
+    (void)pthread_mutex_unlock(&g->lock);
+    return status;
+}
+
+bool zoo_grammar_is_complete(const zoo_grammar_state *state)
+{
+    return state->is_complete;
+}

@@ -1,0 +1,132 @@
+/*
+ * attend.c: softmax attention of the rows of a step over the cache, gate and inner norm.
+ *
+ * Items are (tile of queries of one sequence, key-value head); a tile's queries share the walk over
+ * the keys. The kernel walks keys in fixed blocks, so the cut into tiles leaves no trace in the
+ * bits. Memory: per worker the kernel's scratch and lists of cache segments.
+ */
+#include "blocks/gqa/impl.h"
+
+static uint32_t first_visible(const zoo_gqa *p, uint32_t pos)
+{
+    if (p->chunk) {
+        return pos / p->chunk * p->chunk;
+    }
+    return p->window && pos >= p->window ? pos - p->window + 1 : 0;
+}
+
+/* Lists the segments that hold rows begin .. end - 1 of one head; returns their number. */
+static uint32_t list_segments(const gqa_step *step, uint32_t stream, const zoo_seq *seq,
+                              uint32_t head, uint32_t begin, uint32_t end, zoo_segment *out)
+{
+    uint32_t n = 0;
+    for (uint32_t row = begin; row < end; row += out[n++].n_rows) {
+        out[n] = step->cache->get(step->cache, stream, seq, head, row);
+    }
+    return n;
+}
+
+static void attend_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    const zoo_gqa *p = step->params;
+    const gqa_room *room = &step->room;
+    const gqa_tile *tile = &room->tiles[item / p->n_kv_heads];
+    const zoo_seq *seq = &step->span->seqs[tile->seq];
+    uint32_t head = item % p->n_kv_heads, group = p->n_heads / p->n_kv_heads;
+    uint32_t pos = seq->pos + tile->begin;
+    size_t row = (size_t)seq->row + tile->begin;
+    uint32_t *first = room->first + (size_t)worker * GQA_TILE;
+    zoo_segment *k = room->k_segs + (size_t)worker * room->segs_max;
+    zoo_segment *v = room->v_segs + (size_t)worker * room->segs_max;
+    for (uint32_t i = 0; i < tile->n; i++) {
+        first[i] = first_visible(p, pos + i);
+    }
+    zoo_attend_args args = {.k = k,
+                            .v = v,
+                            .first = first,
+                            .n_queries = tile->n,
+                            .n_heads = group,
+                            .head_dim = p->k_width,
+                            .v_dim = p->v_dim,
+                            .pos = pos,
+                            .k_dtype = step->cache->dtypes[0],
+                            .v_dtype = step->cache->dtypes[1],
+                            .scale = p->scale,
+                            .softcap = p->softcap};
+    args.n_segments = list_segments(step, 0, seq, head, first[0], pos + tile->n, k);
+    (void)list_segments(step, 1, seq, step->v_first + head % step->v_heads, first[0], pos + tile->n,
+                        v);
+    args.q_stride = (size_t)p->n_heads * p->k_width;
+    args.out_stride = p->o_cols;
+    args.q = room->q + row * args.q_stride + (size_t)head * group * p->k_width;
+    args.out = room->out + row * args.out_stride + (size_t)head * group * p->v_dim;
+    args.sinks = p->sinks ? step->weights->sinks + (size_t)head * group : NULL;
+    args.slopes = room->slopes ? room->slopes + (size_t)head * group : NULL;
+    args.scratch = room->attend + worker * room->attend_size;
+    step->ctx->kernels->attend(&args);
+}
+
+static uint32_t list_tiles(const gqa_step *step)
+{
+    uint32_t n = 0;
+    for (uint32_t s = 0; s < step->span->n_seqs; s++) {
+        uint32_t left = step->span->seqs[s].n;
+        for (uint32_t begin = 0; left > 0; n++) {
+            uint32_t take = left < step->tile ? left : step->tile;
+            step->room.tiles[n] = (gqa_tile){s, begin, take};
+            begin += take;
+            left -= take;
+        }
+    }
+    return n;
+}
+
+static void gate_row(const gqa_step *step, float *out, float *gate)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    if (p->gate != ZOO_GATE_HEAD) {
+        k->act_mul((zoo_act)p->gate_act, gate, out, out, p->o_cols);
+        return;
+    }
+    k->act((zoo_act)p->gate_act, gate, gate, p->n_heads);
+    for (uint32_t h = 0; h < p->n_heads; h++) {
+        float *head = out + (size_t)h * p->v_dim;
+        k->scale(gate[h], head, head, p->v_dim);
+    }
+}
+
+static void finish_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    const zoo_gqa *p = step->params;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        float *out = step->room.out + (size_t)row * p->o_cols;
+        zoo_norm_args norm = {.x = out,
+                              .y = out,
+                              .weight = step->weights->sub_norm,
+                              .n_rows = 1,
+                              .width = p->o_cols,
+                              .eps = p->sub_norm_eps};
+        if (p->gate) {
+            gate_row(step, out, step->room.gate + (size_t)row * p->gate_rows);
+        }
+        zoo_norm_run(step->ctx->kernels, p->sub_norm, norm);
+    }
+}
+
+void zoo_gqa_attend(gqa_step *step)
+{
+    const zoo_gqa *p = step->params;
+    if (p->slopes && p->k_width == p->head_dim) {
+        float factor = p->slopes_scaled ? p->scale : 1.0f;
+        step->ctx->kernels->scale(factor, p->slopes, step->room.slopes, p->n_heads);
+    }
+    uint32_t n_items = list_tiles(step) * p->n_kv_heads;
+    step->ctx->parallel(step->ctx, n_items, attend_item, step);
+    if (p->gate || p->sub_norm) {
+        zoo_rows(step->ctx, step->span->n_rows, (size_t)p->o_cols * 4, finish_range, step);
+    }
+}

@@ -1,0 +1,84 @@
+/*
+ * impl.h: what the files of the attention block share: params.c and bind.c (params
+ * and tensors), rows.c (queries, keys, values of a row), attend.c (softmax over the cache),
+ * gqa.c (block); and what blocks that build on attention take from it, whose params begin with a
+ * zoo_gqa and whose weights begin with a zoo_gqa_weights.
+ */
+#ifndef ZOO_BLOCKS_GQA_IMPL_H
+#define ZOO_BLOCKS_GQA_IMPL_H
+
+#include "blocks/gqa/gqa.h"
+#include "blocks/ops.h"
+
+enum { GQA_TILE = 64 }; /* query rows times heads of one item of the attend loop */
+
+extern const zoo_bind zoo_gqa_binds[];
+
+/* Some consecutive queries of one sequence. */
+typedef struct gqa_tile {
+    uint32_t seq, begin, n; /* index into span.seqs, first query, queries */
+} gqa_tile;
+
+/* Scratch of one forward. Rows of q and k are head after head, k_width floats each. */
+typedef struct gqa_room {
+    float *q;            /* [n_rows, n_heads, k_width] */
+    float *k;            /* [n_rows, n_kv_heads, k_width] */
+    float *v;            /* [n_rows, n_kv_heads, v_dim] */
+    float *gate;         /* [n_rows, gate_rows] */
+    float *out;          /* [n_rows, n_heads, v_dim] */
+    float *x;            /* [n_rows, width_in], rounded rows */
+    void *bytes;         /* [n_threads, max(width_in, o_cols)] */
+    float *slopes;       /* [n_heads] */
+    gqa_tile *tiles;     /* [n_rows] at most */
+    float *attend;       /* [n_threads, attend_size] */
+    zoo_segment *k_segs; /* [n_threads, segs_max] */
+    zoo_segment *v_segs;
+    uint32_t *first; /* [n_threads, GQA_TILE] */
+    size_t attend_size;
+    uint32_t segs_max;
+} gqa_room;
+
+/* Everything that the items of a forward read. */
+typedef struct gqa_step {
+    zoo_ctx *ctx;
+    const zoo_gqa *params;
+    const zoo_gqa_weights *weights;
+    zoo_cache *cache;
+    const zoo_span *span;
+    zoo_rope_rows rope;
+    const float *added; /* the columns of x behind width_in, or null */
+    size_t x_stride;
+    gqa_room room;
+    uint32_t tile; /* queries of a tile at most */
+    /* Key-value head g reads the values of head v_first + g % v_heads: its own by zoo_gqa_begin. */
+    uint32_t v_first, v_heads;
+} gqa_step;
+
+/* The last position of a span's sequences, plus one. */
+static inline uint32_t zoo_span_length(const zoo_span *span)
+{
+    uint32_t longest = 0;
+    for (uint32_t s = 0; s < span->n_seqs; s++) {
+        uint32_t length = span->seqs[s].pos + span->seqs[s].n;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* The slots of the block. */
+uint32_t zoo_gqa_streams(const void *params, zoo_stream *out);
+size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits);
+zoo_status zoo_gqa_check(const void *params, zoo_error *err);
+
+/* Lays out the scratch of a step and makes its rotary rows. */
+gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w, zoo_cache *cache,
+                       const zoo_span *span);
+
+/* Fills q, k, v and gate from x: matrices, then zoo_gqa_shape. */
+void zoo_gqa_project(gqa_step *step, const float *x);
+/* Norms, rotates and scales q, k and v as they came out of the matrices; stores k and v. */
+void zoo_gqa_shape(gqa_step *step);
+/* Fills out from q and the cache, gates and norms it. */
+void zoo_gqa_attend(gqa_step *step);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * rows.c: queries, keys, values and gates of the rows of a step (formulas: gqa.h).
+ *
+ * Rounded position biases are more elements: their bf16 products in the key, for each query head
+ * that reads it, and a 1 in the query.
+ */
+#include "blocks/gqa/impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The value rounded to bf16, to nearest even. */
+static float bf16_round(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 0x7fffu + (bits >> 16 & 1u);
+    bits &= 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+typedef struct head_rows {
+    float *x;
+    const float *weight, *bias;
+    uint32_t n_heads;
+    float scale;
+} head_rows;
+
+/* The norm of queries or keys, if this side of the rotation is its place. */
+static void norm_heads(const gqa_step *step, const head_rows *r, bool after_rope)
+{
+    const zoo_qk_norm *norm = &step->params->qk_norm;
+    uint32_t d = step->params->head_dim;
+    zoo_norm_args args = {.x = r->x,
+                          .y = r->x,
+                          .weight = r->weight,
+                          .bias = r->bias,
+                          .x_stride = d,
+                          .y_stride = d,
+                          .n_rows = r->n_heads,
+                          .width = d,
+                          .eps = norm->eps};
+    if (!norm->kind || after_rope != (norm->after_rope != 0)) {
+        return;
+    }
+    if (norm->span == ZOO_QK_FULL) {
+        args.n_rows = 1;
+        args.width = r->n_heads * d;
+    }
+    if (norm->span != ZOO_QK_OWN) {
+        zoo_norm_run(step->ctx->kernels, norm->kind, args);
+        return;
+    }
+    args.n_rows = 1;
+    for (uint32_t h = 0; h < r->n_heads; h++) {
+        zoo_norm_run(step->ctx->kernels, norm->kind, args);
+        args.x += d;
+        args.y += d;
+        args.weight = args.weight ? args.weight + d : NULL;
+    }
+}
+
+/* norm, clip, rotation, norm, scale of the queries or keys of one row. */
+static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    size_t n = (size_t)r->n_heads * p->head_dim;
+    norm_heads(step, r, false);
+    if (p->clip > 0) {
+        k->clamp(-p->clip, p->clip, r->x, r->x, n);
+    }
+    if (p->rope) {
+        zoo_rope_rotate(k, p->rope, step->rope, row, r->x, r->n_heads, p->head_dim);
+    }
+    norm_heads(step, r, true);
+    if (r->scale != 1.0f) {
+        k->scale(r->scale, r->x, r->x, n);
+    }
+}
+
+/* Makes room for one more element for each query head of a key-value head behind each head, last
+ * head first: their biases behind a key, a one in its own place behind a query. */
+static void add_bias_elements(const zoo_gqa *p, float *x, uint32_t n_heads, const float *slopes,
+                              uint32_t pos)
+{
+    uint32_t d = p->head_dim, group = p->n_heads / p->n_kv_heads;
+    float at = bf16_round((float)pos), one = p->slopes_scaled ? 1.0f : 1.0f / p->scale;
+    for (uint32_t h = n_heads; h-- > 0;) {
+        float *to = x + (size_t)h * p->k_width;
+        memmove(to, x + (size_t)h * d, d * sizeof(float));
+        for (uint32_t i = 0; i < group; i++) {
+            float own = i == h % group ? one : 0.0f;
+            to[d + i] = slopes ? bf16_round(bf16_round(slopes[(size_t)h * group + i]) * at) : own;
+        }
+    }
+}
+
+static float temperature(const zoo_gqa *p, uint32_t pos)
+{
+    if (p->temp_scale == 0) {
+        return 1.0f;
+    }
+    return 1.0f +
+           p->temp_scale * logf(1.0f + floorf(((float)pos + p->temp_shift) / p->temp_period));
+}
+
+/* Adds columns `from` .. of what stands behind the row's input. */
+static void add_given(const gqa_step *step, uint32_t row, uint32_t from, float *y, uint32_t n)
+{
+    if (step->added) {
+        step->ctx->kernels->add(y, step->added + row * step->x_stride + from, y, n);
+    }
+}
+
+static void shape_query(const gqa_step *step, uint32_t row)
+{
+    const zoo_gqa *p = step->params;
+    uint32_t pos = step->span->pos[row];
+    float *q = step->room.q + (size_t)row * p->n_heads * p->k_width;
+    add_given(step, row, 0, q, p->q_rows);
+    head_rows r = {q, step->weights->q_norm, step->weights->q_norm_bias, p->n_heads,
+                   p->q_scale * temperature(p, pos)};
+    shape_heads(step, row, &r);
+    if (p->k_width != p->head_dim) {
+        add_bias_elements(p, q, p->n_heads, NULL, pos);
+    }
+}
+
+static void shape_key_value(const gqa_step *step, uint32_t row)
+{
+    const zoo_gqa *p = step->params;
+    const zoo_kernels *kernels = step->ctx->kernels;
+    size_t n = (size_t)p->n_kv_heads * p->v_dim;
+    float *k = step->room.k + (size_t)row * p->n_kv_heads * p->k_width, *v = step->room.v + row * n;
+    add_given(step, row, p->q_rows, k, p->k_rows);
+    add_given(step, row, p->q_rows + p->k_rows, v, p->v_rows);
+    if (p->k_is_v) {
+        memcpy(v, k, n * sizeof(float));
+    }
+    if (p->clip > 0) {
+        kernels->clamp(-p->clip, p->clip, v, v, n);
+    }
+    zoo_norm_args norm = {.x = v,
+                          .y = v,
+                          .x_stride = p->v_dim,
+                          .y_stride = p->v_dim,
+                          .n_rows = p->n_kv_heads,
+                          .width = p->v_dim,
+                          .eps = p->v_norm_eps};
+    zoo_norm_run(kernels, p->v_norm, norm);
+    if (p->v_scale != 1.0f) {
+        kernels->scale(p->v_scale, v, v, n);
+    }
+    head_rows r = {k, step->weights->k_norm, step->weights->k_norm_bias, p->n_kv_heads, p->k_scale};
+    shape_heads(step, row, &r);
+    if (p->k_width != p->head_dim) {
+        add_bias_elements(p, k, p->n_kv_heads, p->slopes, step->span->pos[row]);
+    }
+}
+
+static void shape_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        shape_query(step, row);
+        if (!step->params->shared) {
+            shape_key_value(step, row);
+        }
+    }
+}
+
+/* Item 2 i stores the keys of sequence i, item 2 i + 1 its values. */
+static void store_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    const zoo_gqa *p = step->params;
+    const zoo_seq *seq = &step->span->seqs[item / 2];
+    uint32_t stream = item % 2;
+    size_t width = (size_t)p->n_kv_heads * (stream ? p->v_dim : p->k_width);
+    const float *x = stream ? step->room.v : step->room.k;
+    (void)worker;
+    step->cache->put(step->cache, stream, seq, seq->pos, seq->n, x + seq->row * width, width);
+}
+
+void zoo_gqa_shape(gqa_step *step)
+{
+    const zoo_gqa *p = step->params;
+    uint32_t n_rows = step->span->n_rows;
+    zoo_rows(step->ctx, n_rows, 4 * ((size_t)p->q_rows + p->k_rows), shape_range, step);
+    if (!p->shared) {
+        size_t rows = n_rows / step->span->n_seqs + 1;
+        zoo_items(step->ctx, 2 * step->span->n_seqs, rows * p->k_rows, store_item, step);
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * index.c: which keys a row reads: the top_k of highest score among those up to its position.
+ *
+ *   score[s, t] = sum_h w[s, h] Hi^-1/2 max(q_i[s, h] . k_i[t] d^-1/2, 0)
+ *
+ * Rows at positions below top_k read all keys and are not scored. Equal scores take the lower
+ * position. Scores of a batch of rows stand in scratch; items are (row, span of pages), then rows.
+ * The choice, ascending, lives in a memo of the step, where later layers find it.
+ */
+#include "blocks/choose.h"
+#include "blocks/mla/impl.h"
+
+#include <math.h>
+
+enum { SPAN = 16 }; /* pages of one item */
+
+typedef struct index_job {
+    mla_step *step;
+    uint32_t n_spans;
+} index_job;
+
+static void score_page(const mla_step *step, uint32_t row, const zoo_segment *s, float *keys,
+                       float *score, uint32_t n)
+{
+    const zoo_mla *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    zoo_dtype dtype = step->cache->dtypes[MLA_INDEX];
+    uint32_t d = p->index.dim;
+    const float *from = keys;
+    if (dtype == ZOO_F32) {
+        from = s->rows;
+    } else {
+        k->widen(dtype, s->rows, s->scales, d, keys, (size_t)n * d);
+    }
+    k->index(&(zoo_index_args){.q = step->room.index_q + (size_t)row * p->index_q_rows,
+                               .weight = step->room.index_w + (size_t)row * p->index.n_heads,
+                               .keys = from,
+                               .score = score,
+                               .n_heads = p->index.n_heads,
+                               .dim = d,
+                               .n_keys = n,
+                               .scale = (float)(1.0 / sqrt((double)p->index.n_heads * d))});
+}
+
+static void score_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const index_job *job = arg;
+    const mla_step *step = job->step;
+    uint32_t at = item / job->n_spans, begin = item % job->n_spans * SPAN * ZOO_PAGE;
+    uint32_t row = step->sparse[step->first_row + at];
+    const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
+    uint32_t end = step->span->pos[row] + 1;
+    float *score = step->room.score + (size_t)at * step->length_max;
+    float *keys = step->room.keys + (size_t)worker * ZOO_PAGE * step->params->index.dim;
+    end = end < begin + SPAN * ZOO_PAGE ? end : begin + SPAN * ZOO_PAGE;
+    for (uint32_t t = begin; t < end;) {
+        zoo_segment s = step->cache->get(step->cache, MLA_INDEX, seq, 0, t);
+        uint32_t n = s.n_rows < end - t ? s.n_rows : end - t;
+        score_page(step, row, &s, keys, score + t, n);
+        t += n;
+    }
+}
+
+static void choose_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const mla_step *step = arg;
+    uint32_t top_k = step->params->index.top_k;
+    uint32_t row = step->sparse[step->first_row + item];
+    (void)worker;
+    zoo_choose(step->room.score + (size_t)item * step->length_max, step->span->pos[row] + 1, top_k,
+               step->chosen + (size_t)row * top_k);
+}
+
+void zoo_mla_choose(mla_step *step)
+{
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < step->n_sparse; i++) {
+        uint32_t end = step->span->pos[step->sparse[i]] + 1;
+        longest = end > longest ? end : longest;
+    }
+    index_job job = {step, (longest + SPAN * ZOO_PAGE - 1) / (SPAN * ZOO_PAGE)};
+    for (uint32_t i = 0; i < step->n_sparse; i += step->room.n_batch) {
+        uint32_t left = step->n_sparse - i;
+        step->first_row = i;
+        step->n_batch = left < step->room.n_batch ? left : step->room.n_batch;
+        step->ctx->parallel(step->ctx, step->n_batch * job.n_spans, score_item, &job);
+        step->ctx->parallel(step->ctx, step->n_batch, choose_item, step);
+    }
+}

@@ -1,0 +1,171 @@
+/*
+ * rows.c: what a row gives: absorbed queries, latent, rope key, gate, index rows.
+ *
+ *   a = Wqa x + b          c_q = norm(a)              q = q_scale t(pos) Wqb c_q
+ *   [c | k_pe] = Wkva x + b   c = latent_scale norm(c)   k_pe, q_pe rotated
+ *   u_h = Wuk_h^T q_nope_h    query_h = [u_h | q_pe_h]
+ *   index: q_i = Wi c_q, k_i = layer_norm(Wk x), both rotated in their first elements, w = Ww x
+ */
+#include "blocks/mla/impl.h"
+
+#include <math.h>
+#include <string.h>
+
+static void norm_query(const mla_step *step, uint32_t row)
+{
+    const zoo_mla *p = step->params;
+    float *a = step->room.q_a + (size_t)row * p->q_in;
+    if (p->q_both) {
+        memcpy(a + p->q_lora, a, p->q_lora * sizeof(float));
+    }
+    zoo_norm_run(step->ctx->kernels, ZOO_NORM_RMS,
+                 (zoo_norm_args){.x = a,
+                                 .y = a,
+                                 .weight = step->weights->q_norm,
+                                 .n_rows = 1,
+                                 .width = p->q_lora,
+                                 .eps = p->norm_eps});
+}
+
+static void shape_key(const mla_step *step, uint32_t row)
+{
+    const zoo_mla *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    float *c = step->room.kv + (size_t)row * p->kv_rows;
+    zoo_norm_run(k, ZOO_NORM_RMS,
+                 (zoo_norm_args){.x = c,
+                                 .y = c,
+                                 .weight = step->weights->kv_norm,
+                                 .n_rows = 1,
+                                 .width = p->kv_lora,
+                                 .eps = p->norm_eps});
+    if (p->latent_scale != 1.0f) {
+        k->scale(p->latent_scale, c, c, p->kv_lora);
+    }
+    if (p->rope) {
+        zoo_rope_rotate(k, p->rope, step->rope, row, c + p->kv_lora, 1, p->rope_dim);
+    }
+}
+
+static void shape_index_key(const mla_step *step, uint32_t row)
+{
+    const zoo_mla *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    float *key = step->room.index_k + (size_t)row * p->index.dim;
+    zoo_norm_run(k, ZOO_NORM_LAYER,
+                 (zoo_norm_args){.x = key,
+                                 .y = key,
+                                 .weight = step->weights->index_norm,
+                                 .bias = step->weights->index_norm_bias,
+                                 .n_rows = 1,
+                                 .width = p->index.dim,
+                                 .eps = p->index.norm_eps});
+    if (p->rope) {
+        zoo_rope_rotate(k, &p->index_rope, step->rope, row, key + p->index_turn, 1, p->index.dim);
+    }
+}
+
+static void shape_inputs(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const mla_step *step = arg;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        if (step->params->q_lora) {
+            norm_query(step, row);
+        }
+        shape_key(step, row);
+        if (step->params->when.index) {
+            shape_index_key(step, row);
+        }
+    }
+}
+
+static void shape_query(const mla_step *step, uint32_t row)
+{
+    const zoo_mla *p = step->params;
+    const zoo_kernels *k = step->ctx->kernels;
+    float *q = step->room.q + (size_t)row * p->q_rows;
+    float scale = p->q_scale;
+    if (p->temp_scale != 0) {
+        float periods = floorf((float)step->span->pos[row] / p->temp_period);
+        scale *= 1.0f + p->temp_scale * logf(1.0f + periods);
+    }
+    for (uint32_t h = 0; h < p->n_heads && scale != 1.0f; h++) {
+        float *head = q + (size_t)h * p->q_head;
+        k->scale(scale, head, head, p->nope + p->rope_dim);
+    }
+    if (p->rope) {
+        zoo_rope_rotate(k, p->rope, step->rope, row, q + p->nope, p->n_heads, p->q_head);
+    }
+    for (uint32_t h = 0; h < p->n_heads; h++) {
+        memcpy(step->room.query + ((size_t)row * p->n_heads + h) * p->kv_rows + p->kv_lora,
+               q + (size_t)h * p->q_head + p->nope, p->rope_dim * sizeof(float));
+    }
+}
+
+static void shape_queries(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const mla_step *step = arg;
+    const zoo_mla *p = step->params;
+    (void)worker;
+    for (uint32_t row = begin; row < end; row++) {
+        shape_query(step, row);
+        if (p->when.index && p->rope) {
+            zoo_rope_rotate(step->ctx->kernels, &p->index_rope, step->rope, row,
+                            step->room.index_q + (size_t)row * p->index_q_rows + p->index_turn,
+                            p->index.n_heads, p->index.dim);
+        }
+    }
+}
+
+static void store(mla_step *step)
+{
+    const zoo_mla *p = step->params;
+    const mla_room *room = &step->room;
+    for (uint32_t s = 0; s < step->span->n_seqs; s++) {
+        const zoo_seq *seq = &step->span->seqs[s];
+        const float *kv = room->kv + (size_t)seq->row * p->kv_rows;
+        zoo_cache *cache = step->cache;
+        cache->put(cache, MLA_LATENT, seq, seq->pos, seq->n, kv, p->kv_rows);
+        cache->put(cache, MLA_ROPE, seq, seq->pos, seq->n, kv + p->kv_lora, p->kv_rows);
+        if (p->when.index) {
+            cache->put(cache, MLA_INDEX, seq, seq->pos, seq->n,
+                       room->index_k + (size_t)seq->row * p->index.dim, p->index.dim);
+        }
+    }
+}
+
+void zoo_mla_project(mla_step *step, const float *x)
+{
+    const zoo_mla *p = step->params;
+    const zoo_mla_weights *w = step->weights;
+    const mla_room *room = &step->room;
+    uint32_t n = step->span->n_rows;
+    const zoo_proj in[] = {{&w->q_a, w->q_a_bias, room->q_a, p->q_in},
+                           {&w->kv_a, w->kv_a_bias, room->kv, p->kv_rows},
+                           {&w->gate, NULL, room->gate, p->gate_rows},
+                           {&w->index_k, NULL, room->index_k, p->index_row},
+                           {&w->index_w, NULL, room->index_w, p->index.n_heads}};
+    const zoo_proj q[] = {{&w->q, NULL, room->q, p->q_rows}};
+    const zoo_proj index = {&w->index_q, NULL, room->index_q, p->index_q_rows};
+    zoo_linear(step->ctx, in, ZOO_COUNT(in), x, p->width_in, n);
+    zoo_rows(step->ctx, n, (size_t)4 * (p->q_in + p->kv_rows + p->index_row), shape_inputs, step);
+    store(step);
+    zoo_linear(step->ctx, q, 1, p->q_lora ? room->q_a : x, p->q_in, n);
+    if (p->when.index) {
+        zoo_linear(step->ctx, &index, 1, room->q_a, p->q_in, n);
+    }
+    zoo_rows(step->ctx, n, (size_t)4 * (p->q_rows + p->index_q_rows), shape_queries, step);
+    const zoo_heads up = {.weights = w->k_up,
+                          .x = room->q,
+                          .x_row = p->q_rows,
+                          .x_head = p->q_head,
+                          .y = room->query,
+                          .y_row = (size_t)p->n_heads * p->kv_rows,
+                          .y_head = p->kv_rows,
+                          .n_rows = n,
+                          .n_heads = p->n_heads,
+                          .prepared = room->prepared,
+                          .prepared_size = room->prepared_size};
+    zoo_heads_run(step->ctx, &up);
+}

@@ -1,0 +1,105 @@
+/*
+ * sparse.c: absorbed queries over the chosen rows of the latent cache.
+ *
+ * The chosen rows of a batch of queries are gathered and widened once, then read by all heads: a
+ * row costs top_k rows of the cache, whatever its position. Memory: n_batch top_k (kv_lora + rope)
+ * floats.
+ */
+#include "blocks/mla/impl.h"
+
+enum { AHEAD = 4 }; /* rows asked for before they are read: a cache is larger than what is near */
+
+/* Asks for row `row` of a stream. */
+static void fetch(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
+                  uint32_t row)
+{
+#ifdef __GNUC__
+    static const uint32_t quarters[] = {
+        [ZOO_F32] = 16, [ZOO_BF16] = 8, [ZOO_INT8] = 4, [ZOO_INT4] = 2};
+    const char *at = step->cache->get(step->cache, stream, seq, 0, row).rows;
+    uint32_t n = width * quarters[step->cache->dtypes[stream]] / 4;
+    for (uint32_t i = 0; i < n; i += 64) {
+        __builtin_prefetch(at + i);
+    }
+#else
+    (void)step, (void)stream, (void)width, (void)seq, (void)row;
+#endif
+}
+
+static void gather(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
+                   uint32_t row, float *out)
+{
+    const zoo_cache *cache = step->cache;
+    zoo_segment s = cache->get(cache, stream, seq, 0, row);
+    step->ctx->kernels->widen(cache->dtypes[stream], s.rows, s.scales, width, out, width);
+}
+
+/* Item: a page of the chosen rows of one query. */
+static void gather_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const mla_step *step = arg;
+    const zoo_mla *p = step->params;
+    uint32_t top_k = p->index.top_k, n_pages = (top_k + ZOO_PAGE - 1) / ZOO_PAGE;
+    uint32_t at = item / n_pages, begin = item % n_pages * ZOO_PAGE;
+    uint32_t end = begin + ZOO_PAGE < top_k ? begin + ZOO_PAGE : top_k;
+    uint32_t row = step->sparse[step->first_row + at];
+    const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
+    const uint32_t *chosen = step->chosen + (size_t)row * top_k;
+    float *c = step->room.picked + (size_t)at * top_k * p->kv_lora;
+    float *k_pe = step->room.picked_rope + (size_t)at * top_k * p->rope_dim;
+    (void)worker;
+    for (uint32_t i = begin; i < end; i++) {
+        uint32_t next = chosen[i + AHEAD < end ? i + AHEAD : end - 1];
+        fetch(step, MLA_LATENT, p->kv_lora, seq, next);
+        fetch(step, MLA_ROPE, p->rope_dim, seq, next);
+        gather(step, MLA_LATENT, p->kv_lora, seq, chosen[i], c + (size_t)i * p->kv_lora);
+        gather(step, MLA_ROPE, p->rope_dim, seq, chosen[i], k_pe + (size_t)i * p->rope_dim);
+    }
+}
+
+static void attend_item(void *arg, uint32_t item, uint32_t worker)
+{
+    static const uint32_t from_start = 0;
+    const mla_step *step = arg;
+    const zoo_mla *p = step->params;
+    const mla_room *room = &step->room;
+    uint32_t top_k = p->index.top_k, at = item % step->n_batch;
+    uint32_t head = item / step->n_batch * step->per_group, left = p->n_heads - head;
+    size_t row = (size_t)step->sparse[step->first_row + at] * p->n_heads + head;
+    zoo_segment *c = room->segs + (size_t)worker * 2 * room->segs_max, *k_pe = c + room->segs_max;
+    zoo_attend_args args = {.q = room->query + row * p->kv_rows,
+                            .out = room->latent + row * p->kv_lora,
+                            .k = c,
+                            .v = c,
+                            .tail = k_pe,
+                            .first = &from_start,
+                            .n_queries = 1,
+                            .n_heads = left < step->per_group ? left : step->per_group,
+                            .head_dim = p->kv_rows,
+                            .v_dim = p->kv_lora,
+                            .tail_dim = p->rope_dim,
+                            .pos = top_k - 1,
+                            .scale = p->scale,
+                            .sinks = p->sinks ? step->weights->sinks + head : NULL,
+                            .scratch = room->attend + worker * room->attend_size};
+    args.n_segments =
+        zoo_rows_segments(room->picked + (size_t)at * top_k * p->kv_lora, p->kv_lora, top_k, c);
+    (void)zoo_rows_segments(room->picked_rope + (size_t)at * top_k * p->rope_dim, p->rope_dim,
+                            top_k, k_pe);
+    step->ctx->kernels->attend(&args);
+}
+
+void zoo_mla_attend_chosen(mla_step *step)
+{
+    const zoo_mla *p = step->params;
+    uint32_t n_pages = (p->index.top_k + ZOO_PAGE - 1) / ZOO_PAGE;
+    for (uint32_t i = 0; i < step->n_sparse; i += step->room.n_batch) {
+        uint32_t left = step->n_sparse - i;
+        step->first_row = i;
+        step->n_batch = left < step->room.n_batch ? left : step->room.n_batch;
+        step->per_group = zoo_mla_group(p->n_heads, step->n_batch, step->ctx->n_threads);
+        uint32_t n_groups = (p->n_heads + step->per_group - 1) / step->per_group;
+        step->ctx->parallel(step->ctx, step->n_batch * n_pages, gather_item, step);
+        step->ctx->parallel(step->ctx, step->n_batch * n_groups, attend_item, step);
+    }
+}

@@ -1,0 +1,178 @@
+/*
+ * bind.c: params and tensors of routed experts: defaults, checks, forms of storage and the
+ * bind table.
+ *
+ * Memory: none. What it will not do: read a config; configure of each plugin fills zoo_moe.
+ */
+#include "blocks/moe/impl.h"
+#include "blocks/rows.h"
+
+#define W zoo_moe_weights
+#define P zoo_moe
+
+static zoo_status refuse_router(const zoo_moe *p, zoo_error *err)
+{
+    const zoo_router *r = &p->router;
+    if (!r->n_experts || r->n_experts > 65536 || !r->top_k || r->top_k > r->n_experts) {
+        return zoo_fail(err, ZOO_E_CONFIG, "experts: %u chosen of %u", r->top_k, r->n_experts);
+    }
+    if (r->score > ZOO_SCORE_SPARSEMIXER || r->chosen > ZOO_CHOSEN_SIGMOID ||
+        r->renorm > ZOO_RENORM_P || (r->renorm == ZOO_RENORM_P && !(r->renorm_eps > 0))) {
+        return zoo_fail(err, ZOO_E_CONFIG, "experts: routing rule %u, %u, %u", r->score, r->chosen,
+                        r->renorm);
+    }
+    if (r->n_groups > 1 &&
+        (r->n_experts % r->n_groups != 0 || !r->groups_kept || r->groups_kept > r->n_groups ||
+         r->n_experts / r->n_groups * r->groups_kept < r->top_k)) {
+        return zoo_fail(err, ZOO_E_CONFIG, "experts: %u of %u groups of %u experts", r->groups_kept,
+                        r->n_groups, r->n_experts);
+    }
+    return ZOO_OK;
+}
+
+static zoo_status refuse_experts(const zoo_moe *p, zoo_error *err)
+{
+    const zoo_experts *e = &p->experts;
+    if (!e->n || e->n > p->router.n_experts || !e->width || e->width > UINT32_MAX / 2 ||
+        e->glu.act >= ZOO_ACT_COUNT) {
+        return zoo_fail(err, ZOO_E_CONFIG, "experts: %u matrices of width %u, activation %u", e->n,
+                        e->width, e->glu.act);
+    }
+    if (e->n < p->router.n_experts && e->width_in != e->width_out) {
+        return zoo_fail(err, ZOO_E_CONFIG, "experts that return their input change its width");
+    }
+    if (p->fused && !e->gated) {
+        return zoo_fail(err, ZOO_E_CONFIG, "experts: a fused matrix without gates");
+    }
+    return ZOO_OK;
+}
+
+static void set_maps(zoo_moe *p)
+{
+    uint32_t f = p->experts.width, group = p->fused == ZOO_FUSED_INTERLEAVED ? 1 : f;
+    zoo_rowmap half = {2 * f, 0, group, 2 * group};
+    zoo_rowmap other = {2 * f, group, group, 2 * group};
+    bool up_first = p->fused == ZOO_FUSED_HALVES_UP;
+    p->gate_map = up_first ? other : half;
+    p->up_map = up_first ? half : other;
+}
+
+static void set_rows(zoo_moe *p)
+{
+    uint32_t each = p->storage == ZOO_EXPERTS_EACH, split = !p->fused, gated = p->experts.gated;
+    uint32_t plain = !each && !p->in_transposed, turned = !each && p->in_transposed;
+    uint32_t bias = p->expert_bias;
+    p->when.gate = each && split && gated;
+    p->when.up = each && split;
+    p->when.fused = each && !split;
+    p->when.down = each;
+    p->when.s_gate = plain && split && gated;
+    p->when.s_up = plain && split;
+    p->when.s_fused = plain && !split;
+    p->when.s_down = !each && !p->down_transposed;
+    p->when.t_gate = turned && split && gated;
+    p->when.t_up = turned && split;
+    p->when.t_fused = turned && !split;
+    p->when.t_down = !each && p->down_transposed;
+    p->when.gate_bias = bias && p->when.gate;
+    p->when.up_bias = bias && p->when.up;
+    p->when.fused_bias = bias && p->when.fused;
+    p->when.down_bias = bias && each;
+    p->when.s_gate_bias = bias && !each && split && gated;
+    p->when.s_up_bias = bias && !each && split;
+    p->when.s_fused_bias = bias && !each && !split;
+    p->when.s_down_bias = bias && !each;
+}
+
+zoo_status zoo_moe_finish(zoo_moe *p, uint32_t width_in, zoo_error *err)
+{
+    zoo_mlp *shared = &p->shared;
+    p->width_in = width_in;
+    p->width_out = width_in;
+    p->one = 1;
+    p->experts.width_in = p->latent ? p->latent : width_in;
+    p->experts.width_out = p->experts.width_in;
+    p->experts.n = p->experts.n ? p->experts.n : p->router.n_experts;
+    p->shared_scale = p->shared_scale != 0 ? p->shared_scale : 1.0f;
+    p->routed_scale = p->routed_scale != 0 ? p->routed_scale : 1.0f;
+    ZOO_TRY(refuse_router(p, err));
+    ZOO_TRY(refuse_experts(p, err));
+    set_maps(p);
+    set_rows(p);
+    if (shared->width) {
+        shared->width_in = width_in;
+        shared->width_out = width_in;
+        ZOO_TRY(zoo_mlp_finish(shared, err));
+    }
+    p->shared_out_bias = shared->width ? shared->out_bias : 0;
+    return ZOO_OK;
+}
+
+#define EACH(f, name_, rows_, cols_, map_, when_)                                                  \
+    EXPERTS(experts.f, "experts.%u." name_ ".weight", 0, rows_, cols_, experts.n, map_, when_)
+#define STACK(f, name_, flags_, rows_, cols_, map_, when_)                                         \
+    EXPERTS(experts.f, "experts." name_, flags_, rows_, cols_, experts.n, map_, when_)
+#define BIAS(f, name_, rows_, map_, when_)                                                         \
+    EXPERT_VECTORS(experts.f, "experts." name_, 0, rows_, experts.n, map_, when_)
+#define EXACT(f, name_, rows_, when_) MATRIX(f, name_, ZOO_BIND_EXACT, rows_, width_in, NONE, when_)
+#define FX                            experts.width
+#define INX                           experts.width_in
+#define OUTX                          experts.width_out
+#define GU                            "gate_up_proj"
+#define SH(name_)                     "shared_experts." name_
+#define SW                            shared.width
+#define SM(f)                         AT(shared.f##_map)
+#define SWHEN(f)                      AT(shared.when.f)
+
+/* clang-format off */
+const zoo_bind zoo_moe_binds[] = {
+    EXACT(router, "gate.weight", router.n_experts, NONE),
+    VECTOR(router_bias, "gate.bias", router.n_experts, NONE, AT(router_bias)),
+    VECTOR(correction_bias, "gate.e_score_correction_bias", router.n_experts, NONE,
+           AT(correction_bias)),
+    {.name = "gate.tid2eid", .kind = ZOO_BIND_TABLE, .field = ZOO_AT(W, hash),
+     .rows = AT(hash_rows), .cols = AT(router.top_k), .experts = NONE, .map = NONE,
+     .when = AT(hash_rows)},
+    VECTOR(expert_scale, "per_expert_scale", router.n_experts, NONE, AT(per_expert_scale)),
+    EACH(gate, "gate_proj", FX, INX, NONE, AT(when.gate)),
+    EACH(up, "up_proj", FX, INX, NONE, AT(when.up)),
+    EACH(gate, GU, FX, INX, AT(gate_map), AT(when.fused)),
+    EACH(up, GU, FX, INX, AT(up_map), AT(when.fused)),
+    EACH(down, "down_proj", OUTX, FX, NONE, AT(when.down)),
+    STACK(gate, "gate_proj", 0, FX, INX, NONE, AT(when.s_gate)),
+    STACK(up, "up_proj", 0, FX, INX, NONE, AT(when.s_up)),
+    STACK(gate, GU, 0, FX, INX, AT(gate_map), AT(when.s_fused)),
+    STACK(up, GU, 0, FX, INX, AT(up_map), AT(when.s_fused)),
+    STACK(down, "down_proj", 0, OUTX, FX, NONE, AT(when.s_down)),
+    STACK(gate, "gate_proj", T, FX, INX, NONE, AT(when.t_gate)),
+    STACK(up, "up_proj", T, FX, INX, NONE, AT(when.t_up)),
+    STACK(gate, GU, T, FX, INX, AT(gate_map), AT(when.t_fused)),
+    STACK(up, GU, T, FX, INX, AT(up_map), AT(when.t_fused)),
+    STACK(down, "down_proj", T, OUTX, FX, NONE, AT(when.t_down)),
+    BIAS(gate_bias, "%u.gate_proj.bias", FX, NONE, AT(when.gate_bias)),
+    BIAS(up_bias, "%u.up_proj.bias", FX, NONE, AT(when.up_bias)),
+    BIAS(gate_bias, "%u." GU ".bias", FX, AT(gate_map), AT(when.fused_bias)),
+    BIAS(up_bias, "%u." GU ".bias", FX, AT(up_map), AT(when.fused_bias)),
+    BIAS(down_bias, "%u.down_proj.bias", OUTX, NONE, AT(when.down_bias)),
+    BIAS(gate_bias, "gate_proj_bias", FX, NONE, AT(when.s_gate_bias)),
+    BIAS(up_bias, "up_proj_bias", FX, NONE, AT(when.s_up_bias)),
+    BIAS(gate_bias, GU "_bias", FX, AT(gate_map), AT(when.s_fused_bias)),
+    BIAS(up_bias, GU "_bias", FX, AT(up_map), AT(when.s_fused_bias)),
+    BIAS(down_bias, "down_proj_bias", OUTX, NONE, AT(when.s_down_bias)),
+    MATRIX(shared.gate, SH("gate_proj.weight"), 0, SW, width_in, NONE, SWHEN(gate)),
+    MATRIX(shared.up, SH("up_proj.weight"), 0, SW, width_in, NONE, SWHEN(up)),
+    MATRIX(shared.gate, SH(GU ".weight"), 0, SW, width_in, SM(gate), SWHEN(fused)),
+    MATRIX(shared.up, SH(GU ".weight"), 0, SW, width_in, SM(up), SWHEN(fused)),
+    MATRIX(shared.down, SH("down_proj.weight"), 0, width_out, SW, NONE, SWHEN(down)),
+    VECTOR(shared.gate_bias, SH("gate_proj.bias"), SW, NONE, SWHEN(gate_bias)),
+    VECTOR(shared.up_bias, SH("up_proj.bias"), SW, NONE, SWHEN(up_bias)),
+    VECTOR(shared.gate_bias, SH(GU ".bias"), SW, SM(gate), SWHEN(fused_bias)),
+    VECTOR(shared.up_bias, SH(GU ".bias"), SW, SM(up), SWHEN(fused_bias)),
+    VECTOR(shared.down_bias, SH("down_proj.bias"), width_out, NONE, AT(shared_out_bias)),
+    EXACT(shared_gate, "shared_expert_gate.weight", one, AT(shared_gate)),
+    MATRIX(latent_down, "latent_down.weight", 0, latent, width_in, NONE, AT(latent)),
+    MATRIX(latent_up, "latent_up.weight", 0, width_out, latent, NONE, AT(latent)),
+    VECTOR(latent_down_bias, "latent_down.bias", latent, NONE, AT(latent_bias)),
+    VECTOR(latent_up_bias, "latent_up.bias", width_out, NONE, AT(latent_bias)),
+    {0}};
+/* clang-format on */
