@@ -2,11 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "batch/batch.h"
 #include "commands/commands.h"
-#include "evaluate/score.h"
-#include "text/jinja/template.h"
-#include "text/tokenizer/tokenizer.h"
 
 static const struct {
     const char *name;

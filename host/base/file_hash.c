@@ -1,7 +1,7 @@
 /* file_hash.c: XXH3 of a whole file, read in pieces. */
-#include <xxhash.h>
+#include "base/file_hash.h"
 
-#include "config/plugin_loader.h"
+#include <xxhash.h>
 
 enum { PIECE = 1 << 16 };
 

@@ -11,15 +11,12 @@
  */
 #include "base/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #define JSON_NUMBER_MAX 63 /* of cJSON's buffer */
@@ -465,62 +462,4 @@ zoo_status zoo_json_read(const char *path, size_t bytes_max, cJSON **out, zoo_er
 zoo_status zoo_json_read_python(const char *path, size_t bytes_max, cJSON **out, zoo_error *err)
 {
     return read_and_parse(path, bytes_max, true, out, err);
-}
-
-/* Reads fd to its end into a buffer that grows by halves; hint is its expected size. */
-static zoo_status read_all(int fd, const char *path, size_t hint, size_t bytes_max, char **data,
-                           size_t *n, zoo_error *err)
-{
-    size_t capacity = hint < bytes_max ? hint : bytes_max;
-    char *block = NULL;
-    *n = 0;
-    for (ssize_t got = 1; got != 0; *n += (size_t)got) {
-        if (!block || *n == capacity + 1) {
-            capacity = block ? capacity + capacity / 2 + 4096 : capacity;
-            char *larger = capacity < SIZE_MAX - 2 ? zoo_mem_realloc(block, capacity + 2) : NULL;
-            if (!larger) {
-                zoo_mem_free(block);
-                return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory to read it", path);
-            }
-            block = larger;
-        }
-        do {
-            got = read(fd, block + *n, capacity + 1 - *n);
-        } while (got < 0 && errno == EINTR);
-        if (got < 0 || *n + (size_t)got > bytes_max) {
-            zoo_mem_free(block);
-            return got < 0
-                       ? zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno))
-                       : zoo_fail(err, ZOO_E_LIMIT, "%s: longer than %zu bytes", path, bytes_max);
-        }
-    }
-    block[*n] = '\0';
-    *data = block;
-    return ZOO_OK;
-}
-
-zoo_status zoo_file_read(const char *path, size_t bytes_max, char **data, size_t *n, zoo_error *err)
-{
-    struct stat st;
-    *data = NULL;
-    *n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        zoo_status status = zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return status;
-    }
-    size_t hint = S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 4096;
-    zoo_status status;
-    if (S_ISDIR(st.st_mode)) {
-        status = zoo_fail(err, ZOO_E_IO, "%s: is a folder", path);
-    } else if (S_ISREG(st.st_mode) && hint > bytes_max) {
-        status = zoo_fail(err, ZOO_E_LIMIT, "%s: longer than %zu bytes", path, bytes_max);
-    } else {
-        status = read_all(fd, path, hint, bytes_max, data, n, err);
-    }
-    (void)close(fd);
-    return status;
 }

@@ -1,5 +1,5 @@
 /*
- * json.h: JSON texts and whole files, read strictly.
+ * json.h: JSON texts, read strictly.
  *
  * cJSON builds the tree, but it takes much that is not JSON. Here a validator of RFC 8259 runs
  * first, so that a text is either JSON or refused with name, line and column. Beyond the RFC it
@@ -40,13 +40,6 @@ zoo_status zoo_json_read(const char *path, size_t bytes_max, cJSON **out, zoo_er
 
 /* zoo_json_read with the numbers of zoo_json_parse_python. [load] */
 zoo_status zoo_json_read_python(const char *path, size_t bytes_max, cJSON **out, zoo_error *err);
-
-/*
- * Reads a file, device or pipe to its end: *data holds *n bytes and one null more, to be given to
- * zoo_mem_free. A folder is ZOO_E_IO, more than bytes_max bytes ZOO_E_LIMIT. [load]
- */
-zoo_status zoo_file_read(const char *path, size_t bytes_max, char **data, size_t *n,
-                         zoo_error *err);
 
 #ifdef __cplusplus
 }

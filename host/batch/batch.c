@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "batch/constraint.h"
 #include "batch/reader.h"
+#include "batch/request_rows.h"
 #include "batch/result.h"
 
 /* A request whose rows are in the scheduler. */
@@ -117,8 +118,9 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
         loop->flights->previous = flight;
     }
     loop->flights = flight;
-    zoo_result_rows(&line->request, line->request.endpoint == ZOO_CHAT && loop->job->loaded->format,
-                    flight->rows, flight);
+    zoo_request_rows(&line->request,
+                     line->request.endpoint == ZOO_CHAT && loop->job->loaded->format, flight->rows,
+                     flight);
     for (uint32_t i = 0; i < n_rows; i++) {
         ZOO_TRY(zoo_constraint_begin(line->request.grammar, &flight->rows[i], err));
         ZOO_TRY(zoo_schedule_add(loop->schedule, &flight->rows[i], err));

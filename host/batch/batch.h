@@ -33,9 +33,4 @@ typedef struct zoo_batch_totals {
 /* Runs all lines that are not done. An error ends the run, which can be resumed. */
 zoo_status zoo_batch_run(const zoo_batch_job *job, zoo_batch_totals *totals, zoo_error *err);
 
-/* The command; argv[0] is its name. Returns the exit code: 0 to 4, or 128 + the signal. */
-int zoo_cmd_batch(int argc, char **argv);
-/* The command `run` (commands/cmd_run.c). */
-int zoo_cmd_run(int argc, char **argv);
-
 #endif

@@ -1,5 +1,4 @@
-/* result.c: requests into rows, rows into answers (result.h);
- * log-probabilities are in result_logprobs.c. */
+/* result.c: rows into answers (result.h); log-probabilities are in result_logprobs.c. */
 #include "batch/result.h"
 
 #include <string.h>
@@ -11,39 +10,6 @@
 const char *zoo_finish_name(zoo_finish finish)
 {
     return finish == ZOO_FINISH_LENGTH ? "length" : finish == ZOO_FINISH_FAILED ? "error" : "stop";
-}
-
-/* Log-probabilities that must be computed for prompt tokens. */
-static uint32_t prompt_top(const zoo_request *r)
-{
-    uint32_t echoed = r->echo ? r->n_top : ZOO_UNSAID;
-    if (echoed == ZOO_UNSAID || r->n_prompt_top == ZOO_UNSAID) {
-        return echoed == ZOO_UNSAID ? r->n_prompt_top : echoed;
-    }
-    return echoed > r->n_prompt_top ? echoed : r->n_prompt_top;
-}
-
-void zoo_result_rows(const zoo_request *r, bool parsed, zoo_row *rows, void *owner)
-{
-    for (uint32_t i = 0; i < r->n_prompts * r->n_choices; i++) {
-        const zoo_prompt *prompt = &r->prompts[i / r->n_choices];
-        uint32_t choice = i % r->n_choices;
-        zoo_row *row = &rows[i];
-        row->prompt = prompt->tokens;
-        row->n_prompt = prompt->n_tokens;
-        row->n_new_max = r->n_new_max;
-        row->sampling = r->sampling;
-        if (choice > 0) {
-            row->sampling.seed = XXH3_64bits_withSeed(&choice, sizeof choice, r->sampling.seed);
-        }
-        row->n_top = r->n_top;
-        row->n_prompt_top = prompt_top(r);
-        row->stops = r->stops;
-        row->n_stops = r->n_stops;
-        row->keep_stop = r->keep_stop;
-        row->keep_special = r->keep_special || parsed;
-        row->owner = owner;
-    }
 }
 
 /* ---- choices ---- */

@@ -50,10 +50,6 @@ typedef struct zoo_refusal {
  * readers of either find it. */
 void zoo_result_refusal(zoo_out *out, const zoo_refusal *refusal);
 
-/* Sets up the rows of a request [n_prompts * n_choices], zero-initialised, with owner. parsed: its
- * answers are taken apart by a format, which needs special tokens in the text. */
-void zoo_result_rows(const zoo_request *request, bool parsed, zoo_row *rows, void *owner);
-
 const char *zoo_finish_name(zoo_finish finish);
 
 #endif

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fileio.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "checkpoint/safetensors_set.h"

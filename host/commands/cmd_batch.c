@@ -7,6 +7,7 @@
 
 #include "batch/batch.h"
 #include "checkpoint/hub.h"
+#include "commands/commands.h"
 #include "commands/options.h"
 
 static volatile sig_atomic_t caught;

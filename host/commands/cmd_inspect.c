@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/file_hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "checkpoint/hub.h"

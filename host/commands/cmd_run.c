@@ -11,7 +11,9 @@
 #include "base/mem.h"
 #include "batch/batch.h"
 #include "batch/constraint.h"
+#include "batch/request_rows.h"
 #include "batch/result.h"
+#include "commands/commands.h"
 #include "commands/options.h"
 
 typedef struct zoo_run_args {
@@ -221,7 +223,7 @@ static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
     zoo_status status = make_request(a, loaded, &request, &err);
     int code = status == ZOO_OK ? 0 : status == ZOO_E_MEMORY ? 4 : 2;
     if (status == ZOO_OK) {
-        zoo_result_rows(&request, false, &row, NULL);
+        zoo_request_rows(&request, false, &row, NULL);
         row.on_text = a->json ? NULL : print_text;
         status = zoo_constraint_begin(request.grammar, &row, &err);
         status = status == ZOO_OK ? generate(loaded, &row, &err) : status;

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "batch/chat_model.h"
 #include "checkpoint/hub.h"
+#include "commands/commands.h"
 #include "commands/options.h"
 #include "evaluate/score.h"
 

@@ -7,6 +7,7 @@
  * A line that cannot be done gives `null`, so that lines keep their places, and one sentence with
  * its number on stderr; the exit code is then 1. Memory grows with the longest line.
  */
+#include "commands/commands.h"
 #include "text/tokenizer/tokenizer_private.h"
 
 #include <cJSON.h>

@@ -38,6 +38,10 @@ zoo_status zoo_tokens_read(const char *list, int32_t **tokens, uint32_t *n, zoo_
 /* Prints the sentence and returns the exit code of its status. */
 int zoo_command_failed(const char *command, const zoo_error *error);
 
+/* The commands; argv[0] is the command's name. batch and run also return 128 + a signal. */
+int zoo_cmd_run(int argc, char **argv);
+int zoo_cmd_batch(int argc, char **argv);
+int zoo_cmd_score(int argc, char **argv);
 int zoo_cmd_bench(int argc, char **argv);
 int zoo_cmd_trace(int argc, char **argv);
 int zoo_cmd_compare(int argc, char **argv);
@@ -45,5 +49,7 @@ int zoo_cmd_inspect(int argc, char **argv);
 int zoo_cmd_plan(int argc, char **argv);
 int zoo_cmd_plugins(int argc, char **argv);
 int zoo_cmd_cards(int argc, char **argv);
+int zoo_cmd_tokenize(int argc, char **argv);
+int zoo_cmd_render(int argc, char **argv);
 
 #endif

@@ -32,7 +32,4 @@ zoo_status zoo_plugins_list(const char *folder, void (*fn)(void *arg, const char
 zoo_status zoo_install_folder(const char *given, const char *kind, char *path, size_t n,
                               zoo_error *err);
 
-/* Hash of a file's bytes as 32 hex digits, for lists and journals. [load] */
-zoo_status zoo_file_hash(const char *path, char *hex, size_t n);
-
 #endif

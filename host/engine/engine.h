@@ -9,6 +9,7 @@
 #define ZOO_ENGINE_ENGINE_H
 
 #include "cache/cache.h"
+#include "model/trace.h"
 #include "zoo.h"
 
 typedef struct zoo_engine zoo_engine;
@@ -94,10 +95,8 @@ bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before,
                             uint32_t length_after);
 void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass);
 
-/* Called for every named activation of a step while set; x [n_rows, width].
+/* fn is called for every named activation of each step; null: tracing is off.
  * Slow; one sequence at a time. */
-typedef void zoo_trace_fn(void *arg, const char *name, const float *x, uint32_t n_rows,
-                          uint32_t width);
 void zoo_engine_trace(zoo_engine *engine, zoo_trace_fn *fn, void *arg);
 
 /* Words for inspect and plan, to stdout-like streams; json: one object. */

@@ -86,7 +86,4 @@ typedef struct zoo_score_greedy {
 zoo_status zoo_score_continue(const zoo_score_job *job, const zoo_score_greedy *greedy,
                               zoo_score_pair *out, zoo_error *err);
 
-/* The command `score`: argv[0] is the command's name. Returns the exit code (0 to 4). */
-int zoo_cmd_score(int argc, char **argv);
-
 #endif

@@ -119,14 +119,6 @@ zoo_schedule_stats zoo_schedule_stats_get(const zoo_schedule *s)
     return stats;
 }
 
-void zoo_schedule_finish(zoo_schedule *s, zoo_row *row)
-{
-    zoo_row_settle(row);
-    row->next = NULL;
-    *(s->done_last ? &s->done_last->next : &s->done_first) = row;
-    s->done_last = row;
-}
-
 /* ---- building a step ---- */
 
 static uint32_t known(const zoo_row *row)

@@ -11,6 +11,14 @@ enum {
     TAIL_GAIN_MIN = 32 /* tokens not read again that are worth a copy of a page */
 };
 
+void zoo_schedule_finish(zoo_schedule *s, zoo_row *row)
+{
+    zoo_row_settle(row);
+    row->next = NULL;
+    *(s->done_last ? &s->done_last->next : &s->done_first) = row;
+    s->done_last = row;
+}
+
 bool zoo_schedule_wants_more(const zoo_schedule *s)
 {
     return s->n_waiting < WAITING_MAX && s->waiting_tokens < WAITING_TOKENS_MAX;

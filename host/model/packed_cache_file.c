@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "base/fileio.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "model/pack.h"
 #include "model/packed_cache_private.h"

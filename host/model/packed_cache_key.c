@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "base/file_hash.h"
 #include "config/plugin_loader.h"
 #include "model/packed_cache_private.h"
 

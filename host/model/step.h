@@ -5,8 +5,8 @@
 #define ZOO_MODEL_STEP_H
 
 #include "base/scratch.h"
-#include "engine/engine.h"
 #include "model/bound_model.h"
+#include "model/trace.h"
 
 typedef struct zoo_memo {
     const void *key;

@@ -69,6 +69,8 @@ void zoo_gbuild_fail(zoo_gbuild *b, zoo_status status, const char *fmt, ...) ZOO
 
 /* ---- nodes (nodes.c) ---- */
 
+/* Node 0, where every rule ends: the first node of a build. */
+void zoo_g_return(zoo_gbuild *b);
 zoo_gnode zoo_g_class(zoo_gbuild *b, const zoo_gclass *c, zoo_gnode next);
 /* One byte of low..high. */
 zoo_gnode zoo_g_range(zoo_gbuild *b, int low, int high, zoo_gnode next);
@@ -150,6 +152,7 @@ enum {
 };
 unsigned zoo_gschema_types(zoo_gbuild *b, const cJSON *schema);
 
+/* The whole automaton (compile.c). */
 zoo_status zoo_gcode_build(const zoo_grammar_want *want, const zoo_tokenizer *tokenizer,
                            zoo_gcode *code, zoo_error *err);
 void zoo_gcode_free(zoo_gcode *code);

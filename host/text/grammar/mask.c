@@ -189,21 +189,6 @@ static bool is_empty(const zoo_vocab *v, const uint32_t *bits)
     return true;
 }
 
-zoo_gmask *zoo_gmask_of(zoo_grammar *g, uint32_t at)
-{
-    if (at >= g->n_masks) {
-        uint32_t n = at * 2 + 64;
-        zoo_gmask *grown = zoo_mem_realloc(g->masks, n * sizeof *grown);
-        if (!grown) {
-            return NULL;
-        }
-        memset(grown + g->n_masks, 0, (n - g->n_masks) * sizeof *grown);
-        g->masks = grown;
-        g->n_masks = n;
-    }
-    return &g->masks[at];
-}
-
 /* A state's mask without regard to the tokens left; without all bytes only of tokens behind which
  * there is a way to the end. */
 static zoo_gmask *free_mask(zoo_grammar *g, uint32_t at)

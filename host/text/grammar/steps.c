@@ -224,3 +224,18 @@ uint32_t zoo_gsteps(zoo_grammar *g, uint32_t state)
     }
     return m->steps == ZOO_GSTEPS_NONE ? ZOO_GSTEPS_NONE : m->steps - 1;
 }
+
+zoo_gmask *zoo_gmask_of(zoo_grammar *g, uint32_t at)
+{
+    if (at >= g->n_masks) {
+        uint32_t n = at * 2 + 64;
+        zoo_gmask *grown = zoo_mem_realloc(g->masks, n * sizeof *grown);
+        if (!grown) {
+            return NULL;
+        }
+        memset(grown + g->n_masks, 0, (n - g->n_masks) * sizeof *grown);
+        g->masks = grown;
+        g->n_masks = n;
+    }
+    return &g->masks[at];
+}

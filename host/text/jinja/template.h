@@ -79,9 +79,6 @@ zoo_status zoo_template_render(const zoo_template *t, const cJSON *variables, co
 zoo_status zoo_template_render_json(const zoo_template *t, const char *json, size_t json_n,
                                     const zoo_clock *now, char **text, size_t *n, zoo_error *err);
 
-/* The command `render`: argv[0] is the command's name. Returns the exit code (0 to 4). */
-int zoo_cmd_render(int argc, char **argv);
-
 #ifdef __cplusplus
 }
 #endif

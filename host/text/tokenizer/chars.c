@@ -72,30 +72,6 @@ bool tok_is_punct(const tok_chars *chars, uint32_t cp)
     return (tok_mask(chars, cp) & TOK_PUNCT) || cp == 0x166d || cp == 0x111c9;
 }
 
-size_t tok_utf8_put(char out[4], uint32_t cp)
-{
-    if (cp < 0x80) {
-        out[0] = (char)cp;
-        return 1;
-    }
-    if (cp < 0x800) {
-        out[0] = (char)(0xc0 | cp >> 6);
-        out[1] = (char)(0x80 | (cp & 63));
-        return 2;
-    }
-    if (cp < 0x10000) {
-        out[0] = (char)(0xe0 | cp >> 12);
-        out[1] = (char)(0x80 | (cp >> 6 & 63));
-        out[2] = (char)(0x80 | (cp & 63));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | cp >> 18);
-    out[1] = (char)(0x80 | (cp >> 12 & 63));
-    out[2] = (char)(0x80 | (cp >> 6 & 63));
-    out[3] = (char)(0x80 | (cp & 63));
-    return 4;
-}
-
 /* The number of bytes at p[n] that begin a character rightly (Unicode table 3-7);
  * *whole: it is all. */
 static size_t sequence(const uint8_t *p, size_t n, bool *whole)

@@ -113,7 +113,4 @@ const char *zoo_tokenizer_special_text(const zoo_tokenizer *tokenizer, zoo_speci
 /* What was read but not applied, one sentence each; null when index is past the last. */
 const char *zoo_tokenizer_note(const zoo_tokenizer *tokenizer, size_t index);
 
-/* The command `tokenize`: argv[0] is the command's name. Returns the exit code (0 to 4). */
-int zoo_cmd_tokenize(int argc, char **argv);
-
 #endif
