@@ -119,8 +119,8 @@ struct zoo_ctx {
     /* For layers: runs part `index` of the present layer, its norm, block and scales; x, y
      * [n_rows, width]. [step] */
     void (*part)(zoo_ctx *ctx, uint32_t index, const float *x, float *y, const zoo_span *span);
-    /* Offers an activation [n_rows, width] to the trace as `<layer path>.<name>`; null where
-     * nobody listens. [step] */
+    /* Offers an activation [n_rows, width] to the trace as `<layer path>.<name>`; null when
+     * tracing is off. [step] */
     void (*trace)(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width);
 };
 

@@ -9,28 +9,14 @@
 #define ZOO_ENGINE_ENGINE_H
 
 #include "cache/cache.h"
+#include "model/options.h"
 #include "model/trace.h"
 #include "zoo.h"
 
 typedef struct zoo_engine zoo_engine;
 
-typedef struct zoo_engine_options {
-    const char *weights;    /* "auto", "f32", "bf16", "int8", "int4" */
-    const char *cache;      /* "auto", "f32", "bf16", "int8", "int4" */
-    const char *isa;        /* null: the best */
-    const char *plugin_dir; /* null: beside the program, then the installed place */
-    const char *card_dir;
-    const char *const *allow_unknown; /* config keys, null-ended, or null */
-    const char *packed_cache;         /* folder where packed weights are kept, "auto", or null */
-    size_t memory;        /* bytes for weights and caches; 0: three quarters of the machine's */
-    uint32_t n_threads;   /* 0: one per core */
-    uint32_t rows_max;    /* rows of a step; 0: 512 */
-    uint32_t seqs_max;    /* sequences alive; 0: 64 */
-    uint32_t context_max; /* positions of a sequence; 0: the model's, at most 8192 */
-    bool plan_only;       /* stop after the plan: no weights are read (inspect, plan) */
-    bool quiet;           /* no progress line */
-    bool pin;             /* each thread stays on a core of its own */
-} zoo_engine_options;
+/* An engine is opened with what its model is opened with. */
+typedef zoo_model_options zoo_engine_options;
 
 /* Loads the folder: config, card, plugin, plan, weights, caches.
  * On error nothing is left behind. */
@@ -40,7 +26,7 @@ void zoo_engine_close(zoo_engine *engine);
 
 const zoo_plan *zoo_engine_plan(const zoo_engine *engine);
 const zoo_limits *zoo_engine_limits(const zoo_engine *engine);
-/* Scalar kernel table in use, for samplers. */
+/* The kernel table in use. */
 const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine);
 /* Bytes of packed weights and caches, and what options allow them; for a second engine beside. */
 size_t zoo_engine_memory(const zoo_engine *engine);
@@ -81,9 +67,7 @@ zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items
  * worker < limits.n_threads. Returns when all are done. */
 void zoo_engine_parallel(zoo_engine *engine, uint32_t n_items, zoo_task *fn, void *arg);
 
-/*
- * How many rows of logits a step may ask for; rows beyond need another step. At least seqs_max.
- */
+/* How many rows of logits a step may ask for; rows beyond need another step. */
 uint32_t zoo_engine_logits_max(const zoo_engine *engine);
 
 /*

@@ -47,7 +47,7 @@ static zoo_bound *find_shared(const zoo_model *model, const zoo_bound *bound)
     return NULL;
 }
 
-static zoo_status bind_block(zoo_model *model, zoo_bound *bound, zoo_error *err)
+static zoo_status bind_block(zoo_model *model, zoo_bind_mode mode, zoo_bound *bound, zoo_error *err)
 {
     const zoo_block_ops *ops = bound->ops;
     if (!ops || ops->weights_size == 0) {
@@ -63,43 +63,44 @@ static zoo_status bind_block(zoo_model *model, zoo_bound *bound, zoo_error *err)
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for the weights of %s", model->folder,
                         bound->path);
     }
-    ZOO_TRY(zoo_model_bind_rows(model, bound, err));
-    return ops->prepare && !model->dry
+    ZOO_TRY(zoo_model_bind_rows(model, mode, bound, err));
+    return ops->prepare && mode == ZOO_BIND_PACK
                ? ops->prepare(bound->params, bound->weights, &model->setup, err)
                : ZOO_OK;
 }
 
-static zoo_status bind_part(zoo_model *model, const char *layer_path, zoo_bound *bound,
-                            zoo_error *err)
+static zoo_status bind_part(zoo_model *model, zoo_bind_mode mode, const char *layer_path,
+                            zoo_bound *bound, zoo_error *err)
 {
     uint32_t width = bound->part->width_in ? bound->part->width_in : model->plan.hidden_size;
     ZOO_TRY(bind_norm(model, layer_path, width, &bound->norm, err));
-    return bind_block(model, bound, err);
+    return bind_block(model, mode, bound, err);
 }
 
-static zoo_status bind_branch(zoo_model *model, const char *path, zoo_bound_branch *bound,
-                              zoo_error *err)
+static zoo_status bind_branch(zoo_model *model, zoo_bind_mode mode, const char *path,
+                              zoo_bound_branch *bound, zoo_error *err)
 {
     for (uint32_t i = 0; i < bound->branch->n_parts; i++) {
-        ZOO_TRY(bind_part(model, path, &bound->parts[i], err));
+        ZOO_TRY(bind_part(model, mode, path, &bound->parts[i], err));
     }
     ZOO_TRY(bind_norm(model, path, model->plan.hidden_size, &bound->post, err));
     return bind_norm(model, path, model->plan.hidden_size, &bound->after, err);
 }
 
-static zoo_status bind_layer(zoo_model *model, zoo_bound_layer *bound, zoo_error *err)
+static zoo_status bind_layer(zoo_model *model, zoo_bind_mode mode, zoo_bound_layer *bound,
+                             zoo_error *err)
 {
     const zoo_layer *layer = bound->layer;
     for (uint32_t i = 0; i < layer->n_branches && !layer->ops; i++) {
-        ZOO_TRY(bind_branch(model, layer->path, &bound->branches[i], err));
+        ZOO_TRY(bind_branch(model, mode, layer->path, &bound->branches[i], err));
     }
     for (uint32_t i = 0; i < layer->n_parts && layer->ops; i++) {
-        ZOO_TRY(bind_part(model, layer->path, &bound->parts[i], err));
+        ZOO_TRY(bind_part(model, mode, layer->path, &bound->parts[i], err));
     }
-    return layer->ops ? bind_block(model, &bound->own, err) : ZOO_OK;
+    return layer->ops ? bind_block(model, mode, &bound->own, err) : ZOO_OK;
 }
 
-static zoo_status bind_head(zoo_model *model, zoo_error *err)
+static zoo_status bind_head(zoo_model *model, zoo_bind_mode mode, zoo_error *err)
 {
     const zoo_plan *plan = &model->plan;
     uint32_t embed_width = plan->embed_width ? plan->embed_width : plan->hidden_size;
@@ -115,7 +116,7 @@ static zoo_status bind_head(zoo_model *model, zoo_error *err)
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         cols = last->width_out ? last->width_out : plan->hidden_size;
     }
-    ZOO_TRY(zoo_model_bind_head(model, name, rows, cols, &model->head, err));
+    ZOO_TRY(zoo_model_bind_head(model, mode, name, rows, cols, &model->head, err));
     if (plan->head_bias) {
         (void)snprintf(name, sizeof name, "%s.bias", plan->head_path);
         ZOO_TRY(zoo_model_bind_vector(model, name, rows, true, &model->head_bias, err));
@@ -199,21 +200,22 @@ static void note_leftover(void *arg, const char *name, bool matters)
     }
 }
 
-zoo_status zoo_model_bind(zoo_model *model, const char *const *allowed, zoo_error *err)
+zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *const *allowed,
+                          zoo_error *err)
 {
     const zoo_plan *plan = &model->plan;
     memset(model->used, 0, zoo_tensors_count(model->tensors));
     memset(&model->stats, 0, sizeof model->stats);
     for (uint32_t i = 0; i < plan->n_prologue; i++) {
-        ZOO_TRY(bind_part(model, "", &model->prologue[i], err));
+        ZOO_TRY(bind_part(model, mode, "", &model->prologue[i], err));
     }
     for (uint32_t i = 0; i < plan->n_layers; i++) {
-        ZOO_TRY(bind_layer(model, &model->layers[i], err));
+        ZOO_TRY(bind_layer(model, mode, &model->layers[i], err));
     }
     for (uint32_t i = 0; i < plan->n_epilogue; i++) {
-        ZOO_TRY(bind_part(model, "", &model->epilogue[i], err));
+        ZOO_TRY(bind_part(model, mode, "", &model->epilogue[i], err));
     }
-    ZOO_TRY(bind_head(model, err));
+    ZOO_TRY(bind_head(model, mode, err));
     leftover left = {.allowed = allowed};
     zoo_model_leftovers(model, note_leftover, &left);
     if (left.n) {

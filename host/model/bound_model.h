@@ -52,7 +52,7 @@ struct zoo_packed;                  /* packed_cache.h */
 /* What was bound from where, for inspect and for the left-over report. */
 typedef struct zoo_model_stats {
     uint64_t n_parameters; /* values read */
-    uint64_t bytes_packed; /* of weights in memory; known when the binding was dry, too */
+    uint64_t bytes_packed; /* of weights in memory; known after ZOO_BIND_CHECK, too */
     uint64_t n_matrices;
     char stored[64]; /* stored formats met, for a reader */
 } zoo_model_stats;
@@ -86,26 +86,32 @@ typedef struct zoo_model {
     uint32_t n_bounds, bounds_max;
     zoo_model_stats stats;
     bool quiet;
-    bool dry; /* names and shapes are checked, nothing is packed */
 } zoo_model;
 
 /* n zeroed bytes that live as long as the model, 64-byte aligned;
  * null when memory is out. [load] */
 void *zoo_model_take(zoo_model *model, size_t n);
 
+/* What a walk over the bind rows does with the weights. */
+typedef enum zoo_bind_mode {
+    ZOO_BIND_CHECK = 0, /* judges names and shapes and counts bytes; no matrix is read */
+    ZOO_BIND_PACK = 1   /* the same, and packs every matrix */
+} zoo_bind_mode;
+
 /*
- * Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. While
- * model->dry, only names and shapes are judged, so that a broken checkpoint is refused before
- * anything large is read. [load]
+ * Binds all parts of the plan (bind.c) and refuses left-over tensors of its layers. CHECK comes
+ * first, so that a broken checkpoint is refused before anything large is read. [load]
  */
-zoo_status zoo_model_bind(zoo_model *model, const char *const *allowed, zoo_error *err);
+zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *const *allowed,
+                          zoo_error *err);
 /* Lays out bound parts and adds their streams to the cache; no weights are read (plan.c). [load] */
 zoo_status zoo_model_lay_out(zoo_model *model, zoo_error *err);
 /* Resolves a canonical name to a stored one; null: not there. *name holds it. [load] */
 bool zoo_model_has_tensor(zoo_model *model, const char *canonical);
 
 /* Fills one bind table (weights.c): all rows of ops for module `path`. [load] */
-zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *err);
+zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bind_mode mode, zoo_bound *bound,
+                               zoo_error *err);
 /* A vector of n values `<path>.<suffix>`; needed: its absence is an error,
  * else *out is null. [load] */
 zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
@@ -113,17 +119,18 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
 /* The output matrix; int5 where weights are int4. [load] */
-zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
-                               zoo_weight *out, zoo_error *err);
+zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
+                               uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err);
 /*
- * Room for a packed matrix [rows, cols], or the matrix itself out of the file of packed ones
- * (zoo_model_is_packed); neither while model->dry. name: its key there, and for the error. [load]
+ * Counts a packed matrix of out->kind, rows and cols; in mode PACK also room for it, or the matrix
+ * itself out of the file of packed ones (zoo_model_is_packed). name: its key there, and for the
+ * error. [load]
  */
-zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
-                                 zoo_dtype kind, zoo_weight *out, zoo_error *err);
+zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
+                                 zoo_weight *out, zoo_error *err);
 /* Whether the matrix needs no packing any more. [load] */
 bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight);
-/* Frees all but caches and pool. */
+/* Frees all of it, caches and pool too. */
 void zoo_model_release(zoo_model *model);
 /* Installs setup.pack and setup.unpack. */
 void zoo_model_setup_packing(zoo_model *model);

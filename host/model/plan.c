@@ -268,6 +268,8 @@ void zoo_model_release(zoo_model *model)
         model->chunks = next;
     }
     zoo_packed_close(model->packed);
+    zoo_cache_pool_free(model->cache);
+    zoo_pool_free(model->pool);
     zoo_mem_free(model->bounds);
     zoo_mem_free(model->used);
     zoo_tensors_close(model->tensors);

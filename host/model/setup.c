@@ -31,8 +31,8 @@ static zoo_status setup_pack(zoo_setup *setup, const float *x, uint32_t rows, ui
                              zoo_weight *out, zoo_error *err)
 {
     zoo_model *model = setup->host;
-    zoo_dtype kind = (zoo_dtype)setup->weight_kind;
-    ZOO_TRY(zoo_model_take_packed(model, "(folded)", rows, cols, kind, out, err));
+    *out = (zoo_weight){.kind = setup->weight_kind, .rows = rows, .cols = cols};
+    ZOO_TRY(zoo_model_take_packed(model, ZOO_BIND_PACK, "(folded)", out, err));
     memory_job job = {out, x};
     if (zoo_model_is_packed(model, out)) {
         return ZOO_OK;

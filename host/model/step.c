@@ -56,8 +56,8 @@ static void *memo(zoo_ctx *ctx, const void *key, size_t n, bool *fresh)
     return bytes;
 }
 
-static void tell(zoo_step *step, const char *path, const char *name, const float *x,
-                 uint32_t n_rows, uint32_t width)
+static void emit_trace(zoo_step *step, const char *path, const char *name, const float *x,
+                       uint32_t n_rows, uint32_t width)
 {
     if (!step->trace) {
         return;
@@ -70,7 +70,7 @@ static void tell(zoo_step *step, const char *path, const char *name, const float
 static void trace(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width)
 {
     zoo_step *step = step_of(ctx);
-    tell(step, step->layer ? step->layer->layer->path : "", name, x, n_rows, width);
+    emit_trace(step, step->layer ? step->layer->layer->path : "", name, x, n_rows, width);
 }
 
 static uint32_t part_width_in(const zoo_step *step, const zoo_part *part)
@@ -227,7 +227,7 @@ static void run_layer(zoo_step *step, const zoo_bound_layer *bound, const zoo_sp
             run_branch(step, &bound->branches[i], span);
         }
     }
-    tell(step, layer->path, "", step->h, span->n_rows, step->model->plan.stream_width);
+    emit_trace(step, layer->path, "", step->h, span->n_rows, step->model->plan.stream_width);
     step->layer = NULL;
 }
 
@@ -265,13 +265,13 @@ static void embed(zoo_step *step, const zoo_span *span)
     embed_job job = {step, span, width};
     parallel(&step->ctx, span->n_rows, embed_row, &job);
     if (!plan->embed_scale_inside) {
-        tell(step, "", "embed", step->h, span->n_rows, width);
+        emit_trace(step, "", "embed", step->h, span->n_rows, width);
     }
     if (plan->embed_scale != 1.0f) {
         step->ctx.kernels->scale(plan->embed_scale, step->h, step->h, (size_t)span->n_rows * width);
     }
     if (plan->embed_scale_inside == 1) {
-        tell(step, "", "embed", step->h, span->n_rows, width);
+        emit_trace(step, "", "embed", step->h, span->n_rows, width);
     }
 }
 
@@ -302,7 +302,7 @@ static void head(zoo_step *step, const uint32_t *rows, uint32_t n_rows)
     }
     if (has_norm(&model->norm)) {
         run_norm(step, &model->norm, step->last, step->last, n_rows, width);
-        tell(step, "", "norm", step->last, n_rows, width);
+        emit_trace(step, "", "norm", step->last, n_rows, width);
     }
     zoo_bump_mark mark = zoo_bump_get_mark(&step->scratch);
     const zoo_proj proj = {&model->head, model->head_bias, step->logits, model->head.rows};
@@ -314,7 +314,7 @@ static void head(zoo_step *step, const uint32_t *rows, uint32_t n_rows)
     if (plan->softcap > 0.0f) {
         step->ctx.kernels->softcap(plan->softcap, step->logits, step->logits, n);
     }
-    tell(step, "", "logits", step->logits, n_rows, model->head.rows);
+    emit_trace(step, "", "logits", step->logits, n_rows, model->head.rows);
 }
 
 zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *rows, uint32_t n_rows,
@@ -329,7 +329,7 @@ zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *ro
     embed(step, span);
     run_chain(step, model->prologue, model->plan.n_prologue, span);
     if (model->plan.embed_scale_inside == 2) {
-        tell(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);
+        emit_trace(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);
     }
     for (uint32_t i = 0; i < model->plan.n_layers; i++) {
         run_layer(step, &model->layers[i], span);

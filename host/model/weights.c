@@ -20,10 +20,13 @@
 /* Values that are packed before their pages of the file are given back. */
 enum { SLICE_FLOATS = 1 << 23 };
 
+/* What the row of a bind table, or a whole weight, asks for. */
 typedef struct dims {
     uint64_t rows, cols, experts;
     const zoo_rowmap *map; /* null: identity */
     uint64_t row0;         /* of the source, where a stack is cut */
+    uint32_t flags;        /* of the bind row */
+    zoo_bind_mode mode;
 } dims;
 
 static uint32_t param(const void *params, uint32_t offset, uint32_t none)
@@ -35,10 +38,13 @@ static uint32_t param(const void *params, uint32_t offset, uint32_t none)
     return value;
 }
 
-static dims row_dims(const zoo_bind *bind, const void *params)
+static dims row_dims(zoo_bind_mode mode, const zoo_bind *bind, const void *params)
 {
-    dims d = {param(params, bind->rows, 1), param(params, bind->cols, 1),
-              param(params, bind->experts, 1), NULL, 0};
+    dims d = {.rows = param(params, bind->rows, 1),
+              .cols = param(params, bind->cols, 1),
+              .experts = param(params, bind->experts, 1),
+              .flags = bind->flags,
+              .mode = mode};
     if (bind->map != ZOO_NONE) {
         const zoo_rowmap *map = (const void *)((const char *)params + bind->map);
         d.map = map->total ? map : NULL;
@@ -182,25 +188,26 @@ static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
     zoo_pack_panel(job->weight, panel, rows, n);
 }
 
-zoo_status zoo_model_take_packed(zoo_model *model, const char *name, uint64_t rows, uint64_t cols,
-                                 zoo_dtype kind, zoo_weight *out, zoo_error *err)
+zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
+                                 zoo_weight *out, zoo_error *err)
 {
+    zoo_dtype kind = (zoo_dtype)out->kind;
+    bool packs = mode == ZOO_BIND_PACK;
     size_t scales = 0;
-    *out = (zoo_weight){(uint32_t)kind,       (uint32_t)rows, (uint32_t)cols,
-                        zoo_pack_group(kind), NULL,           NULL};
+    out->group = zoo_pack_group(kind);
     size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
-    bool ready = bytes && !model->dry && zoo_packed_take(model->packed, name, out, model->pool);
-    if (bytes && !model->dry && !ready) {
+    bool ready = bytes && packs && zoo_packed_take(model->packed, name, out, model->pool);
+    if (bytes && packs && !ready) {
         out->data = zoo_model_take(model, bytes + scales + 128);
         out->scales = out->data ? zoo_pack_scales(out, out->data) : NULL;
     }
-    if (!out->data && (bytes == 0 || !model->dry)) {
-        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%llu, %llu]",
-                        model->folder, name, (unsigned long long)rows, (unsigned long long)cols);
+    if (!out->data && (bytes == 0 || packs)) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%u, %u]", model->folder,
+                        name, out->rows, out->cols);
     }
     model->stats.bytes_packed += bytes + scales;
     model->stats.n_matrices++;
-    return model->dry ? ZOO_OK : zoo_packed_add(model->packed, name, out, err);
+    return packs ? zoo_packed_add(model->packed, name, out, err) : ZOO_OK;
 }
 
 bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
@@ -213,7 +220,8 @@ static bool is_bf16(const zoo_matrix *m)
     return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
 }
 
-/* Beside the flags of a bind row: the output matrix, whose error no later layer evens out. */
+/* Internal flag for the output matrix: its quantisation error is not attenuated by later
+ * layers. */
 static const uint32_t bind_head = UINT32_C(1) << 31;
 
 static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags)
@@ -291,16 +299,18 @@ static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_ro
 
 /* Packs the matrix [rows, cols] that begins at row d->row0 of the source. */
 static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
-                              const dims *d, uint32_t flags, zoo_weight *out, zoo_error *err)
+                              const dims *d, zoo_weight *out, zoo_error *err)
 {
-    zoo_dtype kind = packed_kind(model, m, flags);
-    ZOO_TRY(zoo_model_take_packed(model, name, d->rows, d->cols, kind, out, err));
+    *out = (zoo_weight){.kind = packed_kind(model, m, d->flags),
+                        .rows = (uint32_t)d->rows,
+                        .cols = (uint32_t)d->cols};
+    ZOO_TRY(zoo_model_take_packed(model, d->mode, name, out, err));
     pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
-    if (model->dry || zoo_model_is_packed(model, out)) {
+    if (d->mode == ZOO_BIND_CHECK || zoo_model_is_packed(model, out)) {
         return ZOO_OK;
     }
-    if (flags & ZOO_BIND_TRANSPOSED) {
+    if (d->flags & ZOO_BIND_TRANSPOSED) {
         status = read_whole(model, &job, d->cols, d->map ? d->map->total : d->rows, err);
     }
     if (status == ZOO_OK) {
@@ -311,45 +321,47 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
 }
 
 /* Stored shape that dims ask for, [rows, cols] of one matrix in the file. */
-static void stored_shape(const dims *d, uint32_t flags, uint64_t *rows, uint64_t *cols)
+static void stored_shape(const dims *d, uint64_t *rows, uint64_t *cols)
 {
     uint64_t total = d->map ? d->map->total : d->rows;
-    *rows = flags & ZOO_BIND_TRANSPOSED ? d->cols : total;
-    *cols = flags & ZOO_BIND_TRANSPOSED ? total : d->cols;
+    *rows = d->flags & ZOO_BIND_TRANSPOSED ? d->cols : total;
+    *cols = d->flags & ZOO_BIND_TRANSPOSED ? total : d->cols;
 }
 
 static zoo_status bind_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
-                              const dims *d, uint32_t flags, zoo_weight *out, zoo_error *err)
+                              const dims *d, zoo_weight *out, zoo_error *err)
 {
     uint64_t rows, cols;
-    stored_shape(d, flags, &rows, &cols);
+    stored_shape(d, &rows, &cols);
     if (all_rows(m) != rows || m->cols != cols) {
         return wrong_shape(model, name, rows, cols, m, err);
     }
-    return pack_matrix(model, name, m, d, flags, out, err);
+    return pack_matrix(model, name, m, d, out, err);
 }
 
 static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matrix *m, const dims *d,
-                             uint32_t flags, zoo_weight *out, zoo_error *err)
+                             zoo_weight *out, zoo_error *err)
 {
     uint64_t rows, cols;
-    uint32_t how = m->flipped ? flags & ~(uint32_t)ZOO_BIND_TRANSPOSED : flags;
     dims one = *d;
     uint64_t skip = 0;
-    stored_shape(d, how, &rows, &cols);
-    if ((flags & ZOO_BIND_MAP_STORED) && d->map) { /* a turned matrix inside a longer one */
+    if (m->flipped) {
+        one.flags &= ~(uint32_t)ZOO_BIND_TRANSPOSED;
+    }
+    stored_shape(&one, &rows, &cols);
+    if ((d->flags & ZOO_BIND_MAP_STORED) && d->map) { /* a turned matrix inside a longer one */
         rows = d->map->total;
         cols = d->rows;
         skip = d->map->offset;
         one.map = NULL;
     }
-    bool short_stack = (flags & ZOO_BIND_MAP_STORED) && skip + d->cols > rows;
+    bool short_stack = (d->flags & ZOO_BIND_MAP_STORED) && skip + d->cols > rows;
     if (all_rows(m) != rows * d->experts || m->cols != cols || short_stack) {
         return wrong_shape(model, name, rows * d->experts, cols, m, err);
     }
     for (uint64_t e = 0; e < d->experts; e++) {
         one.row0 = e * rows + skip;
-        ZOO_TRY(pack_matrix(model, name, m, &one, how, &out[e], err));
+        ZOO_TRY(pack_matrix(model, name, m, &one, &out[e], err));
     }
     return ZOO_OK;
 }
@@ -363,7 +375,7 @@ static void expert_name(const char *name, uint64_t e, char *out)
 }
 
 static zoo_status bind_each_expert(zoo_model *model, const char *name, const dims *d,
-                                   uint32_t flags, zoo_weight *out, bool *found, zoo_error *err)
+                                   zoo_weight *out, bool *found, zoo_error *err)
 {
     for (uint64_t e = 0; e < d->experts; e++) {
         char one[ZOO_NAME_MAX];
@@ -373,13 +385,13 @@ static zoo_status bind_each_expert(zoo_model *model, const char *name, const dim
         if (!*found) {
             return e == 0 ? ZOO_OK : missing(model, one, d, err);
         }
-        ZOO_TRY(bind_matrix(model, one, &m, d, flags, &out[e], err));
+        ZOO_TRY(bind_matrix(model, one, &m, d, &out[e], err));
         mark_used(model, &m);
     }
     return ZOO_OK;
 }
 
-static zoo_status bind_experts(zoo_model *model, const char *name, const dims *d, uint32_t flags,
+static zoo_status bind_experts(zoo_model *model, const char *name, const dims *d,
                                const zoo_weight **out, bool *found, zoo_error *err)
 {
     if (d->experts == 0 || d->experts > 65536) {
@@ -392,14 +404,14 @@ static zoo_status bind_experts(zoo_model *model, const char *name, const dims *d
     }
     *out = list;
     if (strstr(name, "%u")) {
-        return bind_each_expert(model, name, d, flags, list, found, err);
+        return bind_each_expert(model, name, d, list, found, err);
     }
     zoo_matrix m;
     ZOO_TRY(find_stored(model, name, &m, found, err));
     if (!*found) {
         return ZOO_OK;
     }
-    ZOO_TRY(bind_stack(model, name, &m, d, flags, list, err));
+    ZOO_TRY(bind_stack(model, name, &m, d, list, err));
     mark_used(model, &m);
     return ZOO_OK;
 }
@@ -507,14 +519,14 @@ static zoo_status bind_one(zoo_model *model, const zoo_bound *bound, const zoo_b
     case ZOO_BIND_MATRIX:
         ZOO_TRY(find_stored(model, name, &m, found, err));
         if (*found) {
-            ZOO_TRY(bind_matrix(model, name, &m, d, bind->flags, field, err));
+            ZOO_TRY(bind_matrix(model, name, &m, d, field, err));
             mark_used(model, &m);
         }
         return ZOO_OK;
     case ZOO_BIND_VECTOR:
         return bind_vector(model, name, d, field, found, err);
     case ZOO_BIND_EXPERTS:
-        return bind_experts(model, name, d, bind->flags, field, found, err);
+        return bind_experts(model, name, d, field, found, err);
     case ZOO_BIND_EXPERT_VECTORS:
         return bind_expert_vectors(model, name, d, field, found, err);
     default:
@@ -522,7 +534,8 @@ static zoo_status bind_one(zoo_model *model, const zoo_bound *bound, const zoo_b
     }
 }
 
-zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *err)
+zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bind_mode mode, zoo_bound *bound,
+                               zoo_error *err)
 {
     bool filled = false; /* an earlier row of the same field was found */
     for (const zoo_bind *bind = bound->ops->binds; bind && bind->name; bind++) {
@@ -536,7 +549,7 @@ zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *er
         bool absolute = bind->flags & ZOO_BIND_ABSOLUTE;
         const char *path = absolute ? "" : bound->path;
         (void)snprintf(name, sizeof name, "%s%s%s", path, *path ? "." : "", bind->name);
-        dims d = row_dims(bind, bound->params);
+        dims d = row_dims(mode, bind, bound->params);
         bool found = false;
         ZOO_TRY(bind_one(model, bound, bind, name, &d, &found, err));
         if (!found && !more && !(bind->flags & ZOO_BIND_OPTIONAL)) {
@@ -550,7 +563,7 @@ zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bound *bound, zoo_error *er
 zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
                                  const float **out, zoo_error *err)
 {
-    dims d = {n, 1, 1, NULL, 0};
+    dims d = {.rows = n, .cols = 1, .experts = 1};
     bool found = false;
     ZOO_TRY(bind_vector(model, name, &d, out, &found, err));
     return found || !needed ? ZOO_OK : missing(model, name, &d, err);
@@ -559,16 +572,16 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err)
 {
-    dims d = {rows, cols, 1, NULL, 0};
+    dims d = {.rows = rows, .cols = cols, .experts = 1};
     bool found = false;
     ZOO_TRY(bind_table(model, name, &d, out, &found, err));
     return found ? ZOO_OK : missing(model, name, &d, err);
 }
 
-zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
-                               zoo_weight *out, zoo_error *err)
+zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
+                               uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err)
 {
-    dims d = {rows, cols, 1, NULL, 0};
+    dims d = {.rows = rows, .cols = cols, .experts = 1, .flags = bind_head, .mode = mode};
     zoo_matrix m;
     bool found = false;
     ZOO_TRY(find_stored(model, name, &m, &found, err));
@@ -579,5 +592,5 @@ zoo_status zoo_model_bind_head(zoo_model *model, const char *name, uint32_t rows
         return wrong_shape(model, name, rows, cols, &m, err);
     }
     mark_used(model, &m);
-    return pack_matrix(model, name, &m, &d, bind_head, out, err);
+    return pack_matrix(model, name, &m, &d, out, err);
 }

@@ -1,0 +1,258 @@
+/*
+ * open.c: from a folder to a bound model: glue between config, card, plugin, tensors and caches.
+ *
+ * Order: config, card or probe, plugin, tensors, configure, keys judged, parts laid out, names and
+ * shapes checked, caches, weights. Nothing large is read before everything small was judged.
+ */
+#include "model/open.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "config/plugin_loader.h"
+#include "kernels/select.h"
+#include "model/packed_cache.h"
+
+enum {
+    ROWS_DEFAULT = 512,
+    SEQS_DEFAULT = 64,
+    CONTEXT_DEFAULT = 8192,
+    ROWS_LIMIT = 65536,
+    SEQS_LIMIT = 4096
+};
+
+static const struct {
+    const char *name;
+    zoo_dtype kind;
+} kinds[] = {{"f32", ZOO_F32}, {"bf16", ZOO_BF16}, {"int8", ZOO_INT8}, {"int4", ZOO_INT4}};
+
+static zoo_status read_kind(const char *what, const char *name, zoo_dtype *out, zoo_error *err)
+{
+    *out = ZOO_DTYPE_MAX;
+    if (!name || strcmp(name, "auto") == 0) {
+        return ZOO_OK;
+    }
+    for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
+        if (strcmp(name, kinds[i].name) == 0) {
+            *out = kinds[i].kind;
+            return ZOO_OK;
+        }
+    }
+    return zoo_fail(err, ZOO_E_USAGE, "%s: \"%.40s\" is none of auto, f32, bf16, int8, int4", what,
+                    name);
+}
+
+static zoo_status read_limits(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    zoo_limits *l = &model->limits;
+    *l = (zoo_limits){.size = sizeof *l,
+                      .rows_max = o->rows_max ? o->rows_max : ROWS_DEFAULT,
+                      .seqs_max = o->seqs_max ? o->seqs_max : SEQS_DEFAULT,
+                      .context_max = o->context_max,
+                      .n_threads = o->n_threads ? o->n_threads : (uint32_t)(cores > 0 ? cores : 1)};
+    if (l->rows_max > ROWS_LIMIT || l->seqs_max > SEQS_LIMIT || l->n_threads > 1024) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "rows of a step go up to %d, sequences to %d, threads to 1024", ROWS_LIMIT,
+                        SEQS_LIMIT);
+    }
+    ZOO_TRY(read_kind("--weights", o->weights, &model->weight_kind, err));
+    ZOO_TRY(read_kind("--cache", o->cache, &model->cache_kind, err));
+    if (model->cache_kind == ZOO_DTYPE_MAX) {
+        bool narrow = model->weight_kind != ZOO_DTYPE_MAX && model->weight_kind != ZOO_F32;
+        model->cache_kind = narrow ? ZOO_BF16 : ZOO_F32;
+    }
+    return ZOO_OK;
+}
+
+typedef struct probe {
+    zoo_model *model;
+    const char *folder;
+    const zoo_plugin *best;
+    uint32_t score;
+    char path[PATH_MAX];
+    char reasons[300];
+    zoo_status status;
+    zoo_error error;
+} probe;
+
+static void probe_one(void *arg, const char *name)
+{
+    probe *p = arg;
+    const zoo_plugin *plugin = NULL;
+    char why[120] = "";
+    if (zoo_plugin_load_named(p->folder, name, &plugin, &p->error) != ZOO_OK) {
+        p->status = ZOO_E_PLUGIN;
+        return;
+    }
+    uint32_t score = plugin->probe(zoo_model_config_view(p->model->config), why, sizeof why);
+    if (score > p->score) {
+        p->score = score;
+        p->best = plugin;
+    }
+    size_t n = strlen(p->reasons);
+    (void)snprintf(p->reasons + n, sizeof p->reasons - n, "%s%s: %s", n ? "; " : "", name, why);
+}
+
+static zoo_status choose_by_probe(zoo_model *model, const char *plugin_dir, zoo_error *err)
+{
+    probe p = {.model = model, .folder = plugin_dir};
+    ZOO_TRY(zoo_plugins_list(plugin_dir, probe_one, &p, err));
+    if (!p.best) {
+        return zoo_fail(err, ZOO_E_UNSUPPORTED,
+                        "%s: no card names model_type \"%s\" and no plugin takes it (%s)",
+                        zoo_model_config_path(model->config), zoo_model_config_type(model->config),
+                        p.status ? p.error.text : p.reasons);
+    }
+    model->plugin = p.best;
+    (void)snprintf(model->plugin_path, sizeof model->plugin_path, "%s/%s.so", plugin_dir,
+                   p.best->name);
+    return ZOO_OK;
+}
+
+static zoo_status choose_by_card(zoo_model *model, const char *plugin_dir, zoo_error *err)
+{
+    const char *refused = zoo_card_text(model->card, "refused");
+    if (refused) {
+        return zoo_fail(err, ZOO_E_UNSUPPORTED, "%s: model_type \"%s\" is not computed: %s",
+                        zoo_model_config_path(model->config), zoo_model_config_type(model->config),
+                        refused);
+    }
+    const char *name = zoo_card_text(model->card, "plugin");
+    (void)snprintf(model->plugin_path, sizeof model->plugin_path, "%s/%s.so", plugin_dir, name);
+    zoo_status status = zoo_plugin_load_named(plugin_dir, name, &model->plugin, err);
+    if (status != ZOO_OK && err && access(model->plugin_path, R_OK) != 0) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: the card names plugin \"%s\", but there is no %s",
+                        model->card->path, name, model->plugin_path);
+    }
+    return status;
+}
+
+static bool has_tensor(void *arg, const char *name)
+{
+    return zoo_model_has_tensor(arg, name);
+}
+
+static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    char plugin_dir[PATH_MAX], card_dir[PATH_MAX];
+    ZOO_TRY(zoo_install_folder(o->plugin_dir, "plugins", plugin_dir, sizeof plugin_dir, err));
+    ZOO_TRY(zoo_install_folder(o->card_dir, "models.d", card_dir, sizeof card_dir, err));
+    ZOO_TRY(zoo_cards_read(card_dir, &model->cards, err));
+    model->card = zoo_cards_find(&model->cards, zoo_model_config_type(model->config));
+    if (!model->card) {
+        model->card = zoo_cards_find(&model->cards, zoo_model_config_text_type(model->config));
+    }
+    zoo_model_config_use(model->config, model->card, has_tensor, model);
+    return model->card ? choose_by_card(model, plugin_dir, err)
+                       : choose_by_probe(model, plugin_dir, err);
+}
+
+static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    char why[200] = "";
+    const zoo_config *view = zoo_model_config_view(model->config);
+    if (model->plugin->probe(view, why, sizeof why) == 0) {
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: plugin %s refuses it: %s",
+                        zoo_model_config_path(model->config), model->plugin->name, why);
+    }
+    model->setup = (zoo_setup){
+        .size = sizeof model->setup,
+        .weight_kind = model->weight_kind == ZOO_DTYPE_MAX ? ZOO_F32 : model->weight_kind,
+        .host = model,
+        .limits = &model->limits};
+    zoo_model_setup_packing(model);
+    model->plan.size = sizeof model->plan;
+    zoo_status status = model->plugin->configure(view, &model->setup, &model->plan, err);
+    ZOO_TRY(zoo_model_config_misuse(model->config, err));
+    if (status != ZOO_OK) {
+        return status;
+    }
+    if (model->limits.context_max == 0) {
+        uint32_t promised = model->plan.context_max;
+        model->limits.context_max =
+            promised && promised < CONTEXT_DEFAULT ? promised : CONTEXT_DEFAULT;
+    }
+    if (model->plan.positions_max && model->limits.context_max > model->plan.positions_max) {
+        model->limits.context_max = model->plan.positions_max;
+    }
+    return zoo_model_config_judge(model->config, model->plugin, o->allow_unknown, NULL, NULL, err);
+}
+
+size_t zoo_model_memory_limit(const zoo_model_options *o)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+    size_t whole = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 4;
+    return o->memory ? o->memory : whole / 4 * 3;
+}
+
+/* Parts, streams, names and shapes; what the weights will take is known then. */
+static zoo_status lay_out(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    zoo_cache_options options = {.dtype = model->cache_kind, .limits = model->limits};
+    ZOO_TRY(zoo_cache_pool_new(&options, &model->cache, err));
+    zoo_cache_pool_kernels(model->cache, model->kernels);
+    ZOO_TRY(zoo_model_lay_out(model, err));
+    return zoo_model_bind(model, ZOO_BIND_CHECK, o->allow_unknown, err);
+}
+
+static zoo_status open_caches(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    size_t memory = zoo_model_memory_limit(o), packed = (size_t)model->stats.bytes_packed;
+    if (packed >= memory) {
+        return zoo_fail(err, ZOO_E_MEMORY,
+                        "%s: the packed weights need %zu MiB, --memory allows %zu MiB",
+                        model->folder, packed >> 20, memory >> 20);
+    }
+    zoo_cache_pool_limit(model->cache, memory - packed);
+    return zoo_cache_pool_fix(model->cache, err);
+}
+
+/* A bad packed-weights file is reported on stderr; loading continues without it. */
+static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    if (!o->packed_cache) {
+        return zoo_model_bind(model, ZOO_BIND_PACK, o->allow_unknown, err);
+    }
+    ZOO_TRY(zoo_packed_open(model, o->packed_cache, o->weights ? o->weights : "auto",
+                            &model->packed, err));
+    ZOO_TRY(zoo_model_bind(model, ZOO_BIND_PACK, o->allow_unknown, err));
+    zoo_packed_finish(model->packed, model);
+    if (zoo_packed_note(model->packed)[0]) {
+        (void)fprintf(stderr, "lmzoo: %s\n", zoo_packed_note(model->packed));
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_options *o,
+                          zoo_error *err)
+{
+    model->quiet = o->quiet;
+    model->folder = zoo_mem_text(folder, strlen(folder));
+    if (!model->folder) {
+        return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
+    }
+    ZOO_TRY(read_limits(model, o, err));
+    model->kernels = zoo_kernels_select(o->isa, err);
+    if (!model->kernels) {
+        return ZOO_E_USAGE;
+    }
+    ZOO_TRY(zoo_model_config_open(folder, &model->config, err));
+    ZOO_TRY(choose_plugin(model, o, err));
+    ZOO_TRY(zoo_tensors_open(folder, &model->tensors, err));
+    model->used = zoo_mem_array(zoo_tensors_count(model->tensors) + 1, 1);
+    if (!model->used) {
+        return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
+    }
+    ZOO_TRY(configure(model, o, err));
+    ZOO_TRY(lay_out(model, o, err));
+    if (o->plan_only) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(open_caches(model, o, err));
+    ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
+    return bind_weights(model, o, err);
+}

@@ -1,0 +1,27 @@
+/* options.h: how a model is opened: number formats, limits, where plugins and cards are. */
+#ifndef ZOO_MODEL_OPTIONS_H
+#define ZOO_MODEL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct zoo_model_options {
+    const char *weights;    /* "auto", "f32", "bf16", "int8", "int4" */
+    const char *cache;      /* "auto", "f32", "bf16", "int8", "int4" */
+    const char *isa;        /* null: the best */
+    const char *plugin_dir; /* null: beside the program, then the installed place */
+    const char *card_dir;
+    const char *const *allow_unknown; /* config keys, null-ended, or null */
+    const char *packed_cache;         /* folder where packed weights are kept, "auto", or null */
+    size_t memory;        /* bytes for weights and caches; 0: three quarters of the machine's */
+    uint32_t n_threads;   /* 0: one per core */
+    uint32_t rows_max;    /* rows of a step; 0: 512 */
+    uint32_t seqs_max;    /* sequences alive; 0: 64 */
+    uint32_t context_max; /* positions of a sequence; 0: the model's, at most 8192 */
+    bool plan_only;       /* stop after the plan: no weights are read (inspect, plan) */
+    bool quiet;           /* no progress line */
+    bool pin;             /* each thread stays on a core of its own */
+} zoo_model_options;
+
+#endif
