@@ -10,11 +10,12 @@
  * each group of kernels; "other" is what no timed slot took. What it will not do: several threads.
  */
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "commands/options.h"
+#include "commands/commands.h"
 #include "engine/engine_private.h"
 
 enum { GEMM, PREPARE, SSM, SCAN, DELTA, CONV, ATTEND, N_GROUPS };
@@ -146,36 +147,61 @@ static const char *beside(const char *program, const char *name, char *path, siz
     return path;
 }
 
-int main(int argc, char **argv)
+typedef struct prefill_args {
+    zoo_common common;
+    uint32_t n_tokens, n_rounds;
+} prefill_args;
+
+static const zoo_option options[] = {
+    {"--tokens", 0, ZOO_OPTION_COUNT, offsetof(prefill_args, n_tokens), "N",
+     "tokens of the prompt (2048)"},
+    {"--rounds", 'r', ZOO_OPTION_COUNT, offsetof(prefill_args, n_rounds), "N", "rounds (3)"},
+    ZOO_OPTIONS_END};
+
+static const char *program;
+
+static int start(void *args)
 {
-    uint32_t n_tokens = 2048, n_rounds = 3;
+    prefill_args *a = args;
+    zoo_engine_options *o = &a->common.engine;
     char plugins[PATH_MAX], cards[PATH_MAX];
-    zoo_common common = {.engine = {.n_threads = 1, .seqs_max = 1, .quiet = true}};
     zoo_error err = {0};
     zoo_engine *e = NULL;
-    const zoo_option own[] = {
-        {"--tokens", 0, ZOO_OPTION_COUNT, &n_tokens, "N", "tokens of the prompt (2048)"},
-        {"--rounds", 'r', ZOO_OPTION_COUNT, &n_rounds, "N", "rounds (3)"},
-        {0}};
-    common.engine.plugin_dir = beside(argv[0], "plugins", plugins, sizeof plugins);
-    common.engine.card_dir = beside(argv[0], "models.d", cards, sizeof cards);
-    zoo_status status = zoo_options_read(argc, argv, own, &common, &err);
-    if (status == ZOO_OK && (common.help || common.n_positional != 1 || !n_tokens || !n_rounds)) {
-        zoo_options_help(stdout, "bench_prefill MODEL [options]",
-                         "Reading a prompt against its matrix products; one thread.", own);
-        return common.help ? 0 : 2;
+    if (!a->n_tokens || !a->n_rounds) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "--tokens and --rounds are 1 at least");
+        return zoo_command_failed("bench_prefill", &err, 2);
     }
-    common.engine.n_threads = 1;
-    common.engine.context_max = n_tokens + 1;
-    if (status == ZOO_OK) {
-        status = zoo_engine_open(common.positional[0], &common.engine, &e, &err);
+    if (!o->plugin_dir) {
+        o->plugin_dir = beside(program, "plugins", plugins, sizeof plugins);
     }
+    if (!o->card_dir) {
+        o->card_dir = beside(program, "models.d", cards, sizeof cards);
+    }
+    o->n_threads = 1;
+    o->context_max = a->n_tokens + 1;
+    zoo_status status = zoo_engine_open(a->common.positional[0], o, &e, &err);
     if (status == ZOO_OK) {
-        status = run(e, n_tokens, n_rounds, &err);
+        status = run(e, a->n_tokens, a->n_rounds, &err);
     }
     zoo_engine_close(e);
-    if (status != ZOO_OK) {
-        (void)fprintf(stderr, "bench_prefill: %s\n", err.text);
-    }
-    return zoo_exit_code(status);
+    return status == ZOO_OK ? 0 : zoo_command_failed("bench_prefill", &err, zoo_exit_code(status));
+}
+
+int main(int argc, char **argv)
+{
+    static const prefill_args defaults = {
+        .common.engine = {.seqs_max = 1, .quiet = true}, .n_tokens = 2048, .n_rounds = 3};
+    static const zoo_command command = {
+        .name = "bench_prefill",
+        .arguments = "MODEL [options]",
+        .text = "Reading a prompt against its matrix products; one thread.",
+        .options = options,
+        .opens_model = true,
+        .n_min = 1,
+        .n_max = 1,
+        .args_size = sizeof(prefill_args),
+        .defaults = &defaults,
+        .run = start};
+    program = argv[0];
+    return zoo_command_main(&command, argc, argv);
 }

@@ -1,5 +1,6 @@
 /* cmd_batch.c: the command line of `batch` (batch.h). */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +9,6 @@
 #include "batch/batch.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
-#include "commands/options.h"
 
 static volatile sig_atomic_t caught;
 
@@ -35,21 +35,20 @@ typedef struct zoo_batch_args {
     bool restart;
 } zoo_batch_args;
 
-static void own_rows(zoo_batch_args *a, zoo_option rows[8])
-{
-    const zoo_option table[] = {
-        {"--input", 'i', ZOO_OPTION_TEXT, &a->input, "FILE", "requests, one JSON object a line"},
-        {"--output", 'o', ZOO_OPTION_TEXT, &a->output, "FILE",
-         "results; an interrupted run goes on from them"},
-        {"--errors", 0, ZOO_OPTION_TEXT, &a->errors, "FILE",
-         "refused lines (beside the results: x.errors.jsonl)"},
-        {"--seed", 0, ZOO_OPTION_SEED, &a->seed, "S", "for requests that bring none (0)"},
-        {"--now", 0, ZOO_OPTION_TEXT, &a->now, "TIME",
-         "what chat templates see as the time, as 2026-01-02T03:04:05"},
-        {"--restart", 0, ZOO_OPTION_FLAG, &a->restart, NULL, "begin anew, replacing old results"},
-        {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
-    memcpy(rows, table, sizeof table);
-}
+static const zoo_option options[] = {
+    {"--input", 'i', ZOO_OPTION_TEXT, offsetof(zoo_batch_args, input), "FILE",
+     "requests, one JSON object a line"},
+    {"--output", 'o', ZOO_OPTION_TEXT, offsetof(zoo_batch_args, output), "FILE",
+     "results; an interrupted run goes on from them"},
+    {"--errors", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, errors), "FILE",
+     "refused lines (beside the results: x.errors.jsonl)"},
+    {"--seed", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, seed), "S",
+     "for requests that bring none (0)"},
+    {"--now", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, now), "TIME",
+     "what chat templates see as the time, as 2026-01-02T03:04:05"},
+    {"--restart", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, restart), NULL,
+     "begin anew, replacing old results"},
+    ZOO_OPTIONS_END};
 
 /* What can change a result, as text; threads and sizes of steps cannot. */
 static void describe(const zoo_batch_args *a, char text[400])
@@ -104,8 +103,7 @@ static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint6
 
 static int fail(const zoo_error *err, int code)
 {
-    (void)fprintf(stderr, "lmzoo batch: %s\n", err->text);
-    return code;
+    return zoo_command_failed("batch", err, code);
 }
 
 /* The model is open. */
@@ -192,38 +190,40 @@ static int run_journal(const zoo_batch_args *a, const char *folder)
     return status == ZOO_OK ? code : fail(&err, 4);
 }
 
-int zoo_cmd_batch(int argc, char **argv)
+static int run(void *args)
 {
-    static const char usage[] = "batch MODEL -i requests.jsonl -o results.jsonl [options]";
-    zoo_batch_args a = {.input = NULL};
-    zoo_option rows[8];
+    const zoo_batch_args *a = args;
     zoo_error err = {0};
     char folder[4096];
     zoo_clock clock;
-    zoo_status status;
-    own_rows(&a, rows);
-    status = zoo_options_read(argc, argv, rows, &a.common, &err);
-    if (status == ZOO_OK && a.common.help) {
-        zoo_options_help(
-            stdout, usage,
-            "Runs OpenAI batch lines. Results are written as soon as each is done; the "
-            "same command\nafter an interruption does what is left.\nExit codes: 0 all "
-            "done, 1 some rows refused, 2 usage, 3 model refused, 4 environment.",
-            rows);
-        return 0;
-    }
-    if (status == ZOO_OK && (a.common.n_positional != 1 || !a.input || !a.output)) {
-        status = zoo_fail(&err, ZOO_E_USAGE, "usage: lmzoo %s", usage);
-    } else if (status == ZOO_OK && a.now && !zoo_clock_parse(a.now, &clock)) {
-        status = zoo_fail(&err, ZOO_E_USAGE, "--now needs a time as 2026-01-02T03:04:05");
-    }
-    if (status != ZOO_OK) {
+    if (!a->input || !a->output) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "usage: lmzoo batch %s", zoo_command_batch.arguments);
         return fail(&err, 2);
     }
-    status = zoo_model_folder(a.common.positional[0], folder, sizeof folder, &err);
+    if (a->now && !zoo_clock_parse(a->now, &clock)) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "--now needs a time as 2026-01-02T03:04:05");
+        return fail(&err, 2);
+    }
+    zoo_status status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
     catch_signals();
-    return run_journal(&a, folder);
+    return run_journal(a, folder);
 }
+
+const zoo_command zoo_command_batch = {
+    .name = "batch",
+    .arguments = "MODEL -i requests.jsonl -o results.jsonl [options]",
+    .summary = "a file of requests; resumes where it was interrupted",
+    .text = "Runs OpenAI batch lines. Results are written as soon as each is done; the same "
+            "command after an interruption does what is left.\n\n"
+            "Exit codes: 0 all done, 1 some rows refused, 2 usage, 3 model refused, "
+            "4 environment; 128 and the signal's number when it was interrupted.",
+    .example = "lmzoo batch ./model -i requests.jsonl -o results.jsonl",
+    .options = options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(zoo_batch_args),
+    .run = run};

@@ -21,6 +21,7 @@
  * other engines (bench/peers.py).
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,7 +29,7 @@
 #include "base/mem.h"
 #include "batch/batch.h"
 #include "checkpoint/hub.h"
-#include "commands/options.h"
+#include "commands/commands.h"
 #include "engine/engine_private.h"
 #include "evaluate/counting_kernels.h"
 #include "evaluate/machine.h"
@@ -337,34 +338,31 @@ static zoo_status run_model(const bench_args *a, zoo_error *err)
     return status;
 }
 
-enum { OWN_ROWS = 11 };
-
-static void own_rows(bench_args *a, zoo_option rows[OWN_ROWS])
-{
-    const zoo_option table[] = {
-        {"--batch", 'b', ZOO_OPTION_COUNT, &a->n_batch, "N", "sequences of the batch (32)"},
-        {"--prompt", 0, ZOO_OPTION_COUNT, &a->n_prompt, "N", "prompt tokens of each (64)"},
-        {"--new", 'n', ZOO_OPTION_COUNT, &a->n_new, "N", "new tokens of each (32)"},
-        {"--shared", 0, ZOO_OPTION_COUNT, &a->n_shared, "N",
-         "tokens that all prompts of the batch begin with (0)"},
-        {"--prefill", 0, ZOO_OPTION_COUNT, &a->n_prefill, "N", "tokens of the one prompt (512)"},
-        {"--decode", 0, ZOO_OPTION_COUNT, &a->n_decode, "N", "tokens of the one sequence (32)"},
-        {"--rounds", 'r', ZOO_OPTION_COUNT, &a->n_rounds, "N", "of which the median is taken (3)"},
-        {"--tests", 0, ZOO_OPTION_TEXT, &a->tests, "LIST", "of prefill,decode,batch (all)"},
-        {"--seed", 0, ZOO_OPTION_SEED, &a->seed, "S", "of the random tokens (1)"},
-        {"--machine", 0, ZOO_OPTION_FLAG, &a->machine, NULL,
-         "measure the machine too, and tell shares of it"},
-        {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
-    memcpy(rows, table, sizeof table);
-}
+static const zoo_option options[] = {
+    {"--batch", 'b', ZOO_OPTION_COUNT, offsetof(bench_args, n_batch), "N",
+     "sequences of the batch (32)"},
+    {"--prompt", 0, ZOO_OPTION_COUNT, offsetof(bench_args, n_prompt), "N",
+     "prompt tokens of each (64)"},
+    {"--new", 'n', ZOO_OPTION_COUNT, offsetof(bench_args, n_new), "N", "new tokens of each (32)"},
+    {"--shared", 0, ZOO_OPTION_COUNT, offsetof(bench_args, n_shared), "N",
+     "tokens that all prompts of the batch begin with (0)"},
+    {"--prefill", 0, ZOO_OPTION_COUNT, offsetof(bench_args, n_prefill), "N",
+     "tokens of the one prompt (512)"},
+    {"--decode", 0, ZOO_OPTION_COUNT, offsetof(bench_args, n_decode), "N",
+     "tokens of the one sequence (32)"},
+    {"--rounds", 'r', ZOO_OPTION_COUNT, offsetof(bench_args, n_rounds), "N",
+     "of which the median is taken (3)"},
+    {"--tests", 0, ZOO_OPTION_TEXT, offsetof(bench_args, tests), "LIST",
+     "of prefill,decode,batch (all)"},
+    {"--seed", 0, ZOO_OPTION_SEED, offsetof(bench_args, seed), "S", "of the random tokens (1)"},
+    {"--machine", 0, ZOO_OPTION_FLAG, offsetof(bench_args, machine), NULL,
+     "measure the machine too, and tell shares of it"},
+    ZOO_OPTIONS_END};
 
 static zoo_status judge_args(const bench_args *a, zoo_error *err)
 {
     const uint32_t counts[] = {a->n_batch,   a->n_prompt, a->n_new,
                                a->n_prefill, a->n_decode, a->n_rounds};
-    if (a->common.n_positional != 1) {
-        return zoo_fail(err, ZOO_E_USAGE, "usage: lmzoo bench MODEL [options]");
-    }
     for (size_t i = 0; i < ZOO_COUNT(counts); i++) {
         if (counts[i] == 0 || counts[i] > 1 << 20) {
             return zoo_fail(err, ZOO_E_USAGE, "counts of bench go from 1 to %d", 1 << 20);
@@ -379,36 +377,38 @@ static zoo_status judge_args(const bench_args *a, zoo_error *err)
     return ZOO_OK;
 }
 
-int zoo_cmd_bench(int argc, char **argv)
+static int run(void *args)
 {
-    bench_args a = {.n_batch = 32,
-                    .n_prompt = 64,
-                    .n_new = 32,
-                    .n_prefill = 512,
-                    .n_decode = 32,
-                    .n_rounds = 3,
-                    .tests = "prefill,decode,batch",
-                    .seed = 1};
-    zoo_option rows[OWN_ROWS];
+    bench_args *a = args;
     zoo_error err = {0};
-    own_rows(&a, rows);
-    zoo_status status = zoo_options_read(argc, argv, rows, &a.common, &err);
-    if (status == ZOO_OK && a.common.help) {
-        zoo_options_help(stdout, "bench MODEL [options]",
-                         "Times loading, one prompt, one sequence and a batch of random tokens; "
-                         "JSON lines.",
-                         rows);
-        return 0;
+    if (judge_args(a, &err) != ZOO_OK) {
+        return zoo_command_failed("bench", &err, 2);
     }
-    status = status == ZOO_OK ? judge_args(&a, &err) : status;
-    bool refused = status != ZOO_OK;
-    if (!refused) {
-        a.common.engine.seqs_max = a.common.engine.seqs_max ? a.common.engine.seqs_max : a.n_batch;
-        status = run_model(&a, &err);
-    }
-    if (status != ZOO_OK) {
-        (void)fprintf(stderr, "lmzoo bench: %s\n", err.text);
-        return refused ? 2 : zoo_exit_code_model(status);
-    }
-    return 0;
+    a->common.engine.seqs_max = a->common.engine.seqs_max ? a->common.engine.seqs_max : a->n_batch;
+    zoo_status status = run_model(a, &err);
+    return status == ZOO_OK ? 0 : zoo_command_failed("bench", &err, zoo_exit_code_model(status));
 }
+
+static const bench_args defaults = {.n_batch = 32,
+                                    .n_prompt = 64,
+                                    .n_new = 32,
+                                    .n_prefill = 512,
+                                    .n_decode = 32,
+                                    .n_rounds = 3,
+                                    .tests = "prefill,decode,batch",
+                                    .seed = 1};
+
+const zoo_command zoo_command_bench = {
+    .name = "bench",
+    .arguments = "MODEL [options]",
+    .summary = "tokens a second: one prompt, one sequence, a batch",
+    .text = "Times loading, one prompt, one sequence and a batch of random tokens. One JSON object "
+            "a line: of loading, of the machine with --machine, and of each test.",
+    .example = "lmzoo bench ./model --tests batch --batch 64",
+    .options = options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(bench_args),
+    .defaults = &defaults,
+    .run = run};

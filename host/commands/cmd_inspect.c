@@ -2,6 +2,7 @@
  * cmd_inspect.c: lmzoo inspect, plan, plugins, cards: what is there, without loading weights.
  */
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/file_hash.h"
@@ -22,27 +23,42 @@ static zoo_status open_plan(const char *name, zoo_engine_options *options, zoo_e
     return zoo_engine_open(folder, options, engine, err);
 }
 
-int zoo_cmd_inspect(int argc, char **argv)
+typedef struct inspect_args {
+    zoo_common common;
+    bool json;
+} inspect_args;
+
+static const zoo_option inspect_options[] = {
+    {"--json", 0, ZOO_OPTION_FLAG, offsetof(inspect_args, json), NULL, "one JSON object"},
+    ZOO_OPTIONS_END};
+
+static int run_inspect(void *args)
 {
-    zoo_engine_options options = {0};
-    const char *model = NULL;
-    bool json = false;
+    inspect_args *a = args;
     zoo_error error;
     zoo_engine *engine = NULL;
-    const zoo_flag flags[] = {{"--json", ZOO_FLAG_SET, &json}, {NULL, ZOO_FLAG_TEXT, NULL}};
-    zoo_status status = zoo_flags_read(argc, argv, flags, &options, &model, 1, &error);
-    if (status == ZOO_OK && !model) {
-        status = zoo_fail(&error, ZOO_E_USAGE, "usage: lmzoo inspect MODEL [--json]");
-    }
+    zoo_status status = open_plan(a->common.positional[0], &a->common.engine, &engine, &error);
     if (status == ZOO_OK) {
-        status = open_plan(model, &options, &engine, &error);
-    }
-    if (status == ZOO_OK) {
-        status = zoo_engine_inspect(engine, stdout, json);
+        status = zoo_engine_inspect(engine, stdout, a->json);
     }
     zoo_engine_close(engine);
-    return status == ZOO_OK ? 0 : zoo_command_failed("inspect", &error);
+    return status == ZOO_OK ? 0
+                            : zoo_command_failed("inspect", &error, zoo_exit_code_model(status));
 }
+
+const zoo_command zoo_command_inspect = {
+    .name = "inspect",
+    .arguments = "MODEL [options]",
+    .summary = "what a model folder is: plugin, plan, streams, bytes",
+    .text = "Shows the plugin and the card that a folder gets, the plan of its layers, what its "
+            "caches hold, its tensors, and every config key with its value. No weights are read.",
+    .example = "lmzoo inspect ./model",
+    .options = inspect_options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(inspect_args),
+    .run = run_inspect};
 
 /* What a sequence remembers, part by part, at several lengths. */
 static void print_sequence(const zoo_cache_pool *pool, uint32_t context)
@@ -94,31 +110,47 @@ static void print_plan(const zoo_engine *engine, uint32_t batch, uint32_t contex
     (void)printf("%-36s %16zu (%.2f GiB)\n", "in all", all, (double)all / (1 << 30));
 }
 
-int zoo_cmd_plan(int argc, char **argv)
+typedef struct plan_args {
+    zoo_common common;
+    uint32_t batch;
+    bool json;
+} plan_args;
+
+static const zoo_option plan_options[] = {
+    {"--batch", 'b', ZOO_OPTION_COUNT, offsetof(plan_args, batch), "N",
+     "sequences that run together (32)"},
+    {"--json", 0, ZOO_OPTION_FLAG, offsetof(plan_args, json), NULL, "one JSON object"},
+    ZOO_OPTIONS_END};
+
+static int run_plan(void *args)
 {
-    zoo_engine_options options = {0};
-    const char *model = NULL;
-    uint32_t batch = 32;
-    bool json = false;
+    plan_args *a = args;
     zoo_error error;
     zoo_engine *engine = NULL;
-    const zoo_flag flags[] = {{"--batch", ZOO_FLAG_COUNT, &batch},
-                              {"--json", ZOO_FLAG_SET, &json},
-                              {NULL, ZOO_FLAG_TEXT, NULL}};
-    zoo_status status = zoo_flags_read(argc, argv, flags, &options, &model, 1, &error);
-    if (status == ZOO_OK && !model) {
-        status = zoo_fail(&error, ZOO_E_USAGE,
-                          "usage: lmzoo plan MODEL [--batch N] [--context N] [--json]");
-    }
+    zoo_status status = open_plan(a->common.positional[0], &a->common.engine, &engine, &error);
     if (status == ZOO_OK) {
-        status = open_plan(model, &options, &engine, &error);
-    }
-    if (status == ZOO_OK) {
-        print_plan(engine, batch, engine->model.limits.context_max, json);
+        print_plan(engine, a->batch, engine->model.limits.context_max, a->json);
     }
     zoo_engine_close(engine);
-    return status == ZOO_OK ? 0 : zoo_command_failed("plan", &error);
+    return status == ZOO_OK ? 0 : zoo_command_failed("plan", &error, zoo_exit_code_model(status));
 }
+
+static const plan_args plan_defaults = {.batch = 32};
+
+const zoo_command zoo_command_plan = {
+    .name = "plan",
+    .arguments = "MODEL [--batch N] [--context N] [options]",
+    .summary = "memory for a batch and a context, before loading",
+    .text = "Tells the bytes of packed weights, of a sequence's keys, values and states at several "
+            "lengths, and of the buffers of a step. No weights are read.",
+    .example = "lmzoo plan ./model --batch 64 --context 4096 --weights int8",
+    .options = plan_options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(plan_args),
+    .defaults = &plan_defaults,
+    .run = run_plan};
 
 typedef struct plugin_list {
     const char *folder;
@@ -143,21 +175,37 @@ static void print_plugin(void *arg, const char *name)
                  plugin->summary);
 }
 
-int zoo_cmd_plugins(int argc, char **argv)
+static const zoo_option plugins_options[] = {{"--plugin-dir", 0, ZOO_OPTION_TEXT,
+                                              offsetof(zoo_common, engine.plugin_dir), "DIR",
+                                              "where plugins lie"},
+                                             ZOO_OPTIONS_END};
+
+static int run_plugins(void *args)
 {
-    zoo_engine_options options = {0};
+    const zoo_common *common = args;
     char folder[PATH_MAX];
     zoo_error error;
-    zoo_status status = zoo_flags_read(argc, argv, NULL, &options, NULL, 0, &error);
     plugin_list list = {folder, false};
-    if (status == ZOO_OK) {
-        status = zoo_install_folder(options.plugin_dir, "plugins", folder, sizeof folder, &error);
-    }
+    zoo_status status =
+        zoo_install_folder(common->engine.plugin_dir, "plugins", folder, sizeof folder, &error);
     if (status == ZOO_OK) {
         status = zoo_plugins_list(folder, print_plugin, &list, &error);
     }
-    return status != ZOO_OK ? zoo_command_failed("plugins", &error) : list.refused ? 3 : 0;
+    if (status != ZOO_OK) {
+        return zoo_command_failed("plugins", &error, zoo_exit_code(status));
+    }
+    return list.refused ? 3 : 0;
 }
+
+const zoo_command zoo_command_plugins = {
+    .name = "plugins",
+    .arguments = "[options]",
+    .summary = "the installed plugins",
+    .text = "Loads each plugin of the folder and prints its name, version, ABI, licence, hash and "
+            "what it covers. Exit code 3: one of them cannot be used; the reason is on stderr.",
+    .options = plugins_options,
+    .args_size = sizeof(zoo_common),
+    .run = run_plugins};
 
 static void print_card(const zoo_card *card)
 {
@@ -175,16 +223,19 @@ static void print_card(const zoo_card *card)
     }
 }
 
-int zoo_cmd_cards(int argc, char **argv)
+static const zoo_option cards_options[] = {{"--card-dir", 0, ZOO_OPTION_TEXT,
+                                            offsetof(zoo_common, engine.card_dir), "DIR",
+                                            "where cards lie"},
+                                           ZOO_OPTIONS_END};
+
+static int run_cards(void *args)
 {
-    zoo_engine_options options = {0};
+    const zoo_common *common = args;
     char folder[PATH_MAX];
     zoo_error error;
     zoo_cards cards = {0};
-    zoo_status status = zoo_flags_read(argc, argv, NULL, &options, NULL, 0, &error);
-    if (status == ZOO_OK) {
-        status = zoo_install_folder(options.card_dir, "models.d", folder, sizeof folder, &error);
-    }
+    zoo_status status =
+        zoo_install_folder(common->engine.card_dir, "models.d", folder, sizeof folder, &error);
     if (status == ZOO_OK) {
         status = zoo_cards_read(folder, &cards, &error);
     }
@@ -192,5 +243,15 @@ int zoo_cmd_cards(int argc, char **argv)
         print_card(&cards.cards[i]);
     }
     zoo_cards_free(&cards);
-    return status == ZOO_OK ? 0 : zoo_command_failed("cards", &error);
+    return status == ZOO_OK ? 0 : zoo_command_failed("cards", &error, zoo_exit_code(status));
 }
+
+const zoo_command zoo_command_cards = {
+    .name = "cards",
+    .arguments = "[options]",
+    .summary = "the model types that are covered",
+    .text = "Prints each model_type that has a card, its plugin or why it is refused, and what is "
+            "particular about it.",
+    .options = cards_options,
+    .args_size = sizeof(zoo_common),
+    .run = run_cards};

@@ -6,48 +6,25 @@
  * MODEL is a folder, whose special tokens are variables, too; TEMPLATE a file. Exit code 1 when a
  * line failed. Memory grows with the longest line and text.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands/commands.h"
 #include "text/jinja/template.h"
 
-typedef struct command {
-    const char *path;
-    bool jsonl, has_clock;
-    zoo_clock now;
-} command;
+typedef struct render_args {
+    zoo_common common;
+    const char *when;
+    bool jsonl;
+} render_args;
 
-static int usage(const char *why)
-{
-    (void)fprintf(stderr,
-                  "lmzoo render: %s\n"
-                  "usage: lmzoo render MODEL|TEMPLATE --jsonl [--now 2026-01-02T03:04:05]\n",
-                  why);
-    return 2;
-}
-
-static int parse_args(command *c, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--jsonl") == 0) {
-            c->jsonl = true;
-        } else if (strcmp(argv[i], "--now") == 0 && i + 1 < argc) {
-            if (!zoo_clock_parse(argv[++i], &c->now)) {
-                return usage("--now wants a date such as 2026-01-02T03:04:05");
-            }
-            c->has_clock = true;
-        } else if (argv[i][0] == '-' || c->path) {
-            return usage("one model or template and known options are expected");
-        } else {
-            c->path = argv[i];
-        }
-    }
-    if (!c->path || !c->jsonl) {
-        return usage(c->path ? "only --jsonl input is known" : "no model or template is named");
-    }
-    return 0;
-}
+static const zoo_option options[] = {{"--jsonl", 0, ZOO_OPTION_FLAG, offsetof(render_args, jsonl),
+                                      NULL, "input and output are JSON lines; the only kind"},
+                                     {"--now", 0, ZOO_OPTION_TEXT, offsetof(render_args, when),
+                                      "TIME",
+                                      "what templates see as the time, as 2026-01-02T03:04:05"},
+                                     ZOO_OPTIONS_END};
 
 /* {"key": "text"}; U+0000 and the like survive, which a C string would not carry. */
 static void put_line(const char *key, const char *s, size_t n)
@@ -71,12 +48,11 @@ static void put_line(const char *key, const char *s, size_t n)
     (void)fputs("\"}\n", stdout);
 }
 
-static int render_line(const zoo_template *t, const command *c, const char *line, size_t n)
+static int render_line(const zoo_template *t, const zoo_clock *now, const char *line, size_t n)
 {
     char *text = NULL;
     size_t text_n = 0;
     zoo_error err;
-    const zoo_clock *now = c->has_clock ? &c->now : NULL;
     if (zoo_template_render_json(t, line, n, now, &text, &text_n, &err) != ZOO_OK) {
         put_line("error", err.text, strlen(err.text));
         return 1;
@@ -86,32 +62,59 @@ static int render_line(const zoo_template *t, const command *c, const char *line
     return 0;
 }
 
-int zoo_cmd_render(int argc, char **argv)
+static int render_lines(const zoo_template *t, const zoo_clock *now)
 {
-    command c = {0};
-    zoo_template *t = NULL;
-    zoo_error err;
     char *line = NULL;
     size_t capacity = 0;
     ssize_t n = 0;
-    int code = parse_args(&c, argc, argv);
-    if (code) {
-        return code;
-    }
-    zoo_status status = zoo_template_open(c.path, &t, &err);
-    if (status != ZOO_OK) {
-        (void)fprintf(stderr, "lmzoo render: %s\n", err.text);
-        return status == ZOO_E_IO ? 4 : 3;
-    }
+    int code = 0;
     while ((n = getline(&line, &capacity, stdin)) >= 0) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) {
             n--;
         }
         if (n > 0) {
-            code |= render_line(t, &c, line, (size_t)n);
+            code |= render_line(t, now, line, (size_t)n);
         }
     }
     free(line);
-    zoo_template_close(t);
     return fflush(stdout) == 0 ? code : 4;
 }
+
+static int run(void *args)
+{
+    const render_args *a = args;
+    zoo_template *t = NULL;
+    zoo_clock now;
+    zoo_error err;
+    if (!a->jsonl) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "only --jsonl input is known; usage: lmzoo render %s",
+                       zoo_command_render.arguments);
+        return zoo_command_failed("render", &err, 2);
+    }
+    if (a->when && !zoo_clock_parse(a->when, &now)) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "--now needs a time as 2026-01-02T03:04:05");
+        return zoo_command_failed("render", &err, 2);
+    }
+    zoo_status status = zoo_template_open(a->common.positional[0], &t, &err);
+    if (status != ZOO_OK) {
+        return zoo_command_failed("render", &err, zoo_exit_code(status));
+    }
+    int code = render_lines(t, a->when ? &now : NULL);
+    zoo_template_close(t);
+    return code;
+}
+
+const zoo_command zoo_command_render = {
+    .name = "render",
+    .arguments = "MODEL|TEMPLATE --jsonl [--now TIME]",
+    .summary = "messages through a model's chat template, line by line",
+    .text = "Reads an object of template variables a line and prints {\"text\": ...} or "
+            "{\"error\": ...} a line. MODEL is a folder, whose special tokens are variables, too; "
+            "TEMPLATE is a file. Exit code 1: a line failed.",
+    .example = "echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}' |\n"
+               "    lmzoo render ./model --jsonl",
+    .options = options,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(render_args),
+    .run = run};

@@ -5,6 +5,7 @@
  * --temperature it is greedy. Text goes to stdout as it comes, words to stderr; --json prints one
  * object at the end instead.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,6 @@
 #include "batch/request_rows.h"
 #include "batch/result.h"
 #include "commands/commands.h"
-#include "commands/options.h"
 
 typedef struct zoo_run_args {
     zoo_common common;
@@ -26,46 +26,42 @@ typedef struct zoo_run_args {
     bool ignore_eos, json;
 } zoo_run_args;
 
-enum { OWN_ROWS = 16 };
-
-static void own_rows(zoo_run_args *a, zoo_option rows[OWN_ROWS])
-{
-    const zoo_option table[] = {
-        {"--prompt", 'p', ZOO_OPTION_TEXT, &a->prompt, "TEXT", "a text to go on from"},
-        {"--chat", 0, ZOO_OPTION_TEXT, &a->chat, "FILE",
-         "messages to answer: a JSON list, or an object with messages, tools, ..."},
-        {"--tokens", 0, ZOO_OPTION_TEXT, &a->tokens, "1,2,3", "token ids to go on from"},
-        {"--max-tokens", 'n', ZOO_OPTION_COUNT, &a->n_new_max, "N", "new tokens at most"},
-        {"--temperature", 0, ZOO_OPTION_NUMBER, &a->temperature, "T", "0: greedy (0)"},
-        {"--top-p", 0, ZOO_OPTION_NUMBER, &a->top_p, "P", "with a temperature"},
-        {"--top-k", 0, ZOO_OPTION_COUNT, &a->top_k, "K", "with a temperature"},
-        {"--min-p", 0, ZOO_OPTION_NUMBER, &a->min_p, "P", "with a temperature"},
-        {"--seed", 0, ZOO_OPTION_SEED, &a->seed, "S", "same seed, same tokens (0)"},
-        {"--stop", 0, ZOO_OPTION_TEXT, &a->stop, "TEXT", "ends before this text"},
-        {"--ignore-eos", 0, ZOO_OPTION_FLAG, &a->ignore_eos, NULL, "end tokens do not end it"},
-        {"--json", 0, ZOO_OPTION_FLAG, &a->json, NULL, "one JSON object on stdout"},
-        {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
-    memcpy(rows, table, sizeof table);
-}
+static const zoo_option options[] = {
+    {"--prompt", 'p', ZOO_OPTION_TEXT, offsetof(zoo_run_args, prompt), "TEXT",
+     "a text to go on from"},
+    {"--chat", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, chat), "FILE",
+     "messages to answer: a JSON list, or an object with messages, tools, ..."},
+    {"--tokens", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, tokens), "1,2,3",
+     "token ids to go on from"},
+    {"--max-tokens", 'n', ZOO_OPTION_COUNT, offsetof(zoo_run_args, n_new_max), "N",
+     "new tokens at most"},
+    {"--temperature", 0, ZOO_OPTION_NUMBER, offsetof(zoo_run_args, temperature), "T",
+     "0: greedy (0)"},
+    {"--top-p", 0, ZOO_OPTION_NUMBER, offsetof(zoo_run_args, top_p), "P", "with a temperature"},
+    {"--top-k", 0, ZOO_OPTION_COUNT, offsetof(zoo_run_args, top_k), "K", "with a temperature"},
+    {"--min-p", 0, ZOO_OPTION_NUMBER, offsetof(zoo_run_args, min_p), "P", "with a temperature"},
+    {"--seed", 0, ZOO_OPTION_SEED, offsetof(zoo_run_args, seed), "S", "same seed, same tokens (0)"},
+    {"--stop", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, stop), "TEXT", "ends before this text"},
+    {"--ignore-eos", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, ignore_eos), NULL,
+     "end tokens do not end it"},
+    {"--json", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, json), NULL, "one JSON object on stdout"},
+    ZOO_OPTIONS_END};
 
 /* ---- options as a request ---- */
 
 static zoo_status add_tokens(cJSON *body, const char *text, zoo_error *err)
 {
     cJSON *list = cJSON_AddArrayToObject(body, "prompt");
-    const char *at = text;
-    while (*at) {
-        char *end;
-        long id = strtol(at, &end, 10);
-        if (end == at || (*end && *end != ',') || id < 0) {
-            return zoo_fail(err, ZOO_E_USAGE, "--tokens needs ids as 1,2,3, not \"%.60s\"", text);
+    int32_t *ids = NULL;
+    uint32_t n;
+    zoo_status status = zoo_tokens_read(text, &ids, &n, err);
+    for (uint32_t i = 0; i < n && status == ZOO_OK; i++) {
+        if (!cJSON_AddItemToArray(list, cJSON_CreateNumber((double)ids[i]))) {
+            status = zoo_fail(err, ZOO_E_MEMORY, "no memory for the tokens");
         }
-        if (!cJSON_AddItemToArray(list, cJSON_CreateNumber((double)id))) {
-            return zoo_fail(err, ZOO_E_MEMORY, "no memory for the tokens");
-        }
-        at = *end ? end + 1 : end;
     }
-    return ZOO_OK;
+    zoo_mem_free(ids);
+    return status;
 }
 
 static zoo_status read_chat(const char *path, cJSON **body, zoo_error *err)
@@ -211,8 +207,7 @@ static zoo_status print_json(const zoo_row *row, zoo_error *err)
 
 static int fail(const zoo_error *err, int code)
 {
-    (void)fprintf(stderr, "lmzoo run: %s\n", err->text);
-    return code;
+    return zoo_command_failed("run", err, code);
 }
 
 static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
@@ -239,50 +234,44 @@ static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
     return code ? fail(&err, code) : 0;
 }
 
-static zoo_status judge_args(const zoo_run_args *a, const char *usage, zoo_error *err)
+static int run(void *args)
 {
-    int n_prompts = (a->prompt != NULL) + (a->chat != NULL) + (a->tokens != NULL);
-    if (a->common.n_positional != 1) {
-        return zoo_fail(err, ZOO_E_USAGE, "usage: lmzoo %s", usage);
-    }
-    if (n_prompts != 1) {
-        return zoo_fail(err, ZOO_E_USAGE, "give one of -p, --chat and --tokens");
-    }
-    return ZOO_OK;
-}
-
-int zoo_cmd_run(int argc, char **argv)
-{
-    static const char usage[] = "run MODEL (-p TEXT | --chat FILE.json | --tokens 1,2,3) [options]";
-    zoo_run_args a = {.temperature = -1.0,
-                      .top_p = -1.0,
-                      .min_p = -1.0,
-                      .n_new_max = ZOO_UNSAID,
-                      .top_k = ZOO_UNSAID};
-    zoo_option rows[OWN_ROWS];
+    zoo_run_args *a = args;
     zoo_loaded loaded;
     zoo_error err = {0};
-    zoo_status status;
-    int code;
-    own_rows(&a, rows);
-    status = zoo_options_read(argc, argv, rows, &a.common, &err);
-    if (status == ZOO_OK && a.common.help) {
-        zoo_options_help(stdout, usage,
-                         "Goes on from a text, answers a chat or goes on from token ids.", rows);
-        return 0;
-    }
-    status = status == ZOO_OK ? judge_args(&a, usage, &err) : status;
-    if (status != ZOO_OK) {
+    if ((a->prompt != NULL) + (a->chat != NULL) + (a->tokens != NULL) != 1) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "give one of -p, --chat and --tokens");
         return fail(&err, 2);
     }
-    if (a.common.engine.seqs_max == 0) {
-        a.common.engine.seqs_max = 1;
+    if (a->common.engine.seqs_max == 0) {
+        a->common.engine.seqs_max = 1;
     }
-    status = zoo_loaded_open(a.common.positional[0], &a.common.engine, &loaded, &err);
+    zoo_status status = zoo_loaded_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
-    code = run_loaded(&a, &loaded);
+    int code = run_loaded(a, &loaded);
     zoo_loaded_close(&loaded);
     return code;
 }
+
+static const zoo_run_args defaults = {.temperature = -1.0,
+                                      .top_p = -1.0,
+                                      .min_p = -1.0,
+                                      .n_new_max = ZOO_UNSAID,
+                                      .top_k = ZOO_UNSAID};
+
+const zoo_command zoo_command_run = {
+    .name = "run",
+    .arguments = "MODEL (-p TEXT | --chat FILE.json | --tokens 1,2,3) [options]",
+    .summary = "one prompt or chat, its text streamed",
+    .text = "Goes on from a text, answers a chat or goes on from token ids. The text goes to "
+            "stdout as it comes.",
+    .example = "lmzoo run ./model -p 'Once upon a time'",
+    .options = options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(zoo_run_args),
+    .defaults = &defaults,
+    .run = run};

@@ -4,6 +4,7 @@
  * Sums over tokens go in the order of the file. Figures that JSON cannot hold are null.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +14,6 @@
 #include "batch/chat_model.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
-#include "commands/options.h"
 #include "evaluate/score.h"
 
 typedef struct score_args {
@@ -348,8 +348,7 @@ static zoo_status score_texts(score *s, zoo_error *err)
 
 static int fail(const zoo_error *err, int code)
 {
-    (void)fprintf(stderr, "lmzoo score: %s\n", err->text);
-    return code;
+    return zoo_command_failed("score", err, code);
 }
 
 static int run_loaded(score *s)
@@ -397,30 +396,29 @@ static int run_model(const score_args *a)
 
 /* ---- the command line ---- */
 
-enum { OWN_ROWS = 13 };
-
-static void own_rows(score_args *a, zoo_option rows[OWN_ROWS])
-{
-    const zoo_option table[] = {
-        {"--input", 'i', ZOO_OPTION_TEXT, &a->input, "FILE",
-         "x.jsonl: {\"text\": ...} or {\"tokens\": [...]} a line; else one text"},
-        {"--lines", 0, ZOO_OPTION_FLAG, &a->by_lines, NULL, "each line of a text file is a text"},
-        {"--documents", 0, ZOO_OPTION_FLAG, &a->documents, NULL,
-         "texts stand between the tokenizer's begin and end token"},
-        {"--end-token", 0, ZOO_OPTION_COUNT, &a->end, "ID", "the end token of --documents"},
-        {"--output", 'o', ZOO_OPTION_TEXT, &a->output, "FILE", "figures of each text, JSON lines"},
-        {"--against", 0, ZOO_OPTION_TEXT, &a->against, "weights=K,cache=K",
-         "the reference (f32 where nothing is said)"},
-        {"--against-model", 0, ZOO_OPTION_TEXT, &a->against_model, "MODEL",
-         "another model of the same vocabulary as the reference"},
-        {"--greedy", 0, ZOO_OPTION_COUNT, &a->n_new, "N",
-         "continue texts by N tokens, compare with the reference (0)"},
-        {"--prompt", 0, ZOO_OPTION_COUNT, &a->n_prompt, "N", "tokens of a text to go on from (16)"},
-        {"--prompts", 0, ZOO_OPTION_COUNT, &a->n_prompts, "N", "texts to go on from (200)"},
-        {"--json", 0, ZOO_OPTION_FLAG, &a->json, NULL, "one JSON object on stdout"},
-        {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
-    memcpy(rows, table, sizeof table);
-}
+static const zoo_option options[] = {
+    {"--input", 'i', ZOO_OPTION_TEXT, offsetof(score_args, input), "FILE",
+     "x.jsonl: {\"text\": ...} or {\"tokens\": [...]} a line; else one text"},
+    {"--lines", 0, ZOO_OPTION_FLAG, offsetof(score_args, by_lines), NULL,
+     "each line of a text file is a text"},
+    {"--documents", 0, ZOO_OPTION_FLAG, offsetof(score_args, documents), NULL,
+     "texts stand between the tokenizer's begin and end token"},
+    {"--end-token", 0, ZOO_OPTION_COUNT, offsetof(score_args, end), "ID",
+     "the end token of --documents"},
+    {"--output", 'o', ZOO_OPTION_TEXT, offsetof(score_args, output), "FILE",
+     "figures of each text, JSON lines"},
+    {"--against", 0, ZOO_OPTION_TEXT, offsetof(score_args, against), "weights=K,cache=K",
+     "the reference (f32 where nothing is said)"},
+    {"--against-model", 0, ZOO_OPTION_TEXT, offsetof(score_args, against_model), "MODEL",
+     "another model of the same vocabulary as the reference"},
+    {"--greedy", 0, ZOO_OPTION_COUNT, offsetof(score_args, n_new), "N",
+     "continue texts by N tokens, compare with the reference (0)"},
+    {"--prompt", 0, ZOO_OPTION_COUNT, offsetof(score_args, n_prompt), "N",
+     "tokens of a text to go on from (16)"},
+    {"--prompts", 0, ZOO_OPTION_COUNT, offsetof(score_args, n_prompts), "N",
+     "texts to go on from (200)"},
+    {"--json", 0, ZOO_OPTION_FLAG, offsetof(score_args, json), NULL, "one JSON object on stdout"},
+    ZOO_OPTIONS_END};
 
 /* "weights=f32,cache=int8", either or both. */
 static zoo_status read_against(score_args *a, zoo_error *err)
@@ -444,10 +442,10 @@ static zoo_status read_against(score_args *a, zoo_error *err)
     return ZOO_OK;
 }
 
-static zoo_status judge_args(score_args *a, const char *usage, zoo_error *err)
+static zoo_status judge_args(score_args *a, zoo_error *err)
 {
-    if (a->common.n_positional != 1 || !a->input) {
-        return zoo_fail(err, ZOO_E_USAGE, "usage: lmzoo %s", usage);
+    if (!a->input) {
+        return zoo_fail(err, ZOO_E_USAGE, "usage: lmzoo score %s", zoo_command_score.arguments);
     }
     if (a->end != ZOO_ID_NONE && !a->documents) {
         return zoo_fail(err, ZOO_E_USAGE, "--end-token needs --documents");
@@ -462,32 +460,35 @@ static zoo_status judge_args(score_args *a, const char *usage, zoo_error *err)
     return read_against(a, err);
 }
 
-int zoo_cmd_score(int argc, char **argv)
+static int run(void *args)
 {
-    static const char usage[] =
-        "score MODEL -i FILE [--against weights=f32,cache=f32] [--against-model MODEL] [options]";
-    score_args a = {.n_prompt = 16, .n_prompts = 200, .end = ZOO_ID_NONE};
-    zoo_option rows[OWN_ROWS];
+    score_args *a = args;
     zoo_error err = {0};
-    own_rows(&a, rows);
-    zoo_status status = zoo_options_read(argc, argv, rows, &a.common, &err);
-    if (status == ZOO_OK && a.common.help) {
-        zoo_options_help(
-            stdout, usage,
-            "Perplexity of texts; against a reference also KL(reference || model), agreement of "
-            "the\n"
-            "likeliest token, and tokens until greedy continuations part. Texts longer than\n"
-            "--context are read in windows that overlap by one token.\n"
-            "Exit codes: 0 all done, 2 usage or a bad line, 3 model refused, 4 environment.",
-            rows);
-        return 0;
-    }
-    status = status == ZOO_OK ? judge_args(&a, usage, &err) : status;
-    if (status != ZOO_OK) {
+    if (judge_args(a, &err) != ZOO_OK) {
         return fail(&err, 2);
     }
-    if (a.common.engine.seqs_max == 0) {
-        a.common.engine.seqs_max = 8;
+    if (a->common.engine.seqs_max == 0) {
+        a->common.engine.seqs_max = 8;
     }
-    return run_model(&a);
+    return run_model(a);
 }
+
+static const score_args defaults = {.n_prompt = 16, .n_prompts = 200, .end = ZOO_ID_NONE};
+
+const zoo_command zoo_command_score = {
+    .name = "score",
+    .arguments =
+        "MODEL -i FILE [--against weights=f32,cache=f32] [--against-model MODEL] [options]",
+    .summary = "perplexity of texts, and how far from a reference",
+    .text = "Perplexity of texts; against a reference also KL(reference || model), agreement of "
+            "the likeliest token, and tokens until greedy continuations part. Texts longer than "
+            "--context are read in windows that overlap by one token.\n\n"
+            "Exit codes: 0 all done, 2 usage or a bad line, 3 model refused, 4 environment.",
+    .example = "lmzoo score ./model -i stories.txt --lines",
+    .options = options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(score_args),
+    .defaults = &defaults,
+    .run = run};

@@ -11,11 +11,11 @@
 #include "text/tokenizer/tokenizer_private.h"
 
 #include <cJSON.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 typedef struct command {
-    const char *path;
-    bool decode, jsonl;
+    bool decode;
     unsigned flags;
     zoo_tokenizer *t;
     size_t line;
@@ -25,37 +25,20 @@ typedef struct command {
     zoo_text out;
 } command;
 
-static int usage(const char *why)
-{
-    (void)fprintf(stderr,
-                  "lmzoo tokenize: %s\n"
-                  "usage: lmzoo tokenize MODEL|FILE --jsonl [--decode] [--add-special] [--plain]\n",
-                  why);
-    return 2;
-}
+typedef struct tokenize_args {
+    zoo_common common;
+    bool decode, jsonl, add_special, plain;
+} tokenize_args;
 
-static int parse_args(command *c, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--jsonl") == 0) {
-            c->jsonl = true;
-        } else if (strcmp(argv[i], "--decode") == 0) {
-            c->decode = true;
-        } else if (strcmp(argv[i], "--add-special") == 0) {
-            c->flags |= ZOO_ENCODE_ADD_SPECIAL;
-        } else if (strcmp(argv[i], "--plain") == 0) {
-            c->flags |= ZOO_ENCODE_PLAIN_SPECIAL;
-        } else if (argv[i][0] == '-' || c->path) {
-            return usage("one model and known options are expected");
-        } else {
-            c->path = argv[i];
-        }
-    }
-    if (!c->path || !c->jsonl) {
-        return usage(c->path ? "only --jsonl input is known" : "no model is named");
-    }
-    return 0;
-}
+static const zoo_option options[] = {
+    {"--jsonl", 0, ZOO_OPTION_FLAG, offsetof(tokenize_args, jsonl), NULL,
+     "input and output are JSON lines; the only kind"},
+    {"--decode", 0, ZOO_OPTION_FLAG, offsetof(tokenize_args, decode), NULL, "ids to texts"},
+    {"--add-special", 0, ZOO_OPTION_FLAG, offsetof(tokenize_args, add_special), NULL,
+     "add the special tokens that the tokenizer's post-processor adds"},
+    {"--plain", 0, ZOO_OPTION_FLAG, offsetof(tokenize_args, plain), NULL,
+     "special tokens that are spelled in a text are plain text"},
+    ZOO_OPTIONS_END};
 
 static int hex4(const char *p)
 {
@@ -281,26 +264,43 @@ static int all_lines(command *c)
     return code ? code : c->exit_code;
 }
 
-int zoo_cmd_tokenize(int argc, char **argv)
+static int run(void *args)
 {
-    command c = {0};
+    const tokenize_args *a = args;
+    command c = {.decode = a->decode};
     zoo_error err;
-    int code = parse_args(&c, argc, argv);
-    if (code) {
-        return code;
+    c.flags =
+        (a->add_special ? ZOO_ENCODE_ADD_SPECIAL : 0u) | (a->plain ? ZOO_ENCODE_PLAIN_SPECIAL : 0u);
+    if (!a->jsonl) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "only --jsonl input is known; usage: lmzoo tokenize %s",
+                       zoo_command_tokenize.arguments);
+        return zoo_command_failed("tokenize", &err, 2);
     }
-    if (zoo_tokenizer_open(c.path, &c.t, &err) != ZOO_OK) {
-        (void)fprintf(stderr, "lmzoo tokenize: %s\n", err.text);
-        return err.code == ZOO_E_IO || err.code == ZOO_E_MEMORY ? 4 : 3;
+    if (zoo_tokenizer_open(a->common.positional[0], &c.t, &err) != ZOO_OK) {
+        return zoo_command_failed("tokenize", &err, zoo_exit_code((zoo_status)err.code));
     }
     const char *note;
     for (size_t i = 0; (note = zoo_tokenizer_note(c.t, i)) != NULL; i++) {
         (void)fprintf(stderr, "lmzoo tokenize: %s\n", note);
     }
-    code = all_lines(&c);
+    int code = all_lines(&c);
     zoo_tokenizer_close(c.t);
     zoo_text_free(&c.text);
     zoo_text_free(&c.out);
     zoo_ids_free(&c.ids);
     return code;
 }
+
+const zoo_command zoo_command_tokenize = {
+    .name = "tokenize",
+    .arguments = "MODEL|FILE --jsonl [--decode] [--add-special] [--plain]",
+    .summary = "texts to ids and back, line by line",
+    .text = "Reads a JSON string a line and prints an array of token ids a line; --decode goes the "
+            "other way. A line that cannot be done gives null, so that lines keep their places, "
+            "and one sentence on stderr; the exit code is then 1.",
+    .example = "echo '\"Once upon a time\"' | lmzoo tokenize ./model --jsonl",
+    .options = options,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(tokenize_args),
+    .run = run};

@@ -9,7 +9,7 @@
  *
  * Memory: all activations of the pass are held until the file is written.
  */
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -143,38 +143,61 @@ static zoo_status trace_tokens(const char *model, zoo_engine_options *options,
     return status;
 }
 
-int zoo_cmd_trace(int argc, char **argv)
+typedef struct trace_args {
+    zoo_common common;
+    const char *tokens, *output;
+    uint32_t chunk;
+} trace_args;
+
+static const zoo_option trace_options[] = {
+    {"--tokens", 0, ZOO_OPTION_TEXT, offsetof(trace_args, tokens), "1,2,3", "ids of the pass"},
+    {"--output", 'o', ZOO_OPTION_TEXT, offsetof(trace_args, output), "FILE",
+     "the trace, a safetensors file"},
+    {"--chunk", 0, ZOO_OPTION_COUNT, offsetof(trace_args, chunk), "N",
+     "read the tokens N at a time (all in one step)"},
+    ZOO_OPTIONS_END};
+
+static int run_trace(void *args)
 {
-    zoo_engine_options options = {.weights = "f32", .cache = "f32"};
-    const char *model = NULL, *out = NULL, *list = NULL;
-    uint32_t chunk = 0;
-    zoo_error error;
-    const zoo_flag flags[] = {{"--tokens", ZOO_FLAG_TEXT, &list},
-                              {"-o", ZOO_FLAG_TEXT, &out},
-                              {"--chunk", ZOO_FLAG_COUNT, &chunk},
-                              {NULL, ZOO_FLAG_TEXT, NULL}};
-    if (zoo_flags_read(argc, argv, flags, &options, &model, 1, &error) != ZOO_OK) {
-        return zoo_command_failed("trace", &error);
-    }
-    if (!model || !out || !list) {
-        (void)zoo_fail(&error, ZOO_E_USAGE,
-                       "usage: lmzoo trace MODEL --tokens 1,2,3 -o trace.safetensors");
-        return zoo_command_failed("trace", &error);
-    }
+    trace_args *a = args;
+    char folder[4096];
     int32_t *tokens = NULL;
     uint32_t n = 0;
-    char folder[4096];
-    zoo_status status = zoo_tokens_read(list, &tokens, &n, &error);
+    zoo_error error;
+    if (!a->output || !a->tokens) {
+        (void)zoo_fail(&error, ZOO_E_USAGE, "usage: lmzoo trace %s", zoo_command_trace.arguments);
+        return zoo_command_failed("trace", &error, 2);
+    }
+    zoo_status status = zoo_tokens_read(a->tokens, &tokens, &n, &error);
     if (status == ZOO_OK) {
-        status = zoo_model_folder(model, folder, sizeof folder, &error);
+        status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &error);
     }
     if (status == ZOO_OK) {
-        status =
-            trace_tokens(folder, &options, tokens, n, chunk && chunk < n ? chunk : n, out, &error);
+        uint32_t chunk = a->chunk && a->chunk < n ? a->chunk : n;
+        status = trace_tokens(folder, &a->common.engine, tokens, n, chunk, a->output, &error);
     }
     zoo_mem_free(tokens);
-    return status == ZOO_OK ? 0 : zoo_command_failed("trace", &error);
+    return status == ZOO_OK ? 0 : zoo_command_failed("trace", &error, zoo_exit_code(status));
 }
+
+static const trace_args trace_defaults = {.common.engine = {.weights = "f32", .cache = "f32"}};
+
+const zoo_command zoo_command_trace = {
+    .name = "trace",
+    .arguments = "MODEL --tokens 1,2,3 -o FILE [options]",
+    .summary = "every named activation of one pass, to a file",
+    .text = "Reads the tokens in one pass and writes what each module gave, under the names that "
+            "the modules have in Hugging Face transformers. Weights and caches are f32 unless "
+            "--weights or --cache say otherwise. All activations are held in memory until the "
+            "file is written.",
+    .example = "lmzoo trace ./model --tokens 1,2,3 -o trace.safetensors",
+    .options = trace_options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(trace_args),
+    .defaults = &trace_defaults,
+    .run = run_trace};
 
 static int report(const zoo_compare_result *r, const zoo_compare_options *o, const char *path_b)
 {
@@ -194,39 +217,61 @@ static int report(const zoo_compare_result *r, const zoo_compare_options *o, con
     return r->n_out ? 1 : 0;
 }
 
-int zoo_cmd_compare(int argc, char **argv)
+typedef struct compare_args {
+    zoo_common common;
+    zoo_compare_options options;
+} compare_args;
+
+static const zoo_option compare_options[] = {
+    {"--prefix-a", 0, ZOO_OPTION_TEXT, offsetof(compare_args, options.prefix_a), "TEXT",
+     "only tensors of A whose names begin so; it is taken off"},
+    {"--prefix-b", 0, ZOO_OPTION_TEXT, offsetof(compare_args, options.prefix_b), "TEXT",
+     "the same for B"},
+    {"--limit", 0, ZOO_OPTION_NUMBER, offsetof(compare_args, options.limit), "X",
+     "normalised mean squared error up to which tensors agree (1e-9)"},
+    {"--json", 0, ZOO_OPTION_FLAG, offsetof(compare_args, options.json), NULL,
+     "one JSON object a line"},
+    ZOO_OPTIONS_END};
+
+static int run_compare(void *args)
 {
-    const char *files[2] = {NULL, NULL}, *limit = "1e-9";
-    zoo_compare_options options = {.prefix_a = "", .prefix_b = ""};
-    zoo_error error;
-    const zoo_flag flags[] = {{"--prefix-a", ZOO_FLAG_TEXT, &options.prefix_a},
-                              {"--prefix-b", ZOO_FLAG_TEXT, &options.prefix_b},
-                              {"--limit", ZOO_FLAG_TEXT, &limit},
-                              {"--json", ZOO_FLAG_SET, &options.json},
-                              {NULL, ZOO_FLAG_TEXT, NULL}};
-    if (zoo_flags_read(argc, argv, flags, NULL, files, 2, &error) != ZOO_OK) {
-        return zoo_command_failed("compare", &error);
-    }
-    char *end = NULL;
-    options.limit = strtod(limit, &end);
-    if (!files[1] || *end || !(options.limit >= 0)) {
-        (void)zoo_fail(&error, ZOO_E_USAGE,
-                       "usage: lmzoo compare A.safetensors B.safetensors [--prefix-b 2/] [--limit "
-                       "1e-9]");
-        return zoo_command_failed("compare", &error);
-    }
+    const compare_args *c = args;
+    const char *const *files = c->common.positional;
     zoo_tensors *a = NULL, *b = NULL;
     zoo_compare_result result;
+    zoo_error error;
+    if (!(c->options.limit >= 0)) {
+        (void)zoo_fail(&error, ZOO_E_USAGE, "--limit is 0 at least");
+        return zoo_command_failed("compare", &error, 2);
+    }
     zoo_status status = zoo_tensors_open_file(files[0], &a, &error);
     if (status == ZOO_OK) {
         status = zoo_tensors_open_file(files[1], &b, &error);
     }
     if (status == ZOO_OK) {
-        status = zoo_compare(a, b, &options, stdout, &result, &error);
+        status = zoo_compare(a, b, &c->options, stdout, &result, &error);
     }
-    int code = status == ZOO_OK ? report(&result, &options, files[1])
-                                : zoo_command_failed("compare", &error);
+    int code = status == ZOO_OK ? report(&result, &c->options, files[1])
+                                : zoo_command_failed("compare", &error, zoo_exit_code(status));
     zoo_tensors_close(a);
     zoo_tensors_close(b);
     return code;
 }
+
+static const compare_args compare_defaults = {
+    .options = {.prefix_a = "", .prefix_b = "", .limit = 1e-9}};
+
+const zoo_command zoo_command_compare = {
+    .name = "compare",
+    .arguments = "A.safetensors B.safetensors [options]",
+    .summary = "two traces, tensor by tensor; names the first that differs",
+    .text = "Compares the tensors that both files have, in the order of the pass, and guesses from "
+            "the shape of the first difference what it comes from.\n\n"
+            "Exit codes: 0 all agree, 1 not all, 2 usage, 3 or 4 a file that cannot be read.",
+    .example = "lmzoo compare trace.safetensors reference.safetensors --prefix-b 0/",
+    .options = compare_options,
+    .n_min = 2,
+    .n_max = 2,
+    .args_size = sizeof(compare_args),
+    .defaults = &compare_defaults,
+    .run = run_compare};

@@ -1,5 +1,15 @@
 /*
- * commands.h: the program's commands and how they read their arguments.
+ * commands.h: the commands of the program, one table.
+ *
+ * To add a command `name`:
+ *
+ *   1. host/commands/cmd_name.c: a struct of arguments that begins with a zoo_common, rows of
+ *      options, `static int run(void *args)`, and `const zoo_command zoo_command_name = {...}`;
+ *   2. a row X(name) in ZOO_COMMANDS below, where `lmzoo help` shall list it.
+ *
+ * Reading the command line, --help, `lmzoo help name`, the man page and the completions of bash
+ * and zsh follow from that; tests/scripts/commands.sh compares them with the reader and wants a
+ * script that starts the command.
  *
  * A command returns its exit code: 0 all done, 1 some rows failed, 2 usage, 3 model refused,
  * 4 environment. Data goes to stdout or to the named file, words to stderr.
@@ -7,49 +17,63 @@
 #ifndef ZOO_COMMANDS_COMMANDS_H
 #define ZOO_COMMANDS_COMMANDS_H
 
-#include "engine/engine.h"
+#include "commands/options.h"
 
-typedef enum zoo_flag_kind {
-    ZOO_FLAG_TEXT = 0,   /* const char * */
-    ZOO_FLAG_COUNT = 1,  /* uint32_t */
-    ZOO_FLAG_SIZE = 2,   /* size_t, "4G", "512M", "64K" or bytes */
-    ZOO_FLAG_NUMBER = 3, /* double */
-    ZOO_FLAG_SET = 4     /* bool, no value follows */
-} zoo_flag_kind;
+typedef struct zoo_command {
+    const char *name;
+    const char *arguments; /* "MODEL -i FILE -o FILE [options]" */
+    const char *summary;   /* a phrase, for the list of commands */
+    const char *text;      /* what it does: paragraphs, an empty line between; lines are filled */
+    const char *example;   /* a command line or several, one a line; or null */
+    const zoo_option *options; /* its own; or null */
+    bool opens_model;          /* takes zoo_options_model too */
+    uint32_t n_min, n_max;     /* positional arguments */
+    size_t args_size;          /* of its struct of arguments, at least a zoo_common */
+    const void *defaults;      /* what it holds before reading; null: zeros */
+    int (*run)(void *args);    /* everything is read, --help is dealt with */
+} zoo_command;
 
-typedef struct zoo_flag {
-    const char *name; /* "--tokens"; null ends the list */
-    zoo_flag_kind kind;
-    void *value; /* where it goes */
-} zoo_flag;
+/* clang-format off */
+#define ZOO_COMMANDS(X) \
+    X(run)              \
+    X(batch)            \
+    X(score)            \
+    X(bench)            \
+    X(trace)            \
+    X(compare)          \
+    X(inspect)          \
+    X(plan)             \
+    X(plugins)          \
+    X(cards)            \
+    X(tokenize)         \
+    X(render)           \
+    X(help)
+/* clang-format on */
 
-/*
- * Reads argv[1 ..]: the command's own flags, and, where options is not null, those common to all
- * commands: --weights, --cache, --threads, --isa, --memory, --plugin-dir, --card-dir,
- * --allow-unknown, --context, --max-rows, --max-seqs. What is no flag goes to
- * places[0 .. n_places - 1]. ZOO_E_USAGE names the argument.
- */
-zoo_status zoo_flags_read(int argc, char **argv, const zoo_flag *flags, zoo_engine_options *options,
-                          const char **places, uint32_t n_places, zoo_error *err);
+#define ZOO_COMMAND_DECLARE(name) extern const zoo_command zoo_command_##name;
+ZOO_COMMANDS(ZOO_COMMAND_DECLARE)
+#undef ZOO_COMMAND_DECLARE
 
-/* "1,2,3" as ids; *tokens for zoo_mem_free. */
-zoo_status zoo_tokens_read(const char *list, int32_t **tokens, uint32_t *n, zoo_error *err);
+extern const zoo_command *const zoo_commands[]; /* null-ended */
 
-/* Prints the sentence and returns the exit code of its status. */
-int zoo_command_failed(const char *command, const zoo_error *error);
+/* Null: there is none of that name. */
+const zoo_command *zoo_command_find(const char *name);
+/* Says that there is none of that name and which is nearest; returns 2. */
+int zoo_command_unknown(const char *name);
 
-/* The commands; argv[0] is the command's name. batch and run also return 128 + a signal. */
-int zoo_cmd_run(int argc, char **argv);
-int zoo_cmd_batch(int argc, char **argv);
-int zoo_cmd_score(int argc, char **argv);
-int zoo_cmd_bench(int argc, char **argv);
-int zoo_cmd_trace(int argc, char **argv);
-int zoo_cmd_compare(int argc, char **argv);
-int zoo_cmd_inspect(int argc, char **argv);
-int zoo_cmd_plan(int argc, char **argv);
-int zoo_cmd_plugins(int argc, char **argv);
-int zoo_cmd_cards(int argc, char **argv);
-int zoo_cmd_tokenize(int argc, char **argv);
-int zoo_cmd_render(int argc, char **argv);
+/* Reads argv[1 ..] and runs the command, or shows its help. argv[0] is not looked at. */
+int zoo_command_main(const zoo_command *command, int argc, char **argv);
+/* The program: argv[1] names the command. */
+int zoo_commands_main(int argc, char **argv);
+
+/* The tables of a command, in the order of the help: its own, those of a model, --help. */
+zoo_option_tables zoo_command_tables(const zoo_command *command);
+
+/* Prints the sentence on stderr and returns code. */
+int zoo_command_failed(const char *command, const zoo_error *error, int code);
+/* Exit code of a status: 2 usage, 3 the model was refused, 4 the environment. */
+int zoo_exit_code(zoo_status status);
+/* The same for a failure to open a model: what is wrong with the folder's files is 3. */
+int zoo_exit_code_model(zoo_status status);
 
 #endif

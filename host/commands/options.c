@@ -1,42 +1,43 @@
-/* options.c: reading of command lines (options.h). */
+/* options.c: reading of command lines (options.h). Values stay where argv holds them. */
 #include "commands/options.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMON_MAX = 16 };
+#include "base/mem.h"
 
-/* The common rows, for one zoo_common. */
-static void common_rows(zoo_common *c, zoo_option rows[COMMON_MAX])
-{
-    zoo_engine_options *e = &c->engine;
-    const zoo_option table[] = {
-        {"--weights", 0, ZOO_OPTION_TEXT, &e->weights, "auto|f32|bf16|int8|int4",
-         "how weights are packed"},
-        {"--cache", 0, ZOO_OPTION_TEXT, &e->cache, "auto|f32|bf16|int8|int4",
-         "how keys and values are stored (auto: bf16 beside bf16, int8 and int4 weights)"},
-        {"--packed-cache", 0, ZOO_OPTION_TEXT, &e->packed_cache, "DIR|auto",
-         "keep packed weights in a file there, for quick starts (auto: ~/.cache/lmzoo)"},
-        {"--threads", 't', ZOO_OPTION_COUNT, &e->n_threads, "N", "threads (one per core)"},
-        {"--isa", 0, ZOO_OPTION_TEXT, &e->isa, "NAME", "instruction set, not above this one"},
-        {"--memory", 0, ZOO_OPTION_SIZE, &e->memory, "BYTES",
-         "for weights and caches, as 4G (three quarters of the machine's)"},
-        {"--context", 0, ZOO_OPTION_COUNT, &e->context_max, "N",
-         "tokens of one row (the model's, at most 8192)"},
-        {"--max-seqs", 0, ZOO_OPTION_COUNT, &e->seqs_max, "N", "sequences that run together (64)"},
-        {"--max-rows", 0, ZOO_OPTION_COUNT, &e->rows_max, "N", "rows (tokens) of one step (512)"},
-        {"--plugin-dir", 0, ZOO_OPTION_TEXT, &e->plugin_dir, "DIR", "where plugins lie"},
-        {"--card-dir", 0, ZOO_OPTION_TEXT, &e->card_dir, "DIR", "where cards lie"},
-        {"--allow-unknown", 0, ZOO_OPTION_LIST, &c->allow_unknown, "KEY",
-         "a config key that may be ignored"},
-        {"--pin", 0, ZOO_OPTION_FLAG, &e->pin, NULL, "each thread stays on a core of its own"},
-        {"--quiet", 'q', ZOO_OPTION_FLAG, &e->quiet, NULL, "no progress line"},
-        {"--help", 'h', ZOO_OPTION_FLAG, &c->help, NULL, "this text"},
-        {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
-    memcpy(rows, table, sizeof table);
-}
+/* Offsets into a zoo_common, with which the arguments of every command begin. */
+#define ENGINE(field) offsetof(zoo_common, engine.field)
+
+const zoo_option zoo_options_help[] = {
+    {"--help", 'h', ZOO_OPTION_FLAG, offsetof(zoo_common, help), NULL, "this text"},
+    ZOO_OPTIONS_END};
+
+const zoo_option zoo_options_model[] = {
+    {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int4",
+     "how weights are packed"},
+    {"--cache", 0, ZOO_OPTION_TEXT, ENGINE(cache), "auto|f32|bf16|int8|int4",
+     "how keys and values are stored (auto: bf16 beside bf16, int8 and int4 weights)"},
+    {"--packed-cache", 0, ZOO_OPTION_TEXT, ENGINE(packed_cache), "DIR|auto",
+     "keep packed weights in a file there, for quick starts (auto: ~/.cache/lmzoo)"},
+    {"--threads", 't', ZOO_OPTION_COUNT, ENGINE(n_threads), "N", "threads (one per core)"},
+    {"--isa", 0, ZOO_OPTION_TEXT, ENGINE(isa), "NAME", "instruction set, not above this one"},
+    {"--memory", 0, ZOO_OPTION_SIZE, ENGINE(memory), "BYTES",
+     "for weights and caches, as 4G (three quarters of the machine's)"},
+    {"--context", 0, ZOO_OPTION_COUNT, ENGINE(context_max), "N",
+     "tokens of one row (the model's, at most 8192)"},
+    {"--max-seqs", 0, ZOO_OPTION_COUNT, ENGINE(seqs_max), "N", "sequences that run together (64)"},
+    {"--max-rows", 0, ZOO_OPTION_COUNT, ENGINE(rows_max), "N", "rows (tokens) of one step (512)"},
+    {"--plugin-dir", 0, ZOO_OPTION_TEXT, ENGINE(plugin_dir), "DIR", "where plugins lie"},
+    {"--card-dir", 0, ZOO_OPTION_TEXT, ENGINE(card_dir), "DIR", "where cards lie"},
+    {"--allow-unknown", 0, ZOO_OPTION_LIST, offsetof(zoo_common, allow_unknown), "KEY",
+     "a config key that may be ignored"},
+    {"--pin", 0, ZOO_OPTION_FLAG, ENGINE(pin), NULL, "each thread stays on a core of its own"},
+    {"--quiet", 'q', ZOO_OPTION_FLAG, ENGINE(quiet), NULL, "no progress line"},
+    ZOO_OPTIONS_END};
 
 static const zoo_option *find(const zoo_option *rows, const char *name, size_t n)
 {
@@ -57,7 +58,7 @@ static zoo_status bad_value(const zoo_option *row, const char *text, const char 
     return zoo_fail(err, ZOO_E_USAGE, "%s needs %s, not \"%.60s\"", row->name, wanted, text);
 }
 
-static zoo_status read_size(const zoo_option *row, const char *text, zoo_error *err)
+static zoo_status read_size(const zoo_option *row, const char *text, void *value, zoo_error *err)
 {
     static const char units[] = "KMGT";
     char *end;
@@ -72,11 +73,11 @@ static zoo_status read_size(const zoo_option *row, const char *text, zoo_error *
     if (!ok || *end || x >= 0x1p63) {
         return bad_value(row, text, "a number of bytes, as 4G or 512M", err);
     }
-    *(size_t *)row->value = (size_t)x;
+    *(size_t *)value = (size_t)x;
     return ZOO_OK;
 }
 
-static zoo_status read_whole(const zoo_option *row, const char *text, zoo_error *err)
+static zoo_status read_whole(const zoo_option *row, const char *text, void *value, zoo_error *err)
 {
     char *end;
     unsigned long long x;
@@ -87,16 +88,16 @@ static zoo_status read_whole(const zoo_option *row, const char *text, zoo_error 
         return bad_value(row, text, "a whole number", err);
     }
     if (row->kind == ZOO_OPTION_COUNT) {
-        *(uint32_t *)row->value = (uint32_t)x;
+        *(uint32_t *)value = (uint32_t)x;
     } else {
-        *(uint64_t *)row->value = x;
+        *(uint64_t *)value = x;
     }
     return ZOO_OK;
 }
 
-static zoo_status add_item(const zoo_option *row, const char *text, zoo_error *err)
+static zoo_status add_item(const zoo_option *row, const char *text, zoo_option_list *list,
+                           zoo_error *err)
 {
-    zoo_option_list *list = row->value;
     if (list->n == ZOO_ALLOW_MAX) {
         return zoo_fail(err, ZOO_E_USAGE, "%s is given more than %d times", row->name,
                         ZOO_ALLOW_MAX);
@@ -106,57 +107,101 @@ static zoo_status add_item(const zoo_option *row, const char *text, zoo_error *e
     return ZOO_OK;
 }
 
-static zoo_status set_value(const zoo_option *row, const char *text, zoo_error *err)
+static zoo_status set_value(const zoo_option *row, const char *text, void *args, zoo_error *err)
 {
+    void *value = (char *)args + row->offset;
     char *end;
     double x;
     switch (row->kind) {
     case ZOO_OPTION_TEXT:
-        *(const char **)row->value = text;
+        *(const char **)value = text;
         return ZOO_OK;
     case ZOO_OPTION_SIZE:
-        return read_size(row, text, err);
+        return read_size(row, text, value, err);
     case ZOO_OPTION_COUNT:
     case ZOO_OPTION_SEED:
-        return read_whole(row, text, err);
+        return read_whole(row, text, value, err);
     case ZOO_OPTION_NUMBER:
         x = strtod(text, &end);
         if (end == text || *end || !isfinite(x)) {
             return bad_value(row, text, "a number", err);
         }
-        *(double *)row->value = x;
+        *(double *)value = x;
         return ZOO_OK;
     case ZOO_OPTION_LIST:
-        return add_item(row, text, err);
+        return add_item(row, text, value, err);
     case ZOO_OPTION_FLAG:
         break;
     }
     return ZOO_OK;
 }
 
+size_t zoo_word_distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n + 1 > ZOO_COUNT(row)) {
+        return SIZE_MAX;
+    }
+    for (size_t k = 0; k <= n; k++) {
+        row[k] = k;
+    }
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t k = 0; k < n; k++) {
+            size_t best = corner + (a[i] != b[k]);
+            best = row[k] + 1 < best ? row[k] + 1 : best;
+            best = row[k + 1] + 1 < best ? row[k + 1] + 1 : best;
+            corner = row[k + 1];
+            row[k + 1] = best;
+        }
+    }
+    return row[n];
+}
+
+static zoo_status unknown(const char *text, size_t n, const zoo_option_tables *tables,
+                          zoo_error *err)
+{
+    char name[64];
+    const char *nearest = NULL;
+    size_t least = 4; /* farther ones are other words */
+    (void)snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), text);
+    for (size_t t = 0; t < ZOO_COUNT(tables->tables); t++) {
+        for (const zoo_option *row = tables->tables[t]; row && row->name; row++) {
+            size_t d = zoo_word_distance(name, row->name);
+            nearest = d < least ? row->name : nearest;
+            least = d < least ? d : least;
+        }
+    }
+    return zoo_fail(err, ZOO_E_USAGE, "unknown option %.80s%s%s%s", text,
+                    nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
 /* One option at argv[*at]; *at moves over its value. */
-static zoo_status read_option(int argc, char **argv, int *at, const zoo_option *const tables[2],
-                              zoo_error *err)
+static zoo_status read_option(int argc, char **argv, int *at, const zoo_option_tables *tables,
+                              void *args, zoo_error *err)
 {
     const char *text = argv[*at];
     const char *equals = text[1] == '-' ? strchr(text, '=') : NULL;
     size_t n = equals ? (size_t)(equals - text) : strlen(text);
-    const zoo_option *row = find(tables[0], text, n);
-    row = row ? row : find(tables[1], text, n);
+    const zoo_option *row = NULL;
+    for (size_t t = 0; !row && t < ZOO_COUNT(tables->tables); t++) {
+        row = find(tables->tables[t], text, n);
+    }
     if (!row) {
-        return zoo_fail(err, ZOO_E_USAGE, "unknown option %.80s", text);
+        return unknown(text, n, tables, err);
     }
     if (row->kind == ZOO_OPTION_FLAG) {
         if (equals) {
             return zoo_fail(err, ZOO_E_USAGE, "%s takes no value", row->name);
         }
-        *(bool *)row->value = true;
+        *(bool *)((char *)args + row->offset) = true;
         return ZOO_OK;
     }
     if (!equals && *at + 1 >= argc) {
         return zoo_fail(err, ZOO_E_USAGE, "%s needs a value: %s", row->name, row->argument);
     }
-    return set_value(row, equals ? equals + 1 : argv[++*at], err);
+    return set_value(row, equals ? equals + 1 : argv[++*at], args, err);
 }
 
 bool zoo_options_kind_known(const char *kind, size_t n)
@@ -170,8 +215,9 @@ bool zoo_options_kind_known(const char *kind, size_t n)
     return false;
 }
 
-static zoo_status judge_kinds(const zoo_engine_options *e, zoo_error *err)
+zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
 {
+    zoo_engine_options *e = &common->engine;
     const char *const given[] = {e->weights, e->cache};
     for (size_t i = 0; i < ZOO_COUNT(given); i++) {
         if (given[i] && !zoo_options_kind_known(given[i], strlen(given[i]))) {
@@ -180,92 +226,49 @@ static zoo_status judge_kinds(const zoo_engine_options *e, zoo_error *err)
                             i == 0 ? "--weights" : "--cache", given[i]);
         }
     }
+    e->weights = e->weights ? e->weights : "auto";
+    e->cache = e->cache ? e->cache : "auto";
+    e->allow_unknown = common->allow_unknown.n > 0 ? common->allow_unknown.items : NULL;
     return ZOO_OK;
 }
 
-static zoo_status read_all(int argc, char **argv, const zoo_option *const tables[2],
-                           zoo_common *out, zoo_error *err)
+zoo_status zoo_options_read(int argc, char **argv, const zoo_option_tables *tables, void *args,
+                            zoo_error *err)
 {
+    zoo_common *common = args;
     bool only_words = false;
     for (int i = 1; i < argc; i++) {
         if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
         } else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
-            ZOO_TRY(read_option(argc, argv, &i, tables, err));
-        } else if (out->n_positional == ZOO_POSITIONAL_MAX) {
+            ZOO_TRY(read_option(argc, argv, &i, tables, args, err));
+        } else if (common->n_positional == ZOO_POSITIONAL_MAX) {
             return zoo_fail(err, ZOO_E_USAGE, "too many arguments: \"%.60s\"", argv[i]);
         } else {
-            out->positional[out->n_positional++] = argv[i];
+            common->positional[common->n_positional++] = argv[i];
         }
     }
     return ZOO_OK;
 }
 
-zoo_status zoo_options_read(int argc, char **argv, const zoo_option *own, zoo_common *out,
-                            zoo_error *err)
+zoo_status zoo_tokens_read(const char *list, int32_t **tokens, uint32_t *n, zoo_error *err)
 {
-    zoo_option common[COMMON_MAX];
-    const zoo_option *const tables[2] = {own, common};
-    common_rows(out, common);
-    ZOO_TRY(read_all(argc, argv, tables, out, err));
-    out->engine.weights = out->engine.weights ? out->engine.weights : "auto";
-    out->engine.cache = out->engine.cache ? out->engine.cache : "auto";
-    out->engine.allow_unknown = out->allow_unknown.n > 0 ? out->allow_unknown.items : NULL;
-    return judge_kinds(&out->engine, err);
-}
-
-zoo_status zoo_options_read_own(int argc, char **argv, const zoo_option *own, zoo_common *out,
-                                zoo_error *err)
-{
-    const zoo_option help[] = {{"--help", 'h', ZOO_OPTION_FLAG, &out->help, NULL, "this text"},
-                               {NULL, 0, ZOO_OPTION_FLAG, NULL, NULL, NULL}};
-    const zoo_option *const tables[2] = {own, help};
-    return read_all(argc, argv, tables, out, err);
-}
-
-static void help_rows(FILE *out, const zoo_option *rows)
-{
-    for (; rows && rows->name; rows++) {
-        char left[64], letter[8] = "";
-        if (rows->letter) {
-            (void)snprintf(letter, sizeof letter, "-%c, ", rows->letter);
+    int32_t *ids = zoo_mem_array(strlen(list) / 2 + 2, sizeof *ids);
+    *tokens = ids;
+    *n = 0;
+    if (!ids) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the tokens");
+    }
+    for (const char *p = list; *p;) {
+        char *end = NULL;
+        errno = 0;
+        long id = strtol(p, &end, 10);
+        if (errno || end == p || id < 0 || id > INT32_MAX || (*end && *end != ',')) {
+            return zoo_fail(err, ZOO_E_USAGE,
+                            "token ids are whole numbers with commas between, not \"%.40s\"", p);
         }
-        (void)snprintf(left, sizeof left, "%s%s%s%s", letter, rows->name, rows->argument ? " " : "",
-                       rows->argument ? rows->argument : "");
-        (void)fprintf(out, "  %-38s %s\n", left, rows->help);
+        ids[(*n)++] = (int32_t)id;
+        p = *end ? end + 1 : end;
     }
-}
-
-void zoo_options_help(FILE *out, const char *usage, const char *summary, const zoo_option *own)
-{
-    zoo_common common = {.n_positional = 0};
-    zoo_option rows[COMMON_MAX];
-    common_rows(&common, rows);
-    (void)fprintf(out, "usage: lmzoo %s\n\n%s\n\n", usage, summary);
-    help_rows(out, own);
-    (void)fputs("\nCommon options:\n", out);
-    help_rows(out, rows);
-}
-
-int zoo_exit_code(zoo_status status)
-{
-    switch (status) {
-    case ZOO_OK:
-        return 0;
-    case ZOO_E_USAGE:
-        return 2;
-    case ZOO_E_FORMAT:
-    case ZOO_E_CONFIG:
-    case ZOO_E_WEIGHT:
-    case ZOO_E_PLUGIN:
-    case ZOO_E_UNSUPPORTED:
-        return 3;
-    default:
-        return 4;
-    }
-}
-
-int zoo_exit_code_model(zoo_status status)
-{
-    return status == ZOO_E_IO || status == ZOO_E_LIMIT ? 3 : zoo_exit_code(status);
+    return *n ? ZOO_OK : zoo_fail(err, ZOO_E_USAGE, "the list of token ids is empty");
 }

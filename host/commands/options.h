@@ -1,9 +1,12 @@
 /*
- * options.h: command lines: common options of every command that loads a model, and a small reader
- * for a command's own.
+ * options.h: rows of options and the one reader of command lines.
  *
- * A command lists its options as rows; the common ones are understood besides. `--name value` and
- * `--name=value` are the same; `--` ends the options. What is wrong is one sentence.
+ * A row says where its value goes as an offset into the command's arguments, a struct that begins
+ * with a zoo_common. So rows are constants, and help, man pages and completions (pages.h) are
+ * written from what the reader itself goes by.
+ *
+ * `--name value` and `--name=value` are the same; `--` ends the options. What is wrong is one
+ * sentence, and an unknown option names the nearest known one.
  */
 #ifndef ZOO_COMMANDS_OPTIONS_H
 #define ZOO_COMMANDS_OPTIONS_H
@@ -14,12 +17,12 @@ enum { ZOO_POSITIONAL_MAX = 8, ZOO_ALLOW_MAX = 64 };
 
 typedef enum zoo_option_kind {
     ZOO_OPTION_FLAG,   /* bool */
-    ZOO_OPTION_TEXT,   /* const char * */
+    ZOO_OPTION_TEXT,   /* const char *, into argv */
     ZOO_OPTION_COUNT,  /* uint32_t */
     ZOO_OPTION_SIZE,   /* size_t, with K, M, G, T or none: powers of 1024 */
     ZOO_OPTION_NUMBER, /* double */
     ZOO_OPTION_SEED,   /* uint64_t */
-    ZOO_OPTION_LIST    /* zoo_option_list: may be given several times, or with commas */
+    ZOO_OPTION_LIST    /* zoo_option_list: may be given several times */
 } zoo_option_kind;
 
 typedef struct zoo_option_list {
@@ -31,37 +34,52 @@ typedef struct zoo_option {
     const char *name; /* "--max-tokens"; null ends a table */
     char letter;      /* 'p' for -p, or 0 */
     zoo_option_kind kind;
-    void *value;
-    const char *argument; /* name of the value in the help */
-    const char *help;
+    size_t offset; /* of the value in the command's arguments */
+    /* The value in the help, or null for a flag. FILE, DIR and MODEL are completed as paths,
+     * a|b|c as these words. */
+    const char *argument;
+    const char *help; /* a phrase; the default in brackets at its end */
 } zoo_option;
 
-/* The common options, zero where nothing was said. */
+/* Ends a table of options. */
+#define ZOO_OPTIONS_END                                                                            \
+    {                                                                                              \
+        NULL, 0, ZOO_OPTION_FLAG, 0, NULL, NULL                                                    \
+    }
+
+/* What every command reads besides its own; zero where nothing was said. */
 typedef struct zoo_common {
-    zoo_engine_options engine;
+    zoo_engine_options engine; /* where the command takes them: zoo_options_model */
     zoo_option_list allow_unknown;
-    const char *positional[ZOO_POSITIONAL_MAX];
+    const char *positional[ZOO_POSITIONAL_MAX]; /* arguments that are no options, in order */
     uint32_t n_positional;
     bool help;
 } zoo_common;
 
-/* Reads argv[1 ..]; own: the command's table, or null. What out holds before are the defaults, zero
- * or the command's. ZOO_E_USAGE names the argument. */
-zoo_status zoo_options_read(int argc, char **argv, const zoo_option *own, zoo_common *out,
-                            zoo_error *err);
-/* The same for a command that loads no model: of the common options only --help. */
-zoo_status zoo_options_read_own(int argc, char **argv, const zoo_option *own, zoo_common *out,
-                                zoo_error *err);
+/* --help alone; and the options of every command that opens a model, which begin with --weights. */
+extern const zoo_option zoo_options_help[];
+extern const zoo_option zoo_options_model[];
 
-/* The help of a command: usage line, what it does, its own and the common options. */
-void zoo_options_help(FILE *out, const char *usage, const char *summary, const zoo_option *own);
+/*
+ * Reads argv[1 ..] into args, which begins with a zoo_common and holds the defaults. tables: up to
+ * four, null where there are fewer. ZOO_E_USAGE names the argument.
+ */
+typedef struct zoo_option_tables {
+    const zoo_option *tables[4];
+} zoo_option_tables;
+zoo_status zoo_options_read(int argc, char **argv, const zoo_option_tables *tables, void *args,
+                            zoo_error *err);
+/* After the options of a model: kinds of weights and caches are judged, what was not said is
+ * "auto". */
+zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err);
 
 /* Whether kind[n] is auto, f32, bf16, int8 or int4. */
 bool zoo_options_kind_known(const char *kind, size_t n);
 
-/* Exit code of a status: 2 usage, 3 the model was refused, 4 the environment. */
-int zoo_exit_code(zoo_status status);
-/* The same for a failure to open a model: what is wrong with the folder's files is 3. */
-int zoo_exit_code_model(zoo_status status);
+/* "1,2,3" as ids; *tokens [*n] for zoo_mem_free. */
+zoo_status zoo_tokens_read(const char *list, int32_t **tokens, uint32_t *n, zoo_error *err);
+
+/* Edits from one word to another (insertions, deletions, replacements); SIZE_MAX: b is too long. */
+size_t zoo_word_distance(const char *a, const char *b);
 
 #endif
