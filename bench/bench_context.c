@@ -189,7 +189,7 @@ static bool make_model(const char *folder, uint32_t period, uint32_t width)
 /* Random rows from .. to - 1 in every stream that grows. */
 static zoo_status fill_rows(zoo_engine *e, uint32_t seq, uint32_t from, uint32_t to, float *x)
 {
-    zoo_seq at = {.n = to - from, .pos = from, .n_prompt = to, .n_pass = to, .slot = seq};
+    zoo_seq at = {.n = to - from, .pos = from, .n_prompt = to, .n_total = to, .slot = seq};
     ZOO_TRY(zoo_cache_seq_extend(e->model.cache, seq, from, to - from, NULL));
     for (uint32_t i = 0; i < e->model.n_bounds; i++) {
         const zoo_bound *b = e->model.bounds[i];

@@ -23,15 +23,15 @@ enum { ZOO_STREAMS_MAX = 8 };
  * pos .. pos + n - 1.
  *
  * n_prompt: length of the prompt; a row at a position below it was read, not generated.
- * n_pass: length of the whole pass that these rows belong to, however it is cut into steps: the
- * length of the prompt while that is read, position + 1 after it. Only what the reference makes
+ * n_total: length the reference would see in one forward call, however the rows are cut into steps:
+ * the length of the prompt while that is read, position + 1 after it. Only what the reference makes
  * depend on the present length (dynamic and long rotary tables) may look at it.
  */
 typedef struct zoo_seq {
     uint32_t row, n;
     uint32_t pos;
     uint32_t n_prompt;
-    uint32_t n_pass;
+    uint32_t n_total;
     uint32_t slot; /* the host's number for it, below limits.seqs_max */
 } zoo_seq;
 

@@ -95,12 +95,13 @@ typedef struct zoo_part {
 
 /*
  * A branch: u = sum of its parts' outputs; u = post(u); h = h_scale * h + scale * u; h = after(h).
- * from_norm: h on the right side is the first part's normed input in place of the stream itself.
+ * residual_from_norm: h on the right side is the first part's normed input in place of the stream
+ * itself.
  */
 typedef struct zoo_branch {
     const zoo_part *parts;
     uint32_t n_parts;
-    uint32_t from_norm;
+    uint32_t residual_from_norm;
     zoo_norm post;  /* on the sum, before the addition */
     zoo_norm after; /* on the stream, after the addition */
     float scale;    /* 1: none */

@@ -1,4 +1,4 @@
-/* scratch.c: chained bump blocks. Fresh memory is NaN in debug builds, so that reading it shows. */
+/* scratch.c: chained blocks. Fresh memory is NaN in debug builds, so that reading it shows. */
 #include "base/scratch.h"
 
 #include <stdlib.h>
@@ -18,83 +18,83 @@ static unsigned char *new_block(size_t n)
     return block;
 }
 
-static bool chain(zoo_bump *bump, size_t n)
+static bool chain(zoo_scratch *scratch, size_t n)
 {
-    size_t last = bump->n_blocks ? bump->sizes[bump->n_blocks - 1] : 0;
+    size_t last = scratch->n_blocks ? scratch->sizes[scratch->n_blocks - 1] : 0;
     size_t size = n > last * 2 ? n : last * 2;
-    unsigned char *block = bump->n_blocks < ZOO_BUMP_BLOCKS_MAX ? new_block(size) : NULL;
+    unsigned char *block = scratch->n_blocks < ZOO_SCRATCH_BLOCKS_MAX ? new_block(size) : NULL;
     if (!block) {
         return false;
     }
-    bump->n_grown += bump->n_blocks > 0;
-    bump->blocks[bump->n_blocks] = block;
-    bump->sizes[bump->n_blocks] = size;
-    bump->present = bump->n_blocks++;
-    bump->used = 0;
+    scratch->n_grown += scratch->n_blocks > 0;
+    scratch->blocks[scratch->n_blocks] = block;
+    scratch->sizes[scratch->n_blocks] = size;
+    scratch->present = scratch->n_blocks++;
+    scratch->used = 0;
     return true;
 }
 
-zoo_status zoo_bump_init(zoo_bump *bump, size_t n, zoo_error *err)
+zoo_status zoo_scratch_init(zoo_scratch *scratch, size_t n, zoo_error *err)
 {
-    memset(bump, 0, sizeof *bump);
-    return chain(bump, n ? n : ALIGN)
+    memset(scratch, 0, sizeof *scratch);
+    return chain(scratch, n ? n : ALIGN)
                ? ZOO_OK
                : zoo_fail(err, ZOO_E_MEMORY, "no memory for %zu bytes of scratch", n);
 }
 
-void zoo_bump_release(zoo_bump *bump)
+void zoo_scratch_release(zoo_scratch *scratch)
 {
-    for (uint32_t i = 0; i < bump->n_blocks; i++) {
-        free(bump->blocks[i]);
+    for (uint32_t i = 0; i < scratch->n_blocks; i++) {
+        free(scratch->blocks[i]);
     }
-    memset(bump, 0, sizeof *bump);
+    memset(scratch, 0, sizeof *scratch);
 }
 
-void *zoo_bump_take(zoo_bump *bump, size_t n)
+void *zoo_scratch_take(zoo_scratch *scratch, size_t n)
 {
     size_t size = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if (size < n) {
         return NULL;
     }
-    while (size > bump->sizes[bump->present] - bump->used) {
-        if (bump->present + 1 < bump->n_blocks) {
-            bump->present++;
-            bump->used = 0;
-        } else if (!chain(bump, size)) {
+    while (size > scratch->sizes[scratch->present] - scratch->used) {
+        if (scratch->present + 1 < scratch->n_blocks) {
+            scratch->present++;
+            scratch->used = 0;
+        } else if (!chain(scratch, size)) {
             return NULL;
         }
     }
-    void *taken = bump->blocks[bump->present] + bump->used;
-    bump->used += size;
+    void *taken = scratch->blocks[scratch->present] + scratch->used;
+    scratch->used += size;
     return taken;
 }
 
-zoo_bump_mark zoo_bump_get_mark(const zoo_bump *bump)
+zoo_scratch_mark zoo_scratch_get_mark(const zoo_scratch *scratch)
 {
-    return (zoo_bump_mark){bump->present, bump->used};
+    return (zoo_scratch_mark){scratch->present, scratch->used};
 }
 
-void zoo_bump_return(zoo_bump *bump, zoo_bump_mark mark)
+void zoo_scratch_return(zoo_scratch *scratch, zoo_scratch_mark mark)
 {
-    bump->present = mark.block;
-    bump->used = mark.used;
+    scratch->present = mark.block;
+    scratch->used = mark.used;
 }
 
-void zoo_bump_clear(zoo_bump *bump)
+void zoo_scratch_clear(zoo_scratch *scratch)
 {
     size_t whole = 0;
-    for (uint32_t i = 0; i < bump->n_blocks; i++) {
-        whole += bump->sizes[i];
+    for (uint32_t i = 0; i < scratch->n_blocks; i++) {
+        whole += scratch->sizes[i];
     }
-    unsigned char *block = bump->n_blocks > 1 ? new_block(whole) : NULL;
+    unsigned char *block = scratch->n_blocks > 1 ? new_block(whole) : NULL;
     if (block) {
-        uint64_t n_grown = bump->n_grown;
-        zoo_bump_release(bump);
-        bump->blocks[0] = block;
-        bump->sizes[0] = whole;
-        bump->n_blocks = 1;
-        bump->n_grown = n_grown;
+        uint64_t n_grown = scratch->n_grown;
+        zoo_scratch_release(scratch);
+        scratch->blocks[0] = block;
+        scratch->sizes[0] = whole;
+        scratch->n_blocks = 1;
+        scratch->n_grown = n_grown;
     }
-    bump->present = 0;
-    bump->used = 0;
+    scratch->present = 0;
+    scratch->used = 0;
 }

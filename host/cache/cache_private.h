@@ -10,12 +10,12 @@ enum { ZOO_GROUPS_MAX = 16, ZOO_PREFIXES_MAX = 1024 };
 
 /*
  * Streams of equal kind, window and stride. Rows are numbered by position / stride; run r is rows
- * 64 r .. 64 r + 63 and lies in entry r % n_entries of a holder's table (ROWS: r < n_entries).
+ * 64 r .. 64 r + 63 and lies in entry r % n_entries of a block table (ROWS: r < n_entries).
  */
 typedef struct zoo_page_group {
     uint32_t kind, window, stride;
     uint32_t n_ring;         /* runs a ring must hold; 0: ROWS */
-    uint32_t n_entries;      /* of a holder's table: n_ring, or less when the context is shorter */
+    uint32_t n_entries;      /* of a block table: n_ring, or less when the context is shorter */
     uint32_t n_entries_kept; /* at most that many pages of a ring are live between steps */
     size_t page_bytes;
     uint32_t n_pages, n_free;
@@ -25,7 +25,7 @@ typedef struct zoo_page_group {
     unsigned char *memory; /* [n_pages][page_bytes] */
     uint32_t *refs;        /* [n_pages] */
     uint32_t *returned;    /* [n_pages], a stack: pages used last are used first */
-    uint32_t *tables;      /* [holders][n_entries] page numbers */
+    uint32_t *entries;     /* [block tables][n_entries] page numbers */
 } zoo_page_group;
 
 typedef struct zoo_stream_place {
@@ -35,7 +35,7 @@ typedef struct zoo_stream_place {
     zoo_dtype dtype;
     bool scaled;
     size_t row_bytes;    /* of one head */
-    size_t offset;       /* in a page, or in a holder's states */
+    size_t offset;       /* in a page, or in a sequence's states */
     size_t scale_offset; /* in a page */
 } zoo_stream_place;
 
@@ -48,26 +48,26 @@ typedef struct zoo_cache_handle {
     struct zoo_cache_handle *next;
 } zoo_cache_handle;
 
-/* A sequence or a kept prefix. It holds a page for each run from
- * zoo_holder_oldest to n_runs - 1. */
-typedef struct zoo_cache_holder {
+/* The page table of a sequence or of a kept prefix. It holds a page for each run from
+ * zoo_block_table_oldest to n_runs - 1. */
+typedef struct zoo_block_table {
     uint32_t open, length_max;
     uint32_t begin, length;              /* of the last extend: from, to */
     uint32_t first_run[ZOO_GROUPS_MAX];  /* no run before it was ever held */
     uint32_t n_runs[ZOO_GROUPS_MAX];     /* the last run held, plus 1 */
-    uint32_t n_lent[ZOO_GROUPS_MAX];     /* ROWS: pages below this run may be shared */
+    uint32_t n_shared[ZOO_GROUPS_MAX];   /* ROWS: pages below this run may be shared */
     uint32_t n_reserved[ZOO_GROUPS_MAX]; /* pages it may still take */
-} zoo_cache_holder;
+} zoo_block_table;
 
 struct zoo_cache_pool {
     zoo_cache_options options;
     const zoo_kernels *kernels;
     zoo_page_group groups[ZOO_GROUPS_MAX];
     uint32_t n_groups;
-    uint32_t n_prefixes;       /* holders beyond the sequences, at most */
-    size_t state_bytes;        /* of one holder */
-    unsigned char *states;     /* [holders][state_bytes] */
-    zoo_cache_holder *holders; /* [seqs_max + n_prefixes] */
+    uint32_t n_prefixes;     /* block tables beyond the sequences, at most */
+    size_t state_bytes;      /* of one table */
+    unsigned char *states;   /* [block tables][state_bytes] */
+    zoo_block_table *tables; /* [seqs_max + n_prefixes] */
     zoo_cache_handle *handles, *handles_last;
     uint64_t layout; /* hash of all streams as stored */
     void *memory;    /* all of the above but the handles */
@@ -93,19 +93,20 @@ static inline uint32_t zoo_group_live(const zoo_page_group *group, uint32_t leng
     return group->n_ring && row >= group->window ? (row - group->window + 1) / ZOO_PAGE : 0;
 }
 
-static inline uint32_t zoo_holder_oldest(const zoo_cache_pool *pool, const zoo_cache_holder *holder,
-                                         uint32_t group)
+static inline uint32_t zoo_block_table_oldest(const zoo_cache_pool *pool,
+                                              const zoo_block_table *table, uint32_t group)
 {
-    uint32_t n = pool->groups[group].n_entries, runs = holder->n_runs[group];
+    uint32_t n = pool->groups[group].n_entries, runs = table->n_runs[group];
     uint32_t fits = runs > n ? runs - n : 0;
-    return fits > holder->first_run[group] ? fits : holder->first_run[group];
+    return fits > table->first_run[group] ? fits : table->first_run[group];
 }
 
-/* Where a holder's table names the page of a run. */
-static inline uint32_t *zoo_holder_entry(const zoo_page_group *group, uint32_t holder, uint32_t run)
+/* Where a block table names the page of a run. */
+static inline uint32_t *zoo_block_table_entry(const zoo_page_group *group, uint32_t table,
+                                              uint32_t run)
 {
-    return &group->tables[(size_t)holder * group->n_entries +
-                          (group->n_ring ? run % group->n_entries : run)];
+    return &group->entries[(size_t)table * group->n_entries +
+                           (group->n_ring ? run % group->n_entries : run)];
 }
 
 static inline unsigned char *zoo_page_memory(const zoo_page_group *group, uint32_t page)
@@ -113,9 +114,9 @@ static inline unsigned char *zoo_page_memory(const zoo_page_group *group, uint32
     return group->memory + (size_t)page * group->page_bytes;
 }
 
-static inline unsigned char *zoo_holder_states(const zoo_cache_pool *pool, uint32_t holder)
+static inline unsigned char *zoo_block_table_states(const zoo_cache_pool *pool, uint32_t table)
 {
-    return pool->states + (size_t)holder * pool->state_bytes;
+    return pool->states + (size_t)table * pool->state_bytes;
 }
 
 /* Pages that a sequence of `length` positions needs in a group, at most n_entries. */
@@ -127,17 +128,17 @@ uint32_t zoo_page_take(zoo_page_group *group);
 void zoo_page_release(zoo_page_group *group, uint32_t page);
 
 /* seq.c */
-zoo_cache_holder *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
-/* Finds a slot and reserves, less the pages of ROWS that `lender` (null: none) will lend. States
- * are not set. */
-zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, const zoo_cache_holder *lender,
-                         uint32_t *slot, zoo_error *err);
+zoo_block_table *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
+/* Finds a slot and reserves, less the pages of ROWS that it shares with `shared_from` (null:
+ * none). States are not set. */
+zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max,
+                         const zoo_block_table *shared_from, uint32_t *slot, zoo_error *err);
 /* Whole pages of ROWS among `length` positions. */
 uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length);
-/* A page out of the holder's reservation. */
-uint32_t zoo_holder_take(zoo_cache_pool *pool, zoo_cache_holder *holder, uint32_t group);
-/* Releases all pages of a holder; the number of pages of each group that it held goes to n_held
+/* A page out of the table's reservation. */
+uint32_t zoo_block_table_take(zoo_cache_pool *pool, zoo_block_table *table, uint32_t group);
+/* Releases all pages of a table; the number of pages of each group that it held goes to n_held
  * [n_groups] where that is not null. */
-void zoo_holder_clear(zoo_cache_pool *pool, uint32_t holder, uint32_t *n_held);
+void zoo_block_table_clear(zoo_cache_pool *pool, uint32_t table, uint32_t *n_held);
 
 #endif

@@ -104,15 +104,15 @@ static void *claim(zoo_arena *arena, size_t n, size_t size, bool *ok)
 static bool lay_out(zoo_cache_pool *pool, zoo_arena *arena)
 {
     bool ok = true;
-    size_t holders = (size_t)pool->options.limits.seqs_max + pool->n_prefixes;
-    pool->holders = claim(arena, holders, sizeof *pool->holders, &ok);
+    size_t n_tables = (size_t)pool->options.limits.seqs_max + pool->n_prefixes;
+    pool->tables = claim(arena, n_tables, sizeof *pool->tables, &ok);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
-        g->tables = claim(arena, times(holders, g->n_entries), sizeof *g->tables, &ok);
+        g->entries = claim(arena, times(n_tables, g->n_entries), sizeof *g->entries, &ok);
         g->refs = claim(arena, g->n_pages, sizeof *g->refs, &ok);
         g->returned = claim(arena, g->n_pages, sizeof *g->returned, &ok);
     }
-    pool->states = claim(arena, holders, pool->state_bytes, &ok);
+    pool->states = claim(arena, n_tables, pool->state_bytes, &ok);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
         g->memory = claim(arena, g->n_pages, g->page_bytes, &ok);

@@ -1,6 +1,5 @@
 /*
- * prefix.c: kept prefixes: holders beside the sequences, with a table and states of their
- * own.
+ * prefix.c: kept prefixes: block tables beside those of the sequences, with states of their own.
  *
  * ROWS: pages that are full are shared by reference, one that is full in part is copied. Rings: the
  * pages that are live are copied, since their owner goes on writing to them. States are copied.
@@ -12,49 +11,49 @@
 
 #include "cache/cache_private.h"
 
-static zoo_cache_holder *find_prefix(const zoo_cache_pool *pool, uint32_t prefix)
+static zoo_block_table *find_prefix(const zoo_cache_pool *pool, uint32_t prefix)
 {
     if (!pool->fixed || prefix >= pool->n_prefixes) {
         return NULL;
     }
-    zoo_cache_holder *h = &pool->holders[pool->options.limits.seqs_max + prefix];
+    zoo_block_table *h = &pool->tables[pool->options.limits.seqs_max + prefix];
     return h->open ? h : NULL;
 }
 
 /* Gives `to`, which holds nothing, what `from` remembers. Reserved or free pages are there. */
 static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to)
 {
-    zoo_cache_holder *source = &pool->holders[from], *target = &pool->holders[to];
+    zoo_block_table *source = &pool->tables[from], *target = &pool->tables[to];
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
-        uint32_t lent = zoo_group_whole(g, source->length);
+        uint32_t shared = zoo_group_whole(g, source->length);
         uint32_t live = zoo_group_live(g, source->length);
         uint32_t n_runs = zoo_pages_of_rows(zoo_group_rows(g, source->length));
         for (uint32_t run = live; run < n_runs; run++) {
-            uint32_t page = *zoo_holder_entry(g, from, run);
-            if (run < lent) {
+            uint32_t page = *zoo_block_table_entry(g, from, run);
+            if (run < shared) {
                 g->refs[page]++;
             } else {
-                uint32_t copy =
-                    target->n_reserved[i] ? zoo_holder_take(pool, target, i) : zoo_page_take(g);
+                uint32_t copy = target->n_reserved[i] ? zoo_block_table_take(pool, target, i)
+                                                      : zoo_page_take(g);
                 memcpy(zoo_page_memory(g, copy), zoo_page_memory(g, page), g->page_bytes);
                 page = copy;
             }
-            *zoo_holder_entry(g, to, run) = page;
+            *zoo_block_table_entry(g, to, run) = page;
         }
-        source->n_lent[i] = lent > source->n_lent[i] ? lent : source->n_lent[i];
-        target->n_lent[i] = lent;
+        source->n_shared[i] = shared > source->n_shared[i] ? shared : source->n_shared[i];
+        target->n_shared[i] = shared;
         target->first_run[i] = live;
         target->n_runs[i] = n_runs;
     }
     target->begin = target->length = source->length;
-    memcpy(zoo_holder_states(pool, to), zoo_holder_states(pool, from), pool->state_bytes);
+    memcpy(zoo_block_table_states(pool, to), zoo_block_table_states(pool, from), pool->state_bytes);
 }
 
 static uint32_t free_prefix(const zoo_cache_pool *pool)
 {
     uint32_t p = 0;
-    while (p < pool->n_prefixes && pool->holders[pool->options.limits.seqs_max + p].open) {
+    while (p < pool->n_prefixes && pool->tables[pool->options.limits.seqs_max + p].open) {
         p++;
     }
     return p;
@@ -78,7 +77,7 @@ static zoo_status check_room(const zoo_cache_pool *pool, uint32_t length, zoo_er
 zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t length,
                                  uint32_t *prefix, zoo_error *err)
 {
-    zoo_cache_holder *seq = zoo_seq_find(pool, slot, err);
+    zoo_block_table *seq = zoo_seq_find(pool, slot, err);
     if (!seq) {
         return ZOO_E_USAGE;
     }
@@ -92,9 +91,9 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
         return zoo_fail(err, ZOO_E_MEMORY, "the cache has room for %u prefixes", pool->n_prefixes);
     }
     ZOO_TRY(check_room(pool, length, err));
-    uint32_t holder = pool->options.limits.seqs_max + p;
-    pool->holders[holder] = (zoo_cache_holder){.open = 1, .length_max = length};
-    share(pool, slot, holder);
+    uint32_t table = pool->options.limits.seqs_max + p;
+    pool->tables[table] = (zoo_block_table){.open = 1, .length_max = length};
+    share(pool, slot, table);
     /* A step repeated from before `length` would write pages that are shared now. */
     seq->begin = length;
     *prefix = p;
@@ -103,23 +102,23 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
 
 void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix)
 {
-    zoo_cache_holder *kept = find_prefix(pool, prefix);
+    zoo_block_table *kept = find_prefix(pool, prefix);
     if (kept) {
-        zoo_holder_clear(pool, pool->options.limits.seqs_max + prefix, NULL);
+        zoo_block_table_clear(pool, pool->options.limits.seqs_max + prefix, NULL);
         memset(kept, 0, sizeof *kept);
     }
 }
 
 uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix)
 {
-    const zoo_cache_holder *kept = find_prefix(pool, prefix);
+    const zoo_block_table *kept = find_prefix(pool, prefix);
     return kept ? kept->length : 0;
 }
 
 zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint32_t prefix,
                                  uint32_t *slot, zoo_error *err)
 {
-    const zoo_cache_holder *kept = find_prefix(pool, prefix);
+    const zoo_block_table *kept = find_prefix(pool, prefix);
     if (!kept || length_max < kept->length) {
         return zoo_fail(err, ZOO_E_USAGE,
                         "prefix %u is not kept, or is longer than a sequence of %u positions",

@@ -9,12 +9,12 @@
 
 static uint32_t page_of(const zoo_cache_pool *pool, uint32_t group, uint32_t slot, uint32_t row)
 {
-    const zoo_cache_holder *h = &pool->holders[slot];
+    const zoo_block_table *h = &pool->tables[slot];
     uint32_t run = row / ZOO_PAGE;
     assert(slot < pool->options.limits.seqs_max && h->open);
-    assert(run >= zoo_holder_oldest(pool, h, group) && run < h->n_runs[group]);
+    assert(run >= zoo_block_table_oldest(pool, h, group) && run < h->n_runs[group]);
     (void)h;
-    return *zoo_holder_entry(&pool->groups[group], slot, run);
+    return *zoo_block_table_entry(&pool->groups[group], slot, run);
 }
 
 /* Stores n rows of one page: rows at .. at + n - 1 of it. */
@@ -77,8 +77,8 @@ static float *state(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq)
 {
     const zoo_cache_handle *h = (const zoo_cache_handle *)cache;
     assert(stream < cache->n_streams && h->places[stream].decl.kind == ZOO_STATE);
-    assert(seq->slot < h->pool->options.limits.seqs_max && h->pool->holders[seq->slot].open);
-    return (float *)(void *)(zoo_holder_states(h->pool, seq->slot) + h->places[stream].offset);
+    assert(seq->slot < h->pool->options.limits.seqs_max && h->pool->tables[seq->slot].open);
+    return (float *)(void *)(zoo_block_table_states(h->pool, seq->slot) + h->places[stream].offset);
 }
 
 void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams)

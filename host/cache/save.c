@@ -70,17 +70,17 @@ static void pass_states(cursor *c, const zoo_cache_pool *pool, unsigned char *st
     }
 }
 
-/* Moves all of a holder; a cursor that only counts touches no page and may name any slot. */
+/* Moves all of a table; a cursor that only counts touches no page and may name any slot. */
 static void pass_all(cursor *c, const zoo_cache_pool *pool, uint32_t slot, uint32_t length)
 {
     bool counts = !c->out && !c->in;
-    pass_states(c, pool, zoo_holder_states(pool, slot));
+    pass_states(c, pool, zoo_block_table_states(pool, slot));
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         const zoo_page_group *g = &pool->groups[i];
         uint32_t rows = zoo_group_rows(g, length);
         for (uint32_t run = zoo_group_live(g, length); run < zoo_pages_of_rows(rows); run++) {
             uint32_t left = rows - run * ZOO_PAGE;
-            uint32_t page = counts ? 0 : *zoo_holder_entry(g, slot, run);
+            uint32_t page = counts ? 0 : *zoo_block_table_entry(g, slot, run);
             pass_run(c, pool, i, zoo_page_memory(g, page), left < ZOO_PAGE ? left : ZOO_PAGE);
         }
     }
@@ -96,7 +96,7 @@ static size_t saved_size(const zoo_cache_pool *pool, uint32_t length)
 zoo_status zoo_cache_seq_save(const zoo_cache_pool *pool, uint32_t slot, uint32_t length,
                               void *buffer, size_t *size, zoo_error *err)
 {
-    const zoo_cache_holder *seq = zoo_seq_find(pool, slot, err);
+    const zoo_block_table *seq = zoo_seq_find(pool, slot, err);
     if (!seq) {
         return ZOO_E_USAGE;
     }
@@ -121,7 +121,7 @@ zoo_status zoo_cache_seq_save(const zoo_cache_pool *pool, uint32_t slot, uint32_
     return ZOO_OK;
 }
 
-static zoo_status check_saved(const zoo_cache_pool *pool, const zoo_cache_holder *seq,
+static zoo_status check_saved(const zoo_cache_pool *pool, const zoo_block_table *seq,
                               const void *buffer, size_t size, header *head)
 {
     if (size < sizeof *head) {
@@ -140,7 +140,7 @@ zoo_status zoo_cache_seq_load(zoo_cache_pool *pool, uint32_t slot, const void *b
                               zoo_error *err)
 {
     header head;
-    zoo_cache_holder *seq = zoo_seq_find(pool, slot, err);
+    zoo_block_table *seq = zoo_seq_find(pool, slot, err);
     if (!seq) {
         return ZOO_E_USAGE;
     }
@@ -157,7 +157,7 @@ zoo_status zoo_cache_seq_load(zoo_cache_pool *pool, uint32_t slot, const void *b
         uint32_t n_runs = zoo_pages_of_rows(zoo_group_rows(g, length));
         seq->first_run[i] = zoo_group_live(g, length);
         for (uint32_t run = seq->first_run[i]; run < n_runs; run++) {
-            *zoo_holder_entry(g, slot, run) = zoo_holder_take(pool, seq, i);
+            *zoo_block_table_entry(g, slot, run) = zoo_block_table_take(pool, seq, i);
         }
         seq->n_runs[i] = n_runs;
     }

@@ -11,13 +11,13 @@
 
 #include "cache/cache_private.h"
 
-zoo_cache_holder *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err)
+zoo_block_table *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err)
 {
-    if (!pool->fixed || slot >= pool->options.limits.seqs_max || !pool->holders[slot].open) {
+    if (!pool->fixed || slot >= pool->options.limits.seqs_max || !pool->tables[slot].open) {
         (void)zoo_fail(err, ZOO_E_USAGE, "sequence %u of the cache is not open", slot);
         return NULL;
     }
-    return &pool->holders[slot];
+    return &pool->tables[slot];
 }
 
 uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length)
@@ -25,19 +25,19 @@ uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length)
     return group->n_ring ? 0 : length / group->stride / ZOO_PAGE;
 }
 
-static zoo_status reserve(zoo_cache_pool *pool, zoo_cache_holder *seq, uint32_t length_max,
-                          const zoo_cache_holder *lender, zoo_error *err)
+static zoo_status reserve(zoo_cache_pool *pool, zoo_block_table *seq, uint32_t length_max,
+                          const zoo_block_table *shared_from, zoo_error *err)
 {
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         const zoo_page_group *g = &pool->groups[i];
         uint32_t whole = zoo_group_need(g, length_max);
-        uint32_t lent = lender ? zoo_group_whole(g, lender->length) : 0;
+        uint32_t shared = shared_from ? zoo_group_whole(g, shared_from->length) : 0;
         if (whole > g->n_pages) {
             return zoo_fail(err, ZOO_E_LIMIT,
                             "a sequence of %u positions needs %u cache pages, there are %u",
                             length_max, whole, g->n_pages);
         }
-        seq->n_reserved[i] = whole - lent;
+        seq->n_reserved[i] = whole - shared;
     }
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         const zoo_page_group *g = &pool->groups[i];
@@ -52,11 +52,11 @@ static zoo_status reserve(zoo_cache_pool *pool, zoo_cache_holder *seq, uint32_t 
     return ZOO_OK;
 }
 
-zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, const zoo_cache_holder *lender,
-                         uint32_t *slot, zoo_error *err)
+zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max,
+                         const zoo_block_table *shared_from, uint32_t *slot, zoo_error *err)
 {
     uint32_t s = 0, n = pool->options.limits.seqs_max;
-    zoo_cache_holder seq = {.open = 1, .length_max = length_max};
+    zoo_block_table seq = {.open = 1, .length_max = length_max};
     if (!pool->fixed) {
         return zoo_fail(err, ZOO_E_INTERNAL, "the cache has no memory yet");
     }
@@ -64,21 +64,21 @@ zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, const zoo_ca
         return zoo_fail(err, ZOO_E_LIMIT, "%u positions, the context is %u", length_max,
                         pool->options.limits.context_max);
     }
-    while (s < n && pool->holders[s].open) {
+    while (s < n && pool->tables[s].open) {
         s++;
     }
     if (s == n) {
         return zoo_fail(err, ZOO_E_MEMORY, "all %u sequences of the cache are taken", n);
     }
-    ZOO_TRY(reserve(pool, &seq, length_max, lender, err));
-    pool->holders[s] = seq;
+    ZOO_TRY(reserve(pool, &seq, length_max, shared_from, err));
+    pool->tables[s] = seq;
     *slot = s;
     return ZOO_OK;
 }
 
 static void zero_states(zoo_cache_pool *pool, uint32_t slot)
 {
-    memset(zoo_holder_states(pool, slot), 0, pool->state_bytes);
+    memset(zoo_block_table_states(pool, slot), 0, pool->state_bytes);
 }
 
 zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_t *slot,
@@ -89,38 +89,39 @@ zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_
     return ZOO_OK;
 }
 
-uint32_t zoo_holder_take(zoo_cache_pool *pool, zoo_cache_holder *holder, uint32_t group)
+uint32_t zoo_block_table_take(zoo_cache_pool *pool, zoo_block_table *table, uint32_t group)
 {
     zoo_page_group *g = &pool->groups[group];
-    assert(holder->n_reserved[group] && g->n_reserved && g->n_free);
-    holder->n_reserved[group]--;
+    assert(table->n_reserved[group] && g->n_reserved && g->n_free);
+    table->n_reserved[group]--;
     g->n_reserved--;
     return zoo_page_take(g);
 }
 
-void zoo_holder_clear(zoo_cache_pool *pool, uint32_t holder, uint32_t *n_held)
+void zoo_block_table_clear(zoo_cache_pool *pool, uint32_t table, uint32_t *n_held)
 {
-    zoo_cache_holder *h = &pool->holders[holder];
+    zoo_block_table *h = &pool->tables[table];
     for (uint32_t i = 0; i < pool->n_groups; i++) {
-        uint32_t first = zoo_holder_oldest(pool, h, i);
+        uint32_t first = zoo_block_table_oldest(pool, h, i);
         for (uint32_t run = first; run < h->n_runs[i]; run++) {
-            zoo_page_release(&pool->groups[i], *zoo_holder_entry(&pool->groups[i], holder, run));
+            zoo_page_release(&pool->groups[i],
+                             *zoo_block_table_entry(&pool->groups[i], table, run));
         }
         if (n_held) {
             n_held[i] = h->n_runs[i] - first;
         }
-        h->first_run[i] = h->n_runs[i] = h->n_lent[i] = 0;
+        h->first_run[i] = h->n_runs[i] = h->n_shared[i] = 0;
     }
     h->begin = h->length = 0;
 }
 
 void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot)
 {
-    zoo_cache_holder *seq = zoo_seq_find(pool, slot, NULL);
+    zoo_block_table *seq = zoo_seq_find(pool, slot, NULL);
     if (!seq) {
         return;
     }
-    zoo_holder_clear(pool, slot, NULL);
+    zoo_block_table_clear(pool, slot, NULL);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         pool->groups[i].n_reserved -= seq->n_reserved[i];
     }
@@ -128,11 +129,11 @@ void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot)
 }
 
 /* Pages that others go on holding when this sequence gives up its own. */
-static uint32_t count_shared(const zoo_page_group *g, uint32_t slot, uint32_t n_lent)
+static uint32_t count_shared(const zoo_page_group *g, uint32_t slot, uint32_t n_shared)
 {
     uint32_t n = 0;
-    for (uint32_t run = 0; run < n_lent; run++) {
-        n += g->refs[*zoo_holder_entry(g, slot, run)] > 1;
+    for (uint32_t run = 0; run < n_shared; run++) {
+        n += g->refs[*zoo_block_table_entry(g, slot, run)] > 1;
     }
     return n;
 }
@@ -140,20 +141,20 @@ static uint32_t count_shared(const zoo_page_group *g, uint32_t slot, uint32_t n_
 zoo_status zoo_cache_seq_restart(zoo_cache_pool *pool, uint32_t slot, zoo_error *err)
 {
     uint32_t n_held[ZOO_GROUPS_MAX];
-    zoo_cache_holder *seq = zoo_seq_find(pool, slot, err);
+    zoo_block_table *seq = zoo_seq_find(pool, slot, err);
     if (!seq) {
         return ZOO_E_USAGE;
     }
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         const zoo_page_group *g = &pool->groups[i];
-        uint32_t shared = count_shared(g, slot, seq->n_lent[i]);
+        uint32_t shared = count_shared(g, slot, seq->n_shared[i]);
         if (shared > g->n_free - g->n_reserved) {
             return zoo_fail(err, ZOO_E_MEMORY,
                             "%u shared cache pages must be replaced, %u are free", shared,
                             g->n_free - g->n_reserved);
         }
     }
-    zoo_holder_clear(pool, slot, n_held);
+    zoo_block_table_clear(pool, slot, n_held);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         pool->groups[i].n_reserved += n_held[i];
         seq->n_reserved[i] += n_held[i];
@@ -164,12 +165,12 @@ zoo_status zoo_cache_seq_restart(zoo_cache_pool *pool, uint32_t slot, zoo_error 
 
 static void extend_group(zoo_cache_pool *pool, uint32_t slot, uint32_t group, uint32_t last_run)
 {
-    zoo_cache_holder *seq = &pool->holders[slot];
+    zoo_block_table *seq = &pool->tables[slot];
     const zoo_page_group *g = &pool->groups[group];
     for (uint32_t run = seq->n_runs[group]; run <= last_run; run++) {
         /* A ring that was held one turn ago has a page here, whose rows fell out of the window. */
         if (!g->n_ring || run - seq->first_run[group] < g->n_entries) {
-            *zoo_holder_entry(g, slot, run) = zoo_holder_take(pool, seq, group);
+            *zoo_block_table_entry(g, slot, run) = zoo_block_table_take(pool, seq, group);
         }
         seq->n_runs[group] = run + 1;
     }
@@ -178,7 +179,7 @@ static void extend_group(zoo_cache_pool *pool, uint32_t slot, uint32_t group, ui
 zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t pos, uint32_t n,
                                 zoo_error *err)
 {
-    zoo_cache_holder *seq = zoo_seq_find(pool, slot, err);
+    zoo_block_table *seq = zoo_seq_find(pool, slot, err);
     if (!seq) {
         return ZOO_E_USAGE;
     }

@@ -77,7 +77,7 @@ uint32_t zoo_engine_logits_max(const zoo_engine *engine);
  */
 bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before,
                             uint32_t length_after);
-void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass);
+void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_total);
 
 /* fn is called for every named activation of each step; null: tracing is off.
  * Slow; one sequence at a time. */

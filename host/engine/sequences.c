@@ -1,7 +1,7 @@
 /*
  * sequences.c: sequences of an engine and the span of a step.
  *
- * A row's n_pass tells which pass of the reference it belongs to: the whole prompt while that is
+ * A row's n_total tells which pass of the reference it belongs to: the whole prompt while that is
  * read (in whatever pieces), the present length after it. A sequence that was restarted is one pass
  * at its new length.
  */
@@ -75,12 +75,12 @@ bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before, ui
            (plan->reread_always || length_before <= limit);
 }
 
-void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_pass)
+void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_total)
 {
     /* Where this fails the next step is refused: it starts at 0, the cache stands elsewhere. */
     (void)zoo_cache_seq_restart(engine->model.cache, seq, NULL);
     engine->states[seq].length = 0;
-    engine->states[seq].n_whole = n_pass;
+    engine->states[seq].n_whole = n_total;
 }
 
 uint32_t zoo_engine_logits_max(const zoo_engine *engine)
@@ -121,7 +121,7 @@ static void fill_rows(zoo_engine *engine, const zoo_item *item, uint32_t index, 
                                     .n = item->n,
                                     .pos = s->length,
                                     .n_prompt = s->n_prompt,
-                                    .n_pass = after <= s->n_whole ? s->n_whole : after,
+                                    .n_total = after <= s->n_whole ? s->n_whole : after,
                                     .slot = item->seq};
     for (uint32_t i = 0; i < item->n; i++) {
         engine->pos[row + i] = s->length + i;

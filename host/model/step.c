@@ -7,7 +7,7 @@
  *   branch: u = sum_i out_scale_i * block_i(in_scale_i * norm_i(h));  u = post(u);
  *           h = h_scale h + scale u;  h = after(h)
  *
- * Memory: the buffers of zoo_step and two bump arenas: scratch (gone after each part) and kept
+ * Memory: the buffers of zoo_step and two scratch memories: scratch (gone after each part) and kept
  * (gone after the step).
  */
 #include "model/step.h"
@@ -26,7 +26,7 @@ static zoo_step *step_of(zoo_ctx *ctx)
 
 static void *take(zoo_ctx *ctx, size_t n)
 {
-    void *bytes = zoo_bump_take(&step_of(ctx)->scratch, n);
+    void *bytes = zoo_scratch_take(&step_of(ctx)->scratch, n);
     if (!bytes) {
         abort(); /* the system itself is out of memory inside a step */
     }
@@ -47,7 +47,7 @@ static void *memo(zoo_ctx *ctx, const void *key, size_t n, bool *fresh)
             return step->memos[i].bytes;
         }
     }
-    void *bytes = zoo_bump_take(&step->kept, n);
+    void *bytes = zoo_scratch_take(&step->kept, n);
     if (!bytes || step->n_memos == ZOO_MEMOS_MAX) {
         abort(); /* as in take; more memos than any plan has keys */
     }
@@ -133,14 +133,14 @@ static void run_part(zoo_step *step, const zoo_bound *bound, const float *x, flo
                      const zoo_span *span)
 {
     const zoo_part *part = bound->part;
-    zoo_bump_mark mark = zoo_bump_get_mark(&step->scratch);
+    zoo_scratch_mark mark = zoo_scratch_get_mark(&step->scratch);
     const float *in = part_input(step, bound, x, span);
     if (!bound->ops) {
         memcpy(y, in, (size_t)span->n_rows * part_width_in(step, part) * sizeof(float));
         return;
     }
     bound->ops->forward(&step->ctx, bound->params, bound->weights, bound->cache, in, y, span);
-    zoo_bump_return(&step->scratch, mark);
+    zoo_scratch_return(&step->scratch, mark);
     uint32_t width = part_width_out(step, part);
     trace(&step->ctx, part->name, y, span->n_rows, width);
     if (part->out_scale != 1.0f) {
@@ -173,7 +173,7 @@ static void join_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const zoo_kernels *k = job->kernels;
     size_t at = begin * job->width, n = (end - begin) * job->width;
     (void)worker;
-    if (branch->h_scale != 1.0f || branch->from_norm) {
+    if (branch->h_scale != 1.0f || branch->residual_from_norm) {
         k->scale(branch->h_scale, job->base + at, job->h + at, n);
     }
     if (branch->scale == 1.0f) {
@@ -200,7 +200,7 @@ static void run_branch(zoo_step *step, const zoo_bound_branch *bound, const zoo_
         trace(&step->ctx, bound->post.norm->name ? bound->post.norm->name : "", step->sum,
               span->n_rows, width);
     }
-    join_job job = {step->ctx.kernels, branch,  branch->from_norm ? step->normed : step->h,
+    join_job job = {step->ctx.kernels, branch,  branch->residual_from_norm ? step->normed : step->h,
                     step->sum,         step->h, width};
     zoo_rows(&step->ctx, span->n_rows, width, join_range, &job);
     if (has_norm(&bound->after)) {
@@ -215,10 +215,10 @@ static void run_layer(zoo_step *step, const zoo_bound_layer *bound, const zoo_sp
     const zoo_layer *layer = bound->layer;
     step->layer = bound;
     if (layer->ops) {
-        zoo_bump_mark mark = zoo_bump_get_mark(&step->scratch);
+        zoo_scratch_mark mark = zoo_scratch_get_mark(&step->scratch);
         layer->ops->forward(&step->ctx, layer->params, bound->own.weights, bound->own.cache,
                             step->h, step->h_next, span);
-        zoo_bump_return(&step->scratch, mark);
+        zoo_scratch_return(&step->scratch, mark);
         float *swap = step->h;
         step->h = step->h_next;
         step->h_next = swap;
@@ -304,10 +304,10 @@ static void head(zoo_step *step, const uint32_t *rows, uint32_t n_rows)
         run_norm(step, &model->norm, step->last, step->last, n_rows, width);
         emit_trace(step, "", "norm", step->last, n_rows, width);
     }
-    zoo_bump_mark mark = zoo_bump_get_mark(&step->scratch);
+    zoo_scratch_mark mark = zoo_scratch_get_mark(&step->scratch);
     const zoo_proj proj = {&model->head, model->head_bias, step->logits, model->head.rows};
     zoo_linear(&step->ctx, &proj, 1, step->last, width, n_rows);
-    zoo_bump_return(&step->scratch, mark);
+    zoo_scratch_return(&step->scratch, mark);
     if (plan->head_scale != 1.0f) {
         step->ctx.kernels->scale(plan->head_scale, step->logits, step->logits, n);
     }
@@ -323,8 +323,8 @@ zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *ro
     zoo_model *model = step->model;
     ZOO_TRY(fit_logits(step, n_rows, err));
     step->n_memos = 0;
-    zoo_bump_clear(&step->scratch);
-    zoo_bump_clear(&step->kept);
+    zoo_scratch_clear(&step->scratch);
+    zoo_scratch_clear(&step->kept);
     step->ctx.trace = step->trace ? trace : NULL;
     embed(step, span);
     run_chain(step, model->prologue, model->plan.n_prologue, span);
@@ -400,9 +400,9 @@ zoo_status zoo_step_init(zoo_step *step, zoo_model *model, zoo_error *err)
                             model->limits.rows_max);
         }
     }
-    zoo_status status = zoo_bump_init(&step->scratch, scratch_bytes(model), err);
+    zoo_status status = zoo_scratch_init(&step->scratch, scratch_bytes(model), err);
     if (status == ZOO_OK) {
-        status = zoo_bump_init(&step->kept, (size_t)model->limits.rows_max * 1024 + 65536, err);
+        status = zoo_scratch_init(&step->kept, (size_t)model->limits.rows_max * 1024 + 65536, err);
     }
     return status;
 }
@@ -414,7 +414,7 @@ void zoo_step_release(zoo_step *step)
     for (size_t i = 0; i < ZOO_COUNT(buffers); i++) {
         zoo_mem_free(buffers[i]);
     }
-    zoo_bump_release(&step->scratch);
-    zoo_bump_release(&step->kept);
+    zoo_scratch_release(&step->scratch);
+    zoo_scratch_release(&step->kept);
     memset(step, 0, sizeof *step);
 }

@@ -19,7 +19,7 @@ enum { ZOO_MEMOS_MAX = 64 };
 typedef struct zoo_step {
     zoo_ctx ctx; /* first, so that a block's ctx leads back here */
     zoo_model *model;
-    zoo_bump scratch, kept;
+    zoo_scratch scratch, kept;
     zoo_memo memos[ZOO_MEMOS_MAX];
     uint32_t n_memos;
     const zoo_bound_layer *layer;       /* the one that runs */

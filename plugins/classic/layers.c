@@ -74,7 +74,7 @@ static frame read_frame(const zoo_decoder *b)
 static uint32_t fill_branches(const zoo_decoder *b, zoo_part *parts, zoo_branch *branches)
 {
     frame f = read_frame(b);
-    uint32_t from_norm = zoo_decoder_flag(b, "@residual_from_norm", false);
+    uint32_t residual_from_norm = zoo_decoder_flag(b, "@residual_from_norm", false);
     if (f.place != PLACE_AFTER) {
         parts[0].norm = zoo_decoder_norm(b, f.norms[0]);
         parts[1].norm = zoo_decoder_norm(b, f.norms[1]);
@@ -86,7 +86,7 @@ static uint32_t fill_branches(const zoo_decoder *b, zoo_part *parts, zoo_branch 
     for (uint32_t i = 0; i < 2; i++) {
         branches[i] = (zoo_branch){.parts = &parts[i],
                                    .n_parts = 1,
-                                   .from_norm = from_norm,
+                                   .residual_from_norm = residual_from_norm,
                                    .scale = 1.0f,
                                    .h_scale = 1.0f};
         if (f.place == PLACE_AFTER) {

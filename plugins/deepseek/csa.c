@@ -7,7 +7,7 @@ typedef struct csa_sizes {
     uint32_t n_rows, n_threads, length_max;
 } csa_sizes;
 
-static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_room *b, zoo_room *room)
+static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_room *b, zoo_scratch_layout *room)
 {
     uint32_t window = p->window < s->length_max ? p->window : s->length_max;
     b->entries_max = csa_visible(p, s->length_max);
@@ -16,30 +16,32 @@ static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_room *b, zoo_ro
     b->segs_max = b->keys_max / ZOO_PAGE + 2;
     b->n_batch = 2 * s->n_threads < s->n_rows ? 2 * s->n_threads : s->n_rows;
     b->attend_size = zoo_attend_scratch(p->head_dim, p->head_dim);
-    b->picked = zoo_room_floats(room, (size_t)b->n_batch * b->keys_max, p->head_dim);
-    b->chosen = zoo_room_take(room, (size_t)b->n_batch * p->top_k * sizeof(uint32_t));
-    b->score = zoo_room_floats(room, s->n_threads, b->entries_max);
-    b->keys = zoo_room_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index_dim);
-    b->attend = zoo_room_floats(room, s->n_threads, b->attend_size);
-    b->segs = zoo_room_take(room, (size_t)s->n_threads * b->segs_max * sizeof(zoo_segment));
+    b->picked = zoo_scratch_layout_floats(room, (size_t)b->n_batch * b->keys_max, p->head_dim);
+    b->chosen = zoo_scratch_layout_take(room, (size_t)b->n_batch * p->top_k * sizeof(uint32_t));
+    b->score = zoo_scratch_layout_floats(room, s->n_threads, b->entries_max);
+    b->keys = zoo_scratch_layout_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index_dim);
+    b->attend = zoo_scratch_layout_floats(room, s->n_threads, b->attend_size);
+    b->segs =
+        zoo_scratch_layout_take(room, (size_t)s->n_threads * b->segs_max * sizeof(zoo_segment));
 }
 
-static csa_room layout(const ds_csa *p, const csa_sizes *s, zoo_room *room)
+static csa_room layout(const ds_csa *p, const csa_sizes *s, zoo_scratch_layout *room)
 {
     csa_room b = {.prepared_size = zoo_heads_size(p->group_cols)};
-    b.q_a = zoo_room_floats(room, s->n_rows, p->q_lora);
-    b.q = zoo_room_floats(room, s->n_rows, p->q_rows);
-    b.kv = zoo_room_floats(room, s->n_rows, p->head_dim);
-    b.out = zoo_room_floats(room, s->n_rows, p->q_rows);
-    b.mid = zoo_room_floats(room, s->n_rows, p->mid);
-    b.pool_kv = zoo_room_floats(room, s->n_rows, p->pool_width);
-    b.pool_gate = zoo_room_floats(room, s->n_rows, p->pool_width);
-    b.ipool_kv = zoo_room_floats(room, s->n_rows, p->index_pool);
-    b.ipool_gate = zoo_room_floats(room, s->n_rows, p->index_pool);
-    b.index_q = zoo_room_floats(room, s->n_rows, p->index_q_rows);
-    b.index_w = zoo_room_floats(room, s->n_rows, p->index_heads);
-    b.prepared = zoo_room_take(room, s->n_threads * b.prepared_size);
-    b.entry = zoo_room_floats(room, s->n_threads, p->head_dim + p->index_dim + p->rope_dim);
+    b.q_a = zoo_scratch_layout_floats(room, s->n_rows, p->q_lora);
+    b.q = zoo_scratch_layout_floats(room, s->n_rows, p->q_rows);
+    b.kv = zoo_scratch_layout_floats(room, s->n_rows, p->head_dim);
+    b.out = zoo_scratch_layout_floats(room, s->n_rows, p->q_rows);
+    b.mid = zoo_scratch_layout_floats(room, s->n_rows, p->mid);
+    b.pool_kv = zoo_scratch_layout_floats(room, s->n_rows, p->pool_width);
+    b.pool_gate = zoo_scratch_layout_floats(room, s->n_rows, p->pool_width);
+    b.ipool_kv = zoo_scratch_layout_floats(room, s->n_rows, p->index_pool);
+    b.ipool_gate = zoo_scratch_layout_floats(room, s->n_rows, p->index_pool);
+    b.index_q = zoo_scratch_layout_floats(room, s->n_rows, p->index_q_rows);
+    b.index_w = zoo_scratch_layout_floats(room, s->n_rows, p->index_heads);
+    b.prepared = zoo_scratch_layout_take(room, s->n_threads * b.prepared_size);
+    b.entry =
+        zoo_scratch_layout_floats(room, s->n_threads, p->head_dim + p->index_dim + p->rope_dim);
     layout_keys(p, s, &b, room);
     return b;
 }
@@ -48,7 +50,7 @@ static size_t csa_scratch(const void *params, const zoo_limits *limits)
 {
     const ds_csa *p = params;
     const csa_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)layout(p, &sizes, &room);
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->q_lora, limits->rows_max) +
@@ -98,7 +100,7 @@ static void csa_forward(zoo_ctx *ctx, const void *params, const void *weights, z
         uint32_t length = span->seqs[s].pos + span->seqs[s].n;
         sizes.length_max = length > sizes.length_max ? length : sizes.length_max;
     }
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     csa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
     step.room = layout(p, &sizes, &room);
     step.rope = zoo_rope_rows_of(ctx, p->rope, span);

@@ -53,36 +53,39 @@ zoo_status ds_csa_finish(ds_csa *p, zoo_error *err)
     return ZOO_OK;
 }
 
-#define W ds_csa_weights
-#define P ds_csa
+#define ZOO_ROW_WEIGHTS ds_csa_weights
+#define ZOO_ROW_PARAMS  ds_csa
 
 #define POOL(f, module, width_, norm_, when_)                                                      \
-    MATRIX(f.kv, module ".wkv.weight", 0, width_, width_in, NONE, AT(when_)),                      \
-        MATRIX(f.gate, module ".wgate.weight", 0, width_, width_in, NONE, AT(when_)),              \
+    ZOO_ROW_MATRIX(f.kv, module ".wkv.weight", 0, width_, width_in, ZOO_NONE, ZOO_ROW_AT(when_)),  \
+        ZOO_ROW_MATRIX(f.gate, module ".wgate.weight", 0, width_, width_in, ZOO_NONE,              \
+                       ZOO_ROW_AT(when_)),                                                         \
         {.name = module ".ape",                                                                    \
          .kind = ZOO_BIND_VECTOR,                                                                  \
-         .field = ZOO_AT(W, f.ape),                                                                \
-         .rows = AT(ratio),                                                                        \
-         .cols = AT(width_),                                                                       \
-         .experts = NONE,                                                                          \
-         .map = NONE,                                                                              \
-         .when = AT(when_)},                                                                       \
-        VECTOR(f.norm, module ".norm.weight", norm_, NONE, AT(when_))
+         .field = ZOO_AT(ZOO_ROW_WEIGHTS, f.ape),                                                  \
+         .rows = ZOO_ROW_AT(ratio),                                                                \
+         .cols = ZOO_ROW_AT(width_),                                                               \
+         .experts = ZOO_NONE,                                                                      \
+         .map = ZOO_NONE,                                                                          \
+         .when = ZOO_ROW_AT(when_)},                                                               \
+        ZOO_ROW_VECTOR(f.norm, module ".norm.weight", norm_, ZOO_NONE, ZOO_ROW_AT(when_))
 
 /* clang-format off */
 const zoo_bind ds_csa_binds[] = {
-    MATRIX(q_a, "wq_a.weight", 0, q_lora, width_in, NONE, NONE),
-    VECTOR(q_norm, "q_norm.weight", q_lora, NONE, NONE),
-    MATRIX(q_b, "wq_b.weight", 0, q_rows, q_lora, NONE, NONE),
-    MATRIX(kv, "wkv.weight", 0, head_dim, width_in, NONE, NONE),
-    VECTOR(kv_norm, "norm.weight", head_dim, NONE, NONE),
-    EXPERTS(o_a, "wo_a.weight", 0, o_lora, group_cols, n_groups, NONE, NONE),
-    MATRIX(o_b, "wo_b.weight", 0, width_in, mid, NONE, NONE),
-    VECTOR(sinks, "attn_sink", n_heads, NONE, NONE),
+    ZOO_ROW_MATRIX(q_a, "wq_a.weight", 0, q_lora, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(q_norm, "q_norm.weight", q_lora, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(q_b, "wq_b.weight", 0, q_rows, q_lora, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(kv, "wkv.weight", 0, head_dim, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(kv_norm, "norm.weight", head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_EXPERTS(o_a, "wo_a.weight", 0, o_lora, group_cols, n_groups, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(o_b, "wo_b.weight", 0, width_in, mid, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(sinks, "attn_sink", n_heads, ZOO_NONE, ZOO_NONE),
     POOL(pool, "compressor", pool_width, head_dim, when.pool),
     POOL(index_pool, "indexer.compressor", index_pool, index_dim, when.index),
-    MATRIX(index_q, "indexer.wq_b.weight", 0, index_q_rows, q_lora, NONE, AT(when.index)),
-    MATRIX(index_w, "indexer.weights_proj.weight", ZOO_BIND_EXACT, index_heads, width_in, NONE,
-           AT(when.index)),
+    ZOO_ROW_MATRIX(index_q, "indexer.wq_b.weight", 0, index_q_rows, q_lora, ZOO_NONE,
+                   ZOO_ROW_AT(when.index)),
+    ZOO_ROW_MATRIX(index_w, "indexer.weights_proj.weight", ZOO_BIND_EXACT, index_heads, width_in,
+                   ZOO_NONE,
+           ZOO_ROW_AT(when.index)),
     {0}};
 /* clang-format on */

@@ -30,37 +30,39 @@ typedef struct framed_weights {
     const float *out;
 } framed_weights;
 
-#define W framed_weights
-#define P framed
+#define ZOO_ROW_WEIGHTS framed_weights
+#define ZOO_ROW_PARAMS  framed
 
 #define NORM(f, module, plain_, gate_)                                                             \
-    VECTOR(f.weight, module ".weight", hidden, NONE, AT(plain_)),                                  \
-        VECTOR(f.weight, module ".norm.weight", hidden, NONE, AT(gate_)),                          \
-        MATRIX(f.down, module ".W_down.weight", 0, rank, hidden, NONE, AT(gate_)),                 \
-        MATRIX(f.up, module ".W_up.weight", 0, hidden, rank, NONE, AT(gate_))
+    ZOO_ROW_VECTOR(f.weight, module ".weight", hidden, ZOO_NONE, ZOO_ROW_AT(plain_)),              \
+        ZOO_ROW_VECTOR(f.weight, module ".norm.weight", hidden, ZOO_NONE, ZOO_ROW_AT(gate_)),      \
+        ZOO_ROW_MATRIX(f.down, module ".W_down.weight", 0, rank, hidden, ZOO_NONE,                 \
+                       ZOO_ROW_AT(gate_)),                                                         \
+        ZOO_ROW_MATRIX(f.up, module ".W_up.weight", 0, hidden, rank, ZOO_NONE, ZOO_ROW_AT(gate_))
 
-static const zoo_bind binds[] = {NORM(in, "input_layernorm", plain_in, gate_in),
-                                 NORM(post, "post_attention_layernorm", plain_post, gate_post),
-                                 VECTOR(out, "post_mlp_layernorm.weight", hidden, NONE, AT(out)),
-                                 {0}};
+static const zoo_bind binds[] = {
+    NORM(in, "input_layernorm", plain_in, gate_in),
+    NORM(post, "post_attention_layernorm", plain_post, gate_post),
+    ZOO_ROW_VECTOR(out, "post_mlp_layernorm.weight", hidden, ZOO_NONE, ZOO_ROW_AT(out)),
+    {0}};
 
 typedef struct framed_room {
     float *normed, *part, *low, *gate;
 } framed_room;
 
-static framed_room layout(const framed *p, uint32_t n_rows, zoo_room *room)
+static framed_room layout(const framed *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
-    framed_room r = {.normed = zoo_room_floats(room, n_rows, p->hidden),
-                     .part = zoo_room_floats(room, n_rows, p->hidden),
-                     .low = zoo_room_floats(room, n_rows, p->rank),
-                     .gate = zoo_room_floats(room, n_rows, p->rank ? p->hidden : 0)};
+    framed_room r = {.normed = zoo_scratch_layout_floats(room, n_rows, p->hidden),
+                     .part = zoo_scratch_layout_floats(room, n_rows, p->hidden),
+                     .low = zoo_scratch_layout_floats(room, n_rows, p->rank),
+                     .gate = zoo_scratch_layout_floats(room, n_rows, p->rank ? p->hidden : 0)};
     return r;
 }
 
 static size_t framed_scratch(const void *params, const zoo_limits *limits)
 {
     const framed *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)layout(p, limits->rows_max, &room);
     return room.used + 2 * (zoo_linear_scratch(p->hidden, limits->rows_max) +
                             zoo_linear_scratch(p->rank, limits->rows_max));
@@ -101,7 +103,7 @@ static void framed_forward(zoo_ctx *ctx, const void *params, const void *weights
     const framed *p = params;
     const framed_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     framed_room r = layout(p, n, &room);
     (void)cache;
     if (x != y) {

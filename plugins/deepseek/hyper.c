@@ -9,13 +9,13 @@
 
 #include <string.h>
 
-#define W ds_hyper_weights
-#define P ds_hyper
+#define ZOO_ROW_WEIGHTS ds_hyper_weights
+#define ZOO_ROW_PARAMS  ds_hyper
 
 #define PLACE(f)                                                                                   \
-    MATRIX(f.fn, "hc_" #f "_fn", ZOO_BIND_EXACT, rows, flat, NONE, NONE),                          \
-        VECTOR(f.base, "hc_" #f "_base", rows, NONE, NONE),                                        \
-        VECTOR(f.scale, "hc_" #f "_scale", scales, NONE, NONE)
+    ZOO_ROW_MATRIX(f.fn, "hc_" #f "_fn", ZOO_BIND_EXACT, rows, flat, ZOO_NONE, ZOO_NONE),          \
+        ZOO_ROW_VECTOR(f.base, "hc_" #f "_base", rows, ZOO_NONE, ZOO_NONE),                        \
+        ZOO_ROW_VECTOR(f.scale, "hc_" #f "_scale", scales, ZOO_NONE, ZOO_NONE)
 
 static const zoo_bind binds[] = {PLACE(attn), PLACE(ffn), {0}};
 
@@ -33,21 +33,21 @@ typedef struct hyper_step {
     hyper_room room;
 } hyper_step;
 
-static hyper_room layout(const ds_hyper *p, uint32_t n_rows, zoo_room *room)
+static hyper_room layout(const ds_hyper *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
-    hyper_room r = {.normed = zoo_room_floats(room, n_rows, p->flat),
-                    .logits = zoo_room_floats(room, n_rows, p->rows),
-                    .in = zoo_room_floats(room, n_rows, p->hidden),
-                    .out = zoo_room_floats(room, n_rows, p->hidden),
-                    .post = zoo_room_floats(room, n_rows, p->n),
-                    .comb = zoo_room_floats(room, n_rows, (size_t)p->n * p->n)};
+    hyper_room r = {.normed = zoo_scratch_layout_floats(room, n_rows, p->flat),
+                    .logits = zoo_scratch_layout_floats(room, n_rows, p->rows),
+                    .in = zoo_scratch_layout_floats(room, n_rows, p->hidden),
+                    .out = zoo_scratch_layout_floats(room, n_rows, p->hidden),
+                    .post = zoo_scratch_layout_floats(room, n_rows, p->n),
+                    .comb = zoo_scratch_layout_floats(room, n_rows, (size_t)p->n * p->n)};
     return r;
 }
 
 static size_t hyper_scratch(const void *params, const zoo_limits *limits)
 {
     const ds_hyper *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)layout(p, limits->rows_max, &room);
     return room.used + 2 * zoo_linear_scratch(p->flat, limits->rows_max);
 }
@@ -111,7 +111,7 @@ static void hyper_forward(zoo_ctx *ctx, const void *params, const void *weights,
     const ds_hyper *p = params;
     const ds_hyper_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     hyper_step s = {.ctx = ctx, .params = p, .x = y, .room = layout(p, n, &room)};
     (void)cache;
     if (x != y) {

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-#define W ds_head_weights
-#define P ds_hyper
+#define ZOO_ROW_WEIGHTS ds_head_weights
+#define ZOO_ROW_PARAMS  ds_hyper
 
 static const zoo_bind head_binds[] = {
-    MATRIX(head.fn, "hc_head_fn", ZOO_BIND_EXACT, n, flat, NONE, NONE),
-    VECTOR(head.base, "hc_head_base", n, NONE, NONE),
-    VECTOR(head.scale, "hc_head_scale", scales, NONE, NONE),
+    ZOO_ROW_MATRIX(head.fn, "hc_head_fn", ZOO_BIND_EXACT, n, flat, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(head.base, "hc_head_base", n, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(head.scale, "hc_head_scale", scales, ZOO_NONE, ZOO_NONE),
     {0}};
 
 zoo_status ds_hyper_finish(ds_hyper *p, zoo_error *err)
@@ -53,9 +53,9 @@ static void spread_explain(const void *params, char *text, size_t n)
 static size_t gather_scratch(const void *params, const zoo_limits *limits)
 {
     const ds_hyper *p = params;
-    zoo_room room = {0};
-    (void)zoo_room_floats(&room, limits->rows_max, p->flat);
-    (void)zoo_room_floats(&room, limits->rows_max, p->n);
+    zoo_scratch_layout room = {0};
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->flat);
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->n);
     return room.used + zoo_linear_scratch(p->flat, limits->rows_max);
 }
 
@@ -64,9 +64,9 @@ static void gather_forward(zoo_ctx *ctx, const void *params, const void *weights
 {
     const ds_hyper *p = params;
     const ds_head_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
-    float *normed = zoo_room_floats(&room, span->n_rows, p->flat);
-    float *logits = zoo_room_floats(&room, span->n_rows, p->n);
+    zoo_scratch_layout room = {.ctx = ctx};
+    float *normed = zoo_scratch_layout_floats(&room, span->n_rows, p->flat);
+    float *logits = zoo_scratch_layout_floats(&room, span->n_rows, p->n);
     (void)cache;
     ds_mix_logits(ctx, p, &w->head, x, normed, logits, span->n_rows);
     for (uint32_t row = 0; row < span->n_rows; row++) {

@@ -17,9 +17,9 @@ enum { ATTN_0, MLP_0, EXPERTS, ATTN_1, MLP_1, N_PARTS };
 static size_t longcat_scratch(const void *params, const zoo_limits *limits)
 {
     const uint32_t *hidden = params;
-    zoo_room room = {0};
-    (void)zoo_room_floats(&room, limits->rows_max, *hidden);
-    (void)zoo_room_floats(&room, limits->rows_max, *hidden);
+    zoo_scratch_layout room = {0};
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, *hidden);
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, *hidden);
     return room.used;
 }
 
@@ -28,9 +28,9 @@ static void longcat_forward(zoo_ctx *ctx, const void *params, const void *weight
 {
     static const uint32_t order[] = {ATTN_0, EXPERTS, MLP_0, ATTN_1, MLP_1};
     const uint32_t hidden = *(const uint32_t *)params;
-    zoo_room room = {.ctx = ctx};
-    float *part = zoo_room_floats(&room, span->n_rows, hidden);
-    float *experts = zoo_room_floats(&room, span->n_rows, hidden);
+    zoo_scratch_layout room = {.ctx = ctx};
+    float *part = zoo_scratch_layout_floats(&room, span->n_rows, hidden);
+    float *experts = zoo_scratch_layout_floats(&room, span->n_rows, hidden);
     (void)weights;
     (void)cache;
     if (x != y) {

@@ -22,18 +22,21 @@ typedef struct buffers {
     float *modes, *coefs, *low; /* [n_rows, P], [n_rows, P P], [n_rows, max(rank, width)] */
 } buffers;
 
-static buffers lay_out(const gemma_layer3n *p, uint32_t n, zoo_room *room)
+static buffers lay_out(const gemma_layer3n *p, uint32_t n, zoo_scratch_layout *room)
 {
     uint32_t low = p->rank > p->width ? p->rank : p->width;
-    return (buffers){zoo_room_floats(room, n, p->hidden),  zoo_room_floats(room, n, p->hidden),
-                     zoo_room_floats(room, n, p->hidden),  zoo_room_floats(room, n, p->n_streams),
-                     zoo_room_floats(room, n, p->n_coefs), zoo_room_floats(room, n, low)};
+    return (buffers){zoo_scratch_layout_floats(room, n, p->hidden),
+                     zoo_scratch_layout_floats(room, n, p->hidden),
+                     zoo_scratch_layout_floats(room, n, p->hidden),
+                     zoo_scratch_layout_floats(room, n, p->n_streams),
+                     zoo_scratch_layout_floats(room, n, p->n_coefs),
+                     zoo_scratch_layout_floats(room, n, low)};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const gemma_layer3n *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + 8 * zoo_linear_scratch(p->hidden, limits->rows_max) +
            4 * zoo_linear_scratch(p->rank + p->width, limits->rows_max);
@@ -171,7 +174,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
                     const float *x, float *y, const zoo_span *span)
 {
     const gemma_layer3n *p = params;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     run r = {ctx,
              p,
              own,

@@ -29,16 +29,17 @@ typedef struct buffers {
     float *gate, *up, *ones;
 } buffers;
 
-static buffers lay_out(const gemma_sparse_mlp *p, uint32_t n_rows, zoo_room *room)
+static buffers lay_out(const gemma_sparse_mlp *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
-    return (buffers){zoo_room_floats(room, n_rows, p->width),
-                     zoo_room_floats(room, n_rows, p->width), zoo_room_floats(room, 1, p->width)};
+    return (buffers){zoo_scratch_layout_floats(room, n_rows, p->width),
+                     zoo_scratch_layout_floats(room, n_rows, p->width),
+                     zoo_scratch_layout_floats(room, 1, p->width)};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const gemma_sparse_mlp *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + zoo_linear_scratch(p->hidden, limits->rows_max) +
            zoo_linear_scratch(p->width, limits->rows_max);
@@ -72,7 +73,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
 {
     const gemma_sparse_mlp *p = params;
     const weights *w = own;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     job j = {p, ctx->kernels, lay_out(p, span->n_rows, &room)};
     const zoo_proj in[] = {{&w->gate, NULL, j.b.gate, 0}, {&w->up, NULL, j.b.up, 0}};
     const zoo_proj down = {&w->down, NULL, y, 0};

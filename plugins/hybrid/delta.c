@@ -23,17 +23,17 @@ typedef struct delta_room {
     float *a_low, *z_low; /* [n_rows, rank] */
 } delta_room;
 
-static delta_room lay_out(const delta_params *p, uint32_t n_rows, zoo_room *room)
+static delta_room lay_out(const delta_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     delta_room r;
-    r.raw = zoo_room_floats(room, n_rows, p->channels);
-    r.mixed = zoo_room_floats(room, n_rows, p->channels);
-    r.z = zoo_room_floats(room, n_rows, p->v_rows);
-    r.o = zoo_room_floats(room, n_rows, p->v_rows);
-    r.beta = zoo_room_floats(room, n_rows, p->n_v_heads);
-    r.g = zoo_room_floats(room, n_rows, p->n_decays);
-    r.a_low = zoo_room_floats(room, n_rows, p->rank);
-    r.z_low = zoo_room_floats(room, n_rows, p->rank);
+    r.raw = zoo_scratch_layout_floats(room, n_rows, p->channels);
+    r.mixed = zoo_scratch_layout_floats(room, n_rows, p->channels);
+    r.z = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
+    r.o = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
+    r.beta = zoo_scratch_layout_floats(room, n_rows, p->n_v_heads);
+    r.g = zoo_scratch_layout_floats(room, n_rows, p->n_decays);
+    r.a_low = zoo_scratch_layout_floats(room, n_rows, p->rank);
+    r.z_low = zoo_scratch_layout_floats(room, n_rows, p->rank);
     return r;
 }
 
@@ -41,7 +41,7 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const delta_params *p = params;
     uint32_t n = limits->rows_max;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, n, &room);
     return room.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->v_rows, n) +
            2 * zoo_linear_scratch(p->rank, n);
@@ -159,7 +159,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const delta_params *p = params;
     const delta_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     delta_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
     project(&job, x);
     ctx->parallel(ctx, span->n_seqs * p->n_v_heads, delta_item, &job);

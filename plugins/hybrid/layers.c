@@ -87,7 +87,7 @@ static zoo_status set_factors(zoo_decoder *b, hybrid_kind kind, zoo_layer *out)
     }
     for (uint32_t i = 0; i < 2; i++) {
         branches[i] = out->branches[i];
-        branches[i].from_norm = 1;
+        branches[i].residual_from_norm = 1;
     }
     branches[0].h_scale =
         (float)c->number(c, full ? "full_attn_alpha_factor" : "linear_attn_alpha_factor", 1.0);

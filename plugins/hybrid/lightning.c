@@ -27,15 +27,15 @@ typedef struct lightning_weights {
     const float *norm; /* [inner] */
 } lightning_weights;
 
-#define W lightning_weights
-#define P lightning_params
+#define ZOO_ROW_WEIGHTS lightning_weights
+#define ZOO_ROW_PARAMS  lightning_params
 
 /* clang-format off */
 static const zoo_bind binds[] = {
-    MATRIX(qkv, "qkv_proj.weight", 0, qkv_rows, width_in, NONE, NONE),
-    MATRIX(gate, "output_gate.weight", 0, inner, width_in, NONE, NONE),
-    VECTOR(norm, "norm.weight", inner, NONE, NONE),
-    MATRIX(out, "out_proj.weight", 0, width_in, inner, NONE, NONE),
+    ZOO_ROW_MATRIX(qkv, "qkv_proj.weight", 0, qkv_rows, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(gate, "output_gate.weight", 0, inner, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(norm, "norm.weight", inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width_in, inner, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -44,19 +44,19 @@ typedef struct lightning_room {
     float *gate, *o; /* [n_rows, inner] */
 } lightning_room;
 
-static lightning_room lay_out(const lightning_params *p, uint32_t n_rows, zoo_room *room)
+static lightning_room lay_out(const lightning_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     lightning_room r;
-    r.qkv = zoo_room_floats(room, n_rows, p->qkv_rows);
-    r.gate = zoo_room_floats(room, n_rows, p->inner);
-    r.o = zoo_room_floats(room, n_rows, p->inner);
+    r.qkv = zoo_scratch_layout_floats(room, n_rows, p->qkv_rows);
+    r.gate = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    r.o = zoo_scratch_layout_floats(room, n_rows, p->inner);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const lightning_params *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
@@ -108,7 +108,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const lightning_params *p = params;
     const lightning_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     lightning_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &room)};
     const zoo_proj in[] = {{&w->qkv, NULL, job.room.qkv, 0}, {&w->gate, NULL, job.room.gate, 0}};
     zoo_linear(ctx, in, 2, x, p->width_in, span->n_rows);

@@ -20,15 +20,15 @@ typedef struct mamba1_room {
     float *low;                  /* [heads, n_rows, R + 2 N] */
 } mamba1_room;
 
-static mamba1_room lay_out(const mamba1_params *p, uint32_t n_rows, zoo_room *room)
+static mamba1_room lay_out(const mamba1_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     mamba1_room r;
-    r.raw = zoo_room_floats(room, n_rows, p->inner);
-    r.u = zoo_room_floats(room, n_rows, p->inner);
-    r.z = zoo_room_floats(room, n_rows, p->inner);
-    r.dt = zoo_room_floats(room, n_rows, p->inner);
-    r.y = zoo_room_floats(room, n_rows, p->inner);
-    r.low = zoo_room_floats(room, n_rows, (size_t)p->heads * p->x_rows);
+    r.raw = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    r.u = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    r.z = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    r.dt = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    r.y = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    r.low = zoo_scratch_layout_floats(room, n_rows, (size_t)p->heads * p->x_rows);
     return r;
 }
 
@@ -36,7 +36,7 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const mamba1_params *p = params;
     uint32_t n = limits->rows_max;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, n, &room);
     return room.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->inner, n) +
            p->heads * (zoo_linear_scratch(p->head_dim, n) + zoo_linear_scratch(p->rank, n));
@@ -144,7 +144,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const mamba1_params *p = params;
     const mamba1_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     scan_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
     const zoo_proj in[] = {{&w->u, w->u_bias, job.room.raw, 0}, {&w->z, w->z_bias, job.room.z, 0}};
     zoo_linear(ctx, in, 2, x, p->width_in, span->n_rows);

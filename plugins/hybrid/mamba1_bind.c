@@ -12,32 +12,38 @@
 #include "blocks/rows.h"
 #include "mamba1.h"
 
-#define W mamba1_weights
-#define P mamba1_params
+#define ZOO_ROW_WEIGHTS mamba1_weights
+#define ZOO_ROW_PARAMS  mamba1_params
 
 /* clang-format off */
 const zoo_bind hybrid_mamba1_binds[] = {
-    MATRIX(u, "in_proj.weight", 0, inner, width_in, AT(u_map), NONE),
-    MATRIX(z, "in_proj.weight", 0, inner, width_in, AT(z_map), NONE),
-    VECTOR(u_bias, "in_proj.bias", inner, AT(u_map), AT(in_bias)),
-    VECTOR(z_bias, "in_proj.bias", inner, AT(z_map), AT(in_bias)),
-    {.name = "conv1d.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(W, conv),
-     .rows = AT(inner), .cols = AT(taps), .experts = NONE, .map = NONE, .when = NONE},
-    VECTOR(conv_bias, "conv1d.bias", inner, NONE, AT(conv_bias)),
-    MATRIX(x_one, "x_proj.weight", ZOO_BIND_EXACT, x_rows, inner, NONE, AT(when.one)),
-    MATRIX(dt_one, "dt_proj.weight", ZOO_BIND_EXACT, inner, rank, NONE, AT(when.one)),
-    VECTOR(dt_bias, "dt_proj.bias", inner, NONE, AT(when.one)),
-    EXPERTS(x, "x_proj_weight", ZOO_BIND_EXACT, x_rows, head_dim, heads, NONE, AT(when.many)),
-    EXPERTS(dt, "dt_proj_weight", ZOO_BIND_EXACT, head_dim, rank, heads, NONE, AT(when.many)),
-    VECTOR(dt_bias, "dt_proj_bias", inner, NONE, AT(when.many)),
-    {.name = "A_log", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(W, a_log), .rows = AT(inner),
-     .cols = AT(state_size), .experts = NONE, .map = NONE, .when = NONE},
-    VECTOR(d, "D", inner, NONE, NONE),
-    VECTOR(dt_norm, "dt_layernorm.weight", rank, NONE, AT(norm_weight)),
-    VECTOR(b_norm, "b_layernorm.weight", state_size, NONE, AT(norm_weight)),
-    VECTOR(c_norm, "c_layernorm.weight", state_size, NONE, AT(norm_weight)),
-    MATRIX(out, "out_proj.weight", 0, width_in, inner, NONE, NONE),
-    VECTOR(out_bias, "out_proj.bias", width_in, NONE, AT(out_bias)),
+    ZOO_ROW_MATRIX(u, "in_proj.weight", 0, inner, width_in, ZOO_ROW_AT(u_map), ZOO_NONE),
+    ZOO_ROW_MATRIX(z, "in_proj.weight", 0, inner, width_in, ZOO_ROW_AT(z_map), ZOO_NONE),
+    ZOO_ROW_VECTOR(u_bias, "in_proj.bias", inner, ZOO_ROW_AT(u_map), ZOO_ROW_AT(in_bias)),
+    ZOO_ROW_VECTOR(z_bias, "in_proj.bias", inner, ZOO_ROW_AT(z_map), ZOO_ROW_AT(in_bias)),
+    {.name = "conv1d.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(ZOO_ROW_WEIGHTS, conv),
+     .rows = ZOO_ROW_AT(inner), .cols = ZOO_ROW_AT(taps), .experts = ZOO_NONE, .map = ZOO_NONE,
+         .when = ZOO_NONE},
+    ZOO_ROW_VECTOR(conv_bias, "conv1d.bias", inner, ZOO_NONE, ZOO_ROW_AT(conv_bias)),
+    ZOO_ROW_MATRIX(x_one, "x_proj.weight", ZOO_BIND_EXACT, x_rows, inner, ZOO_NONE,
+                   ZOO_ROW_AT(when.one)),
+    ZOO_ROW_MATRIX(dt_one, "dt_proj.weight", ZOO_BIND_EXACT, inner, rank, ZOO_NONE,
+                   ZOO_ROW_AT(when.one)),
+    ZOO_ROW_VECTOR(dt_bias, "dt_proj.bias", inner, ZOO_NONE, ZOO_ROW_AT(when.one)),
+    ZOO_ROW_EXPERTS(x, "x_proj_weight", ZOO_BIND_EXACT, x_rows, head_dim, heads, ZOO_NONE,
+                    ZOO_ROW_AT(when.many)),
+    ZOO_ROW_EXPERTS(dt, "dt_proj_weight", ZOO_BIND_EXACT, head_dim, rank, heads, ZOO_NONE,
+                    ZOO_ROW_AT(when.many)),
+    ZOO_ROW_VECTOR(dt_bias, "dt_proj_bias", inner, ZOO_NONE, ZOO_ROW_AT(when.many)),
+    {.name = "A_log", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(ZOO_ROW_WEIGHTS, a_log),
+     .rows = ZOO_ROW_AT(inner),
+     .cols = ZOO_ROW_AT(state_size), .experts = ZOO_NONE, .map = ZOO_NONE, .when = ZOO_NONE},
+    ZOO_ROW_VECTOR(d, "D", inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(dt_norm, "dt_layernorm.weight", rank, ZOO_NONE, ZOO_ROW_AT(norm_weight)),
+    ZOO_ROW_VECTOR(b_norm, "b_layernorm.weight", state_size, ZOO_NONE, ZOO_ROW_AT(norm_weight)),
+    ZOO_ROW_VECTOR(c_norm, "c_layernorm.weight", state_size, ZOO_NONE, ZOO_ROW_AT(norm_weight)),
+    ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width_in, inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(out_bias, "out_proj.bias", width_in, ZOO_NONE, ZOO_ROW_AT(out_bias)),
     {0}};
 /* clang-format on */
 

@@ -19,20 +19,20 @@ typedef struct mamba2_room {
     float *y;    /* [n_rows, inner] */
 } mamba2_room;
 
-static mamba2_room lay_out(const mamba2_params *p, uint32_t n_rows, zoo_room *room)
+static mamba2_room lay_out(const mamba2_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     mamba2_room r;
-    r.main = zoo_room_floats(room, n_rows, p->main_rows);
-    r.dt = zoo_room_floats(room, n_rows, p->n_heads);
-    r.xbc = zoo_room_floats(room, n_rows, p->channels);
-    r.y = zoo_room_floats(room, n_rows, p->inner);
+    r.main = zoo_scratch_layout_floats(room, n_rows, p->main_rows);
+    r.dt = zoo_scratch_layout_floats(room, n_rows, p->n_heads);
+    r.xbc = zoo_scratch_layout_floats(room, n_rows, p->channels);
+    r.y = zoo_scratch_layout_floats(room, n_rows, p->inner);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const mamba2_params *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
@@ -134,7 +134,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const mamba2_params *p = params;
     const mamba2_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     ssm_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
     project(&job, x);
     ctx->parallel(ctx, span->n_seqs * p->n_heads, ssm_item, &job);

@@ -13,24 +13,26 @@
 #include "blocks/rows.h"
 #include "mamba2.h"
 
-#define W mamba2_weights
-#define P mamba2_params
+#define ZOO_ROW_WEIGHTS mamba2_weights
+#define ZOO_ROW_PARAMS  mamba2_params
 
 /* clang-format off */
 const zoo_bind hybrid_mamba2_binds[] = {
-    MATRIX(in, "in_proj.weight", 0, main_rows, width_in, AT(main_map), NONE),
-    MATRIX(dt, "in_proj.weight", ZOO_BIND_EXACT, n_heads, width_in, AT(dt_map), NONE),
-    VECTOR(in_bias, "in_proj.bias", main_rows, AT(main_map), AT(in_bias)),
-    VECTOR(dt_in_bias, "in_proj.bias", n_heads, AT(dt_map), AT(in_bias)),
-    {.name = "conv1d.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(W, conv),
-     .rows = AT(channels), .cols = AT(taps), .experts = NONE, .map = NONE, .when = NONE},
-    VECTOR(conv_bias, "conv1d.bias", channels, NONE, AT(conv_bias)),
-    VECTOR(dt_bias, "dt_bias", n_heads, NONE, NONE),
-    VECTOR(a_log, "A_log", n_heads, NONE, NONE),
-    VECTOR(d, "D", n_heads, NONE, NONE),
-    VECTOR(norm, "norm.weight", inner, NONE, AT(norm)),
-    MATRIX(out, "out_proj.weight", 0, width_in, inner, NONE, NONE),
-    VECTOR(out_bias, "out_proj.bias", width_in, NONE, AT(out_bias)),
+    ZOO_ROW_MATRIX(in, "in_proj.weight", 0, main_rows, width_in, ZOO_ROW_AT(main_map), ZOO_NONE),
+    ZOO_ROW_MATRIX(dt, "in_proj.weight", ZOO_BIND_EXACT, n_heads, width_in, ZOO_ROW_AT(dt_map),
+                   ZOO_NONE),
+    ZOO_ROW_VECTOR(in_bias, "in_proj.bias", main_rows, ZOO_ROW_AT(main_map), ZOO_ROW_AT(in_bias)),
+    ZOO_ROW_VECTOR(dt_in_bias, "in_proj.bias", n_heads, ZOO_ROW_AT(dt_map), ZOO_ROW_AT(in_bias)),
+    {.name = "conv1d.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(ZOO_ROW_WEIGHTS, conv),
+     .rows = ZOO_ROW_AT(channels), .cols = ZOO_ROW_AT(taps), .experts = ZOO_NONE, .map = ZOO_NONE,
+         .when = ZOO_NONE},
+    ZOO_ROW_VECTOR(conv_bias, "conv1d.bias", channels, ZOO_NONE, ZOO_ROW_AT(conv_bias)),
+    ZOO_ROW_VECTOR(dt_bias, "dt_bias", n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(a_log, "A_log", n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(d, "D", n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(norm, "norm.weight", inner, ZOO_NONE, ZOO_ROW_AT(norm)),
+    ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width_in, inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(out_bias, "out_proj.bias", width_in, ZOO_NONE, ZOO_ROW_AT(out_bias)),
     {0}};
 /* clang-format on */
 

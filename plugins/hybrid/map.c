@@ -18,19 +18,20 @@ typedef struct map_weights {
     zoo_weight whole, down, up;
 } map_weights;
 
-#define W map_weights
-#define P map_params
+#define ZOO_ROW_WEIGHTS map_weights
+#define ZOO_ROW_PARAMS  map_params
 
-static const zoo_bind binds[] = {MATRIX(whole, "weight", 0, width_out, width_in, NONE, AT(whole)),
-                                 MATRIX(down, "0.weight", 0, rank, width_in, NONE, AT(rank)),
-                                 MATRIX(up, "1.weight", 0, width_out, rank, NONE, AT(rank)),
-                                 {0}};
+static const zoo_bind binds[] = {
+    ZOO_ROW_MATRIX(whole, "weight", 0, width_out, width_in, ZOO_NONE, ZOO_ROW_AT(whole)),
+    ZOO_ROW_MATRIX(down, "0.weight", 0, rank, width_in, ZOO_NONE, ZOO_ROW_AT(rank)),
+    ZOO_ROW_MATRIX(up, "1.weight", 0, width_out, rank, ZOO_NONE, ZOO_ROW_AT(rank)),
+    {0}};
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const map_params *p = params;
-    zoo_room room = {0};
-    (void)zoo_room_floats(&room, limits->rows_max, p->rank);
+    zoo_scratch_layout room = {0};
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->rank);
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->rank, limits->rows_max);
 }
@@ -40,14 +41,14 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const map_params *p = params;
     const map_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     (void)cache;
     if (!p->rank) {
         const zoo_proj whole = {&w->whole, NULL, y, 0};
         zoo_linear(ctx, &whole, 1, x, p->width_in, span->n_rows);
         return;
     }
-    float *middle = zoo_room_floats(&room, span->n_rows, p->rank);
+    float *middle = zoo_scratch_layout_floats(&room, span->n_rows, p->rank);
     const zoo_proj down = {&w->down, NULL, middle, 0}, up = {&w->up, NULL, y, 0};
     zoo_linear(ctx, &down, 1, x, p->width_in, span->n_rows);
     zoo_linear(ctx, &up, 1, middle, p->rank, span->n_rows);

@@ -20,23 +20,23 @@ typedef struct mlstm_room {
     float *i, *f;     /* [n_rows, H] */
 } mlstm_room;
 
-static mlstm_room lay_out(const mlstm_params *p, uint32_t n_rows, zoo_room *room)
+static mlstm_room lay_out(const mlstm_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     mlstm_room m;
-    m.q = zoo_room_floats(room, n_rows, p->qk_rows);
-    m.k = zoo_room_floats(room, n_rows, p->qk_rows);
-    m.v = zoo_room_floats(room, n_rows, p->v_rows);
-    m.o = zoo_room_floats(room, n_rows, p->v_rows);
-    m.h = zoo_room_floats(room, n_rows, p->v_rows);
-    m.i = zoo_room_floats(room, n_rows, p->n_heads);
-    m.f = zoo_room_floats(room, n_rows, p->n_heads);
+    m.q = zoo_scratch_layout_floats(room, n_rows, p->qk_rows);
+    m.k = zoo_scratch_layout_floats(room, n_rows, p->qk_rows);
+    m.v = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
+    m.o = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
+    m.h = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
+    m.i = zoo_scratch_layout_floats(room, n_rows, p->n_heads);
+    m.f = zoo_scratch_layout_floats(room, n_rows, p->n_heads);
     return m;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const mlstm_params *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->v_rows, limits->rows_max);
@@ -122,7 +122,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const mlstm_params *p = params;
     const mlstm_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     mlstm_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &room)};
     project(&job, w, x);
     ctx->parallel(ctx, span->n_seqs * p->n_heads, memory_item, &job);

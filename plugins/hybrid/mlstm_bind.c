@@ -8,20 +8,20 @@
 #include "blocks/rows.h"
 #include "mlstm.h"
 
-#define W mlstm_weights
-#define P mlstm_params
+#define ZOO_ROW_WEIGHTS mlstm_weights
+#define ZOO_ROW_PARAMS  mlstm_params
 
 const zoo_bind hybrid_mlstm_binds[] = {
-    MATRIX(q, "q.weight", 0, qk_rows, width_in, NONE, NONE),
-    MATRIX(k, "k.weight", 0, qk_rows, width_in, NONE, NONE),
-    MATRIX(v, "v.weight", 0, v_rows, width_in, NONE, NONE),
-    MATRIX(o, "ogate_preact.weight", 0, v_rows, width_in, NONE, NONE),
-    MATRIX(i, "igate_preact.weight", ZOO_BIND_EXACT, n_heads, width_in, NONE, NONE),
-    MATRIX(f, "fgate_preact.weight", ZOO_BIND_EXACT, n_heads, width_in, NONE, NONE),
-    VECTOR(i_bias, "igate_preact.bias", n_heads, NONE, NONE),
-    VECTOR(f_bias, "fgate_preact.bias", n_heads, NONE, NONE),
-    VECTOR(norm, "multihead_norm.weight", v_rows, NONE, NONE),
-    MATRIX(out, "out_proj.weight", 0, width_in, v_rows, NONE, NONE),
+    ZOO_ROW_MATRIX(q, "q.weight", 0, qk_rows, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(k, "k.weight", 0, qk_rows, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(v, "v.weight", 0, v_rows, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(o, "ogate_preact.weight", 0, v_rows, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(i, "igate_preact.weight", ZOO_BIND_EXACT, n_heads, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(f, "fgate_preact.weight", ZOO_BIND_EXACT, n_heads, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(i_bias, "igate_preact.bias", n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(f_bias, "fgate_preact.bias", n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(norm, "multihead_norm.weight", v_rows, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width_in, v_rows, ZOO_NONE, ZOO_NONE),
     {0}};
 
 /* factor times the hidden size, rounded up to a multiple. */

@@ -17,12 +17,13 @@ typedef struct norm_weights {
     const float *weight, *bias;
 } norm_weights;
 
-#define W norm_weights
-#define P norm_params
+#define ZOO_ROW_WEIGHTS norm_weights
+#define ZOO_ROW_PARAMS  norm_params
 
-static const zoo_bind binds[] = {VECTOR(weight, "weight", width, NONE, AT(has_weight)),
-                                 VECTOR(bias, "bias", width, NONE, AT(has_bias)),
-                                 {0}};
+static const zoo_bind binds[] = {
+    ZOO_ROW_VECTOR(weight, "weight", width, ZOO_NONE, ZOO_ROW_AT(has_weight)),
+    ZOO_ROW_VECTOR(bias, "bias", width, ZOO_NONE, ZOO_ROW_AT(has_bias)),
+    {0}};
 
 static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                     const float *x, float *y, const zoo_span *span)

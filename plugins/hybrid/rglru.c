@@ -21,12 +21,12 @@ typedef struct rglru_room {
     float *r, *i, *a_square; /* [n_rows, width] */
 } rglru_room;
 
-static rglru_room lay_out(const rglru_params *p, uint32_t n_rows, zoo_room *room)
+static rglru_room lay_out(const rglru_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     rglru_room m;
     float **const all[] = {&m.y, &m.raw, &m.u, &m.r, &m.i, &m.a_square};
     for (size_t k = 0; k < ZOO_COUNT(all); k++) {
-        *all[k] = zoo_room_floats(room, n_rows, p->width);
+        *all[k] = zoo_scratch_layout_floats(room, n_rows, p->width);
     }
     return m;
 }
@@ -35,7 +35,7 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const rglru_params *p = params;
     uint32_t n = limits->rows_max;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, n, &room);
     return room.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->width, n) +
            p->n_heads * zoo_linear_scratch(p->block, n);
@@ -129,7 +129,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const rglru_params *p = params;
     const rglru_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     rglru_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
     project(&job, x);
     ctx->parallel(ctx, span->n_seqs * ((p->width + TILE - 1) / TILE), recur_item, &job);

@@ -9,26 +9,29 @@
 #include "blocks/rows.h"
 #include "rglru.h"
 
-#define W rglru_weights
-#define P rglru_params
+#define ZOO_ROW_WEIGHTS rglru_weights
+#define ZOO_ROW_PARAMS  rglru_params
 
 /* clang-format off */
 const zoo_bind hybrid_rglru_binds[] = {
-    MATRIX(x, "linear_x.weight", 0, width, width_in, NONE, NONE),
-    VECTOR(x_bias, "linear_x.bias", width, NONE, NONE),
-    MATRIX(y, "linear_y.weight", 0, width, width_in, NONE, NONE),
-    VECTOR(y_bias, "linear_y.bias", width, NONE, NONE),
-    MATRIX(out, "linear_out.weight", 0, width_in, width, NONE, NONE),
-    VECTOR(out_bias, "linear_out.bias", width_in, NONE, NONE),
-    {.name = "conv_1d.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(W, conv),
-     .rows = AT(width), .cols = AT(taps), .experts = NONE, .map = NONE, .when = NONE},
-    VECTOR(conv_bias, "conv_1d.bias", width, NONE, NONE),
-    EXPERTS(r, "rg_lru.recurrent_gate_weight", T | ZOO_BIND_EXACT, block, block, n_heads, NONE,
-            NONE),
-    EXPERTS(i, "rg_lru.input_gate_weight", T | ZOO_BIND_EXACT, block, block, n_heads, NONE, NONE),
-    VECTOR(r_bias, "rg_lru.recurrent_gate_bias", width, NONE, NONE),
-    VECTOR(i_bias, "rg_lru.input_gate_bias", width, NONE, NONE),
-    VECTOR(param, "rg_lru.recurrent_param", width, NONE, NONE),
+    ZOO_ROW_MATRIX(x, "linear_x.weight", 0, width, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(x_bias, "linear_x.bias", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(y, "linear_y.weight", 0, width, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(y_bias, "linear_y.bias", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(out, "linear_out.weight", 0, width_in, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(out_bias, "linear_out.bias", width_in, ZOO_NONE, ZOO_NONE),
+    {.name = "conv_1d.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(ZOO_ROW_WEIGHTS, conv),
+     .rows = ZOO_ROW_AT(width), .cols = ZOO_ROW_AT(taps), .experts = ZOO_NONE, .map = ZOO_NONE,
+         .when = ZOO_NONE},
+    ZOO_ROW_VECTOR(conv_bias, "conv_1d.bias", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_EXPERTS(r, "rg_lru.recurrent_gate_weight", ZOO_BIND_TRANSPOSED | ZOO_BIND_EXACT, block,
+                    block, n_heads, ZOO_NONE,
+            ZOO_NONE),
+    ZOO_ROW_EXPERTS(i, "rg_lru.input_gate_weight", ZOO_BIND_TRANSPOSED | ZOO_BIND_EXACT, block,
+                    block, n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(r_bias, "rg_lru.recurrent_gate_bias", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(i_bias, "rg_lru.input_gate_bias", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(param, "rg_lru.recurrent_param", width, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 

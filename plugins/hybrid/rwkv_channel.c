@@ -14,15 +14,16 @@ typedef struct channel_weights {
     const float *rest_k, *rest_r;
 } channel_weights;
 
-#define W channel_weights
-#define P rwkv_params
+#define ZOO_ROW_WEIGHTS channel_weights
+#define ZOO_ROW_PARAMS  rwkv_params
 
-static const zoo_bind binds[] = {MATRIX(k, "key.weight", 0, inner, width, NONE, NONE),
-                                 MATRIX(v, "value.weight", 0, width, inner, NONE, NONE),
-                                 MATRIX(r, "receptance.weight", 0, width, width, NONE, NONE),
-                                 VECTOR(mix_k, "time_mix_key", width, NONE, NONE),
-                                 VECTOR(mix_r, "time_mix_receptance", width, NONE, NONE),
-                                 {0}};
+static const zoo_bind binds[] = {
+    ZOO_ROW_MATRIX(k, "key.weight", 0, inner, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(v, "value.weight", 0, width, inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(r, "receptance.weight", 0, width, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(mix_k, "time_mix_key", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(mix_r, "time_mix_receptance", width, ZOO_NONE, ZOO_NONE),
+    {0}};
 
 static zoo_status prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err)
 {
@@ -42,21 +43,21 @@ typedef struct channel_room {
 } channel_room;
 
 static channel_room lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads,
-                            zoo_room *room)
+                            zoo_scratch_layout *room)
 {
     channel_room m;
-    m.mixed[0] = zoo_room_floats(room, n_rows, p->width);
-    m.mixed[1] = zoo_room_floats(room, n_rows, p->width);
-    m.k = zoo_room_floats(room, n_rows, p->inner);
-    m.r = zoo_room_floats(room, n_rows, p->width);
-    m.tmp = zoo_room_floats(room, n_threads, p->width);
+    m.mixed[0] = zoo_scratch_layout_floats(room, n_rows, p->width);
+    m.mixed[1] = zoo_scratch_layout_floats(room, n_rows, p->width);
+    m.k = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    m.r = zoo_scratch_layout_floats(room, n_rows, p->width);
+    m.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
     return m;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const rwkv_params *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, limits->n_threads, &room);
     return room.used + 2 * zoo_linear_scratch(p->width, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
@@ -75,7 +76,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     const rwkv_params *p = params;
     const channel_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     channel_room m = lay_out(p, n, ctx->n_threads, &room);
     const rwkv_mix mix = {x,
                           p->width,

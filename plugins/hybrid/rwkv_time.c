@@ -21,19 +21,19 @@ typedef struct time_weights {
     const float *first, *decay_log, *decay;                        /* [inner] */
 } time_weights;
 
-#define W time_weights
-#define P rwkv_params
-
-static const zoo_bind binds[] = {MATRIX(k, "key.weight", 0, inner, width, NONE, NONE),
-                                 MATRIX(v, "value.weight", 0, inner, width, NONE, NONE),
-                                 MATRIX(r, "receptance.weight", 0, inner, width, NONE, NONE),
-                                 MATRIX(out, "output.weight", 0, width, inner, NONE, NONE),
-                                 VECTOR(mix_k, "time_mix_key", width, NONE, NONE),
-                                 VECTOR(mix_v, "time_mix_value", width, NONE, NONE),
-                                 VECTOR(mix_r, "time_mix_receptance", width, NONE, NONE),
-                                 VECTOR(first, "time_first", inner, NONE, NONE),
-                                 VECTOR(decay_log, "time_decay", inner, NONE, NONE),
-                                 {0}};
+#define ZOO_ROW_WEIGHTS time_weights
+#define ZOO_ROW_PARAMS  rwkv_params
+static const zoo_bind binds[] = {
+    ZOO_ROW_MATRIX(k, "key.weight", 0, inner, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(v, "value.weight", 0, inner, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(r, "receptance.weight", 0, inner, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(out, "output.weight", 0, width, inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(mix_k, "time_mix_key", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(mix_v, "time_mix_value", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(mix_r, "time_mix_receptance", width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(first, "time_first", inner, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(decay_log, "time_decay", inner, ZOO_NONE, ZOO_NONE),
+    {0}};
 
 static zoo_status prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err)
 {
@@ -59,23 +59,24 @@ typedef struct time_room {
     float *tmp;       /* [n_threads, width] */
 } time_room;
 
-static time_room lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads, zoo_room *room)
+static time_room lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads,
+                         zoo_scratch_layout *room)
 {
     time_room m;
     for (uint32_t i = 0; i < 3; i++) {
-        m.mixed[i] = zoo_room_floats(room, n_rows, p->width);
+        m.mixed[i] = zoo_scratch_layout_floats(room, n_rows, p->width);
     }
-    m.k = zoo_room_floats(room, n_rows, p->inner);
-    m.v = zoo_room_floats(room, n_rows, p->inner);
-    m.r = zoo_room_floats(room, n_rows, p->inner);
-    m.tmp = zoo_room_floats(room, n_threads, p->width);
+    m.k = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    m.v = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    m.r = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    m.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
     return m;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const rwkv_params *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, limits->n_threads, &room);
     return room.used + 3 * zoo_linear_scratch(p->width, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
@@ -159,7 +160,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     const rwkv_params *p = params;
     const time_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     time_job job = {ctx, p, w, cache, span, lay_out(p, n, ctx->n_threads, &room)};
     const time_room *m = &job.room;
     const rwkv_mix mix = {x,

@@ -26,16 +26,16 @@ static uint32_t added_width(const shared_params *p)
     return p->qkv_rows[0] + p->qkv_rows[1] + p->qkv_rows[2];
 }
 
-static shared_room lay_out(const shared_params *p, uint32_t n_rows, zoo_room *room)
+static shared_room lay_out(const shared_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     shared_room r;
     size_t wide = 2 * (size_t)p->hidden, qkv = added_width(p), mlp = p->mlp_rows;
-    r.wide = zoo_room_floats(room, n_rows, wide);
-    r.normed = zoo_room_floats(room, n_rows, wide);
-    r.added = zoo_room_floats(room, n_rows, qkv > mlp ? qkv : mlp);
-    r.full = zoo_room_floats(room, n_rows, wide + (qkv > mlp ? qkv : mlp));
-    r.a = zoo_room_floats(room, n_rows, p->hidden);
-    r.t = zoo_room_floats(room, n_rows, p->hidden);
+    r.wide = zoo_scratch_layout_floats(room, n_rows, wide);
+    r.normed = zoo_scratch_layout_floats(room, n_rows, wide);
+    r.added = zoo_scratch_layout_floats(room, n_rows, qkv > mlp ? qkv : mlp);
+    r.full = zoo_scratch_layout_floats(room, n_rows, wide + (qkv > mlp ? qkv : mlp));
+    r.a = zoo_scratch_layout_floats(room, n_rows, p->hidden);
+    r.t = zoo_scratch_layout_floats(room, n_rows, p->hidden);
     return r;
 }
 
@@ -43,7 +43,7 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const shared_params *p = params;
     size_t most = 0;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     for (uint32_t i = 0; i < p->n_parts; i++) {
         const zoo_block_ops *ops = p->parts[i].ops;
@@ -99,7 +99,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const shared_params *p = params;
     size_t n = (size_t)span->n_rows * p->hidden;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     shared_room r = lay_out(p, span->n_rows, &room);
     bool first;
     float *e = ctx->memo(ctx, p->key, n * sizeof *e, &first);

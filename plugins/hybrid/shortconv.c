@@ -20,18 +20,19 @@ typedef struct shortconv_weights {
     const float *conv, *conv_bias; /* [width, taps], [width] */
 } shortconv_weights;
 
-#define W shortconv_weights
-#define P shortconv_params
+#define ZOO_ROW_WEIGHTS shortconv_weights
+#define ZOO_ROW_PARAMS  shortconv_params
 
 /* clang-format off */
 static const zoo_bind binds[] = {
-    MATRIX(in, "in_proj.weight", 0, in_rows, width, NONE, NONE),
-    VECTOR(in_bias, "in_proj.bias", in_rows, NONE, AT(bias)),
-    {.name = "conv.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(W, conv), .rows = AT(width),
-     .cols = AT(taps), .experts = NONE, .map = NONE, .when = NONE},
-    VECTOR(conv_bias, "conv.bias", width, NONE, AT(bias)),
-    MATRIX(out, "out_proj.weight", 0, width, width, NONE, NONE),
-    VECTOR(out_bias, "out_proj.bias", width, NONE, AT(bias)),
+    ZOO_ROW_MATRIX(in, "in_proj.weight", 0, in_rows, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(in_bias, "in_proj.bias", in_rows, ZOO_NONE, ZOO_ROW_AT(bias)),
+    {.name = "conv.weight", .kind = ZOO_BIND_VECTOR, .field = ZOO_AT(ZOO_ROW_WEIGHTS, conv),
+     .rows = ZOO_ROW_AT(width),
+     .cols = ZOO_ROW_AT(taps), .experts = ZOO_NONE, .map = ZOO_NONE, .when = ZOO_NONE},
+    ZOO_ROW_VECTOR(conv_bias, "conv.bias", width, ZOO_NONE, ZOO_ROW_AT(bias)),
+    ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width, width, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(out_bias, "out_proj.bias", width, ZOO_NONE, ZOO_ROW_AT(bias)),
     {0}};
 /* clang-format on */
 
@@ -41,19 +42,19 @@ typedef struct shortconv_room {
     float *y;     /* [n_rows, width] */
 } shortconv_room;
 
-static shortconv_room lay_out(const shortconv_params *p, uint32_t n_rows, zoo_room *room)
+static shortconv_room lay_out(const shortconv_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     shortconv_room r;
-    r.bcx = zoo_room_floats(room, n_rows, p->in_rows);
-    r.gated = zoo_room_floats(room, n_rows, p->width);
-    r.y = zoo_room_floats(room, n_rows, p->width);
+    r.bcx = zoo_scratch_layout_floats(room, n_rows, p->in_rows);
+    r.gated = zoo_scratch_layout_floats(room, n_rows, p->width);
+    r.y = zoo_scratch_layout_floats(room, n_rows, p->width);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const shortconv_params *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + 2 * zoo_linear_scratch(p->width, limits->rows_max);
 }
@@ -98,7 +99,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const shortconv_params *p = params;
     const shortconv_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     gate_job job = {ctx->kernels, lay_out(p, span->n_rows, &room), p->width};
     const zoo_proj in = {&w->in, w->in_bias, job.room.bcx, 0};
     const zoo_proj out = {&w->out, w->out_bias, y, 0};

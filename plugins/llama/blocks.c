@@ -17,34 +17,36 @@
 /* clang-format off */
 static const zoo_bind binds[] = {
 #include "blocks/gqa/binds.inc"
-#undef W
-#undef P
-#define W blocks_weights
-#define P llama_blocks
-    MATRIX(index_q, "indexer.q_proj.weight", 0, index_rows, gqa.width_in, NONE, NONE),
-    MATRIX(index_k, "indexer.k_proj.weight", 0, index_dim, gqa.width_in, NONE, NONE),
-    VECTOR(index_q_norm, "indexer.q_norm.weight", index_dim, NONE, NONE),
-    VECTOR(index_k_norm, "indexer.k_norm.weight", index_dim, NONE, NONE),
+#undef ZOO_ROW_WEIGHTS
+#undef ZOO_ROW_PARAMS
+#define ZOO_ROW_WEIGHTS blocks_weights
+#define ZOO_ROW_PARAMS llama_blocks
+    ZOO_ROW_MATRIX(index_q, "indexer.q_proj.weight", 0, index_rows, gqa.width_in, ZOO_NONE,
+                   ZOO_NONE),
+    ZOO_ROW_MATRIX(index_k, "indexer.k_proj.weight", 0, index_dim, gqa.width_in, ZOO_NONE,
+                   ZOO_NONE),
+    ZOO_ROW_VECTOR(index_q_norm, "indexer.q_norm.weight", index_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(index_k_norm, "indexer.k_norm.weight", index_dim, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
-static blocks_room take_worker(const llama_blocks *p, uint32_t length, zoo_room *room)
+static blocks_room take_worker(const llama_blocks *p, uint32_t length, zoo_scratch_layout *room)
 {
     blocks_room r = {0};
-    r.score = zoo_room_floats(room, 1, (size_t)length / p->block + 1);
-    r.page = zoo_room_floats(room, ZOO_PAGE, p->index_dim);
-    r.picks = zoo_room_take(room, p->top_blocks * sizeof(uint32_t));
-    r.keys = zoo_room_take(room, p->keys_max * sizeof(uint32_t));
+    r.score = zoo_scratch_layout_floats(room, 1, (size_t)length / p->block + 1);
+    r.page = zoo_scratch_layout_floats(room, ZOO_PAGE, p->index_dim);
+    r.picks = zoo_scratch_layout_take(room, p->top_blocks * sizeof(uint32_t));
+    r.keys = zoo_scratch_layout_take(room, p->keys_max * sizeof(uint32_t));
     r.chosen = llama_chosen_take(&p->gqa, p->keys_max, room);
     return r;
 }
 
 static void lay_out(blocks_job *j, const llama_blocks *p, uint32_t n_rows, uint32_t n_threads,
-                    uint32_t length, zoo_room *room)
+                    uint32_t length, zoo_scratch_layout *room)
 {
-    j->q = zoo_room_floats(room, n_rows, p->index_rows);
-    j->k = zoo_room_floats(room, n_rows, p->index_dim);
-    j->workers = zoo_room_take(room, n_threads * sizeof *j->workers);
+    j->q = zoo_scratch_layout_floats(room, n_rows, p->index_rows);
+    j->k = zoo_scratch_layout_floats(room, n_rows, p->index_dim);
+    j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
         blocks_room r = take_worker(p, length, room);
         if (j->workers) {
@@ -56,7 +58,7 @@ static void lay_out(blocks_job *j, const llama_blocks *p, uint32_t n_rows, uint3
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_blocks *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     blocks_job j = {0};
     lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &room);
     return room.used + zoo_gqa_scratch(params, limits) +
@@ -81,7 +83,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_blocks *p = params;
     const blocks_weights *w = bound;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     blocks_job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
     lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &room);
     const zoo_proj index[] = {{&w->index_q, NULL, j.q, 0}, {&w->index_k, NULL, j.k, 0}};

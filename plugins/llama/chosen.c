@@ -11,14 +11,15 @@
 #include "blocks/ops.h"
 #include "llama.h"
 
-llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_room *room)
+llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *room)
 {
     llama_chosen c = {0};
-    c.q = zoo_room_floats(room, p->n_heads / p->n_kv_heads, (size_t)p->head_dim + 1);
-    c.k = zoo_room_floats(room, keys_max, (size_t)p->head_dim + 1);
-    c.v = zoo_room_floats(room, keys_max, p->v_dim);
-    c.scratch = zoo_room_floats(room, 1, zoo_attend_scratch(p->head_dim + 1, p->v_dim));
-    c.segs = zoo_room_take(room, 2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
+    c.q = zoo_scratch_layout_floats(room, p->n_heads / p->n_kv_heads, (size_t)p->head_dim + 1);
+    c.k = zoo_scratch_layout_floats(room, keys_max, (size_t)p->head_dim + 1);
+    c.v = zoo_scratch_layout_floats(room, keys_max, p->v_dim);
+    c.scratch = zoo_scratch_layout_floats(room, 1, zoo_attend_scratch(p->head_dim + 1, p->v_dim));
+    c.segs =
+        zoo_scratch_layout_take(room, 2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
     return c;
 }
 

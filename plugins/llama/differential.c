@@ -22,14 +22,14 @@ typedef struct weights {
 /* clang-format off */
 static const zoo_bind binds[] = {
 #include "blocks/gqa/binds.inc"
-#undef W
-#undef P
-#define W weights
-#define P llama_differential
-    VECTOR(q1, "lambda_q1", gqa.head_dim, NONE, NONE),
-    VECTOR(k1, "lambda_k1", gqa.head_dim, NONE, NONE),
-    VECTOR(q2, "lambda_q2", gqa.head_dim, NONE, NONE),
-    VECTOR(k2, "lambda_k2", gqa.head_dim, NONE, NONE),
+#undef ZOO_ROW_WEIGHTS
+#undef ZOO_ROW_PARAMS
+#define ZOO_ROW_WEIGHTS weights
+#define ZOO_ROW_PARAMS llama_differential
+    ZOO_ROW_VECTOR(q1, "lambda_q1", gqa.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(k1, "lambda_k1", gqa.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(q2, "lambda_q2", gqa.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(k2, "lambda_k2", gqa.head_dim, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -44,8 +44,8 @@ typedef struct job {
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_differential *p = params;
-    zoo_room room = {0};
-    (void)zoo_room_floats(&room, limits->rows_max, p->gqa.o_cols);
+    zoo_scratch_layout room = {0};
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->gqa.o_cols);
     return zoo_gqa_scratch(params, limits) + 2 * room.used;
 }
 
@@ -82,18 +82,18 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const weights *w = bound;
     uint32_t n = span->n_rows, d = p->gqa.head_dim;
     gqa_step step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span);
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     job j = {.p = p, .kernels = ctx->kernels, .half = {step.room.out, NULL}};
     j.lambda = expf(ctx->kernels->dot(w->q1, w->k1, d)) - expf(ctx->kernels->dot(w->q2, w->k2, d)) +
                p->start;
     zoo_gqa_project(&step, x);
     step.v_heads = p->gqa.n_kv_heads / 2;
     zoo_gqa_attend(&step);
-    step.room.out = zoo_room_floats(&room, n, p->gqa.o_cols);
+    step.room.out = zoo_scratch_layout_floats(&room, n, p->gqa.o_cols);
     j.half[1] = step.room.out;
     step.v_first = step.v_heads;
     zoo_gqa_attend(&step);
-    j.out = zoo_room_floats(&room, n, p->gqa.o_cols);
+    j.out = zoo_scratch_layout_floats(&room, n, p->gqa.o_cols);
     zoo_rows(ctx, n, (size_t)p->gqa.o_cols * 4, combine_range, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
     zoo_linear(ctx, &out, 1, j.out, p->gqa.o_cols, n);

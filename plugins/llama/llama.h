@@ -76,7 +76,7 @@ typedef struct llama_keys {
     const float *bias;  /* by row of the cache, added to the scores; or null */
 } llama_keys;
 /* Scratch of one worker, over a room. */
-llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_room *room);
+llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *room);
 /* Attends row `row` over the keys for the queries of key-value head `head`. [step] */
 void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_t row,
                          uint32_t head, const llama_keys *keys);

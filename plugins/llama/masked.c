@@ -23,13 +23,14 @@ typedef struct weights {
 /* clang-format off */
 static const zoo_bind binds[] = {
 #include "blocks/gqa/binds.inc"
-#undef W
-#undef P
-#define W weights
-#define P llama_masked
-    MATRIX(dt, "dt_proj.weight", ZOO_BIND_EXACT, gqa.n_kv_heads, v_width, NONE, NONE),
-    VECTOR(dt_bias, "dt_proj.bias", gqa.n_kv_heads, NONE, AT(gqa.v_bias)),
-    VECTOR(a, "A", gqa.n_kv_heads, NONE, NONE),
+#undef ZOO_ROW_WEIGHTS
+#undef ZOO_ROW_PARAMS
+#define ZOO_ROW_WEIGHTS weights
+#define ZOO_ROW_PARAMS llama_masked
+    ZOO_ROW_MATRIX(dt, "dt_proj.weight", ZOO_BIND_EXACT, gqa.n_kv_heads, v_width, ZOO_NONE,
+                   ZOO_NONE),
+    ZOO_ROW_VECTOR(dt_bias, "dt_proj.bias", gqa.n_kv_heads, ZOO_NONE, ZOO_ROW_AT(gqa.v_bias)),
+    ZOO_ROW_VECTOR(a, "A", gqa.n_kv_heads, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -48,14 +49,14 @@ typedef struct job {
 } job;
 
 static void lay_out(job *j, const llama_masked *p, uint32_t n_rows, uint32_t n_threads,
-                    uint32_t length, zoo_room *room)
+                    uint32_t length, zoo_scratch_layout *room)
 {
     uint32_t keys_max = p->keys_max < length ? p->keys_max : length;
-    j->bias = zoo_room_floats(room, n_rows, p->gqa.n_kv_heads);
-    j->workers = zoo_room_take(room, n_threads * sizeof *j->workers);
+    j->bias = zoo_scratch_layout_floats(room, n_rows, p->gqa.n_kv_heads);
+    j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
-        worker_room r = {zoo_room_floats(room, 1, length),
-                         zoo_room_take(room, (size_t)length * sizeof(uint32_t)),
+        worker_room r = {zoo_scratch_layout_floats(room, 1, length),
+                         zoo_scratch_layout_take(room, (size_t)length * sizeof(uint32_t)),
                          llama_chosen_take(&p->gqa, keys_max, room)};
         if (j->workers) {
             j->workers[i] = r;
@@ -66,7 +67,7 @@ static void lay_out(job *j, const llama_masked *p, uint32_t n_rows, uint32_t n_t
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_masked *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     job j = {0};
     lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &room);
     return room.used + zoo_gqa_scratch(params, limits) +
@@ -147,7 +148,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const llama_masked *p = params;
     const weights *w = bound;
     uint32_t n = p->gqa.n_kv_heads;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
     lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &room);
     zoo_gqa_project(&j.step, x);

@@ -42,18 +42,18 @@ typedef struct job {
 } job;
 
 static void lay_out(job *j, const llama_products *p, uint32_t n_rows, uint32_t n_threads,
-                    zoo_room *room)
+                    zoo_scratch_layout *room)
 {
     uint32_t k = p->top_k;
-    j->score = zoo_room_floats(room, n_rows, p->key_rows);
-    j->workers = zoo_room_take(room, n_threads * sizeof *j->workers);
+    j->score = zoo_scratch_layout_floats(room, n_rows, p->key_rows);
+    j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
-        worker_room r = {zoo_room_take(room, k * sizeof(uint32_t)),
-                         zoo_room_take(room, k * sizeof(uint32_t)),
-                         zoo_room_take(room, k * sizeof(uint32_t)),
-                         zoo_room_floats(room, k, k),
-                         zoo_room_floats(room, 1, k),
-                         zoo_room_floats(room, 1, p->width)};
+        worker_room r = {zoo_scratch_layout_take(room, k * sizeof(uint32_t)),
+                         zoo_scratch_layout_take(room, k * sizeof(uint32_t)),
+                         zoo_scratch_layout_take(room, k * sizeof(uint32_t)),
+                         zoo_scratch_layout_floats(room, k, k),
+                         zoo_scratch_layout_floats(room, 1, k),
+                         zoo_scratch_layout_floats(room, 1, p->width)};
         if (j->workers) {
             j->workers[i] = r;
         }
@@ -63,7 +63,7 @@ static void lay_out(job *j, const llama_products *p, uint32_t n_rows, uint32_t n
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_products *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     job j = {0};
     lay_out(&j, p, limits->rows_max, limits->n_threads, &room);
     return room.used + zoo_linear_scratch(p->width, limits->rows_max);
@@ -112,7 +112,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_products *p = params;
     const weights *w = bound;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     job j = {.p = p, .w = w, .kernels = ctx->kernels, .x = x, .y = y};
     (void)cache;
     lay_out(&j, p, span->n_rows, ctx->n_threads, &room);

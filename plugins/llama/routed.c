@@ -23,16 +23,19 @@ typedef struct weights {
 /* clang-format off */
 static const zoo_bind binds[] = {
 #include "blocks/gqa/binds.inc"
-#undef W
-#undef P
-#define W weights
-#define P llama_routed
-    MATRIX(router, "experts.router.layer.weight", ZOO_BIND_EXACT, n_experts, gqa.width_in, NONE,
-           NONE),
-    EXPERTS(in, "experts.input_linear.weight", 0, gqa.k_rows, gqa.width_in, n_experts, NONE, NONE),
-    EXPERTS(out, "experts.output_linear.weight", 0, gqa.width_in, gqa.k_rows, n_experts, NONE,
-            NONE),
-    VECTOR(bias, "experts.bias", gqa.width_in, NONE, NONE),
+#undef ZOO_ROW_WEIGHTS
+#undef ZOO_ROW_PARAMS
+#define ZOO_ROW_WEIGHTS weights
+#define ZOO_ROW_PARAMS llama_routed
+    ZOO_ROW_MATRIX(router, "experts.router.layer.weight", ZOO_BIND_EXACT, n_experts, gqa.width_in,
+                   ZOO_NONE,
+           ZOO_NONE),
+    ZOO_ROW_EXPERTS(in, "experts.input_linear.weight", 0, gqa.k_rows, gqa.width_in, n_experts,
+                    ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_EXPERTS(out, "experts.output_linear.weight", 0, gqa.width_in, gqa.k_rows, n_experts,
+                    ZOO_NONE,
+            ZOO_NONE),
+    ZOO_ROW_VECTOR(bias, "experts.bias", gqa.width_in, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -46,22 +49,22 @@ typedef struct job {
     uint32_t *rows, *slots; /* [n_rows] which rows, and which of their routes */
 } job;
 
-static void lay_out(job *j, const llama_routed *p, uint32_t n, zoo_room *room)
+static void lay_out(job *j, const llama_routed *p, uint32_t n, zoo_scratch_layout *room)
 {
     uint32_t top = p->router.top_k;
-    j->logits = zoo_room_floats(room, n, p->n_experts);
-    j->routes = (zoo_routes){zoo_room_take(room, (size_t)n * top * sizeof(uint32_t)),
-                             zoo_room_floats(room, n, top), top, n};
-    j->wide = zoo_room_floats(room, n, p->gqa.width_in);
-    j->narrow = zoo_room_floats(room, n, p->gqa.k_rows);
-    j->rows = zoo_room_take(room, (size_t)n * sizeof(uint32_t));
-    j->slots = zoo_room_take(room, (size_t)n * sizeof(uint32_t));
+    j->logits = zoo_scratch_layout_floats(room, n, p->n_experts);
+    j->routes = (zoo_routes){zoo_scratch_layout_take(room, (size_t)n * top * sizeof(uint32_t)),
+                             zoo_scratch_layout_floats(room, n, top), top, n};
+    j->wide = zoo_scratch_layout_floats(room, n, p->gqa.width_in);
+    j->narrow = zoo_scratch_layout_floats(room, n, p->gqa.k_rows);
+    j->rows = zoo_scratch_layout_take(room, (size_t)n * sizeof(uint32_t));
+    j->slots = zoo_scratch_layout_take(room, (size_t)n * sizeof(uint32_t));
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_routed *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     job j = {0};
     uint32_t n = limits->rows_max;
     lay_out(&j, p, n, &room);
@@ -147,7 +150,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_routed *p = params;
     const weights *w = bound;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
     lay_out(&j, p, span->n_rows, &room);
     const zoo_proj proj[] = {{&w->router, NULL, j.logits, 0},

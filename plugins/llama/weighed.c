@@ -30,8 +30,8 @@ typedef struct job {
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_weighed *p = params;
-    zoo_room room = {0};
-    (void)zoo_room_floats(&room, limits->rows_max, p->width);
+    zoo_scratch_layout room = {0};
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->width);
     return 2 * room.used;
 }
 
@@ -52,8 +52,9 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const llama_weighed *p = params;
     const weights *w = bound;
     uint32_t n = span->n_rows;
-    zoo_room room = {.ctx = ctx};
-    float *sum = zoo_room_floats(&room, n, p->width), *one = zoo_room_floats(&room, n, p->width);
+    zoo_scratch_layout room = {.ctx = ctx};
+    float *sum = zoo_scratch_layout_floats(&room, n, p->width),
+          *one = zoo_scratch_layout_floats(&room, n, p->width);
     job j = {ctx->kernels, x, w->first, sum, y, p->width};
     (void)cache;
     ctx->part(ctx, 0, x, sum, span);

@@ -14,19 +14,19 @@ extern "C" {
 #endif
 
 /*
- * Scratch by one layout for both of its uses: with ctx null a room only counts, with ctx it takes.
- * A block writes one function `layout(params, sizes, zoo_room *)` that its scratch() and its
- * forward() both call, so the two never differ.
+ * Scratch by one layout for both of its uses: with ctx null it only counts, with ctx it takes.
+ * A block writes one function `layout(params, sizes, zoo_scratch_layout *)` that its scratch() and
+ * its forward() both call, so the two never differ.
  */
-typedef struct zoo_room {
+typedef struct zoo_scratch_layout {
     zoo_ctx *ctx; /* null: counting */
     size_t used;  /* bytes so far, each piece rounded up to 64 */
-} zoo_room;
+} zoo_scratch_layout;
 
 /* n bytes of scratch, or null while counting. */
-void *zoo_room_take(zoo_room *room, size_t n);
+void *zoo_scratch_layout_take(zoo_scratch_layout *room, size_t n);
 /* rows * cols floats. */
-float *zoo_room_floats(zoo_room *room, size_t rows, size_t cols);
+float *zoo_scratch_layout_floats(zoo_scratch_layout *room, size_t rows, size_t cols);
 
 /* One matrix of a zoo_linear call: y = W x + bias. */
 typedef struct zoo_proj {

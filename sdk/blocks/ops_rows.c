@@ -8,15 +8,15 @@
 
 #include <string.h>
 
-void *zoo_room_take(zoo_room *room, size_t n)
+void *zoo_scratch_layout_take(zoo_scratch_layout *room, size_t n)
 {
     room->used += (n + 63u) & ~(size_t)63u;
     return room->ctx ? room->ctx->take(room->ctx, n) : NULL;
 }
 
-float *zoo_room_floats(zoo_room *room, size_t rows, size_t cols)
+float *zoo_scratch_layout_floats(zoo_scratch_layout *room, size_t rows, size_t cols)
 {
-    return zoo_room_take(room, rows * cols * sizeof(float));
+    return zoo_scratch_layout_take(room, rows * cols * sizeof(float));
 }
 
 void zoo_norm_run(const zoo_kernels *kernels, uint32_t kind, zoo_norm_args args)

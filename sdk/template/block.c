@@ -31,15 +31,15 @@ typedef struct square_room {
     float *inner; /* [n_rows, width] */
 } square_room;
 
-static square_room lay_out(const square_params *p, uint32_t n_rows, zoo_room *room)
+static square_room lay_out(const square_params *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
-    return (square_room){zoo_room_floats(room, n_rows, p->width)};
+    return (square_room){zoo_scratch_layout_floats(room, n_rows, p->width)};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const square_params *p = params;
-    zoo_room room = {NULL, 0};
+    zoo_scratch_layout room = {NULL, 0};
     uint32_t widest = p->width > p->hidden ? p->width : p->hidden;
     (void)lay_out(p, limits->rows_max, &room);
     return room.used + zoo_linear_scratch(widest, limits->rows_max);
@@ -51,7 +51,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const square_params *p = params;
     const square_weights *w = weights;
-    zoo_room room = {ctx, 0};
+    zoo_scratch_layout room = {ctx, 0};
     square_room r = lay_out(p, span->n_rows, &room);
     const zoo_proj up = {.weight = &w->up, .y = r.inner};
     const zoo_proj down = {.weight = &w->down, .y = y};

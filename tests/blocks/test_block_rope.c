@@ -208,10 +208,10 @@ static void partial_and_proportional(void **state)
     near_points(&rope, points, 2);
 }
 
-/* Angles of one row at `pos` of a pass of n_pass positions. */
-static zoo_rope_rows rows_at(const zoo_rope *rope, uint32_t pos, uint32_t n_pass)
+/* Angles of one row at `pos` of a pass of n_total positions. */
+static zoo_rope_rows rows_at(const zoo_rope *rope, uint32_t pos, uint32_t n_total)
 {
-    zoo_seq seq = {0, 1, pos, n_pass, n_pass, 0};
+    zoo_seq seq = {0, 1, pos, n_total, n_total, 0};
     uint32_t seq_of = 0;
     int32_t token = 0;
     zoo_span span = {sizeof span, 1, 1, 0, &seq, &token, &pos, &seq_of};

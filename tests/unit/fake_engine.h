@@ -220,9 +220,9 @@ bool zoo_engine_must_reread(const zoo_engine *e, uint32_t before, uint32_t after
     return e->plan.reread_always ? after > limit : limit && before <= limit && after > limit;
 }
 
-void zoo_engine_seq_restart(zoo_engine *e, uint32_t seq, uint32_t n_pass)
+void zoo_engine_seq_restart(zoo_engine *e, uint32_t seq, uint32_t n_total)
 {
-    FAKE_CHECK(e->seqs[seq].open && n_pass == e->seqs[seq].length + 1);
+    FAKE_CHECK(e->seqs[seq].open && n_total == e->seqs[seq].length + 1);
     e->seqs[seq].length = 0;
 }
 

@@ -13,33 +13,35 @@ typedef struct gqa_sizes {
     uint32_t n_rows, n_threads, length_max;
 } gqa_sizes;
 
-static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_room *room)
+static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_scratch_layout *room)
 {
     gqa_room b = {0};
     b.attend_size = zoo_attend_scratch(p->k_width, p->v_dim);
     b.segs_max = s->length_max / ZOO_PAGE + 2;
-    b.q = zoo_room_floats(room, s->n_rows, (size_t)p->n_heads * p->k_width);
-    b.out = zoo_room_floats(room, s->n_rows, p->o_cols);
+    b.q = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->n_heads * p->k_width);
+    b.out = zoo_scratch_layout_floats(room, s->n_rows, p->o_cols);
     if (p->gate) {
-        b.gate = zoo_room_floats(room, s->n_rows, p->gate_rows);
+        b.gate = zoo_scratch_layout_floats(room, s->n_rows, p->gate_rows);
     }
     if (!p->shared) {
-        b.k = zoo_room_floats(room, s->n_rows, (size_t)p->n_kv_heads * p->k_width);
-        b.v = zoo_room_floats(room, s->n_rows, (size_t)p->n_kv_heads * p->v_dim);
+        b.k = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->n_kv_heads * p->k_width);
+        b.v = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->n_kv_heads * p->v_dim);
     }
     if (p->slopes && p->k_width == p->head_dim) {
-        b.slopes = zoo_room_floats(room, 1, p->n_heads);
+        b.slopes = zoo_scratch_layout_floats(room, 1, p->n_heads);
     }
     if (p->round_input) {
         uint32_t width = p->width_in > p->o_cols ? p->width_in : p->o_cols;
-        b.x = zoo_room_floats(room, s->n_rows, p->width_in);
-        b.bytes = zoo_room_take(room, (size_t)s->n_threads * width);
+        b.x = zoo_scratch_layout_floats(room, s->n_rows, p->width_in);
+        b.bytes = zoo_scratch_layout_take(room, (size_t)s->n_threads * width);
     }
-    b.tiles = zoo_room_take(room, s->n_rows * sizeof(gqa_tile));
-    b.attend = zoo_room_floats(room, s->n_threads, b.attend_size);
-    b.k_segs = zoo_room_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
-    b.v_segs = zoo_room_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
-    b.first = zoo_room_take(room, (size_t)s->n_threads * GQA_TILE * sizeof(uint32_t));
+    b.tiles = zoo_scratch_layout_take(room, s->n_rows * sizeof(gqa_tile));
+    b.attend = zoo_scratch_layout_floats(room, s->n_threads, b.attend_size);
+    b.k_segs =
+        zoo_scratch_layout_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
+    b.v_segs =
+        zoo_scratch_layout_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
+    b.first = zoo_scratch_layout_take(room, (size_t)s->n_threads * GQA_TILE * sizeof(uint32_t));
     return b;
 }
 
@@ -47,7 +49,7 @@ size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_gqa *p = params;
     const gqa_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)layout(p, &sizes, &room);
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->o_cols, limits->rows_max);
@@ -88,7 +90,7 @@ gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w,
 {
     uint32_t group = p->n_heads / p->n_kv_heads;
     gqa_sizes sizes = {span->n_rows, ctx->n_threads, zoo_span_length(span)};
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     gqa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
     step.tile = group < GQA_TILE ? GQA_TILE / group : 1;
     step.v_heads = p->n_kv_heads;

@@ -13,7 +13,7 @@ static uint32_t batch_rows(const mla_sizes *s)
     return n < s->n_rows ? n : s->n_rows;
 }
 
-static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_room *room)
+static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_scratch_layout *room)
 {
     bool indexed = p->when.index || p->index.follows;
     bool sparse = indexed && s->length_max > p->index.top_k;
@@ -24,30 +24,31 @@ static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_room *room)
                   .attend_size = zoo_attend_scratch(p->kv_rows, p->kv_lora),
                   .segs_max = longest / ZOO_PAGE + 2,
                   .n_batch = batch_rows(s)};
-    b.q_a = zoo_room_floats(room, s->n_rows, p->q_lora ? p->q_in : 0);
-    b.q = zoo_room_floats(room, s->n_rows, p->q_rows);
-    b.kv = zoo_room_floats(room, s->n_rows, p->kv_rows);
-    b.gate = zoo_room_floats(room, s->n_rows, p->gate_rows);
-    b.query = zoo_room_floats(room, heads, p->kv_rows);
-    b.latent = zoo_room_floats(room, heads, p->kv_lora);
-    b.out = zoo_room_floats(room, heads, p->v_dim);
-    b.tiles = zoo_room_take(room, s->n_rows * sizeof(mla_tile));
-    b.prepared = zoo_room_take(room, s->n_threads * b.prepared_size);
-    b.attend = zoo_room_floats(room, s->n_threads, b.attend_size);
-    b.segs = zoo_room_take(room, (size_t)s->n_threads * 2 * b.segs_max * sizeof(zoo_segment));
-    b.first = zoo_room_take(room, (size_t)s->n_threads * MLA_TILE * sizeof(uint32_t));
+    b.q_a = zoo_scratch_layout_floats(room, s->n_rows, p->q_lora ? p->q_in : 0);
+    b.q = zoo_scratch_layout_floats(room, s->n_rows, p->q_rows);
+    b.kv = zoo_scratch_layout_floats(room, s->n_rows, p->kv_rows);
+    b.gate = zoo_scratch_layout_floats(room, s->n_rows, p->gate_rows);
+    b.query = zoo_scratch_layout_floats(room, heads, p->kv_rows);
+    b.latent = zoo_scratch_layout_floats(room, heads, p->kv_lora);
+    b.out = zoo_scratch_layout_floats(room, heads, p->v_dim);
+    b.tiles = zoo_scratch_layout_take(room, s->n_rows * sizeof(mla_tile));
+    b.prepared = zoo_scratch_layout_take(room, s->n_threads * b.prepared_size);
+    b.attend = zoo_scratch_layout_floats(room, s->n_threads, b.attend_size);
+    b.segs =
+        zoo_scratch_layout_take(room, (size_t)s->n_threads * 2 * b.segs_max * sizeof(zoo_segment));
+    b.first = zoo_scratch_layout_take(room, (size_t)s->n_threads * MLA_TILE * sizeof(uint32_t));
     if (sparse) {
-        b.picked = zoo_room_floats(room, (size_t)b.n_batch * top_k, p->kv_lora);
-        b.picked_rope = zoo_room_floats(room, (size_t)b.n_batch * top_k, p->rope_dim);
+        b.picked = zoo_scratch_layout_floats(room, (size_t)b.n_batch * top_k, p->kv_lora);
+        b.picked_rope = zoo_scratch_layout_floats(room, (size_t)b.n_batch * top_k, p->rope_dim);
     }
     if (p->when.index) {
-        b.index_q = zoo_room_floats(room, s->n_rows, p->index_q_rows);
-        b.index_k = zoo_room_floats(room, s->n_rows, p->index.dim);
-        b.index_w = zoo_room_floats(room, s->n_rows, p->index.n_heads);
+        b.index_q = zoo_scratch_layout_floats(room, s->n_rows, p->index_q_rows);
+        b.index_k = zoo_scratch_layout_floats(room, s->n_rows, p->index.dim);
+        b.index_w = zoo_scratch_layout_floats(room, s->n_rows, p->index.n_heads);
     }
     if (p->when.index && sparse) {
-        b.score = zoo_room_floats(room, b.n_batch, s->length_max);
-        b.keys = zoo_room_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index.dim);
+        b.score = zoo_scratch_layout_floats(room, b.n_batch, s->length_max);
+        b.keys = zoo_scratch_layout_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index.dim);
     }
     return b;
 }
@@ -56,9 +57,9 @@ static size_t mla_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_mla *p = params;
     const mla_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)layout(p, &sizes, &room);
-    (void)zoo_room_take(&room, limits->rows_max * sizeof(uint32_t));
+    (void)zoo_scratch_layout_take(&room, limits->rows_max * sizeof(uint32_t));
     return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            2 * zoo_linear_scratch(p->q_in, limits->rows_max) +
            zoo_linear_scratch(p->o_cols, limits->rows_max);
@@ -149,7 +150,7 @@ static void mla_forward(zoo_ctx *ctx, const void *params, const void *weights, z
         uint32_t length = span->seqs[s].pos + span->seqs[s].n;
         sizes.length_max = length > sizes.length_max ? length : sizes.length_max;
     }
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     mla_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
     step.length_max = sizes.length_max;
     step.room = layout(p, &sizes, &room);

@@ -6,8 +6,8 @@
 #include "blocks/mlp/impl.h"
 #include "blocks/rows.h"
 
-#define W zoo_mlp_weights
-#define P zoo_mlp
+#define ZOO_ROW_WEIGHTS zoo_mlp_weights
+#define ZOO_ROW_PARAMS  zoo_mlp
 
 zoo_status zoo_mlp_finish(zoo_mlp *p, zoo_error *err)
 {
@@ -50,21 +50,28 @@ zoo_status zoo_mlp_finish(zoo_mlp *p, zoo_error *err)
 
 /* clang-format off */
 const zoo_bind zoo_mlp_binds[] = {
-    MATRIX(gate, "gate_proj.weight", 0, width, width_in, NONE, AT(when.gate)),
-    MATRIX(up, "up_proj.weight", 0, width, width_in, NONE, AT(when.up)),
-    MATRIX(gate, FUSED, 0, width, width_in, AT(gate_map), AT(when.fused)),
-    MATRIX(up, FUSED, 0, width, width_in, AT(up_map), AT(when.fused)),
-    MATRIX(down, "down_proj.weight", 0, width_out, width, NONE, AT(when.down)),
-    MATRIX(gate, "gate_proj.weight", T, width, width_in, NONE, AT(when.gate_t)),
-    MATRIX(up, "up_proj.weight", T, width, width_in, NONE, AT(when.up_t)),
-    MATRIX(gate, FUSED, T, width, width_in, AT(gate_map), AT(when.fused_t)),
-    MATRIX(up, FUSED, T, width, width_in, AT(up_map), AT(when.fused_t)),
-    MATRIX(down, "down_proj.weight", T, width_out, width, NONE, AT(when.down_t)),
-    VECTOR(gate_bias, "gate_proj.bias", width, NONE, AT(when.gate_bias)),
-    VECTOR(up_bias, "up_proj.bias", width, NONE, AT(when.up_bias)),
-    VECTOR(gate_bias, "gate_up_proj.bias", width, AT(gate_map), AT(when.fused_bias)),
-    VECTOR(up_bias, "gate_up_proj.bias", width, AT(up_map), AT(when.fused_bias)),
-    VECTOR(down_bias, "down_proj.bias", width_out, NONE, AT(out_bias)),
-    VECTOR(sub_norm, "ffn_sub_norm.weight", width, NONE, AT(sub_norm)),
+    ZOO_ROW_MATRIX(gate, "gate_proj.weight", 0, width, width_in, ZOO_NONE, ZOO_ROW_AT(when.gate)),
+    ZOO_ROW_MATRIX(up, "up_proj.weight", 0, width, width_in, ZOO_NONE, ZOO_ROW_AT(when.up)),
+    ZOO_ROW_MATRIX(gate, FUSED, 0, width, width_in, ZOO_ROW_AT(gate_map), ZOO_ROW_AT(when.fused)),
+    ZOO_ROW_MATRIX(up, FUSED, 0, width, width_in, ZOO_ROW_AT(up_map), ZOO_ROW_AT(when.fused)),
+    ZOO_ROW_MATRIX(down, "down_proj.weight", 0, width_out, width, ZOO_NONE, ZOO_ROW_AT(when.down)),
+    ZOO_ROW_MATRIX(gate, "gate_proj.weight", ZOO_BIND_TRANSPOSED, width, width_in, ZOO_NONE,
+                   ZOO_ROW_AT(when.gate_t)),
+    ZOO_ROW_MATRIX(up, "up_proj.weight", ZOO_BIND_TRANSPOSED, width, width_in, ZOO_NONE,
+                   ZOO_ROW_AT(when.up_t)),
+    ZOO_ROW_MATRIX(gate, FUSED, ZOO_BIND_TRANSPOSED, width, width_in, ZOO_ROW_AT(gate_map),
+                   ZOO_ROW_AT(when.fused_t)),
+    ZOO_ROW_MATRIX(up, FUSED, ZOO_BIND_TRANSPOSED, width, width_in, ZOO_ROW_AT(up_map),
+                   ZOO_ROW_AT(when.fused_t)),
+    ZOO_ROW_MATRIX(down, "down_proj.weight", ZOO_BIND_TRANSPOSED, width_out, width, ZOO_NONE,
+                   ZOO_ROW_AT(when.down_t)),
+    ZOO_ROW_VECTOR(gate_bias, "gate_proj.bias", width, ZOO_NONE, ZOO_ROW_AT(when.gate_bias)),
+    ZOO_ROW_VECTOR(up_bias, "up_proj.bias", width, ZOO_NONE, ZOO_ROW_AT(when.up_bias)),
+    ZOO_ROW_VECTOR(gate_bias, "gate_up_proj.bias", width, ZOO_ROW_AT(gate_map),
+                   ZOO_ROW_AT(when.fused_bias)),
+    ZOO_ROW_VECTOR(up_bias, "gate_up_proj.bias", width, ZOO_ROW_AT(up_map),
+                   ZOO_ROW_AT(when.fused_bias)),
+    ZOO_ROW_VECTOR(down_bias, "down_proj.bias", width_out, ZOO_NONE, ZOO_ROW_AT(out_bias)),
+    ZOO_ROW_VECTOR(sub_norm, "ffn_sub_norm.weight", width, ZOO_NONE, ZOO_ROW_AT(sub_norm)),
     {0}};
 /* clang-format on */

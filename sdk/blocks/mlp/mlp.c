@@ -23,28 +23,29 @@ typedef struct mlp_rows {
     void *prepared; /* of the rows that enter a matrix */
 } mlp_rows;
 
-static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n, uint32_t n_threads, zoo_room *room)
+static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n, uint32_t n_threads,
+                           zoo_scratch_layout *room)
 {
     mlp_rows b = {0};
     uint32_t n_rows = n < ROWS_PART ? n : ROWS_PART;
     size_t in = zoo_linear_scratch(p->width_in, n_rows), out = zoo_linear_scratch(p->width, n_rows);
-    b.prepared = zoo_room_take(room, in > out ? in : out);
+    b.prepared = zoo_scratch_layout_take(room, in > out ? in : out);
     /* Rows whole pages apart would meet in the same few sets of a cache. */
     b.stride = p->width % 1024 || p->round_input ? p->width : p->width + ZOO_PANEL;
-    b.up = zoo_room_floats(room, n_rows, b.stride);
-    b.gate = p->gated ? zoo_room_floats(room, n_rows, b.stride) : b.up;
-    b.tmp = zoo_room_floats(room, n_threads, p->width);
+    b.up = zoo_scratch_layout_floats(room, n_rows, b.stride);
+    b.gate = p->gated ? zoo_scratch_layout_floats(room, n_rows, b.stride) : b.up;
+    b.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
     if (p->round_input) {
         uint32_t width = p->width > p->width_in ? p->width : p->width_in;
-        b.x = zoo_room_floats(room, n_rows, p->width_in);
-        b.bytes = zoo_room_take(room, (size_t)n_threads * width);
+        b.x = zoo_scratch_layout_floats(room, n_rows, p->width_in);
+        b.bytes = zoo_scratch_layout_take(room, (size_t)n_threads * width);
     }
     return b;
 }
 
 size_t zoo_mlp_scratch(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads)
 {
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)mlp_layout(p, n_rows, n_threads, &room);
     return room.used;
 }
@@ -139,7 +140,7 @@ static void run_part(zoo_ctx *ctx, mlp_job *job, const zoo_mlp_weights *w, const
 void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const float *x, float *y,
                  uint32_t n_rows)
 {
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     mlp_job job = {.kernels = ctx->kernels,
                    .params = p,
                    .norm = w->sub_norm,

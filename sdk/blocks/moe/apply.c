@@ -139,7 +139,7 @@ static void run_items(moe_job *job, uint32_t rows, zoo_task *fn)
 void zoo_moe_apply(zoo_ctx *ctx, const zoo_experts *experts, const zoo_expert_weights *weights,
                    const zoo_routes *routes, const float *x, float *y)
 {
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     moe_job job = {
         .ctx = ctx, .experts = experts, .weights = weights, .routes = routes, .x = x, .y = y};
     job.room = zoo_moe_layout(experts, routes->top_k, routes->n_rows, ctx->n_threads, &room);

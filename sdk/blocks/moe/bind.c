@@ -7,8 +7,8 @@
 #include "blocks/moe/impl.h"
 #include "blocks/rows.h"
 
-#define W zoo_moe_weights
-#define P zoo_moe
+#define ZOO_ROW_WEIGHTS zoo_moe_weights
+#define ZOO_ROW_PARAMS  zoo_moe
 
 static zoo_status refuse_router(const zoo_moe *p, zoo_error *err)
 {
@@ -109,70 +109,77 @@ zoo_status zoo_moe_finish(zoo_moe *p, uint32_t width_in, zoo_error *err)
 }
 
 #define EACH(f, name_, rows_, cols_, map_, when_)                                                  \
-    EXPERTS(experts.f, "experts.%u." name_ ".weight", 0, rows_, cols_, experts.n, map_, when_)
+    ZOO_ROW_EXPERTS(experts.f, "experts.%u." name_ ".weight", 0, rows_, cols_, experts.n, map_,    \
+                    when_)
 #define STACK(f, name_, flags_, rows_, cols_, map_, when_)                                         \
-    EXPERTS(experts.f, "experts." name_, flags_, rows_, cols_, experts.n, map_, when_)
+    ZOO_ROW_EXPERTS(experts.f, "experts." name_, flags_, rows_, cols_, experts.n, map_, when_)
 #define BIAS(f, name_, rows_, map_, when_)                                                         \
-    EXPERT_VECTORS(experts.f, "experts." name_, 0, rows_, experts.n, map_, when_)
-#define EXACT(f, name_, rows_, when_) MATRIX(f, name_, ZOO_BIND_EXACT, rows_, width_in, NONE, when_)
-#define FX                            experts.width
-#define INX                           experts.width_in
-#define OUTX                          experts.width_out
-#define GU                            "gate_up_proj"
-#define SH(name_)                     "shared_experts." name_
-#define SW                            shared.width
-#define SM(f)                         AT(shared.f##_map)
-#define SWHEN(f)                      AT(shared.when.f)
+    ZOO_ROW_EXPERT_VECTORS(experts.f, "experts." name_, 0, rows_, experts.n, map_, when_)
+#define EXACT(f, name_, rows_, when_)                                                              \
+    ZOO_ROW_MATRIX(f, name_, ZOO_BIND_EXACT, rows_, width_in, ZOO_NONE, when_)
+#define FX        experts.width
+#define INX       experts.width_in
+#define OUTX      experts.width_out
+#define GU        "gate_up_proj"
+#define SH(name_) "shared_experts." name_
+#define SW        shared.width
+#define SM(f)     ZOO_ROW_AT(shared.f##_map)
+#define SWHEN(f)  ZOO_ROW_AT(shared.when.f)
 
 /* clang-format off */
 const zoo_bind zoo_moe_binds[] = {
-    EXACT(router, "gate.weight", router.n_experts, NONE),
-    VECTOR(router_bias, "gate.bias", router.n_experts, NONE, AT(router_bias)),
-    VECTOR(correction_bias, "gate.e_score_correction_bias", router.n_experts, NONE,
-           AT(correction_bias)),
-    {.name = "gate.tid2eid", .kind = ZOO_BIND_TABLE, .field = ZOO_AT(W, hash),
-     .rows = AT(hash_rows), .cols = AT(router.top_k), .experts = NONE, .map = NONE,
-     .when = AT(hash_rows)},
-    VECTOR(expert_scale, "per_expert_scale", router.n_experts, NONE, AT(per_expert_scale)),
-    EACH(gate, "gate_proj", FX, INX, NONE, AT(when.gate)),
-    EACH(up, "up_proj", FX, INX, NONE, AT(when.up)),
-    EACH(gate, GU, FX, INX, AT(gate_map), AT(when.fused)),
-    EACH(up, GU, FX, INX, AT(up_map), AT(when.fused)),
-    EACH(down, "down_proj", OUTX, FX, NONE, AT(when.down)),
-    STACK(gate, "gate_proj", 0, FX, INX, NONE, AT(when.s_gate)),
-    STACK(up, "up_proj", 0, FX, INX, NONE, AT(when.s_up)),
-    STACK(gate, GU, 0, FX, INX, AT(gate_map), AT(when.s_fused)),
-    STACK(up, GU, 0, FX, INX, AT(up_map), AT(when.s_fused)),
-    STACK(down, "down_proj", 0, OUTX, FX, NONE, AT(when.s_down)),
-    STACK(gate, "gate_proj", T, FX, INX, NONE, AT(when.t_gate)),
-    STACK(up, "up_proj", T, FX, INX, NONE, AT(when.t_up)),
-    STACK(gate, GU, T, FX, INX, AT(gate_map), AT(when.t_fused)),
-    STACK(up, GU, T, FX, INX, AT(up_map), AT(when.t_fused)),
-    STACK(down, "down_proj", T, OUTX, FX, NONE, AT(when.t_down)),
-    BIAS(gate_bias, "%u.gate_proj.bias", FX, NONE, AT(when.gate_bias)),
-    BIAS(up_bias, "%u.up_proj.bias", FX, NONE, AT(when.up_bias)),
-    BIAS(gate_bias, "%u." GU ".bias", FX, AT(gate_map), AT(when.fused_bias)),
-    BIAS(up_bias, "%u." GU ".bias", FX, AT(up_map), AT(when.fused_bias)),
-    BIAS(down_bias, "%u.down_proj.bias", OUTX, NONE, AT(when.down_bias)),
-    BIAS(gate_bias, "gate_proj_bias", FX, NONE, AT(when.s_gate_bias)),
-    BIAS(up_bias, "up_proj_bias", FX, NONE, AT(when.s_up_bias)),
-    BIAS(gate_bias, GU "_bias", FX, AT(gate_map), AT(when.s_fused_bias)),
-    BIAS(up_bias, GU "_bias", FX, AT(up_map), AT(when.s_fused_bias)),
-    BIAS(down_bias, "down_proj_bias", OUTX, NONE, AT(when.s_down_bias)),
-    MATRIX(shared.gate, SH("gate_proj.weight"), 0, SW, width_in, NONE, SWHEN(gate)),
-    MATRIX(shared.up, SH("up_proj.weight"), 0, SW, width_in, NONE, SWHEN(up)),
-    MATRIX(shared.gate, SH(GU ".weight"), 0, SW, width_in, SM(gate), SWHEN(fused)),
-    MATRIX(shared.up, SH(GU ".weight"), 0, SW, width_in, SM(up), SWHEN(fused)),
-    MATRIX(shared.down, SH("down_proj.weight"), 0, width_out, SW, NONE, SWHEN(down)),
-    VECTOR(shared.gate_bias, SH("gate_proj.bias"), SW, NONE, SWHEN(gate_bias)),
-    VECTOR(shared.up_bias, SH("up_proj.bias"), SW, NONE, SWHEN(up_bias)),
-    VECTOR(shared.gate_bias, SH(GU ".bias"), SW, SM(gate), SWHEN(fused_bias)),
-    VECTOR(shared.up_bias, SH(GU ".bias"), SW, SM(up), SWHEN(fused_bias)),
-    VECTOR(shared.down_bias, SH("down_proj.bias"), width_out, NONE, AT(shared_out_bias)),
-    EXACT(shared_gate, "shared_expert_gate.weight", one, AT(shared_gate)),
-    MATRIX(latent_down, "latent_down.weight", 0, latent, width_in, NONE, AT(latent)),
-    MATRIX(latent_up, "latent_up.weight", 0, width_out, latent, NONE, AT(latent)),
-    VECTOR(latent_down_bias, "latent_down.bias", latent, NONE, AT(latent_bias)),
-    VECTOR(latent_up_bias, "latent_up.bias", width_out, NONE, AT(latent_bias)),
+    EXACT(router, "gate.weight", router.n_experts, ZOO_NONE),
+    ZOO_ROW_VECTOR(router_bias, "gate.bias", router.n_experts, ZOO_NONE, ZOO_ROW_AT(router_bias)),
+    ZOO_ROW_VECTOR(correction_bias, "gate.e_score_correction_bias", router.n_experts, ZOO_NONE,
+           ZOO_ROW_AT(correction_bias)),
+    {.name = "gate.tid2eid", .kind = ZOO_BIND_TABLE, .field = ZOO_AT(ZOO_ROW_WEIGHTS, hash),
+     .rows = ZOO_ROW_AT(hash_rows), .cols = ZOO_ROW_AT(router.top_k), .experts = ZOO_NONE,
+         .map = ZOO_NONE,
+     .when = ZOO_ROW_AT(hash_rows)},
+    ZOO_ROW_VECTOR(expert_scale, "per_expert_scale", router.n_experts, ZOO_NONE,
+                   ZOO_ROW_AT(per_expert_scale)),
+    EACH(gate, "gate_proj", FX, INX, ZOO_NONE, ZOO_ROW_AT(when.gate)),
+    EACH(up, "up_proj", FX, INX, ZOO_NONE, ZOO_ROW_AT(when.up)),
+    EACH(gate, GU, FX, INX, ZOO_ROW_AT(gate_map), ZOO_ROW_AT(when.fused)),
+    EACH(up, GU, FX, INX, ZOO_ROW_AT(up_map), ZOO_ROW_AT(when.fused)),
+    EACH(down, "down_proj", OUTX, FX, ZOO_NONE, ZOO_ROW_AT(when.down)),
+    STACK(gate, "gate_proj", 0, FX, INX, ZOO_NONE, ZOO_ROW_AT(when.s_gate)),
+    STACK(up, "up_proj", 0, FX, INX, ZOO_NONE, ZOO_ROW_AT(when.s_up)),
+    STACK(gate, GU, 0, FX, INX, ZOO_ROW_AT(gate_map), ZOO_ROW_AT(when.s_fused)),
+    STACK(up, GU, 0, FX, INX, ZOO_ROW_AT(up_map), ZOO_ROW_AT(when.s_fused)),
+    STACK(down, "down_proj", 0, OUTX, FX, ZOO_NONE, ZOO_ROW_AT(when.s_down)),
+    STACK(gate, "gate_proj", ZOO_BIND_TRANSPOSED, FX, INX, ZOO_NONE, ZOO_ROW_AT(when.t_gate)),
+    STACK(up, "up_proj", ZOO_BIND_TRANSPOSED, FX, INX, ZOO_NONE, ZOO_ROW_AT(when.t_up)),
+    STACK(gate, GU, ZOO_BIND_TRANSPOSED, FX, INX, ZOO_ROW_AT(gate_map), ZOO_ROW_AT(when.t_fused)),
+    STACK(up, GU, ZOO_BIND_TRANSPOSED, FX, INX, ZOO_ROW_AT(up_map), ZOO_ROW_AT(when.t_fused)),
+    STACK(down, "down_proj", ZOO_BIND_TRANSPOSED, OUTX, FX, ZOO_NONE, ZOO_ROW_AT(when.t_down)),
+    BIAS(gate_bias, "%u.gate_proj.bias", FX, ZOO_NONE, ZOO_ROW_AT(when.gate_bias)),
+    BIAS(up_bias, "%u.up_proj.bias", FX, ZOO_NONE, ZOO_ROW_AT(when.up_bias)),
+    BIAS(gate_bias, "%u." GU ".bias", FX, ZOO_ROW_AT(gate_map), ZOO_ROW_AT(when.fused_bias)),
+    BIAS(up_bias, "%u." GU ".bias", FX, ZOO_ROW_AT(up_map), ZOO_ROW_AT(when.fused_bias)),
+    BIAS(down_bias, "%u.down_proj.bias", OUTX, ZOO_NONE, ZOO_ROW_AT(when.down_bias)),
+    BIAS(gate_bias, "gate_proj_bias", FX, ZOO_NONE, ZOO_ROW_AT(when.s_gate_bias)),
+    BIAS(up_bias, "up_proj_bias", FX, ZOO_NONE, ZOO_ROW_AT(when.s_up_bias)),
+    BIAS(gate_bias, GU "_bias", FX, ZOO_ROW_AT(gate_map), ZOO_ROW_AT(when.s_fused_bias)),
+    BIAS(up_bias, GU "_bias", FX, ZOO_ROW_AT(up_map), ZOO_ROW_AT(when.s_fused_bias)),
+    BIAS(down_bias, "down_proj_bias", OUTX, ZOO_NONE, ZOO_ROW_AT(when.s_down_bias)),
+    ZOO_ROW_MATRIX(shared.gate, SH("gate_proj.weight"), 0, SW, width_in, ZOO_NONE, SWHEN(gate)),
+    ZOO_ROW_MATRIX(shared.up, SH("up_proj.weight"), 0, SW, width_in, ZOO_NONE, SWHEN(up)),
+    ZOO_ROW_MATRIX(shared.gate, SH(GU ".weight"), 0, SW, width_in, SM(gate), SWHEN(fused)),
+    ZOO_ROW_MATRIX(shared.up, SH(GU ".weight"), 0, SW, width_in, SM(up), SWHEN(fused)),
+    ZOO_ROW_MATRIX(shared.down, SH("down_proj.weight"), 0, width_out, SW, ZOO_NONE, SWHEN(down)),
+    ZOO_ROW_VECTOR(shared.gate_bias, SH("gate_proj.bias"), SW, ZOO_NONE, SWHEN(gate_bias)),
+    ZOO_ROW_VECTOR(shared.up_bias, SH("up_proj.bias"), SW, ZOO_NONE, SWHEN(up_bias)),
+    ZOO_ROW_VECTOR(shared.gate_bias, SH(GU ".bias"), SW, SM(gate), SWHEN(fused_bias)),
+    ZOO_ROW_VECTOR(shared.up_bias, SH(GU ".bias"), SW, SM(up), SWHEN(fused_bias)),
+    ZOO_ROW_VECTOR(shared.down_bias, SH("down_proj.bias"), width_out, ZOO_NONE,
+                   ZOO_ROW_AT(shared_out_bias)),
+    EXACT(shared_gate, "shared_expert_gate.weight", one, ZOO_ROW_AT(shared_gate)),
+    ZOO_ROW_MATRIX(latent_down, "latent_down.weight", 0, latent, width_in, ZOO_NONE,
+                   ZOO_ROW_AT(latent)),
+    ZOO_ROW_MATRIX(latent_up, "latent_up.weight", 0, width_out, latent, ZOO_NONE,
+                   ZOO_ROW_AT(latent)),
+    ZOO_ROW_VECTOR(latent_down_bias, "latent_down.bias", latent, ZOO_NONE, ZOO_ROW_AT(latent_bias)),
+    ZOO_ROW_VECTOR(latent_up_bias, "latent_up.bias", width_out, ZOO_NONE, ZOO_ROW_AT(latent_bias)),
     {0}};
 /* clang-format on */

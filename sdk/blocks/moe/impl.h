@@ -50,7 +50,7 @@ typedef struct moe_job {
 /* Floats of a worker's tmp row. */
 uint32_t zoo_moe_tmp_width(const zoo_experts *experts);
 moe_room zoo_moe_layout(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,
-                        uint32_t n_threads, zoo_room *room);
+                        uint32_t n_threads, zoo_scratch_layout *room);
 /* Sorts routes by expert; rows stay ascending. Returns the number of pairs. */
 uint32_t zoo_moe_sort(moe_job *job);
 

@@ -16,26 +16,26 @@ typedef struct moe_buffers {
     float *ids;                    /* [top_k] */
 } moe_buffers;
 
-static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_room *room)
+static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_scratch_layout *room)
 {
     moe_buffers b = {0};
     size_t n_routes = (size_t)n_rows * p->router.top_k;
-    b.logits = zoo_room_floats(room, n_rows, p->router.n_experts);
-    b.routes.idx = zoo_room_take(room, n_routes * sizeof(uint32_t));
-    b.routes.weight = zoo_room_floats(room, n_routes, 1);
+    b.logits = zoo_scratch_layout_floats(room, n_rows, p->router.n_experts);
+    b.routes.idx = zoo_scratch_layout_take(room, n_routes * sizeof(uint32_t));
+    b.routes.weight = zoo_scratch_layout_floats(room, n_routes, 1);
     b.routes.top_k = p->router.top_k;
     b.routes.n_rows = n_rows;
     if (p->latent) {
-        b.latent_in = zoo_room_floats(room, n_rows, p->latent);
-        b.latent_out = zoo_room_floats(room, n_rows, p->latent);
+        b.latent_in = zoo_scratch_layout_floats(room, n_rows, p->latent);
+        b.latent_out = zoo_scratch_layout_floats(room, n_rows, p->latent);
     }
     if (p->hash_rows) {
-        b.fixed = zoo_room_take(room, n_routes * sizeof(uint32_t));
-        b.ids = zoo_room_floats(room, 1, p->router.top_k);
+        b.fixed = zoo_scratch_layout_take(room, n_routes * sizeof(uint32_t));
+        b.ids = zoo_scratch_layout_floats(room, 1, p->router.top_k);
     }
     if (p->shared.width) {
-        b.shared = zoo_room_floats(room, n_rows, p->width_out);
-        b.shared_gate = zoo_room_floats(room, n_rows, 1);
+        b.shared = zoo_scratch_layout_floats(room, n_rows, p->width_out);
+        b.shared_gate = zoo_scratch_layout_floats(room, n_rows, 1);
     }
     return b;
 }
@@ -43,7 +43,7 @@ static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_room *room)
 static size_t moe_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_moe *p = params;
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     uint32_t n = limits->rows_max, threads = limits->n_threads;
     (void)moe_layout(p, n, &room);
     room.used += zoo_linear_scratch(p->width_in, n);
@@ -130,7 +130,7 @@ static void moe_forward(zoo_ctx *ctx, const void *params, const void *weights, z
 {
     const zoo_moe *p = params;
     const zoo_moe_weights *w = weights;
-    zoo_room room = {.ctx = ctx};
+    zoo_scratch_layout room = {.ctx = ctx};
     moe_buffers b = moe_layout(p, span->n_rows, &room);
     const zoo_proj router = {&w->router, w->router_bias, b.logits, 0};
     zoo_route_args route = {&p->router, b.logits, w->correction_bias, w->expert_scale, NULL};

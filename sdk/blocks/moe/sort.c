@@ -15,27 +15,27 @@ uint32_t zoo_moe_tmp_width(const zoo_experts *e)
 }
 
 moe_room zoo_moe_layout(const zoo_experts *e, uint32_t top_k, uint32_t n_rows, uint32_t n_threads,
-                        zoo_room *room)
+                        zoo_scratch_layout *room)
 {
     size_t pairs = (size_t)top_k * n_rows;
     moe_room b;
-    b.counts = zoo_room_take(room, ((size_t)e->n + 1) * sizeof(uint32_t));
-    b.place = zoo_room_take(room, pairs * sizeof(uint32_t));
-    b.route = zoo_room_take(room, pairs * sizeof(uint32_t));
-    b.groups = zoo_room_take(room, e->n * sizeof(moe_group));
-    b.x = zoo_room_take(room, pairs * zoo_prepared_bound(e->width_in));
-    b.h = zoo_room_take(room, pairs * zoo_prepared_bound(e->width));
-    b.up = zoo_room_floats(room, pairs, e->width);
-    b.gate = e->gated ? zoo_room_floats(room, pairs, e->width) : b.up;
-    b.down = zoo_room_floats(room, pairs, e->width_out);
-    b.tmp = zoo_room_floats(room, n_threads, zoo_moe_tmp_width(e));
+    b.counts = zoo_scratch_layout_take(room, ((size_t)e->n + 1) * sizeof(uint32_t));
+    b.place = zoo_scratch_layout_take(room, pairs * sizeof(uint32_t));
+    b.route = zoo_scratch_layout_take(room, pairs * sizeof(uint32_t));
+    b.groups = zoo_scratch_layout_take(room, e->n * sizeof(moe_group));
+    b.x = zoo_scratch_layout_take(room, pairs * zoo_prepared_bound(e->width_in));
+    b.h = zoo_scratch_layout_take(room, pairs * zoo_prepared_bound(e->width));
+    b.up = zoo_scratch_layout_floats(room, pairs, e->width);
+    b.gate = e->gated ? zoo_scratch_layout_floats(room, pairs, e->width) : b.up;
+    b.down = zoo_scratch_layout_floats(room, pairs, e->width_out);
+    b.tmp = zoo_scratch_layout_floats(room, n_threads, zoo_moe_tmp_width(e));
     return b;
 }
 
 size_t zoo_moe_apply_scratch(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,
                              uint32_t n_threads)
 {
-    zoo_room room = {0};
+    zoo_scratch_layout room = {0};
     (void)zoo_moe_layout(experts, top_k, n_rows, n_threads, &room);
     return room.used;
 }

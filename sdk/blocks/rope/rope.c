@@ -18,11 +18,11 @@ typedef struct angle_job {
 } angle_job;
 
 /* theta of a pass of n positions, in float32 as the reference has it. */
-static float dynamic_theta(const zoo_rope *rope, uint32_t n_pass)
+static float dynamic_theta(const zoo_rope *rope, uint32_t n_total)
 {
     float growth = (float)rope->growth;
     float r = (float)rope->rotary_dim;
-    float stretch = growth * (float)n_pass / (float)rope->limit - (growth - 1.0f);
+    float stretch = growth * (float)n_total / (float)rope->limit - (growth - 1.0f);
     return (float)rope->theta * powf(stretch, r / (r - 2.0f));
 }
 
@@ -34,13 +34,13 @@ static float dynamic_freq(const zoo_rope *rope, float theta, uint32_t i)
 static void angle_row(const angle_job *job, uint32_t row)
 {
     const zoo_rope *rope = job->rope;
-    uint32_t n_pass = job->span->seqs[job->span->seq_of[row]].n_pass;
-    bool beyond = rope->kind != ZOO_ROPE_FIXED && n_pass > rope->limit;
+    uint32_t n_total = job->span->seqs[job->span->seq_of[row]].n_total;
+    bool beyond = rope->kind != ZOO_ROPE_FIXED && n_total > rope->limit;
     bool dynamic = beyond && rope->kind == ZOO_ROPE_DYNAMIC;
     bool long_table = beyond && rope->kind == ZOO_ROPE_LONG;
     const float *inv = long_table ? rope->inv_freq_long : rope->inv_freq;
     float factor = long_table ? rope->factor_long : rope->factor;
-    float theta = dynamic ? dynamic_theta(rope, n_pass) : 0.0f;
+    float theta = dynamic ? dynamic_theta(rope, n_total) : 0.0f;
     float pos = (float)job->span->pos[row];
     size_t at = (size_t)row * rope->n_pairs;
     for (uint32_t i = 0; i < rope->n_pairs; i++) {
