@@ -74,6 +74,8 @@ static zoo_status write_flight(zoo_loop *loop, const zoo_flight *flight, zoo_err
                          .id = flight->line->id,
                          .model = loaded->name,
                          .tokenizer = loaded->tokenizer,
+                         .marks = loaded->marks,
+                         .shows_cached = loop->job->shows_cached,
                          .format = loaded->format};
     for (uint32_t i = 0; i < flight->n_rows; i++) {
         const zoo_row *row = &flight->rows[i];
@@ -119,8 +121,8 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
     }
     loop->flights = flight;
     zoo_request_rows(&line->request,
-                     line->request.endpoint == ZOO_CHAT && loop->job->loaded->format, flight->rows,
-                     flight);
+                     line->request.endpoint == ZOO_CHAT ? loop->job->loaded->hidden : NULL,
+                     flight->rows, flight);
     for (uint32_t i = 0; i < n_rows; i++) {
         ZOO_TRY(zoo_constraint_begin(line->request.grammar, &flight->rows[i], err));
         ZOO_TRY(zoo_schedule_add(loop->schedule, &flight->rows[i], err));

@@ -20,6 +20,7 @@ typedef struct zoo_batch_job {
     zoo_journal *journal;
     uint64_t n_lines;                  /* of the input that are rows */
     const volatile sig_atomic_t *stop; /* not 0: leave after the step at hand; or null */
+    bool shows_cached;                 /* results count prompt tokens from kept prefixes */
     bool shows_progress;               /* a line on stderr that is written over */
 } zoo_batch_job;
 

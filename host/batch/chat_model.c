@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mem.h"
 #include "checkpoint/hub.h"
 #include "config/plugin_loader.h"
 
@@ -52,6 +53,58 @@ static zoo_status open_format(zoo_loaded *s, const char *card_dir, zoo_error *er
     return zoo_output_format_find(formats, source, n, &s->format, err);
 }
 
+enum { MARKS_MAX = 256 };
+
+/* Special tokens that a format does not read are hidden; the others are noted as marks. */
+static zoo_status sort_special(zoo_loaded *s, zoo_error *err)
+{
+    uint32_t n = s->tokenizer ? zoo_tokenizer_size(s->tokenizer) : 0, n_marks = 0;
+    bool ok = true;
+    if (!s->format) {
+        return ZOO_OK;
+    }
+    n = n > s->context.n_vocab ? n : s->context.n_vocab;
+    s->hidden = zoo_mem_array((size_t)n / 32 + 1, sizeof *s->hidden);
+    s->marks = zoo_mem_array(MARKS_MAX + 1, sizeof *s->marks);
+    ok = s->hidden && s->marks;
+    for (uint32_t id = 0; ok && id < n; id++) {
+        size_t length;
+        const char *text = zoo_tokenizer_is_special(s->tokenizer, id)
+                               ? zoo_tokenizer_token(s->tokenizer, id, &length)
+                               : NULL;
+        if (text && zoo_output_format_marks(s->format, text) && n_marks < MARKS_MAX) {
+            s->marks[n_marks] = zoo_mem_text(text, length);
+            ok = s->marks[n_marks++] != NULL;
+        } else if (text) {
+            s->hidden[id / 32] |= 1u << (id % 32);
+        }
+    }
+    return ok ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for the special tokens");
+}
+
+/* The tokenizer's own end token ends rows too: a fine-tune may keep the generation_config.json of
+ * its base. */
+static void add_end(zoo_loaded *s)
+{
+    zoo_generation *g = &s->generation;
+    uint32_t id = s->tokenizer ? zoo_tokenizer_special(s->tokenizer, ZOO_SPECIAL_EOS) : ZOO_ID_NONE;
+    size_t n = 0;
+    for (uint32_t i = 0; i < g->n_eos; i++) {
+        id = g->eos[i] == id ? ZOO_ID_NONE : id;
+    }
+    if (id >= zoo_engine_plan(s->engine)->vocab_size || g->n_eos == ZOO_EOS_MAX) {
+        return;
+    }
+    if (g->n_eos > 0) {
+        const char *text = zoo_tokenizer_token(s->tokenizer, id, &n);
+        (void)snprintf(s->note, sizeof s->note,
+                       "%s: the tokenizer's end token %.*s (%u) is not among those of "
+                       "generation_config.json; it ends rows too",
+                       s->name, n < 64 ? (int)n : 64, text ? text : "", id);
+    }
+    g->eos[g->n_eos++] = id;
+}
+
 static void set_name(zoo_loaded *s, const char *model)
 {
     size_t n = strlen(model);
@@ -77,6 +130,7 @@ static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_op
     ZOO_TRY(zoo_engine_open(s->folder, options, &s->engine, err));
     plan = zoo_engine_plan(s->engine);
     ZOO_TRY(zoo_generation_read(s->folder, plan->vocab_size, &s->generation, err));
+    add_end(s);
     if (s->tokenizer) {
         ZOO_TRY(
             zoo_vocab_new(s->tokenizer, s->generation.eos, s->generation.n_eos, &s->vocab, err));
@@ -90,7 +144,7 @@ static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_op
     s->context.chat = s->chat;
     s->context.n_vocab = plan->vocab_size;
     s->context.context_max = zoo_engine_limits(s->engine)->context_max;
-    return ZOO_OK;
+    return sort_special(s, err);
 }
 
 zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options, zoo_loaded *out,
@@ -109,6 +163,11 @@ void zoo_loaded_close(zoo_loaded *s)
 {
     zoo_engine_close(s->engine);
     zoo_output_format_free(s->format);
+    zoo_mem_free(s->hidden);
+    for (uint32_t i = 0; s->marks && s->marks[i]; i++) {
+        zoo_mem_free(s->marks[i]);
+    }
+    zoo_mem_free(s->marks);
     zoo_template_close(s->chat);
     zoo_grammars_free(s->grammars);
     zoo_vocab_free(s->vocab);

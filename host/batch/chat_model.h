@@ -17,10 +17,13 @@ typedef struct zoo_loaded {
     char folder[4096];
     char name[256]; /* last part of the folder's path, or what the user wrote */
     zoo_engine *engine;
-    zoo_tokenizer *tokenizer;  /* null: none in the folder */
-    zoo_template *chat;        /* null: none in the folder */
-    zoo_vocab *vocab;          /* of the tokenizer, for constrained output */
-    zoo_grammars *grammars;    /* of vocab */
+    zoo_tokenizer *tokenizer; /* null: none in the folder */
+    zoo_template *chat;       /* null: none in the folder */
+    zoo_vocab *vocab;         /* of the tokenizer, for constrained output */
+    zoo_grammars *grammars;   /* of vocab */
+    char note[512];           /* what the user should know, a line without its end; or "" */
+    char **marks;             /* special tokens that are marks of format, null-ended; null: none */
+    uint32_t *hidden; /* bits of special tokens that are no marks of format; null without one */
     zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
     zoo_generation generation;
     zoo_request_context context;

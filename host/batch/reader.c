@@ -77,6 +77,16 @@ static zoo_status note_custom_id(zoo_reader *r, zoo_id custom_id, bool *fresh, z
     return zoo_idmap_add(&r->custom_ids, custom_id, (zoo_id){{0, 0}}, fresh, err);
 }
 
+/* The line's number is said once, by the refusal; the JSON of a line has one line. */
+static void cut_name(zoo_error *err, const char *name, zoo_status status)
+{
+    size_t n = strlen(name);
+    if (status != ZOO_OK && strncmp(err->text, name, n) == 0) {
+        n += strncmp(err->text + n, ", line 1, ", 10) == 0 ? 10 : 2;
+        memmove(err->text, err->text + n, strlen(err->text + n) + 1);
+    }
+}
+
 static zoo_status judge(zoo_reader *r, const char *text, size_t n, zoo_line *line)
 {
     char name[32];
@@ -85,6 +95,7 @@ static zoo_status judge(zoo_reader *r, const char *text, size_t n, zoo_line *lin
     zoo_status status;
     (void)snprintf(name, sizeof name, "line %llu", (unsigned long long)line->number);
     status = zoo_request_parse(r->context, text, n, name, request, &line->error);
+    cut_name(&line->error, name, status);
     if (request->custom_id) {
         zoo_id id = zoo_id_of(request->custom_id, strlen(request->custom_id), 0);
         ZOO_TRY(note_custom_id(r, id, &fresh, &line->error));

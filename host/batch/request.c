@@ -17,8 +17,16 @@ void zoo_request_free(zoo_request *r)
     zoo_mem_free(r->biases);
     zoo_mem_free(r->stop_ids);
     zoo_mem_free(r->allowed);
+    zoo_mem_free(r->bad_words);
+    zoo_mem_free(r->bad_ids);
+    zoo_mem_free(r->think_close);
+    for (uint32_t i = 0; i < r->n_call_texts; i++) {
+        cJSON_Delete(r->call_texts[i].text);
+    }
+    zoo_mem_free(r->call_texts);
     free(r->rendered);
     zoo_grammar_free(r->grammar);
+    cJSON_Delete(r->owned);
     cJSON_Delete(r->variables);
     cJSON_Delete(r->tree);
     memset(r, 0, sizeof *r);
@@ -100,6 +108,8 @@ static void set_defaults(const zoo_request_context *context, zoo_request *r)
     r->n_new_max = ZOO_UNSAID;
     r->n_top = ZOO_UNSAID;
     r->n_prompt_top = ZOO_UNSAID;
+    r->think_max = ZOO_UNSAID;
+    r->truncate = INT64_MAX;
 }
 
 static uint32_t clamp_top(uint32_t n, uint32_t n_vocab)
@@ -132,7 +142,7 @@ static zoo_status read_body(const zoo_request_context *context, cJSON *body, zoo
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a prompt");
     }
     r->n_prompts = 1;
-    return zoo_request_chat(body, r, err);
+    return zoo_request_chat(context, body, r, err);
 }
 
 zoo_status zoo_request_body(const zoo_request_context *context, zoo_endpoint endpoint, cJSON *body,
@@ -238,6 +248,24 @@ static zoo_status encode_text(const zoo_request_context *context, const char *te
     return status;
 }
 
+/* A template that fails on arguments as objects may want their text. */
+static zoo_status render(const zoo_request_context *context, zoo_request *r, size_t *n,
+                         zoo_error *err)
+{
+    zoo_error first = {0};
+    zoo_status status =
+        zoo_template_render(context->chat, r->variables, context->now, &r->rendered, n, &first);
+    if (status == ZOO_E_CONFIG && zoo_request_arguments_as_text(r) &&
+        zoo_template_render(context->chat, r->variables, context->now, &r->rendered, n, NULL) ==
+            ZOO_OK) {
+        return ZOO_OK;
+    }
+    if (status != ZOO_OK && err) {
+        *err = first;
+    }
+    return status;
+}
+
 static zoo_status encode_chat(const zoo_request_context *context, zoo_request *r, zoo_error *err)
 {
     size_t n = 0;
@@ -245,7 +273,7 @@ static zoo_status encode_chat(const zoo_request_context *context, zoo_request *r
         return zoo_request_refuse(r, "messages", ZOO_E_UNSUPPORTED, err,
                                   "the model folder has no chat template");
     }
-    ZOO_TRY(zoo_template_render(context->chat, r->variables, context->now, &r->rendered, &n, err));
+    ZOO_TRY(render(context, r, &n, err));
     r->prompts[0].text = r->rendered;
     return encode_text(context, r->rendered, n, r->add_special_said && r->add_special,
                        &r->prompts[0], err);
@@ -279,10 +307,28 @@ static uint32_t default_length(const zoo_request_context *context, const zoo_req
     return usual > 0 && usual < room ? usual : room;
 }
 
+/* truncate_prompt_tokens: the last ones stay. */
+static void truncate_prompts(const zoo_request_context *context, zoo_request *r)
+{
+    uint32_t new_max = r->n_new_max == ZOO_UNSAID ? 1 : r->n_new_max;
+    int64_t fits = context->context_max > new_max ? context->context_max - new_max : 1;
+    int64_t keep = r->truncate < 0 ? fits : r->truncate;
+    for (uint32_t i = 0; i < r->n_prompts; i++) {
+        zoo_prompt *p = &r->prompts[i];
+        if ((int64_t)p->n_tokens > keep) {
+            size_t n_cut = p->n_tokens - (size_t)keep;
+            memmove(p->tokens, p->tokens + n_cut, (size_t)keep * sizeof *p->tokens);
+            p->n_tokens = (uint32_t)keep;
+            p->text = NULL; /* echo: what the kept tokens say */
+        }
+    }
+}
+
 static zoo_status settle_lengths(const zoo_request_context *context, zoo_request *r, zoo_error *err)
 {
     const char *key = r->endpoint == ZOO_CHAT ? "messages" : "prompt";
     uint32_t longest = 0;
+    truncate_prompts(context, r);
     for (uint32_t i = 0; i < r->n_prompts; i++) {
         if (r->prompts[i].n_tokens == 0) {
             return zoo_request_refuse(r, key, ZOO_E_USAGE, err, "the prompt has no tokens");
@@ -314,8 +360,9 @@ static zoo_status settle_lengths(const zoo_request_context *context, zoo_request
 static zoo_status compile_grammar(const zoo_request_context *context, zoo_request *r,
                                   zoo_error *err)
 {
-    const char *key = r->must_call ? "tool_choice" : "response_format";
-    zoo_grammar_want want = {.schema = r->schema, .choice = r->choice};
+    const char *key = r->must_call ? "tool_choice" : r->shape_key;
+    zoo_grammar_want want = {
+        .schema = r->schema, .choice = r->choice, .pattern = r->pattern, .options = r->options};
     zoo_error why = {0};
     zoo_status status;
     if (!context->vocab) {
@@ -341,6 +388,8 @@ zoo_status zoo_request_encode(const zoo_request_context *context, zoo_request *r
     } else {
         ZOO_TRY(encode_prompts(context, r, err));
     }
+    ZOO_TRY(zoo_request_bad_words(context, r, err));
+    ZOO_TRY(zoo_request_thinking(context, r, err));
     if (r->wants_json || r->must_call) {
         ZOO_TRY(compile_grammar(context, r, err));
     }

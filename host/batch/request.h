@@ -4,7 +4,7 @@
  * A line is {"custom_id", "method": "POST", "url", "body"} with the body of an OpenAI request to
  * /v1/completions or /v1/chat/completions and the sampling keys of vLLM beside it. Every key is
  * either understood, known to be harmless, or refused by name; every value has its type and range
- * checked; a refusal is one sentence and names the key. null means absent.
+ * checked; a refusal is one sentence and names the key. null means absent, for unknown keys too.
  *
  * Pipeline: parse (line -> tree -> fields), encode (template and tokenizer -> token ids). Both may
  * run in a thread of their own: the context is only read.
@@ -43,6 +43,12 @@ typedef struct zoo_request_context {
     uint64_t seed;      /* of requests that bring none, mixed with their custom_id */
 } zoo_request_context;
 
+/* The arguments of a call as the client wrote them. */
+typedef struct zoo_call_text {
+    cJSON *function;
+    cJSON *text; /* null: given back to the function */
+} zoo_call_text;
+
 typedef struct zoo_prompt {
     const char *text; /* null: given as ids. The request's. */
     int32_t *tokens;  /* [n_tokens] */
@@ -58,6 +64,8 @@ typedef struct zoo_request {
     zoo_endpoint endpoint;
     zoo_sampling sampling; /* its pointers are those below */
     zoo_bias *biases;
+    uint32_t *bad_ids;   /* of all bad_words, one behind the other */
+    zoo_word *bad_words; /* [sampling.n_bad] */
     uint32_t *stop_ids, *allowed;
     const char *stops[ZOO_STOPS_MAX];
     uint32_t n_stops;
@@ -73,14 +81,27 @@ typedef struct zoo_request {
     bool add_special_said;
     zoo_prompt *prompts;
     uint32_t n_prompts;
-    bool wants_json;      /* response_format is not text */
-    const cJSON *schema;  /* of it; null: any object */
-    bool must_call;       /* tool_choice forces a call */
-    const char *choice;   /* of that tool; null: of any */
-    uint32_t reasoning;   /* zoo_grammar_want's; set by encode where there is a grammar */
-    zoo_grammar *grammar; /* compiled by encode */
-    char *rendered;       /* chat: the prompt's text */
-    char param[64];       /* the key that a refusal is about, or "" */
+    bool wants_json;        /* the answer is JSON, or of a shape that the fields below say */
+    const cJSON *schema;    /* of the JSON; null: any object */
+    const char *pattern;    /* not null: the whole answer matches this regular expression instead */
+    const cJSON *options;   /* not null: the answer is one of these strings instead */
+    const char *shape_key;  /* who asked for a shape, for refusals */
+    const cJSON *bad_texts; /* strings that must not be written */
+    int64_t truncate;       /* prompt tokens kept, the last; -1: what fits; INT64_MAX: all */
+    uint32_t think_max;     /* tokens of reasoning; ZOO_UNSAID: no bound */
+    bool must_call;         /* tool_choice forces a call */
+    const char *choice;     /* of that tool; null: of any */
+    uint32_t reasoning;     /* zoo_grammar_want's; set by encode where there is a grammar */
+    zoo_grammar *grammar;   /* compiled by encode */
+    char *rendered;         /* chat: the prompt's text */
+    cJSON *owned;           /* what reading the body made, kept for the fields above */
+    zoo_call_text *call_texts; /* [n_call_texts] */
+    uint32_t n_call_texts;
+    int32_t *think_close; /* [n_think_close]: the mark that ends reasoning, as tokens */
+    uint32_t n_think_close;
+    char think_marks[2][64]; /* that begin and end reasoning */
+    bool think_open;         /* the prompt ends inside reasoning */
+    char param[64];          /* the key that a refusal is about, or "" */
 } zoo_request;
 
 /*
@@ -109,7 +130,18 @@ zoo_status zoo_request_refuse(zoo_request *request, const char *key, zoo_status 
 /* Reads all keys of the body. */
 zoo_status zoo_request_keys(const zoo_request_context *context, cJSON *body, zoo_request *out,
                             zoo_error *err);
+/* response_format, structured_outputs and guided_*: one of them at most. */
+zoo_status zoo_request_shape(const char *key, const cJSON *value, zoo_request *out, zoo_error *err);
+/* Tokens of bad_words. */
+zoo_status zoo_request_bad_words(const zoo_request_context *context, zoo_request *request,
+                                 zoo_error *err);
+/* The mark that max_thinking_tokens closes reasoning with. */
+zoo_status zoo_request_thinking(const zoo_request_context *context, zoo_request *request,
+                                zoo_error *err);
 /* Checks the messages and moves them, tools and their kin into request->variables. */
-zoo_status zoo_request_chat(cJSON *body, zoo_request *out, zoo_error *err);
+zoo_status zoo_request_chat(const zoo_request_context *context, cJSON *body, zoo_request *out,
+                            zoo_error *err);
+/* Gives calls their arguments as text again; false: none had any. */
+bool zoo_request_arguments_as_text(zoo_request *request);
 
 #endif

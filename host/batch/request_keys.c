@@ -44,10 +44,11 @@ typedef struct zoo_rule {
 /* A refusal about the key at hand: "temperature must be ..., not ...". */
 static zoo_status wrong(zoo_parse *p, const cJSON *value, const char *wanted)
 {
-    char *text = cJSON_PrintUnformatted(value);
+    bool is_huge = cJSON_IsNumber(value) && !isfinite(value->valuedouble);
+    char *text = is_huge ? NULL : cJSON_PrintUnformatted(value);
     zoo_status status = zoo_request_refuse(
         p->out, p->key, ZOO_E_USAGE, p->err, "%s must be %s, not %.60s%s", p->key, wanted,
-        text ? text : "this", text && strlen(text) > 60 ? "..." : "");
+        text ? text : "a number beyond those of 64 bits", text && strlen(text) > 60 ? "..." : "");
     cJSON_free(text);
     return status;
 }
@@ -75,8 +76,9 @@ static zoo_status no_memory(zoo_parse *p)
 
 static zoo_status read_seed(zoo_parse *p, const cJSON *value)
 {
-    if (!whole_in(value, -0x1p63, 0x1p64 - 2048.0)) {
-        return wrong(p, value, "a whole number of 64 bits");
+    /* Beyond 2^53 the number that was read need not be the one that was written. */
+    if (!whole_in(value, -0x1p53, 0x1p53)) {
+        return wrong(p, value, "a whole number from -2^53 to 2^53");
     }
     p->out->has_seed = true;
     p->out->sampling.seed = value->valuedouble < 0.0 ? (uint64_t)(int64_t)value->valuedouble
@@ -213,25 +215,53 @@ static zoo_status read_logprobs(zoo_parse *p, const cJSON *value)
     return ZOO_OK;
 }
 
-static zoo_status read_format(zoo_parse *p, const cJSON *value)
+static zoo_status read_shape(zoo_parse *p, const cJSON *value)
 {
-    const cJSON *type = cJSON_GetObjectItemCaseSensitive(value, "type");
-    const cJSON *named = cJSON_GetObjectItemCaseSensitive(value, "json_schema");
-    if (!cJSON_IsString(type)) {
-        return wrong(p, value, "an object with a type");
+    return zoo_request_shape(p->key, value, p->out, p->err);
+}
+
+static zoo_status read_bad_words(zoo_parse *p, const cJSON *value)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, value)
+    {
+        if (!cJSON_IsString(item) || !item->valuestring[0]) {
+            return wrong(p, value, "a list of strings, none of them empty");
+        }
     }
-    p->out->wants_json = strcmp(type->valuestring, "text") != 0;
-    if (strcmp(type->valuestring, "json_schema") == 0) {
-        p->out->schema = cJSON_GetObjectItemCaseSensitive(named, "schema");
-        return p->out->schema ? ZOO_OK : wrong(p, value, "an object with a json_schema.schema");
+    p->out->bad_texts = value;
+    return cJSON_IsArray(value) ? ZOO_OK : wrong(p, value, "a list of strings");
+}
+
+static zoo_status read_truncate(zoo_parse *p, const cJSON *value)
+{
+    if (!whole_in(value, -1.0, 2147483647.0) || value->valuedouble == 0.0) {
+        return wrong(p, value, "-1 (what fits) or a whole number of at least 1");
     }
-    if (p->out->wants_json && strcmp(type->valuestring, "json_object") != 0) {
-        return zoo_request_refuse(p->out, p->key, ZOO_E_UNSUPPORTED, p->err,
-                                  "response_format: the type \"%.40s\" is not supported; text, "
-                                  "json_object and json_schema are",
-                                  type->valuestring);
-    }
+    p->out->truncate = (int64_t)value->valuedouble;
     return ZOO_OK;
+}
+
+/* A template may read it; without one that does, only what changes nothing is taken. */
+static zoo_status read_verbosity(zoo_parse *p, const cJSON *value)
+{
+    const char *word = cJSON_GetStringValue(value);
+    bool is_read = p->context->chat && zoo_template_mentions(p->context->chat, p->key);
+    if (!word) {
+        return wrong(p, value, "a string");
+    }
+    return is_read || strcmp(word, "medium") == 0
+               ? ZOO_OK
+               : zoo_request_refuse(p->out, p->key, ZOO_E_UNSUPPORTED, p->err,
+                                    "verbosity is not read by the chat template, so only "
+                                    "\"medium\" can be had");
+}
+
+static zoo_status read_old_tools(zoo_parse *p, const cJSON *value)
+{
+    (void)value;
+    return zoo_request_refuse(p->out, p->key, ZOO_E_UNSUPPORTED, p->err, "%s is not read; %s is",
+                              p->key, strcmp(p->key, "functions") == 0 ? "tools" : "tool_choice");
 }
 
 static zoo_status read_tool_choice(zoo_parse *p, const cJSON *value)
@@ -306,7 +336,19 @@ static const zoo_rule rules[] = {
     {"prompt_logprobs", BOTH, RULE_WHOLE, FIELD(n_prompt_top), 0, ZOO_LOGPROBS_MAX, NULL},
     {"skip_special_tokens", BOTH, RULE_READ, 0, 0, 0, read_special},
     {"add_special_tokens", BOTH, RULE_READ, 0, 0, 0, read_special},
-    {"response_format", BOTH, RULE_READ, 0, 0, 0, read_format},
+    {"response_format", BOTH, RULE_READ, 0, 0, 0, read_shape},
+    {"structured_outputs", BOTH, RULE_READ, 0, 0, 0, read_shape},
+    {"guided_json", BOTH, RULE_READ, 0, 0, 0, read_shape},
+    {"guided_regex", BOTH, RULE_READ, 0, 0, 0, read_shape},
+    {"guided_choice", BOTH, RULE_READ, 0, 0, 0, read_shape},
+    {"guided_grammar", BOTH, RULE_READ, 0, 0, 0, read_shape},
+    {"bad_words", BOTH, RULE_READ, 0, 0, 0, read_bad_words},
+    {"truncate_prompt_tokens", BOTH, RULE_READ, 0, 0, 0, read_truncate},
+    {"max_thinking_tokens", ZOO_CHAT, RULE_WHOLE, FIELD(think_max), 0, TOKENS_MAX, NULL},
+    {"verbosity", ZOO_CHAT, RULE_READ, 0, 0, 0, read_verbosity},
+    {"functions", ZOO_CHAT, RULE_READ, 0, 0, 0, read_old_tools},
+    {"function_call", ZOO_CHAT, RULE_READ, 0, 0, 0, read_old_tools},
+    {"prediction", ZOO_CHAT, RULE_OBJECT, 0, 0, 0, NULL},
     {"tools", ZOO_CHAT, RULE_CLAIMED, 0, 0, 0, NULL},
     {"tool_choice", ZOO_CHAT, RULE_READ, 0, 0, 0, read_tool_choice},
     {"parallel_tool_calls", ZOO_CHAT, RULE_ANY_FLAG, 0, 0, 0, NULL},
@@ -322,6 +364,7 @@ static const zoo_rule rules[] = {
     {"user", BOTH, RULE_TEXT, 0, 0, 0, NULL},
     {"safety_identifier", BOTH, RULE_TEXT, 0, 0, 0, NULL},
     {"prompt_cache_key", BOTH, RULE_TEXT, 0, 0, 0, NULL},
+    {"prompt_cache_retention", BOTH, RULE_TEXT, 0, 0, 0, NULL},
     {"service_tier", BOTH, RULE_TEXT, 0, 0, 0, NULL},
     {"store", BOTH, RULE_ANY_FLAG, 0, 0, 0, NULL},
     {"metadata", BOTH, RULE_OBJECT, 0, 0, 0, NULL},
@@ -441,6 +484,9 @@ zoo_status zoo_request_keys(const zoo_request_context *context, cJSON *body, zoo
         zoo_parse p = {context, out, err, value->string};
         bool elsewhere;
         const zoo_rule *rule = find_rule(value->string, out->endpoint, &elsewhere);
+        if (!rule && cJSON_IsNull(value)) {
+            continue;
+        }
         if (!rule) {
             return zoo_request_refuse(out, value->string, ZOO_E_UNSUPPORTED, err, "%s \"%.60s\"%s",
                                       elsewhere ? "this url has no key" : "unknown key",

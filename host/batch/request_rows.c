@@ -14,7 +14,7 @@ static uint32_t prompt_top(const zoo_request *r)
     return echoed > r->n_prompt_top ? echoed : r->n_prompt_top;
 }
 
-void zoo_request_rows(const zoo_request *r, bool parsed, zoo_row *rows, void *owner)
+void zoo_request_rows(const zoo_request *r, const uint32_t *hidden, zoo_row *rows, void *owner)
 {
     for (uint32_t i = 0; i < r->n_prompts * r->n_choices; i++) {
         const zoo_prompt *prompt = &r->prompts[i / r->n_choices];
@@ -32,7 +32,14 @@ void zoo_request_rows(const zoo_request *r, bool parsed, zoo_row *rows, void *ow
         row->stops = r->stops;
         row->n_stops = r->n_stops;
         row->keep_stop = r->keep_stop;
-        row->keep_special = r->keep_special || parsed;
+        row->keep_special = r->keep_special || hidden;
+        row->hidden = r->keep_special ? NULL : hidden;
+        row->close = r->think_close;
+        row->n_close = r->n_think_close;
+        row->think_max = r->think_max;
+        row->think_begin = r->think_marks[0];
+        row->think_end = r->think_marks[1];
+        row->is_thinking = r->think_open;
         row->owner = owner;
     }
 }

@@ -7,6 +7,7 @@
 
 /* Sets up the rows of a request [n_prompts * n_choices], zero-initialised, with owner. parsed: its
  * answers are taken apart by a format, which needs special tokens in the text. */
-void zoo_request_rows(const zoo_request *request, bool parsed, zoo_row *rows, void *owner);
+void zoo_request_rows(const zoo_request *request, const uint32_t *hidden, zoo_row *rows,
+                      void *owner);
 
 #endif

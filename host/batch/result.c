@@ -84,10 +84,25 @@ static cJSON *parse_message(const zoo_answer *a, const zoo_row *row)
     return zoo_output_parse(a->format, &output, &message, NULL) == ZOO_OK ? message : NULL;
 }
 
+/* Takes the marks out of a text, in place. */
+static void cut_marks(char *text, char *const *marks)
+{
+    for (; marks && *marks; marks++) {
+        size_t n = strlen(*marks);
+        for (char *at = text; (at = strstr(at, *marks)) != NULL;) {
+            memmove(at, at + n, strlen(at + n) + 1);
+        }
+    }
+}
+
 static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
 {
     const zoo_row *row = &a->rows[index];
     cJSON *message = parse_message(a, row);
+    char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, "content"));
+    if (content && !a->request->keep_special && !a->request->wants_json) {
+        cut_marks(content, a->marks);
+    }
     char *text = message ? cJSON_PrintUnformatted(message) : NULL;
     bool calls = cJSON_GetObjectItemCaseSensitive(message, "tool_calls") != NULL;
     zoo_out_format(out, "{\"index\":%u,\"message\":", index);
@@ -106,18 +121,24 @@ static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
 
 static void put_usage(zoo_out *out, const zoo_answer *a)
 {
-    uint64_t n_prompt = 0, n_out = 0;
+    uint64_t n_prompt = 0, n_out = 0, n_cached = 0;
     for (uint32_t i = 0; i < a->request->n_prompts; i++) {
         n_prompt += a->request->prompts[i].n_tokens;
     }
     for (uint32_t i = 0; i < a->n_rows; i++) {
         n_out += a->rows[i].n_out;
+        n_cached += a->rows[i].n_cached;
     }
     zoo_out_format(out,
                    ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,"
-                   "\"total_tokens\":%llu}",
+                   "\"total_tokens\":%llu",
                    (unsigned long long)n_prompt, (unsigned long long)n_out,
                    (unsigned long long)(n_prompt + n_out));
+    if (a->shows_cached) {
+        zoo_out_format(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}",
+                       (unsigned long long)(n_cached < n_prompt ? n_cached : n_prompt));
+    }
+    zoo_out_text(out, "}");
 }
 
 void zoo_result_body(zoo_out *out, const zoo_answer *a)

@@ -24,8 +24,10 @@ typedef struct zoo_answer {
     const zoo_row *rows; /* [n_prompts * n_choices] */
     uint32_t n_rows;
     zoo_id id;
-    const char *model;               /* where the request names none */
-    const zoo_tokenizer *tokenizer;  /* null: no text */
+    const char *model;              /* where the request names none */
+    const zoo_tokenizer *tokenizer; /* null: no text */
+    char *const *marks; /* special tokens that never stand in content, null-ended; or null */
+    bool shows_cached;  /* usage tells prompt tokens that were taken from kept prefixes */
     const zoo_output_format *format; /* null: a chat's text is its content */
 } zoo_answer;
 

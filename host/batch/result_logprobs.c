@@ -126,7 +126,7 @@ static void put_top(zoo_out *out, const zoo_answer *a, const zoo_noted *t)
 {
     bool first = true;
     if (!t->entries) {
-        zoo_out_text(out, "null");
+        zoo_out_text(out, "{}");
         return;
     }
     zoo_out_text(out, "{");
@@ -142,10 +142,60 @@ static void put_top(zoo_out *out, const zoo_answer *a, const zoo_noted *t)
     zoo_out_text(out, "}");
 }
 
+/* Where in the text of the answer each token begins: characters before it. A token that is not
+ * shown has no width, nor has a part of a character but the last. */
+typedef struct zoo_offsets {
+    zoo_decoder *decoder;
+    zoo_text text; /* of one token */
+    size_t at, max;
+} zoo_offsets;
+
+static size_t next_offset(zoo_offsets *o, uint32_t id, zoo_out *out)
+{
+    size_t at = o->at < o->max ? o->at : o->max;
+    o->text.n = 0;
+    if (o->decoder && zoo_decoder_feed(o->decoder, id, &o->text, NULL) != ZOO_OK) {
+        out->failed = true;
+    }
+    o->at += zoo_utf8_characters(o->text.data ? o->text.data : "", o->text.n);
+    return at;
+}
+
+static void put_offsets(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+{
+    const zoo_prompt *prompt = &a->request->prompts[(row - a->rows) / a->request->n_choices];
+    uint32_t n = n_noted(a, row), n_prompt = a->request->echo ? row->n_prompt : 0;
+    size_t n_shown = zoo_utf8_characters(row->text.data ? row->text.data : "", row->text.n);
+    unsigned flags = a->request->keep_special ? 0u : ZOO_DECODE_SKIP_SPECIAL;
+    zoo_text shown = {0};
+    zoo_offsets o = {0};
+    if (a->tokenizer && zoo_decoder_open(a->tokenizer, flags, &o.decoder, NULL) != ZOO_OK) {
+        out->failed = true;
+    }
+    if (n_prompt > 0) {
+        zoo_result_prompt_text(a, prompt, &shown, out);
+        o.max = zoo_utf8_characters(shown.data ? shown.data : "", shown.n);
+    }
+    zoo_out_text(out, "],\"text_offset\":[");
+    for (uint32_t i = 0; i < n; i++) {
+        if (i == n_prompt) {
+            o.text.n = 0;
+            out->failed |= o.decoder && zoo_decoder_flush(o.decoder, &o.text, NULL) != ZOO_OK;
+            o.at = o.max;
+            o.max += n_shown;
+        }
+        zoo_out_format(out, i > 0 ? ",%zu" : "%zu", next_offset(&o, noted(a, row, i).id, out));
+    }
+    zoo_decoder_close(o.decoder);
+    zoo_text_free(&o.text);
+    zoo_text_free(&shown);
+}
+
+/* The first token of a prompt has no probability: 0 and an empty object, where strict readers want
+ * a number and an object. */
 void zoo_result_completion_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row)
 {
     uint32_t n = n_noted(a, row);
-    size_t offset = 0, length;
     zoo_out_text(out, "{\"tokens\":[");
     for (uint32_t i = 0; i < n; i++) {
         zoo_out_text(out, i > 0 ? "," : "");
@@ -155,11 +205,7 @@ void zoo_result_completion_logprobs(zoo_out *out, const zoo_answer *a, const zoo
     for (uint32_t i = 0; i < n; i++) {
         zoo_noted t = noted(a, row, i);
         zoo_out_text(out, i > 0 ? "," : "");
-        if (t.entries) {
-            zoo_out_float(out, t.entries[0].logprob);
-        } else {
-            zoo_out_text(out, "null");
-        }
+        zoo_out_float(out, t.entries ? t.entries[0].logprob : 0.0f);
     }
     zoo_out_text(out, "],\"top_logprobs\":[");
     for (uint32_t i = 0; i < n; i++) {
@@ -167,12 +213,7 @@ void zoo_result_completion_logprobs(zoo_out *out, const zoo_answer *a, const zoo
         zoo_out_text(out, i > 0 ? "," : "");
         put_top(out, a, &t);
     }
-    zoo_out_text(out, "],\"text_offset\":[");
-    for (uint32_t i = 0; i < n; i++) {
-        const char *text = token_text(a, noted(a, row, i).id, &length);
-        zoo_out_format(out, i > 0 ? ",%zu" : "%zu", offset);
-        offset += zoo_utf8_characters(text, length);
-    }
+    put_offsets(out, a, row);
     zoo_out_text(out, "]}");
 }
 

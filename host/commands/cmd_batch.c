@@ -149,6 +149,9 @@ static int run_model(const zoo_batch_args *a, const char *folder, zoo_journal *j
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
+    if (loaded.note[0] && !a->common.engine.quiet) {
+        (void)fprintf(stderr, "lmzoo batch: %s\n", loaded.note);
+    }
     loaded.context.now = now;
     loaded.context.seed = a->seed;
     loaded.context.usual_max = 16;

@@ -218,7 +218,7 @@ static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
     zoo_status status = make_request(a, loaded, &request, &err);
     int code = status == ZOO_OK ? 0 : status == ZOO_E_MEMORY ? 4 : 2;
     if (status == ZOO_OK) {
-        zoo_request_rows(&request, false, &row, NULL);
+        zoo_request_rows(&request, NULL, &row, NULL);
         row.on_text = a->json ? NULL : print_text;
         status = zoo_constraint_begin(request.grammar, &row, &err);
         status = status == ZOO_OK ? generate(loaded, &row, &err) : status;
@@ -249,6 +249,9 @@ static int run(void *args)
     zoo_status status = zoo_loaded_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
+    }
+    if (loaded.note[0] && !a->common.engine.quiet) {
+        (void)fprintf(stderr, "lmzoo run: %s\n", loaded.note);
     }
     int code = run_loaded(a, &loaded);
     zoo_loaded_close(&loaded);

@@ -108,7 +108,8 @@ static zoo_status add_text(zoo_row *row, uint32_t token, zoo_error *err)
     if (!row->decoder) {
         return ZOO_OK;
     }
-    if (row->finish == ZOO_UNFINISHED || row->keep_stop) {
+    bool is_hidden = row->hidden && (row->hidden[token / 32] >> (token % 32) & 1u);
+    if (!is_hidden && (row->finish == ZOO_UNFINISHED || row->keep_stop)) {
         ZOO_TRY(zoo_decoder_feed(row->decoder, token, &row->text, err));
     }
     if (row->n_out == row->n_new_max || row->finish != ZOO_UNFINISHED) {
@@ -118,6 +119,29 @@ static zoo_status add_text(zoo_row *row, uint32_t token, zoo_error *err)
         row->finish = ZOO_FINISH_STOP_TEXT;
     }
     return ZOO_OK;
+}
+
+/* Follows the marks of reasoning in the text. */
+static void follow_thinking(zoo_row *row, size_t n_old)
+{
+    size_t n_end = strlen(row->think_end), n_begin = strlen(row->think_begin);
+    size_t from = n_old > n_end + n_begin ? n_old - n_end - n_begin : 0;
+    const char *text = row->text.data ? row->text.data : "";
+    const char *begin = row->is_thinking ? NULL : strstr(text, row->think_begin);
+    row->is_thinking |= begin && strspn(text, " \t\r\n") == (size_t)(begin - text);
+    if (row->is_thinking && strstr(text + from, row->think_end)) {
+        row->close = NULL; /* over; what follows is the answer */
+    }
+}
+
+int32_t zoo_row_forced(zoo_row *row)
+{
+    bool due =
+        row->close && (row->n_forced > 0 || (row->is_thinking && row->n_out >= row->think_max));
+    if (!due || row->n_forced == row->n_close) {
+        return -1;
+    }
+    return row->close[row->n_forced++];
 }
 
 zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t token, zoo_error *err)
@@ -130,7 +154,11 @@ zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t tok
     if (row->filter.mask && row->finish == ZOO_UNFINISHED) {
         ZOO_TRY(row->filter.accept(row->filter.state, token, err));
     }
+    size_t n_old = row->text.n;
     ZOO_TRY(add_text(row, token, err));
+    if (row->close) {
+        follow_thinking(row, n_old);
+    }
     if (row->finish == ZOO_UNFINISHED && row->n_out == row->n_new_max) {
         bool whole = row->filter.is_whole && row->filter.is_whole(row->filter.state);
         row->finish = whole ? ZOO_FINISH_END : ZOO_FINISH_LENGTH;

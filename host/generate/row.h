@@ -49,8 +49,13 @@ struct zoo_row {
     uint32_t n_prompt_top; /* the same for prompt tokens */
     const char *const *stops;
     uint32_t n_stops;
-    bool keep_stop;    /* the stop string or end token stays in the text */
-    bool keep_special; /* special tokens are spelled in the text */
+    bool keep_stop;         /* the stop string or end token stays in the text */
+    bool keep_special;      /* special tokens are spelled in the text */
+    const uint32_t *hidden; /* bits of tokens that are left out all the same; or null */
+    const int32_t *close;   /* [n_close] tokens that end reasoning when it has had think_max */
+    uint32_t n_close, think_max;
+    const char *think_begin, *think_end; /* the marks as text */
+    bool is_thinking;                    /* the prompt ends inside reasoning */
     zoo_filter filter;
     void (*on_text)(void *arg, const char *text,
                     size_t n); /* settled text, as it comes, from any thread; or null */
@@ -73,6 +78,7 @@ struct zoo_row {
     uint32_t seq;           /* the engine's number */
     uint32_t pos;           /* tokens the engine has read */
     bool scored;            /* prompt_logprobs are complete */
+    uint32_t n_forced;      /* tokens of close that were put */
     size_t n_shown;         /* bytes of text given to on_text */
     zoo_prefix_chain chain; /* while it waits or leads */
     zoo_decoder *decoder;
@@ -86,6 +92,9 @@ zoo_status zoo_row_begin(zoo_row *row, const zoo_tokenizer *tokenizer, zoo_error
 /* Adds an output token whose log-probabilities are noted already: history, text, stop conditions;
  * row->finish is set when it was the last one. */
 zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t token, zoo_error *err);
+
+/* The token that must come next because reasoning has had its tokens, or -1. */
+int32_t zoo_row_forced(zoo_row *row);
 
 /* Gives back what only a running row needs. */
 void zoo_row_settle(zoo_row *row);

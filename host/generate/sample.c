@@ -354,11 +354,29 @@ static void forbid(const uint32_t *bits, float *x, uint32_t n)
     }
 }
 
+/* Whether the output ends with all of the word but its last token. */
+static bool is_begun(const zoo_word *word, const zoo_draw *draw)
+{
+    uint32_t n = word->n - 1;
+    for (uint32_t i = 0; i < n; i++) {
+        if (n > draw->n_output || (uint32_t)draw->output[draw->n_output - n + i] != word->ids[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void mask_row(const zoo_sampler *s, const zoo_draw *draw)
 {
     const zoo_sampling *p = draw->sampling;
     forbid(p->allowed, draw->logits, s->n_vocab);
     forbid(draw->mask, draw->logits, s->n_vocab);
+    for (uint32_t i = 0; i < p->n_bad; i++) {
+        uint32_t last = p->bad[i].ids[p->bad[i].n - 1];
+        if (last < s->n_vocab && is_begun(&p->bad[i], draw)) {
+            draw->logits[last] = -INFINITY;
+        }
+    }
     if (draw->n_output < p->min_tokens) {
         for (uint32_t i = 0; i < s->n_eos && !p->ignore_eos; i++) {
             draw->logits[s->eos[i]] = -INFINITY;

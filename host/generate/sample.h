@@ -24,6 +24,12 @@ typedef struct zoo_bias {
     float add;
 } zoo_bias;
 
+/* Tokens that may not stand in a row. */
+typedef struct zoo_word {
+    const uint32_t *ids; /* [n], n > 0 */
+    uint32_t n;
+} zoo_word;
+
 /* What one request asks for. Pointers belong to the request. */
 typedef struct zoo_sampling {
     float temperature; /* 0: greedy */
@@ -34,10 +40,11 @@ typedef struct zoo_sampling {
     float presence, frequency; /* on tokens of the output; 0: none */
     uint32_t min_tokens;       /* no end token before so many */
     bool ignore_eos;           /* the model's end tokens do not end the row */
-    uint32_t n_biases, n_stop_ids;
+    uint32_t n_biases, n_stop_ids, n_bad;
     uint64_t seed;
     const zoo_bias *biases;
     const uint32_t *stop_ids; /* end the row, besides the model's end tokens */
+    const zoo_word *bad;      /* [n_bad]: the last token of one that would be whole is masked */
     const uint32_t *allowed;  /* bits [n_vocab] of tokens that may be chosen; null: all */
 } zoo_sampling;
 
@@ -80,6 +87,7 @@ typedef struct zoo_draw {
     const zoo_history *history;
     const uint32_t *mask;
     float *logits;
+    const int32_t *output; /* [n_output] tokens so far; read for sampling->bad only */
     uint32_t n_output;
 } zoo_draw;
 zoo_status zoo_sample(zoo_sampler *sampler, const zoo_draw *draw, uint32_t *token, zoo_error *err);

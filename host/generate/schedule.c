@@ -209,6 +209,7 @@ static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *r
     bool notes = row->n_top != ZOO_NO_LOGPROBS;
     zoo_draw draw = {.sampling = &row->sampling, .logits = logits, .n_output = row->n_out};
     uint32_t token = 0;
+    draw.output = row->tokens + row->n_prompt;
     draw.history = row->history.n_index > 0 ? &row->history : NULL;
     if (row->filter.mask) {
         memset(desk->mask, 0, s->n_mask * sizeof *desk->mask);
@@ -220,7 +221,11 @@ static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *r
         /* Noted are the model's own probabilities; sampling changes the row. */
         memcpy(desk->raw, logits, n_vocab * sizeof *logits);
     }
-    ZOO_TRY(zoo_sample(desk->sampler, &draw, &token, &row->error));
+    int32_t forced = zoo_row_forced(row);
+    token = (uint32_t)forced;
+    if (forced < 0) {
+        ZOO_TRY(zoo_sample(desk->sampler, &draw, &token, &row->error));
+    }
     if (notes) {
         ZOO_TRY(zoo_logprobs(desk->sampler, desk->raw, token, row->n_top,
                              row->logprobs + (size_t)row->n_out * (row->n_top + 1u), &row->error));

@@ -61,7 +61,7 @@ static void prepare(const zoo_loaded *loaded, demo_case *c)
     assert_int_equal(
         zoo_request_body(&loaded->context, endpoint, body_of(c->spec), &c->request, &err), ZOO_OK);
     assert_int_equal(zoo_request_encode(&loaded->context, &c->request, &err), ZOO_OK);
-    zoo_request_rows(&c->request, false, &c->row, NULL);
+    zoo_request_rows(&c->request, NULL, &c->row, NULL);
     assert_ids(cJSON_GetObjectItem(c->spec, "input_ids"), c->row.prompt, c->row.n_prompt);
 }
 

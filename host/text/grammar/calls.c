@@ -299,16 +299,38 @@ static zoo_gnode channels(zoo_gbuild *b, const zoo_channel_marks *c, zoo_gnode o
     return zoo_g_either(b, out, channel(b, c, c->reasoning.at[0], text));
 }
 
+/* One of the strings, as it stands. */
+static zoo_gnode options(zoo_gbuild *b, const cJSON *list)
+{
+    zoo_gnode out = ZOO_GNODE_RETURN;
+    for (const cJSON *c = list->child; c && b->status == ZOO_OK; c = c->next) {
+        zoo_piece text = piece(cJSON_IsString(c) ? c->valuestring : "");
+        zoo_gnode one = zoo_g_text(b, text.s, text.n, ZOO_GNODE_RETURN);
+        out = c == list->child ? one : zoo_g_either(b, out, one);
+    }
+    return out;
+}
+
+/* What is asked for behind reasoning and marks. */
+static zoo_gnode answer(zoo_gbuild *b, const zoo_grammar_want *want)
+{
+    if (want->tools) {
+        return calls(b, want);
+    }
+    if (want->options) {
+        return options(b, want->options);
+    }
+    if (want->pattern) {
+        return zoo_g_pattern_text(b, want->pattern, ZOO_GNODE_RETURN);
+    }
+    return want->schema ? zoo_g_schema(b, want->schema, ZOO_GNODE_RETURN)
+                        : zoo_g_object(b, ZOO_GNODE_RETURN);
+}
+
 zoo_gnode zoo_g_want(zoo_gbuild *b, const zoo_grammar_want *want)
 {
     const zoo_output_format *f = want->format;
-    zoo_gnode out;
-    if (want->tools) {
-        out = calls(b, want);
-    } else {
-        out = want->schema ? zoo_g_schema(b, want->schema, ZOO_GNODE_RETURN)
-                           : zoo_g_object(b, ZOO_GNODE_RETURN);
-    }
+    zoo_gnode out = answer(b, want);
     if (f && f->channels.given) {
         if (!want->tools && f->channels.content.n) {
             out = channel(b, &f->channels, f->channels.content.at[0],

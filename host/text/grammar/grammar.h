@@ -13,11 +13,14 @@
  * valid UTF-8.
  *
  * Known keywords: type (also lists), enum, const, properties, required, additionalProperties,
- * items, prefixItems, minItems, maxItems, minLength, maxLength, pattern, minimum, maximum,
- * exclusiveMinimum, exclusiveMaximum, anyOf, oneOf (alternatives that exclude each other), allOf
+ * minProperties, maxProperties, patternProperties (one pattern, no properties), items, prefixItems,
+ * minItems, maxItems, uniqueItems (of an enum), minLength, maxLength, pattern, format (date, time,
+ * date-time, duration, email, hostname, ipv4, ipv6, uuid), minimum, maximum, exclusiveMinimum,
+ * exclusiveMaximum, multipleOf (whole), anyOf, oneOf (alternatives that exclude each other), allOf
  * (merged), $ref within the document, $defs, definitions. Annotations (title, description, default,
- * examples, format, $schema, $id, $comment, deprecated, readOnly, writeOnly) say nothing. Every
- * other keyword, and every combination that is not enforced, is refused by name.
+ * examples, $schema, $id, $comment, deprecated, readOnly, writeOnly, discriminator, nullable,
+ * propertyOrdering, contentEncoding, x-...) say nothing. Every other keyword, and every combination
+ * that is not enforced, is refused by name.
  *
  * What is written is a subset of what the schema allows: properties come in the schema's order,
  * others than the named ones only when additionalProperties asks for them, between tokens stands at
@@ -56,10 +59,12 @@ size_t zoo_vocab_mask_words(const zoo_vocab *vocab);
 
 /* What a text is to be. */
 typedef struct zoo_grammar_want {
-    const cJSON *schema; /* null: any JSON object (response_format json_object) */
-    const cJSON *tools;  /* not null: a call of one of these instead, in the format's shape, or as
+    const cJSON *schema;  /* null: any JSON object (response_format json_object) */
+    const char *pattern;  /* not null: a text that this regular expression matches whole instead */
+    const cJSON *options; /* not null: one of these strings instead */
+    const cJSON *tools;   /* not null: a call of one of these instead, in the format's shape, or as
                             bare JSON where it has none */
-    const char *choice;  /* the only tool that may be called, or null */
+    const char *choice;   /* the only tool that may be called, or null */
     const zoo_output_format *format; /* of the model's chats; null: bare JSON */
     uint32_t reasoning; /* of zoo_output_reasoning_open: reasoning and its end mark come first */
 } zoo_grammar_want;

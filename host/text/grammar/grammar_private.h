@@ -109,8 +109,18 @@ zoo_gnode zoo_g_key(zoo_gbuild *b, const char *name, zoo_gnode next);
 
 #define ZOO_G_INTEGER_MAX INT64_C(999999999999999)
 
-/* A quoted string that matches a regular expression. */
-zoo_gnode zoo_g_pattern(zoo_gbuild *b, const char *pattern, zoo_gnode next);
+/* A quoted string of min..max characters in which a regular expression is found. */
+zoo_gnode zoo_g_pattern(zoo_gbuild *b, const char *pattern, uint32_t min, uint32_t max,
+                        zoo_gnode next);
+/* Nodes made since the automaton had `first` of them, that lead from start to end. */
+typedef struct zoo_gspan {
+    zoo_gnode start, end;
+    uint32_t first;
+} zoo_gspan;
+/* The same texts as far as they have min..max characters (counted.c). The span has no calls. */
+zoo_gnode zoo_g_counted(zoo_gbuild *b, const zoo_gspan *span, uint32_t min, uint32_t max);
+/* Bare text that the whole of a regular expression matches. */
+zoo_gnode zoo_g_pattern_text(zoo_gbuild *b, const char *pattern, zoo_gnode next);
 
 /* ---- marks (marks.c) ---- */
 
@@ -138,6 +148,16 @@ const cJSON *zoo_gschema_without(zoo_gbuild *b, const cJSON *schema, const char 
 bool zoo_gschema_exclude(zoo_gbuild *b, const cJSON *x, const cJSON *y);
 /* A count such as minItems; absent: fallback. */
 uint32_t zoo_gschema_count(zoo_gbuild *b, const cJSON *schema, const char *key, uint32_t fallback);
+
+/* A value of the schema's enum or const. */
+zoo_gnode zoo_g_schema_listed(zoo_gbuild *b, const cJSON *schema, zoo_gnode next);
+/* Keys that say nothing about a value. */
+bool zoo_gschema_is_annotation(const char *key);
+/* Integers and numbers within the schema's bounds (number.c). */
+zoo_gnode zoo_g_schema_integer(zoo_gbuild *b, const cJSON *schema, zoo_gnode next);
+zoo_gnode zoo_g_schema_number(zoo_gbuild *b, const cJSON *schema, zoo_gnode next);
+/* The regular expression of a `format`; null: not known (string_format.c). */
+const char *zoo_gformat_pattern(const char *name);
 
 /* Which JSON types a schema names, as bits; all when it names none. */
 enum {

@@ -17,26 +17,13 @@ static const cJSON *get(const cJSON *schema, const char *key)
     return cJSON_GetObjectItemCaseSensitive(schema, key);
 }
 
-static bool is_annotation(const char *key)
-{
-    static const char *const names[] = {
-        "title",    "description", "default",    "examples", "format",    "$schema",    "$id",
-        "$comment", "readOnly",    "deprecated", "$defs",    "writeOnly", "definitions"};
-    for (size_t i = 0; i < ZOO_COUNT(names); i++) {
-        if (strcmp(key, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool says_nothing(const cJSON *schema)
 {
     if (cJSON_IsTrue(schema)) {
         return true;
     }
     for (const cJSON *c = schema->child; c; c = c->next) {
-        if (!is_annotation(c->string)) {
+        if (!zoo_gschema_is_annotation(c->string)) {
             return false;
         }
     }
@@ -58,7 +45,7 @@ const cJSON *zoo_gschema_without(zoo_gbuild *b, const cJSON *schema, const char 
 {
     cJSON *copy = keep(b, cJSON_CreateObject());
     for (const cJSON *c = schema->child; c && copy; c = c->next) {
-        if (strcmp(c->string, key) != 0 && !is_annotation(c->string) &&
+        if (strcmp(c->string, key) != 0 && !zoo_gschema_is_annotation(c->string) &&
             !cJSON_AddItemToObject(copy, c->string, cJSON_Duplicate(c, 1))) {
             zoo_gbuild_fail(b, ZOO_E_MEMORY, "no memory");
         }
@@ -239,7 +226,7 @@ const cJSON *zoo_gschema_merge(zoo_gbuild *b, const cJSON *x, const cJSON *y)
     cJSON *out = keep(b, cJSON_Duplicate(x, 1));
     for (const cJSON *c = y->child; c && out && b->status == ZOO_OK; c = c->next) {
         cJSON *old = cJSON_GetObjectItemCaseSensitive(out, c->string);
-        bool ok = is_annotation(c->string) ||
+        bool ok = zoo_gschema_is_annotation(c->string) ||
                   (old ? merge_key(b, out, old, c) : put(out, c->string, cJSON_Duplicate(c, 1)));
         if (!ok) {
             zoo_gbuild_fail(b, ZOO_E_MEMORY, "no memory");

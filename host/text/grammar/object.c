@@ -1,17 +1,14 @@
 /*
- * object.c: objects and arrays of a schema.
+ * object.c: objects of a schema.
  *
  * Object: the named properties in the schema's order, optional ones left out at will, then others
- * when additionalProperties asks for them; the key of such a one is ASCII, without escapes, and
- * none of the names. Array: a node for each place up to minItems, maxItems and prefixItems, then a
- * loop.
+ * when additionalProperties asks for them, or minProperties needs them; the key of such a one is
+ * ASCII, without escapes, and none of the names.
  */
 #include <string.h>
 
 #include "base/mem.h"
 #include "text/grammar/grammar_private.h"
-
-#define ITEMS_MAX 20000u
 
 typedef struct property {
     const char *name;
@@ -22,7 +19,9 @@ typedef struct property {
 typedef struct object {
     property *list;
     uint32_t n;
-    const cJSON *others; /* additionalProperties: null absent */
+    const cJSON *others;  /* additionalProperties: null absent */
+    const cJSON *pattern; /* of patternProperties, which then is all that is written; or null */
+    uint32_t min, max;    /* properties; UINT32_MAX: no bound */
 } object;
 
 static bool has_name(const cJSON *list, const char *name)
@@ -137,9 +136,14 @@ static zoo_gnode other_key(zoo_gbuild *b, const key_tree *t, const char *from, s
     return is_name || is_empty ? out : zoo_g_either(b, out, t->quote);
 }
 
-/* A member that additionalProperties allows. */
+/* A member that additionalProperties or patternProperties allows. */
 static zoo_gnode other_member(zoo_gbuild *b, const object *o, zoo_gnode next)
 {
+    if (o->pattern) {
+        zoo_gnode free_value = zoo_g_space(b, zoo_g_schema(b, o->pattern, next));
+        return zoo_g_pattern(b, o->pattern->string, 0, UINT32_MAX,
+                             zoo_g_text(b, ":", 1, free_value));
+    }
     zoo_gclass plain = {{0}};
     plain_class(b, &plain);
     zoo_gnode value =
@@ -185,12 +189,99 @@ static zoo_gnode named_member(zoo_gbuild *b, const property *p, zoo_gnode next)
     return zoo_g_key(b, p->name, zoo_g_space(b, value));
 }
 
+static bool has_others(const object *o)
+{
+    return o->pattern || cJSON_IsTrue(o->others) || cJSON_IsObject(o->others);
+}
+
+#define COUNTED_MAX 200u
+
+/* A node for each number of members before it; dead[c]: from there no text ends. */
+typedef struct counted {
+    zoo_gnode at[COUNTED_MAX + 2];
+    bool dead[COUNTED_MAX + 2];
+} counted;
+
+/* What follows a member that makes them c + 1; beyond a bound that only counts up, c stays. */
+static uint32_t one_more(const object *o, uint32_t c)
+{
+    return o->max == UINT32_MAX && c >= o->min ? c : c + 1;
+}
+
+static zoo_gnode behind_members(zoo_gbuild *b, uint32_t c, zoo_gnode member)
+{
+    return c > 0 ? zoo_g_text(b, ",", 1, zoo_g_space(b, member)) : member;
+}
+
+/* Closing, or more of the members that no property names, by the number of members before. */
+static void count_others(zoo_gbuild *b, const object *o, uint32_t cap, zoo_gnode next, counted *out)
+{
+    zoo_gnode end = zoo_g_text(b, "}", 1, next), later = zoo_g_space(b, end);
+    out->dead[cap + 1] = true;
+    for (uint32_t c = cap + 1; c-- > 0 && b->status == ZOO_OK;) {
+        zoo_gnode close = c > 0 ? later : end;
+        uint32_t to = one_more(o, c);
+        bool more = has_others(o) && c < o->max && (to == c || !out->dead[to]);
+        out->dead[c] = c < o->min && !more;
+        out->at[c] = close;
+        if (more && to == c) {
+            zoo_gnode loop = zoo_g_loop(b);
+            zoo_gnode member = behind_members(b, 1, other_member(b, o, loop));
+            zoo_g_loop_set(b, loop, member, later);
+            out->at[c] = c > 0 ? loop : zoo_g_either(b, end, other_member(b, o, loop));
+        } else if (more) {
+            zoo_gnode member = behind_members(b, c, other_member(b, o, out->at[to]));
+            out->at[c] = c >= o->min ? zoo_g_either(b, close, member) : member;
+        }
+    }
+}
+
+static zoo_gnode named_member(zoo_gbuild *b, const property *p, zoo_gnode next);
+
+/* members() where minProperties or maxProperties is said. */
+static zoo_gnode counted_members(zoo_gbuild *b, const object *o, zoo_gnode next)
+{
+    uint32_t cap = o->max == UINT32_MAX ? o->min : o->max;
+    counted *rows = cap <= COUNTED_MAX ? zoo_mem_array(2, sizeof *rows) : NULL;
+    if (!rows) {
+        zoo_gbuild_fail(b, cap <= COUNTED_MAX ? ZOO_E_MEMORY : ZOO_E_LIMIT,
+                        "minProperties or maxProperties over %u", COUNTED_MAX);
+        return ZOO_GNODE_RETURN;
+    }
+    counted *behind = &rows[0], *here = &rows[1];
+    count_others(b, o, cap, next, behind);
+    for (uint32_t i = o->n; i > 0 && b->status == ZOO_OK; i--) {
+        const property *p = &o->list[i - 1];
+        here->dead[cap + 1] = true;
+        for (uint32_t c = 0; c <= cap; c++) {
+            uint32_t to = one_more(o, c);
+            bool with = c < o->max && !behind->dead[to], without = !p->required && !behind->dead[c];
+            here->dead[c] = !with && !without;
+            here->at[c] = behind->at[c];
+            if (with) {
+                zoo_gnode member = behind_members(b, c, named_member(b, p, behind->at[to]));
+                here->at[c] = without ? zoo_g_either(b, member, behind->at[c]) : member;
+            }
+        }
+        counted *swap = here;
+        here = behind;
+        behind = swap;
+    }
+    zoo_gnode out = zoo_g_text(b, "{", 1, zoo_g_space(b, behind->at[0]));
+    if (behind->dead[0]) {
+        zoo_gbuild_fail(b, ZOO_E_FORMAT,
+                        "minProperties and maxProperties leave no number of properties");
+    }
+    zoo_mem_free(rows);
+    return out;
+}
+
 /* first: where the object stands behind "{", later: behind a member. */
 static zoo_gnode members(zoo_gbuild *b, const object *o, zoo_gnode next)
 {
     zoo_gnode end = zoo_g_text(b, "}", 1, next);
     zoo_gnode first = end, later = zoo_g_space(b, end);
-    if (cJSON_IsTrue(o->others) || cJSON_IsObject(o->others)) {
+    if (has_others(o)) {
         zoo_gnode more = zoo_g_loop(b), member = other_member(b, o, more);
         zoo_g_loop_set(b, more, zoo_g_text(b, ",", 1, zoo_g_space(b, member)), later);
         later = more;
@@ -218,7 +309,23 @@ zoo_gnode zoo_g_schema_object(zoo_gbuild *b, const cJSON *schema, zoo_gnode next
         return ZOO_GNODE_RETURN;
     }
     int n = cJSON_GetArraySize(properties) + cJSON_GetArraySize(required);
-    bool is_free = (!o.others || cJSON_IsTrue(o.others)) && !n;
+    o.min = zoo_gschema_count(b, schema, "minProperties", 0);
+    o.max = zoo_gschema_count(b, schema, "maxProperties", UINT32_MAX);
+    bool is_counted = o.min > 0 || o.max != UINT32_MAX;
+    const cJSON *patterns = cJSON_GetObjectItemCaseSensitive(schema, "patternProperties");
+    if (patterns && (!cJSON_IsObject(patterns) || !patterns->child || patterns->child->next || n ||
+                     b->quote.n)) {
+        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED,
+                        "patternProperties is supported with one pattern and without properties "
+                        "and required");
+        return ZOO_GNODE_RETURN;
+    }
+    o.pattern = patterns ? patterns->child : NULL;
+    if (is_counted && !n && !o.others && !o.pattern) {
+        static const cJSON any = {.type = cJSON_True};
+        o.others = &any;
+    }
+    bool is_free = !is_counted && !o.pattern && (!o.others || cJSON_IsTrue(o.others)) && !n;
     if (is_free) {
         return zoo_g_object(b, next);
     }
@@ -228,76 +335,10 @@ zoo_gnode zoo_g_schema_object(zoo_gbuild *b, const cJSON *schema, zoo_gnode next
         return ZOO_GNODE_RETURN;
     }
     read_properties(b, properties, required, &o);
-    zoo_gnode out = b->status == ZOO_OK ? members(b, &o, next) : ZOO_GNODE_RETURN;
+    zoo_gnode out = ZOO_GNODE_RETURN;
+    if (b->status == ZOO_OK) {
+        out = is_counted ? counted_members(b, &o, next) : members(b, &o, next);
+    }
     zoo_mem_free(o.list);
     return out;
-}
-
-typedef struct array {
-    const cJSON *prefix, *items; /* items null: any value */
-    uint32_t n_prefix, min, max;
-} array;
-
-static zoo_gnode item(zoo_gbuild *b, const array *a, uint32_t i, zoo_gnode next)
-{
-    const cJSON *schema = a->items;
-    if (i < a->n_prefix) {
-        schema = cJSON_GetArrayItem(a->prefix, (int)i);
-    }
-    return schema ? zoo_g_schema(b, schema, next) : zoo_g_value(b, next);
-}
-
-static zoo_gnode behind_comma(zoo_gbuild *b, const array *a, uint32_t i, zoo_gnode next)
-{
-    return zoo_g_text(b, ",", 1, zoo_g_space(b, item(b, a, i, next)));
-}
-
-static zoo_gnode places(zoo_gbuild *b, const array *a, zoo_gnode next)
-{
-    zoo_gnode end = zoo_g_text(b, "]", 1, next), close = zoo_g_space(b, end), at = close;
-    uint32_t n = a->max;
-    if (n == UINT32_MAX) {
-        n = a->min > a->n_prefix ? a->min : a->n_prefix;
-        n = n ? n : 1;
-        at = zoo_g_loop(b);
-        zoo_g_loop_set(b, at, behind_comma(b, a, UINT32_MAX, at), close);
-    }
-    if (n > ITEMS_MAX) {
-        zoo_gbuild_fail(b, ZOO_E_LIMIT, "minItems or maxItems over %u", ITEMS_MAX);
-        return ZOO_GNODE_RETURN;
-    }
-    for (uint32_t i = n; i > 1 && b->status == ZOO_OK; i--) {
-        at = behind_comma(b, a, i - 1, at);
-        at = i - 1 >= a->min ? zoo_g_either(b, at, close) : at;
-    }
-    zoo_gnode first = n ? item(b, a, 0, at) : end;
-    first = n && a->min == 0 ? zoo_g_either(b, first, end) : first;
-    return zoo_g_text(b, "[", 1, zoo_g_space(b, first));
-}
-
-zoo_gnode zoo_g_schema_array(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
-{
-    const cJSON *items = cJSON_GetObjectItemCaseSensitive(schema, "items");
-    array a = {.prefix = cJSON_GetObjectItemCaseSensitive(schema, "prefixItems"),
-               .min = zoo_gschema_count(b, schema, "minItems", 0),
-               .max = zoo_gschema_count(b, schema, "maxItems", UINT32_MAX)};
-    if ((items && !cJSON_IsObject(items) && !cJSON_IsBool(items)) ||
-        (a.prefix && !cJSON_IsArray(a.prefix))) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "items or prefixItems is of a wrong type");
-        return ZOO_GNODE_RETURN;
-    }
-    a.items = cJSON_IsObject(items) ? items : NULL;
-    a.n_prefix = a.prefix ? (uint32_t)cJSON_GetArraySize(a.prefix) : 0;
-    uint32_t last = a.max;
-    if (cJSON_IsFalse(items)) {
-        last = a.n_prefix;
-    } else if (!items && a.prefix && a.max == UINT32_MAX) {
-        last = a.min > a.n_prefix ? a.min : a.n_prefix;
-    }
-    a.max = last < a.max ? last : a.max;
-    if (a.min > a.max) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "minItems is greater than the items allowed");
-        return ZOO_GNODE_RETURN;
-    }
-    return places(b, &a, next);
 }

@@ -34,6 +34,7 @@ typedef struct regex {
     const char *begin, *at;
     re_node *nodes;
     int n, depth;
+    bool bare; /* matched whole, and written without quotes and escapes */
 } regex;
 
 static int parse_alternatives(regex *r, bool is_top);
@@ -294,7 +295,7 @@ static int parse_sequence(regex *r, bool is_top)
 {
     bool anchored = is_top && *r->at == '^';
     r->at += anchored;
-    int out = is_top && !anchored ? any_text(r) : re_new(r, RE_EMPTY, 0, 0);
+    int out = is_top && !anchored && !r->bare ? any_text(r) : re_new(r, RE_EMPTY, 0, 0);
     while (!sequence_ends(r, is_top) && r->b->status == ZOO_OK) {
         int low = 1, high = 1, atom = parse_atom(r);
         if (parse_quantifier(r, &low, &high)) {
@@ -307,7 +308,7 @@ static int parse_sequence(regex *r, bool is_top)
     }
     if (is_top && *r->at == '$') {
         r->at++;
-    } else if (is_top) {
+    } else if (is_top && !r->bare) {
         out = re_new(r, RE_CAT, out, any_text(r));
     }
     return out;
@@ -320,6 +321,22 @@ static int parse_alternatives(regex *r, bool is_top)
         r->at++;
         int other = parse_sequence(r, is_top);
         out = re_new(r, RE_ALT, out, other);
+    }
+    return out;
+}
+
+/* The bytes of a set as they are, where no string is around them. */
+static zoo_gnode emit_bare(zoo_gbuild *b, const re_node *e, zoo_gnode next)
+{
+    zoo_gclass plain = e->set;
+    plain.bits[0] &= ~1u;
+    bool any = plain.bits[0] || plain.bits[1] || plain.bits[2] || plain.bits[3];
+    zoo_gnode out = any ? zoo_g_class(b, &plain, next) : ZOO_GNODE_RETURN;
+    if (e->beyond) {
+        zoo_gnode one = zoo_g_beyond_ascii(b, next);
+        out = any ? zoo_g_either(b, out, one) : one;
+    } else if (!any) {
+        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "a class of a pattern has no character to write");
     }
     return out;
 }
@@ -392,7 +409,7 @@ static zoo_gnode emit(regex *r, int at, zoo_gnode next)
     case RE_EMPTY:
         return next;
     case RE_SET:
-        return emit_set(r->b, e, next);
+        return r->bare ? emit_bare(r->b, e, next) : emit_set(r->b, e, next);
     case RE_CHAR:
         return zoo_g_text(r->b, e->text, e->n, next);
     case RE_CAT:
@@ -412,9 +429,9 @@ static zoo_gnode emit(regex *r, int at, zoo_gnode next)
     }
 }
 
-zoo_gnode zoo_g_pattern(zoo_gbuild *b, const char *pattern, zoo_gnode next)
+static zoo_gnode build(zoo_gbuild *b, const char *pattern, bool bare, zoo_gnode end)
 {
-    regex r = {.b = b, .begin = pattern, .at = pattern};
+    regex r = {.b = b, .begin = pattern, .at = pattern, .bare = bare};
     zoo_gnode out = ZOO_GNODE_RETURN;
     r.nodes = zoo_mem_array(TREE_MAX, sizeof *r.nodes);
     if (!r.nodes) {
@@ -425,10 +442,24 @@ zoo_gnode zoo_g_pattern(zoo_gbuild *b, const char *pattern, zoo_gnode next)
     if (b->status == ZOO_OK && *r.at) {
         (void)refuse(&r, "a mark that may not stand there");
     }
-    if (b->status == ZOO_OK) {
-        zoo_gnode inside = emit(&r, top, zoo_g_text(b, "\"", 1, next));
-        out = zoo_g_text(b, "\"", 1, inside);
-    }
+    out = b->status == ZOO_OK ? emit(&r, top, end) : out;
     zoo_mem_free(r.nodes);
     return out;
+}
+
+zoo_gnode zoo_g_pattern_text(zoo_gbuild *b, const char *pattern, zoo_gnode next)
+{
+    return build(b, pattern, true, next);
+}
+
+zoo_gnode zoo_g_pattern(zoo_gbuild *b, const char *pattern, uint32_t min, uint32_t max,
+                        zoo_gnode next)
+{
+    zoo_gnode quote = zoo_g_text(b, "\"", 1, next);
+    uint32_t first = b->code->n_nodes;
+    zoo_gnode inside = build(b, pattern, false, quote);
+    if (min > 0 || max != UINT32_MAX) {
+        inside = zoo_g_counted(b, &(zoo_gspan){inside, quote, first}, min, max);
+    }
+    return zoo_g_text(b, "\"", 1, inside);
 }

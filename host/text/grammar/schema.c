@@ -11,9 +11,7 @@
 
 #include "text/grammar/grammar_private.h"
 
-#define DEPTH_MAX          100
-#define BOUNDED_NUMBER_MAX INT64_C(999999999)
-#define FRACTION_DIGITS    6
+#define DEPTH_MAX 100
 
 static bool is_one_of(const char *key, const char *const *names, size_t n)
 {
@@ -25,19 +23,45 @@ static bool is_one_of(const char *key, const char *const *names, size_t n)
     return false;
 }
 
+bool zoo_gschema_is_annotation(const char *key)
+{
+    static const char *const names[] = {"title",
+                                        "description",
+                                        "default",
+                                        "example",
+                                        "examples",
+                                        "$schema",
+                                        "$id",
+                                        "$anchor",
+                                        "$comment",
+                                        "$defs",
+                                        "definitions",
+                                        "deprecated",
+                                        "readOnly",
+                                        "writeOnly",
+                                        "discriminator",
+                                        "nullable",
+                                        "propertyOrdering",
+                                        "contentEncoding",
+                                        "contentMediaType",
+                                        "contentSchema",
+                                        "externalDocs",
+                                        "xml"};
+    return strncmp(key, "x-", 2) == 0 || is_one_of(key, names, ZOO_COUNT(names));
+}
+
 static void check_keys(zoo_gbuild *b, const cJSON *schema)
 {
     static const char *const known[] = {
-        "type",      "enum",        "const",    "properties",       "required",
-        "items",     "prefixItems", "minItems", "maxItems",         "minLength",
-        "maxLength", "pattern",     "minimum",  "maximum",          "exclusiveMinimum",
-        "anyOf",     "oneOf",       "$ref",     "exclusiveMaximum", "additionalProperties",
-        "allOf",     "title",       "$defs",    "definitions",      "description",
-        "default",   "examples",    "format",   "$schema",          "$id",
-        "$comment",  "deprecated",  "readOnly", "writeOnly",
-    };
+        "type",          "enum",         "const",      "properties",       "required",
+        "items",         "prefixItems",  "minItems",   "maxItems",         "minLength",
+        "maxLength",     "pattern",      "minimum",    "maximum",          "exclusiveMinimum",
+        "anyOf",         "oneOf",        "$ref",       "exclusiveMaximum", "additionalProperties",
+        "allOf",         "format",       "multipleOf", "uniqueItems",      "patternProperties",
+        "minProperties", "maxProperties"};
     for (const cJSON *c = schema->child; c; c = c->next) {
-        if (!is_one_of(c->string, known, ZOO_COUNT(known))) {
+        if (!zoo_gschema_is_annotation(c->string) &&
+            !is_one_of(c->string, known, ZOO_COUNT(known))) {
             zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "the keyword '%.60s' is not supported",
                             c->string);
         }
@@ -111,6 +135,12 @@ static unsigned implied_types(const cJSON *schema)
                 {"maxItems", ZOO_T_ARRAY},
                 {"minLength", ZOO_T_STRING},
                 {"maxLength", ZOO_T_STRING},
+                {"format", ZOO_T_STRING},
+                {"uniqueItems", ZOO_T_ARRAY},
+                {"patternProperties", ZOO_T_OBJECT},
+                {"minProperties", ZOO_T_OBJECT},
+                {"maxProperties", ZOO_T_OBJECT},
+                {"multipleOf", ZOO_T_NUMBER},
                 {"pattern", ZOO_T_STRING},
                 {"minimum", ZOO_T_NUMBER},
                 {"maximum", ZOO_T_NUMBER},
@@ -192,12 +222,10 @@ static zoo_gnode literal(zoo_gbuild *b, const cJSON *value, zoo_gnode next)
 /* Keywords that would have to be checked on each listed value are refused beside a list. */
 static void check_alone(zoo_gbuild *b, const cJSON *schema, const char *keyword)
 {
-    static const char *const beside[] = {"type",     "enum",       "const",       "title",
-                                         "$defs",    "default",    "definitions", "description",
-                                         "format",   "examples",   "$schema",     "$id",
-                                         "$comment", "deprecated", "readOnly",    "writeOnly"};
+    static const char *const beside[] = {"type", "enum", "const", "format"};
     for (const cJSON *c = schema->child; c; c = c->next) {
-        if (!is_one_of(c->string, beside, ZOO_COUNT(beside))) {
+        if (!zoo_gschema_is_annotation(c->string) &&
+            !is_one_of(c->string, beside, ZOO_COUNT(beside))) {
             zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "%s beside %.60s is not supported", keyword,
                             c->string);
         }
@@ -216,7 +244,7 @@ static zoo_gnode add_literal(zoo_gbuild *b, const cJSON *schema, const cJSON *va
     return out;
 }
 
-static zoo_gnode listed(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
+zoo_gnode zoo_g_schema_listed(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
 {
     const cJSON *list = get(schema, "enum"), *value = get(schema, "const");
     zoo_gnode out = ZOO_GNODE_RETURN;
@@ -273,90 +301,30 @@ static zoo_gnode alternatives(zoo_gbuild *b, const cJSON *schema, const char *ke
     return out;
 }
 
-typedef struct bounds {
-    double low, high; /* inclusive for integers */
-    bool low_open, high_open;
-} bounds;
-
-static double number_of(zoo_gbuild *b, const cJSON *schema, const char *key, double fallback)
+/* The regular expression that `pattern` says or `format` stands for; null: none. */
+static const char *pattern_of(zoo_gbuild *b, const cJSON *schema)
 {
-    const cJSON *v = get(schema, key);
-    if (v && !cJSON_IsNumber(v)) {
-        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "%s is no number", key);
+    const cJSON *pattern = get(schema, "pattern"), *format = get(schema, "format");
+    const char *found = NULL;
+    if (pattern && !cJSON_IsString(pattern)) {
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "pattern is no string");
+        return NULL;
     }
-    return cJSON_IsNumber(v) ? v->valuedouble : fallback;
-}
-
-static bounds read_bounds(zoo_gbuild *b, const cJSON *schema)
-{
-    double inf = (double)INFINITY;
-    bounds r = {.low = number_of(b, schema, "minimum", -inf),
-                .high = number_of(b, schema, "maximum", inf)};
-    double low = number_of(b, schema, "exclusiveMinimum", -inf);
-    double high = number_of(b, schema, "exclusiveMaximum", inf);
-    r.low_open = low >= r.low && !isinf(low);
-    r.high_open = high <= r.high && !isinf(high);
-    r.low = r.low_open ? low : r.low;
-    r.high = r.high_open ? high : r.high;
-    return r;
-}
-
-static int64_t clamp(double d, int64_t limit)
-{
-    return d < -(double)limit ? -limit : d > (double)limit ? limit : (int64_t)d;
-}
-
-/* The integers between the bounds that have few enough digits. */
-static void whole_bounds(const bounds *r, int64_t limit, int64_t *low, int64_t *high)
-{
-    double from = ceil(r->low), to = floor(r->high);
-    from += r->low_open && from == r->low ? 1.0 : 0.0;
-    to -= r->high_open && to == r->high ? 1.0 : 0.0;
-    *low = from > (double)limit ? limit + 1 : clamp(from, limit);
-    *high = to < -(double)limit ? -limit - 1 : clamp(to, limit);
-}
-
-static zoo_gnode integer(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
-{
-    bounds r = read_bounds(b, schema);
-    int64_t low = 0, high = 0;
-    whole_bounds(&r, ZOO_G_INTEGER_MAX, &low, &high);
-    return zoo_g_integer(b, low, high, next);
-}
-
-static zoo_gnode with_fraction(zoo_gbuild *b, zoo_gnode next)
-{
-    zoo_gnode at = next;
-    for (int i = 1; i < FRACTION_DIGITS; i++) {
-        at = zoo_g_either(b, zoo_g_range(b, '0', '9', at), next);
+    if (format) {
+        const char *name = cJSON_IsString(format) ? format->valuestring : "";
+        found = zoo_gformat_pattern(name);
+        if (!found) {
+            zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "the format '%.60s' is not supported", name);
+        } else if (pattern) {
+            zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "pattern beside format is not supported");
+        }
     }
-    return zoo_g_either(b, next, zoo_g_text(b, ".", 1, zoo_g_range(b, '0', '9', at)));
-}
-
-/* The integers of the range and, where both neighbours are in it, what lies between. */
-static zoo_gnode number(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
-{
-    bounds r = read_bounds(b, schema);
-    if (isinf(r.low) && isinf(r.high)) {
-        return zoo_g_number(b, next);
-    }
-    int64_t low = 0, high = 0;
-    whole_bounds(&r, BOUNDED_NUMBER_MAX, &low, &high);
-    zoo_gnode out = zoo_g_integer(b, low, high, next);
-    if (high > 0 && high > low) {
-        zoo_gnode fraction = with_fraction(b, next);
-        out = zoo_g_either(b, out, zoo_g_integer(b, low > 0 ? low : 0, high - 1, fraction));
-    }
-    if (low < 0 && high > low) {
-        zoo_gnode digits = zoo_g_integer(b, high < 0 ? -high : 0, -low - 1, with_fraction(b, next));
-        out = zoo_g_either(b, out, zoo_g_text(b, "-", 1, digits));
-    }
-    return out;
+    return pattern ? pattern->valuestring : found;
 }
 
 static zoo_gnode string(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
 {
-    const cJSON *pattern = get(schema, "pattern");
+    const char *pattern = pattern_of(b, schema);
     uint32_t min = zoo_gschema_count(b, schema, "minLength", 0);
     uint32_t max = zoo_gschema_count(b, schema, "maxLength", UINT32_MAX);
     if (min > max) {
@@ -365,18 +333,11 @@ static zoo_gnode string(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
     if (!pattern) {
         return zoo_g_string(b, min, max, next);
     }
-    if (!cJSON_IsString(pattern)) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "pattern is no string");
-        return ZOO_GNODE_RETURN;
-    }
     if (b->quote.n) {
-        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "pattern cannot be kept in this model's calls");
-    }
-    if (min || max != UINT32_MAX) {
         zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED,
-                        "pattern beside minLength or maxLength is not supported");
+                        "pattern and format cannot be kept in this model's calls");
     }
-    return zoo_g_pattern(b, pattern->valuestring, next);
+    return zoo_g_pattern(b, pattern, min, max, next);
 }
 
 static zoo_gnode boolean(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
@@ -400,8 +361,8 @@ static zoo_gnode of_types(zoo_gbuild *b, const cJSON *schema, unsigned bits, zoo
     } types[] = {{ZOO_T_OBJECT, zoo_g_schema_object},
                  {ZOO_T_ARRAY, zoo_g_schema_array},
                  {ZOO_T_STRING, string},
-                 {ZOO_T_NUMBER, number},
-                 {ZOO_T_INTEGER, integer},
+                 {ZOO_T_NUMBER, zoo_g_schema_number},
+                 {ZOO_T_INTEGER, zoo_g_schema_integer},
                  {ZOO_T_BOOLEAN, boolean},
                  {ZOO_T_NULL, null}};
     zoo_gnode out = ZOO_GNODE_RETURN;
@@ -441,7 +402,7 @@ static zoo_gnode body(zoo_gbuild *b, const cJSON *schema, zoo_gnode next)
         return alternatives(b, schema, "oneOf", next);
     }
     if (get(schema, "enum") || get(schema, "const")) {
-        return listed(b, schema, next);
+        return zoo_g_schema_listed(b, schema, next);
     }
     if (get(schema, "type")) {
         return of_types(b, schema, zoo_gschema_types(b, schema), next);

@@ -50,16 +50,19 @@ void zoo_grammars_free(zoo_grammars *s)
     zoo_mem_free(s);
 }
 
-/* [reasoning, choice, what]; null: no memory. Freed with zoo_mem_free. */
+/* What is wanted, in a list; null: no memory. Freed with zoo_mem_free. */
 static char *key_of(const zoo_grammar_want *want)
 {
-    const cJSON *what = want->tools ? want->tools : want->schema;
+    const cJSON *what = want->tools ? want->tools : want->options ? want->options : want->schema;
     cJSON *key = cJSON_CreateArray();
     bool ok = cJSON_AddItemToArray(key, cJSON_CreateNumber((double)want->reasoning)) &&
               cJSON_AddItemToArray(key, want->choice ? cJSON_CreateString(want->choice)
                                                      : cJSON_CreateNull()) &&
               cJSON_AddItemToArray(key, cJSON_CreateBool(want->tools != NULL)) &&
               cJSON_AddItemToArray(key, cJSON_CreateBool(want->format != NULL)) &&
+              cJSON_AddItemToArray(key, cJSON_CreateBool(want->options != NULL)) &&
+              cJSON_AddItemToArray(key, want->pattern ? cJSON_CreateString(want->pattern)
+                                                      : cJSON_CreateNull()) &&
               (!what || cJSON_AddItemReferenceToArray(key, (cJSON *)(uintptr_t)what));
     char *text = ok ? cJSON_PrintUnformatted(key) : NULL;
     char *out = text ? zoo_mem_text(text, strlen(text)) : NULL;

@@ -31,6 +31,8 @@ typedef struct job {
     const char *json;
     size_t json_n;
     zoo_jbuf out;
+    bool fills; /* messages without content get the empty string, whatever the template tests */
+    bool is_fillable; /* there are such messages, and the template saw them as they are */
 } job;
 
 /* Runs work with the engine's errors caught. */
@@ -66,6 +68,7 @@ zoo_status zoo_template_compile(const char *source, size_t n, const char *name,
     t->name = copy;
     t->source = text;
     t->source_n = fits ? n : 0;
+    t->tests_content = zoo_template_tests_content(t->source, t->source_n);
     t->limits = limits ? *limits : zoo_jinja_limits_default;
     zoo_jinja x = {.limits = t->limits, .err = err, .name = t->name, .seed = (uintptr_t)t};
     x.pool.bytes_max = t->limits.memory_bytes_max;
@@ -220,11 +223,13 @@ static void render(zoo_jinja *x, job *j)
     zoo_jv last_text = ZOO_JV_NONE;
     x->line = 0;
     set_globals(x, j);
+    const zoo_template *t = pick(x, j->t);
+    j->is_fillable =
+        zoo_jinja_fill_contents(x, !j->fills && t->tests_content) && !j->fills && t->tests_content;
     bool continues = flag(x, "continue_final_message");
     if (continues) {
         last_text = mark_last_message(x);
     }
-    const zoo_template *t = pick(x, j->t);
     x->name = t->name;
     x->out = &j->out;
     zoo_jscope *scope = zoo_jscope_new(x, NULL, t->frame->n_slots);
@@ -235,12 +240,11 @@ static void render(zoo_jinja *x, job *j)
     }
 }
 
-static zoo_status run(job *j, const zoo_clock *now, char **text, size_t *n, zoo_error *err)
+static zoo_status run_once(job *j, const zoo_clock *now, char **text, size_t *n, zoo_error *err)
 {
     zoo_jinja x = {
         .limits = j->t->limits, .err = err, .name = j->t->name, .now = now, .seed = (uintptr_t)j};
-    *text = NULL;
-    *n = 0;
+    j->out = (zoo_jbuf){0};
     zoo_status status = guarded(&x, render, j);
     if (status == ZOO_OK) {
         *text = malloc(j->out.n + 1);
@@ -253,6 +257,23 @@ static zoo_status run(job *j, const zoo_clock *now, char **text, size_t *n, zoo_
         }
     }
     zoo_jpool_free(&x.pool);
+    return status;
+}
+
+/* A template that tests for none in one place may still fail on it in another. */
+static zoo_status run(job *j, const zoo_clock *now, char **text, size_t *n, zoo_error *err)
+{
+    zoo_error first;
+    *text = NULL;
+    *n = 0;
+    zoo_status status = run_once(j, now, text, n, &first);
+    if (status == ZOO_E_CONFIG && j->is_fillable) {
+        j->fills = true;
+        status = run_once(j, now, text, n, NULL) == ZOO_OK ? ZOO_OK : status;
+    }
+    if (status != ZOO_OK && err) {
+        *err = first;
+    }
     return status;
 }
 

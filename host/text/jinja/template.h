@@ -61,6 +61,9 @@ zoo_status zoo_template_compile(const char *source, size_t n, const char *name,
  * is found by (output.h). */
 const char *zoo_template_source(const zoo_template *t, size_t *n);
 
+/* Whether the word stands in a source of the template. */
+bool zoo_template_mentions(const zoo_template *t, const char *word);
+
 /* Null is fine. */
 void zoo_template_close(zoo_template *t);
 
@@ -69,7 +72,8 @@ void zoo_template_close(zoo_template *t);
  * continue_final_message, special tokens, and any other name that the template asks for; an object
  * chat_template_kwargs is spread into them. Numbers of a cJSON tree are doubles: integral ones
  * below 2^53 print as integers; raw items (cJSON_CreateRaw) are read exactly from their text.
- * continue_final_message: the text ends where the last message's content ends.
+ * continue_final_message: the text ends where the last message's content ends. A message whose
+ * content is null, [] or absent has the empty string, unless the template tests for none itself.
  * *text, *n: null-terminated UTF-8, freed by free(). Thread-safe.
  */
 zoo_status zoo_template_render(const zoo_template *t, const cJSON *variables, const zoo_clock *now,

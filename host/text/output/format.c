@@ -347,3 +347,27 @@ zoo_status zoo_output_format_find(const char *folder, const char *chat_template,
     }
     return status;
 }
+
+static bool holds(const cJSON *spec, const char *text)
+{
+    static const char *const no_marks[] = {"about", "shape", "when", "name", "arguments"};
+    for (size_t i = 0; spec->string && i < ZOO_COUNT(no_marks); i++) {
+        if (strcmp(spec->string, no_marks[i]) == 0) {
+            return false;
+        }
+    }
+    if (cJSON_IsString(spec)) {
+        return strstr(spec->valuestring, text) != NULL;
+    }
+    for (const cJSON *c = spec->child; c; c = c->next) {
+        if (holds(c, text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool zoo_output_format_marks(const zoo_output_format *f, const char *text)
+{
+    return f && text[0] && holds(f->spec, text);
+}

@@ -85,6 +85,30 @@ uint32_t zoo_output_reasoning_open(const zoo_output_format *f, const char *promp
     return 0;
 }
 
+static bool copy_mark(zoo_piece mark, char *out, size_t size)
+{
+    if (!mark.n || mark.n >= size) {
+        return false;
+    }
+    memcpy(out, mark.s, mark.n);
+    out[mark.n] = 0;
+    return true;
+}
+
+bool zoo_output_reasoning_close(const zoo_output_format *f, uint32_t entry, char *mark, size_t size)
+{
+    size_t i = entry > 0 ? entry - 1 : 0;
+    return f && !f->channels.given && i < f->n_reasoning &&
+           copy_mark(zoo_piece_trim(f->reasoning[i].close), mark, size);
+}
+
+bool zoo_output_reasoning_begin(const zoo_output_format *f, uint32_t entry, char *mark, size_t size)
+{
+    size_t i = entry > 0 ? entry - 1 : 0;
+    return f && !f->channels.given && i < f->n_reasoning &&
+           copy_mark(zoo_piece_trim(f->reasoning[i].open), mark, size);
+}
+
 /* Takes the reasoning off; gives what follows it. */
 static zoo_piece split_reasoning(parts *p, zoo_piece text)
 {

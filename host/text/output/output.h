@@ -90,6 +90,17 @@ zoo_status zoo_output_parse(const zoo_output_format *format, const zoo_output *o
  */
 uint32_t zoo_output_reasoning_open(const zoo_output_format *format, const char *prompt, size_t n);
 
+/* The mark that closes that entry of `reasoning` (0: the first), as a text of less than size bytes.
+ * False: the format has no such marks. */
+bool zoo_output_reasoning_close(const zoo_output_format *format, uint32_t entry, char *mark,
+                                size_t size);
+/* The same for the mark that opens it. */
+bool zoo_output_reasoning_begin(const zoo_output_format *format, uint32_t entry, char *mark,
+                                size_t size);
+
+/* Whether the text stands in a mark of the format. */
+bool zoo_output_format_marks(const zoo_output_format *format, const char *text);
+
 #ifdef __cplusplus
 }
 #endif
