@@ -33,7 +33,8 @@ typedef enum zoo_status {
     ZOO_E_MEMORY = -7,      /* an allocation failed or a limit would be exceeded */
     ZOO_E_UNSUPPORTED = -8, /* well-formed input that is named and refused */
     ZOO_E_LIMIT = -9,       /* a bound on depth, steps, length or count was reached */
-    ZOO_E_INTERNAL = -10
+    ZOO_E_INTERNAL = -10,
+    ZOO_E_CANCELLED = -11 /* the caller ended it */
 } zoo_status;
 
 typedef struct zoo_error {

@@ -45,8 +45,8 @@ static zoo_status add_word(const zoo_request_context *context, zoo_request *r, c
         (void)snprintf(spaced, n, " %s", word);
         status = encode(context, spaced, &behind, err);
     }
-    bool other = status == ZOO_OK && behind.n > 0 &&
-                 (behind.n != bare.n || behind.data[0] != bare.data[0]);
+    bool other =
+        status == ZOO_OK && behind.n > 0 && (behind.n != bare.n || behind.data[0] != bare.data[0]);
     if (status == ZOO_OK && bare.n > 0 &&
         (!add(r, all, &bare) || (other && !add(r, all, &behind)))) {
         status = zoo_fail(err, ZOO_E_MEMORY, "no memory for bad_words");

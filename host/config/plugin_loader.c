@@ -3,6 +3,7 @@
  *
  * It will not unload: blocks of a plugin may be reached from plans until the end.
  */
+#define _GNU_SOURCE /* dladdr */
 #include "config/plugin_loader.h"
 
 #include <dirent.h>
@@ -15,6 +16,12 @@
 
 #ifndef LMZOO_PLUGINS_FROM_BIN
 #define LMZOO_PLUGINS_FROM_BIN "../lib/lmzoo/plugins"
+#endif
+#ifndef LMZOO_PLUGINS_FROM_LIB
+#define LMZOO_PLUGINS_FROM_LIB "lmzoo/plugins"
+#endif
+#ifndef LMZOO_CARDS_FROM_LIB
+#define LMZOO_CARDS_FROM_LIB "../share/lmzoo/models.d"
 #endif
 #ifndef LMZOO_CARDS_FROM_BIN
 #define LMZOO_CARDS_FROM_BIN "../share/lmzoo/models.d"
@@ -223,6 +230,28 @@ static bool is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* An address in this file, for dladdr. */
+static const char own_folder_anchor = 0;
+
+/* Folder of the file that this code was loaded from: the program, or liblmzoo.so. */
+static void own_folder(char *path, size_t n)
+{
+    Dl_info where;
+    char real[PATH_MAX];
+    ssize_t length = -1;
+    if (dladdr((const void *)&own_folder_anchor, &where) != 0 && where.dli_fname &&
+        strstr(where.dli_fname, ".so") && realpath(where.dli_fname, real)) {
+        length = snprintf(path, n, "%s", real);
+    } else {
+        length = readlink("/proc/self/exe", path, n - 1);
+        path[length > 0 ? length : 0] = '\0';
+    }
+    char *slash = strrchr(path, '/');
+    if (slash) {
+        *slash = '\0';
+    }
+}
+
 zoo_status zoo_install_folder(const char *given, const char *kind, char *path, size_t n,
                               zoo_error *err)
 {
@@ -232,19 +261,15 @@ zoo_status zoo_install_folder(const char *given, const char *kind, char *path, s
                    ? ZOO_OK
                    : zoo_fail(err, ZOO_E_IO, "%s: no such folder of %s", given, kind);
     }
-    char program[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[length > 0 ? length : 0] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash) {
-        *slash = '\0';
-    }
+    char own[PATH_MAX];
+    own_folder(own, sizeof own);
     bool cards = strcmp(kind, "models.d") == 0;
-    const char *const places[] = {kind, cards ? LMZOO_CARDS_FROM_BIN : LMZOO_PLUGINS_FROM_BIN};
+    const char *const places[] = {kind, cards ? LMZOO_CARDS_FROM_BIN : LMZOO_PLUGINS_FROM_BIN,
+                                  cards ? LMZOO_CARDS_FROM_LIB : LMZOO_PLUGINS_FROM_LIB};
     for (size_t i = 0; i < ZOO_COUNT(places); i++) {
-        if (snprintf(path, n, "%s/%s", program, places[i]) < (int)n && is_folder(path)) {
+        if (snprintf(path, n, "%s/%s", own, places[i]) < (int)n && is_folder(path)) {
             return ZOO_OK;
         }
     }
-    return zoo_fail(err, ZOO_E_IO, "no folder of %s beside the program in %.200s", kind, program);
+    return zoo_fail(err, ZOO_E_IO, "no folder of %s beside the program in %.200s", kind, own);
 }

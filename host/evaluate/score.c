@@ -77,7 +77,8 @@ static void score_row(void *arg, uint32_t row, uint32_t worker)
         return;
     }
     double lse = log_sum(x, r->n_vocab, &best);
-    *out = (zoo_score_token){.nll = lse - (double)x[job->token]};
+    *out = (zoo_score_token){.nll = lse - (double)x[job->token],
+                             .is_first = best == (uint32_t)job->token};
     if (!r->job->reference) {
         return;
     }

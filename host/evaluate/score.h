@@ -57,7 +57,8 @@ typedef struct zoo_score_token {
     double nll;           /* natural; infinite for a token that cannot come */
     double reference_nll; /* without a reference 0, as kl and agrees */
     double kl;
-    bool agrees; /* both find the same token most likely (of equal ones the lower id) */
+    bool is_first; /* no token is likelier (of equal ones the lower id counts) */
+    bool agrees;   /* both find the same token most likely (of equal ones the lower id) */
 } zoo_score_token;
 
 typedef struct zoo_score_job {

@@ -308,6 +308,21 @@ static void retire(zoo_schedule *s)
     s->n_running = n;
 }
 
+void zoo_schedule_cancel(zoo_schedule *s, zoo_row *row)
+{
+    if (row->finish != ZOO_UNFINISHED || zoo_schedule_cancel_waiting(s, row)) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        if (s->running[i] == row) {
+            row->finish = ZOO_FINISH_FAILED;
+            (void)zoo_fail(&row->error, ZOO_E_CANCELLED, "cancelled");
+            retire(s);
+            return;
+        }
+    }
+}
+
 zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
 {
     zoo_schedule_admit(s);

@@ -44,6 +44,11 @@ zoo_status zoo_schedule_add(zoo_schedule *schedule, zoo_row *row, zoo_error *err
 /* Runs one step, or none when there is nothing to do. An error ends the run: the engine failed. A
  * row's own failure is its result (ZOO_FINISH_FAILED). */
 zoo_status zoo_schedule_step(zoo_schedule *schedule, zoo_error *err);
+/* Ends a row that waits or runs, between two steps: it is finished as failed with ZOO_E_CANCELLED
+ * and popped like any other. A finished row stays as it is. */
+void zoo_schedule_cancel(zoo_schedule *schedule, zoo_row *row);
+/* Gives up the kept prefixes that no row waits for, and their pages. */
+void zoo_schedule_drop_kept(zoo_schedule *schedule);
 /* The next finished row, or null. */
 zoo_row *zoo_schedule_pop(zoo_schedule *schedule);
 /* Nothing waits or runs. */

@@ -119,6 +119,14 @@ static void drop(zoo_schedule *s, zoo_prefix_node *node)
     zoo_prefixes_set_kept(&s->prefixes, node, ZOO_NONE);
 }
 
+void zoo_schedule_drop_kept(zoo_schedule *s)
+{
+    zoo_prefix_node *node;
+    while ((node = zoo_prefixes_oldest(&s->prefixes, true)) != NULL) {
+        drop(s, node);
+    }
+}
+
 static zoo_status open_once(zoo_schedule *s, zoo_row *row, zoo_error *err)
 {
     bool blocked;
@@ -279,6 +287,18 @@ static void finish_waiting(zoo_schedule *s, uint32_t index, zoo_finish finish)
     zoo_prefixes_leave_all(&s->prefixes, &row->chain);
     row->finish = finish;
     zoo_schedule_finish(s, row);
+}
+
+bool zoo_schedule_cancel_waiting(zoo_schedule *s, zoo_row *row)
+{
+    for (uint32_t i = 0; i < s->n_waiting; i++) {
+        if (s->waiting[i] == row) {
+            (void)zoo_fail(&row->error, ZOO_E_CANCELLED, "cancelled before it ran");
+            finish_waiting(s, i, ZOO_FINISH_FAILED);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Starts one row; false when there is no room for it now. */

@@ -40,6 +40,8 @@ struct zoo_schedule {
 
 /* Opens waiting rows as long as the engine has room. */
 void zoo_schedule_admit(zoo_schedule *schedule);
+/* Finishes the row as cancelled if it waits; false: it does not. */
+bool zoo_schedule_cancel_waiting(zoo_schedule *schedule, zoo_row *row);
 /* Puts a row whose sequence is closed among the finished. */
 void zoo_schedule_finish(zoo_schedule *schedule, zoo_row *row);
 

@@ -1,0 +1,405 @@
+/* live.c: the queue, its thread and the requests in it (live.h). */
+#include "batch/live.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "batch/constraint.h"
+#include "batch/request_rows.h"
+
+typedef enum live_state { LIVE_QUEUED, LIVE_RUNNING, LIVE_DONE } live_state;
+
+typedef struct live_row {
+    zoo_row row; /* first: a row popped from the scheduler is one of these */
+    zoo_live_request *request;
+    uint32_t index;
+} live_row;
+
+struct zoo_live_request {
+    zoo_request request;
+    zoo_id id;
+    zoo_live_events events;
+    zoo_answer answer;
+    zoo_row *rows; /* [n_rows]: what the answer shows; copies of live_rows when done */
+    live_row *live_rows;
+    uint32_t n_rows, n_left;
+    live_state state;  /* under the lock */
+    bool is_cancelled; /* under the lock: asked for */
+    zoo_status status;
+    zoo_error error;
+    zoo_live_request *previous, *next; /* of the queue or of those that run */
+};
+
+struct zoo_live {
+    const zoo_loaded *loaded;
+    zoo_schedule *schedule;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work;            /* something to do for the thread */
+    pthread_cond_t ended;           /* a request ended */
+    pthread_cond_t held;            /* the thread stands between two steps, or goes on */
+    zoo_live_request *first, *last; /* queue */
+    zoo_live_request *running;      /* list; changed by the thread alone */
+    zoo_schedule_stats stats;       /* after the last step */
+    uint32_t n_queued, n_pauses;
+    bool has_cancelled; /* a running request is to be cancelled */
+    bool is_held, is_stopping;
+};
+
+/* ---- requests ---- */
+
+static void free_request(zoo_live_request *r)
+{
+    for (uint32_t i = 0; r->live_rows && i < r->n_rows; i++) {
+        zoo_row_free(&r->live_rows[i].row);
+    }
+    zoo_mem_free(r->live_rows);
+    zoo_mem_free(r->rows);
+    zoo_request_free(&r->request);
+    zoo_mem_free(r);
+}
+
+static void on_text(void *arg, const char *text, size_t n)
+{
+    live_row *row = arg;
+    row->request->events.text(row->request->events.arg, row->index, text, n);
+}
+
+static zoo_status make_rows(const zoo_live *live, zoo_live_request *r, zoo_error *err)
+{
+    const uint32_t *hidden = r->request.endpoint == ZOO_CHAT ? live->loaded->hidden : NULL;
+    r->n_rows = r->n_left = r->request.n_prompts * r->request.n_choices;
+    r->rows = zoo_mem_array(r->n_rows, sizeof *r->rows);
+    r->live_rows = zoo_mem_array(r->n_rows, sizeof *r->live_rows);
+    if (!r->rows || !r->live_rows) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for a request of %u rows", r->n_rows);
+    }
+    zoo_request_rows(&r->request, hidden, r->rows, r);
+    for (uint32_t i = 0; i < r->n_rows; i++) {
+        live_row *row = &r->live_rows[i];
+        row->row = r->rows[i];
+        row->request = r;
+        row->index = i;
+        row->row.on_text = r->events.text ? on_text : NULL;
+        row->row.arg = row;
+        ZOO_TRY(zoo_constraint_begin(r->request.grammar, &row->row, err));
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
+                           const zoo_live_events *events, zoo_live_request **out, zoo_error *err)
+{
+    zoo_live_request *r = zoo_mem_array(1, sizeof *r);
+    zoo_status status;
+    *out = NULL;
+    if (!r) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for a request");
+    }
+    r->request = *request;
+    r->id = id;
+    r->events = *events;
+    status = make_rows(live, r, err);
+    if (status != ZOO_OK) {
+        memset(&r->request, 0, sizeof r->request);
+        free_request(r);
+        return status;
+    }
+    memset(request, 0, sizeof *request);
+    *out = r;
+    (void)pthread_mutex_lock(&live->lock);
+    r->previous = live->last;
+    *(live->last ? &live->last->next : &live->first) = r;
+    live->last = r;
+    live->n_queued++;
+    (void)pthread_cond_signal(&live->work);
+    (void)pthread_mutex_unlock(&live->lock);
+    return ZOO_OK;
+}
+
+void zoo_live_cancel(zoo_live *live, zoo_live_request *r)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    if (r->state != LIVE_DONE) {
+        r->is_cancelled = true;
+        live->has_cancelled = true;
+        (void)pthread_cond_signal(&live->work);
+    }
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
+void zoo_live_release(zoo_live *live, zoo_live_request *r)
+{
+    zoo_live_cancel(live, r);
+    (void)pthread_mutex_lock(&live->lock);
+    while (r->state != LIVE_DONE) {
+        (void)pthread_cond_wait(&live->ended, &live->lock);
+    }
+    (void)pthread_mutex_unlock(&live->lock);
+    free_request(r);
+}
+
+zoo_status zoo_live_answer(const zoo_live_request *r, zoo_answer *answer, zoo_error *err)
+{
+    *answer = r->answer;
+    if (r->status != ZOO_OK && err) {
+        *err = r->error;
+    }
+    return r->status;
+}
+
+/* ---- the thread; what follows runs there ---- */
+
+static void unlink_request(zoo_live_request **first, zoo_live_request **last, zoo_live_request *r)
+{
+    *(r->previous ? &r->previous->next : first) = r->next;
+    if (r->next) {
+        r->next->previous = r->previous;
+    } else if (last) {
+        *last = r->previous;
+    }
+    r->previous = r->next = NULL;
+}
+
+/* The request's rows are settled, or none was given to the scheduler. The lock is held. */
+static void end_request(zoo_live *live, zoo_live_request *r)
+{
+    for (uint32_t i = 0; i < r->n_rows; i++) {
+        r->rows[i] = r->live_rows[i].row;
+        if (r->rows[i].finish == ZOO_FINISH_FAILED && r->status == ZOO_OK) {
+            r->status = (zoo_status)r->rows[i].error.code;
+            r->error = r->rows[i].error;
+        }
+    }
+    r->answer = (zoo_answer){.request = &r->request,
+                             .rows = r->rows,
+                             .n_rows = r->n_rows,
+                             .id = r->id,
+                             .model = live->loaded->name,
+                             .tokenizer = live->loaded->tokenizer,
+                             .format = live->loaded->format};
+    if (r->events.done) {
+        r->events.done(r->events.arg);
+    }
+    r->state = LIVE_DONE;
+    (void)pthread_cond_broadcast(&live->ended);
+}
+
+/* Ends a request none of whose rows the scheduler holds. The lock is held. */
+static void refuse(zoo_live *live, zoo_live_request *r, zoo_status status, const char *why)
+{
+    if (r->status == ZOO_OK) {
+        r->status = zoo_fail(&r->error, status, "%s", why);
+    }
+    for (uint32_t i = 0; i < r->n_rows; i++) {
+        zoo_row_settle(&r->live_rows[i].row);
+    }
+    end_request(live, r);
+}
+
+/* Takes from the queue what the scheduler wants and what was cancelled there. The lock is held. */
+static void take_queued(zoo_live *live)
+{
+    zoo_live_request *next;
+    for (zoo_live_request *r = live->first; r; r = next) {
+        next = r->next;
+        if (!r->is_cancelled && !zoo_schedule_wants_more(live->schedule)) {
+            if (!live->has_cancelled) {
+                break;
+            }
+            continue;
+        }
+        unlink_request(&live->first, &live->last, r);
+        live->n_queued--;
+        if (r->is_cancelled) {
+            refuse(live, r, ZOO_E_CANCELLED, "cancelled before it ran");
+            continue;
+        }
+        r->state = LIVE_RUNNING;
+        r->next = live->running;
+        if (r->next) {
+            r->next->previous = r;
+        }
+        live->running = r;
+        for (uint32_t i = 0; i < r->n_rows; i++) {
+            zoo_error why;
+            if (zoo_schedule_add(live->schedule, &r->live_rows[i].row, &why) != ZOO_OK) {
+                r->live_rows[i].row.finish = ZOO_FINISH_FAILED;
+                r->live_rows[i].row.error = why;
+                r->n_left--;
+            }
+        }
+        if (r->n_left == 0) {
+            unlink_request(&live->running, NULL, r);
+            end_request(live, r);
+        }
+    }
+}
+
+/* The lock is held. */
+static void cancel_running(zoo_live *live)
+{
+    for (zoo_live_request *r = live->running; r; r = r->next) {
+        for (uint32_t i = 0; r->is_cancelled && i < r->n_rows; i++) {
+            zoo_schedule_cancel(live->schedule, &r->live_rows[i].row);
+        }
+    }
+    live->has_cancelled = false;
+}
+
+/* The lock is held. */
+static void collect(zoo_live *live)
+{
+    zoo_row *row;
+    while ((row = zoo_schedule_pop(live->schedule)) != NULL) {
+        zoo_live_request *r = row->owner;
+        if (--r->n_left == 0) {
+            unlink_request(&live->running, NULL, r);
+            end_request(live, r);
+        }
+    }
+    live->stats = zoo_schedule_stats_get(live->schedule);
+}
+
+/* The engine failed or the queue closes: nothing runs on. The lock is held. */
+static void end_all(zoo_live *live, zoo_status status, const char *why)
+{
+    zoo_schedule_free(live->schedule);
+    live->schedule = NULL;
+    while (live->running) {
+        zoo_live_request *r = live->running;
+        unlink_request(&live->running, NULL, r);
+        refuse(live, r, status, why);
+    }
+    while (live->first) {
+        zoo_live_request *r = live->first;
+        unlink_request(&live->first, &live->last, r);
+        live->n_queued--;
+        refuse(live, r, status, why);
+    }
+}
+
+/* Waits for work; false: the queue closes. The lock is held. */
+static bool wait_for_work(zoo_live *live)
+{
+    while (!live->is_stopping &&
+           (live->n_pauses > 0 || !live->schedule ||
+            (!live->first && !live->has_cancelled && zoo_schedule_is_idle(live->schedule)))) {
+        live->is_held = true;
+        (void)pthread_cond_broadcast(&live->held);
+        if (!live->schedule && live->first) {
+            end_all(live, ZOO_E_INTERNAL, "the engine failed before");
+        }
+        (void)pthread_cond_wait(&live->work, &live->lock);
+    }
+    live->is_held = false;
+    return !live->is_stopping;
+}
+
+static void *run(void *arg)
+{
+    zoo_live *live = arg;
+    zoo_error err = {0};
+    (void)pthread_mutex_lock(&live->lock);
+    while (wait_for_work(live)) {
+        zoo_status status;
+        take_queued(live);
+        cancel_running(live);
+        (void)pthread_mutex_unlock(&live->lock);
+        status = zoo_schedule_step(live->schedule, &err);
+        (void)pthread_mutex_lock(&live->lock);
+        collect(live);
+        if (status != ZOO_OK) {
+            end_all(live, status, err.text);
+        }
+    }
+    end_all(live, ZOO_E_CANCELLED, "the model was closed");
+    live->is_held = true;
+    (void)pthread_cond_broadcast(&live->held);
+    (void)pthread_mutex_unlock(&live->lock);
+    return NULL;
+}
+
+/* ---- the queue ---- */
+
+zoo_status zoo_live_new(const zoo_loaded *loaded, zoo_live **out, zoo_error *err)
+{
+    zoo_live *live = zoo_mem_array(1, sizeof *live);
+    zoo_status status;
+    *out = NULL;
+    if (!live) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the queue of requests");
+    }
+    live->loaded = loaded;
+    status = zoo_schedule_new(loaded->engine, loaded->tokenizer, &loaded->generation,
+                              &live->schedule, err);
+    if (status != ZOO_OK) {
+        zoo_mem_free(live);
+        return status;
+    }
+    (void)pthread_mutex_init(&live->lock, NULL);
+    (void)pthread_cond_init(&live->work, NULL);
+    (void)pthread_cond_init(&live->ended, NULL);
+    (void)pthread_cond_init(&live->held, NULL);
+    if (pthread_create(&live->thread, NULL, run, live) != 0) {
+        zoo_schedule_free(live->schedule);
+        zoo_mem_free(live);
+        return zoo_fail(err, ZOO_E_IO, "the thread that runs requests cannot be started");
+    }
+    *out = live;
+    return ZOO_OK;
+}
+
+void zoo_live_free(zoo_live *live)
+{
+    if (!live) {
+        return;
+    }
+    (void)pthread_mutex_lock(&live->lock);
+    live->is_stopping = true;
+    (void)pthread_cond_signal(&live->work);
+    (void)pthread_mutex_unlock(&live->lock);
+    (void)pthread_join(live->thread, NULL);
+    (void)pthread_cond_destroy(&live->work);
+    (void)pthread_cond_destroy(&live->ended);
+    (void)pthread_cond_destroy(&live->held);
+    (void)pthread_mutex_destroy(&live->lock);
+    zoo_mem_free(live);
+}
+
+void zoo_live_pause(zoo_live *live)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    while (live->n_pauses > 0) {
+        (void)pthread_cond_wait(&live->held, &live->lock);
+    }
+    live->n_pauses = 1;
+    (void)pthread_cond_signal(&live->work);
+    while (!live->is_held) {
+        (void)pthread_cond_wait(&live->held, &live->lock);
+    }
+    if (live->schedule) {
+        zoo_schedule_drop_kept(live->schedule);
+    }
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
+void zoo_live_resume(zoo_live *live)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    live->n_pauses = 0;
+    (void)pthread_cond_signal(&live->work);
+    (void)pthread_cond_broadcast(&live->held);
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
+zoo_schedule_stats zoo_live_stats(zoo_live *live)
+{
+    zoo_schedule_stats stats;
+    (void)pthread_mutex_lock(&live->lock);
+    stats = live->stats;
+    stats.n_waiting += live->n_queued;
+    (void)pthread_mutex_unlock(&live->lock);
+    return stats;
+}

@@ -1,0 +1,72 @@
+#!/bin/sh
+# lmzoo.h as another program uses it: alone in C11 and C++17, and a small program linked against
+# liblmzoo that goes on from a text.
+set -u
+n=0
+tap() { # STATUS NAME
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$TMPDIR/log"
+    fi
+}
+flags="-Wall -Wextra -Wconversion -Wshadow -Werror -pedantic -I$LMZOO_SOURCE/include"
+printf '#include "lmzoo.h"\nint main(void) { return (int)lmzoo_api_version() - LMZOO_API_VERSION; }\n' \
+    >"$TMPDIR/one.c"
+cp "$TMPDIR/one.c" "$TMPDIR/one.cc"
+# shellcheck disable=SC2086 # flags are words
+cc -std=c11 $flags -fsyntax-only "$TMPDIR/one.c" >"$TMPDIR/log" 2>&1
+tap $? "lmzoo.h as C11"
+# shellcheck disable=SC2086
+c++ -std=c++17 $flags -fsyntax-only "$TMPDIR/one.cc" >"$TMPDIR/log" 2>&1
+tap $? "lmzoo.h as C++17"
+
+sanitize=$(sed -n 's/^LMZOO_SANITIZE:STRING=//p' "$LMZOO_BUILD/CMakeCache.txt")
+nm -D --defined-only --format=posix "$LMZOO_BUILD/liblmzoo.so" | sed 's/ .*//' |
+    grep -v '^lmzoo_' >"$TMPDIR/log"
+[ ! -s "$TMPDIR/log" ] || [ -n "$sanitize" ]
+tap $? "liblmzoo.so exports lmzoo_ names alone"
+
+cat >"$TMPDIR/program.c" <<'END'
+#include <lmzoo.h>
+#include <stdio.h>
+
+static int show(void *arg, uint32_t choice, const char *text, size_t n)
+{
+    (void)arg;
+    (void)choice;
+    return fwrite(text, 1, n, stdout) != n;
+}
+
+int main(int argc, char **argv)
+{
+    lmzoo_model *model;
+    lmzoo_error error;
+    char *answer;
+    int status = argc > 1 ? lmzoo_open(argv[1], NULL, &model, &error) : LMZOO_E_USAGE;
+    if (status == LMZOO_OK) {
+        status = lmzoo_generate(model, LMZOO_COMPLETION,
+                                "{\"prompt\":\"Once upon a time\",\"max_tokens\":20,\"temperature\":0}",
+                                show, NULL, &answer, &error);
+        lmzoo_free(answer);
+        lmzoo_close(model);
+    }
+    if (status != LMZOO_OK) {
+        (void)fprintf(stderr, "%s\n", error.message);
+    }
+    return status != LMZOO_OK;
+}
+END
+# shellcheck disable=SC2086
+${CC:-cc} -std=c11 $flags ${sanitize:+-fsanitize=$sanitize} "$TMPDIR/program.c" -L"$LMZOO_BUILD" -llmzoo \
+    -Wl,-rpath,"$LMZOO_BUILD" -o "$TMPDIR/program" >"$TMPDIR/log" 2>&1
+tap $? "a program is linked against liblmzoo"
+"$TMPDIR/program" "$LMZOO_SOURCE/demo/models/demo-llama" >"$TMPDIR/text" 2>"$TMPDIR/log"
+tap $? "it finds plugins and cards beside the library and runs"
+"$LMZOO_BUILD/lmzoo" run "$LMZOO_SOURCE/demo/models/demo-llama" -p "Once upon a time" --max-tokens 20 \
+    --temperature 0 >"$TMPDIR/wanted" 2>"$TMPDIR/log"
+[ "$(cat "$TMPDIR/text")" = "$(cat "$TMPDIR/wanted")" ]
+tap $? "its text is the command's"
+echo "1..$n"
