@@ -35,6 +35,8 @@ const zoo_option zoo_options_model[] = {
     {"--card-dir", 0, ZOO_OPTION_TEXT, ENGINE(card_dir), "DIR", "where cards lie"},
     {"--allow-unknown", 0, ZOO_OPTION_LIST, offsetof(zoo_common, allow_unknown), "KEY",
      "a config key that may be ignored"},
+    {"--strict", 0, ZOO_OPTION_FLAG, ENGINE(strict), NULL,
+     "refuse a config key that the reference does not read (it is told)"},
     {"--pin", 0, ZOO_OPTION_FLAG, ENGINE(pin), NULL, "each thread stays on a core of its own"},
     {"--quiet", 'q', ZOO_OPTION_FLAG, ENGINE(quiet), NULL, "no progress line"},
     ZOO_OPTIONS_END};

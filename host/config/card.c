@@ -22,6 +22,7 @@ static const struct {
     {"model_type", TEXTS}, {"plugin", TEXT},           {"about", OBJECT},   {"aliases", OBJECT},
     {"defaults", OBJECT},  {"fixed", OBJECT},          {"options", OBJECT}, {"ignored", OBJECT},
     {"tensors", PAIRS},    {"ignored_tensors", TEXTS}, {"output", ANY},     {"refused", TEXT},
+    {"class", TEXT},
 };
 
 static bool is_texts(const cJSON *item)

@@ -15,6 +15,7 @@
  *   tensors           [[canonical, stored], ...]: parts of tensor names, tried in order
  *   ignored_tensors   list of patterns with '*': stored tensors that are not weights of the model
  *   output            how reasoning and tool calls stand in the text (host/text/output/output.h)
+ *   class             the type whose class file counts, where it is not model_type's own
  *   refused           a sentence: why this model_type is not computed
  */
 #ifndef ZOO_CONFIG_CARD_H

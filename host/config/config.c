@@ -142,12 +142,41 @@ static const cJSON *find_default(const zoo_model_config *c, const char *key)
     }
     memcpy(member, key, n);
     member[n] = '\0';
-    const cJSON *given = key[n] ? cJSON_GetObjectItemCaseSensitive(c->text, member) : NULL;
+    const cJSON *from = c->class_json ? c->attributes.set : c->text;
+    const cJSON *given = key[n] ? cJSON_GetObjectItemCaseSensitive(from, member) : NULL;
     if (given && !cJSON_IsNull(given)) {
         return NULL;
     }
     const cJSON *found = walk(defaults, key);
     return found ? found : find_alias(c, defaults, key);
+}
+
+/* What the class holds under a path, by its own names or the card's. */
+static const cJSON *find_attribute(const zoo_model_config *c, const char *key)
+{
+    char head[KEY_MAX], path[KEY_MAX];
+    size_t n = strcspn(key, ".[");
+    (void)snprintf(head, sizeof head, "%.*s", (int)n, key);
+    const char *name = zoo_attributes_name(&c->attributes, head);
+    (void)snprintf(path, sizeof path, "%s%s", name, key + n);
+    const cJSON *found = walk(c->attributes.set, path);
+    if (found) {
+        zoo_config_claim(c, path);
+        return found;
+    }
+    return find_alias(c, c->attributes.set, key);
+}
+
+/* How the file's tensors are quantised belongs to the file, not to the class. */
+static const cJSON *find_quantization(const zoo_model_config *c, const char *key)
+{
+    static const char *const head = "quantization_config";
+    size_t n = strlen(head);
+    if (strncmp(key, head, n) != 0 || !strchr(".[", key[n])) {
+        return NULL;
+    }
+    const cJSON *found = walk(c->text, key);
+    return found ? found : walk(c->json, key);
 }
 
 static const cJSON *find(const zoo_model_config *c, const char *key)
@@ -157,6 +186,11 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
     }
     zoo_config_claim(c, key);
     const cJSON *found = walk(zoo_card_part(c->card, "fixed"), key);
+    if (c->class_json) {
+        found = found ? found : find_attribute(c, key);
+        found = found ? found : find_quantization(c, key);
+        return found ? found : find_default(c, key);
+    }
     if (!found && c->text != c->json && strcmp(key, "tie_word_embeddings") == 0) {
         found = walk(c->json, key); /* the reference ties the wrapper's own head */
     }
@@ -348,6 +382,11 @@ void zoo_model_config_close(zoo_model_config *config)
         zoo_mem_free(config->claims[i]);
     }
     zoo_mem_free(config->claims);
+    zoo_attributes_free(&config->attributes);
+    cJSON_Delete(config->class_json);
+    cJSON_Delete(config->wrapper_json);
+    cJSON_Delete(config->common_json);
+    cJSON_Delete(config->nothing);
     zoo_mem_free(config->path);
     cJSON_Delete(config->json);
     zoo_mem_free(config);

@@ -1,11 +1,12 @@
 /*
  * config.h: a checkpoint's config.json as the plugin sees it, and who claimed which key.
  *
- * Lookup of a key: the card's fixed value, then the file (its text_config where there is one), then
- * the card's aliases in the file, then the card's defaults (by key, then by alias; none for a part
- * of an object or list that the file gives). Every leaf of the file must be claimed: read by
- * configure, named by the plugin's keys or the card's `ignored`, or harmless to the maths. What is
- * left is refused.
+ * Lookup of a key: the card's fixed value, then what the reference's class holds (attributes.h),
+ * by the class's names and the card's aliases, then the card's defaults. A key of the file that the
+ * class does not read is seen by no plugin: it is told, and refused where the user asks for that or
+ * the file names code of its own (auto_map). A key that the reference reads and the plugin does not
+ * is refused unless it holds the class's default. A type without a class file is read from the file
+ * itself: the card's defaults count, and every leaf must be claimed.
  */
 #ifndef ZOO_CONFIG_CONFIG_H
 #define ZOO_CONFIG_CONFIG_H
@@ -35,13 +36,33 @@ bool zoo_model_config_is_harmless(const char *key);
 /* Chooses the card (may be null) and how has_tensor is answered. */
 void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_has_tensor_fn *has,
                           void *arg);
+/*
+ * Reads the class files of the type from <folder>/classes and computes the attributes; without a
+ * class file nothing changes. After use, before any plugin. ZOO_E_CONFIG: the reference refuses the
+ * file's values. [load]
+ */
+zoo_status zoo_model_config_read_class(zoo_model_config *config, const char *folder,
+                                       zoo_error *err);
+/* Refuse keys that the reference does not read, in judge. */
+void zoo_model_config_strict(zoo_model_config *config, bool strict);
+/* Name of the reference's class, or null. */
+const char *zoo_model_config_class(const zoo_model_config *config);
 /* What plugins get. */
 const zoo_config *zoo_model_config_view(const zoo_model_config *config);
 /* The first misuse that a getter or refuse() remembered. */
 zoo_status zoo_model_config_misuse(const zoo_model_config *config, zoo_error *err);
 
-/* One key of the file that nobody claimed, or that was claimed with a remark. */
+/* A key with its value as JSON text and a remark (may be null). */
 typedef void zoo_key_fn(void *arg, const char *key, const char *value, const char *note);
+
+/*
+ * Every value that the reference's class holds, in its order, with where it comes from as note:
+ * "file: KEY", "class" (its default), "derived: HOW". Without a class file: the file's members.
+ */
+void zoo_model_config_each(const zoo_model_config *config, zoo_key_fn *fn, void *arg);
+/* Every key of the file that the reference does not read, harmless ones and nulls left out; note:
+ * the card's remark or null. Nothing without a class file. */
+void zoo_model_config_unread(const zoo_model_config *config, zoo_key_fn *fn, void *arg);
 
 /*
  * Judges every leaf of the file after configure ran: the rules of `keys` are applied, and unclaimed

@@ -96,6 +96,15 @@ static const char *const harmless[] = {
     "unsloth_fixed",
     "ep_size",
     "pretraining_seq_length",
+    "z_loss_coefficient",
+    "unsloth_version",
+    "_commit_hash",
+    "cache_implementation",
+    "name_or_path",
+    "num_labels",
+    "tokenizer_vocab_size",
+    "tie_last_hidden_states",
+    "experts_implementation",
 };
 
 typedef struct judge {
@@ -105,6 +114,7 @@ typedef struct judge {
     zoo_key_fn *report;
     void *arg;
     zoo_error *err;
+    bool strict, refused;
 } judge;
 
 static bool in_list(const char *const *list, size_t n, const char *key)
@@ -223,10 +233,88 @@ static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object
     return ZOO_OK;
 }
 
+/* A key of the file that the class reads: what became of it must be computed, or be the default. */
+static zoo_status judge_attribute(judge *j, const cJSON *given)
+{
+    const zoo_attributes *a = &j->config->attributes;
+    const char *name = zoo_attributes_name(a, given->string);
+    bool rope = strcmp(name, "rope_parameters") == 0 || strcmp(name, "rope_scaling") == 0;
+    name = rope ? "rope_parameters" : name;
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(a->set, name);
+    const cJSON *keys = cJSON_GetObjectItemCaseSensitive(a->class_json, "keys");
+    const cJSON *usual =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(keys, name), "default");
+    if (!value || !zoo_attributes_model_reads(a, name) || cJSON_Compare(value, usual, true)) {
+        return ZOO_OK;
+    }
+    return cJSON_IsObject(value) && !is_known_object(j, name) ? judge_object(j, name, value)
+                                                              : judge_leaf(j, name, value);
+}
+
+static void refuse_unread(void *arg, const char *key, const char *value, const char *note)
+{
+    judge *j = arg;
+    bool own_code = cJSON_GetObjectItemCaseSensitive(j->config->json, "auto_map");
+    if (note || j->refused || in_list(j->allowed, j->allowed ? SIZE_MAX : 0, key) ||
+        !(own_code || j->strict)) {
+        return;
+    }
+    j->refused = true;
+    (void)zoo_fail(j->err, ZOO_E_CONFIG,
+                   "%s: \"%s\" is %.80s, which %s does not read%s (--allow-unknown %s overrides)",
+                   j->config->path, key, value, zoo_model_config_class(j->config),
+                   own_code ? ", and the file names code of its own (auto_map) that may" : "", key);
+}
+
+static void report_unread(void *arg, const char *key, const char *value, const char *note)
+{
+    const judge *j = arg;
+    j->report(j->arg, key, value, note ? note : "the reference does not read it");
+}
+
+/* A key that only derivations read, or whose value one of them replaced. */
+static void report_replaced(const judge *j, const cJSON *given)
+{
+    const zoo_attributes *a = &j->config->attributes;
+    const char *from = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(a->origins, zoo_attributes_name(a, given->string)));
+    bool own = from && strncmp(from, "file: ", 6) == 0;
+    if (zoo_attributes_reads(a, given->string) && !cJSON_IsNull(given) &&
+        (!own || !zoo_attributes_model_reads(a, given->string))) {
+        char *value = cJSON_PrintUnformatted(given);
+        j->report(j->arg, given->string, value ? value : "",
+                  own ? "only derivations of the class read it" : "the class replaces it");
+        cJSON_free(value);
+    }
+}
+
+static zoo_status judge_class(judge *j)
+{
+    const cJSON *item = NULL;
+    zoo_model_config_unread(j->config, j->report ? report_unread : refuse_unread, j);
+    cJSON_ArrayForEach(item, j->config->text)
+    {
+        if (j->report) {
+            report_replaced(j, item);
+        }
+        if (!j->refused && !in_list(harmless, ZOO_COUNT(harmless), item->string) &&
+            zoo_attributes_reads(&j->config->attributes, item->string)) {
+            ZOO_TRY(judge_attribute(j, item));
+        }
+    }
+    return j->refused ? ZOO_E_CONFIG : ZOO_OK;
+}
+
 zoo_status zoo_model_config_judge(zoo_model_config *config, const zoo_plugin *plugin,
                                   const char *const *allowed, zoo_key_fn *report, void *arg,
                                   zoo_error *err)
 {
-    judge j = {config, plugin, allowed, report, arg, err};
-    return judge_object(&j, "", config->text);
+    judge j = {.config = config,
+               .plugin = plugin,
+               .allowed = allowed,
+               .report = report,
+               .arg = arg,
+               .err = err,
+               .strict = config->strict};
+    return config->class_json ? judge_class(&j) : judge_object(&j, "", config->text);
 }

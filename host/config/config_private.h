@@ -2,6 +2,7 @@
 #ifndef ZOO_CONFIG_CONFIG_PRIVATE_H
 #define ZOO_CONFIG_CONFIG_PRIVATE_H
 
+#include "config/attributes.h"
 #include "config/config.h"
 
 struct zoo_model_config {
@@ -14,7 +15,13 @@ struct zoo_model_config {
     const zoo_card *card;
     zoo_has_tensor_fn *has_tensor;
     void *has_arg;
+    cJSON *class_json;         /* the class file of the text part, or null */
+    cJSON *wrapper_json;       /* that of the whole file where it wraps a text part, or null */
+    cJSON *common_json;        /* classes/_common.json, with class_json */
+    cJSON *nothing;            /* an empty object: the text part of a wrapper that has none */
+    zoo_attributes attributes; /* with class_json: what the reference's class holds */
     zoo_error misuse;
+    bool strict;   /* refuse keys that the reference does not read */
     char **claims; /* paths without indices */
     uint32_t n_claims, claims_max;
 };

@@ -147,6 +147,10 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
         model->card = zoo_cards_find(&model->cards, zoo_model_config_text_type(model->config));
     }
     zoo_model_config_use(model->config, model->card, has_tensor, model);
+    zoo_model_config_strict(model->config, o->strict);
+    if (!zoo_card_text(model->card, "refused")) {
+        ZOO_TRY(zoo_model_config_read_class(model->config, card_dir, err));
+    }
     return model->card ? choose_by_card(model, plugin_dir, err)
                        : choose_by_probe(model, plugin_dir, err);
 }
@@ -180,6 +184,32 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
         model->limits.context_max = model->plan.positions_max;
     }
     return zoo_model_config_judge(model->config, model->plugin, o->allow_unknown, NULL, NULL, err);
+}
+
+typedef struct unread_line {
+    char text[400];
+    uint32_t n;
+} unread_line;
+
+static void add_unread(void *arg, const char *key, const char *value, const char *note)
+{
+    unread_line *line = arg;
+    size_t n = strlen(line->text);
+    if (!note) {
+        (void)snprintf(line->text + n, sizeof line->text - n, "%s%.60s %.40s",
+                       line->n++ ? ", " : "", key, value);
+    }
+}
+
+/* Keys of the file that change nothing, though a reader of the file may expect it. */
+static void tell_unread(const zoo_model *model)
+{
+    unread_line line = {.n = 0};
+    zoo_model_config_unread(model->config, add_unread, &line);
+    if (line.n) {
+        (void)fprintf(stderr, "lmzoo: %s: the %s reference does not read %s\n", line.text,
+                      zoo_model_config_text_type(model->config), line.n > 1 ? "them" : "it");
+    }
 }
 
 size_t zoo_model_memory_limit(const zoo_model_options *o)
@@ -248,6 +278,9 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
     ZOO_TRY(configure(model, o, err));
+    if (!o->quiet && !o->plan_only) {
+        tell_unread(model);
+    }
     ZOO_TRY(lay_out(model, o, err));
     if (o->plan_only) {
         return ZOO_OK;

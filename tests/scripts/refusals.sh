@@ -28,7 +28,10 @@ copy() {
 
 copy key
 sed -i 's/"hidden_act"/"attention_swirl": 3, "hidden_act"/' "$TMPDIR/key/config.json"
-check "a config key that nobody claims" 'key/config.json: "attention_swirl" is 3' "$TMPDIR/key"
+check "a config key that the reference does not read, with --strict" \
+    'key/config.json: "attention_swirl" is 3' "$TMPDIR/key" --strict
+sed -i 's/"hidden_act"/"auto_map": {"AutoConfig": "own.py"}, "hidden_act"/' "$TMPDIR/key/config.json"
+check "such a key beside code of its own" '"attention_swirl" is 3.*auto_map' "$TMPDIR/key"
 
 copy value
 sed -i 's/"hidden_act": "silu"/"hidden_act": "wavy"/' "$TMPDIR/value/config.json"

@@ -1,0 +1,173 @@
+/*
+ * config_class.c: which class files a config is read with, and what of the file no class reads.
+ *
+ * A wrapper's class file names the member that holds the text part and the type it is read as; the
+ * rest of a wrapper (towers, tokens) is none of the text part's business, but for the tie of the
+ * head, which is the wrapper's.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/config_private.h"
+
+static const cJSON *member(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static zoo_status out_of_memory(const zoo_model_config *c, zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", c->path);
+}
+
+/* Finds the text part as the wrapper's class does, and the type that it is read as. */
+static zoo_status unwrap(zoo_model_config *c, const cJSON *text, const char **type, zoo_error *err)
+{
+    const char *key = cJSON_GetStringValue(member(text, "key"));
+    const cJSON *part = key ? member(c->json, key) : NULL;
+    bool flat = cJSON_IsTrue(member(c->wrapper_json, "flat"));
+    *type = cJSON_GetStringValue(member(text, "type"));
+    if (!key || !*type) {
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: the class file of \"%s\" names no text part",
+                        c->path, c->model_type);
+    }
+    if (part && !cJSON_IsNull(part) && !cJSON_IsObject(part)) {
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" should be an object", c->path, key);
+    }
+    if (cJSON_IsObject(part)) {
+        const char *inner = cJSON_GetStringValue(member(part, "model_type"));
+        *type = inner && cJSON_IsTrue(member(text, "by_type")) ? inner : *type;
+        c->text = part;
+    } else if (flat) {
+        c->text = c->json;
+    } else {
+        c->nothing = cJSON_CreateObject();
+        if (!c->nothing) {
+            return out_of_memory(c, err);
+        }
+        c->text = c->nothing;
+    }
+    c->text_key = key;
+    return ZOO_OK;
+}
+
+/* The head is tied as the wrapper says; some wrappers listen to their text part too. */
+static zoo_status take_tie(zoo_model_config *c, zoo_error *err)
+{
+    static const char *const key = "tie_word_embeddings";
+    const cJSON *outer = member(c->json, key);
+    const cJSON *fallback = member(member(member(c->wrapper_json, "keys"), key), "default");
+    bool either = member(c->wrapper_json, "ties") != NULL;
+    bool tied = outer ? zoo_json_truthy(outer) : zoo_json_truthy(fallback);
+    bool inner = zoo_json_truthy(zoo_attributes_get(&c->attributes, key));
+    return zoo_attributes_set(&c->attributes, key, cJSON_CreateBool(tied || (either && inner)),
+                              outer ? "file: tie_word_embeddings" : "class", err);
+}
+
+zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, zoo_error *err)
+{
+    const char *type = zoo_card_text(c->card, "class");
+    ZOO_TRY(zoo_class_read(folder, type ? type : c->model_type, &c->class_json, err));
+    const cJSON *text = member(c->class_json, "text");
+    if (text) {
+        c->wrapper_json = c->class_json;
+        c->class_json = NULL;
+        ZOO_TRY(unwrap(c, text, &type, err));
+        ZOO_TRY(zoo_class_read(folder, type, &c->class_json, err));
+        c->text_type = c->class_json ? type : c->text_type;
+    } else if (c->class_json) {
+        c->text = c->json;
+        c->text_type = c->model_type;
+    } else if (c->text != c->json) {
+        ZOO_TRY(zoo_class_read(folder, c->text_type, &c->class_json, err));
+    }
+    if (!c->class_json) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_class_common(folder, &c->common_json, err));
+    c->attributes =
+        (zoo_attributes){.class_json = c->class_json, .common = c->common_json, .path = c->path};
+    ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
+    return c->text == c->json ? ZOO_OK : take_tie(c, err);
+}
+
+void zoo_model_config_strict(zoo_model_config *c, bool strict)
+{
+    c->strict = strict;
+}
+
+const char *zoo_model_config_class(const zoo_model_config *c)
+{
+    return cJSON_GetStringValue(member(c->class_json, "class"));
+}
+
+static void tell(zoo_key_fn *fn, void *arg, const char *key, const cJSON *item, const char *note)
+{
+    char *value = cJSON_PrintUnformatted(item);
+    fn(arg, key, value ? value : "", note);
+    cJSON_free(value);
+}
+
+void zoo_model_config_each(const zoo_model_config *c, zoo_key_fn *fn, void *arg)
+{
+    const cJSON *all = c->class_json ? c->attributes.set : c->text, *item = NULL;
+    cJSON_ArrayForEach(item, all)
+    {
+        const char *from = cJSON_GetStringValue(member(c->attributes.origins, item->string));
+        tell(fn, arg, item->string, item, from ? from : c->class_json ? "class" : "file");
+    }
+}
+
+static void unread_rope(const zoo_model_config *c, const cJSON *given, zoo_key_fn *fn, void *arg)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, given)
+    {
+        char path[ZOO_CLASS_KEY_MAX];
+        (void)snprintf(path, sizeof path, "%.60s.%.150s", given->string, item->string);
+        const cJSON *kept =
+            member(zoo_attributes_get(&c->attributes, "rope_parameters"), item->string);
+        bool old_type = strcmp(item->string, "type") == 0;
+        if (!kept && !old_type && !cJSON_IsNull(item)) {
+            tell(fn, arg, path, item, NULL);
+        }
+    }
+}
+
+static bool chooses_code(const zoo_model_config *c, const char *key)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, member(c->common_json, "code_choices"))
+    {
+        if (cJSON_IsString(item) && strcmp(item->valuestring, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void zoo_model_config_unread(const zoo_model_config *c, zoo_key_fn *fn, void *arg)
+{
+    const cJSON *ignored = zoo_card_part(c->card, "ignored"), *item = NULL;
+    if (!c->class_json) {
+        return;
+    }
+    cJSON_ArrayForEach(item, c->text)
+    {
+        const char *key = item->string;
+        bool empty = (cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child;
+        if (cJSON_IsNull(item) || empty || zoo_model_config_is_harmless(key) ||
+            (c->text == c->json && c->wrapper_json)) {
+            continue;
+        }
+        const cJSON *usual = member(member(c->class_json, "unread"), key);
+        const char *remark = cJSON_GetStringValue(member(ignored, key));
+        remark = cJSON_Compare(item, usual, true) ? "no model of this type reads it" : remark;
+        remark = chooses_code(c, key) ? "it chooses code of the reference" : remark;
+        if (!zoo_attributes_reads(&c->attributes, key)) {
+            tell(fn, arg, key, item, remark);
+        } else if (strcmp(key, "rope_parameters") == 0 || strcmp(key, "rope_scaling") == 0) {
+            unread_rope(c, item, fn, arg);
+        }
+    }
+}

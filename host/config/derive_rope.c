@@ -1,0 +1,491 @@
+/*
+ * derive_rope.c: rotary parameters of every spelling in one form, as the base class of the
+ * reference has it, and the file's other keys become attributes.
+ *
+ * The form: `rope_parameters`, flat or one object for each layer type (or label) below it, each
+ * with rope_type, rope_theta and what its kind reads; nothing else is kept. How a class gets there,
+ * by its file's "rope" member:
+ *   standard       rope_scaling, if it is true, replaces rope_parameters; a top-level rope_theta
+ *                  and partial_rotary_factor fill in what is missing, in each nested object
+ *   by_layer       full_attention and sliding_attention: rope_scaling goes to the first, rope_theta
+ *                  and rope_local_base_freq are their bases
+ *   by_layer_same  the same with one default base; only the first reads rope_theta
+ *   rotary_pct     rotary_emb_base and rotary_pct for rope_theta and partial_rotary_factor
+ *   longrope       "su" and "yarn" are longrope
+ *   mrope          "mrope" is default
+ *   rotary_dim     partial_rotary_factor is rotary_dim / head_dim
+ *   late           a default table with the base rope_theta; a rope_parameters of the file, which
+ *                  is no field, replaces it
+ *   none           rope_parameters stays as it is; a rope_scaling replaces it
+ * Source: RotaryEmbeddingConfigMixin of the reference and the classes that override it.
+ */
+#include <string.h>
+
+#include "config/attributes.h"
+
+static const char *const original = "original_max_position_embeddings";
+
+static const cJSON *rope_of(const zoo_attributes *a, const char *name)
+{
+    const cJSON *rope = cJSON_GetObjectItemCaseSensitive(a->class_json, "rope");
+    return cJSON_GetObjectItemCaseSensitive(rope, name);
+}
+
+static zoo_status out_of_memory(const zoo_attributes *a, zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", a->path);
+}
+
+/* Takes value. */
+static void set_default(cJSON *object, const char *key, cJSON *value)
+{
+    if (cJSON_GetObjectItemCaseSensitive(object, key) ||
+        !cJSON_AddItemToObject(object, key, value)) {
+        cJSON_Delete(value);
+    }
+}
+
+static void replace(cJSON *object, const char *key, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    if (!cJSON_AddItemToObject(object, key, value)) {
+        cJSON_Delete(value);
+    }
+}
+
+static cJSON *copy_or_null(const cJSON *item)
+{
+    return item ? cJSON_Duplicate(item, true) : cJSON_CreateNull();
+}
+
+static const char *text_in(const cJSON *object, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+static bool in_list(const cJSON *list, const char *word)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item) && strcmp(item->valuestring, word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool kind_reads(const zoo_attributes *a, const char *type, const char *key)
+{
+    const cJSON *kinds = cJSON_GetObjectItemCaseSensitive(a->common, "rope_kinds");
+    return in_list(cJSON_GetObjectItemCaseSensitive(kinds, type), key);
+}
+
+/* Whether a member of rope_parameters is the object of a layer type. */
+static bool is_nested(const zoo_attributes *a, const cJSON *member)
+{
+    const cJSON *labels = rope_of(a, "labels");
+    labels = labels ? labels : zoo_attributes_get(a, "layer_types");
+    return member->string && in_list(labels, member->string);
+}
+
+static bool any_nested(const zoo_attributes *a, const cJSON *params)
+{
+    const cJSON *member = NULL;
+    cJSON_ArrayForEach(member, params)
+    {
+        if (is_nested(a, member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void standardize_one(const zoo_attributes *a, cJSON *params, bool flat)
+{
+    const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(params, "type");
+    set_default(params, "rope_type",
+                old ? cJSON_Duplicate(old, true) : cJSON_CreateString("default"));
+    set_default(params, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
+    if (partial && !cJSON_IsNull(partial)) {
+        set_default(params, "partial_rotary_factor", cJSON_Duplicate(partial, true));
+    }
+    const char *type = text_in(params, "rope_type");
+    if (!type || !kind_reads(a, type, original)) {
+        return;
+    }
+    const cJSON *top = zoo_attributes_get(a, original);
+    if (flat && top) {
+        replace(params, original, cJSON_Duplicate(top, true));
+    } else {
+        set_default(params, original,
+                    copy_or_null(zoo_attributes_get(a, "max_position_embeddings")));
+    }
+}
+
+static zoo_status standardize(zoo_attributes *a, zoo_error *err)
+{
+    cJSON *params = zoo_attributes_get(a, "rope_parameters"), *member = NULL;
+    if (!cJSON_IsObject(params)) {
+        return ZOO_OK;
+    }
+    if (!any_nested(a, params)) {
+        if (params->child || zoo_json_truthy(zoo_attributes_get(a, "rope_theta"))) {
+            standardize_one(a, params, true);
+        }
+        return ZOO_OK;
+    }
+    cJSON_ArrayForEach(member, params)
+    {
+        if (!is_nested(a, member) || cJSON_IsNull(member)) {
+            continue;
+        }
+        if (!cJSON_IsObject(member)) {
+            return zoo_fail(err, ZOO_E_CONFIG, "%s: \"rope_parameters.%s\" should be an object",
+                            a->path, member->string);
+        }
+        standardize_one(a, member, false);
+    }
+    return ZOO_OK;
+}
+
+/* rope_scaling where it is true, else rope_parameters, else an empty object: becomes
+ * rope_parameters. */
+static zoo_status choose_block(zoo_attributes *a, zoo_error *err)
+{
+    const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
+    const cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    if (zoo_json_truthy(scaling)) {
+        if (!cJSON_IsObject(scaling)) {
+            return zoo_fail(err, ZOO_E_CONFIG, "%s: \"rope_scaling\" should be an object or null",
+                            a->path);
+        }
+        return zoo_attributes_set(a, "rope_parameters", cJSON_Duplicate(scaling, true),
+                                  "file: rope_scaling", err);
+    }
+    return cJSON_IsObject(params)
+               ? ZOO_OK
+               : zoo_attributes_set(a, "rope_parameters", cJSON_CreateObject(), "class", err);
+}
+
+/* The file's key, else the attribute, else the class's default base. */
+static cJSON *theta_of(const zoo_attributes *a, const char *key, const char *level)
+{
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(a->extras, key);
+    const cJSON *own = given ? given : zoo_attributes_get(a, key);
+    const cJSON *fallback = rope_of(a, "theta");
+    fallback =
+        cJSON_IsObject(fallback) ? cJSON_GetObjectItemCaseSensitive(fallback, level) : fallback;
+    return own ? cJSON_Duplicate(own, true) : copy_or_null(fallback);
+}
+
+static zoo_status convert_standard(zoo_attributes *a, zoo_error *err)
+{
+    ZOO_TRY(choose_block(a, err));
+    cJSON *params = zoo_attributes_get(a, "rope_parameters"), *member = NULL;
+    const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
+    bool nested = any_nested(a, params), use = partial && !cJSON_IsNull(partial);
+    cJSON_ArrayForEach(member, params)
+    {
+        if (nested && is_nested(a, member) && cJSON_IsObject(member)) {
+            set_default(member, "rope_theta", theta_of(a, "rope_theta", ""));
+            if (use) {
+                set_default(member, "partial_rotary_factor", cJSON_Duplicate(partial, true));
+            }
+        }
+    }
+    if (!nested) {
+        set_default(params, "rope_theta", theta_of(a, "rope_theta", ""));
+        if (use) {
+            set_default(params, "partial_rotary_factor", cJSON_Duplicate(partial, true));
+        }
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_theta");
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "partial_rotary_factor");
+    return standardize(a, err);
+}
+
+static cJSON *level_of(cJSON *params, const char *name)
+{
+    cJSON *level = cJSON_GetObjectItemCaseSensitive(params, name);
+    if (!level || cJSON_IsNull(level)) {
+        level = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(level, "rope_type", "default");
+        replace(params, name, level);
+    }
+    return level;
+}
+
+static zoo_status convert_by_layer(zoo_attributes *a, bool same, zoo_error *err)
+{
+    const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
+    const cJSON *given = zoo_attributes_get(a, "rope_parameters"), *member = NULL;
+    bool own = cJSON_IsObject(given);
+    if (!own) {
+        ZOO_TRY(zoo_attributes_set(a, "rope_parameters", cJSON_CreateObject(), "class", err));
+    }
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    bool has_full = !own || cJSON_GetObjectItemCaseSensitive(params, "full_attention");
+    cJSON *full = level_of(params, "full_attention"),
+          *sliding = level_of(params, "sliding_attention");
+    if (!cJSON_IsObject(full) || !cJSON_IsObject(sliding) ||
+        (scaling && !cJSON_IsNull(scaling) && (!cJSON_IsObject(scaling) || !has_full))) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "%s: \"rope_parameters\" and \"rope_scaling\" should be objects, and the "
+                        "second needs a full_attention in the first",
+                        a->path);
+    }
+    cJSON_ArrayForEach(member, scaling)
+    {
+        replace(full, member->string, cJSON_Duplicate(member, true));
+    }
+    set_default(full, "rope_theta", theta_of(a, "rope_theta", "global"));
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_theta");
+    set_default(sliding, "rope_theta",
+                theta_of(a, same ? "rope_theta" : "rope_local_base_freq", "local"));
+    return standardize(a, err);
+}
+
+static zoo_status convert_rotary_pct(zoo_attributes *a, zoo_error *err)
+{
+    ZOO_TRY(choose_block(a, err));
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    const cJSON *share = cJSON_GetObjectItemCaseSensitive(a->extras, "rotary_pct");
+    set_default(params, "rope_theta", theta_of(a, "rotary_emb_base", ""));
+    set_default(params, "partial_rotary_factor",
+                share ? cJSON_Duplicate(share, true) : cJSON_CreateNumber(0.25));
+    return standardize(a, err);
+}
+
+static zoo_status convert_renamed(zoo_attributes *a, bool longrope, zoo_error *err)
+{
+    ZOO_TRY(choose_block(a, err));
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    set_default(params, "rope_theta", theta_of(a, "rope_theta", ""));
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_theta");
+    const char *type = text_in(params, "rope_type");
+    type = type ? type : text_in(params, "type");
+    if (longrope) {
+        const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
+        set_default(params, "partial_rotary_factor",
+                    partial ? cJSON_Duplicate(partial, true) : cJSON_CreateNumber(1.0));
+    } else if (type && strcmp(type, "mrope") == 0) {
+        replace(params, "rope_type", cJSON_CreateString("default"));
+    }
+    ZOO_TRY(standardize(a, err));
+    type = text_in(params, "rope_type");
+    if (longrope && type && (strcmp(type, "su") == 0 || strcmp(type, "yarn") == 0)) {
+        replace(params, "rope_type", cJSON_CreateString("longrope"));
+    }
+    return ZOO_OK;
+}
+
+static zoo_status convert_rotary_dim(zoo_attributes *a, zoo_error *err)
+{
+    const cJSON *dim = zoo_attributes_get(a, "rotary_dim");
+    const cJSON *head = zoo_attributes_get(a, "head_dim");
+    if (cJSON_IsNumber(dim) && cJSON_IsNumber(head) && head->valuedouble > 0) {
+        set_default(a->extras, "partial_rotary_factor",
+                    cJSON_CreateNumber(dim->valuedouble / head->valuedouble));
+    }
+    return convert_standard(a, err);
+}
+
+static zoo_status convert(zoo_attributes *a, zoo_error *err)
+{
+    const char *how = cJSON_GetStringValue(rope_of(a, "how"));
+    if (!how) {
+        return ZOO_OK;
+    }
+    if (strcmp(how, "none") == 0) {
+        const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
+        return !scaling ? ZOO_OK
+                        : zoo_attributes_set(a, "rope_parameters", cJSON_Duplicate(scaling, true),
+                                             "file: rope_scaling", err);
+    }
+    if (strcmp(how, "late") == 0) {
+        cJSON *params = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(params, "rope_type", "default");
+        replace(params, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
+        if (!params || !cJSON_AddItemToObject(a->set, "rope_parameters", params)) {
+            return out_of_memory(a, err);
+        }
+        return ZOO_OK;
+    }
+    if (strcmp(how, "by_layer") == 0 || strcmp(how, "by_layer_same") == 0) {
+        return convert_by_layer(a, strcmp(how, "by_layer_same") == 0, err);
+    }
+    if (strcmp(how, "rotary_pct") == 0) {
+        return convert_rotary_pct(a, err);
+    }
+    if (strcmp(how, "longrope") == 0 || strcmp(how, "mrope") == 0) {
+        return convert_renamed(a, strcmp(how, "longrope") == 0, err);
+    }
+    return strcmp(how, "rotary_dim") == 0 ? convert_rotary_dim(a, err) : convert_standard(a, err);
+}
+
+/* Names of layers of older files. */
+static void rename_layers(zoo_attributes *a)
+{
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(a->common, "renamed_layers");
+    cJSON *item = NULL;
+    cJSON_ArrayForEach(item, zoo_attributes_get(a, "layer_types"))
+    {
+        const char *name = cJSON_IsString(item) ? text_in(names, item->valuestring) : NULL;
+        if (name) {
+            (void)cJSON_SetValuestring(item, name);
+        }
+    }
+}
+
+zoo_status zoo_derive_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
+{
+    (void)step;
+    ZOO_TRY(convert(a, err));
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_scaling");
+    a->converted = true;
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, a->extras)
+    {
+        char origin[ZOO_CLASS_KEY_MAX];
+        (void)snprintf(origin, sizeof origin, "file: %.200s", item->string);
+        ZOO_TRY(zoo_attributes_set(a, item->string, cJSON_Duplicate(item, true), origin, err));
+    }
+    rename_layers(a);
+    return ZOO_OK;
+}
+
+/* rope_parameters.partial_rotary_factor = of[0] / of[1] where there is none. */
+zoo_status zoo_derive_rotated_share(zoo_attributes *a, const cJSON *step, zoo_error *err)
+{
+    const cJSON *of = cJSON_GetObjectItemCaseSensitive(step, "of");
+    const cJSON *part = zoo_attributes_get(a, cJSON_GetArrayItem(of, 0)->valuestring);
+    const cJSON *whole = zoo_attributes_get(a, cJSON_GetArrayItem(of, 1)->valuestring);
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    if (!cJSON_IsNumber(part) || !cJSON_IsNumber(whole) || !(whole->valuedouble > 0)) {
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" and \"%s\" should be numbers from 1 on",
+                        a->path, cJSON_GetArrayItem(of, 0)->valuestring,
+                        cJSON_GetArrayItem(of, 1)->valuestring);
+    }
+    if (cJSON_IsObject(params)) {
+        set_default(params, "partial_rotary_factor",
+                    cJSON_CreateNumber(part->valuedouble / whole->valuedouble));
+    }
+    return ZOO_OK;
+}
+
+/* The share of a head that rotates: the key, else qk_rope_head_dim / head_dim, else 64 / 512. */
+static zoo_status compressed_share(zoo_attributes *a, double *share, zoo_error *err)
+{
+    const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
+    const cJSON *rotated = zoo_attributes_get(a, "qk_rope_head_dim");
+    const cJSON *head = zoo_attributes_get(a, "head_dim");
+    if (!cJSON_IsNumber(head) || !(head->valuedouble > 0)) {
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"head_dim\" should be a number from 1 on",
+                        a->path);
+    }
+    *share = cJSON_IsNumber(partial)   ? partial->valuedouble
+             : cJSON_IsNumber(rotated) ? rotated->valuedouble / head->valuedouble
+                                       : 64.0 / 512.0;
+    ZOO_TRY(zoo_attributes_set(a, "partial_rotary_factor", cJSON_CreateNumber(*share),
+                               "derived: compressed_rope", err));
+    return zoo_attributes_set(a, "qk_rope_head_dim",
+                              cJSON_CreateNumber((double)(int64_t)(head->valuedouble * *share)),
+                              "derived: compressed_rope", err);
+}
+
+/* Layers with a compressor have a base and scaling of their own, the others rotate plainly. */
+zoo_status zoo_derive_compressed_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
+{
+    double share = 0;
+    (void)step;
+    ZOO_TRY(compressed_share(a, &share, err));
+    const cJSON *given = zoo_attributes_get(a, "rope_parameters"), *member = NULL;
+    const cJSON *main = cJSON_GetObjectItemCaseSensitive(given, "main");
+    const cJSON *compress = cJSON_GetObjectItemCaseSensitive(given, "compress");
+    cJSON *both = cJSON_CreateObject(), *one = cJSON_CreateObject(), *two = cJSON_CreateObject();
+    if (!both || !one || !two || !cJSON_AddItemToObject(both, "main", one) ||
+        !cJSON_AddItemToObject(both, "compress", two)) {
+        return out_of_memory(a, err);
+    }
+    if (cJSON_IsObject(main) && cJSON_IsObject(compress)) {
+        replace(both, "main", cJSON_Duplicate(main, true));
+        replace(both, "compress", cJSON_Duplicate(compress, true));
+        return zoo_attributes_set(a, "rope_parameters", both, "file: rope_parameters", err);
+    }
+    (void)cJSON_AddStringToObject(one, "rope_type", "default");
+    replace(one, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
+    (void)cJSON_AddNumberToObject(one, "partial_rotary_factor", share);
+    cJSON_ArrayForEach(member, given)
+    {
+        if (strcmp(member->string, "main") != 0 && strcmp(member->string, "compress") != 0) {
+            replace(two, member->string, cJSON_Duplicate(member, true));
+        }
+    }
+    replace(two, "rope_theta", copy_or_null(zoo_attributes_get(a, "compress_rope_theta")));
+    replace(two, "partial_rotary_factor", cJSON_CreateNumber(share));
+    set_default(two, "rope_type", cJSON_CreateString("default"));
+    const char *type = text_in(two, "rope_type");
+    if (type && strcmp(type, "yarn") == 0) {
+        set_default(two, "attention_factor", cJSON_CreateNumber(1.0));
+    }
+    return zoo_attributes_set(a, "rope_parameters", both, "derived: compressed_rope", err);
+}
+
+static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *outer)
+{
+    if (rope_of(a, "kinds")) {
+        replace(params, "rope_type", cJSON_CreateString("default"));
+    }
+    const char *type = text_in(params, "rope_type");
+    const cJSON *truncate = cJSON_GetObjectItemCaseSensitive(outer, "truncate");
+    if (outer) { /* the reference reads it of the whole block, never of a layer type's */
+        cJSON_DeleteItemFromObjectCaseSensitive(params, "truncate");
+        if (truncate) {
+            replace(params, "truncate", cJSON_Duplicate(truncate, true));
+        }
+    }
+    cJSON *next = NULL;
+    for (cJSON *item = params->child; item; item = next) {
+        next = item->next;
+        const char *key = item->string;
+        bool kept = strcmp(key, "rope_type") == 0 || strcmp(key, "rope_theta") == 0 ||
+                    in_list(rope_of(a, "reads"), key) || (type && kind_reads(a, type, key));
+        if (!kept) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(params, item));
+        }
+    }
+}
+
+zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
+{
+    if (!rope_of(a, "how")) {
+        return ZOO_OK;
+    }
+    if (strcmp(rope_of(a, "how")->valuestring, "none") != 0) {
+        ZOO_TRY(standardize(a, err)); /* tables are made after all keys have become attributes */
+    }
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    if (!cJSON_IsObject(params)) {
+        return ZOO_OK;
+    }
+    bool nested = any_nested(a, params);
+    if (!nested) {
+        drop_unread(a, params, NULL);
+    }
+    cJSON *next = NULL;
+    for (cJSON *item = nested ? params->child : NULL; item; item = next) {
+        next = item->next;
+        if (cJSON_IsObject(item) && is_nested(a, item)) {
+            drop_unread(a, item, params);
+        }
+    }
+    for (cJSON *item = nested ? params->child : NULL; item; item = next) {
+        next = item->next;
+        if (!is_nested(a, item)) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(params, item));
+        }
+    }
+    return ZOO_OK;
+}
