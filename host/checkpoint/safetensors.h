@@ -88,10 +88,9 @@ zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float 
                            zoo_error *err);
 
 /*
- * Advice to the kernel: the payload will be read soon; it was read and its pages may leave memory
- * (release: whole pages of it; forget: those it shares with others too). [any]
+ * Advice to the kernel: the payload was read and its pages may leave memory (release: whole pages
+ * of it; forget: those it shares with others too). [any]
  */
-void zoo_tensor_prefetch(const zoo_tensor *t);
 void zoo_tensor_release(const zoo_tensor *t);
 void zoo_tensor_forget(const zoo_tensor *t);
 

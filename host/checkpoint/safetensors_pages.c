@@ -1,7 +1,7 @@
 /*
  * safetensors_pages.c: which pages of a mapped payload are in memory, and reading around them.
  *
- * The kernel is told what comes next and what is done with. Items of a few rows come by pread: a
+ * The kernel is told what is done with. Items of a few rows come by pread: a
  * touched page of the map brings up to 2 MiB of the file with it, which count as ours. Memory: a
  * few KiB of stack. It never changes what another reader of the set sees.
  */
@@ -15,30 +15,25 @@
 enum { PIECE = 4096 }; /* bytes of one read */
 
 /* Whole pages only when they are given back: a neighbour's first bytes stay. */
-static void tensor_advise(const zoo_tensor *t, int advice, bool inner)
+static void give_back(const zoo_tensor *t, bool inner)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t begin = (uintptr_t)t->data, end = begin + t->n_bytes;
     begin = (inner ? begin + page - 1 : begin) / page * page;
     end = (inner ? end : end + page - 1) / page * page;
     if (begin < end) {
-        (void)madvise((void *)begin, end - begin, advice);
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
     }
-}
-
-void zoo_tensor_prefetch(const zoo_tensor *t)
-{
-    tensor_advise(t, MADV_WILLNEED, false);
 }
 
 void zoo_tensor_release(const zoo_tensor *t)
 {
-    tensor_advise(t, MADV_DONTNEED, true);
+    give_back(t, true);
 }
 
 void zoo_tensor_forget(const zoo_tensor *t)
 {
-    tensor_advise(t, MADV_DONTNEED, false);
+    give_back(t, false);
 }
 
 static zoo_status read_bytes(const zoo_tensor *t, uint64_t at, size_t n, unsigned char *out,

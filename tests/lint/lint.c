@@ -4,6 +4,8 @@
  *
  *   test_lint [ROOT]            ROOT: this tree unless given
  *   test_lint --cases FOLDER    tests the lint itself: each file says what must be found in it
+ *   test_lint --circles         circles between object files whose symbols (nm -A --format=posix)
+ *                               stand on stdin, one a line
  *
  * tools/lint/exemptions.txt excuses findings, one a line: `path:name reason`. A line without a
  * reason or one that excuses nothing is a finding too.
@@ -11,6 +13,8 @@
  * A case file: a line `path: sdk/x.h`, any number of lines `expect: rule: name`, a line `---`, then
  * the source as if it stood at that path.
  */
+#include "circles.h"
+#include "rooms.h"
 #include "rules.h"
 #include "scan.h"
 
@@ -32,7 +36,8 @@ typedef struct exemption {
 typedef struct lint {
     const char *root;
     const char *path; /* of the file at hand */
-    char *findings;   /* lines for the TAP diagnostics */
+    lint_rooms *rooms;
+    char *findings; /* lines for the TAP diagnostics */
     size_t n_findings_bytes;
     int n_found[RULE_MAX];
     int n_measured[RULE_MAX];
@@ -122,9 +127,15 @@ static void measured(void *user, lint_rule rule, int value)
     }
 }
 
+static void included(void *user, const char *target)
+{
+    lint *l = user;
+    rooms_add_include(l->rooms, l->path, target);
+}
+
 static void check_text(lint *l, const char *path, const char *text)
 {
-    lint_sink sink = {l, found, measured};
+    lint_sink sink = {l, found, measured, included};
     lint_source source = {l->root, path, text, NULL};
     char *code = scan_strip(text);
     if (!code) {
@@ -133,6 +144,7 @@ static void check_text(lint *l, const char *path, const char *text)
     source.code = code;
     l->path = path;
     l->n_files++;
+    rooms_add_file(l->rooms, path);
     lint_check(&source, &sink);
     free(code);
 }
@@ -228,13 +240,25 @@ static int quantile(const lint *l, double part)
     return lines;
 }
 
+static lint_rooms *new_rooms(void)
+{
+    lint_rooms *rooms = rooms_new();
+    if (!rooms) {
+        die("no memory", "rooms");
+    }
+    return rooms;
+}
+
 static int check_tree(const char *root)
 {
     static lint l;
     int failed = 0, bad_exemptions = 0;
     l.root = root;
+    l.rooms = new_rooms();
     read_exemptions(&l);
     walk(&l, "", 0);
+    l.path = "host";
+    rooms_check(l.rooms, root, &(lint_sink){&l, found, measured, included});
     printf("1..%d\n", RULE_MAX + 2);
     failed |= tap(l.n_files > 0, "%d files read", l.n_files);
     for (int i = 0; i < RULE_MAX; i++) {
@@ -251,6 +275,8 @@ static int check_tree(const char *root)
     failed |= tap(bad_exemptions == 0, "%d exemptions, each used and with a reason", l.n_exempt);
     printf("# function lines (tests apart): median %d, p90 %d, p99 %d\n", quantile(&l, 0.5),
            quantile(&l, 0.9), quantile(&l, 0.99));
+    rooms_print(l.rooms);
+    rooms_free(l.rooms);
     fputs(l.findings ? l.findings : "", stdout);
     return failed;
 }
@@ -273,6 +299,7 @@ static int check_case(const char *root, const char *name, char *text)
     int failed, n_wanted = 0, n_found = 0, missing = 0;
     memset(&l, 0, sizeof l);
     l.root = root;
+    l.rooms = new_rooms();
     while (*text && strcmp(line = next_line(&text), "---") != 0) {
         if (strncmp(line, "path: ", 6) == 0) {
             (void)snprintf(path, sizeof path, "%s", line + 6);
@@ -298,6 +325,7 @@ static int check_case(const char *root, const char *name, char *text)
                l.findings ? l.findings : "");
     }
     free(l.findings);
+    rooms_free(l.rooms);
     return failed;
 }
 
@@ -324,8 +352,29 @@ static int check_cases(const char *root, const char *folder)
     return failed;
 }
 
+static void print_circle(void *user, const char *members)
+{
+    (void)user;
+    puts(members);
+}
+
+static int print_circles(void)
+{
+    circles *graph = circles_new();
+    if (!graph) {
+        die("no memory", "circles");
+    }
+    circles_read_symbols(graph, stdin);
+    (void)circles_find(graph, print_circle, NULL);
+    circles_free(graph);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--circles") == 0) {
+        return print_circles();
+    }
     if (argc == 3 && strcmp(argv[1], "--cases") == 0) {
         return check_cases(LMZOO_SOURCE_DIR, argv[2]);
     }

@@ -3,6 +3,7 @@
  */
 #include "rules.h"
 
+#include "rooms.h"
 #include "scan.h"
 
 #include <ctype.h>
@@ -58,7 +59,7 @@ const char *lint_rule_name(lint_rule rule)
 {
     static const char *const names[RULE_MAX] = {"function length", "parameters", "file length",
                                                 "line length",     "includes",   "model families",
-                                                "calls",           "leftovers"};
+                                                "calls",           "leftovers",  "rooms"};
     return names[rule];
 }
 
@@ -219,6 +220,15 @@ static const char *home_of(const char *path, char *home)
     return n ? home : NULL;
 }
 
+static void check_room(const checker *c, const scan_include *i, const char *target)
+{
+    const char *what = rooms_refuse(c->source->path, i->path, target);
+    c->sink->included(c->sink->user, target);
+    if (what) {
+        say(c, RULE_ROOMS, "include", "line %d: %s", i->line, what);
+    }
+}
+
 static void check_include(void *user, const scan_include *i)
 {
     const checker *c = user;
@@ -245,6 +255,8 @@ static void check_include(void *user, const scan_include *i)
     } else if (home ? !starts_with(target, home) && !starts_with(target, "sdk/")
                     : starts_with(target, "plugins/") || starts_with(target, "tests/")) {
         say(c, RULE_INCLUDES, "include", "line %d: %s is out of bounds here", i->line, target);
+    } else {
+        check_room(c, i, target);
     }
 }
 

@@ -16,6 +16,7 @@ typedef enum lint_rule {
     RULE_FAMILIES,
     RULE_CALLS,
     RULE_LEFTOVERS,
+    RULE_ROOMS,
     RULE_MAX
 } lint_rule;
 
@@ -31,6 +32,7 @@ typedef struct lint_sink {
     void *user;
     void (*found)(void *user, lint_rule rule, const char *name, const char *what);
     void (*measured)(void *user, lint_rule rule, int value);
+    void (*included)(void *user, const char *target); /* a file of the tree */
 } lint_sink;
 
 /* "function length", ... */

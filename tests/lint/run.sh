@@ -26,6 +26,7 @@ exempted() {
     rm -rf "$TMPDIR/tree"
     mkdir -p "$TMPDIR/tree/host" "$TMPDIR/tree/tools/lint"
     printf '/* %0110d */\n' 0 >"$TMPDIR/tree/host/a.c"
+    echo "# host" >"$TMPDIR/tree/host/README.md"
     printf '%s\n' "$3" >"$TMPDIR/tree/tools/lint/exemptions.txt"
     "$LMZOO_BUILD/tests/test_lint" "$TMPDIR/tree" >"$said"
     status=$?
@@ -38,6 +39,96 @@ exempted 0 "an exemption excuses it" "$excuse"
 exempted 1 "an exemption without a reason fails" "host/a.c:1"
 exempted 1 "an exemption that excuses nothing fails" "$excuse
 host/b.c:1 gone"
+
+# rooms STATUS NAME TEXT: the lint over $TMPDIR/tree; TEXT stands in what it says
+rooms() {
+    "$LMZOO_BUILD/tests/test_lint" "$TMPDIR/tree" >"$said"
+    status=$?
+    [ $status -eq "$1" ] && grep -qF -- "$3" "$said"
+    tap $? "$2" "$said"
+}
+# room_tree N: a tree with host/model of N files and host/base, each with a README.md
+room_tree() {
+    rm -rf "$TMPDIR/tree"
+    mkdir -p "$TMPDIR/tree/host/model" "$TMPDIR/tree/host/base"
+    : >"$TMPDIR/tree/host/base/a.h"
+    echo '#include "base/a.h"' >"$TMPDIR/tree/host/base/a.c"
+    i=0
+    while [ $i -lt "$1" ]; do
+        printf '/* a file */\n#include "base/a.h"\n' >"$TMPDIR/tree/host/model/f$i.c"
+        i=$((i + 1))
+    done
+    yes line | head -n 15 | tee "$TMPDIR/tree/host/model/README.md" \
+        >"$TMPDIR/tree/host/base/README.md"
+}
+room_tree 20
+rooms 0 "20 files and a README of 15 lines make a room" "room model           20 files -> base(20)"
+room_tree 21
+rooms 1 "21 files are too many" "rooms: host:model: 21 .c files"
+room_tree 2
+echo 16 >>"$TMPDIR/tree/host/base/README.md"
+rooms 1 "a README of 16 lines is too long" "rooms: host:base: README.md: 16 lines"
+rm "$TMPDIR/tree/host/base/README.md"
+rooms 1 "a room without README fails" "rooms: host:base: host/base has no README.md"
+room_tree 2
+echo '#include "base/b.h"' >"$TMPDIR/tree/host/base/a.h"
+echo '#include "base/a.h"' >"$TMPDIR/tree/host/base/b.h"
+rooms 1 "headers that include each other fail" "host:circle: host/base/a.h host/base/b.h"
+room_tree 2
+mkdir "$TMPDIR/tree/host/cellar"
+: >"$TMPDIR/tree/host/cellar/a.h"
+echo '#include "cellar/a.h"' >"$TMPDIR/tree/host/model/f0.c"
+rooms 1 "a folder that is no room fails" "host/model/f0.c:include"
+
+# ---- circles of calls
+
+# circles FILE: those that tools/lint/circles.txt does not excuse
+circles() {
+    while read -r first rest; do
+        grep -q "^${first%/*} " tools/lint/circles.txt || echo "$first $rest"
+    done <"$1"
+}
+cat >"$TMPDIR/symbols" <<'END'
+x.dir/model/a.c.o: one T 0 0
+x.dir/model/a.c.o: two U
+x.dir/model/b.c.o: two T 0 0
+x.dir/model/b.c.o: three U
+x.dir/model/c.c.o: three T 0 0
+x.dir/model/c.c.o: one U
+x.dir/model/c.c.o: malloc U
+x.dir/text/jinja/a.c.o: four T 0 0
+x.dir/text/jinja/a.c.o: five U
+x.dir/text/jinja/b.c.o: five T 0 0
+x.dir/text/jinja/b.c.o: four U
+END
+"$LMZOO_BUILD/tests/test_lint" --circles <"$TMPDIR/symbols" >"$TMPDIR/found"
+circles "$TMPDIR/found" >"$said"
+[ "$(cat "$said")" = "model/a model/b model/c" ]
+tap $? "a circle of calls is found, an excused one passes" "$said"
+
+objects=$LMZOO_BUILD/host/CMakeFiles/zoo_host.dir
+if ! command -v nm >/dev/null || [ ! -d "$objects" ]; then
+    skip "no circle of calls between files" "no nm or no object files in $objects"
+else
+    find "$objects" -name '*.c.o' -exec nm -A --format=posix {} + |
+        "$LMZOO_BUILD/tests/test_lint" --circles >"$TMPDIR/found"
+    circles "$TMPDIR/found" >"$said"
+    [ ! -s "$said" ]
+    tap $? "no circle of calls between files but in the rooms of tools/lint/circles.txt" "$said"
+    : >"$said"
+    sed '/^#/d; s/ .*//' tools/lint/circles.txt | while read -r room; do
+        grep -q "^$room/" "$TMPDIR/found" || echo "$room excuses nothing" >>"$said"
+    done
+    [ ! -s "$said" ]
+    tap $? "each room of tools/lint/circles.txt has a circle" "$said"
+fi
+
+if command -v python3 >/dev/null; then
+    python3 tools/draw_rooms.py --check >"$said" 2>&1
+    tap $? "docs/rooms.svg is drawn from the includes" "$said"
+else
+    skip "docs/rooms.svg is drawn from the includes" "no python3"
+fi
 
 # ---- SDK headers
 

@@ -115,7 +115,6 @@ static void test_plain_file(void **state)
     assert_int_equal(none->n_items, 0);
     assert_int_equal(zoo_tensor_widen(none, 0, 0, out, &err), ZOO_OK);
     assert_int_equal(zoo_tensors_find(set, "one")->n_items, 1);
-    zoo_tensor_prefetch(b);
     zoo_tensor_release(b);
     zoo_tensors_close(set);
     zoo_tensors_close(NULL);

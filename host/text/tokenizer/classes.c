@@ -21,29 +21,6 @@ bool tok_class_has(const zoo_tokenizer *t, tok_class of, uint32_t number, uint32
     }
 }
 
-#define ANY 255 /* no character yet: goes with what is before */
-
-zoo_status tok_scripts_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
-{
-    const uint8_t *scripts = run->t->scripts;
-    uint8_t last = 0;
-    size_t begin = n;
-    for (size_t k = 0; k < n;) {
-        uint32_t cp;
-        size_t length = tok_utf8((const uint8_t *)p + k, &cp);
-        if (cp != ' ' && scripts[cp] != ANY && (begin == n || scripts[cp] != last)) {
-            if (begin < k) {
-                ZOO_TRY(
-                    tok_steps_run(run, i + 1, p + begin, k - begin, tok_zero_from(zero, begin)));
-            }
-            begin = k;
-            last = scripts[cp];
-        }
-        k += length;
-    }
-    return tok_steps_run(run, i + 1, p + begin, n - begin, tok_zero_from(zero, begin));
-}
-
 /* Names of scripts; Hiragana and Katakana count as Han. */
 static const char *const script_names[] = {"Latin",
                                            "Greek",
@@ -198,7 +175,7 @@ zoo_status tok_scripts_open(zoo_tokenizer *t, zoo_error *err)
     for (uint32_t cp = 0; cp < 0x110000; cp++) {
         uint32_t category = t->chars.kind[cp] & 31u;
         if ((!t->scripts[cp] && category == 0) || category == TOK_CO || tok_norm_is_late(cp)) {
-            t->scripts[cp] = ANY;
+            t->scripts[cp] = TOK_SCRIPT_ANY;
         }
     }
     t->scripts[0x30fc] = han;

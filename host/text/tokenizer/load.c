@@ -3,62 +3,6 @@
  */
 #include "text/tokenizer/json_fields.h"
 
-zoo_status tok_added_init(zoo_tokenizer *t, uint32_t n, zoo_error *err)
-{
-    t->added.tokens = tok_pool_take(&t->pool, ((size_t)n + 1) * sizeof *t->added.tokens);
-    if (!t->added.tokens || !tok_vocab_init(&t->added.by_text, &t->pool, n, n)) {
-        return tok_no_memory(err);
-    }
-    return ZOO_OK;
-}
-
-zoo_status tok_add_token(zoo_tokenizer *t, const tok_added_token *token, uint32_t stated,
-                         const char *name, zoo_error *err)
-{
-    tok_added *added = &t->added;
-    tok_str content = token->content;
-    if (!content.n) {
-        return ZOO_OK;
-    }
-    if (content.n > TOK_CONTENT_MAX) {
-        return zoo_fail(err, ZOO_E_LIMIT, "%.180s: an added token is longer than %d bytes", name,
-                        TOK_CONTENT_MAX);
-    }
-    uint32_t index = tok_vocab_find(&added->by_text, content.p, content.n);
-    uint32_t id = index != ZOO_ID_NONE ? added->tokens[index].id
-                                       : tok_vocab_find(&t->model.vocab, content.p, content.n);
-    if (id == ZOO_ID_NONE) {
-        uint32_t n_keys = t->model.vocab.n_keys;
-        id = added->next_id > n_keys ? added->next_id : n_keys;
-    }
-    if (id >= TOK_ID_MAX || (stated != ZOO_ID_NONE && stated != id)) {
-        return zoo_fail(err, ZOO_E_FORMAT,
-                        "%.180s: the added token \"%.100s\" says id %u but its place gives it %u",
-                        name, content.p, stated, id);
-    }
-    return tok_add_token_at(t, token, id, name, err);
-}
-
-zoo_status tok_add_token_at(zoo_tokenizer *t, const tok_added_token *token, uint32_t id,
-                            const char *name, zoo_error *err)
-{
-    tok_added *added = &t->added;
-    tok_str content = token->content;
-    uint32_t index = tok_vocab_find(&added->by_text, content.p, content.n);
-    if (id >= TOK_ID_MAX) {
-        return zoo_fail(err, ZOO_E_LIMIT, "%.180s: the added token \"%.100s\" has id %u", name,
-                        content.p, id);
-    }
-    if (index == ZOO_ID_NONE) {
-        index = added->n++;
-        tok_vocab_put(&added->by_text, content, index);
-    }
-    added->tokens[index] = *token;
-    added->tokens[index].id = id;
-    added->next_id = id >= added->next_id ? id + 1 : added->next_id;
-    return ZOO_OK;
-}
-
 static zoo_status load_added_token(tok_json *j, const cJSON *item)
 {
     tok_added_token token = {0};

@@ -6,6 +6,10 @@
 
 #include "text/tokenizer/tokenizer_private.h"
 
+/* Whether a normalizer is one of the Unicode forms (norm_form.c). */
+bool tok_norm_is_form(tok_norm_kind kind);
+/* The first character at or after i that a form may change, or n. */
+size_t tok_norm_find_unsafe(const tok_norm *norm, const char *p, size_t n, size_t i);
 /* Tables that a normalizer needs. [load] */
 zoo_status tok_norm_finish(zoo_tokenizer *t, tok_norm *norm, zoo_error *err);
 

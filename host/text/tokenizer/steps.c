@@ -243,6 +243,28 @@ static zoo_status run_length(tok_run *run, uint32_t i, const char *p, size_t n, 
     return ZOO_OK;
 }
 
+/* Pieces of one script each, spaces going with the piece before and leading ones with none. */
+static zoo_status run_scripts(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
+{
+    const uint8_t *scripts = run->t->scripts;
+    uint8_t last = 0;
+    size_t begin = n;
+    for (size_t k = 0; k < n;) {
+        uint32_t cp;
+        size_t length = tok_utf8((const uint8_t *)p + k, &cp);
+        if (cp != ' ' && scripts[cp] != TOK_SCRIPT_ANY && (begin == n || scripts[cp] != last)) {
+            if (begin < k) {
+                ZOO_TRY(
+                    tok_steps_run(run, i + 1, p + begin, k - begin, tok_zero_from(zero, begin)));
+            }
+            begin = k;
+            last = scripts[cp];
+        }
+        k += length;
+    }
+    return tok_steps_run(run, i + 1, p + begin, n - begin, tok_zero_from(zero, begin));
+}
+
 zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, size_t zero)
 {
     if (n == 0) {
@@ -266,6 +288,6 @@ zoo_status tok_steps_run(tok_run *run, uint32_t i, const char *p, size_t n, size
     case TOK_STEP_LENGTH:
         return run_length(run, i, p, n, zero);
     default:
-        return tok_scripts_run(run, i, p, n, zero);
+        return run_scripts(run, i, p, n, zero);
     }
 }

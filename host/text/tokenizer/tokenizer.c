@@ -11,62 +11,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-zoo_status tok_add_regex(zoo_tokenizer *t, tok_str pattern, bool literal, tok_regex **out,
-                         zoo_error *err)
-{
-    *out = NULL;
-    if (t->n_regexes >= 256) {
-        return zoo_fail(err, ZOO_E_LIMIT, "the tokenizer has more than 256 patterns");
-    }
-    if (!tok_grow(&t->regexes, &t->regexes_capacity, t->n_regexes + 1, sizeof(tok_regex *))) {
-        return tok_no_memory(err);
-    }
-    zoo_status status = tok_regex_open(&t->pool, &t->chars, pattern, literal, out, err);
-    if (*out) {
-        t->regexes[t->n_regexes++] = *out;
-    }
-    return status;
-}
-
-void tok_add_note(zoo_tokenizer *t, const char *text)
-{
-    if (t->n_notes < ZOO_COUNT(t->notes)) {
-        tok_str copy = tok_pool_copy(&t->pool, text, strlen(text));
-        t->notes[t->n_notes] = copy;
-        t->n_notes += copy.p != NULL;
-    }
-}
-
-/* Flags the special ids and counts all ids. */
-static zoo_status fill_specials(zoo_tokenizer *t, zoo_error *err)
-{
-    t->n_ids = t->model.vocab.n_ids;
-    for (uint32_t i = 0; i < t->added.n; i++) {
-        uint32_t id = t->added.tokens[i].id;
-        t->n_ids = id >= t->n_ids ? id + 1 : t->n_ids;
-    }
-    t->specials = tok_pool_take(&t->pool, t->n_ids + 1);
-    if (!t->specials) {
-        return tok_no_memory(err);
-    }
-    for (uint32_t i = 0; i < t->added.n; i++) {
-        t->specials[t->added.tokens[i].id] = t->added.tokens[i].special;
-    }
-    return ZOO_OK;
-}
-
-zoo_status tok_finish(zoo_tokenizer *t, zoo_error *err)
-{
-    if (t->model.kind == TOK_MODEL_BPE) {
-        ZOO_TRY(tok_bpe_finish(t, err));
-    } else if (t->model.kind == TOK_MODEL_UNIGRAM) {
-        ZOO_TRY(tok_unigram_finish(t, err));
-    }
-    ZOO_TRY(fill_specials(t, err));
-    ZOO_TRY(tok_added_finish(t, err));
-    return tok_bytes_finish(t, err);
-}
-
 void zoo_tokenizer_close(zoo_tokenizer *t)
 {
     if (!t) {
@@ -138,16 +82,9 @@ static zoo_status find_file(const char *folder, char *path, size_t n, zoo_error 
                     folder);
 }
 
-static zoo_status load_path(zoo_tokenizer *t, const char *path, zoo_error *err)
+static zoo_status load_folder(zoo_tokenizer *t, const char *path, zoo_error *err)
 {
-    struct stat info;
     char file[4096];
-    if (stat(path, &info) != 0) {
-        return zoo_fail(err, ZOO_E_IO, "%.400s does not exist", path);
-    }
-    if (!S_ISDIR(info.st_mode)) {
-        return load_file(t, path, err);
-    }
     ZOO_TRY(find_file(path, file, sizeof file, err));
     ZOO_TRY(tok_config_open(t, path, err));
     ZOO_TRY(load_file(t, file, err));
@@ -182,13 +119,6 @@ static zoo_status tokenizer_done(zoo_tokenizer *t, zoo_tokenizer **out, zoo_stat
     return status;
 }
 
-zoo_status zoo_tokenizer_open(const char *path, zoo_tokenizer **out, zoo_error *err)
-{
-    zoo_tokenizer *t;
-    ZOO_TRY(tokenizer_new(&t, err));
-    return tokenizer_done(t, out, load_path(t, path, err));
-}
-
 zoo_status zoo_tokenizer_open_data(const char *name, const char *data, size_t n,
                                    zoo_tokenizer **out, zoo_error *err)
 {
@@ -206,6 +136,33 @@ zoo_status zoo_tokenizer_open_data(const char *name, const char *data, size_t n,
     }
     zoo_mem_free(copy);
     return status;
+}
+
+static zoo_status open_folder(const char *path, zoo_tokenizer **out, zoo_error *err)
+{
+    zoo_tokenizer *t;
+    ZOO_TRY(tokenizer_new(&t, err));
+    return tokenizer_done(t, out, load_folder(t, path, err));
+}
+
+static zoo_status open_file(const char *path, zoo_tokenizer **out, zoo_error *err)
+{
+    char *data;
+    size_t n;
+    ZOO_TRY(tok_read_file(path, &data, &n, err));
+    zoo_status status = zoo_tokenizer_open_data(path, data, n, out, err);
+    zoo_mem_free(data);
+    return status;
+}
+
+zoo_status zoo_tokenizer_open(const char *path, zoo_tokenizer **out, zoo_error *err)
+{
+    struct stat info;
+    *out = NULL;
+    if (stat(path, &info) != 0) {
+        return zoo_fail(err, ZOO_E_IO, "%.400s does not exist", path);
+    }
+    return S_ISDIR(info.st_mode) ? open_folder(path, out, err) : open_file(path, out, err);
 }
 
 static bool is_space(const zoo_tokenizer *t, const char *p)
@@ -322,16 +279,4 @@ zoo_status zoo_tokenizer_encode(const zoo_tokenizer *t, const char *text, size_t
     tok_scratch_give(t, run.s);
     out->n = status == ZOO_OK ? out->n : before;
     return status;
-}
-
-zoo_status tok_model_run(tok_run *run, const char *p, size_t n)
-{
-    switch (run->t->model.kind) {
-    case TOK_MODEL_BPE:
-        return tok_bpe_run(run, p, n);
-    case TOK_MODEL_UNIGRAM:
-        return tok_unigram_run(run, p, n);
-    default:
-        return tok_wordpiece_run(run, p, n);
-    }
 }
