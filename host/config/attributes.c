@@ -286,7 +286,7 @@ static zoo_status read_extras(zoo_attributes *a, const cJSON *text, zoo_error *e
     return ZOO_OK;
 }
 
-zoo_status zoo_attributes_make(zoo_attributes *a, const cJSON *text, zoo_error *err)
+zoo_status zoo_attributes_read(zoo_attributes *a, const cJSON *text, zoo_error *err)
 {
     a->set = cJSON_CreateObject();
     a->extras = cJSON_CreateObject();
@@ -301,12 +301,7 @@ zoo_status zoo_attributes_make(zoo_attributes *a, const cJSON *text, zoo_error *
     {
         ZOO_TRY(fill_part(a, item, err));
     }
-    ZOO_TRY(read_extras(a, text, err));
-    cJSON_ArrayForEach(item, part(a, "derived"))
-    {
-        ZOO_TRY(zoo_derive(a, item, err));
-    }
-    return zoo_attributes_finish_rope(a, err);
+    return read_extras(a, text, err);
 }
 
 void zoo_attributes_free(zoo_attributes *a)

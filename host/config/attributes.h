@@ -35,6 +35,8 @@ zoo_status zoo_class_common(const char *folder, cJSON **out, zoo_error *err);
 /* Computes the attributes of `text`, the file's part for this class; class_json, common and path
  * are set before and stay the caller's. [load] */
 zoo_status zoo_attributes_make(zoo_attributes *a, const cJSON *text, zoo_error *err);
+/* Its first half: fields, defaults, spellings and types, before anything is derived. [load] */
+zoo_status zoo_attributes_read(zoo_attributes *a, const cJSON *text, zoo_error *err);
 void zoo_attributes_free(zoo_attributes *a);
 
 /* The class's name for a key (attribute_map), or the key itself. */
@@ -57,7 +59,6 @@ bool zoo_json_truthy(const cJSON *item);
 
 /* One derivation of the class file. derive.c, derive_layers.c, derive_rope.c */
 typedef zoo_status zoo_derivation(zoo_attributes *a, const cJSON *step, zoo_error *err);
-zoo_derivation zoo_derive;
 zoo_derivation zoo_derive_first, zoo_derive_periodic, zoo_derive_repeat, zoo_derive_where,
     zoo_derive_cycle, zoo_derive_numbered, zoo_derive_prefix_pattern, zoo_derive_every_nth,
     zoo_derive_letters, zoo_derive_last, zoo_derive_indices, zoo_derive_expand,

@@ -2,110 +2,13 @@
  * config_check.c: after configure: is every leaf of config.json claimed, and is each claim's rule
  * kept?
  *
- * Harmless keys are those that name files, tokens, training, caching or output format, never a term
- * of the forward pass. A key with a null value, and an empty list or object, says nothing and
- * passes.
+ * Harmless keys (config_harmless.c) pass. A key with a null value, and an empty list or object,
+ * says nothing and passes.
  */
 #include <string.h>
 
 #include "base/mem.h"
 #include "config/config_private.h"
-
-static const char *const harmless[] = {
-    "_name_or_path",
-    "architectures",
-    "attention_dropout",
-    "attn_pdrop",
-    "auto_map",
-    "bos_token_id",
-    "cache_config",
-    "chunk_size_feed_forward",
-    "classifier_dropout",
-    "dtype",
-    "embd_pdrop",
-    "embedding_dropout",
-    "eos_token_id",
-    "finetuning_task",
-    "gradient_checkpointing",
-    "hidden_dropout",
-    "hidden_dropout_prob",
-    "id2label",
-    "initializer_range",
-    "is_decoder",
-    "is_encoder_decoder",
-    "label2id",
-    "language",
-    "license",
-    "model_type",
-    "output_attentions",
-    "output_hidden_states",
-    "output_router_logits",
-    "pad_token_id",
-    "problem_type",
-    "resid_pdrop",
-    "return_dict",
-    "router_aux_loss_coef",
-    "sep_token_id",
-    "task_specific_params",
-    "tokenizer_class",
-    "torch_dtype",
-    "torchscript",
-    "transformers_version",
-    "unk_token_id",
-    "use_cache",
-    "quantization_config",
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "decoder_start_token_id",
-    "diversity_penalty",
-    "do_sample",
-    "early_stopping",
-    "exponential_decay_length_penalty",
-    "forced_bos_token_id",
-    "forced_eos_token_id",
-    "length_penalty",
-    "max_length",
-    "min_length",
-    "no_repeat_ngram_size",
-    "num_beam_groups",
-    "num_beams",
-    "num_return_sequences",
-    "output_scores",
-    "prefix",
-    "pruned_heads",
-    "remove_invalid_values",
-    "repetition_penalty",
-    "return_dict_in_generate",
-    "suppress_tokens",
-    "temperature",
-    "tf_legacy_loss",
-    "tie_encoder_decoder",
-    "top_k",
-    "top_p",
-    "typical_p",
-    "use_bfloat16",
-    "add_cross_attention",
-    "cross_attention_hidden_size",
-    "dropout",
-    "activation_dropout",
-    "layerdrop",
-    "encoder_no_repeat_ngram_size",
-    "_attn_implementation",
-    "_attn_implementation_autoset",
-    "attn_implementation",
-    "unsloth_fixed",
-    "ep_size",
-    "pretraining_seq_length",
-    "z_loss_coefficient",
-    "unsloth_version",
-    "_commit_hash",
-    "cache_implementation",
-    "name_or_path",
-    "num_labels",
-    "tokenizer_vocab_size",
-    "tie_last_hidden_states",
-    "experts_implementation",
-};
 
 typedef struct judge {
     zoo_model_config *config;
@@ -125,12 +28,6 @@ static bool in_list(const char *const *list, size_t n, const char *key)
         }
     }
     return false;
-}
-
-bool zoo_model_config_is_harmless(const char *key)
-{
-    const char *dot = strrchr(key, '.');
-    return in_list(harmless, ZOO_COUNT(harmless), dot ? dot + 1 : key);
 }
 
 static const zoo_key *find_key(const zoo_plugin *plugin, const char *path)
@@ -221,7 +118,7 @@ static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object
             return zoo_fail(j->err, ZOO_E_CONFIG, "%s: the key \"%.100s\" is too long",
                             j->config->path, path);
         }
-        if (in_list(harmless, ZOO_COUNT(harmless), item->string)) {
+        if (zoo_config_name_is_harmless(item->string)) {
             continue;
         }
         if (cJSON_IsObject(item) && !is_known_object(j, path)) {
@@ -297,7 +194,7 @@ static zoo_status judge_class(judge *j)
         if (j->report) {
             report_replaced(j, item);
         }
-        if (!j->refused && !in_list(harmless, ZOO_COUNT(harmless), item->string) &&
+        if (!j->refused && !zoo_config_name_is_harmless(item->string) &&
             zoo_attributes_reads(&j->config->attributes, item->string)) {
             ZOO_TRY(judge_attribute(j, item));
         }

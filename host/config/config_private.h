@@ -29,4 +29,7 @@ struct zoo_model_config {
 void zoo_config_claim(const zoo_model_config *config, const char *key);
 bool zoo_config_is_claimed(const zoo_model_config *config, const char *key);
 
+/* Whether one name, without the path before it, is harmless (config_harmless.c). [any] */
+bool zoo_config_name_is_harmless(const char *name);
+
 #endif

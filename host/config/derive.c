@@ -230,7 +230,7 @@ static bool applies(const zoo_attributes *a, const cJSON *step)
            (!is || (cJSON_IsString(word) && strcmp(word->valuestring, is) == 0));
 }
 
-zoo_status zoo_derive(zoo_attributes *a, const cJSON *step, zoo_error *err)
+static zoo_status derive(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     const char *by = text_of(step, "by");
     for (size_t i = 0; by && i < ZOO_COUNT(derivations); i++) {
@@ -241,4 +241,15 @@ zoo_status zoo_derive(zoo_attributes *a, const cJSON *step, zoo_error *err)
     return zoo_fail(err, ZOO_E_FORMAT,
                     "%s: its class file names the derivation \"%s\", which this program lacks",
                     a->path, by ? by : "");
+}
+
+zoo_status zoo_attributes_make(zoo_attributes *a, const cJSON *text, zoo_error *err)
+{
+    const cJSON *step = NULL;
+    ZOO_TRY(zoo_attributes_read(a, text, err));
+    cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(a->class_json, "derived"))
+    {
+        ZOO_TRY(derive(a, step, err));
+    }
+    return zoo_attributes_finish_rope(a, err);
 }
