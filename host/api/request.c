@@ -12,8 +12,8 @@
 #include <time.h>
 
 #include "api/api_private.h"
+#include "base/idmap.h"
 #include "base/mem.h"
-#include "batch/reader.h"
 
 typedef struct piece {
     uint32_t choice;
@@ -115,8 +115,7 @@ static zoo_status enter(lmzoo_request *r, zoo_endpoint endpoint, const char *bod
     zoo_live_events events = {r, flags & LMZOO_STREAM ? on_text : NULL, on_done};
     zoo_request request = {0};
     cJSON *tree = NULL;
-    zoo_id id =
-        zoo_line_id(body, n, __atomic_add_fetch(&r->model->n_submitted, 1, __ATOMIC_RELAXED));
+    zoo_id id = zoo_id_of(body, n, __atomic_add_fetch(&r->model->n_submitted, 1, __ATOMIC_RELAXED));
     zoo_status status = zoo_json_parse(body, n, "the request", &tree, why);
     if (status == ZOO_OK) {
         status = zoo_request_body(context, endpoint, tree, &request, why);

@@ -41,29 +41,68 @@ static zoo_status read_all(int fd, const char *path, size_t hint, size_t bytes_m
     return ZOO_OK;
 }
 
-zoo_status zoo_file_read(const char *path, size_t bytes_max, char **data, size_t *n, zoo_error *err)
+zoo_status zoo_file_open(const char *path, int *fd, zoo_error *err)
 {
+    bool is_device = strncmp(path, "/dev/", 5) == 0;
     struct stat st;
-    *data = NULL;
-    *n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    *fd = open(path, O_RDONLY | O_CLOEXEC | (is_device ? 0 : O_NONBLOCK | O_NOCTTY));
+    if (*fd < 0 || fstat(*fd, &st) != 0) {
         zoo_status status = zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
-        if (fd >= 0) {
-            (void)close(fd);
+        if (*fd >= 0) {
+            (void)close(*fd);
+            *fd = -1;
         }
         return status;
     }
-    size_t hint = S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 4096;
+    if (S_ISREG(st.st_mode) || (is_device && !S_ISDIR(st.st_mode))) {
+        return ZOO_OK;
+    }
+    (void)close(*fd);
+    *fd = -1;
+    return S_ISDIR(st.st_mode) ? zoo_fail(err, ZOO_E_IO, "%s: is a folder", path)
+                               : zoo_fail(err, ZOO_E_FORMAT, "%s: not a plain file", path);
+}
+
+zoo_status zoo_file_stream(const char *path, FILE **file, zoo_error *err)
+{
+    int fd;
+    *file = NULL;
+    ZOO_TRY(zoo_file_open(path, &fd, err));
+    *file = fdopen(fd, "rb");
+    if (!*file) {
+        (void)close(fd);
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory to read it", path);
+    }
+    return ZOO_OK;
+}
+
+bool zoo_file_is_pointer(const void *data, size_t n)
+{
+    static const char start[] = "version https://git-lfs.github.com/spec/";
+    return n >= sizeof start - 1 && memcmp(data, start, sizeof start - 1) == 0;
+}
+
+zoo_status zoo_file_read(const char *path, size_t bytes_max, char **data, size_t *n, zoo_error *err)
+{
+    struct stat st;
+    int fd;
     zoo_status status;
-    if (S_ISDIR(st.st_mode)) {
-        status = zoo_fail(err, ZOO_E_IO, "%s: is a folder", path);
-    } else if (S_ISREG(st.st_mode) && hint > bytes_max) {
+    *data = NULL;
+    *n = 0;
+    ZOO_TRY(zoo_file_open(path, &fd, err));
+    size_t hint =
+        fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 ? (size_t)st.st_size : 4096;
+    if (S_ISREG(st.st_mode) && hint > bytes_max) {
         status = zoo_fail(err, ZOO_E_LIMIT, "%s: longer than %zu bytes", path, bytes_max);
     } else {
         status = read_all(fd, path, hint, bytes_max, data, n, err);
     }
     (void)close(fd);
+    if (status == ZOO_OK && zoo_file_is_pointer(*data, *n)) {
+        zoo_mem_free(*data);
+        *data = NULL;
+        return zoo_fail(err, ZOO_E_FORMAT, ZOO_POINTER_SENTENCE, path);
+    }
     return status;
 }
 

@@ -3,11 +3,14 @@
 
 #include <xxhash.h>
 
+#include "base/file.h"
+
 enum { PIECE = 1 << 16 };
 
 zoo_status zoo_file_hash(const char *path, char *hex, size_t n)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = NULL;
+    (void)zoo_file_stream(path, &file, NULL);
     XXH3_state_t *state = XXH3_createState();
     unsigned char piece[PIECE];
     size_t count = 0;

@@ -12,10 +12,21 @@ zoo_id zoo_id_of(const void *bytes, size_t n, uint64_t seed)
     return (zoo_id){{hash.low64, hash.high64}};
 }
 
+static bool is_used(const struct zoo_idmap_entry *entry)
+{
+    return (entry->key.part[0] | entry->key.part[1]) != 0;
+}
+
+static zoo_id stored(zoo_id key)
+{
+    key.part[0] |= (key.part[0] | key.part[1]) == 0;
+    return key;
+}
+
 static size_t place_of(const zoo_idmap *map, zoo_id key)
 {
     size_t at = (size_t)key.part[0] & (map->capacity - 1);
-    while (map->entries[at].used && memcmp(&map->entries[at].key, &key, sizeof key) != 0) {
+    while (is_used(&map->entries[at]) && memcmp(&map->entries[at].key, &key, sizeof key) != 0) {
         at = (at + 1) & (map->capacity - 1);
     }
     return at;
@@ -27,8 +38,8 @@ const zoo_id *zoo_idmap_find(const zoo_idmap *map, zoo_id key)
     if (map->capacity == 0) {
         return NULL;
     }
-    at = place_of(map, key);
-    return map->entries[at].used ? &map->entries[at].value : NULL;
+    at = place_of(map, stored(key));
+    return is_used(&map->entries[at]) ? &map->entries[at].value : NULL;
 }
 
 static bool grow(zoo_idmap *map)
@@ -39,7 +50,7 @@ static bool grow(zoo_idmap *map)
         return false;
     }
     for (size_t i = 0; i < map->capacity; i++) {
-        if (map->entries[i].used) {
+        if (is_used(&map->entries[i])) {
             bigger.entries[place_of(&bigger, map->entries[i].key)] = map->entries[i];
         }
     }
@@ -51,15 +62,15 @@ static bool grow(zoo_idmap *map)
 zoo_status zoo_idmap_add(zoo_idmap *map, zoo_id key, zoo_id value, bool *fresh, zoo_error *err)
 {
     struct zoo_idmap_entry *entry;
-    if (map->n * 2 >= map->capacity && !grow(map)) {
+    if (map->n >= map->capacity / 4 * 3 && !grow(map)) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory to remember %zu lines", map->n);
     }
+    key = stored(key);
     entry = &map->entries[place_of(map, key)];
-    *fresh = !entry->used;
+    *fresh = !is_used(entry);
     if (*fresh) {
         entry->key = key;
         entry->value = value;
-        entry->used = true;
         map->n++;
     }
     return ZOO_OK;

@@ -15,9 +15,8 @@ typedef struct zoo_id {
 /* Zero-initialise. */
 typedef struct zoo_idmap {
     struct zoo_idmap_entry {
-        zoo_id key, value;
-        bool used;
-    } * entries; /* [capacity], open addressing */
+        zoo_id key, value; /* key 0, 0: free (a hash of 0 is stored as 1) */
+    } * entries;           /* [capacity], open addressing */
     size_t n, capacity;
 } zoo_idmap;
 

@@ -2,10 +2,14 @@
  * Source: SQLite's malloc fault tests. */
 #include "base/mem.h"
 
+#include <cjson/cJSON.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/budget.h"
 
 static atomic_llong mem_calls;
 static atomic_llong mem_fail_at;
@@ -16,22 +20,52 @@ static bool mem_fails(void)
     return call == atomic_load_explicit(&mem_fail_at, memory_order_relaxed);
 }
 
+/* Charges a fresh block to the thread's budget, or gives it back. */
+static void *charged(void *block)
+{
+    if (block && zoo_budget_current() && !zoo_budget_take(malloc_usable_size(block))) {
+        free(block);
+        return NULL;
+    }
+    return block;
+}
+
 void *zoo_mem_alloc(size_t n)
 {
-    return mem_fails() ? NULL : malloc(n ? n : 1);
+    if (mem_fails() || !zoo_budget_fits(n)) {
+        return NULL;
+    }
+    return charged(malloc(n ? n : 1));
 }
 
 void *zoo_mem_array(size_t n_items, size_t item_size)
 {
-    if (mem_fails() || (item_size && n_items > SIZE_MAX / item_size)) {
+    if (mem_fails() || (item_size && n_items > SIZE_MAX / item_size) ||
+        !zoo_budget_fits(n_items * item_size)) {
         return NULL;
     }
-    return calloc(n_items ? n_items : 1, item_size ? item_size : 1);
+    return charged(calloc(n_items ? n_items : 1, item_size ? item_size : 1));
 }
 
 void *zoo_mem_realloc(void *block, size_t n)
 {
-    return mem_fails() ? NULL : realloc(block, n ? n : 1);
+    if (mem_fails()) {
+        return NULL;
+    }
+    if (!zoo_budget_current()) {
+        return realloc(block, n ? n : 1);
+    }
+    size_t before = block ? malloc_usable_size(block) : 0;
+    if (n > before && !zoo_budget_fits(n - before)) {
+        return NULL;
+    }
+    void *grown = realloc(block, n ? n : 1);
+    if (grown) {
+        /* The block exists; only the next one can be refused. */
+        zoo_budget_give(before);
+        (void)zoo_budget_take(malloc_usable_size(grown));
+    }
+    return grown;
 }
 
 char *zoo_mem_text(const char *text, size_t n)
@@ -46,7 +80,16 @@ char *zoo_mem_text(const char *text, size_t n)
 
 void zoo_mem_free(void *block)
 {
+    if (block && zoo_budget_current()) {
+        zoo_budget_give(malloc_usable_size(block));
+    }
     free(block);
+}
+
+void zoo_mem_json(void)
+{
+    cJSON_Hooks hooks = {zoo_mem_alloc, zoo_mem_free};
+    cJSON_InitHooks(&hooks);
 }
 
 /* jemalloc's, where it is linked. */

@@ -2,7 +2,8 @@
  * mem.h: the host's way to memory that is not an arena: files, JSON trees, tables built at load.
  *
  * A thin layer over malloc with one purpose: tests make the n-th call fail and see that every
- * caller says so, frees what it holds and leaves. Memory from here may be given to free() and back.
+ * caller says so, frees what it holds and leaves; and what a thread takes is charged to its budget
+ * (budget.h), beyond which there is no memory. Memory from here may be given to free() and back.
  * Thread-safe.
  */
 #ifndef ZOO_BASE_MEM_H
@@ -30,6 +31,9 @@ char *zoo_mem_text(const char *text, size_t n);
 
 /* Frees; null is fine. */
 void zoo_mem_free(void *block);
+
+/* JSON trees come from here too, from now on. Once, before any is made. */
+void zoo_mem_json(void);
 
 /* Gives freed memory back to the system, where the allocator keeps it for later. For the end of a
  * phase that freed much. */

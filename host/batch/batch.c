@@ -2,18 +2,22 @@
 #include "batch/batch.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "batch/constraint.h"
-#include "batch/reader.h"
+#include "batch/order.h"
 #include "batch/request_rows.h"
 #include "batch/result.h"
 
-/* A request whose rows are in the scheduler. */
+/* A request whose rows are in the scheduler, or on their way there. */
 typedef struct zoo_flight {
     zoo_line *line;
+    uint64_t place; /* among the lines that were read */
+    double started; /* when its first row got a sequence; 0: not yet */
     uint32_t n_rows, n_left;
+    uint32_t n_added; /* rows that the scheduler has */
+    bool timed_out;
     struct zoo_flight *next, *previous;
     zoo_row rows[];
 } zoo_flight;
@@ -24,45 +28,53 @@ typedef struct zoo_loop {
     zoo_reader *reader;
     zoo_schedule *schedule;
     zoo_flight *flights;
+    zoo_flight *partial; /* has rows that are not added */
     zoo_out out;
+    zoo_order order;
+    uint64_t n_taken;
+    zoo_progress progress;
+    double checked;
     bool at_end;
-    double started, shown;
 } zoo_loop;
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- writing ---- */
 
-static zoo_status write_out(zoo_loop *loop, bool is_error, zoo_error *err)
+static zoo_status write_out(zoo_loop *loop, uint64_t place, bool is_error, zoo_error *err)
 {
     if (loop->out.failed) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a line of results");
     }
     *(is_error ? &loop->totals->n_errors : &loop->totals->n_results) += 1;
-    return is_error ? zoo_journal_error(loop->job->journal, loop->out.data, loop->out.n, err)
-                    : zoo_journal_result(loop->job->journal, loop->out.data, loop->out.n, err);
+    zoo_status status =
+        zoo_order_put(&loop->order, place, is_error, loop->out.data, loop->out.n, err);
+    if (loop->out.capacity > loop->job->line_bytes_max / 8) {
+        zoo_out_free(&loop->out); /* one long line is no reason to keep so much */
+    }
+    return status;
 }
 
-static zoo_status write_refusal(zoo_loop *loop, const zoo_line *line, zoo_status status,
-                                const char *message, zoo_error *err)
+static zoo_status write_refusal(zoo_loop *loop, const zoo_line *line, uint64_t place,
+                                const zoo_error *why, zoo_error *err)
 {
     const zoo_request *r = &line->request;
     zoo_refusal refusal = {.line = line->number,
                            .id = line->id,
                            .custom_id = r->custom_id,
                            .param = r->param,
-                           .message = message,
-                           .status = status,
+                           .message = why->text,
+                           .status = (zoo_status)why->code,
                            .is_duplicate = line->is_duplicate,
                            .is_line = !cJSON_IsObject(r->tree) || !r->endpoint};
     loop->out.n = 0;
     zoo_result_refusal(&loop->out, &refusal);
-    return write_out(loop, true, err);
+    loop->totals->kinds[zoo_result_code(&refusal)]++;
+    return write_out(loop, place, true, err);
+}
+
+/* Lack of memory or of the disk is no fault of a row: the run ends and can be resumed. */
+static bool is_environment(int code)
+{
+    return code == ZOO_E_MEMORY || code == ZOO_E_IO;
 }
 
 static zoo_status write_flight(zoo_loop *loop, const zoo_flight *flight, zoo_error *err)
@@ -79,14 +91,17 @@ static zoo_status write_flight(zoo_loop *loop, const zoo_flight *flight, zoo_err
                          .format = loaded->format};
     for (uint32_t i = 0; i < flight->n_rows; i++) {
         const zoo_row *row = &flight->rows[i];
+        if (row->finish == ZOO_FINISH_FAILED && is_environment(row->error.code)) {
+            return zoo_fail(err, (zoo_status)row->error.code, "line %llu: %s",
+                            (unsigned long long)flight->line->number, row->error.text);
+        }
         if (row->finish == ZOO_FINISH_FAILED) {
-            return write_refusal(loop, flight->line, (zoo_status)row->error.code, row->error.text,
-                                 err);
+            return write_refusal(loop, flight->line, flight->place, &row->error, err);
         }
     }
     loop->out.n = 0;
     zoo_result_line(&loop->out, &answer);
-    return write_out(loop, false, err);
+    return write_out(loop, flight->place, false, err);
 }
 
 /* ---- requests in flight ---- */
@@ -97,6 +112,7 @@ static void free_flight(zoo_loop *loop, zoo_flight *flight)
     if (flight->next) {
         flight->next->previous = flight->previous;
     }
+    loop->partial = loop->partial == flight ? NULL : loop->partial;
     for (uint32_t i = 0; i < flight->n_rows; i++) {
         zoo_row_free(&flight->rows[i]);
     }
@@ -104,8 +120,52 @@ static void free_flight(zoo_loop *loop, zoo_flight *flight)
     zoo_mem_free(flight);
 }
 
+/* Bytes that the rows and the answer of a request may take: tokens, log-probabilities in memory and
+ * as text. */
+static double bytes_of(const zoo_request *r)
+{
+    const double entry = sizeof(zoo_logprob) + 96.0, token = 24.0;
+    double bytes = 0.0;
+    uint32_t top = r->n_top == ZOO_UNSAID ? 0 : r->n_top + 1;
+    uint32_t prompt_top = r->n_prompt_top == ZOO_UNSAID ? 0 : r->n_prompt_top + 1;
+    prompt_top = r->echo && top > prompt_top ? top : prompt_top;
+    for (uint32_t i = 0; i < r->n_prompts; i++) {
+        double n = (double)r->prompts[i].n_tokens, m = (double)r->n_new_max;
+        bytes += (n + m) * token + m * top * entry + n * prompt_top * entry;
+    }
+    return ((double)sizeof(zoo_row) * r->n_prompts + bytes) * r->n_choices;
+}
+
+static zoo_status judge_size(const zoo_loop *loop, zoo_line *line)
+{
+    const zoo_request *r = &line->request;
+    double bytes = bytes_of(r), rows = (double)r->n_prompts * r->n_choices;
+    if (bytes <= (double)loop->job->line_bytes_max && rows <= 1e8) {
+        zoo_line_charge(line, (size_t)bytes);
+        return ZOO_OK;
+    }
+    return zoo_request_refuse(&line->request, r->n_prompts > 1 ? "prompt" : "n", ZOO_E_LIMIT,
+                              &line->error,
+                              "prompts times choices: %.0f sequences whose answer may need %.0f "
+                              "MiB; --memory leaves %zu MiB to one row",
+                              rows, bytes / 0x1p20, loop->job->line_bytes_max >> 20);
+}
+
+/* Gives the scheduler as many rows as it wants. */
+static zoo_status add_rows(zoo_loop *loop, zoo_flight *flight, zoo_error *err)
+{
+    while (flight->n_added < flight->n_rows && zoo_schedule_wants_more(loop->schedule)) {
+        zoo_row *row = &flight->rows[flight->n_added];
+        ZOO_TRY(zoo_constraint_begin(flight->line->request.grammar, row, err));
+        ZOO_TRY(zoo_schedule_add(loop->schedule, row, err));
+        flight->n_added++;
+    }
+    loop->partial = flight->n_added < flight->n_rows ? flight : NULL;
+    return ZOO_OK;
+}
+
 /* Takes over the line, also on failure. */
-static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
+static zoo_status launch(zoo_loop *loop, zoo_line *line, uint64_t place, zoo_error *err)
 {
     uint32_t n_rows = line->request.n_prompts * line->request.n_choices;
     zoo_flight *flight = zoo_mem_array(1, sizeof *flight + n_rows * sizeof(zoo_row));
@@ -114,6 +174,7 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a request of %u rows", n_rows);
     }
     flight->line = line;
+    flight->place = place;
     flight->n_rows = flight->n_left = n_rows;
     flight->next = loop->flights;
     if (loop->flights) {
@@ -123,28 +184,53 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, zoo_error *err)
     zoo_request_rows(&line->request,
                      line->request.endpoint == ZOO_CHAT ? loop->job->loaded->hidden : NULL,
                      flight->rows, flight);
-    for (uint32_t i = 0; i < n_rows; i++) {
-        ZOO_TRY(zoo_constraint_begin(line->request.grammar, &flight->rows[i], err));
-        ZOO_TRY(zoo_schedule_add(loop->schedule, &flight->rows[i], err));
-    }
-    return ZOO_OK;
+    return add_rows(loop, flight, err);
 }
 
-/* Reads lines until the scheduler has enough to choose from. */
+static zoo_status take_line(zoo_loop *loop, zoo_line *line, zoo_error *err)
+{
+    uint64_t place = loop->n_taken++;
+    if (line->status == ZOO_OK) {
+        line->status = judge_size(loop, line);
+    }
+    if (line->status == ZOO_OK) {
+        return launch(loop, line, place, err);
+    }
+    line->error.code = line->status;
+    zoo_status status = write_refusal(loop, line, place, &line->error, err);
+    zoo_line_free(line);
+    return status;
+}
+
+static bool is_stopped(const zoo_batch_job *job)
+{
+    return job->stop && *job->stop != 0;
+}
+
+static bool has_too_many_errors(const zoo_loop *loop)
+{
+    uint64_t n = zoo_journal_n_errors(loop->job->journal) + loop->totals->n_errors;
+    return loop->job->errors_max > 0 && n > loop->job->errors_max;
+}
+
+/* Reads lines until the scheduler has enough to choose from; waits only when nothing runs. */
 static zoo_status fill(zoo_loop *loop, zoo_error *err)
 {
-    while (!loop->at_end && zoo_schedule_wants_more(loop->schedule)) {
+    if (loop->partial) {
+        ZOO_TRY(add_rows(loop, loop->partial, err));
+    }
+    while (!loop->at_end && !loop->partial && zoo_schedule_wants_more(loop->schedule) &&
+           !is_stopped(loop->job) && !has_too_many_errors(loop)) {
+        bool idle = zoo_schedule_is_idle(loop->schedule);
         zoo_line *line;
-        ZOO_TRY(zoo_reader_next(loop->reader, &line, err));
-        if (!line) {
-            loop->at_end = true;
-        } else if (line->status != ZOO_OK) {
-            zoo_status status = write_refusal(loop, line, line->status, line->error.text, err);
-            zoo_line_free(line);
-            ZOO_TRY(status);
-        } else {
-            ZOO_TRY(launch(loop, line, err));
+        if (loop->order.bytes > loop->job->lines_bytes_max && !idle) {
+            return ZOO_OK;
         }
+        ZOO_TRY(zoo_reader_next(loop->reader, idle, &line, &loop->at_end, err));
+        if (!line) {
+            return ZOO_OK;
+        }
+        ZOO_TRY(take_line(loop, line, err));
     }
     return ZOO_OK;
 }
@@ -163,77 +249,120 @@ static zoo_status collect(zoo_loop *loop, zoo_error *err)
     return ZOO_OK;
 }
 
-/* ---- the loop ---- */
-
-static void show_progress(zoo_loop *loop)
+/* Ends what is left of a request. */
+static void give_up(zoo_loop *loop, zoo_flight *flight)
 {
-    zoo_schedule_stats stats = zoo_schedule_stats_get(loop->schedule);
-    const zoo_journal *j = loop->job->journal;
-    double now = seconds_now(), seconds = now - loop->started;
-    uint64_t done = zoo_journal_n_results(j) + zoo_journal_n_errors(j) + loop->totals->n_results +
-                    loop->totals->n_errors;
-    if (!loop->job->shows_progress || now - loop->shown < 0.2) {
+    flight->timed_out = true;
+    for (uint32_t i = 0; i < flight->n_rows; i++) {
+        zoo_row *row = &flight->rows[i];
+        if (i < flight->n_added) {
+            zoo_schedule_cancel(loop->schedule, row);
+        } else {
+            row->finish = ZOO_FINISH_FAILED;
+            flight->n_left--;
+        }
+        (void)zoo_fail(&row->error, ZOO_E_LIMIT,
+                       "the row runs longer than --row-timeout, %g seconds",
+                       loop->job->row_seconds_max);
+    }
+    flight->n_added = flight->n_rows;
+    loop->partial = loop->partial == flight ? NULL : loop->partial;
+}
+
+/* A request's time begins when its first row does. */
+static void watch_times(zoo_loop *loop)
+{
+    double now = loop->job->row_seconds_max > 0.0 ? zoo_clock_seconds() : 0.0;
+    if (now - loop->checked < 0.2) {
         return;
     }
-    loop->shown = now;
-    (void)fprintf(stderr, "\r%llu of %llu rows, %u running, %llu new tokens, %.1f tokens/s   ",
-                  (unsigned long long)done, (unsigned long long)loop->job->n_lines, stats.n_running,
-                  (unsigned long long)stats.n_written,
-                  (double)(stats.n_written + stats.n_read) / (seconds > 0.0 ? seconds : 1.0));
-    (void)fflush(stderr);
+    loop->checked = now;
+    for (zoo_flight *f = loop->flights; f; f = f->next) {
+        for (uint32_t i = 0; f->started == 0.0 && i < f->n_added; i++) {
+            f->started = f->rows[i].is_running ? now : 0.0;
+        }
+        if (f->started > 0.0 && !f->timed_out && now - f->started > loop->job->row_seconds_max) {
+            give_up(loop, f);
+        }
+    }
 }
 
-static bool is_stopped(const zoo_batch_job *job)
-{
-    return job->stop && *job->stop != 0;
-}
+/* ---- the loop ---- */
 
 static zoo_status run_loop(zoo_loop *loop, zoo_error *err)
 {
     while (!is_stopped(loop->job)) {
         ZOO_TRY(fill(loop, err));
-        if (loop->at_end && zoo_schedule_is_idle(loop->schedule)) {
+        if (is_stopped(loop->job)) {
+            break;
+        }
+        if (has_too_many_errors(loop)) {
+            loop->totals->is_limited = true;
+            return ZOO_OK;
+        }
+        if (loop->at_end && !loop->partial && zoo_schedule_is_idle(loop->schedule)) {
+            loop->totals->is_limited =
+                loop->job->rows_max > 0 && loop->n_taken == loop->job->rows_max;
             return ZOO_OK;
         }
         ZOO_TRY(zoo_schedule_step(loop->schedule, err));
         ZOO_TRY(collect(loop, err));
-        show_progress(loop);
+        watch_times(loop);
+        loop->totals->stats = zoo_schedule_stats_get(loop->schedule);
+        zoo_progress_tick(&loop->progress, loop->totals);
+        ZOO_TRY(zoo_journal_check(loop->job->journal, err));
     }
     loop->totals->interrupted = true;
     return ZOO_OK;
 }
 
-static void end_loop(zoo_loop *loop)
+static void end_loop(zoo_loop *loop, zoo_status status)
 {
+    zoo_batch_totals *t = loop->totals;
     if (loop->schedule) {
-        loop->totals->stats = zoo_schedule_stats_get(loop->schedule);
+        t->stats = zoo_schedule_stats_get(loop->schedule);
     }
-    loop->totals->seconds = seconds_now() - loop->started;
-    if (loop->job->shows_progress && loop->shown > 0.0) {
-        (void)fputs("\r\033[K", stderr);
-    }
-    zoo_reader_stop(loop->reader);
+    t->seconds = zoo_clock_seconds() - loop->progress.started;
+    zoo_progress_end(&loop->progress, t,
+                     status != ZOO_OK                  ? "failed"
+                     : t->interrupted || t->is_limited ? "interrupted"
+                                                       : "ended");
     zoo_schedule_free(loop->schedule);
     while (loop->flights) {
         free_flight(loop, loop->flights);
     }
+    zoo_reader_stop(loop->reader);
+    zoo_order_free(&loop->order);
     zoo_out_free(&loop->out);
 }
 
 zoo_status zoo_batch_run(const zoo_batch_job *job, zoo_batch_totals *totals, zoo_error *err)
 {
-    zoo_loop loop = {.job = job, .totals = totals, .started = seconds_now()};
+    static const zoo_progress_options silent = {.shows = false};
+    zoo_loop loop = {.job = job, .totals = totals};
     const zoo_loaded *s = job->loaded;
-    zoo_status status;
+    zoo_reader_options options = {.input = job->input,
+                                  .name = job->input_name,
+                                  .hash = job->input_hash,
+                                  .context = &s->context,
+                                  .done = zoo_journal_done(job->journal),
+                                  .line_bytes_max = job->line_bytes_max,
+                                  .bytes_max = job->lines_bytes_max,
+                                  .rows_max = job->rows_max ? job->rows_max : UINT64_MAX,
+                                  .seconds_max = job->row_seconds_max,
+                                  .stop = job->stop};
     memset(totals, 0, sizeof *totals);
-    status = zoo_schedule_new(s->engine, s->tokenizer, &s->generation, &loop.schedule, err);
+    loop.order = (zoo_order){.is_kept = job->in_order, .journal = job->journal};
+    zoo_progress_begin(&loop.progress, job->progress ? job->progress : &silent, job->journal,
+                       job->n_lines);
+    zoo_status status =
+        zoo_schedule_new(s->engine, s->tokenizer, &s->generation, &loop.schedule, err);
     if (status == ZOO_OK) {
-        status = zoo_reader_start(job->input, &s->context, zoo_journal_done(job->journal),
-                                  &loop.reader, err);
+        status = zoo_reader_start(&options, &loop.reader, err);
     }
     if (status == ZOO_OK) {
         status = run_loop(&loop, err);
     }
-    end_loop(&loop);
+    end_loop(&loop, status);
     return status;
 }

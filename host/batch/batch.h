@@ -12,24 +12,26 @@
 
 #include "batch/chat_model.h"
 #include "batch/journal.h"
+#include "batch/progress.h"
+#include "batch/reader.h"
 #include "generate/schedule.h"
 
 typedef struct zoo_batch_job {
-    const char *input;
+    zoo_input *input;
+    const char *input_name, *input_hash; /* for errors; what it must hold, or null */
     const zoo_loaded *loaded;
     zoo_journal *journal;
-    uint64_t n_lines;                  /* of the input that are rows */
-    const volatile sig_atomic_t *stop; /* not 0: leave after the step at hand; or null */
-    bool shows_cached;                 /* results count prompt tokens from kept prefixes */
-    bool shows_progress;               /* a line on stderr that is written over */
+    uint64_t n_lines;                     /* of the input that are rows */
+    const volatile sig_atomic_t *stop;    /* not 0: leave after the step at hand; or null */
+    const zoo_progress_options *progress; /* null: nothing is told */
+    bool shows_cached;                    /* results count prompt tokens from kept prefixes */
+    bool in_order;                        /* results come in the order of the input */
+    size_t line_bytes_max;                /* one row may take, made ready or finished */
+    size_t lines_bytes_max;               /* all rows read and not finished may hold */
+    double row_seconds_max;               /* making a row ready, and running it; 0: no bound */
+    uint64_t rows_max;                    /* rows of this run; 0: all */
+    uint64_t errors_max; /* more lines in the errors file end the run; 0: no bound */
 } zoo_batch_job;
-
-typedef struct zoo_batch_totals {
-    uint64_t n_results, n_errors; /* of this run */
-    zoo_schedule_stats stats;
-    double seconds;
-    bool interrupted;
-} zoo_batch_totals;
 
 /* Runs all lines that are not done. An error ends the run, which can be resumed. */
 zoo_status zoo_batch_run(const zoo_batch_job *job, zoo_batch_totals *totals, zoo_error *err);

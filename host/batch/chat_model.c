@@ -159,6 +159,13 @@ zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options,
     return status;
 }
 
+void zoo_loaded_limit(zoo_loaded *s, size_t grammar_bytes_max)
+{
+    if (s->vocab) {
+        zoo_vocab_limit(s->vocab, grammar_bytes_max);
+    }
+}
+
 void zoo_loaded_close(zoo_loaded *s)
 {
     zoo_engine_close(s->engine);

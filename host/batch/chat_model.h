@@ -32,6 +32,8 @@ typedef struct zoo_loaded {
 /* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
 zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options, zoo_loaded *out,
                            zoo_error *err);
+/* What grammars may take of memory, all together. */
+void zoo_loaded_limit(zoo_loaded *loaded, size_t grammar_bytes_max);
 void zoo_loaded_close(zoo_loaded *loaded);
 
 #endif

@@ -1,4 +1,4 @@
-/* journal.c: opening, resuming and appending to the files of a run (journal.h). */
+/* journal.c: opening and resuming the files of a run (journal.h); journal_keep.c writes them. */
 #include "batch/journal.h"
 
 #include <errno.h>
@@ -7,31 +7,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/json_writer.h"
 #include "base/mem.h"
-
-enum { SYNC_SECONDS = 5, PATH_MAX_BYTES = 4096 };
-
-typedef struct zoo_log {
-    char path[PATH_MAX_BYTES];
-    int fd;
-    uint64_t n_old; /* lines found there */
-    bool dirty;
-} zoo_log;
-
-struct zoo_journal {
-    zoo_log results, errors;
-    char path[PATH_MAX_BYTES];
-    int lock;
-    zoo_idmap done;
-    zoo_journal_key key;
-    time_t synced;
-    uint64_t n_errors;
-};
+#include "batch/journal_private.h"
 
 static zoo_status io_error(const char *path, zoo_error *err)
 {
@@ -48,6 +30,11 @@ static bool sibling(const char *results, const char *end, char path[PATH_MAX_BYT
                      : n;
     int m = snprintf(path, PATH_MAX_BYTES, "%.*s%s", (int)cut, results, end);
     return n < PATH_MAX_BYTES && m > 0 && m < PATH_MAX_BYTES;
+}
+
+bool zoo_journal_siblings(const char *results, char journal[4096], char errors[4096])
+{
+    return sibling(results, ".journal", journal) && sibling(results, ".errors.jsonl", errors);
 }
 
 void zoo_journal_name(zoo_id id, char text[48])
@@ -104,15 +91,16 @@ static zoo_status note_line(zoo_journal *j, const char *path, uint64_t number, c
 /* Reads all whole lines; *end: where the last one ends. */
 static zoo_status scan(zoo_journal *j, zoo_log *log, off_t *end, zoo_error *err)
 {
-    FILE *file = fopen(log->path, "rb");
+    FILE *file;
     char *text = NULL;
     size_t capacity = 0;
     ssize_t n;
     zoo_status status = ZOO_OK;
     *end = 0;
-    if (!file) {
-        return errno == ENOENT ? ZOO_OK : io_error(log->path, err);
+    if (access(log->path, F_OK) != 0 && errno == ENOENT) {
+        return ZOO_OK;
     }
+    ZOO_TRY(zoo_file_stream(log->path, &file, err));
     while (status == ZOO_OK && (n = getline(&text, &capacity, file)) > 0 && text[n - 1] == '\n') {
         status = note_line(j, log->path, ++log->n_old, text, (size_t)n - 1, err);
         *end += n;
@@ -127,14 +115,17 @@ static zoo_status scan(zoo_journal *j, zoo_log *log, off_t *end, zoo_error *err)
 
 static zoo_status open_log(zoo_journal *j, zoo_log *log, bool resume, zoo_error *err)
 {
+    struct stat info;
     off_t end = 0;
     if (resume) {
         ZOO_TRY(scan(j, log, &end, err));
     }
     log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (log->fd < 0 || ftruncate(log->fd, end) != 0) {
+    if (log->fd < 0 || ftruncate(log->fd, end) != 0 || fstat(log->fd, &info) != 0) {
         return io_error(log->path, err);
     }
+    log->device = info.st_dev;
+    log->inode = info.st_ino;
     return ZOO_OK;
 }
 
@@ -142,16 +133,26 @@ static zoo_status open_log(zoo_journal *j, zoo_log *log, bool resume, zoo_error 
 
 typedef struct zoo_key_part {
     const char *name, *what;
-    size_t field;
+    size_t field, size;
 } zoo_key_part;
 
-static const zoo_key_part parts[] = {
-    {"requests", "the request file has", offsetof(zoo_journal_key, requests)},
-    {"model", "the model folder has", offsetof(zoo_journal_key, model)},
-    {"options", "the options or the program have", offsetof(zoo_journal_key, options)},
-};
+#define PART(name, what)                                                                           \
+    {                                                                                              \
+#name, what, offsetof(zoo_journal_key, name), sizeof(((zoo_journal_key *)0)->name)         \
+    }
 
-static zoo_status write_key(const zoo_journal *j, const zoo_journal_key *key, zoo_error *err)
+/* The first ones are known before the model is opened. */
+static const zoo_key_part parts[] = {PART(requests, "the request file has"),
+                                     PART(model, "the model folder has"),
+                                     PART(options, "the options have"),
+                                     PART(build, "the program has"),
+                                     PART(isa, "the instruction set has"),
+                                     PART(plugin, "the plugin has"),
+                                     PART(card, "the card has"),
+                                     PART(now, NULL)};
+enum { N_EARLY = 4, N_COMPARED = 7 };
+
+static zoo_status write_key(zoo_journal *j, const zoo_journal_key *key, zoo_error *err)
 {
     zoo_out out = {0};
     bool ok;
@@ -161,10 +162,6 @@ static zoo_status write_key(const zoo_journal *j, const zoo_journal_key *key, zo
         zoo_out_format(&out, ",\"%s\":", parts[i].name);
         zoo_out_string(&out, value, strlen(value));
     }
-    zoo_out_text(&out, ",\"isa\":");
-    zoo_out_string(&out, key->isa, strlen(key->isa));
-    zoo_out_text(&out, ",\"now\":");
-    zoo_out_string(&out, key->now, strlen(key->now));
     zoo_out_text(&out, "}\n");
     if (out.failed) {
         zoo_out_free(&out);
@@ -172,44 +169,139 @@ static zoo_status write_key(const zoo_journal *j, const zoo_journal_key *key, zo
     }
     ok = ftruncate(j->lock, 0) == 0 && pwrite(j->lock, out.data, out.n, 0) == (ssize_t)out.n &&
          fsync(j->lock) == 0;
+    j->key_bytes = (off_t)out.n;
     zoo_out_free(&out);
     return ok ? ZOO_OK : io_error(j->path, err);
 }
 
-/* Compares with what the journal says; takes its time. *torn: the file holds no whole key. */
-static zoo_status check_key(const zoo_journal *j, const char *results, zoo_journal_key *key,
-                            bool *torn, zoo_error *err)
+static zoo_status changed(const char *what, const char *results, zoo_error *err)
 {
-    cJSON *tree = NULL;
-    const cJSON *now, *isa;
-    zoo_status status = ZOO_OK;
-    *torn = zoo_json_read(j->path, 1 << 16, &tree, NULL) != ZOO_OK;
-    for (size_t i = 0; !*torn && status == ZOO_OK && i < ZOO_COUNT(parts); i++) {
+    return zoo_fail(err, ZOO_E_USAGE,
+                    "%s changed since %s was begun: give the run another output, or "
+                    "--restart to begin this one anew",
+                    what, results);
+}
+
+/* Key and progress of the journal; *tree null: the file holds no whole key. */
+static zoo_status read_key(zoo_journal *j, cJSON **tree, zoo_error *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    *tree = NULL;
+    ZOO_TRY(zoo_file_read(j->path, 1 << 16, &text, &n, err));
+    const char *end = memchr(text, '\n', n);
+    if (end && zoo_json_parse(text, (size_t)(end - text), j->path, tree, NULL) == ZOO_OK) {
+        j->key_bytes = end + 1 - text;
+        (void)snprintf(j->last_progress, sizeof j->last_progress, "%s", end + 1);
+    }
+    zoo_mem_free(text);
+    return ZOO_OK;
+}
+
+/* Compares with what the journal says; takes what it knows besides. *torn: there is no whole key.
+ * */
+static zoo_status check_key(zoo_journal *j, const char *results, zoo_journal_key *key, bool *torn,
+                            zoo_error *err)
+{
+    cJSON *tree;
+    zoo_status status = read_key(j, &tree, err);
+    *torn = !tree;
+    for (size_t i = 0; tree && status == ZOO_OK && i < ZOO_COUNT(parts); i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(tree, parts[i].name);
-        if (!cJSON_IsString(value) ||
-            strcmp(value->valuestring, (const char *)key + parts[i].field) != 0) {
-            status = zoo_fail(err, ZOO_E_USAGE,
-                              "%s changed since %s was begun: give the run another output, or "
-                              "--restart to begin this one anew",
-                              parts[i].what, results);
+        const char *text = cJSON_IsString(value) ? value->valuestring : "";
+        char *field = (char *)key + parts[i].field;
+        if (i < N_EARLY && strcmp(text, field) != 0) {
+            status = changed(parts[i].what, results, err);
+        } else if (i >= N_EARLY && (i < N_COMPARED || text[0])) {
+            (void)snprintf(field, parts[i].size, "%s", text);
         }
-    }
-    now = cJSON_GetObjectItemCaseSensitive(tree, "now");
-    isa = cJSON_GetObjectItemCaseSensitive(tree, "isa");
-    if (status == ZOO_OK && cJSON_IsString(isa)) {
-        (void)snprintf(key->isa, sizeof key->isa, "%s", isa->valuestring);
-    }
-    if (status == ZOO_OK && cJSON_IsString(now)) {
-        (void)snprintf(key->now, sizeof key->now, "%s", now->valuestring);
     }
     cJSON_Delete(tree);
     return status;
 }
 
+zoo_status zoo_journal_set_engine(zoo_journal *j, const zoo_journal_key *key, zoo_error *err)
+{
+    bool fresh = false;
+    if (j->is_stream) {
+        return ZOO_OK;
+    }
+    for (size_t i = N_EARLY; i < N_COMPARED; i++) {
+        const char *found = (const char *)key + parts[i].field;
+        char *known = (char *)&j->key + parts[i].field;
+        if (known[0] && strcmp(known, found) != 0) {
+            if (strcmp(parts[i].name, "isa") == 0) {
+                return zoo_fail(err, ZOO_E_USAGE,
+                                "%s was begun with instruction set %s, this is %s: give --isa %s, "
+                                "another output, or --restart",
+                                j->results.path, known, found, known);
+            }
+            return changed(parts[i].what, j->results.path, err);
+        }
+        fresh = fresh || !known[0];
+        (void)snprintf(known, parts[i].size, "%s", found);
+    }
+    return fresh ? write_key(j, &j->key, err) : ZOO_OK;
+}
+
+/* ---- paths ---- */
+
 static bool has_bytes(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && info.st_size > 0;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (strcmp(a, b) == 0) {
+        return true;
+    }
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* No file may be written that is read, or written twice. */
+static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *paths,
+                                zoo_error *err)
+{
+    const char *own[3] = {j->results.path, j->errors.path, j->path};
+    for (int i = 0; i < 3; i++) {
+        for (const char *const *other = paths->others; own[i][0] && other && *other; other++) {
+            if (is_same(own[i], *other)) {
+                return zoo_fail(err, ZOO_E_USAGE,
+                                "%s would be written over: it is %s too; give the run another "
+                                "output",
+                                *other,
+                                i == 0   ? "the output"
+                                : i == 1 ? "the errors file"
+                                         : "the journal");
+            }
+        }
+        for (int k = 0; k < i; k++) {
+            if (own[i][0] && is_same(own[i], own[k])) {
+                return zoo_fail(err, ZOO_E_USAGE, "%s and %s are one file", own[k], own[i]);
+            }
+        }
+    }
+    return ZOO_OK;
+}
+
+/* Whether the file is empty, absent or begins with a line of this program. */
+static bool is_ours(const char *path)
+{
+    static const char start[] = "{\"id\":\"batch_req_";
+    char text[sizeof start] = "";
+    FILE *file;
+    if (!has_bytes(path)) {
+        return true;
+    }
+    if (zoo_file_stream(path, &file, NULL) != ZOO_OK) {
+        return false;
+    }
+    size_t n = fread(text, 1, sizeof start - 1, file);
+    (void)fclose(file);
+    return n == sizeof start - 1 && strcmp(text, start) == 0;
 }
 
 /* Whether a former run is there to resume; a journal is in place when this returns. */
@@ -218,6 +310,11 @@ static zoo_status settle_key(zoo_journal *j, const zoo_journal_paths *paths, zoo
 {
     bool torn = true;
     *resume = false;
+    if (!is_ours(j->errors.path)) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "%s exists and is no errors file of this program; it is not replaced",
+                        j->errors.path);
+    }
     if (!paths->restart && has_bytes(j->path)) {
         ZOO_TRY(check_key(j, paths->results, key, &torn, err));
     }
@@ -225,12 +322,13 @@ static zoo_status settle_key(zoo_journal *j, const zoo_journal_paths *paths, zoo
     if (*resume) {
         return ZOO_OK;
     }
-    if (!paths->restart && has_bytes(paths->results)) {
+    if (!paths->restart && (has_bytes(paths->results) || has_bytes(j->errors.path))) {
         return zoo_fail(err, ZOO_E_USAGE,
                         "%s exists and no journal beside it: give the run another output, or "
                         "--restart to replace it",
-                        paths->results);
+                        has_bytes(paths->results) ? paths->results : j->errors.path);
     }
+    j->last_progress[0] = 0;
     /* Old lines must be gone before the new key vouches for them. */
     if ((has_bytes(j->results.path) && truncate(j->results.path, 0) != 0) ||
         (has_bytes(j->errors.path) && truncate(j->errors.path, 0) != 0)) {
@@ -239,22 +337,62 @@ static zoo_status settle_key(zoo_journal *j, const zoo_journal_paths *paths, zoo
     return write_key(j, key, err);
 }
 
+static zoo_status name_files(zoo_journal *j, const zoo_journal_paths *paths, zoo_error *err)
+{
+    int n = snprintf(j->results.path, PATH_MAX_BYTES, "%s", paths->results);
+    bool fits = n > 0 && n < PATH_MAX_BYTES;
+    if (fits && !j->is_stream) {
+        fits = zoo_journal_siblings(paths->results, j->path, j->errors.path);
+    }
+    if (paths->errors) {
+        n = snprintf(j->errors.path, PATH_MAX_BYTES, "%s", paths->errors);
+        fits = fits && n > 0 && n < PATH_MAX_BYTES;
+    }
+    return fits ? compare_paths(j, paths, err)
+                : zoo_fail(err, ZOO_E_USAGE, "the name of the output is too long");
+}
+
+static bool is_stream(const char *path)
+{
+    struct stat info;
+    return strcmp(path, "-") == 0 || strncmp(path, "/dev/", 5) == 0 ||
+           (stat(path, &info) == 0 && !S_ISREG(info.st_mode));
+}
+
+/* A stream holds refused lines too, unless they have a file of their own. */
+static zoo_status open_stream(zoo_journal *j, const zoo_journal_paths *paths, zoo_error *err)
+{
+    struct stat info;
+    if (stat(paths->results, &info) == 0 && S_ISDIR(info.st_mode)) {
+        return zoo_fail(err, ZOO_E_IO, "%s is a folder", paths->results);
+    }
+    j->results.fd = strcmp(paths->results, "-") == 0 || strcmp(paths->results, "/dev/stdout") == 0
+                        ? dup(STDOUT_FILENO)
+                        : open(paths->results, O_WRONLY | O_CLOEXEC | O_APPEND);
+    if (j->results.fd < 0) {
+        return io_error(paths->results, err);
+    }
+    if (!paths->errors) {
+        j->errors.fd = -1;
+        return ZOO_OK;
+    }
+    if (has_bytes(paths->errors)) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s exists; a run into a stream cannot go on from it",
+                        paths->errors);
+    }
+    return open_log(j, &j->errors, false, err);
+}
+
 static zoo_status open_all(zoo_journal *j, const zoo_journal_paths *paths, zoo_journal_key *key,
                            zoo_error *err)
 {
     bool resume = false;
-    int n = snprintf(j->results.path, PATH_MAX_BYTES, "%s", paths->results);
-    bool fits = n > 0 && n < PATH_MAX_BYTES && sibling(paths->results, ".journal", j->path);
-    if (paths->errors) {
-        n = snprintf(j->errors.path, PATH_MAX_BYTES, "%s", paths->errors);
-        fits = fits && n > 0 && n < PATH_MAX_BYTES;
-    } else {
-        fits = fits && sibling(paths->results, ".errors.jsonl", j->errors.path);
+    j->is_stream = is_stream(paths->results);
+    ZOO_TRY(name_files(j, paths, err));
+    if (j->is_stream) {
+        return open_stream(j, paths, err);
     }
-    if (!fits) {
-        return zoo_fail(err, ZOO_E_USAGE, "the name of the output is too long");
-    }
-    j->lock = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    j->lock = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     if (j->lock < 0) {
         return io_error(j->path, err);
     }
@@ -263,7 +401,7 @@ static zoo_status open_all(zoo_journal *j, const zoo_journal_paths *paths, zoo_j
     }
     ZOO_TRY(settle_key(j, paths, key, &resume, err));
     ZOO_TRY(open_log(j, &j->results, resume, err));
-    return open_log(j, &j->errors, resume, err);
+    return open_log(j, &j->errors, resume && !paths->retry_errors, err);
 }
 
 zoo_status zoo_journal_open(const zoo_journal_paths *paths, zoo_journal_key *key, zoo_journal **out,
@@ -286,23 +424,7 @@ zoo_status zoo_journal_open(const zoo_journal_paths *paths, zoo_journal_key *key
     }
     j->key = *key;
     j->n_errors = j->errors.n_old;
-    j->synced = time(NULL);
     *out = j;
-    return ZOO_OK;
-}
-
-zoo_status zoo_journal_set_isa(zoo_journal *j, const char *isa, zoo_error *err)
-{
-    if (j->key.isa[0] && strncmp(j->key.isa, isa, sizeof j->key.isa - 1) != 0) {
-        return zoo_fail(err, ZOO_E_USAGE,
-                        "%s was begun with instruction set %s, this is %s: give --isa %s, another "
-                        "output, or --restart",
-                        j->results.path, j->key.isa, isa, j->key.isa);
-    }
-    if (!j->key.isa[0]) {
-        (void)snprintf(j->key.isa, sizeof j->key.isa, "%s", isa);
-        return write_key(j, &j->key, err);
-    }
     return ZOO_OK;
 }
 
@@ -323,73 +445,10 @@ uint64_t zoo_journal_n_errors(const zoo_journal *j)
 
 const char *zoo_journal_errors_path(const zoo_journal *j)
 {
-    return j->errors.path;
+    return j->errors.path[0] ? j->errors.path : j->results.path;
 }
 
-/* ---- writing ---- */
-
-static zoo_status sync_log(zoo_log *log, zoo_error *err)
+const char *zoo_journal_last_progress(const zoo_journal *j)
 {
-    if (log->dirty && fdatasync(log->fd) != 0 && errno != EINVAL) {
-        return io_error(log->path, err);
-    }
-    log->dirty = false;
-    return ZOO_OK;
-}
-
-static zoo_status append(zoo_journal *j, zoo_log *log, const char *line, size_t n, zoo_error *err)
-{
-    time_t now = time(NULL);
-    for (size_t at = 0; at < n;) {
-        ssize_t written = write(log->fd, line + at, n - at);
-        if (written < 0 && errno != EINTR) {
-            return io_error(log->path, err);
-        }
-        at += written > 0 ? (size_t)written : 0;
-    }
-    log->dirty = true;
-    if (now - j->synced >= SYNC_SECONDS) {
-        j->synced = now;
-        ZOO_TRY(sync_log(&j->results, err));
-        ZOO_TRY(sync_log(&j->errors, err));
-    }
-    return ZOO_OK;
-}
-
-zoo_status zoo_journal_result(zoo_journal *j, const char *line, size_t n, zoo_error *err)
-{
-    return append(j, &j->results, line, n, err);
-}
-
-zoo_status zoo_journal_error(zoo_journal *j, const char *line, size_t n, zoo_error *err)
-{
-    j->n_errors++;
-    return append(j, &j->errors, line, n, err);
-}
-
-zoo_status zoo_journal_close(zoo_journal *j, zoo_error *err)
-{
-    zoo_status status = ZOO_OK;
-    zoo_log *logs[2];
-    if (!j) {
-        return ZOO_OK;
-    }
-    logs[0] = &j->results;
-    logs[1] = &j->errors;
-    for (int i = 0; i < 2; i++) {
-        if (logs[i]->fd >= 0) {
-            zoo_status synced = sync_log(logs[i], err);
-            status = status == ZOO_OK ? synced : status;
-            (void)close(logs[i]->fd);
-        }
-    }
-    if (j->errors.fd >= 0 && j->n_errors == 0) {
-        (void)unlink(j->errors.path);
-    }
-    if (j->lock >= 0) {
-        (void)close(j->lock);
-    }
-    zoo_idmap_free(&j->done);
-    zoo_mem_free(j);
-    return status;
+    return j->last_progress;
 }

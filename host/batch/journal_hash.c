@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "batch/journal.h"
 
@@ -15,63 +16,6 @@ static void to_hex(XXH128_hash_t hash, char hex[40])
 {
     (void)snprintf(hex, 40, "%016llx%016llx", (unsigned long long)hash.high64,
                    (unsigned long long)hash.low64);
-}
-
-/* Lines that hold something besides white space. */
-static uint64_t count_lines(const char *bytes, size_t n, bool *in_line)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        char c = bytes[i];
-        if (c == '\n') {
-            *in_line = false;
-        } else if (!*in_line && c != ' ' && c != '\t' && c != '\r') {
-            *in_line = true;
-            count++;
-        }
-    }
-    return count;
-}
-
-static zoo_status hash_stream(FILE *file, const char *path, char hex[40], uint64_t *n_lines,
-                              zoo_error *err)
-{
-    XXH3_state_t *state = XXH3_createState();
-    char *buffer = zoo_mem_alloc(CHUNK);
-    bool in_line = false;
-    size_t n;
-    if (!state || !buffer || XXH3_128bits_reset(state) == XXH_ERROR) {
-        (void)XXH3_freeState(state);
-        zoo_mem_free(buffer);
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory to read %s", path);
-    }
-    while ((n = fread(buffer, 1, CHUNK, file)) > 0) {
-        (void)XXH3_128bits_update(state, buffer, n);
-        *n_lines += count_lines(buffer, n, &in_line);
-    }
-    to_hex(XXH3_128bits_digest(state), hex);
-    (void)XXH3_freeState(state);
-    zoo_mem_free(buffer);
-    return ferror(file) ? zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno)) : ZOO_OK;
-}
-
-zoo_status zoo_journal_hash_lines(const char *path, char hex[40], uint64_t *n_lines, zoo_error *err)
-{
-    struct stat info;
-    FILE *file = fopen(path, "rb");
-    zoo_status status;
-    *n_lines = 0;
-    if (!file) {
-        return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
-    }
-    if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
-        (void)fclose(file);
-        return zoo_fail(err, ZOO_E_IO, "%s is not a file; it is read twice, so it must be one",
-                        path);
-    }
-    status = hash_stream(file, path, hex, n_lines, err);
-    (void)fclose(file);
-    return status;
 }
 
 /* ---- the model ---- */
@@ -185,10 +129,7 @@ static zoo_status add_named(XXH3_state_t *state, const char *folder, const char 
     if (n < 0 || (size_t)n >= sizeof path) {
         return zoo_fail(err, ZOO_E_IO, "%s: the path is too long", folder);
     }
-    file = fopen(path, "rb");
-    if (!file) {
-        return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
-    }
+    ZOO_TRY(zoo_file_stream(path, &file, err));
     (void)XXH3_128bits_update(state, name, strlen(name) + 1);
     ok = add_file(state, file, buffer);
     (void)fclose(file);

@@ -1,80 +1,86 @@
-/* reader.c: the reading thread and its queue (reader.h). */
+/* reader.c: the reading thread, its queue and the budget of each line (reader.h). */
 #include "batch/reader.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 
-/* Enough to fill the scheduler's window twice; tokens bound the memory of long prompts. */
-enum { QUEUE_MAX = 512, QUEUE_TOKENS_MAX = 1 << 23, LINE_BYTES_MAX = 1 << 28 };
+/* Enough to fill the scheduler's window twice. */
+enum { QUEUE_MAX = 512, SETTLE_BYTES = 4 << 20 };
+
+/* Steps a line may take: templates count theirs besides. */
+#define STEPS_MAX UINT64_C(50000000)
 
 struct zoo_reader {
-    FILE *file;
-    const char *path;
-    const zoo_request_context *context;
-    const zoo_idmap *done;
+    zoo_reader_options o;
     zoo_idmap custom_ids;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     zoo_line *first, *last; /* of the queue */
-    size_t n_queued, n_tokens;
-    bool ended, stopped;
+    size_t n_queued;
+    size_t bytes; /* of all lines that are not freed */
+    uint64_t n_given;
+    bool ended;
+    atomic_bool stopped;
     zoo_status status; /* why it ended */
     zoo_error error;
 };
 
-zoo_id zoo_line_id(const char *text, size_t n, uint64_t number)
-{
-    return zoo_id_of(text, n, number);
-}
-
 void zoo_line_free(zoo_line *line)
 {
-    if (line) {
+    zoo_reader *r = line ? line->reader : NULL;
+    if (r) {
+        size_t bytes = line->bytes;
         zoo_request_free(&line->request);
         zoo_mem_free(line);
+        (void)pthread_mutex_lock(&r->mutex);
+        r->bytes -= bytes;
+        (void)pthread_cond_broadcast(&r->changed);
+        (void)pthread_mutex_unlock(&r->mutex);
     }
 }
 
-static size_t tokens_of(const zoo_line *line)
+void zoo_line_charge(zoo_line *line, size_t n)
 {
-    size_t n = 0;
-    for (uint32_t i = 0; i < line->request.n_prompts; i++) {
-        n += line->request.prompts[i].n_tokens;
-    }
-    return n;
+    (void)pthread_mutex_lock(&line->reader->mutex);
+    line->bytes += n;
+    line->reader->bytes += n;
+    (void)pthread_mutex_unlock(&line->reader->mutex);
 }
 
-/* Waits for room; false when nobody reads any more. */
-static bool push(zoo_reader *r, zoo_line *line)
+/* Waits for room for one more line; false when nobody reads any more. */
+static bool wait_for_room(zoo_reader *r)
 {
     bool stopped;
-    size_t n_tokens = tokens_of(line);
     (void)pthread_mutex_lock(&r->mutex);
-    while (!r->stopped && r->n_queued > 0 &&
-           (r->n_queued >= QUEUE_MAX || r->n_tokens + n_tokens > QUEUE_TOKENS_MAX)) {
+    while (!r->stopped && (r->n_queued >= QUEUE_MAX || r->bytes >= r->o.bytes_max)) {
         (void)pthread_cond_wait(&r->changed, &r->mutex);
     }
     stopped = r->stopped;
-    if (!stopped) {
-        *(r->last ? &r->last->next : &r->first) = line;
-        r->last = line;
-        r->n_queued++;
-        r->n_tokens += n_tokens;
-        (void)pthread_cond_broadcast(&r->changed);
-    }
     (void)pthread_mutex_unlock(&r->mutex);
     return !stopped;
+}
+
+static void push(zoo_reader *r, zoo_line *line)
+{
+    (void)pthread_mutex_lock(&r->mutex);
+    *(r->last ? &r->last->next : &r->first) = line;
+    r->last = line;
+    r->n_queued++;
+    r->bytes += line->bytes;
+    (void)pthread_cond_broadcast(&r->changed);
+    (void)pthread_mutex_unlock(&r->mutex);
 }
 
 /* Whether an earlier line has the custom_id; it is remembered. */
 static zoo_status note_custom_id(zoo_reader *r, zoo_id custom_id, bool *fresh, zoo_error *err)
 {
-    return zoo_idmap_add(&r->custom_ids, custom_id, (zoo_id){{0, 0}}, fresh, err);
+    zoo_budget *budget = zoo_budget_enter(NULL);
+    zoo_status status = zoo_idmap_add(&r->custom_ids, custom_id, (zoo_id){{0, 0}}, fresh, err);
+    (void)zoo_budget_enter(budget);
+    return status;
 }
 
 /* The line's number is said once, by the refusal; the JSON of a line has one line. */
@@ -87,14 +93,14 @@ static void cut_name(zoo_error *err, const char *name, zoo_status status)
     }
 }
 
-static zoo_status judge(zoo_reader *r, const char *text, size_t n, zoo_line *line)
+static zoo_status judge(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
 {
     char name[32];
     bool fresh = true;
     zoo_request *request = &line->request;
     zoo_status status;
     (void)snprintf(name, sizeof name, "line %llu", (unsigned long long)line->number);
-    status = zoo_request_parse(r->context, text, n, name, request, &line->error);
+    status = zoo_request_parse(r->o.context, in->text, in->n, name, request, &line->error);
     cut_name(&line->error, name, status);
     if (request->custom_id) {
         zoo_id id = zoo_id_of(request->custom_id, strlen(request->custom_id), 0);
@@ -106,104 +112,168 @@ static zoo_status judge(zoo_reader *r, const char *text, size_t n, zoo_line *lin
                                   "the custom_id \"%.60s\" stands on an earlier line too",
                                   request->custom_id);
     }
-    return status == ZOO_OK ? zoo_request_encode(r->context, request, &line->error) : status;
+    return status == ZOO_OK ? zoo_request_encode(r->o.context, request, &line->error) : status;
 }
 
-static bool is_blank(const char *text, size_t n)
+/* What is left of a refused line: its name, the key and the sentence. */
+static void shrink(zoo_line *line)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (!strchr(" \t\r\n", text[i]) || text[i] == 0) {
-            return false;
-        }
+    zoo_request *r = &line->request;
+    cJSON *id = r->custom_id ? cJSON_CreateString(r->custom_id) : NULL;
+    char param[sizeof r->param];
+    bool is_object = cJSON_IsObject(r->tree);
+    zoo_endpoint endpoint = r->endpoint;
+    memcpy(param, r->param, sizeof param);
+    zoo_request_free(r);
+    memcpy(r->param, param, sizeof param);
+    r->endpoint = endpoint;
+    r->tree = is_object ? cJSON_CreateObject() : NULL;
+    if (id && r->tree && cJSON_AddItemToObject(r->tree, "custom_id", id)) {
+        r->custom_id = id->valuestring;
+    } else {
+        cJSON_Delete(id);
     }
-    return true;
+}
+
+/* An error of the budget becomes one of the line. */
+static zoo_status judge_spent(const zoo_reader *r, const zoo_budget *b, zoo_line *line)
+{
+    const unsigned mib = (unsigned)(r->o.line_bytes_max >> 20);
+    switch (line->status == ZOO_OK ? ZOO_SPENT_NOTHING : b->spent) {
+    case ZOO_SPENT_BYTES:
+        return zoo_fail(&line->error, ZOO_E_LIMIT,
+                        "making the row ready needs more than %u MiB of memory, which is what "
+                        "--memory leaves to one row",
+                        mib);
+    case ZOO_SPENT_STEPS:
+        return zoo_fail(&line->error, ZOO_E_LIMIT,
+                        "making the row ready takes more than %llu steps",
+                        (unsigned long long)b->steps_max);
+    case ZOO_SPENT_SECONDS:
+        return zoo_fail(&line->error, ZOO_E_LIMIT,
+                        "making the row ready takes longer than --row-timeout, %g seconds",
+                        r->o.seconds_max);
+    default:
+        return line->status;
+    }
+}
+
+/* Makes the line ready within its budget; false: the work was stopped. */
+static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
+{
+    zoo_budget budget = {.bytes_max = r->o.line_bytes_max,
+                         .steps_max = STEPS_MAX,
+                         .stop = r->o.stop,
+                         .cancel = &r->stopped};
+    if (r->o.seconds_max > 0.0) {
+        budget.deadline = zoo_clock_seconds() + r->o.seconds_max;
+    }
+    (void)zoo_budget_enter(&budget);
+    if (in->text) {
+        line->status = judge(r, in, line);
+        line->status = judge_spent(r, &budget, line);
+    } else {
+        line->status = zoo_fail(&line->error, ZOO_E_LIMIT,
+                                "the line has %zu bytes, more than the %zu that --memory leaves to "
+                                "one",
+                                in->n, r->o.line_bytes_max / 4);
+    }
+    if (line->status != ZOO_OK && line->status != ZOO_E_MEMORY) {
+        budget.bytes_max = SIZE_MAX;
+        shrink(line);
+    }
+    (void)zoo_budget_enter(NULL);
+    line->bytes = budget.bytes + sizeof *line;
+    if (budget.bytes_peak > SETTLE_BYTES) {
+        zoo_mem_settle();
+    }
+    return budget.spent != ZOO_SPENT_STOPPED;
 }
 
 /* One line of the file; false ends the thread. */
-static bool take(zoo_reader *r, const char *text, size_t n, uint64_t number)
+static bool take(zoo_reader *r, const zoo_input_line *in)
 {
-    zoo_id id = zoo_line_id(text, n, number);
-    const zoo_id *custom_id = zoo_idmap_find(r->done, id);
+    const zoo_id *custom_id = zoo_idmap_find(r->o.done, in->id);
     zoo_line *line;
     bool fresh;
     if (custom_id) {
         r->status = note_custom_id(r, *custom_id, &fresh, &r->error);
         return r->status == ZOO_OK;
     }
+    if (r->n_given == r->o.rows_max || !wait_for_room(r)) {
+        return false;
+    }
     line = zoo_mem_array(1, sizeof *line);
     if (!line) {
-        r->status = zoo_fail(&r->error, ZOO_E_MEMORY, "%s: no memory for line %llu", r->path,
-                             (unsigned long long)number);
+        r->status = zoo_fail(&r->error, ZOO_E_MEMORY, "%s: no memory for line %llu", r->o.name,
+                             (unsigned long long)in->number);
         return false;
     }
-    line->number = number;
-    line->id = id;
-    if (n > LINE_BYTES_MAX) {
-        line->status = zoo_fail(&line->error, ZOO_E_LIMIT, "the line has %zu bytes, more than %d",
-                                n, LINE_BYTES_MAX);
-    } else {
-        line->status = judge(r, text, n, line);
-    }
-    if (line->status == ZOO_E_MEMORY) {
+    line->reader = r;
+    line->number = in->number;
+    line->id = in->id;
+    bool done = prepare(r, in, line);
+    if (done && line->status == ZOO_E_MEMORY) {
         /* No fault of the line: the run ends and can be resumed. */
-        r->status = zoo_fail(&r->error, ZOO_E_MEMORY, "%s, line %llu: %s", r->path,
-                             (unsigned long long)number, line->error.text);
+        r->status = zoo_fail(&r->error, ZOO_E_MEMORY, "%s, line %llu: %s", r->o.name,
+                             (unsigned long long)in->number, line->error.text);
+        done = false;
+    }
+    if (!done) {
+        line->bytes = 0;
         zoo_line_free(line);
         return false;
     }
-    if (!push(r, line)) {
-        zoo_line_free(line);
-        return false;
-    }
+    r->n_given++;
+    push(r, line);
     return true;
+}
+
+/* The whole file must be what was hashed at the start. */
+static zoo_status compare_hash(zoo_reader *r)
+{
+    char hex[40];
+    zoo_input_hash(r->o.input, hex);
+    if (r->o.hash && strcmp(hex, r->o.hash) != 0) {
+        return zoo_fail(&r->error, ZOO_E_IO, "%s changed or was cut while it was read", r->o.name);
+    }
+    return ZOO_OK;
 }
 
 static void *read_all(void *arg)
 {
     zoo_reader *r = arg;
-    char *text = NULL;
-    size_t capacity = 0;
-    uint64_t number = 0;
-    ssize_t n;
-    while ((n = getline(&text, &capacity, r->file)) >= 0) {
-        size_t length = (size_t)n;
-        number++;
-        length -= length > 0 && text[length - 1] == '\n';
-        if (!is_blank(text, length) && !take(r, text, length, number)) {
-            break;
+    zoo_input_line line;
+    bool more = true;
+    zoo_status status = zoo_input_rewind(r->o.input, r->o.line_bytes_max / 4, &r->error);
+    while (status == ZOO_OK && more) {
+        status = zoo_input_next(r->o.input, &line, &more, &r->error);
+        if (status == ZOO_OK && !more) {
+            status = compare_hash(r);
+        } else if (status == ZOO_OK && !take(r, &line)) {
+            status = r->status;
+            more = false;
         }
     }
-    if (n < 0 && ferror(r->file)) {
-        r->status = zoo_fail(&r->error, ZOO_E_IO, "%s: %s", r->path, strerror(errno));
-    }
-    free(text);
     (void)pthread_mutex_lock(&r->mutex);
+    r->status = r->stopped ? ZOO_OK : status;
     r->ended = true;
     (void)pthread_cond_broadcast(&r->changed);
     (void)pthread_mutex_unlock(&r->mutex);
     return NULL;
 }
 
-zoo_status zoo_reader_start(const char *path, const zoo_request_context *context,
-                            const zoo_idmap *done, zoo_reader **out, zoo_error *err)
+zoo_status zoo_reader_start(const zoo_reader_options *options, zoo_reader **out, zoo_error *err)
 {
     zoo_reader *r = zoo_mem_array(1, sizeof *r);
     *out = NULL;
     if (!r) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the reader");
     }
-    r->path = path;
-    r->context = context;
-    r->done = done;
-    r->file = fopen(path, "rb");
-    if (!r->file) {
-        zoo_mem_free(r);
-        return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
-    }
+    r->o = *options;
     (void)pthread_mutex_init(&r->mutex, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
     if (pthread_create(&r->thread, NULL, read_all, r) != 0) {
-        (void)fclose(r->file);
         zoo_mem_free(r);
         return zoo_fail(err, ZOO_E_MEMORY, "no thread for the reader");
     }
@@ -211,24 +281,25 @@ zoo_status zoo_reader_start(const char *path, const zoo_request_context *context
     return ZOO_OK;
 }
 
-zoo_status zoo_reader_next(zoo_reader *r, zoo_line **line, zoo_error *err)
+zoo_status zoo_reader_next(zoo_reader *r, bool wait, zoo_line **line, bool *ended, zoo_error *err)
 {
     zoo_status status = ZOO_OK;
     (void)pthread_mutex_lock(&r->mutex);
-    while (!r->first && !r->ended) {
+    while (wait && !r->first && !r->ended) {
         (void)pthread_cond_wait(&r->changed, &r->mutex);
     }
     *line = r->first;
+    *ended = false;
     if (r->first) {
         r->first = r->first->next;
         r->last = r->first ? r->last : NULL;
         (*line)->next = NULL;
         r->n_queued--;
-        r->n_tokens -= tokens_of(*line);
         (void)pthread_cond_broadcast(&r->changed);
-    } else if (r->status != ZOO_OK) {
+    } else if (r->ended) {
+        *ended = true;
         status = r->status;
-        if (err) {
+        if (status != ZOO_OK && err) {
             *err = r->error;
         }
     }
@@ -242,7 +313,7 @@ void zoo_reader_stop(zoo_reader *r)
         return;
     }
     (void)pthread_mutex_lock(&r->mutex);
-    r->stopped = true;
+    atomic_store(&r->stopped, true);
     (void)pthread_cond_broadcast(&r->changed);
     (void)pthread_mutex_unlock(&r->mutex);
     (void)pthread_join(r->thread, NULL);
@@ -251,7 +322,6 @@ void zoo_reader_stop(zoo_reader *r)
         r->first = line->next;
         zoo_line_free(line);
     }
-    (void)fclose(r->file);
     (void)pthread_cond_destroy(&r->changed);
     (void)pthread_mutex_destroy(&r->mutex);
     zoo_idmap_free(&r->custom_ids);

@@ -4,12 +4,19 @@
  *
  * Lines that a former run finished are passed over by their hash. A custom_id that an earlier line
  * of the file has is refused. Empty lines are no rows.
+ *
+ * Each line has a budget of bytes, steps and seconds (budget.h), for all that its preparation
+ * takes, compiled grammars included; beyond it the line is refused. Bytes that lines hold, queued
+ * or taken and not yet freed, stay within bytes_max: the thread waits for room before it reads on.
  */
 #ifndef ZOO_BATCH_READER_H
 #define ZOO_BATCH_READER_H
 
-#include "base/idmap.h"
+#include "base/budget.h"
+#include "base/input.h"
 #include "batch/request.h"
+
+typedef struct zoo_reader zoo_reader;
 
 /* A line that is not done yet. status is not ZOO_OK: it is refused, error says why. */
 typedef struct zoo_line zoo_line;
@@ -20,28 +27,39 @@ struct zoo_line {
     zoo_status status;
     bool is_duplicate;
     zoo_error error;
+    size_t bytes; /* that it holds */
+    zoo_reader *reader;
     zoo_line *next;
 };
 
-typedef struct zoo_reader zoo_reader;
+typedef struct zoo_reader_options {
+    zoo_input *input; /* rewound by the reader */
+    const char *name; /* of the input, for errors */
+    const char *hash; /* of what it must hold; null: not compared */
+    const zoo_request_context *context;
+    const zoo_idmap *done;             /* ids of finished lines with the hash of their custom_id */
+    size_t line_bytes_max;             /* a line may hold and take while it is made ready */
+    size_t bytes_max;                  /* all of them may hold */
+    uint64_t rows_max;                 /* lines to give; UINT64_MAX: all */
+    double seconds_max;                /* for one line; 0: no bound */
+    const volatile sig_atomic_t *stop; /* ends the work at hand; or null */
+} zoo_reader_options;
 
-/* path is opened before this returns. done: ids of finished lines with the hash of their custom_id.
- * All are kept by reference. ZOO_E_IO, ZOO_E_MEMORY. */
-zoo_status zoo_reader_start(const char *path, const zoo_request_context *context,
-                            const zoo_idmap *done, zoo_reader **out, zoo_error *err);
+/* All pointers are kept. ZOO_E_IO, ZOO_E_MEMORY. */
+zoo_status zoo_reader_start(const zoo_reader_options *options, zoo_reader **out, zoo_error *err);
 
 /*
- * The next line, waiting for it if need be; *line null: the end. The caller gives it to
- * zoo_line_free. An error: the file cannot be read on.
+ * The next line; *line null: none yet (only when wait is false), or *ended. The caller gives it to
+ * zoo_line_free. ZOO_E_IO: the file cannot be read on, or is not what it was when it was hashed.
  */
-zoo_status zoo_reader_next(zoo_reader *reader, zoo_line **line, zoo_error *err);
+zoo_status zoo_reader_next(zoo_reader *reader, bool wait, zoo_line **line, bool *ended,
+                           zoo_error *err);
 
-/* Ends the thread; null is fine. */
+/* Ends the thread; null is fine. Lines that were taken must be freed before. */
 void zoo_reader_stop(zoo_reader *reader);
 
+/* Counts n more bytes as held by the line. */
+void zoo_line_charge(zoo_line *line, size_t n);
 void zoo_line_free(zoo_line *line);
-
-/* The name of a line in results; the same in every run over the same file. */
-zoo_id zoo_line_id(const char *text, size_t n, uint64_t number);
 
 #endif

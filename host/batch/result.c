@@ -184,28 +184,32 @@ void zoo_result_line(zoo_out *out, const zoo_answer *a)
     zoo_out_text(out, "},\"error\":null}\n");
 }
 
-static const char *code_of(const zoo_refusal *r)
+const char *const zoo_result_codes[ZOO_RESULT_CODES] = {
+    "duplicate_custom_id", "invalid_line",   "invalid_request", "invalid_value",
+    "unsupported",         "limit_exceeded", "model_error"};
+
+uint32_t zoo_result_code(const zoo_refusal *r)
 {
     if (r->is_duplicate) {
-        return "duplicate_custom_id";
+        return 0;
     }
     switch (r->status) {
     case ZOO_E_FORMAT:
-        return r->is_line ? "invalid_line" : "invalid_request";
+        return r->is_line ? 1 : 2;
     case ZOO_E_USAGE:
-        return "invalid_value";
+        return 3;
     case ZOO_E_UNSUPPORTED:
-        return "unsupported";
+        return 4;
     case ZOO_E_LIMIT:
-        return "limit_exceeded";
+        return 5;
     default:
-        return "model_error";
+        return 6;
     }
 }
 
 void zoo_result_refusal(zoo_out *out, const zoo_refusal *r)
 {
-    const char *code = code_of(r);
+    const char *code = zoo_result_codes[zoo_result_code(r)];
     bool ours = strcmp(code, "model_error") == 0;
     const char *param = r->param[0] ? r->param : NULL;
     char message[640];

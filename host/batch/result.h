@@ -36,6 +36,10 @@ void zoo_result_body(zoo_out *out, const zoo_answer *answer);
 /* The whole line of the results file. */
 void zoo_result_line(zoo_out *out, const zoo_answer *answer);
 
+/* Kinds of refusals, as `code` in the errors file. */
+enum { ZOO_RESULT_CODES = 7 };
+extern const char *const zoo_result_codes[ZOO_RESULT_CODES];
+
 /* Why a line has no answer. */
 typedef struct zoo_refusal {
     uint64_t line;
@@ -48,6 +52,8 @@ typedef struct zoo_refusal {
     bool is_line; /* the line itself is at fault, not its body */
 } zoo_refusal;
 
+/* Index of its kind. */
+uint32_t zoo_result_code(const zoo_refusal *refusal);
 /* The line of the errors file: an HTTP-like response and the error object of a batch, so that
  * readers of either find it. */
 void zoo_result_refusal(zoo_out *out, const zoo_refusal *refusal);

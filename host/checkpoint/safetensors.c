@@ -22,7 +22,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/file.h"
 #include "base/json.h"
+#include "base/mapped.h"
 #include "base/mem.h"
 #include "checkpoint/safetensors_set.h"
 
@@ -371,6 +373,7 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
     if (base == MAP_FAILED) {
         return zoo_fail(err, ZOO_E_IO, "%s: cannot be mapped: %s", file->path, strerror(errno));
     }
+    zoo_mapped_add(base, (size_t)st.st_size, file->path);
     file->base = base;
     file->size = (size_t)st.st_size;
     file->stamp = stamp_of(&st);
@@ -382,6 +385,9 @@ static zoo_status file_header(zoo_tensors *set, const tensor_file *file, zoo_err
     uint64_t length;
     cJSON *header;
     memcpy(&length, file->base, sizeof length);
+    if (zoo_file_is_pointer(file->base, file->size)) {
+        return zoo_fail(err, ZOO_E_FORMAT, ZOO_POINTER_SENTENCE, file->path);
+    }
     if (length > HEADER_MAX) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: a header of %llu bytes, more than %u", file->path,
                         (unsigned long long)length, HEADER_MAX);
@@ -408,10 +414,8 @@ static zoo_status file_open(zoo_tensors *set, const char *path, zoo_error *err)
         return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory", path);
     }
     set->n_files++;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
-    }
+    int fd;
+    ZOO_TRY(zoo_file_open(path, &fd, err));
     zoo_status status = file_map(file, fd, err);
     file->fd = status == ZOO_OK && set->n_files <= FDS_MAX ? fd : -1;
     if (file->fd < 0) {
@@ -499,6 +503,7 @@ void zoo_tensors_close(zoo_tensors *set)
     }
     for (size_t i = 0; i < set->n_files; i++) {
         if (set->files[i].base) {
+            zoo_mapped_remove(set->files[i].base);
             (void)munmap(set->files[i].base, set->files[i].size);
             if (set->files[i].fd >= 0) {
                 (void)close(set->files[i].fd);

@@ -6,18 +6,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file_hash.h"
 #include "batch/batch.h"
+#include "batch/validate.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, is_orderly, shows_now;
 
+/* While rows run the first signal ends the run in order; before that nothing is lost by leaving. A
+ * second one ends the program at once. */
 static void on_signal(int number)
 {
     caught = number;
+    if (!is_orderly) {
+        _exit(128 + number);
+    }
 }
 
-/* The first signal ends the run in order, a second one at once. */
+static void on_usr1(int number)
+{
+    (void)number;
+    shows_now = 1;
+}
+
 static void catch_signals(void)
 {
     struct sigaction action;
@@ -26,20 +38,27 @@ static void catch_signals(void)
     action.sa_flags = (int)SA_RESETHAND;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_usr1;
+    action.sa_flags = SA_RESTART;
+    (void)sigaction(SIGUSR1, &action, NULL);
+    /* A reader of the results that goes away is an error of writing. */
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
 }
 
 typedef struct zoo_batch_args {
     zoo_common common;
-    const char *input, *output, *errors, *now;
-    uint64_t seed;
-    bool restart;
+    const char *input, *output, *errors, *now, *order, *progress, *summary, *metrics;
+    uint64_t seed, limit, errors_max;
+    double row_timeout;
+    bool restart, retry_errors, validate, cached_tokens;
 } zoo_batch_args;
 
 static const zoo_option options[] = {
     {"--input", 'i', ZOO_OPTION_TEXT, offsetof(zoo_batch_args, input), "FILE",
-     "requests, one JSON object a line"},
+     "requests, one JSON object a line; may be gzip or zstd; - is stdin"},
     {"--output", 'o', ZOO_OPTION_TEXT, offsetof(zoo_batch_args, output), "FILE",
-     "results; an interrupted run goes on from them"},
+     "results; an interrupted run goes on from them; - is stdout, without resuming"},
     {"--errors", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, errors), "FILE",
      "refused lines (beside the results: x.errors.jsonl)"},
     {"--seed", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, seed), "S",
@@ -48,6 +67,26 @@ static const zoo_option options[] = {
      "what chat templates see as the time, as 2026-01-02T03:04:05"},
     {"--restart", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, restart), NULL,
      "begin anew, replacing old results"},
+    {"--retry-errors", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, retry_errors), NULL,
+     "try the lines of the errors file again"},
+    {"--validate", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, validate), NULL,
+     "judge the file and estimate the time; nothing is run or written but --errors"},
+    {"--limit", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, limit), "N",
+     "stop after N more rows (0: all)"},
+    {"--max-errors", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, errors_max), "N",
+     "stop when more than N lines are refused (0: never)"},
+    {"--row-timeout", 0, ZOO_OPTION_NUMBER, offsetof(zoo_batch_args, row_timeout), "SECONDS",
+     "for making a row ready, and for running it; then it is refused (0: no bound)"},
+    {"--order", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, order), "done|input",
+     "results as they are done, or in the order of the input (done)"},
+    {"--progress", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, progress), "text|json",
+     "how progress is told on stderr; SIGUSR1 asks for it (text)"},
+    {"--summary", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, summary), "FILE",
+     "the end of the run as a JSON object"},
+    {"--metrics-file", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, metrics), "FILE",
+     "Prometheus's text form, kept up to date while the run goes on"},
+    {"--cached-tokens", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, cached_tokens), NULL,
+     "usage counts prompt tokens shared with other rows; lines then depend on what ran together"},
     ZOO_OPTIONS_END};
 
 /* What can change a result, as text; threads and sizes of steps cannot. */
@@ -93,6 +132,9 @@ static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint6
                   (unsigned long long)t->stats.n_written, t->seconds,
                   (double)t->stats.n_written / seconds,
                   (double)(t->stats.n_written + t->stats.n_read + t->stats.n_shared) / seconds);
+    if (t->is_limited) {
+        (void)fprintf(stderr, "--limit or --max-errors ended the run\n");
+    }
     if (zoo_journal_n_errors(journal) + t->n_errors > 0) {
         (void)fprintf(stderr, "errors: %s\n", zoo_journal_errors_path(journal));
     }
@@ -106,91 +148,258 @@ static int fail(const zoo_error *err, int code)
     return zoo_command_failed("batch", err, code);
 }
 
-/* The model is open. */
-static int run_open(const zoo_batch_args *a, zoo_loaded *loaded, zoo_journal *journal,
-                    uint64_t n_lines)
+/* A run from its files on. */
+typedef struct batch_run {
+    const zoo_batch_args *a;
+    const char *folder;
+    zoo_input *input;
+    zoo_journal *journal;
+    zoo_journal_key key;
+    zoo_clock now;
+    uint64_t n_lines;
+    zoo_progress_options progress;
+} batch_run;
+
+static const char *or_default(const char *text, const char *otherwise)
 {
-    zoo_batch_totals totals;
-    zoo_error err = {0};
-    zoo_batch_job job = {.input = a->input,
-                         .loaded = loaded,
-                         .journal = journal,
-                         .n_lines = n_lines,
-                         .stop = &caught,
-                         .shows_progress = isatty(STDERR_FILENO) && !a->common.engine.quiet};
-    zoo_status status = zoo_journal_set_isa(journal, zoo_engine_kernels(loaded->engine)->isa, &err);
-    if (status == ZOO_OK) {
-        status = zoo_batch_run(&job, &totals, &err);
-        summarise(a, journal, n_lines, &totals);
-    }
-    if (status != ZOO_OK) {
-        return fail(&err, status == ZOO_E_USAGE ? 2 : 4);
-    }
-    if (totals.interrupted) {
-        return 128 + (int)caught;
-    }
-    return zoo_journal_n_errors(journal) + totals.n_errors > 0 ? 1 : 0;
+    return text ? text : otherwise;
 }
 
-static int run_model(const zoo_batch_args *a, const char *folder, zoo_journal *journal,
-                     const zoo_clock *now, uint64_t n_lines)
+/* What requests may take of the memory: an eighth each for one row, for all rows that wait or run,
+ * and for grammars. */
+static size_t share_of(const zoo_engine_options *e)
 {
+    const size_t least = (size_t)1 << 20, most = (size_t)256 << 20;
+    size_t share = zoo_engine_memory_limit(e) / 8;
+    return share < least ? least : share > most ? most : share;
+}
+
+static zoo_batch_job job_of(const batch_run *r, const zoo_loaded *loaded)
+{
+    const zoo_batch_args *a = r->a;
+    size_t share = share_of(&a->common.engine);
+    return (zoo_batch_job){.input = r->input,
+                           .input_name = a->input,
+                           .input_hash = r->key.requests,
+                           .loaded = loaded,
+                           .journal = r->journal,
+                           .n_lines = r->n_lines,
+                           .stop = &caught,
+                           .progress = &r->progress,
+                           .shows_cached = a->cached_tokens,
+                           .in_order = strcmp(or_default(a->order, "done"), "input") == 0,
+                           .line_bytes_max = share,
+                           .lines_bytes_max = share,
+                           .row_seconds_max = a->row_timeout,
+                           .rows_max = a->limit,
+                           .errors_max = a->errors_max};
+}
+
+static zoo_status write_summary(const batch_run *r, const zoo_batch_totals *t, const char *state,
+                                zoo_error *err)
+{
+    zoo_out out = {0};
+    zoo_progress p;
+    FILE *file = r->a->summary ? fopen(r->a->summary, "we") : NULL;
+    if (!r->a->summary) {
+        return ZOO_OK;
+    }
+    zoo_progress_begin(&p, &r->progress, r->journal, r->n_lines);
+    p.started -= t->seconds;
+    zoo_progress_json(&p, t, state, &out);
+    zoo_out_text(&out, "\n");
+    bool ok = file && !out.failed && fwrite(out.data, 1, out.n, file) == out.n;
+    ok = file && fclose(file) == 0 && ok;
+    zoo_out_free(&out);
+    return ok ? ZOO_OK
+              : zoo_fail(err, ZOO_E_IO, "%s: %s", r->a->summary, strerror(errno ? errno : EIO));
+}
+
+static int judge_end(const batch_run *r, const zoo_batch_totals *t, zoo_status status,
+                     zoo_error *err)
+{
+    const char *state = status != ZOO_OK ? "failed"
+                        : t->interrupted ? "interrupted"
+                        : t->is_limited  ? "limited"
+                                         : "ended";
+    zoo_error ignored;
+    zoo_status summed = write_summary(r, t, state, status == ZOO_OK ? err : &ignored);
+    status = status == ZOO_OK ? summed : status;
+    if (status != ZOO_OK) {
+        return fail(err, status == ZOO_E_USAGE ? 2 : 4);
+    }
+    if (t->interrupted) {
+        return 128 + (int)caught;
+    }
+    return zoo_journal_n_errors(r->journal) + t->n_errors > 0 ? 1 : 0;
+}
+
+/* The model is open. */
+static int run_open(batch_run *r, const zoo_loaded *loaded)
+{
+    zoo_batch_totals totals = {0};
+    zoo_error err = {0};
+    zoo_batch_job job = job_of(r, loaded);
+    const char *card = zoo_engine_card_path(loaded->engine);
+    (void)snprintf(r->key.isa, sizeof r->key.isa, "%s", zoo_engine_kernels(loaded->engine)->isa);
+    (void)snprintf(r->key.card, sizeof r->key.card, "none");
+    (void)zoo_file_hash(zoo_engine_plugin_path(loaded->engine), r->key.plugin,
+                        sizeof r->key.plugin);
+    if (card) {
+        (void)zoo_file_hash(card, r->key.card, sizeof r->key.card);
+    }
+    zoo_status status = zoo_journal_set_engine(r->journal, &r->key, &err);
+    if (status == ZOO_OK) {
+        status = zoo_journal_keep(r->journal, &caught, &err);
+    }
+    if (status == ZOO_OK) {
+        is_orderly = 1;
+        status = zoo_batch_run(&job, &totals, &err);
+        summarise(r->a, r->journal, r->n_lines, &totals);
+    }
+    return judge_end(r, &totals, status, &err);
+}
+
+static int run_validation(const batch_run *r, const zoo_loaded *loaded)
+{
+    zoo_batch_job job = job_of(r, loaded);
+    zoo_validation v;
+    zoo_error err = {0};
+    FILE *errors = r->a->errors ? fopen(r->a->errors, "wxe") : NULL;
+    if (r->a->errors && !errors) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "%s: %s", r->a->errors, strerror(errno));
+        return fail(&err, 2);
+    }
+    zoo_status status = zoo_batch_validate(&job, errors, stderr, &v, &err);
+    if (errors && fclose(errors) != 0 && status == ZOO_OK) {
+        status = zoo_fail(&err, ZOO_E_IO, "%s: %s", r->a->errors, strerror(errno));
+    }
+    if (status != ZOO_OK) {
+        return fail(&err, 4);
+    }
+    zoo_validation_print(&v, stdout);
+    return v.interrupted ? 128 + (int)caught : v.n_bad > 0 ? 1 : 0;
+}
+
+static int run_model(batch_run *r)
+{
+    const zoo_batch_args *a = r->a;
     zoo_loaded loaded;
     zoo_error err = {0};
-    uint64_t n_old = zoo_journal_n_results(journal) + zoo_journal_n_errors(journal);
+    zoo_engine_options engine = a->common.engine;
+    uint64_t n_old =
+        r->journal ? zoo_journal_n_results(r->journal) + zoo_journal_n_errors(r->journal) : 0;
     zoo_batch_totals nothing = {0};
-    zoo_status status;
-    int code;
-    if (n_old > 0 && n_old == n_lines) {
-        summarise(a, journal, n_lines, &nothing);
-        return zoo_journal_n_errors(journal) > 0 ? 1 : 0;
+    if (n_old > 0 && n_old == r->n_lines) {
+        summarise(a, r->journal, r->n_lines, &nothing);
+        return judge_end(r, &nothing, ZOO_OK, &err);
     }
-    status = zoo_loaded_open(folder, &a->common.engine, &loaded, &err);
+    engine.reserve = 3 * share_of(&engine);
+    zoo_status status = zoo_loaded_open(r->folder, &engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
-    if (loaded.note[0] && !a->common.engine.quiet) {
+    if (loaded.note[0] && !engine.quiet) {
         (void)fprintf(stderr, "lmzoo batch: %s\n", loaded.note);
     }
-    loaded.context.now = now;
+    zoo_loaded_limit(&loaded, share_of(&engine));
+    loaded.context.now = &r->now;
     loaded.context.seed = a->seed;
     loaded.context.usual_max = 16;
-    code = run_open(a, &loaded, journal, n_lines);
+    int code = a->validate ? run_validation(r, &loaded) : run_open(r, &loaded);
     zoo_loaded_close(&loaded);
     return code;
 }
 
-static int run_journal(const zoo_batch_args *a, const char *folder)
+static void name_time(const zoo_batch_args *a, batch_run *r)
 {
-    zoo_journal_key key = {{0}, {0}, {0}, {0}, {0}};
-    zoo_journal_paths paths = {a->output, a->errors, a->restart};
-    zoo_journal *journal = NULL;
-    zoo_error err = {0};
-    zoo_clock now;
-    uint64_t n_lines;
-    zoo_status status = zoo_journal_hash_lines(a->input, key.requests, &n_lines, &err);
-    int code;
-    if (status != ZOO_OK) {
-        return fail(&err, 4);
+    local_time(r->key.now);
+    if (a->now) {
+        (void)snprintf(r->key.now, sizeof r->key.now, "%s", a->now);
     }
-    status = zoo_journal_hash_model(folder, key.model, &err);
+}
+
+/* The input is open and hashed. */
+static int run_journal(batch_run *r)
+{
+    const zoo_batch_args *a = r->a;
+    const char *others[5] = {a->input, a->summary, a->metrics, NULL};
+    if (!a->summary) {
+        others[1] = a->metrics;
+        others[2] = NULL;
+    }
+    zoo_journal_paths paths = {.results = a->output,
+                               .errors = a->errors,
+                               .others = others,
+                               .restart = a->restart,
+                               .retry_errors = a->retry_errors};
+    zoo_error err = {0};
+    zoo_status status = zoo_journal_hash_model(r->folder, r->key.model, &err);
     if (status != ZOO_OK) {
         return fail(&err, 3);
     }
-    describe(a, key.options);
-    local_time(key.now);
-    if (a->now) {
-        (void)snprintf(key.now, sizeof key.now, "%s", a->now);
-    }
-    status = zoo_journal_open(&paths, &key, &journal, &err);
+    describe(a, r->key.options);
+    (void)zoo_file_hash("/proc/self/exe", r->key.build, sizeof r->key.build);
+    status = zoo_journal_open(&paths, &r->key, &r->journal, &err);
     if (status != ZOO_OK) {
         return fail(&err, status == ZOO_E_FORMAT ? 2 : zoo_exit_code(status));
     }
-    memset(&now, 0, sizeof now);
-    (void)zoo_clock_parse(key.now, &now);
-    code = run_model(a, folder, journal, &now, n_lines);
-    status = zoo_journal_close(journal, &err);
+    (void)zoo_clock_parse(r->key.now, &r->now);
+    int code = run_model(r);
+    status = zoo_journal_close(r->journal, &err);
     return status == ZOO_OK ? code : fail(&err, 4);
+}
+
+static int run_input(batch_run *r)
+{
+    zoo_error err = {0};
+    int code;
+    zoo_status status = zoo_input_open(r->a->input, &caught, &r->input, &err);
+    if (status == ZOO_OK) {
+        status = zoo_input_scan(r->input, &err);
+    }
+    if (status != ZOO_OK) {
+        zoo_input_close(r->input);
+        return fail(&err, status == ZOO_E_FORMAT ? 2 : 4);
+    }
+    zoo_input_hash(r->input, r->key.requests);
+    r->n_lines = zoo_input_n_lines(r->input);
+    name_time(r->a, r);
+    if (r->a->validate) {
+        (void)zoo_clock_parse(r->key.now, &r->now);
+        code = run_model(r);
+    } else {
+        code = run_journal(r);
+    }
+    zoo_input_close(r->input);
+    return code;
+}
+
+static bool is_one_of(const char *text, const char *one, const char *other)
+{
+    return !text || strcmp(text, one) == 0 || strcmp(text, other) == 0;
+}
+
+static zoo_status judge_args(const zoo_batch_args *a, zoo_error *err)
+{
+    zoo_clock clock;
+    if (!a->input || (!a->output && !a->validate)) {
+        return zoo_fail(err, ZOO_E_USAGE, "usage: lmzoo batch %s", zoo_command_batch.arguments);
+    }
+    if (a->now && !zoo_clock_parse(a->now, &clock)) {
+        return zoo_fail(err, ZOO_E_USAGE, "--now needs a time as 2026-01-02T03:04:05");
+    }
+    if (!is_one_of(a->order, "done", "input")) {
+        return zoo_fail(err, ZOO_E_USAGE, "--order must be done or input, not \"%.40s\"", a->order);
+    }
+    if (!is_one_of(a->progress, "text", "json")) {
+        return zoo_fail(err, ZOO_E_USAGE, "--progress must be text or json, not \"%.40s\"",
+                        a->progress);
+    }
+    if (a->row_timeout < 0.0) {
+        return zoo_fail(err, ZOO_E_USAGE, "--row-timeout must not be below 0");
+    }
+    return ZOO_OK;
 }
 
 static int run(void *args)
@@ -198,21 +407,22 @@ static int run(void *args)
     const zoo_batch_args *a = args;
     zoo_error err = {0};
     char folder[4096];
-    zoo_clock clock;
-    if (!a->input || !a->output) {
-        (void)zoo_fail(&err, ZOO_E_USAGE, "usage: lmzoo batch %s", zoo_command_batch.arguments);
+    zoo_status status = judge_args(a, &err);
+    if (status != ZOO_OK) {
         return fail(&err, 2);
     }
-    if (a->now && !zoo_clock_parse(a->now, &clock)) {
-        (void)zoo_fail(&err, ZOO_E_USAGE, "--now needs a time as 2026-01-02T03:04:05");
-        return fail(&err, 2);
-    }
-    zoo_status status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &err);
+    status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
     catch_signals();
-    return run_journal(a, folder);
+    batch_run r = {.a = a, .folder = folder};
+    r.progress = (zoo_progress_options){.shows = !a->common.engine.quiet,
+                                        .is_terminal = isatty(STDERR_FILENO) != 0,
+                                        .as_json = a->progress && strcmp(a->progress, "json") == 0,
+                                        .metrics = a->metrics,
+                                        .wanted = &shows_now};
+    return run_input(&r);
 }
 
 const zoo_command zoo_command_batch = {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mapped.h"
 #include "base/mem.h"
 #include "commands/pages.h"
 
@@ -86,6 +87,8 @@ int zoo_command_main(const zoo_command *command, int argc, char **argv)
 int zoo_commands_main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
+    zoo_mapped_guard();
+    zoo_mem_json();
     if (strcmp(name, "--version") == 0) {
         (void)printf("lmzoo " LMZOO_VERSION "\n");
         return 0;

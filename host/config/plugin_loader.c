@@ -167,8 +167,12 @@ zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_erro
 zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *err)
 {
     *out = NULL;
-    if (access(path, R_OK) != 0) {
+    struct stat info;
+    if (access(path, R_OK) != 0 || stat(path, &info) != 0) {
         return zoo_fail(err, ZOO_E_PLUGIN, "%s: there is no such plugin file", path);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: not a plain file", path);
     }
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {

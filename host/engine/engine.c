@@ -84,6 +84,16 @@ const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine)
     return engine->model.kernels;
 }
 
+const char *zoo_engine_plugin_path(const zoo_engine *engine)
+{
+    return engine->model.plugin_path;
+}
+
+const char *zoo_engine_card_path(const zoo_engine *engine)
+{
+    return engine->model.card ? engine->model.card->path : NULL;
+}
+
 size_t zoo_engine_memory_limit(const zoo_engine_options *options)
 {
     return zoo_model_memory_limit(options);

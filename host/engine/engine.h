@@ -28,6 +28,9 @@ const zoo_plan *zoo_engine_plan(const zoo_engine *engine);
 const zoo_limits *zoo_engine_limits(const zoo_engine *engine);
 /* The kernel table in use. */
 const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine);
+/* Files that the model was opened with, besides its folder; card null: none. */
+const char *zoo_engine_plugin_path(const zoo_engine *engine);
+const char *zoo_engine_card_path(const zoo_engine *engine);
 /* Bytes of packed weights and caches, and what options allow them; for a second engine beside. */
 size_t zoo_engine_memory(const zoo_engine *engine);
 size_t zoo_engine_memory_limit(const zoo_engine_options *options);

@@ -74,6 +74,7 @@ struct zoo_row {
     zoo_error error;
 
     /* The scheduler's. */
+    bool is_running;        /* it has a sequence */
     uint64_t order;         /* in which it was added */
     uint32_t seq;           /* the engine's number */
     uint32_t pos;           /* tokens the engine has read */

@@ -330,6 +330,7 @@ static bool start(zoo_schedule *s, uint32_t index)
     lead(s, row);
     row->n_cached = row->pos;
     s->stats.n_shared += row->pos;
+    row->is_running = true;
     s->running[s->n_running++] = row;
     return true;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/machine_limits.h"
 #include "base/mem.h"
 #include "config/plugin_loader.h"
 #include "kernels/select.h"
@@ -47,13 +48,12 @@ static zoo_status read_kind(const char *what, const char *name, zoo_dtype *out, 
 
 static zoo_status read_limits(zoo_model *model, const zoo_model_options *o, zoo_error *err)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     zoo_limits *l = &model->limits;
     *l = (zoo_limits){.size = sizeof *l,
                       .rows_max = o->rows_max ? o->rows_max : ROWS_DEFAULT,
                       .seqs_max = o->seqs_max ? o->seqs_max : SEQS_DEFAULT,
                       .context_max = o->context_max,
-                      .n_threads = o->n_threads ? o->n_threads : (uint32_t)(cores > 0 ? cores : 1)};
+                      .n_threads = o->n_threads ? o->n_threads : zoo_machine_threads()};
     if (l->rows_max > ROWS_LIMIT || l->seqs_max > SEQS_LIMIT || l->n_threads > 1024) {
         return zoo_fail(err, ZOO_E_USAGE,
                         "rows of a step go up to %d, sequences to %d, threads to 1024", ROWS_LIMIT,
@@ -214,9 +214,11 @@ static void tell_unread(const zoo_model *model)
 
 size_t zoo_model_memory_limit(const zoo_model_options *o)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
-    size_t whole = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 4;
-    return o->memory ? o->memory : whole / 4 * 3;
+    /* The program itself needs some besides. */
+    const size_t own = (size_t)32 << 20, least = (size_t)8 << 20;
+    size_t whole = zoo_machine_memory(), part = whole / 4 * 3;
+    size_t rest = whole > own + least ? whole - own : least;
+    return o->memory ? o->memory : part < rest ? part : rest;
 }
 
 /* Parts, streams, names and shapes; what the weights will take is known then. */
@@ -237,7 +239,8 @@ static zoo_status open_caches(zoo_model *model, const zoo_model_options *o, zoo_
                         "%s: the packed weights need %zu MiB, --memory allows %zu MiB",
                         model->folder, packed >> 20, memory >> 20);
     }
-    zoo_cache_pool_limit(model->cache, memory - packed);
+    size_t left = memory - packed, kept = o->reserve < left / 2 ? o->reserve : left / 2;
+    zoo_cache_pool_limit(model->cache, left - kept);
     return zoo_cache_pool_fix(model->cache, err);
 }
 

@@ -14,6 +14,7 @@ typedef struct zoo_model_options {
     const char *card_dir;
     const char *const *allow_unknown; /* config keys, null-ended, or null */
     const char *packed_cache;         /* folder where packed weights are kept, "auto", or null */
+    size_t reserve;       /* of memory that caches leave to others, up to half of what they have */
     size_t memory;        /* bytes for weights and caches; 0: three quarters of the machine's */
     uint32_t n_threads;   /* 0: one per core */
     uint32_t rows_max;    /* rows of a step; 0: 512 */

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <xxhash.h>
 
+#include "base/mapped.h"
 #include "base/mem.h"
 #include "model/pack.h"
 
@@ -53,6 +54,7 @@ void zoo_packed_close(zoo_packed *packed)
         return;
     }
     if (packed->base) {
+        zoo_mapped_remove(packed->base);
         (void)munmap(packed->base, packed->size);
     }
     zoo_mem_free(packed->entries);

@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #include "base/file.h"
+#include "base/mapped.h"
 #include "base/mem.h"
 #include "model/pack.h"
 #include "model/packed_cache_private.h"
@@ -129,6 +130,7 @@ static bool map_file(zoo_packed *packed, int fd, char *why, size_t n_why)
 #if defined(MADV_HUGEPAGE)
     (void)madvise(base, (size_t)st.st_size, MADV_HUGEPAGE); /* read from disk in such pages */
 #endif
+    zoo_mapped_add(base, (size_t)st.st_size, packed->path);
     packed->base = base;
     packed->size = (size_t)st.st_size;
     return true;
@@ -136,7 +138,7 @@ static bool map_file(zoo_packed *packed, int fd, char *why, size_t n_why)
 
 bool zoo_packed_map(zoo_packed *packed, char *why, size_t n_why)
 {
-    int fd = open(packed->path, O_RDONLY | O_CLOEXEC);
+    int fd = open(packed->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     why[0] = '\0';
     if (fd < 0) {
         if (errno != ENOENT && errno != ENOTDIR) {

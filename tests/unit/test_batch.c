@@ -112,32 +112,44 @@ typedef struct outcome {
     uint64_t n_steps;
 } outcome;
 
+/* Opens and hashes the requests; the job gets their bounds. */
+static zoo_input *open_requests(zoo_batch_job *job, zoo_journal_key *key)
+{
+    zoo_error err;
+    assert_int_equal(zoo_input_open(input, NULL, &job->input, &err), ZOO_OK);
+    assert_int_equal(zoo_input_scan(job->input, &err), ZOO_OK);
+    zoo_input_hash(job->input, key->requests);
+    job->n_lines = zoo_input_n_lines(job->input);
+    job->input_name = input;
+    job->line_bytes_max = job->lines_bytes_max = 1 << 24;
+    return job->input;
+}
+
 static outcome run_batch(int64_t fail_at, uint32_t rows_max, uint32_t seqs_max, const char *options)
 {
     outcome o = {.status = ZOO_OK};
-    zoo_journal_key key = {"model", {0}, {0}, {0}, "2026-01-02T03:04:05"};
-    zoo_journal_paths paths = {output, NULL, false};
-    zoo_batch_job job = {.input = input};
-    uint64_t n_lines;
+    zoo_journal_key key = {.model = "model", .now = "2026-01-02T03:04:05"};
+    zoo_journal_paths paths = {.results = output};
+    zoo_batch_job job = {.input = NULL};
     zoo_journal *journal;
     (void)snprintf(key.options, sizeof key.options, "%s", options);
-    o.status = zoo_journal_hash_lines(input, key.requests, &n_lines, &o.err);
-    assert_int_equal(o.status, ZOO_OK);
+    zoo_input *requests = open_requests(&job, &key);
     o.status = zoo_journal_open(&paths, &key, &journal, &o.err);
     if (o.status != ZOO_OK) {
+        zoo_input_close(requests);
         return o;
     }
     loaded.engine = fake_engine(1024, rows_max, seqs_max);
     loaded.engine->fail_at = fail_at;
     job.loaded = &loaded;
     job.journal = journal;
-    job.n_lines = n_lines;
     o.status = zoo_batch_run(&job, &o.totals, &o.err);
     o.n_steps = (uint64_t)loaded.engine->n_steps;
     assert_int_equal(loaded.engine->n_kept_now, 0);
     assert_int_equal(loaded.engine->pages_used, 0);
     zoo_engine_close(loaded.engine);
     assert_int_equal(zoo_journal_close(journal, NULL), ZOO_OK);
+    zoo_input_close(requests);
     return o;
 }
 
@@ -311,22 +323,22 @@ static void test_shapes(void **unused)
 static void test_stop_is_obeyed(void **unused)
 {
     static volatile sig_atomic_t stop = 2;
-    zoo_journal_key key = {"model", {0}, "o", {0}, {0}};
-    zoo_journal_paths paths = {output, NULL, false};
+    zoo_journal_key key = {.model = "model", .options = "o"};
+    zoo_journal_paths paths = {.results = output};
     zoo_batch_totals totals;
-    zoo_batch_job job = {.input = input, .loaded = &loaded, .stop = &stop};
-    uint64_t n_lines;
+    zoo_batch_job job = {.loaded = &loaded, .stop = &stop};
     zoo_error err;
     (void)unused;
     write_requests();
     remove_outputs();
-    assert_int_equal(zoo_journal_hash_lines(input, key.requests, &n_lines, &err), ZOO_OK);
+    zoo_input *requests = open_requests(&job, &key);
     assert_int_equal(zoo_journal_open(&paths, &key, &job.journal, &err), ZOO_OK);
     loaded.engine = fake_engine(1024, 64, 4);
     assert_int_equal(zoo_batch_run(&job, &totals, &err), ZOO_OK);
     assert_true(totals.interrupted);
     zoo_engine_close(loaded.engine);
     assert_int_equal(zoo_journal_close(job.journal, NULL), ZOO_OK);
+    zoo_input_close(requests);
 }
 
 /* ---- text of one row ---- */

@@ -38,8 +38,9 @@ static void set_distances(zoo_gbuild *b)
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         c->nodes[i].distance = UINT32_MAX;
     }
-    for (uint32_t round = 0; changed && round < 2000; round++) {
+    for (uint32_t round = 0; changed && round < 2000 && b->status == ZOO_OK; round++) {
         changed = false;
+        zoo_gbuild_step(b, c->n_nodes);
         for (uint32_t i = 0; i < c->n_nodes; i++) {
             uint32_t d = distance_of(c, &c->nodes[i]);
             changed = changed || d != c->nodes[i].distance;

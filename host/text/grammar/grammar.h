@@ -52,6 +52,9 @@ typedef struct zoo_grammar_state zoo_grammar_state;
  */
 zoo_status zoo_vocab_new(const zoo_tokenizer *tokenizer, const uint32_t *end_ids, size_t n_end_ids,
                          zoo_vocab **out, zoo_error *err);
+/* What the states and masks of all grammars together may take; at first there is no bound. Beyond
+ * it the larger ones begin anew. */
+void zoo_vocab_limit(zoo_vocab *vocab, size_t bytes_max);
 void zoo_vocab_free(zoo_vocab *vocab);
 
 /* How many 32-bit words a mask has: one bit an id. */
@@ -70,7 +73,8 @@ typedef struct zoo_grammar_want {
 } zoo_grammar_want;
 
 /*
- * Made ready for a vocabulary; keeps nothing of want. May be shared by any number of states and
+ * Made ready for a vocabulary; keeps nothing of want. Its work is bounded (ZOO_E_LIMIT), and so is
+ * that of every mask. May be shared by any number of states and
  * threads. ZOO_E_UNSUPPORTED: names keyword and place; ZOO_E_FORMAT: no valid schema; ZOO_E_USAGE:
  * no such tool; ZOO_E_LIMIT. [session]
  */

@@ -67,6 +67,9 @@ typedef struct zoo_gbuild {
 
 void zoo_gbuild_fail(zoo_gbuild *b, zoo_status status, const char *fmt, ...) ZOO_PRINTF(3, 4);
 
+/* Counts work; fails when the budget is spent. */
+void zoo_gbuild_step(zoo_gbuild *b, uint64_t n);
+
 /* ---- nodes (nodes.c) ---- */
 
 /* Node 0, where every rule ends: the first node of a build. */
@@ -194,6 +197,12 @@ uint32_t zoo_gstates_take(zoo_gstates *states, uint32_t state, uint32_t token);
 /* The special tokens that may follow: index from 0 on, until ZOO_ID_NONE. */
 uint32_t zoo_gstates_special(const zoo_gstates *states, uint32_t state, uint32_t index);
 bool zoo_gstates_failed(const zoo_gstates *states);
+/* Whether that was because the work allowed was spent, or a state had too many places. */
+bool zoo_gstates_too_large(const zoo_gstates *states);
+/* Work from here on: configurations looked at and nodes of the vocabulary visited. */
+void zoo_gstates_allow(zoo_gstates *states, uint64_t work);
+bool zoo_gstates_spend(zoo_gstates *states, uint64_t work);
+size_t zoo_gstates_bytes(const zoo_gstates *states);
 bool zoo_gstates_accepts(const zoo_gstates *states, uint32_t state);
 /* Fewest bytes to a whole text. */
 uint32_t zoo_gstates_distance(const zoo_gstates *states, uint32_t state);

@@ -11,11 +11,16 @@
  */
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "text/grammar/vocab.h"
 
 #define STATES_MAX     20000u
 #define MASK_BYTES_MAX ((size_t)48 << 20)
+/* Work of a compile and of a mask; some tenths of a second at most. */
+#define WORK_MAX UINT64_C(20000000)
+/* What a compile may take of a row's memory. */
+#define COMPILE_BYTES_MAX ((size_t)32 << 20)
 
 struct zoo_grammar_state {
     zoo_grammar *grammar;
@@ -25,6 +30,61 @@ struct zoo_grammar_state {
     uint32_t *ids; /* accepted so far */
     size_t n, capacity;
 };
+
+static zoo_status too_large(zoo_error *err)
+{
+    return zoo_fail(
+        err, ZOO_E_LIMIT,
+        "JSON schema: its automaton is too large (more than %llu steps for one mask, or "
+        "too many places at once)",
+        (unsigned long long)WORK_MAX);
+}
+
+/* The first state, and a way from it to the end: what cannot find one in time never will. */
+static zoo_status begin_states(zoo_grammar *g, zoo_error *err)
+{
+    const zoo_vocab *vocab = g->vocab;
+    g->states = zoo_gstates_new(&g->code);
+    g->path = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->path);
+    g->way = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->way);
+    if (!g->states || !g->path || !g->way) {
+        return zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
+    }
+    zoo_gstates_allow(g->states, WORK_MAX);
+    uint32_t steps = zoo_gsteps(g, ZOO_GSTATE_START);
+    if (zoo_gstates_too_large(g->states)) {
+        return too_large(err);
+    }
+    if (zoo_gstates_failed(g->states)) {
+        return zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
+    }
+    return !vocab->is_whole && steps == ZOO_GSTEPS_NONE
+               ? zoo_fail(err, ZOO_E_UNSUPPORTED,
+                          "JSON schema: the tokens of the vocabulary spell no text that fits it")
+               : ZOO_OK;
+}
+
+static zoo_status compile(zoo_grammar *g, const zoo_grammar_want *want, zoo_error *err)
+{
+    zoo_budget *budget = zoo_budget_current();
+    size_t before = budget ? budget->bytes_max : 0;
+    if (budget && budget->bytes_max - budget->bytes > COMPILE_BYTES_MAX) {
+        budget->bytes_max = budget->bytes + COMPILE_BYTES_MAX;
+    }
+    zoo_status status = zoo_gcode_build(want, g->vocab->tokenizer, &g->code, err);
+    status = status == ZOO_OK ? begin_states(g, err) : status;
+    if (budget && budget->bytes_max < before && budget->spent == ZOO_SPENT_BYTES) {
+        budget->spent = ZOO_SPENT_NOTHING;
+        status = zoo_fail(err, ZOO_E_LIMIT,
+                          "JSON schema: it is too large: it needs more than %zu "
+                          "MiB",
+                          COMPILE_BYTES_MAX >> 20);
+    }
+    if (budget) {
+        budget->bytes_max = before;
+    }
+    return status;
+}
 
 zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vocab,
                                zoo_grammar **out, zoo_error *err)
@@ -37,26 +97,24 @@ zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vo
     }
     g->vocab = vocab;
     atomic_init(&g->n_refs, 1);
-    zoo_status status = zoo_gcode_build(want, vocab->tokenizer, &g->code, err);
-    if (status == ZOO_OK) {
-        g->states = zoo_gstates_new(&g->code);
-        g->path = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->path);
-        g->way = zoo_mem_array((size_t)vocab->depth_max + 1, sizeof *g->way);
-        if (!g->states || !g->path || !g->way) {
-            status = zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
-        }
-    }
-    if (status == ZOO_OK && !vocab->is_whole &&
-        zoo_gsteps(g, ZOO_GSTATE_START) == ZOO_GSTEPS_NONE) {
-        status = zoo_fail(err, ZOO_E_UNSUPPORTED,
-                          "JSON schema: the tokens of the vocabulary spell no text that fits it");
-    }
+    zoo_status status = compile(g, want, err);
     if (status != ZOO_OK) {
         zoo_grammar_free(g);
         return status;
     }
     *out = g;
     return ZOO_OK;
+}
+
+/* Tells the vocabulary what the grammar takes; whether it is too much of what all may. */
+static bool count_bytes(zoo_grammar *g)
+{
+    zoo_vocab *v = (zoo_vocab *)(uintptr_t)g->vocab;
+    size_t own = (g->states ? zoo_gstates_bytes(g->states) : 0) + g->mask_bytes +
+                 g->n_masks * sizeof *g->masks;
+    size_t all = atomic_fetch_add(&v->bytes, own - g->counted) + own - g->counted;
+    g->counted = own;
+    return v->bytes_max && all > v->bytes_max && own > v->bytes_max / 64;
 }
 
 static void drop_masks(zoo_grammar *g)
@@ -79,6 +137,7 @@ void zoo_grammar_free(zoo_grammar *g)
     }
     drop_masks(g);
     zoo_mem_free(g->masks);
+    atomic_fetch_sub(&((zoo_vocab *)(uintptr_t)g->vocab)->bytes, g->counted);
     zoo_mem_free(g->path);
     zoo_mem_free(g->way);
     zoo_mem_free(g->todo);
@@ -96,15 +155,25 @@ static zoo_status no_memory(zoo_error *err)
 /* New numbers when there are too many states; the mutex is held. */
 static zoo_status renew(zoo_grammar *g, zoo_error *err)
 {
-    if (zoo_gstates_count(g->states) < STATES_MAX && !zoo_gstates_failed(g->states)) {
+    if (!count_bytes(g) && zoo_gstates_count(g->states) < STATES_MAX &&
+        !zoo_gstates_failed(g->states)) {
         return ZOO_OK;
+    }
+    /* Numbers beyond the first ones are rare; their table goes with them. */
+    if (g->n_masks > 1024) {
+        drop_masks(g);
+        zoo_mem_free(g->masks);
+        g->masks = NULL;
+        g->n_masks = 0;
     }
     zoo_gstates *fresh = zoo_gstates_new(&g->code);
     if (!fresh) {
         return no_memory(err);
     }
     drop_masks(g);
-    memset(g->masks, 0, g->n_masks * sizeof *g->masks);
+    if (g->masks) {
+        memset(g->masks, 0, g->n_masks * sizeof *g->masks);
+    }
     zoo_gstates_free(g->states);
     g->states = fresh;
     g->epoch++;
@@ -245,12 +314,20 @@ static zoo_status make_mask(zoo_grammar_state *s, uint32_t tokens_left, uint32_t
 {
     zoo_grammar *g = s->grammar;
     const zoo_vocab *v = g->vocab;
+    if (g->is_broken) {
+        return too_large(err);
+    }
     ZOO_TRY(refresh(s, err));
+    zoo_gstates_allow(g->states, WORK_MAX);
     const zoo_gmask *m = free_mask(g, s->at);
     uint32_t within = tokens_left ? tokens_left - 1 : 0;
     bool ends = zoo_gstates_accepts(g->states, s->at);
     bool is_short = m && may_be_short(g, m, within);
     m = is_short ? zoo_grank(g, s->at) : m;
+    if (zoo_gstates_too_large(g->states)) {
+        g->is_broken = true;
+        return too_large(err);
+    }
     if (!m || zoo_gstates_failed(g->states)) {
         return no_memory(err);
     }
@@ -329,6 +406,7 @@ static zoo_status take(zoo_grammar_state *s, uint32_t id, zoo_error *err)
 {
     ZOO_TRY(refresh(s, err));
     zoo_gstates *states = s->grammar->states;
+    zoo_gstates_allow(states, WORK_MAX);
     uint32_t next = walk(s->grammar, s->at, id);
     if (next == ZOO_GSTATE_DEAD) {
         return zoo_gstates_failed(states)

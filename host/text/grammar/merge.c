@@ -252,6 +252,7 @@ static const cJSON *merge_all(zoo_gbuild *b, const cJSON *schema)
 const cJSON *zoo_gschema_resolve(zoo_gbuild *b, const cJSON *schema)
 {
     uint32_t depth = b->depth;
+    zoo_gbuild_step(b, 8);
     for (int i = 0; schema && b->status == ZOO_OK; i++) {
         const cJSON *ref = get(schema, "$ref");
         if (i > REFS_MAX || ++b->depth > 2 * REFS_MAX) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "text/grammar/grammar_private.h"
 
@@ -21,6 +22,13 @@ void zoo_gbuild_fail(zoo_gbuild *b, zoo_status status, const char *fmt, ...)
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     b->status = zoo_fail(b->err, status, "JSON schema: %s", text);
+}
+
+void zoo_gbuild_step(zoo_gbuild *b, uint64_t n)
+{
+    if (!zoo_budget_step(n)) {
+        zoo_gbuild_fail(b, ZOO_E_LIMIT, "it takes too many steps");
+    }
 }
 
 /* Room for one more item in a growing array; false after an error. */
@@ -47,6 +55,7 @@ static bool grow(zoo_gbuild *b, void **items, uint32_t n, uint32_t *capacity, si
 static zoo_gnode node(zoo_gbuild *b, zoo_gkind kind, uint32_t a, zoo_gnode next)
 {
     zoo_gcode *c = b->code;
+    zoo_gbuild_step(b, 1);
     if (!grow(b, (void **)&c->nodes, c->n_nodes, &c->node_capacity, sizeof *c->nodes)) {
         return ZOO_GNODE_RETURN;
     }

@@ -60,7 +60,9 @@ struct zoo_gstates {
     table seen;
     config *seen_items;
     uint32_t n_seen, seen_capacity;
-    bool accepts, failed;
+    bool accepts, failed, too_large;
+    uint64_t work_left;
+    size_t bytes;
 };
 
 static bool grow(zoo_gstates *s, void **items, uint32_t n, uint32_t *capacity, size_t item_size)
@@ -75,9 +77,35 @@ static bool grow(zoo_gstates *s, void **items, uint32_t n, uint32_t *capacity, s
         *items = grown ? grown : *items;
         return false;
     }
+    s->bytes += (more - *capacity) * item_size;
     *items = grown;
     *capacity = more;
     return true;
+}
+
+bool zoo_gstates_spend(zoo_gstates *s, uint64_t work)
+{
+    if (work > s->work_left) {
+        s->failed = s->too_large = true;
+        return false;
+    }
+    s->work_left -= work;
+    return true;
+}
+
+void zoo_gstates_allow(zoo_gstates *s, uint64_t work)
+{
+    s->work_left = work;
+}
+
+bool zoo_gstates_too_large(const zoo_gstates *s)
+{
+    return s->too_large;
+}
+
+size_t zoo_gstates_bytes(const zoo_gstates *s)
+{
+    return s->bytes;
 }
 
 static bool table_room(zoo_gstates *s, table *t, uint64_t (*hash_at)(const zoo_gstates *, uint32_t))
@@ -100,6 +128,7 @@ static bool table_room(zoo_gstates *s, table *t, uint64_t (*hash_at)(const zoo_g
             slots[at] = t->slots[i];
         }
     }
+    s->bytes += (size - t->size) * sizeof *slots;
     zoo_mem_free(t->slots);
     t->slots = slots;
     t->size = size;
@@ -168,7 +197,7 @@ static uint32_t frame_of(zoo_gstates *s, zoo_gnode node, uint32_t below)
 /* Puts a configuration on the list of those to look at, once. */
 static void push(zoo_gstates *s, zoo_gnode node, uint32_t frame_index)
 {
-    if (s->failed || !table_room(s, &s->seen, seen_hash)) {
+    if (s->failed || !zoo_gstates_spend(s, 1) || !table_room(s, &s->seen, seen_hash)) {
         return;
     }
     uint32_t mask = s->seen.size - 1;
@@ -191,6 +220,7 @@ static void push(zoo_gstates *s, zoo_gnode node, uint32_t frame_index)
 
 static void keep(zoo_gstates *s, config c)
 {
+    s->too_large = s->too_large || s->n_work >= CONFIGS_MAX;
     if (s->n_work >= CONFIGS_MAX ||
         !grow(s, (void **)&s->work, s->n_work, &s->work_capacity, sizeof *s->work)) {
         s->failed = true;
@@ -317,6 +347,7 @@ zoo_gstates *zoo_gstates_new(const zoo_gcode *code)
         return NULL;
     }
     s->code = code;
+    s->work_left = UINT64_MAX;
     bool ok = grow(s, (void **)&s->frames, 0, &s->frame_capacity, sizeof *s->frames) &&
               grow(s, (void **)&s->states, 0, &s->state_capacity, sizeof *s->states) &&
               grow(s, (void **)&s->work, 0, &s->work_capacity, sizeof *s->work) &&
@@ -369,6 +400,7 @@ uint32_t zoo_gstates_step(zoo_gstates *s, uint32_t at, uint8_t byte)
             return ZOO_GSTATE_DEAD;
         }
         memset(next, 0xFF, 256 * sizeof *next);
+        s->bytes += 256 * sizeof *next;
         s->states[at].next = next;
     }
     uint32_t known = s->states[at].next[byte];

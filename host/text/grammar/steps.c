@@ -84,7 +84,7 @@ static bool look(zoo_grammar *g, uint32_t at, uint32_t *best)
         i++;
         n_visits++;
     }
-    return !zoo_gstates_failed(g->states);
+    return zoo_gstates_spend(g->states, n_visits) && !zoo_gstates_failed(g->states);
 }
 
 /* Sets direct of a state and of all that it needs. */

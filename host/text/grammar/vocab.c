@@ -156,6 +156,11 @@ zoo_status zoo_vocab_new(const zoo_tokenizer *tokenizer, const uint32_t *end_ids
     return ZOO_OK;
 }
 
+void zoo_vocab_limit(zoo_vocab *v, size_t bytes_max)
+{
+    v->bytes_max = bytes_max;
+}
+
 void zoo_vocab_free(zoo_vocab *v)
 {
     if (v) {

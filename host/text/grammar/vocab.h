@@ -27,6 +27,8 @@ struct zoo_vocab {
     uint32_t *ends;
     size_t n_ends;
     size_t n_words;
+    atomic_size_t bytes; /* of the states and masks of all grammars */
+    size_t bytes_max;
     bool is_whole; /* every byte that JSON or UTF-8 can hold is a token */
 };
 
@@ -58,6 +60,8 @@ struct zoo_grammar {
     zoo_gstates *states;
     zoo_gmask *masks; /* by state */
     uint32_t n_masks;
+    size_t counted;    /* bytes of it that the vocabulary knows */
+    bool is_broken;    /* its automaton is too large for a mask */
     size_t mask_bytes; /* of bits, ids and levels */
     uint64_t epoch;    /* of the numbers of states */
     uint32_t *path;    /* [depth_max + 1] states on the way down the trie */

@@ -311,7 +311,7 @@ bool zoo_jv_contains(zoo_jinja *x, zoo_jv container, zoo_jv item)
                             zoo_jv_type(item));
         }
         zoo_jinja_step(x, container.as.str->n / 64);
-        return zoo_jstr_find(container.as.str, item.as.str, 0, false) != SIZE_MAX;
+        return zoo_jstr_find(x, container.as.str, item.as.str, 0, false) != SIZE_MAX;
     }
     if (container.kind == JV_DICT) {
         return zoo_jdict_get(x, container.as.dict, item) != NULL;

@@ -574,7 +574,8 @@ zoo_jv zoo_jstr_split(zoo_jinja *x, zoo_jv s, zoo_jv separator, int64_t count, b
 zoo_jv zoo_jstr_lines(zoo_jinja *x, zoo_jv s, bool keep_ends);
 zoo_jv zoo_jstr_join(zoo_jinja *x, zoo_jv separator, zoo_jv items);
 /* Byte offset of needle in s at or after from (last: the last one); SIZE_MAX when absent. */
-size_t zoo_jstr_find(const zoo_jstr *s, const zoo_jstr *needle, size_t from, bool last);
+size_t zoo_jstr_find(zoo_jinja *x, const zoo_jstr *s, const zoo_jstr *needle, size_t from,
+                     bool last);
 zoo_jv zoo_jstr_format(zoo_jinja *x, zoo_jv format, zoo_jv args);
 zoo_jv zoo_jv_strftime(zoo_jinja *x, zoo_jv format);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
+#include "base/mem.h"
 #include "text/jinja/jinja_private.h"
 
 typedef struct zoo_jchunk {
@@ -22,7 +24,7 @@ void zoo_jpool_free(zoo_jpool *pool)
 {
     while (pool->chunks) {
         zoo_jchunk *next = pool->chunks->next;
-        free(pool->chunks);
+        zoo_mem_free(pool->chunks);
         pool->chunks = next;
     }
     pool->bytes = 0;
@@ -48,7 +50,7 @@ static zoo_jchunk *chunk_add(zoo_jinja *x, size_t n)
         zoo_jinja_raise(x, ZOO_E_LIMIT, "the template needs more than %zu bytes of memory",
                         x->limits.memory_bytes_max);
     }
-    zoo_jchunk *chunk = malloc(sizeof *chunk + want);
+    zoo_jchunk *chunk = zoo_mem_alloc(sizeof *chunk + want);
     if (!chunk) {
         zoo_jinja_raise(x, ZOO_E_MEMORY, "no memory for %zu bytes", want);
     }
@@ -89,6 +91,9 @@ void *zoo_jinja_array(zoo_jinja *x, size_t n_items, size_t item_size)
 void zoo_jinja_step(zoo_jinja *x, uint64_t n)
 {
     x->steps += n;
+    if (!zoo_budget_step(n)) {
+        zoo_jinja_raise(x, ZOO_E_LIMIT, "the template takes too long");
+    }
     if (x->steps > x->limits.steps_max) {
         zoo_jinja_raise(x, ZOO_E_LIMIT, "the template runs for more than %llu steps",
                         (unsigned long long)x->limits.steps_max);

@@ -171,7 +171,7 @@ static zoo_jv find_within(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, bool
     const zoo_jstr *needle = zoo_jarg_str(x, ARG(0), "what to find");
     bool inside = within(x, self, args, &s, &from);
     zoo_jinja_step(x, self.as.str->n / 64);
-    size_t at = inside ? zoo_jstr_find(&s, needle, 0, last) : SIZE_MAX;
+    size_t at = inside ? zoo_jstr_find(x, &s, needle, 0, last) : SIZE_MAX;
     return ZOO_JV_INT(at == SIZE_MAX ? -1 : from + (int64_t)zoo_utf8_count(s.s, at));
 }
 
@@ -216,11 +216,11 @@ static zoo_jv m_count(zoo_jinja *x, zoo_jv self, const zoo_jargs *args)
     if (needle->n == 0) {
         return ZOO_JV_INT((int64_t)s->n_chars + 1);
     }
-    size_t at = zoo_jstr_find(s, needle, 0, false);
+    size_t at = zoo_jstr_find(x, s, needle, 0, false);
     while (at != SIZE_MAX) {
         n++;
         zoo_jinja_step(x, 1);
-        at = zoo_jstr_find(s, needle, at + needle->n, false);
+        at = zoo_jstr_find(x, s, needle, at + needle->n, false);
     }
     return ZOO_JV_INT(n);
 }
@@ -231,7 +231,7 @@ static zoo_jv partition(zoo_jinja *x, zoo_jv self, zoo_jv separator, bool last)
     if (by->n == 0) {
         zoo_jinja_raise(x, ZOO_E_CONFIG, "empty separator");
     }
-    size_t at = zoo_jstr_find(s, by, 0, last);
+    size_t at = zoo_jstr_find(x, s, by, 0, last);
     bool found = at != SIZE_MAX;
     zoo_jv out = zoo_jv_list(x, JV_TUPLE, 3), none = zoo_jv_text(x, "");
     size_t head = found ? at : last ? 0 : s->n;

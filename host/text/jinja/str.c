@@ -37,7 +37,8 @@ const zoo_jstr *zoo_jarg_str(zoo_jinja *x, zoo_jv v, const char *what)
     return v.as.str;
 }
 
-size_t zoo_jstr_find(const zoo_jstr *s, const zoo_jstr *needle, size_t from, bool last)
+size_t zoo_jstr_find(zoo_jinja *x, const zoo_jstr *s, const zoo_jstr *needle, size_t from,
+                     bool last)
 {
     size_t found = SIZE_MAX;
     if (needle->n > s->n || from > s->n - needle->n) {
@@ -51,6 +52,7 @@ size_t zoo_jstr_find(const zoo_jstr *s, const zoo_jstr *needle, size_t from, boo
         if (!hit) {
             break;
         }
+        zoo_jinja_step(x, 1 + ((size_t)(hit - s->s) - at) / 64 + needle->n / 64);
         at = (size_t)(hit - s->s);
         if (memcmp(hit, needle->s, needle->n) == 0) {
             found = at;
@@ -91,7 +93,7 @@ zoo_jv zoo_jstr_replace(zoo_jinja *x, zoo_jv v, zoo_jv from_v, zoo_jv to_v, int6
     } else {
         zoo_jbuf buf = {0};
         size_t at = 0, hit = 0;
-        while (count != 0 && (hit = zoo_jstr_find(s, from, at, false)) != SIZE_MAX) {
+        while (count != 0 && (hit = zoo_jstr_find(x, s, from, at, false)) != SIZE_MAX) {
             zoo_jbuf_add(x, &buf, s->s + at, hit - at);
             zoo_jbuf_add(x, &buf, to->s, to->n);
             at = hit + from->n;
@@ -171,7 +173,7 @@ static void split_on(zoo_jinja *x, zoo_jv v, const zoo_jstr *by, zoo_jlist *list
 {
     const zoo_jstr *s = v.as.str;
     size_t at = 0, hit = 0;
-    while (count-- != 0 && (hit = zoo_jstr_find(s, by, at, false)) != SIZE_MAX) {
+    while (count-- != 0 && (hit = zoo_jstr_find(x, s, by, at, false)) != SIZE_MAX) {
         add_part(x, list, v, at, hit);
         at = hit + by->n;
     }

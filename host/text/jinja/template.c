@@ -197,8 +197,9 @@ static void cut_at_mark(zoo_jinja *x, zoo_jbuf *out, zoo_jv text)
     zoo_jv rendered = zoo_jv_view(x, out->s, out->n);
     zoo_jv tag = zoo_jv_strip(x, zoo_jv_text(x, continue_tag), ZOO_JV_NONE, 3);
     zoo_jv stripped = zoo_jv_strip(x, text, ZOO_JV_NONE, 3);
-    size_t at = zoo_jstr_find(rendered.as.str, tag.as.str, 0, true);
-    if (at == SIZE_MAX || zoo_jstr_find(rendered.as.str, stripped.as.str, 0, false) == SIZE_MAX) {
+    size_t at = zoo_jstr_find(x, rendered.as.str, tag.as.str, 0, true);
+    if (at == SIZE_MAX ||
+        zoo_jstr_find(x, rendered.as.str, stripped.as.str, 0, false) == SIZE_MAX) {
         zoo_jinja_raise(x, ZOO_E_CONFIG,
                         "continue_final_message is set but the final message does "
                         "not appear in the text");

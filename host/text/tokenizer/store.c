@@ -5,6 +5,7 @@
  * one multiplication (integers, whose keys come from checked files). They never shrink or delete.
  */
 #define XXH_INLINE_ALL
+#include "base/file.h"
 #include "base/mem.h"
 #include "text/tokenizer/tokenizer_private.h"
 
@@ -167,13 +168,16 @@ static zoo_status read_open(FILE *file, const char *path, char **data, size_t *n
 
 zoo_status tok_read_file(const char *path, char **data, size_t *n, zoo_error *err)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file;
     *data = NULL;
-    if (!file) {
-        return zoo_fail(err, ZOO_E_IO, "%s cannot be opened", path);
-    }
+    ZOO_TRY(zoo_file_stream(path, &file, err));
     zoo_status status = read_open(file, path, data, n, err);
     (void)fclose(file);
+    if (status == ZOO_OK && zoo_file_is_pointer(*data, *n)) {
+        zoo_mem_free(*data);
+        *data = NULL;
+        status = zoo_fail(err, ZOO_E_FORMAT, ZOO_POINTER_SENTENCE, path);
+    }
     return status;
 }
 

@@ -1,0 +1,49 @@
+/*
+ * input.h: a file of lines, read from its beginning as often as needed: plain, gzip or zstd, told
+ * by its first bytes.
+ *
+ * "-" is stdin. What is no regular file (a pipe, a terminal) is copied to an unnamed temporary file
+ * first, since a run reads its requests twice. A byte order mark before the first line is skipped.
+ * A Git LFS pointer and UTF-16 are refused as what they are.
+ *
+ * Memory: two buffers of 64 KiB, the decoder's window and the longest line, of which no more than
+ * line_max bytes are kept.
+ */
+#ifndef ZOO_BASE_INPUT_H
+#define ZOO_BASE_INPUT_H
+
+#include <signal.h>
+
+#include "base.h"
+#include "base/idmap.h"
+
+typedef struct zoo_input zoo_input;
+
+typedef struct zoo_input_line {
+    const char
+        *text; /* [n], good until the next call; null when the line is longer than line_max */
+    size_t n;
+    uint64_t number; /* 1 is the first */
+    zoo_id id;       /* XXH3 of the bytes, seeded with number */
+} zoo_input_line;
+
+/* stop: ends waiting for a pipe when it is not 0; may be null. ZOO_E_IO, ZOO_E_FORMAT,
+ * ZOO_E_MEMORY. The caller closes. */
+zoo_status zoo_input_open(const char *path, const volatile sig_atomic_t *stop, zoo_input **out,
+                          zoo_error *err);
+void zoo_input_close(zoo_input *input);
+
+/* Back to the beginning. */
+zoo_status zoo_input_rewind(zoo_input *input, size_t line_max, zoo_error *err);
+/* The next line with something besides white space; *more false: the end. ZOO_E_IO: the file cannot
+ * be read on, or its compressed data end early. */
+zoo_status zoo_input_next(zoo_input *input, zoo_input_line *line, bool *more, zoo_error *err);
+
+/* Of what was read since the last rewind: hash of the bytes as hex, and the lines that
+ * zoo_input_next gives. Lines may be counted without being asked for: zoo_input_scan reads to the
+ * end. */
+zoo_status zoo_input_scan(zoo_input *input, zoo_error *err);
+void zoo_input_hash(const zoo_input *input, char hex[40]);
+uint64_t zoo_input_n_lines(const zoo_input *input);
+
+#endif
