@@ -1,5 +1,6 @@
-# What `cmake --install` gives: the program, liblmzoo, plugins, cards, and the SDK: headers, shared
-# blocks, template, `pkg-config lmzoo-sdk` and `find_package(lmzoo)`. The tree may be moved as a whole.
+# What `cmake --install` gives: the program, liblmzoo, plugins, cards, man pages, completions of bash
+# and zsh, and the SDK: headers, shared blocks, template, `pkg-config lmzoo-sdk` and
+# `find_package(lmzoo)`. The tree may be moved as a whole.
 include(CMakePackageConfigHelpers)
 
 set(ZOO_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/lmzoo/plugins)
@@ -26,6 +27,11 @@ install(DIRECTORY models.d/ DESTINATION ${ZOO_DATA_DIR}/models.d COMPONENT runti
   FILES_MATCHING PATTERN "*.json")
 install(DIRECTORY DESTINATION ${ZOO_PLUGIN_DIR})
 install(DIRECTORY DESTINATION ${ZOO_DATA_DIR}/models.d)
+
+set(ZOO_PAGES ${PROJECT_BINARY_DIR}/share)
+install(DIRECTORY ${ZOO_PAGES}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR} OPTIONAL)
+install(DIRECTORY ${ZOO_PAGES}/bash-completion ${ZOO_PAGES}/zsh
+  DESTINATION ${CMAKE_INSTALL_DATADIR} OPTIONAL)
 
 install(DIRECTORY sdk/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lmzoo
   FILES_MATCHING PATTERN "*.h" PATTERN "*.inc" PATTERN "template" EXCLUDE)
