@@ -15,133 +15,8 @@
 #include "base/mem.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
+#include "engine/recorder.h"
 #include "evaluate/compare.h"
-
-typedef struct kept {
-    char name[512];
-    float *values;
-    uint32_t n_rows, width;
-} kept;
-
-typedef struct recorder {
-    kept *list;
-    uint32_t n, room;
-    uint32_t n_total; /* rows of the whole pass */
-    uint32_t done;    /* rows before this step */
-    zoo_status status;
-} recorder;
-
-static kept *slot_for(recorder *r, const char *name, uint32_t width)
-{
-    for (uint32_t i = 0; i < r->n; i++) {
-        if (strcmp(r->list[i].name, name) == 0) {
-            return r->list[i].width == width ? &r->list[i] : NULL;
-        }
-    }
-    if (r->n == r->room) {
-        uint32_t room = r->room ? r->room * 2 : 256;
-        kept *list = zoo_mem_realloc(r->list, room * sizeof *list);
-        if (!list) {
-            return NULL;
-        }
-        r->list = list;
-        r->room = room;
-    }
-    kept *k = &r->list[r->n];
-    (void)snprintf(k->name, sizeof k->name, "%s", name);
-    k->width = width;
-    k->n_rows = 0;
-    k->values = zoo_mem_array((size_t)r->n_total * width + 1, sizeof(float));
-    r->n += k->values != NULL;
-    return k->values ? k : NULL;
-}
-
-/* A name that comes twice in one step is a module that ran again: "#2". */
-static void record(void *arg, const char *name, const float *x, uint32_t n_rows, uint32_t width)
-{
-    recorder *r = arg;
-    char full[512];
-    (void)snprintf(full, sizeof full, "%s", name);
-    for (int again = 2; again < 64; again++) {
-        kept *k = slot_for(r, full, width);
-        if (!k || r->done + n_rows > r->n_total) {
-            r->status = ZOO_E_MEMORY;
-            return;
-        }
-        if (k->n_rows == r->done) {
-            memcpy(k->values + (size_t)r->done * width, x, (size_t)n_rows * width * sizeof(float));
-            k->n_rows += n_rows;
-            return;
-        }
-        (void)snprintf(full, sizeof full, "%.480s#%d", name, again);
-    }
-}
-
-static zoo_status run_pass(zoo_engine *engine, const int32_t *tokens, uint32_t n, uint32_t chunk,
-                           recorder *r, zoo_error *err)
-{
-    uint32_t seq;
-    ZOO_TRY(zoo_engine_seq_open(engine, n, n, &seq, err));
-    zoo_engine_trace(engine, record, r);
-    zoo_status status = ZOO_OK;
-    for (uint32_t done = 0; done < n && status == ZOO_OK; done += chunk) {
-        uint32_t count = n - done < chunk ? n - done : chunk;
-        zoo_item item = {.seq = seq, .n = count, .tokens = tokens + done, .want = ZOO_WANT_ALL};
-        r->done = done;
-        status = zoo_engine_step(engine, &item, 1, err);
-    }
-    zoo_engine_trace(engine, NULL, NULL);
-    zoo_engine_seq_close(engine, seq);
-    if (status == ZOO_OK && r->status != ZOO_OK) {
-        return zoo_fail(err, r->status, "no memory for the trace");
-    }
-    return status;
-}
-
-static zoo_status write_trace(const recorder *r, const char *path, zoo_error *err)
-{
-    zoo_tensor *list = zoo_mem_array((size_t)r->n + 1, sizeof *list);
-    if (!list) {
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the trace");
-    }
-    for (uint32_t i = 0; i < r->n; i++) {
-        const kept *k = &r->list[i];
-        list[i] = (zoo_tensor){.name = k->name,
-                               .data = k->values,
-                               .n_items = (uint64_t)k->n_rows * k->width,
-                               .n_bytes = (uint64_t)k->n_rows * k->width * sizeof(float),
-                               .dims = {k->n_rows, k->width},
-                               .n_dims = 2,
-                               .dtype = ZOO_F32};
-    }
-    zoo_status status = zoo_tensors_write(path, list, r->n, err);
-    zoo_mem_free(list);
-    return status;
-}
-
-static zoo_status trace_tokens(const char *model, zoo_engine_options *options,
-                               const int32_t *tokens, uint32_t n, uint32_t chunk, const char *path,
-                               zoo_error *err)
-{
-    zoo_engine *engine = NULL;
-    recorder r = {.n_total = n};
-    options->rows_max = chunk > 16 ? chunk : 16;
-    options->seqs_max = 2;
-    options->context_max = n;
-    zoo_status status = zoo_engine_open(model, options, &engine, err);
-    if (status == ZOO_OK) {
-        status = run_pass(engine, tokens, n, chunk, &r, err);
-    }
-    if (status == ZOO_OK) {
-        status = write_trace(&r, path, err);
-    }
-    for (uint32_t i = 0; i < r.n; i++) {
-        zoo_mem_free(r.list[i].values);
-    }
-    zoo_mem_free(r.list);
-    zoo_engine_close(engine);
-    return status;
-}
 
 typedef struct trace_args {
     zoo_common common;
@@ -157,10 +32,44 @@ static const zoo_option trace_options[] = {
      "read the tokens N at a time (all in one step)"},
     ZOO_OPTIONS_END};
 
+/* The model is open: its exit code. */
+static int write_trace(zoo_engine *engine, const trace_args *a, const int32_t *tokens, uint32_t n)
+{
+    zoo_recorder *recorder = NULL;
+    zoo_error error;
+    zoo_status status = zoo_recorder_run(engine, tokens, n, a->chunk, &recorder, &error);
+    if (status == ZOO_OK) {
+        status = zoo_recorder_write(recorder, a->output, &error);
+    }
+    zoo_recorder_free(recorder);
+    return status == ZOO_OK ? 0 : zoo_command_failed("trace", &error, zoo_exit_code(status));
+}
+
+static int trace_tokens(trace_args *a, const int32_t *tokens, uint32_t n)
+{
+    char folder[4096];
+    zoo_error error;
+    zoo_engine *engine = NULL;
+    zoo_engine_options *options = &a->common.engine;
+    uint32_t rows = a->chunk && a->chunk < n ? a->chunk : n;
+    options->rows_max = rows > 16 ? rows : 16;
+    options->seqs_max = 2;
+    options->context_max = n;
+    zoo_status status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &error);
+    if (status == ZOO_OK) {
+        status = zoo_engine_open(folder, options, &engine, &error);
+    }
+    if (status != ZOO_OK) {
+        return zoo_command_failed("trace", &error, zoo_exit_code_model(status));
+    }
+    int code = write_trace(engine, a, tokens, n);
+    zoo_engine_close(engine);
+    return code;
+}
+
 static int run_trace(void *args)
 {
     trace_args *a = args;
-    char folder[4096];
     int32_t *tokens = NULL;
     uint32_t n = 0;
     zoo_error error;
@@ -169,15 +78,10 @@ static int run_trace(void *args)
         return zoo_command_failed("trace", &error, 2);
     }
     zoo_status status = zoo_tokens_read(a->tokens, &tokens, &n, &error);
-    if (status == ZOO_OK) {
-        status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &error);
-    }
-    if (status == ZOO_OK) {
-        uint32_t chunk = a->chunk && a->chunk < n ? a->chunk : n;
-        status = trace_tokens(folder, &a->common.engine, tokens, n, chunk, a->output, &error);
-    }
+    int code = status == ZOO_OK ? trace_tokens(a, tokens, n)
+                                : zoo_command_failed("trace", &error, zoo_exit_code(status));
     zoo_mem_free(tokens);
-    return status == ZOO_OK ? 0 : zoo_command_failed("trace", &error, zoo_exit_code(status));
+    return code;
 }
 
 static const trace_args trace_defaults = {.common.engine = {.weights = "f32", .cache = "f32"}};

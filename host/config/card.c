@@ -13,7 +13,7 @@
 
 enum { CARD_BYTES_MAX = 1 << 20, CARDS_MAX = 4096 };
 
-typedef enum shape { TEXT, TEXTS, OBJECT, PAIRS, ANY } shape;
+typedef enum shape { TEXT, TEXTS, OBJECT, NAMES, PAIRS, ANY } shape;
 
 static const struct {
     const char *key;
@@ -22,14 +22,11 @@ static const struct {
     {"model_type", TEXTS}, {"plugin", TEXT},           {"about", OBJECT},   {"aliases", OBJECT},
     {"defaults", OBJECT},  {"fixed", OBJECT},          {"options", OBJECT}, {"ignored", OBJECT},
     {"tensors", PAIRS},    {"ignored_tensors", TEXTS}, {"output", ANY},     {"refused", TEXT},
-    {"class", TEXT},
+    {"class", TEXT},       {"trace", NAMES},
 };
 
-static bool is_texts(const cJSON *item)
+static bool has_only_texts(const cJSON *item)
 {
-    if (cJSON_IsString(item)) {
-        return true;
-    }
     const cJSON *child = NULL;
     cJSON_ArrayForEach(child, item)
     {
@@ -37,7 +34,12 @@ static bool is_texts(const cJSON *item)
             return false;
         }
     }
-    return cJSON_IsArray(item);
+    return true;
+}
+
+static bool is_texts(const cJSON *item)
+{
+    return cJSON_IsString(item) || (cJSON_IsArray(item) && has_only_texts(item));
 }
 
 static bool is_pairs(const cJSON *item)
@@ -61,6 +63,8 @@ static bool has_shape(const cJSON *item, shape want)
         return is_texts(item);
     case OBJECT:
         return cJSON_IsObject(item);
+    case NAMES:
+        return cJSON_IsObject(item) && has_only_texts(item);
     case PAIRS:
         return is_pairs(item);
     case ANY:

@@ -17,8 +17,7 @@ typedef struct entry {
     long layer; /* -1: before the layers; LONG_MAX-like: after */
     int rank;   /* inside a layer: children first, the layer last */
     size_t order;
-    double nmse, largest;
-    bool same_shape;
+    zoo_compare_figures figures;
 } entry;
 
 enum { AFTER = 1 << 24 };
@@ -119,71 +118,143 @@ static uint32_t pair_up(const zoo_tensors *a, const zoo_tensors *b, const zoo_co
                              .order = n};
         n++;
     }
-    for (size_t i = 0; i < zoo_tensors_count(b); i++) {
-        const zoo_tensor *t = zoo_tensors_at(b, i);
-        const char *name = without(t->name, o->prefix_b);
-        result->n_only_b +=
-            name && !other_prefix(t->name, o->prefix_b) && !find_with(a, o->prefix_a, name);
-    }
     qsort(entries, n, sizeof *entries, in_order);
     return n;
 }
 
-static void measure(entry *e, const float *x, const float *y)
+static void measure(const float *x, const float *y, size_t n, zoo_compare_figures *out)
 {
     double error = 0, power = 0, largest = 0;
-    for (uint64_t i = 0; i < e->b->n_items; i++) {
+    for (size_t i = 0; i < n; i++) {
         double d = (double)x[i] - (double)y[i];
         error += d * d;
         power += (double)y[i] * (double)y[i];
         largest = fabs(d) > largest || isnan(d) ? fabs(d) : largest;
     }
-    e->nmse = power > 0 ? error / power : error;
-    e->largest = largest;
+    out->nmse = power > 0 ? error / power : error;
+    out->largest = largest;
+}
+
+/* y [n_streams, n_rows, width] to out [n_rows, n_streams, width]. */
+static void streams_to_rows(const float *y, float *out, uint64_t n_streams, uint64_t n_rows,
+                            uint64_t width)
+{
+    for (uint64_t s = 0; s < n_streams; s++) {
+        for (uint64_t r = 0; r < n_rows; r++) {
+            memcpy(out + (r * n_streams + s) * width, y + (s * n_rows + r) * width,
+                   width * sizeof *out);
+        }
+    }
+}
+
+/* Whether b may be [streams, ..., rows, width] where a is [rows, streams, width]. */
+static bool streams_first(const zoo_tensor *a, const zoo_tensor *b)
+{
+    return a->n_dims == 3 && b->n_dims >= 3 && b->n_items == a->n_items &&
+           b->dims[0] == a->dims[1] && b->dims[b->n_dims - 2] == a->dims[0] &&
+           b->dims[b->n_dims - 1] == a->dims[2];
+}
+
+/* Widens both and lays the values of b out as those of a; where both layouts are possible, the
+ * nearer one counts. *values: x [n], then y [n], for zoo_mem_free. */
+static zoo_status load_pair(const zoo_tensor *a, const zoo_tensor *b, float **values,
+                            zoo_compare_figures *out, zoo_error *err)
+{
+    size_t n = (size_t)b->n_items;
+    bool turned = streams_first(a, b);
+    float *x = zoo_mem_array((turned ? 3 : 2) * n + 1, sizeof *x);
+    *values = x;
+    if (!x) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory to compare %s", a->name);
+    }
+    ZOO_TRY(zoo_tensor_widen(a, 0, n, x, err));
+    ZOO_TRY(zoo_tensor_widen(b, 0, n, x + n, err));
+    measure(x, x + n, n, out);
+    if (turned) {
+        zoo_compare_figures other = *out;
+        streams_to_rows(x + n, x + 2 * n, a->dims[1], a->dims[0], a->dims[2]);
+        measure(x, x + 2 * n, n, &other);
+        if (!(out->nmse <= other.nmse)) {
+            *out = other;
+            memcpy(x + n, x + 2 * n, n * sizeof *x);
+        }
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_compare_tensors(const zoo_tensor *a, const zoo_tensor *b, zoo_compare_figures *out,
+                               zoo_error *err)
+{
+    float *values = NULL;
+    *out = (zoo_compare_figures){a->n_items == b->n_items, (double)INFINITY, (double)INFINITY};
+    zoo_status status = out->same_size ? load_pair(a, b, &values, out, err) : ZOO_OK;
+    zoo_mem_free(values);
+    return status;
+}
+
+static void note_first(const entry *e, const float *x, const zoo_compare_options *o,
+                       zoo_compare_result *result)
+{
+    uint64_t width = e->b->n_dims ? e->b->dims[e->b->n_dims - 1] : 1;
+    size_t n = (size_t)e->b->n_items;
+    (void)snprintf(result->first, sizeof result->first, "%s", e->name);
+    if (x && width) {
+        const zoo_compare_pair pair = {e->name, x, x + n, n / width, width, o->limit};
+        zoo_compare_guess(&pair, result->guess, sizeof result->guess);
+    } else {
+        (void)snprintf(result->guess, sizeof result->guess, "the shapes differ");
+    }
 }
 
 static zoo_status compare_one(entry *e, const zoo_compare_options *o, zoo_compare_result *result,
                               zoo_error *err)
 {
-    size_t n = (size_t)e->b->n_items;
-    e->same_shape = e->a->n_items == e->b->n_items;
-    e->nmse = (double)INFINITY;
-    float *x = e->same_shape ? zoo_mem_array(2 * n + 1, sizeof(float)) : NULL;
-    if (e->same_shape && !x) {
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory to compare %s", e->name);
-    }
-    if (x) {
-        ZOO_TRY(zoo_tensor_widen(e->a, 0, n, x, err));
-        ZOO_TRY(zoo_tensor_widen(e->b, 0, n, x + n, err));
-        measure(e, x, x + n);
-    }
-    bool out = !(e->nmse <= o->limit);
-    if (out && result->n_out++ == 0) {
-        uint64_t width = e->b->n_dims ? e->b->dims[e->b->n_dims - 1] : 1;
-        (void)snprintf(result->first, sizeof result->first, "%s", e->name);
-        if (x && width) {
-            const zoo_compare_pair pair = {e->name, x, x + n, n / width, width, o->limit};
-            zoo_compare_guess(&pair, result->guess, sizeof result->guess);
-        } else {
-            (void)snprintf(result->guess, sizeof result->guess, "the shapes differ");
+    float *x = NULL;
+    e->figures =
+        (zoo_compare_figures){e->a->n_items == e->b->n_items, (double)INFINITY, (double)INFINITY};
+    zoo_status status = e->figures.same_size ? load_pair(e->a, e->b, &x, &e->figures, err) : ZOO_OK;
+    if (status == ZOO_OK) {
+        double nmse = e->figures.nmse;
+        if (!(nmse <= o->limit) && result->n_out++ == 0) {
+            note_first(e, x, o, result);
         }
+        result->worst = nmse > result->worst || isnan(nmse) ? nmse : result->worst;
+        result->n_compared++;
     }
-    result->worst = e->nmse > result->worst || isnan(e->nmse) ? e->nmse : result->worst;
-    result->n_compared++;
     zoo_mem_free(x);
-    return ZOO_OK;
+    return status;
 }
 
 static void print_row(FILE *out, const entry *e, const zoo_compare_options *o)
 {
-    bool bad = !(e->nmse <= o->limit);
+    bool bad = !(e->figures.nmse <= o->limit);
     if (o->json) {
         (void)fprintf(out, "{\"tensor\": \"%s\", \"nmse\": %.6g, \"largest\": %.6g, \"ok\": %s}\n",
-                      e->name, isfinite(e->nmse) ? e->nmse : 1e300,
-                      isfinite(e->largest) ? e->largest : 1e300, bad ? "false" : "true");
+                      e->name, isfinite(e->figures.nmse) ? e->figures.nmse : 1e300,
+                      isfinite(e->figures.largest) ? e->figures.largest : 1e300,
+                      bad ? "false" : "true");
         return;
     }
-    (void)fprintf(out, "%-56s %12.3g %12.3g %s\n", e->name, e->nmse, e->largest, bad ? "OUT" : "");
+    (void)fprintf(out, "%-56s %12.3g %12.3g %s\n", e->name, e->figures.nmse, e->figures.largest,
+                  bad ? "OUT" : "");
+}
+
+/* Names the tensors of the reference that the other file lacks. */
+static void print_only_b(FILE *out, const zoo_tensors *a, const zoo_tensors *b,
+                         const zoo_compare_options *o, zoo_compare_result *result)
+{
+    for (size_t i = 0; i < zoo_tensors_count(b); i++) {
+        const char *full = zoo_tensors_at(b, i)->name, *name = without(full, o->prefix_b);
+        if (!name || other_prefix(full, o->prefix_b) || find_with(a, o->prefix_a, name)) {
+            continue;
+        }
+        result->n_only_b++;
+        if (o->json) {
+            (void)fprintf(out, "{\"tensor\": \"%s\", \"only\": \"b\"}\n", name);
+        } else {
+            (void)fprintf(out, "%-56s %25s only in B\n", name, "");
+        }
+    }
 }
 
 zoo_status zoo_compare(const zoo_tensors *a, const zoo_tensors *b,
@@ -207,6 +278,9 @@ zoo_status zoo_compare(const zoo_tensors *a, const zoo_tensors *b,
         if (status == ZOO_OK) {
             print_row(out, &entries[i], options);
         }
+    }
+    if (status == ZOO_OK) {
+        print_only_b(out, a, b, options, result);
     }
     zoo_mem_free(entries);
     return status;

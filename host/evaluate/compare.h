@@ -30,6 +30,19 @@ zoo_status zoo_compare(const zoo_tensors *a, const zoo_tensors *b,
                        const zoo_compare_options *options, FILE *out, zoo_compare_result *result,
                        zoo_error *err);
 
+/* How a tensor differs from its reference; infinite where they have not the same size. */
+typedef struct zoo_compare_figures {
+    bool same_size;
+    double nmse, largest; /* largest: of all differences */
+} zoo_compare_figures;
+
+/*
+ * Compares a with its reference b. Dimensions of 1 count for nothing; a residual stream of several
+ * streams is [n, streams, width] in a and may be [streams, n, width] in b. [any]
+ */
+zoo_status zoo_compare_tensors(const zoo_tensor *a, const zoo_tensor *b, zoo_compare_figures *out,
+                               zoo_error *err);
+
 /* A tensor and its reference, both [n_rows, width]. */
 typedef struct zoo_compare_pair {
     const char *name;

@@ -67,10 +67,26 @@ static void emit_trace(zoo_step *step, const char *path, const char *name, const
     step->trace(step->trace_arg, full, x, n_rows, width);
 }
 
+/* A norm without a name is no module: it is not offered. */
 static void trace(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width)
 {
     zoo_step *step = step_of(ctx);
-    emit_trace(step, step->layer ? step->layer->layer->path : "", name, x, n_rows, width);
+    if (name && *name) {
+        emit_trace(step, step->layer ? step->layer->layer->path : "", name, x, n_rows, width);
+    }
+}
+
+/* Offers x as "<before><names of the branch's parts with + between>". */
+static void trace_branch(zoo_step *step, const char *before, const zoo_branch *branch,
+                         const float *x, uint32_t n_rows)
+{
+    char name[256];
+    size_t n = (size_t)snprintf(name, sizeof name, "%s", before);
+    for (uint32_t i = 0; step->trace && i < branch->n_parts && n < sizeof name; i++) {
+        n += (size_t)snprintf(name + n, sizeof name - n, "%s%s", i ? "+" : "",
+                              branch->parts[i].name);
+    }
+    trace(&step->ctx, name, x, n_rows, step->model->plan.hidden_size);
 }
 
 static uint32_t part_width_in(const zoo_step *step, const zoo_part *part)
@@ -117,7 +133,7 @@ static const float *part_input(zoo_step *step, const zoo_bound *bound, const flo
         const char *name = part->norm.name;
         if (!name || !step->normed_name || strcmp(name, step->normed_name) != 0) {
             run_norm(step, &bound->norm, x, step->normed, span->n_rows, width);
-            trace(&step->ctx, name ? name : "", step->normed, span->n_rows, width);
+            trace(&step->ctx, name, step->normed, span->n_rows, width);
             step->normed_name = name;
         }
         in = step->normed;
@@ -195,18 +211,20 @@ static void run_branch(zoo_step *step, const zoo_bound_branch *bound, const zoo_
             zoo_add_rows(&step->ctx, y, step->sum, span->n_rows, width);
         }
     }
+    if (branch->n_parts > 1) {
+        trace_branch(step, "", branch, step->sum, span->n_rows);
+    }
     if (has_norm(&bound->post)) {
         run_norm(step, &bound->post, step->sum, step->sum, span->n_rows, width);
-        trace(&step->ctx, bound->post.norm->name ? bound->post.norm->name : "", step->sum,
-              span->n_rows, width);
+        trace(&step->ctx, bound->post.norm->name, step->sum, span->n_rows, width);
     }
     join_job job = {step->ctx.kernels, branch,  branch->residual_from_norm ? step->normed : step->h,
                     step->sum,         step->h, width};
     zoo_rows(&step->ctx, span->n_rows, width, join_range, &job);
+    trace_branch(step, "residual+", branch, step->h, span->n_rows);
     if (has_norm(&bound->after)) {
         run_norm(step, &bound->after, step->h, step->h, span->n_rows, width);
-        trace(&step->ctx, bound->after.norm->name ? bound->after.norm->name : "", step->h,
-              span->n_rows, width);
+        trace(&step->ctx, bound->after.norm->name, step->h, span->n_rows, width);
     }
 }
 

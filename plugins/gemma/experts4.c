@@ -94,6 +94,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
     zoo_linear(ctx, &router, 1, b.normed, p->hidden, span->n_rows);
     zoo_moe_route(ctx, &route, &b.routes);
     norm(ctx, p, w->norm, x, b.normed, span->n_rows);
+    zoo_trace_rows(ctx, "pre_feedforward_layernorm_2", b.normed, span->n_rows, p->hidden);
     zoo_moe_apply(ctx, &p->experts, &w->experts, &b.routes, b.normed, y);
 }
 

@@ -52,7 +52,8 @@ typedef struct run {
     size_t wide; /* P H */
 } run;
 
-static void norm(const run *r, const float *weight, const float *x, size_t x_stride, float *y)
+static void norm(const run *r, const char *name, const float *weight, const float *x,
+                 size_t x_stride, float *y)
 {
     const zoo_norm_args args = {.x = x,
                                 .y = y,
@@ -63,21 +64,24 @@ static void norm(const run *r, const float *weight, const float *x, size_t x_str
                                 .width = r->p->hidden,
                                 .eps = r->p->eps};
     zoo_norm_rows(r->ctx, ZOO_NORM_RMS, args);
+    zoo_trace_rows(r->ctx, name, y, r->n, r->p->hidden);
 }
 
-static void linear(const run *r, const zoo_weight *w, const float *x, uint32_t width, float *y)
+static void linear(const run *r, const char *name, const zoo_weight *w, const float *x,
+                   uint32_t width, float *y)
 {
     const zoo_proj projection = {w, NULL, y, 0};
     zoo_linear(r->ctx, &projection, 1, x, width, r->n);
+    zoo_trace_rows(r->ctx, name, y, r->n, w->rows);
 }
 
 /* modes = m(u) for rows of u with this stride. */
 static void route(const run *r, const float *u, size_t stride)
 {
     const gemma_layer3n *p = r->p;
-    norm(r, r->w->router_norm, u, stride, r->b.t);
+    norm(r, NULL, r->w->router_norm, u, stride, r->b.t);
     zoo_scale_rows(r->ctx, 1.0f / (float)p->hidden, r->b.t, r->n, p->hidden);
-    linear(r, &r->w->router, r->b.t, p->hidden, r->b.modes);
+    linear(r, NULL, &r->w->router, r->b.t, p->hidden, r->b.modes);
     zoo_act_rows(r->ctx, ZOO_ACT_TANH, r->b.modes, r->b.modes, r->n, p->n_streams);
 }
 
@@ -85,7 +89,7 @@ static void predict(const run *r, const float *h)
 {
     const gemma_layer3n *p = r->p;
     route(r, h + (size_t)p->active * p->hidden, r->wide);
-    linear(r, &r->w->predict, r->b.modes, p->n_streams, r->b.coefs);
+    linear(r, NULL, &r->w->predict, r->b.modes, p->n_streams, r->b.coefs);
     for (uint32_t row = 0; row < r->n; row++) {
         const float *from = h + row * r->wide, *coefs = r->b.coefs + (size_t)row * p->n_coefs;
         float *to = r->y + row * r->wide;
@@ -100,11 +104,13 @@ static void predict(const run *r, const float *h)
 /* x = n0(p_a); g = x + n_l(W_right W_left x). */
 static void low_rank(const run *r)
 {
-    norm(r, r->w->layer_norm, r->y + (size_t)r->p->active * r->p->hidden, r->wide, r->b.x);
-    linear(r, &r->w->left, r->b.x, r->p->hidden, r->b.low);
-    linear(r, &r->w->right, r->b.low, r->p->rank, r->b.t);
-    norm(r, r->w->laurel_norm, r->b.t, r->p->hidden, r->b.g);
+    norm(r, "input_layernorm", r->w->layer_norm, r->y + (size_t)r->p->active * r->p->hidden,
+         r->wide, r->b.x);
+    linear(r, NULL, &r->w->left, r->b.x, r->p->hidden, r->b.low);
+    linear(r, NULL, &r->w->right, r->b.low, r->p->rank, r->b.t);
+    norm(r, NULL, r->w->laurel_norm, r->b.t, r->p->hidden, r->b.g);
     zoo_add_rows(r->ctx, r->b.x, r->b.g, r->n, r->p->hidden);
+    zoo_trace_rows(r->ctx, "laurel", r->b.g, r->n, r->p->hidden);
 }
 
 static void activate(const run *r, const zoo_span *span)
@@ -112,7 +118,7 @@ static void activate(const run *r, const zoo_span *span)
     const gemma_layer3n *p = r->p;
     low_rank(r);
     r->ctx->part(r->ctx, 0, r->b.x, r->b.t, span);
-    norm(r, r->w->attn_norm, r->b.t, p->hidden, r->b.t);
+    norm(r, "post_attention_layernorm", r->w->attn_norm, r->b.t, p->hidden, r->b.t);
     for (uint32_t row = 0; row < r->n; row++) {
         size_t at = (size_t)row * p->hidden;
         r->ctx->kernels->add(r->b.t + at, r->y + row * r->wide + (size_t)p->active * p->hidden,
@@ -121,7 +127,7 @@ static void activate(const run *r, const zoo_span *span)
     zoo_add_rows(r->ctx, r->b.t, r->b.g, r->n, p->hidden);
     zoo_scale_rows(r->ctx, (float)sqrt(0.5), r->b.g, r->n, p->hidden);
     r->ctx->part(r->ctx, 1, r->b.g, r->b.t, span);
-    norm(r, r->w->ffn_norm, r->b.t, p->hidden, r->b.t);
+    norm(r, "post_feedforward_layernorm", r->w->ffn_norm, r->b.t, p->hidden, r->b.t);
     zoo_add_rows(r->ctx, r->b.t, r->b.g, r->n, p->hidden);
 }
 
@@ -130,7 +136,7 @@ static void correct(const run *r)
     const gemma_layer3n *p = r->p;
     const zoo_kernels *k = r->ctx->kernels;
     route(r, r->b.g, p->hidden);
-    linear(r, &r->w->correct, r->b.modes, p->n_streams, r->b.coefs);
+    linear(r, NULL, &r->w->correct, r->b.modes, p->n_streams, r->b.coefs);
     for (uint32_t row = 0; row < r->n; row++) {
         float *to = r->y + row * r->wide, *change = r->b.g + (size_t)row * p->hidden;
         k->axpy(-1.0f, to + (size_t)p->active * p->hidden, change, p->hidden);
@@ -153,15 +159,15 @@ static void add_input(const run *r)
             k->mul(f, r->w->output_scale, f, p->hidden);
         }
     }
-    linear(r, &r->w->gate, r->b.x, p->hidden, r->b.low);
+    linear(r, "per_layer_input_gate", &r->w->gate, r->b.x, p->hidden, r->b.low);
     for (uint32_t row = 0; row < r->n; row++) {
         float *gate = r->b.low + (size_t)row * p->width;
         k->act_mul((zoo_act)p->act, gate,
                    inputs + (size_t)row * p->inputs->total + (size_t)p->index * p->width, gate,
                    p->width);
     }
-    linear(r, &r->w->projection, r->b.low, p->width, r->b.t);
-    norm(r, r->w->input_norm, r->b.t, p->hidden, r->b.t);
+    linear(r, "per_layer_projection", &r->w->projection, r->b.low, p->width, r->b.t);
+    norm(r, "post_per_layer_input_norm", r->w->input_norm, r->b.t, p->hidden, r->b.t);
     for (uint32_t row = 0; row < r->n; row++) {
         for (uint32_t i = 1; i < p->n_streams; i++) {
             float *to = r->y + row * r->wide + (size_t)i * p->hidden;
@@ -175,13 +181,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
 {
     const gemma_layer3n *p = params;
     zoo_scratch_layout room = {.ctx = ctx};
-    run r = {ctx,
-             p,
-             own,
-             lay_out(p, span->n_rows, &room),
-             span->n_rows,
-             y,
-             (size_t)p->n_streams * p->hidden};
+    uint32_t n = span->n_rows;
+    run r = {ctx, p, own, lay_out(p, n, &room), n, y, (size_t)p->n_streams * p->hidden};
     (void)cache;
     predict(&r, x);
     activate(&r, span);

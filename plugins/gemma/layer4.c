@@ -46,8 +46,8 @@ static size_t scratch(const void *params, const zoo_limits *limits)
            zoo_linear_scratch(p->width, limits->rows_max);
 }
 
-static void norm(zoo_ctx *ctx, const gemma_layer4 *p, const float *weight, float *x,
-                 uint32_t n_rows)
+static void norm(zoo_ctx *ctx, const gemma_layer4 *p, const char *name, const float *weight,
+                 float *x, uint32_t n_rows)
 {
     const zoo_norm_args args = {.x = x,
                                 .y = x,
@@ -58,6 +58,7 @@ static void norm(zoo_ctx *ctx, const gemma_layer4 *p, const float *weight, float
                                 .width = p->hidden,
                                 .eps = p->eps};
     zoo_norm_rows(ctx, ZOO_NORM_RMS, args);
+    zoo_trace_rows(ctx, name, x, n_rows, p->hidden);
 }
 
 typedef struct gate_job {
@@ -88,9 +89,11 @@ static void add_input(zoo_ctx *ctx, const gemma_layer4 *p, const weights *w, flo
     gate_job job = {p, ctx->kernels, gemma_per_layer_inputs(ctx, p->inputs, n_rows), gate};
     const zoo_proj in = {&w->gate, NULL, gate, 0}, out = {&w->projection, NULL, t, 0};
     zoo_linear(ctx, &in, 1, h, p->hidden, n_rows);
+    zoo_trace_rows(ctx, "per_layer_input_gate", gate, n_rows, p->width);
     zoo_rows(ctx, n_rows, (size_t)p->width * 4, gate_rows, &job);
     zoo_linear(ctx, &out, 1, gate, p->width, n_rows);
-    norm(ctx, p, w->input_norm, t, n_rows);
+    zoo_trace_rows(ctx, "per_layer_projection", t, n_rows, p->hidden);
+    norm(ctx, p, "post_per_layer_input_norm", w->input_norm, t, n_rows);
     zoo_add_rows(ctx, t, h, n_rows, p->hidden);
 }
 
@@ -105,17 +108,17 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
           *u = zoo_scratch_layout_floats(&room, n, p->hidden);
     (void)cache;
     ctx->part(ctx, 0, x, t, span);
-    norm(ctx, p, w->attn_norm, t, n);
+    norm(ctx, p, "post_attention_layernorm", w->attn_norm, t, n);
     memmove(y, x, (size_t)n * p->hidden * sizeof(float));
     zoo_add_rows(ctx, t, y, n, p->hidden);
     ctx->part(ctx, 1, y, t, span);
     if (p->has_experts) {
-        norm(ctx, p, w->ffn_norm_1, t, n);
+        norm(ctx, p, "post_feedforward_layernorm_1", w->ffn_norm_1, t, n);
         ctx->part(ctx, 2, y, u, span);
-        norm(ctx, p, w->ffn_norm_2, u, n);
+        norm(ctx, p, "post_feedforward_layernorm_2", w->ffn_norm_2, u, n);
         zoo_add_rows(ctx, u, t, n, p->hidden);
     }
-    norm(ctx, p, w->ffn_norm, t, n);
+    norm(ctx, p, "post_feedforward_layernorm", w->ffn_norm, t, n);
     zoo_add_rows(ctx, t, y, n, p->hidden);
     if (p->has_inputs) {
         add_input(ctx, p, w, y, t, n);

@@ -83,6 +83,15 @@ void zoo_act_rows(zoo_ctx *ctx, zoo_act act, const float *x, float *y, uint32_t 
 void zoo_add_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width);
 void zoo_scale_rows(zoo_ctx *ctx, float scale, float *y, uint32_t n_rows, uint32_t width);
 
+/* Offers x [n_rows, width] to the trace, if there is one; name null: it has none. */
+static inline void zoo_trace_rows(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows,
+                                  uint32_t width)
+{
+    if (ctx->trace && name) {
+        ctx->trace(ctx, name, x, n_rows, width);
+    }
+}
+
 /*
  * Rounds each row to 8 bits and back: y = round(x / s) * s, s = largest magnitude / 127. y may be
  * x. tmp: n_threads * width bytes.

@@ -11,6 +11,8 @@
 
 #include "base/json.h"
 #include "engine/engine_private.h"
+#include "engine/recorder.h"
+#include "evaluate/compare.h"
 
 enum { ROWS = 512 };
 
@@ -68,7 +70,6 @@ typedef struct run {
     const parity_case *c;
     case_result *result;
     zoo_engine *engine;
-    uint32_t prompt; /* number of the prompt whose trace is compared */
     uint32_t vocab;
     float *whole[CASE_PROMPTS_MAX]; /* [n_prompt, vocab] of the whole passes */
 } run;
@@ -91,57 +92,69 @@ static void worst(double *present, double value)
     }
 }
 
-/* Streams that the reference gives as [streams, n_rows, width] stand side by side in a row here. */
-static void streams_to_rows(float *y, const zoo_tensor *t, uint32_t n_rows)
+static void complain(run *r, const char *name, const char *why)
 {
-    if (t->n_dims < 3 || t->dims[t->n_dims - 2] != n_rows ||
-        t->n_items == n_rows * t->dims[t->n_dims - 1]) {
-        return;
+    if (!r->result->first[0]) {
+        (void)snprintf(r->result->first, sizeof r->result->first, "%.160s %.80s", name, why);
     }
-    uint64_t width = t->dims[t->n_dims - 1];
-    uint64_t streams = t->n_items / width / n_rows;
-    float *copy = malloc(t->n_bytes);
-    if (!copy) {
-        return;
+}
+
+/* A line "model_type module why" of inside.txt: the module's output never stands alone here. */
+static bool is_inside(const run *r, const char *name)
+{
+    FILE *file = fopen(LMZOO_SOURCE_DIR "/tests/parity/inside.txt", "r");
+    const char *dot = strrchr(name, '.');
+    char line[512], start[300];
+    bool found = false;
+    int n = snprintf(start, sizeof start, "%s %s ", r->c->model_type, dot ? dot + 1 : name);
+    while (file && !found && fgets(line, sizeof line, file)) {
+        found = strncmp(line, start, (size_t)n) == 0;
     }
-    memcpy(copy, y, t->n_bytes);
-    for (uint64_t s = 0; s < streams; s++) {
-        for (uint64_t r = 0; r < n_rows; r++) {
-            memcpy(y + (r * streams + s) * width, copy + (s * n_rows + r) * width,
-                   width * sizeof(float));
+    if (file) {
+        (void)fclose(file);
+    }
+    return found;
+}
+
+/* One tensor of the reference against what was recorded under its name. */
+static zoo_status compare_tensor(run *r, const zoo_recorder *recorder, const zoo_tensor *t,
+                                 zoo_error *err)
+{
+    const char *name = strchr(t->name, '/') + 1;
+    const zoo_tensor *own = zoo_recorder_find(recorder, name);
+    zoo_compare_figures f;
+    char why[64];
+    if (!own) {
+        r->result->n_inside += is_inside(r, name);
+        if (!is_inside(r, name)) {
+            r->result->n_missing++;
+            complain(r, t->name, "is not in the trace");
+        }
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_compare_tensors(own, t, &f, err));
+    r->result->n_compared++;
+    r->result->n_resized += !f.same_size;
+    worst(strcmp(name, "logits") == 0 ? &r->result->logits : &r->result->layers, f.nmse);
+    if (!(f.nmse <= r->c->limit)) {
+        (void)snprintf(why, sizeof why, "(nmse %.3g)", f.nmse);
+        complain(r, t->name, f.same_size ? why : "has another size");
+    }
+    return ZOO_OK;
+}
+
+/* All tensors of the reference that belong to prompt number p. */
+static zoo_status compare_prompt(run *r, const zoo_recorder *recorder, uint32_t p, zoo_error *err)
+{
+    char prefix[16];
+    size_t n = (size_t)snprintf(prefix, sizeof prefix, "%u/", p);
+    for (size_t i = 0; i < zoo_tensors_count(r->c->reference); i++) {
+        const zoo_tensor *t = zoo_tensors_at(r->c->reference, i);
+        if (strncmp(t->name, prefix, n) == 0 && strcmp(t->name + n, "continuation.logits") != 0) {
+            ZOO_TRY(compare_tensor(r, recorder, t, err));
         }
     }
-    free(copy);
-}
-
-static void compare_tensor(run *r, const char *name, const float *x, uint32_t n_rows,
-                           uint32_t width)
-{
-    char full[600];
-    (void)snprintf(full, sizeof full, "%u/%s", r->prompt, name);
-    const zoo_tensor *t = zoo_tensors_find(r->c->reference, full);
-    if (!t || t->n_items != (uint64_t)n_rows * width) {
-        return;
-    }
-    float *y = malloc(t->n_items * sizeof(float));
-    zoo_error error;
-    if (!y || zoo_tensor_widen(t, 0, t->n_items, y, &error) != ZOO_OK) {
-        free(y);
-        return;
-    }
-    streams_to_rows(y, t, n_rows);
-    double value = nmse(x, y, t->n_items);
-    free(y);
-    worst(strcmp(name, "logits") == 0 ? &r->result->logits : &r->result->layers, value);
-    if (!(value <= r->c->limit) && !r->result->first[0]) {
-        (void)snprintf(r->result->first, sizeof r->result->first, "%.200s (nmse %.3g)", full,
-                       value);
-    }
-}
-
-static void on_trace(void *arg, const char *name, const float *x, uint32_t n_rows, uint32_t width)
-{
-    compare_tensor(arg, name, x, n_rows, width);
+    return ZOO_OK;
 }
 
 /* Reads n tokens of one sequence in chunks and keeps the logits of every row. */
@@ -173,19 +186,21 @@ static uint32_t differing(const float *a, const float *b, uint32_t n_rows, uint3
     return n;
 }
 
+/* The path of `lmzoo trace` and `lmzoo compare`. */
 static zoo_status run_whole(run *r, zoo_error *err)
 {
     for (uint32_t p = 0; p < r->c->n_prompts; p++) {
         const case_prompt *prompt = &r->c->prompts[p];
-        r->prompt = p;
+        zoo_recorder *recorder = NULL;
+        ZOO_TRY(zoo_recorder_run(r->engine, prompt->tokens, prompt->n_prompt, 0, &recorder, err));
+        const zoo_tensor *logits = zoo_recorder_find(recorder, "logits");
         r->whole[p] = malloc((size_t)prompt->n_all * r->vocab * sizeof(float));
-        if (!r->whole[p]) {
-            return ZOO_E_MEMORY;
+        zoo_status status = r->whole[p] && logits ? ZOO_OK : ZOO_E_MEMORY;
+        if (status == ZOO_OK) {
+            memcpy(r->whole[p], logits->data, logits->n_bytes);
+            status = compare_prompt(r, recorder, p, err);
         }
-        zoo_engine_trace(r->engine, on_trace, r);
-        zoo_status status =
-            read_tokens(r, prompt->tokens, prompt->n_prompt, ROWS, r->whole[p], err);
-        zoo_engine_trace(r->engine, NULL, NULL);
+        zoo_recorder_free(recorder);
         ZOO_TRY(status);
     }
     return ZOO_OK;
@@ -353,6 +368,10 @@ static zoo_status run_decode(run *r, zoo_error *err)
         if (status == ZOO_OK && t && t->n_items == (uint64_t)n * r->vocab) {
             status = zoo_tensor_widen(t, 0, t->n_items, all, err);
             worst(&r->result->decode, nmse(steps, all, t->n_items));
+            r->result->n_compared++;
+        } else if (status == ZOO_OK && t) {
+            r->result->n_resized++;
+            complain(r, name, "has another size");
         }
         if (status == ZOO_OK && !rereads(r, prompt->n_all)) {
             status = read_tokens(r, prompt->tokens, prompt->n_all, ROWS, all, err);
@@ -366,21 +385,39 @@ static zoo_status run_decode(run *r, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Layers that the reference names and the plan does not. */
-static void count_missing(run *r)
+static void want(run *r, uint32_t prompt, const char *module, bool wanted)
+{
+    char name[600];
+    (void)snprintf(name, sizeof name, "%u/%s", prompt, module);
+    if (wanted && !zoo_tensors_find(r->c->reference, name)) {
+        r->result->n_absent++;
+        complain(r, name, "is not in the reference");
+    }
+}
+
+/*
+ * What a reference must hold of every prompt: the embedding, the logits and those of the
+ * continuation; the last norm and the outputs of all layers, if it has one of that kind anywhere.
+ * What it has of the children of layers, tensors.tsv counts.
+ */
+static void count_absent(run *r)
 {
     const zoo_plan *plan = zoo_engine_plan(r->engine);
+    bool has_norm = false, has_layers = false;
     for (size_t i = 0; i < zoo_tensors_count(r->c->reference); i++) {
         const char *name = zoo_tensors_at(r->c->reference, i)->name;
-        const char *dot = strrchr(name, '.');
-        if (strncmp(name, "0/", 2) != 0 || !dot || dot[1] < '0' || dot[1] > '9') {
-            continue;
-        }
-        bool found = false;
+        const char *own = strchr(name, '/') ? strchr(name, '/') + 1 : name;
+        has_norm = has_norm || strcmp(own, "norm") == 0;
+        has_layers = has_layers || (strchr(own, '.') && strcmp(own, "continuation.logits") != 0);
+    }
+    for (uint32_t p = 0; p < r->c->n_prompts; p++) {
+        want(r, p, "embed", true);
+        want(r, p, "norm", has_norm);
+        want(r, p, "logits", true);
+        want(r, p, "continuation.logits", r->c->prompts[p].n_all > r->c->prompts[p].n_prompt);
         for (uint32_t l = 0; l < plan->n_layers; l++) {
-            found = found || strcmp(plan->layers[l].path, name + 2) == 0;
+            want(r, p, plan->layers[l].path, has_layers);
         }
-        r->result->n_layers_missing += !found;
     }
 }
 
@@ -399,12 +436,13 @@ void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_
                                   .quiet = true};
     run r = {.c = c, .result = out};
     memset(out, 0, sizeof *out);
+    out->n_tensors = (uint32_t)zoo_tensors_count(c->reference);
     zoo_status status = zoo_engine_open(c->folder, &options, &r.engine, &error);
     if (status == ZOO_OK) {
         (void)snprintf(out->plugin, sizeof out->plugin, "%s", r.engine->model.plugin->name);
         const zoo_plan *plan = zoo_engine_plan(r.engine);
         r.vocab = plan->head_rows ? plan->head_rows : plan->vocab_size;
-        count_missing(&r);
+        count_absent(&r);
         status = run_whole(&r, &error);
     }
     status = status == ZOO_OK ? run_chunks(&r, &error) : status;

@@ -29,9 +29,12 @@ typedef struct case_result {
     double logits, layers, decode; /* against the reference */
     double cached;                 /* cached steps against one whole pass, 0: the same bits */
     uint32_t chunks_differ, batch_differs, saved_differs, n_wrong_tokens; /* rows; tokens */
-    uint32_t n_layers_missing;
-    char first[256]; /* first tensor out of tolerance */
-    char why[512];   /* not empty: could not run */
+    /* Tensors: compared; that a reference must hold and this one does not; of the reference, that
+     * were not recorded; of another size; that no step of the program gives (inside.txt). */
+    uint32_t n_compared, n_absent, n_missing, n_resized, n_inside;
+    uint32_t n_tensors; /* of the reference file */
+    char first[256];    /* first tensor that is wrong */
+    char why[512];      /* not empty: could not run */
     zoo_status status;
     char plugin[64];
 } case_result;

@@ -1,0 +1,37 @@
+/*
+ * recorder.h: every named activation of one pass, kept.
+ *
+ * A name is that of the module in the reference, `<layer path>.<module>`; a module that runs again
+ * in the same pass gets "#2", "#3". Where the reference records what a part gives under other names
+ * than its tensors have, the card says so (member "trace", docs/adding-a-model.md), and the
+ * activation stands under both.
+ *
+ * Memory: all activations, until zoo_recorder_free.
+ */
+#ifndef ZOO_ENGINE_RECORDER_H
+#define ZOO_ENGINE_RECORDER_H
+
+#include "checkpoint/safetensors.h"
+#include "engine/engine.h"
+
+typedef struct zoo_recorder zoo_recorder;
+
+/*
+ * Reads tokens [n] in a sequence of its own, `chunk` at a time (0: in one step), which gives the
+ * same bits. The engine's steps, sequences and contexts must have room for them. *out is for
+ * zoo_recorder_free, null on error.
+ */
+zoo_status zoo_recorder_run(zoo_engine *engine, const int32_t *tokens, uint32_t n, uint32_t chunk,
+                            zoo_recorder **out, zoo_error *err);
+void zoo_recorder_free(zoo_recorder *recorder);
+
+uint32_t zoo_recorder_count(const zoo_recorder *recorder);
+/* In the order of the pass: float32 [n, width], or [n, streams, width] of a residual stream of
+ * several streams. Lives as long as the recorder. */
+const zoo_tensor *zoo_recorder_at(const zoo_recorder *recorder, uint32_t index);
+const zoo_tensor *zoo_recorder_find(const zoo_recorder *recorder, const char *name);
+
+/* All of it as a safetensors file. */
+zoo_status zoo_recorder_write(const zoo_recorder *recorder, const char *path, zoo_error *err);
+
+#endif
