@@ -111,6 +111,13 @@ static zoo_segment get(const zoo_cache *cache, uint32_t stream, const zoo_seq *s
     return s;
 }
 
+static float *state(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq)
+{
+    const fake *f = cache->host;
+    assert_int_equal(f->streams[stream].kind, ZOO_STATE);
+    return f->rows[stream][seq->slot];
+}
+
 static void *setup_take(zoo_setup *setup, size_t n)
 {
     return fake_keep(setup->host, n);
@@ -128,8 +135,12 @@ void fake_open(fake *f, const zoo_kernels *kernels, uint32_t n_threads)
                        .take = take,
                        .parallel = parallel,
                        .memo = memo};
-    f->cache = (zoo_cache){
-        .size = sizeof(zoo_cache), .dtypes = f->dtypes, .host = f, .put = put, .get = get};
+    f->cache = (zoo_cache){.size = sizeof(zoo_cache),
+                           .dtypes = f->dtypes,
+                           .host = f,
+                           .put = put,
+                           .get = get,
+                           .state = state};
     f->setup =
         (zoo_setup){.size = sizeof(zoo_setup), .host = f, .take = setup_take, .limits = &f->limits};
 }
@@ -163,7 +174,7 @@ void fake_streams(fake *f, const zoo_block_ops *ops, const void *params)
         for (uint32_t q = 0; q < FAKE_SEQS; q++) {
             size_t n = (size_t)FAKE_LENGTH * f->streams[s].width;
             f->rows[s][q] = fake_keep(f, n * sizeof(float));
-            memset(f->rows[s][q], 0x7f, n * sizeof(float));
+            memset(f->rows[s][q], f->streams[s].kind == ZOO_STATE ? 0 : 0x7f, n * sizeof(float));
         }
     }
 }

@@ -1,0 +1,88 @@
+/*
+ * plain.h: five ways to mix the tokens of a text, each written out as plain loops on a page of its
+ * own: plain_gqa.c, plain_window.c, plain_mla.c, plain_dsa.c, plain_mamba2.c.
+ *
+ * They are meant to be read, and they are what the fast blocks are measured against
+ * (test_block_plain.c). All numbers are double. Matrices and lists of rows lie row by row: element
+ * (r, c) of a matrix of `cols` columns is at r * cols + c. x [n][width] holds one row for each
+ * token, y the same for the results.
+ */
+#ifndef LMZOO_TESTS_PLAIN_H
+#define LMZOO_TESTS_PLAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* ---- what every page uses: plain.c ---- */
+
+/* sum of a[i] b[i] */
+double plain_dot(const double *a, const double *b, size_t n);
+/* y = W x, W [rows][cols] */
+void plain_multiply(const double *w, size_t rows, size_t cols, const double *x, double *y);
+/* x = x / sqrt(mean(x^2) + eps) * weight */
+void plain_rms_norm(double *x, size_t n, const double *weight, double eps);
+/* x = (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias */
+void plain_layer_norm(double *x, size_t n, const double *weight, const double *bias, double eps);
+/* Turns the pair (x[i], x[i + n/2]) by the angle position * frequency[i], for each i < n/2. */
+void plain_rotate(double *x, size_t n, double position, const double *frequency);
+/* p[j] = exp(s[j]) / sum of exp(s) over the j that are visible; 0 for the others. */
+void plain_softmax(const double *s, const bool *visible, size_t n, double *p);
+double plain_silu(double x);     /* x / (1 + e^-x) */
+double plain_softplus(double x); /* ln(1 + e^x) */
+
+/* ---- the pages ---- */
+
+typedef struct plain_gqa {
+    size_t width; /* of a token's row */
+    size_t n_heads,
+        n_groups; /* query heads; key-value heads, each for n_heads / n_groups of them */
+    size_t head_dim;
+    size_t window;           /* plain_window: keys that a query sees, its own included */
+    const double *frequency; /* [head_dim / 2] of the rotation */
+    const double *wq;        /* [n_heads * head_dim][width] */
+    const double *wk, *wv;   /* [n_groups * head_dim][width] */
+    const double *wo;        /* [width][n_heads * head_dim] */
+} plain_gqa;
+void plain_gqa_run(const plain_gqa *p, const double *x, size_t n, double *y);
+void plain_window_run(const plain_gqa *p, const double *x, size_t n, double *y);
+
+typedef struct plain_mla {
+    size_t width, n_heads;
+    size_t query_rank, latent; /* numbers of the short rows that queries, keys and values come of */
+    size_t nope, rope;         /* a head's numbers without position, and those that turn with it */
+    size_t value;              /* of a head's value */
+    double eps;
+    const double *frequency;              /* [rope / 2] */
+    const double *wq_down, *query_norm;   /* [query_rank][width], [query_rank] */
+    const double *wq_up;                  /* [n_heads * (nope + rope)][query_rank] */
+    const double *wkv_down, *latent_norm; /* [latent + rope][width], [latent] */
+    const double *wk_up, *wv_up;          /* [n_heads][nope][latent], [n_heads][value][latent] */
+    const double *wo;                     /* [width][n_heads * value] */
+    size_t index_heads, index_dim, index_top; /* plain_dsa: of the indexer; keys that it chooses */
+    double index_eps;
+    const double *index_wq,
+        *index_wk; /* [index_heads * index_dim][query_rank], [index_dim][width] */
+    const double *index_norm, *index_bias; /* [index_dim], of the index keys */
+    const double *index_weight;            /* [index_heads][width] */
+} plain_mla;
+/* visible [n][n]: which keys (columns) a query (row) may see; null: itself and all before it. */
+void plain_mla_run(const plain_mla *p, const double *x, size_t n, const bool *visible, double *y);
+void plain_dsa_run(const plain_mla *p, const double *x, size_t n, double *y);
+/* Which keys the indexer chooses, to visible [n][n]. */
+void plain_dsa_choose(const plain_mla *p, const double *x, size_t n, bool *visible);
+
+typedef struct plain_mamba2 {
+    size_t width;
+    size_t n_heads, head_dim; /* inner = n_heads * head_dim channels */
+    size_t places, n_groups;  /* of a channel's state; groups of heads that share B and C */
+    size_t taps;              /* of the convolution */
+    double eps;
+    const double *w_in; /* [inner + (inner + 2 n_groups places) + n_heads][width]: z, x B C, dt */
+    const double *conv, *conv_bias;    /* [channels][taps], [channels]: channels of x, B, C */
+    const double *dt_bias, *a_log, *d; /* [n_heads] */
+    const double *norm;                /* [inner] */
+    const double *w_out;               /* [width][inner] */
+} plain_mamba2;
+void plain_mamba2_run(const plain_mamba2 *p, const double *x, size_t n, double *y);
+
+#endif
