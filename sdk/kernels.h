@@ -31,7 +31,8 @@ enum {
  *
  *   f32   [cols][16]                                float
  *   bf16  [ceil(cols / 2)][16][2]                   pairs of neighbouring columns
- *   int8  [ceil(cols / group) * group / 4][16][4]   signed bytes, four columns side by side
+ *   int8  [ceil(cols / group) * group / 4][16][4]   signed bytes, four columns side by side, of
+ *                                                   rotated groups (below)
  *   int4  [ceil(cols / group) * group / 8][16][4]   bytes of eight columns: byte j holds column j
  *                                                   in its low nibble, column j + 4 in its high
  *                                                   one; value = nibble - 8
@@ -41,6 +42,11 @@ enum {
  *
  * int8, int4 and int5 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past
  * `cols` are zero.
+ *
+ * int8 stores H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns (or of
+ * the largest power of two that divides the group, if that is less), in natural order, and products
+ * take H x of the same columns of a row: x . w = (H x) . (H w / n), but rounding to bytes loses
+ * less, since no single large value sets the step of its group.
  */
 typedef struct zoo_weight {
     uint32_t kind;  /* zoo_dtype below ZOO_WEIGHT_KINDS */

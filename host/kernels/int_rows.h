@@ -3,8 +3,9 @@
  *
  * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
  * int32 shifts; padded to an odd number of lines of 64 bytes, or rows would share few sets of a
- * cache. Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same
- * bits in every instruction set. A shift is -128 (int8), -8 (int4) or -16 (int5) times the sum of
+ * cache. For int8 each group is rotated first (rotate.inc), the columns past `cols` as zeros.
+ * Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same bits in
+ * every instruction set. A shift is -128 (int8), -8 (int4) or -16 (int5) times the sum of
  * the group's bytes: what products with weights made unsigned have too much. AVX2's int4 and int5
  * products want the shift in two 16-bit halves (int_prepare_avx2.c).
  * Products then are
@@ -15,6 +16,9 @@
 #define ZOO_INT_ROWS_H
 
 #include "kernels.h"
+#include "kernels/rotate.h"
+
+enum { INT_GROUP_MAX = 256 };
 
 static inline uint32_t int_groups(uint32_t cols, uint32_t group)
 {

@@ -63,6 +63,22 @@ static inline v16 v16_add(v16 x, v16 y)
     return v16_pair(_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b));
 }
 
+/* Each product with 1 or -1 is exact: the sums are those of plain additions. */
+static inline __m256 v16_hadamard_8(__m256 x)
+{
+    x = _mm256_fmadd_ps(x, _mm256_setr_ps(1, 1, 1, 1, -1, -1, -1, -1),
+                        _mm256_permute2f128_ps(x, x, 1));
+    x = _mm256_fmadd_ps(x, _mm256_setr_ps(1, 1, -1, -1, 1, 1, -1, -1), _mm256_permute_ps(x, 0x4e));
+    return _mm256_fmadd_ps(x, _mm256_setr_ps(1, -1, 1, -1, 1, -1, 1, -1),
+                           _mm256_permute_ps(x, 0xb1));
+}
+
+static inline v16 v16_hadamard(v16 x)
+{
+    return v16_pair(v16_hadamard_8(_mm256_add_ps(x.a, x.b)),
+                    v16_hadamard_8(_mm256_sub_ps(x.a, x.b)));
+}
+
 static inline v16 v16_sub(v16 x, v16 y)
 {
     return v16_pair(_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b));

@@ -48,6 +48,20 @@ static inline v16 v16_add(v16 x, v16 y)
     return _mm512_add_ps(x, y);
 }
 
+/* Each product with 1 or -1 is exact: the sums are those of plain additions. */
+static inline v16 v16_hadamard(v16 x)
+{
+    const v16 one = _mm512_set1_ps(1.0f);
+    x = _mm512_fmadd_ps(x, _mm512_mask_sub_ps(one, 0xff00, one, _mm512_set1_ps(2.0f)),
+                        _mm512_shuffle_f32x4(x, x, 0x4e));
+    x = _mm512_fmadd_ps(x, _mm512_mask_sub_ps(one, 0xf0f0, one, _mm512_set1_ps(2.0f)),
+                        _mm512_shuffle_f32x4(x, x, 0xb1));
+    x = _mm512_fmadd_ps(x, _mm512_mask_sub_ps(one, 0xcccc, one, _mm512_set1_ps(2.0f)),
+                        _mm512_permute_ps(x, 0x4e));
+    return _mm512_fmadd_ps(x, _mm512_mask_sub_ps(one, 0xaaaa, one, _mm512_set1_ps(2.0f)),
+                           _mm512_permute_ps(x, 0xb1));
+}
+
 static inline v16 v16_sub(v16 x, v16 y)
 {
     return _mm512_sub_ps(x, y);

@@ -55,6 +55,20 @@ static inline void v16_store_n(float *p, v16 a, size_t n)
     memcpy(p, a.f, n * sizeof *p);
 }
 
+/* H x for the Hadamard matrix of 16 in natural order: (a, b) -> (a + b, a - b) of lanes 8, 4, 2
+ * and 1 apart. */
+static inline v16 v16_hadamard(v16 a)
+{
+    for (int step = 8; step; step /= 2) {
+        v16 b = a;
+        for (int i = 0; i < 16; i++) {
+            float other = b.f[i ^ step];
+            a.f[i] = i & step ? other - b.f[i] : b.f[i] + other;
+        }
+    }
+    return a;
+}
+
 static inline v16 v16_add(v16 a, v16 b)
 {
     V16_EACH(r, a.f[i] + b.f[i]);

@@ -5,6 +5,7 @@
 #include "model/pack.h"
 
 #include "kernels/bf16.h"
+#include "kernels/rotate.h"
 #include "kernels/select.h"
 
 #include <string.h>
@@ -98,16 +99,35 @@ static float panel_value(const zoo_weight *w, const unsigned char *data, size_t 
     return (float)((data[(k / 8 * ZOO_PANEL + o) * 4 + k % 4] >> (k % 8 / 4 * 4) & 15) - 8);
 }
 
+/* Columns begin .. begin + n - 1 of output o, all of one group where there are groups. */
+static void unpack_part(const zoo_weight *w, uint32_t panel, uint32_t o, size_t begin, size_t n,
+                        float *out)
+{
+    const unsigned char *data = w->data;
+    data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
+    float scale = 1;
+    if (w->group) {
+        size_t group = panel * groups_of(w->cols, w->group) + begin / w->group;
+        scale = bf16_value(w->scales[group * ZOO_PANEL + o]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        out[i] = panel_value(w, data, begin + i, o) * scale;
+    }
+}
+
 void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out)
 {
     uint32_t panel = row / ZOO_PANEL, o = row % ZOO_PANEL;
-    const unsigned char *data = w->data;
-    size_t n_groups = w->group ? groups_of(w->cols, w->group) : 0;
-    data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
-    for (size_t k = 0; k < w->cols; k++) {
-        out[k] = panel_value(w, data, k, o);
-        if (w->group) {
-            out[k] *= bf16_value(w->scales[(panel * n_groups + k / w->group) * ZOO_PANEL + o]);
+    size_t step = w->group ? w->group : w->cols;
+    for (size_t k = 0; k < w->cols; k += step) {
+        size_t n = w->cols - k < step ? w->cols - k : step;
+        if (w->kind == ZOO_INT8) {
+            float group[GROUP_MAX];
+            unpack_part(w, panel, o, k, step, group);
+            zoo_rotate(group, step, zoo_rotate_span(w->group));
+            memcpy(out + k, group, n * sizeof *out);
+        } else {
+            unpack_part(w, panel, o, k, n, out + k);
         }
     }
 }

@@ -1,9 +1,10 @@
 /*
  * pack.h: float32 rows of a matrix to packed panels (kernels.h, zoo_weight) and back.
  *
- * f32 keeps the bits, bf16 rounds to nearest even, int8 takes amax / 127 of each group of 64
- * columns as scale, rounded up to bf16; int4 and int5 the scale of a few candidates that leaves the
- * smallest squared error, refitted to its own rounding, then rounded to bf16.
+ * f32 keeps the bits, bf16 rounds to nearest even, int8 rotates each group of 64 columns by a
+ * Hadamard matrix and takes amax / 127 of it as scale, rounded up to bf16; int4 and int5 the scale
+ * of a few candidates that leaves the smallest squared error, refitted to its own rounding, then
+ * rounded to bf16.
  */
 #ifndef ZOO_MODEL_PACK_H
 #define ZOO_MODEL_PACK_H
@@ -31,7 +32,7 @@ const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
  */
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
 
-/* Reads row `row` < w->rows back as float32 [cols]. */
+/* Reads row `row` < w->rows back as float32 [cols], the rotation undone. */
 void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out);
 
 #endif

@@ -1,6 +1,8 @@
 /* cases_gemm.c: matrix products: every kind, every remainder of rows, outputs and columns. */
 #include "kt.h"
 
+#include "kernels/rotate.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +17,7 @@ typedef struct gemm_case {
     size_t x_stride;
     const float *bias;
     double *want; /* [n_rows, rows] of exact products with the weights as packed */
-    double *size; /* sum |w| * max |x| + |bias|, what errors are measured by */
+    double *size; /* sum |w| * max |x| as rounded, + |bias|: what errors are measured by */
 } gemm_case;
 
 static zoo_weight make_weight(uint32_t kind, uint32_t rows, uint32_t cols, uint32_t group)
@@ -31,25 +33,54 @@ static zoo_weight make_weight(uint32_t kind, uint32_t rows, uint32_t cols, uint3
     return w;
 }
 
+/* What rounding sees of n rows of floats [n, *width]: rotated groups for int8, which are padded. */
+static float *as_rounded(const zoo_weight *w, const float *x, size_t x_stride, uint32_t n,
+                         uint32_t *width)
+{
+    uint32_t group = w->kind == ZOO_INT8 ? w->group : 1;
+    *width = (w->cols + group - 1) / group * group;
+    float *out = kt_floats((size_t)n * *width);
+    memset(out, 0, (size_t)n * *width * sizeof *out);
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(out + (size_t)i * *width, x + i * x_stride, w->cols * sizeof *out);
+    }
+    if (w->kind == ZOO_INT8) {
+        zoo_rotate(out, (size_t)n * *width, zoo_rotate_span(group));
+    }
+    return out;
+}
+
+/* sum |w| * max |x| as they are rounded; H w is divided by what H H multiplies. */
+static double size_of(const zoo_weight *w, const float *row, const float *x, uint32_t width)
+{
+    double size = 0, top = 0;
+    for (uint32_t k = 0; k < width; k++) {
+        size += fabs((double)row[k]);
+        top = fmax(top, fabs((double)x[k]));
+    }
+    return size * top / (w->kind == ZOO_INT8 ? zoo_rotate_span(w->group) : 1);
+}
+
 static void make_wanted(gemm_case *c)
 {
     size_t n = (size_t)c->n_rows * c->w.rows;
+    uint32_t width;
     float *row = kt_floats(c->w.cols);
+    const float *rounded = as_rounded(&c->w, c->x, c->x_stride, c->n_rows, &width);
     c->want = kt_take(n * sizeof *c->want);
     c->size = kt_take(n * sizeof *c->size);
     for (uint32_t o = 0; o < c->w.rows; o++) {
         zoo_unpack_row(&c->w, o, row);
+        const float *rounded_row = as_rounded(&c->w, row, 0, 1, &width);
         for (uint32_t i = 0; i < c->n_rows; i++) {
-            double sum = 0, size = 0, top = 0;
+            double sum = 0;
             for (uint32_t k = 0; k < c->w.cols; k++) {
-                double part = (double)row[k] * (double)c->x[i * c->x_stride + k];
-                sum += part;
-                size += fabs((double)row[k]);
-                top = fmax(top, fabs((double)c->x[i * c->x_stride + k]));
+                sum += (double)row[k] * (double)c->x[i * c->x_stride + k];
             }
             c->want[i * c->w.rows + o] = sum + (c->bias ? (double)c->bias[o] : 0);
             c->size[i * c->w.rows + o] =
-                size * top + (c->bias ? fabs((double)c->bias[o]) : 0) + 1e-9;
+                size_of(&c->w, rounded_row, rounded + (size_t)i * width, width) +
+                (c->bias ? fabs((double)c->bias[o]) : 0) + 1e-9;
         }
     }
 }

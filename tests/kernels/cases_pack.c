@@ -167,12 +167,34 @@ static uint16_t plain_bf16(float x)
     return (uint16_t)(x == x ? (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16 : bits >> 16 | 0x40u);
 }
 
-/* amax / 127 of a group, rounded up to bf16; steps rounded to nearest even; not a number is the
- * lowest step. */
-static void plain_int8(const float *x, uint32_t n, uint32_t o, int8_t *bytes, uint16_t *scale)
+/* Sylvester's H_2n = [[H, H], [H, -H]], by halves: H (a, b) = (H (a + b), H (a - b)). */
+static void plain_hadamard(float *x, uint32_t n)
 {
-    float size = 0, step;
+    if (n < 2) {
+        return;
+    }
+    for (uint32_t i = 0; i < n / 2; i++) {
+        float a = x[i], b = x[n / 2 + i];
+        x[i] = a + b;
+        x[n / 2 + i] = a - b;
+    }
+    plain_hadamard(x, n / 2);
+    plain_hadamard(x + n / 2, n / 2);
+}
+
+/* The group rotated, over n; amax / 127 of it, rounded up to bf16; steps rounded to nearest even;
+ * not a number is the lowest step. */
+static void plain_int8(const float *row, uint32_t left, uint32_t n, uint32_t o, int8_t *bytes,
+                       uint16_t *scale)
+{
+    float size = 0, step, x[256] = {0};
+    uint32_t span = n % 64 == 0 ? 64 : n % 32 == 0 ? 32 : 16;
+    memcpy(x, row, left * sizeof *x);
+    for (uint32_t k = 0; k < n; k += span) {
+        plain_hadamard(x + k, span);
+    }
     for (uint32_t k = 0; k < n; k++) {
+        x[k] /= (float)span;
         size = fabsf(x[k]) > size ? fabsf(x[k]) : size;
     }
     step = size / 127.0f;
@@ -240,7 +262,7 @@ static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *d
             } else if (w->kind == ZOO_BF16) {
                 ((uint16_t *)data)[place(k, o, 2)] = plain_bf16(*row);
             } else if (w->kind == ZOO_INT8) {
-                plain_int8(row, left, o, (int8_t *)data + group * step * ZOO_PANEL,
+                plain_int8(row, left, step, o, (int8_t *)data + group * step * ZOO_PANEL,
                            &scales[group * ZOO_PANEL + o]);
             }
         }
