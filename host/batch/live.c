@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "batch/constraint.h"
@@ -19,6 +20,7 @@ typedef struct live_row {
 struct zoo_live_request {
     zoo_request request;
     zoo_id id;
+    int64_t created;
     zoo_live_events events;
     zoo_answer answer;
     zoo_row *rows; /* [n_rows]: what the answer shows; copies of live_rows when done */
@@ -99,6 +101,7 @@ zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
     }
     r->request = *request;
     r->id = id;
+    r->created = (int64_t)time(NULL);
     r->events = *events;
     status = make_rows(live, r, err);
     if (status != ZOO_OK) {
@@ -140,6 +143,18 @@ void zoo_live_release(zoo_live *live, zoo_live_request *r)
     free_request(r);
 }
 
+void zoo_live_head(const zoo_live *live, const zoo_live_request *r, zoo_answer *answer)
+{
+    *answer = (zoo_answer){.request = &r->request,
+                           .id = r->id,
+                           .model = live->loaded->name,
+                           .tokenizer = live->loaded->tokenizer,
+                           .marks = live->loaded->marks,
+                           .shows_cached = true,
+                           .created = r->created,
+                           .format = live->loaded->format};
+}
+
 zoo_status zoo_live_answer(const zoo_live_request *r, zoo_answer *answer, zoo_error *err)
 {
     *answer = r->answer;
@@ -172,13 +187,9 @@ static void end_request(zoo_live *live, zoo_live_request *r)
             r->error = r->rows[i].error;
         }
     }
-    r->answer = (zoo_answer){.request = &r->request,
-                             .rows = r->rows,
-                             .n_rows = r->n_rows,
-                             .id = r->id,
-                             .model = live->loaded->name,
-                             .tokenizer = live->loaded->tokenizer,
-                             .format = live->loaded->format};
+    zoo_live_head(live, r, &r->answer);
+    r->answer.rows = r->rows;
+    r->answer.n_rows = r->n_rows;
     if (r->events.done) {
         r->events.done(r->events.arg);
     }

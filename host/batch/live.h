@@ -50,6 +50,10 @@ void zoo_live_cancel(zoo_live *live, zoo_live_request *request);
 /* Cancels if need be, waits for the end, frees. Not from an event. */
 void zoo_live_release(zoo_live *live, zoo_live_request *request);
 
+/* The answer without its rows, for what is sent while it is written. Pointers live until
+ * release. */
+void zoo_live_head(const zoo_live *live, const zoo_live_request *request, zoo_answer *answer);
+
 /* After done: the answer, for zoo_result_body; pointers live until release. ZOO_OK or why a row
  * failed; ZOO_E_CANCELLED. */
 zoo_status zoo_live_answer(const zoo_live_request *request, zoo_answer *answer, zoo_error *err);

@@ -23,7 +23,7 @@ static void put_ids(zoo_out *out, const char *key, const int32_t *ids, uint32_t 
     zoo_out_text(out, "]");
 }
 
-static void put_end(zoo_out *out, const zoo_answer *a, const zoo_row *row, bool calls)
+void zoo_result_end(zoo_out *out, const zoo_answer *a, const zoo_row *row, bool calls)
 {
     bool stopped = row->finish != ZOO_FINISH_LENGTH;
     zoo_out_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":",
@@ -66,22 +66,19 @@ static void put_completion(zoo_out *out, const zoo_answer *a, uint32_t index)
     } else {
         zoo_result_completion_logprobs(out, a, row);
     }
-    put_end(out, a, row, false);
+    zoo_result_end(out, a, row, false);
 }
 
-/* What the model wrote as a message: reasoning, content and tool calls apart; null: no memory. */
-static cJSON *parse_message(const zoo_answer *a, const zoo_row *row)
+zoo_output zoo_result_output(const zoo_answer *a, const zoo_row *row)
 {
     const zoo_request *r = a->request;
-    zoo_output output = {.prompt = r->rendered,
-                         .prompt_n = r->rendered ? strlen(r->rendered) : 0,
-                         .text = row->text.data ? row->text.data : "",
-                         .text_n = row->text.n,
-                         .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools"),
-                         .is_json = r->wants_json,
-                         .is_call = r->must_call};
-    cJSON *message = NULL;
-    return zoo_output_parse(a->format, &output, &message, NULL) == ZOO_OK ? message : NULL;
+    return (zoo_output){.prompt = r->rendered,
+                        .prompt_n = r->rendered ? strlen(r->rendered) : 0,
+                        .text = row->text.data ? row->text.data : "",
+                        .text_n = row->text.n,
+                        .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools"),
+                        .is_json = r->wants_json,
+                        .is_call = r->must_call};
 }
 
 /* Takes the marks out of a text, in place. */
@@ -95,14 +92,25 @@ static void cut_marks(char *text, char *const *marks)
     }
 }
 
-static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
+cJSON *zoo_result_message(const zoo_answer *a, const zoo_row *row)
 {
-    const zoo_row *row = &a->rows[index];
-    cJSON *message = parse_message(a, row);
-    char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, "content"));
+    zoo_output output = zoo_result_output(a, row);
+    cJSON *message = NULL;
+    char *content;
+    if (zoo_output_parse(a->format, &output, &message, NULL) != ZOO_OK) {
+        return NULL;
+    }
+    content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, "content"));
     if (content && !a->request->keep_special && !a->request->wants_json) {
         cut_marks(content, a->marks);
     }
+    return message;
+}
+
+static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
+{
+    const zoo_row *row = &a->rows[index];
+    cJSON *message = zoo_result_message(a, row);
     char *text = message ? cJSON_PrintUnformatted(message) : NULL;
     bool calls = cJSON_GetObjectItemCaseSensitive(message, "tool_calls") != NULL;
     zoo_out_format(out, "{\"index\":%u,\"message\":", index);
@@ -116,10 +124,10 @@ static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
     } else {
         zoo_result_chat_logprobs(out, a, row);
     }
-    put_end(out, a, row, calls);
+    zoo_result_end(out, a, row, calls);
 }
 
-static void put_usage(zoo_out *out, const zoo_answer *a)
+void zoo_result_usage(zoo_out *out, const zoo_answer *a)
 {
     uint64_t n_prompt = 0, n_out = 0, n_cached = 0;
     for (uint32_t i = 0; i < a->request->n_prompts; i++) {
@@ -141,16 +149,23 @@ static void put_usage(zoo_out *out, const zoo_answer *a)
     zoo_out_text(out, "}");
 }
 
-void zoo_result_body(zoo_out *out, const zoo_answer *a)
+void zoo_result_head(zoo_out *out, const zoo_answer *a, const char *object)
 {
     bool is_chat = a->request->endpoint == ZOO_CHAT;
     const char *model = a->request->model ? a->request->model : a->model;
     char name[48];
     zoo_journal_name(a->id, name);
-    zoo_out_format(out, "{\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":0,\"model\":",
-                   is_chat ? "chatcmpl" : "cmpl", name + strlen("batch_req_"),
-                   is_chat ? "chat.completion" : "text_completion");
+    zoo_out_format(out, "\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":%lld,\"model\":",
+                   is_chat ? "chatcmpl" : "cmpl", name + strlen("batch_req_"), object,
+                   (long long)a->created);
     zoo_out_string(out, model, strlen(model));
+}
+
+void zoo_result_body(zoo_out *out, const zoo_answer *a)
+{
+    bool is_chat = a->request->endpoint == ZOO_CHAT;
+    zoo_out_text(out, "{");
+    zoo_result_head(out, a, is_chat ? "chat.completion" : "text_completion");
     zoo_out_text(out, ",\"choices\":[");
     for (uint32_t i = 0; i < a->n_rows; i++) {
         zoo_out_text(out, i > 0 ? "," : "");
@@ -161,7 +176,7 @@ void zoo_result_body(zoo_out *out, const zoo_answer *a)
         }
     }
     zoo_out_text(out, "]");
-    put_usage(out, a);
+    zoo_result_usage(out, a);
     zoo_out_text(out, "}");
 }
 

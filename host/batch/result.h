@@ -28,11 +28,21 @@ typedef struct zoo_answer {
     const zoo_tokenizer *tokenizer; /* null: no text */
     char *const *marks; /* special tokens that never stand in content, null-ended; or null */
     bool shows_cached;  /* usage tells prompt tokens that were taken from kept prefixes */
+    int64_t created;    /* seconds of the epoch; 0 in a batch, whose answers repeat */
     const zoo_output_format *format; /* null: a chat's text is its content */
 } zoo_answer;
 
 /* The body of the answer. */
 void zoo_result_body(zoo_out *out, const zoo_answer *answer);
+/* Parts of it, for answers that are sent piece by piece: id, object, created and model as members
+ * of an open object; a chat's text as a message {role, content, reasoning_content, tool_calls}, the
+ * caller's, null: no memory; why a choice ended, with what closes its object; the usage, from its
+ * comma on. */
+void zoo_result_head(zoo_out *out, const zoo_answer *answer, const char *object);
+zoo_output zoo_result_output(const zoo_answer *answer, const zoo_row *row);
+cJSON *zoo_result_message(const zoo_answer *answer, const zoo_row *row);
+void zoo_result_end(zoo_out *out, const zoo_answer *answer, const zoo_row *row, bool calls);
+void zoo_result_usage(zoo_out *out, const zoo_answer *answer);
 /* The whole line of the results file. */
 void zoo_result_line(zoo_out *out, const zoo_answer *answer);
 

@@ -203,6 +203,55 @@ static void formats_parse(void **state)
     cJSON_Delete(tools);
 }
 
+/* Whether `part` without white space at its end begins `whole`; null is empty. */
+static bool begins(const char *part, const char *whole)
+{
+    size_t n = part ? strlen(part) : 0;
+    while (n > 0 && strchr(" \t\r\n", part[n - 1])) {
+        n--;
+    }
+    return n == 0 || (whole && strncmp(part, whole, n) == 0);
+}
+
+/* Written byte by byte: what can be shown at any moment stays true to the end. */
+static void what_is_shown_stays(void **state)
+{
+    cJSON *tools = cJSON_Parse(tools_json);
+    size_t n_early = 0;
+    (void)state;
+    for (size_t i = 0; i < ZOO_COUNT(cases); i++) {
+        const output_case *c = &cases[i];
+        zoo_output_format *f = format_of(c->format);
+        const char *close = strstr(c->text, "</think>");
+        if (close && !strstr(c->text, "<think>") && !strstr(c->prompt, "<think>")) {
+            zoo_output_format_free(f); /* reasoning that nothing announced */
+            continue;
+        }
+        for (size_t cut = 0; cut < strlen(c->text); cut++) {
+            zoo_output o = {.prompt = c->prompt,
+                            .prompt_n = strlen(c->prompt),
+                            .text = c->text,
+                            .text_n = cut,
+                            .tools = tools};
+            cJSON *message = NULL;
+            o.text_n = zoo_output_stable(f, &o);
+            assert_true(o.text_n <= cut);
+            assert_int_equal(zoo_output_parse(f, &o, &message, &err), ZOO_OK);
+            if (!begins(text_of(message, "content"), c->content) ||
+                !begins(text_of(message, "reasoning_content"), c->reasoning) ||
+                !begins(calls_of(message), c->calls)) {
+                fail_msg("%s cut at %zu shows too much: %s", c->text, cut,
+                         cJSON_PrintUnformatted(message));
+            }
+            n_early += o.text_n > 0;
+            cJSON_Delete(message);
+        }
+        zoo_output_format_free(f);
+    }
+    assert_true(n_early > 500);
+    cJSON_Delete(tools);
+}
+
 /* Cut anywhere: a message comes out, and calls in it are whole JSON. */
 static void every_prefix_parses(void **state)
 {
@@ -338,11 +387,9 @@ static void bad_formats_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formats_parse),
-        cmocka_unit_test(every_prefix_parses),
-        cmocka_unit_test(without_tools_calls_are_text),
-        cmocka_unit_test(ids_differ_and_repeat),
-        cmocka_unit_test(formats_are_found),
+        cmocka_unit_test(formats_parse),           cmocka_unit_test(every_prefix_parses),
+        cmocka_unit_test(what_is_shown_stays),     cmocka_unit_test(without_tools_calls_are_text),
+        cmocka_unit_test(ids_differ_and_repeat),   cmocka_unit_test(formats_are_found),
         cmocka_unit_test(bad_formats_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@
  *
  * The text must be decoded with its special tokens kept, but for the end token. What is cut in the
  * middle parses, too: open reasoning is reasoning, an unfinished call stays in the content as it
- * is. Not here: streaming, validation of arguments against the tool's schema.
+ * is. Not here: validation of arguments against the tool's schema.
  */
 #ifndef ZOO_TEXT_OUTPUT_OUTPUT_H
 #define ZOO_TEXT_OUTPUT_OUTPUT_H
@@ -97,6 +97,13 @@ bool zoo_output_reasoning_close(const zoo_output_format *format, uint32_t entry,
 /* The same for the mark that opens it. */
 bool zoo_output_reasoning_begin(const zoo_output_format *format, uint32_t entry, char *mark,
                                 size_t size);
+
+/*
+ * While a text is still written: how many of its first bytes can be parsed and shown, whatever
+ * follows. Held back are the beginning of a mark at its end, a call that is not whole, and all of
+ * an answer that may turn out to be JSON calls without marks.
+ */
+size_t zoo_output_stable(const zoo_output_format *format, const zoo_output *output);
 
 /* Whether the text stands in a mark of the format. */
 bool zoo_output_format_marks(const zoo_output_format *format, const char *text);

@@ -1,0 +1,306 @@
+/*
+ * exchange.c: one request over HTTP, from its head to its end.
+ *
+ *   head -> limits, key, route -> body -> answer | live queue -> suspended -> answer or events
+ *
+ * The live thread wakes a suspended connection; the flag that says so and the connection itself are
+ * read under the exchange's lock, so an ended connection is never touched. Exchanges are freed by
+ * the watcher alone, as releasing a request may wait for a step.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "serve/server_private.h"
+
+static void link_exchange(zoo_server *s, zoo_exchange *e)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    e->next = s->exchanges;
+    if (e->next) {
+        e->next->previous = e;
+    }
+    s->exchanges = e;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static zoo_exchange *new_exchange(zoo_server *s, struct MHD_Connection *connection)
+{
+    zoo_exchange *e = zoo_mem_array(1, sizeof *e);
+    if (e) {
+        e->server = s;
+        e->connection = connection;
+        e->began = zoo_metrics_now();
+        (void)pthread_mutex_init(&e->lock, NULL);
+        link_exchange(s, e);
+    }
+    return e;
+}
+
+/* ---- head ---- */
+
+/* As long for a wrong key as for the right one. */
+static bool is_same(const char *a, const char *b)
+{
+    size_t n = strlen(b);
+    unsigned differs = strlen(a) != n;
+    for (size_t i = 0; i < n && a[i < strlen(a) ? i : 0]; i++) {
+        differs |= (unsigned)(a[i < strlen(a) ? i : 0] ^ b[i]);
+    }
+    return differs == 0;
+}
+
+static bool has_key(const zoo_exchange *e)
+{
+    const char *key = e->server->options->api_key;
+    const char *given =
+        MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, "Authorization");
+    const char *other = MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, "x-api-key");
+    if (!key || e->route->is_open) {
+        return true;
+    }
+    if (given && strncmp(given, "Bearer ", 7) == 0 && is_same(given + 7, key)) {
+        return true;
+    }
+    return other && is_same(other, key);
+}
+
+/* Whether what comes can be answered; else the error is the answer. */
+static void judge_head(zoo_exchange *e, const char *method, const char *url)
+{
+    uint32_t status = 0;
+    const char *length =
+        MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    char text[160];
+    e->route = zoo_route_find(method, url, &status);
+    if (!e->route) {
+        (void)snprintf(text, sizeof text, "there is no %s %.100s", method, url);
+        zoo_answer_error(e, status, "invalid_request_error", "not_found", NULL, text);
+    } else if (!has_key(e)) {
+        zoo_answer_error(e, MHD_HTTP_UNAUTHORIZED, "authentication_error", "invalid_api_key", NULL,
+                         "the API key is missing or wrong");
+    } else if (length && strtoull(length, NULL, 10) > e->server->options->body_max) {
+        (void)snprintf(text, sizeof text, "the body has %.20s bytes, the limit is %zu", length,
+                       e->server->options->body_max);
+        zoo_answer_error(e, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_request_error", "body_too_large",
+                         NULL, text);
+    }
+}
+
+/* ---- body ---- */
+
+static void take_body(zoo_exchange *e, const char *data, size_t n)
+{
+    if (e->status != 0) {
+        return; /* refused already: the rest is read past */
+    }
+    if (e->body.n + n > e->server->options->body_max) {
+        zoo_answer_error(e, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_request_error", "body_too_large",
+                         NULL, "the body is longer than the limit");
+        return;
+    }
+    zoo_out_bytes(&e->body, data, n);
+    if (e->body.failed) {
+        zoo_answer_error(e, MHD_HTTP_SERVICE_UNAVAILABLE, "server_error", NULL, NULL,
+                         "no memory for the request");
+    }
+}
+
+/* ---- answers ---- */
+
+static void add_headers(const zoo_exchange *e, struct MHD_Response *response, const char *type)
+{
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    if (e->server->options->cors) {
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN,
+                                      e->server->options->cors);
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                                      "authorization, content-type, x-api-key");
+    }
+    if (e->status == MHD_HTTP_TOO_MANY_REQUESTS) {
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    }
+}
+
+static enum MHD_Result send_answer(zoo_exchange *e)
+{
+    bool is_metrics = e->route && strcmp(e->route->path, "/metrics") == 0;
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        e->answer.n, e->answer.data ? e->answer.data : (void *)(uintptr_t) "",
+        MHD_RESPMEM_PERSISTENT);
+    enum MHD_Result result;
+    if (!response) {
+        return MHD_NO;
+    }
+    add_headers(e, response, is_metrics ? "text/plain; version=0.0.4" : "application/json");
+    e->is_answered = true;
+    result = MHD_queue_response(e->connection, e->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* Gives the connection what there is of the stream; with nothing there it is suspended. */
+static ssize_t read_stream(void *closure, uint64_t at, char *to, size_t n_max)
+{
+    zoo_exchange *e = closure;
+    ssize_t n = 0;
+    (void)at;
+    (void)pthread_mutex_lock(&e->lock);
+    size_t left = e->stream.out.n - (size_t)e->n_sent;
+    if (left > 0) {
+        n = (ssize_t)(left < n_max ? left : n_max);
+        memcpy(to, e->stream.out.data + e->n_sent, (size_t)n);
+        e->n_sent += (uint64_t)n;
+        if (e->n_sent == e->stream.out.n) {
+            e->n_sent = e->stream.out.n = 0;
+        }
+    } else if (e->is_done) {
+        n = MHD_CONTENT_READER_END_OF_STREAM;
+    } else {
+        e->is_suspended = true;
+        MHD_suspend_connection(e->connection);
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    return n;
+}
+
+static enum MHD_Result send_stream(zoo_exchange *e)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1 << 14, read_stream, e, NULL);
+    enum MHD_Result result;
+    if (!response) {
+        return MHD_NO;
+    }
+    e->status = MHD_HTTP_OK;
+    add_headers(e, response, "text/event-stream");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    e->is_answered = true;
+    result = MHD_queue_response(e->connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* ---- the connection ---- */
+
+static enum MHD_Result proceed(zoo_exchange *e)
+{
+    bool is_done;
+    if (e->status != 0) {
+        return send_answer(e);
+    }
+    if (!e->live && e->route->kind == ZOO_ROUTE_PLAIN) {
+        e->route->answer(e);
+        return send_answer(e);
+    }
+    if (!e->live) {
+        return zoo_generate_begin(e) ? MHD_YES : send_answer(e);
+    }
+    if (e->wants_stream) {
+        return send_stream(e);
+    }
+    (void)pthread_mutex_lock(&e->lock);
+    is_done = e->is_done;
+    (void)pthread_mutex_unlock(&e->lock);
+    if (is_done) {
+        zoo_generate_answer(e);
+        return send_answer(e);
+    }
+    return MHD_YES;
+}
+
+enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connection,
+                                    const char *url, const char *method, const char *version,
+                                    const char *data, size_t *n_data, void **state)
+{
+    zoo_exchange *e = *state;
+    (void)version;
+    if (!e) {
+        e = new_exchange(closure, connection);
+        *state = e;
+        if (e) {
+            judge_head(e, method, url);
+        }
+        return e ? MHD_YES : MHD_NO;
+    }
+    if (*n_data > 0) {
+        take_body(e, data, *n_data);
+        *n_data = 0;
+        return MHD_YES;
+    }
+    return e->is_answered ? MHD_YES : proceed(e);
+}
+
+void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, void **state,
+                            enum MHD_RequestTerminationCode why)
+{
+    zoo_exchange *e = *state;
+    zoo_server *s = closure;
+    (void)connection;
+    if (!e) {
+        return;
+    }
+    *state = NULL;
+    zoo_metrics_status(&s->metrics, why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? e->status : 0);
+    (void)pthread_mutex_lock(&e->lock);
+    e->connection = NULL;
+    e->is_gone = true;
+    (void)pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- the watcher ---- */
+
+static void free_exchange(zoo_exchange *e)
+{
+    if (e->live) {
+        zoo_live_release(e->server->live, e->live);
+        atomic_fetch_sub(&e->server->n_inside, 1);
+    }
+    zoo_stream_close(&e->stream);
+    zoo_out_free(&e->body);
+    zoo_out_free(&e->answer);
+    (void)pthread_mutex_destroy(&e->lock);
+    zoo_mem_free(e);
+}
+
+/* Whether the client of a suspended connection has closed it. The exchange's lock is held. */
+static bool has_left(const zoo_exchange *e)
+{
+    const union MHD_ConnectionInfo *info =
+        e->is_suspended && e->connection
+            ? MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+            : NULL;
+    char byte;
+    ssize_t n = info ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void zoo_exchange_sweep(zoo_server *s, bool cancels_all)
+{
+    zoo_exchange *gone = NULL, *next;
+    (void)pthread_mutex_lock(&s->lock);
+    for (zoo_exchange *e = s->exchanges; e; e = next) {
+        next = e->next;
+        (void)pthread_mutex_lock(&e->lock);
+        bool is_gone = e->is_gone, leaves = !is_gone && (cancels_all || has_left(e));
+        (void)pthread_mutex_unlock(&e->lock);
+        if (leaves && e->live) {
+            zoo_live_cancel(s->live, e->live);
+        }
+        if (is_gone) {
+            *(e->previous ? &e->previous->next : &s->exchanges) = e->next;
+            if (e->next) {
+                e->next->previous = e->previous;
+            }
+            e->next = gone;
+            gone = e;
+        }
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    for (; gone; gone = next) {
+        next = gone->next;
+        free_exchange(gone);
+    }
+}

@@ -1,0 +1,188 @@
+#!/bin/sh
+# lmzoo serve through curl: answers and streams, equal bytes alone and in company, refusals, limits,
+# clients that go away, an orderly end.
+set -u
+command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
+model=$LMZOO_SOURCE/demo/models/demo-llama
+said=$TMPDIR/said
+n=0
+tap() { # STATUS NAME
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$said" | cut -c 1-300
+    fi
+}
+
+# serve ARGUMENT...: starts a server on a free port; sets pid and url
+serve() {
+    "$LMZOO_BUILD/lmzoo" serve "$model" --port 0 --weights f32 "$@" 2>"$TMPDIR/log" &
+    pid=$!
+    url=
+    for _ in $(seq 300); do
+        url=$(sed -n 's/.*listening on //p' "$TMPDIR/log")
+        [ -z "$url" ] || return 0
+        sleep 0.1
+    done
+    cp "$TMPDIR/log" "$said"
+    tap 1 "the server starts"
+    echo "Bail out! no server"
+    exit 1
+}
+stop() { kill -TERM "$pid" 2>/dev/null; wait "$pid"; }
+trap 'kill "$pid" 2>/dev/null' EXIT
+
+# ask PATH BODY [CURL OPTION...]: the answer in $said, the status in $status
+ask() {
+    path=$1
+    body=$2
+    shift 2
+    status=$(curl -sS -m 60 -o "$said" -w '%{http_code}' "$@" --data-binary "$body" "$url$path")
+}
+choices() { sed 's/.*"choices"//; s/,"usage".*//' "$1"; }
+metric() { curl -sS -m 20 "$url/metrics" | sed -n "s/^$1 //p"; }
+
+serve --body 100K --queue 40
+story='{"prompt":"Once upon a time","max_tokens":40,"temperature":0.8,"seed":7}'
+chat='{"messages":[{"role":"user","content":"Tell me a story"}],"max_tokens":60,"temperature":0.8,"seed":7'
+
+# ---- answers
+
+curl -sS -m 20 "$url/health" >"$said"
+grep -q '"ok"' "$said"
+tap $? "health"
+curl -sS -m 20 "$url/v1/models" >"$said"
+grep -q '"id":"demo-llama"' "$said"
+tap $? "models"
+
+ask /v1/completions "$story"
+cp "$said" "$TMPDIR/alone"
+[ "$status" = 200 ] && grep -q '"completion_tokens":' "$said"
+tap $? "a completion"
+printf '{"custom_id":"a","method":"POST","url":"/v1/completions","body":%s}\n' "$story" >"$TMPDIR/in.jsonl"
+"$LMZOO_BUILD/lmzoo" batch "$model" --weights f32 -i "$TMPDIR/in.jsonl" -o "$TMPDIR/out.jsonl" 2>"$said"
+[ "$(choices "$TMPDIR/out.jsonl")" = "$(choices "$TMPDIR/alone")" ]
+tap $? "its choices are those of batch, byte for byte"
+
+ask /v1/chat/completions "$chat}"
+cp "$said" "$TMPDIR/chat"
+[ "$status" = 200 ]
+tap $? "a chat"
+
+# joined KEY FILE: that member of all deltas, one behind the other, as JSON text without quotes
+joined() { sed -n "s/^data: .*\"$1\":\"\(\([^\"\\\\]\|\\\\.\)*\)\".*/\1/p" "$2" | tr -d '\n'; }
+ask /v1/chat/completions "$chat,\"stream\":true,\"stream_options\":{\"include_usage\":true}}" -N
+for key in content reasoning_content; do
+    whole=$(sed -n "s/.*\"$key\":\"\(\([^\"\\\\]\|\\\\.\)*\)\".*/\1/p" "$TMPDIR/chat")
+    [ "$(joined $key "$said")" = "$whole" ]
+    tap $? "the $key of a stream, joined, is that of the answer"
+done
+[ "$(grep -c '^data: ' "$said")" -gt 10 ] && [ "$(tail -2 "$said" | head -1)" = "data: [DONE]" ] &&
+    [ "$(grep -c '"usage"' "$said")" = 1 ]
+tap $? "it comes in pieces, with the usage and [DONE] at its end"
+ask /v1/completions "${story%\}},\"stream\":true}" -N
+whole=$(sed -n 's/.*"text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$TMPDIR/alone")
+[ "$(joined text "$said")" = "$whole" ]
+tap $? "the text of a completion's stream, too"
+
+ask /tokenize '{"prompt":"Once upon a time"}'
+ids=$(sed 's/.*"tokens":\(\[[^]]*\]\).*/\1/' "$said")
+ask /detokenize "{\"tokens\":$ids}"
+grep -q 'Once upon a time' "$said"
+tap $? "tokenize and detokenize"
+
+# ---- company
+
+for i in $(seq 16); do
+    curl -sS -m 100 -o "$TMPDIR/many.$i" --data-binary "$story" "$url/v1/completions" &
+    echo $! >>"$TMPDIR/pids"
+done
+# shellcheck disable=SC2046 # ids of processes
+wait $(cat "$TMPDIR/pids")
+differs=0
+for i in $(seq 16); do
+    [ "$(choices "$TMPDIR/many.$i")" = "$(choices "$TMPDIR/alone")" ] || differs=$((differs + 1))
+done
+echo "$differs differ" >"$said"
+[ "$differs" -eq 0 ]
+tap $? "16 at once give the bytes of one alone"
+
+# ---- refusals
+
+refused() { # STATUS TEXT NAME
+    [ "$status" = "$1" ] && grep -q "$2" "$said"
+    tap $? "$3"
+}
+ask /v1/completions '{"prompt":"x","temperature":-1}'
+refused 400 '"param":"temperature"' "a bad value is 400 and named"
+ask /v1/completions '{'
+refused 400 '"error"' "what is no JSON"
+ask /v1/completions '{"prompt":"x","nonsense":1}'
+refused 400 'nonsense' "an unknown key"
+ask /v1/chat/completions "{\"messages\":[{\"role\":\"user\",\"content\":\"$(printf 'word %.0s' $(seq 2000))\"}]}"
+refused 400 'context_length_exceeded' "a prompt too long"
+ask /v1/completions "{\"prompt\":\"$(printf 'a%.0s' $(seq 110000))\"}"
+refused 413 'body_too_large' "a body too long"
+ask /v1/nothing '{}'
+refused 404 '"error"' "an unknown path"
+status=$(curl -sS -m 20 -o "$said" -w '%{http_code}' "$url/v1/completions")
+refused 405 '"error"' "a wrong method"
+
+long='{"prompt":"Once","max_tokens":450,"ignore_eos":true,"stream":true}'
+rm -f "$TMPDIR/pids"
+for i in $(seq 60); do
+    curl -sS -m 60 -N -o /dev/null -w '%{http_code}\n' --data-binary "$long" "$url/v1/completions" \
+        >>"$TMPDIR/statuses" 2>/dev/null &
+    echo $! >>"$TMPDIR/pids"
+done
+# shellcheck disable=SC2046
+wait $(cat "$TMPDIR/pids")
+sort "$TMPDIR/statuses" | uniq -c >"$said"
+grep -q ' 429$' "$said" && grep -q ' 200$' "$said" && ! grep -Evq ' (200|429)$' "$said"
+tap $? "beyond the queue's length 429, the others as ever"
+
+# ---- clients that go away
+
+for body in "$long" "${long%,\"stream\":true\}}}"; do
+    curl -sS -m 0.5 -N -o /dev/null --data-binary "$body" "$url/v1/completions" 2>/dev/null
+done
+inside=1
+for _ in $(seq 50); do
+    inside=$(metric lmzoo_requests_inside)
+    [ "$inside" != 0 ] || break
+    sleep 0.1
+done
+echo "$inside inside" >"$said"
+[ "$inside" = 0 ]
+tap $? "what a client left behind is cancelled"
+ask /v1/completions "$story"
+[ "$(choices "$said")" = "$(choices "$TMPDIR/alone")" ]
+tap $? "and changes nothing for the next"
+
+# ---- the end
+
+curl -sS -m 60 -o "$TMPDIR/last" --data-binary "$story" "$url/v1/completions" &
+last=$!
+sleep 0.3
+stop
+status=$?
+wait $last
+cp "$TMPDIR/log" "$said"
+[ $status -eq 0 ] && [ "$(choices "$TMPDIR/last")" = "$(choices "$TMPDIR/alone")" ]
+tap $? "SIGTERM lets what is inside end, exit code 0"
+
+serve --api-key secret
+ask /v1/completions "$story"
+refused 401 'invalid_api_key' "without the key 401"
+ask /v1/completions "$story" -H 'Authorization: Bearer secret'
+refused 200 'choices' "with the key 200"
+ask /v1/completions "$story" -H 'Authorization: Bearer secretly'
+refused 401 'invalid_api_key' "with another 401"
+stop
+
+"$LMZOO_BUILD/lmzoo" serve "$model" --host nowhere >"$said" 2>&1
+[ $? -eq 2 ] && grep -q 'nowhere' "$said"
+tap $? "a bad address is a usage error"
+echo "1..$n"
