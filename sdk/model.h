@@ -152,7 +152,6 @@ typedef struct zoo_plan {
     float head_scale;
     float softcap; /* 0: none */
     uint32_t head_bias;
-    uint32_t head_rows; /* rows of the head; 0: vocab_size */
     /*
      * A sequence whose present length passes one of these has all its rows computed again, as one
      * pass at that length (rotary tables that depend on the length): once after `reread_after`, at

@@ -17,10 +17,10 @@
 extern "C" {
 #endif
 
-enum { ZOO_ABI_MAJOR = 2, ZOO_ABI_MINOR = 0 };
+enum { ZOO_ABI_MAJOR = 3, ZOO_ABI_MINOR = 0 };
 
-/* No padding. The sizes are those of structs that stand in arrays or that the
- * plugin fills by value. */
+/* No padding. The sizes are those of all structs that host and plugin share and that do not begin
+ * with a size of their own. */
 typedef struct zoo_stamp {
     char magic[8]; /* "lmzoo\0\1\n" */
     uint32_t abi_major;
@@ -33,6 +33,22 @@ typedef struct zoo_stamp {
     uint32_t size_layer;
     uint32_t size_seq;
     uint32_t size_weight;
+    uint32_t size_norm;
+    uint32_t size_key;
+    uint32_t size_rowmap;
+    uint32_t size_table;
+    uint32_t size_error;
+    uint32_t size_segment;
+    uint32_t size_gemm;
+    uint32_t size_gemm_slots;
+    uint32_t size_norm_args;
+    uint32_t size_rope_args;
+    uint32_t size_attend_args;
+    uint32_t size_conv_args;
+    uint32_t size_ssm_args;
+    uint32_t size_scan_args;
+    uint32_t size_delta_args;
+    uint32_t size_index_args;
     uint32_t panel; /* ZOO_PANEL */
     uint32_t page;  /* ZOO_PAGE */
 } zoo_stamp;
@@ -43,6 +59,11 @@ typedef struct zoo_stamp {
         {'l', 'm', 'z', 'o', 'o', '\0', '\1', '\n'}, ZOO_ABI_MAJOR, ZOO_ABI_MINOR,                 \
             sizeof(zoo_stamp), sizeof(zoo_bind), sizeof(zoo_stream), sizeof(zoo_part),             \
             sizeof(zoo_branch), sizeof(zoo_layer), sizeof(zoo_seq), sizeof(zoo_weight),            \
+            sizeof(zoo_norm), sizeof(zoo_key), sizeof(zoo_rowmap), sizeof(zoo_table),              \
+            sizeof(zoo_error), sizeof(zoo_segment), sizeof(zoo_gemm),                              \
+            sizeof(zoo_gemm_slots), sizeof(zoo_norm_args), sizeof(zoo_rope_args),                  \
+            sizeof(zoo_attend_args), sizeof(zoo_conv_args), sizeof(zoo_ssm_args),                  \
+            sizeof(zoo_scan_args), sizeof(zoo_delta_args), sizeof(zoo_index_args),                 \
             ZOO_PANEL, ZOO_PAGE                                                                    \
     }
 /* clang-format on */
@@ -78,8 +99,6 @@ typedef struct zoo_plugin {
     /* Fills the plan; no files, no arithmetic on weights. [load] */
     zoo_status (*configure)(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
                             zoo_error *err);
-    /* A const table for an id "zoo.<name>/<revision>", or null. Null: no extensions. [any] */
-    const void *(*extension)(const char *id);
 } zoo_plugin;
 
 #define ZOO_PLUGIN_SYMBOL "zoo_plugin_entry"

@@ -1,18 +1,34 @@
 /* embedding_table.c: see embedding_table.h. */
 #include "checkpoint/embedding_table.h"
 
+#include <string.h>
+
 enum { ROWS_KEPT = 4, LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
+
+/* A file that is not kept open is read through its map. */
+static zoo_status read_values(const zoo_matrix *m, uint32_t row, float *out, zoo_error *err)
+{
+    if (m->plain && m->plain->fd >= 0) {
+        return zoo_tensor_read(m->plain, row * m->cols, m->cols, out, err);
+    }
+    zoo_status status = zoo_matrix_read_rows(m, row, 1, out);
+    return status == ZOO_OK ? ZOO_OK
+                            : zoo_fail(err, status, "%s: row %u of tensor %s cannot be read",
+                                       m->parts[0]->file, row, m->parts[0]->name);
+}
 
 static void read_row(const zoo_table *table, uint32_t row, float *out)
 {
     zoo_table_source *source = (zoo_table_source *)(uintptr_t)table->host;
     const zoo_matrix *m = &source->matrix;
-    if (source->is_large && m->plain &&
-        zoo_tensor_read(m->plain, row * m->cols, m->cols, out, NULL) == ZOO_OK) {
-        return;
+    zoo_error error = {0};
+    if (read_values(m, row, out, &error) != ZOO_OK) {
+        memset(out, 0, (size_t)m->cols * sizeof *out);
+        if (atomic_fetch_add(&source->n_failed, 1) == 0) {
+            source->error = error;
+        }
     }
-    (void)zoo_matrix_read_rows(m, row, 1, out);
-    if (!source->is_large) {
+    if (!source->is_large || (m->plain && m->plain->fd >= 0)) {
         return;
     }
     unsigned n = atomic_fetch_add_explicit(&source->n_read, 1, memory_order_relaxed);
@@ -30,4 +46,15 @@ zoo_table zoo_table_make(zoo_table_source *source)
     }
     source->is_large = n_bytes > LARGE;
     return (zoo_table){source, (uint32_t)(m->n_stack * m->rows), (uint32_t)m->cols, read_row};
+}
+
+zoo_status zoo_table_check(const zoo_table_source *source, zoo_error *err)
+{
+    if (atomic_load(&source->n_failed) == 0) {
+        return ZOO_OK;
+    }
+    if (err) {
+        *err = source->error;
+    }
+    return (zoo_status)source->error.code;
 }

@@ -3,8 +3,11 @@
  *
  * A touched row of the map brings its neighbourhood of the file into memory, 64 KiB or, where the
  * system keeps files in large pages, 2 MiB; in a large table nearly every row is touched in time.
- * So rows of a large plain table are read past the map, and quantised ones give their pages back
+ * So rows of a plain table are read past the map, and large quantised ones give their pages back
  * after a few rows: a table costs a few MiB at most, however many of its rows are read.
+ *
+ * A block that reads a row cannot fail. A row that cannot be read is zero, and the first such error
+ * is kept in the source, where the step that read it finds it (zoo_table_check).
  */
 #ifndef ZOO_CHECKPOINT_EMBEDDING_TABLE_H
 #define ZOO_CHECKPOINT_EMBEDDING_TABLE_H
@@ -18,11 +21,18 @@
 typedef struct zoo_table_source {
     zoo_matrix matrix; /* found, of at most UINT32_MAX rows and columns */
     bool is_large;
-    atomic_uint n_read; /* rows */
+    atomic_uint n_read;   /* rows */
+    atomic_uint n_failed; /* rows */
+    zoo_error error;      /* of the first row that failed; complete when its reader is done */
+    struct zoo_table_source *next; /* the caller's */
 } zoo_table_source;
 
 /* The table over source->matrix, which the caller has filled. Its rows may be read by any number of
  * threads. [load] */
 zoo_table zoo_table_make(zoo_table_source *source);
+
+/* Whether all rows read so far could be read; else the error of the first. No thread reads while
+ * this is called. [any] */
+zoo_status zoo_table_check(const zoo_table_source *source, zoo_error *err);
 
 #endif

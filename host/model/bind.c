@@ -104,7 +104,7 @@ static zoo_status bind_head(zoo_model *model, zoo_bind_mode mode, zoo_error *err
 {
     const zoo_plan *plan = &model->plan;
     uint32_t embed_width = plan->embed_width ? plan->embed_width : plan->hidden_size;
-    uint32_t rows = plan->head_rows ? plan->head_rows : plan->vocab_size;
+    uint32_t rows = plan->vocab_size;
     char name[ZOO_NAME_MAX];
     (void)snprintf(name, sizeof name, "%s.weight", plan->embed_path);
     ZOO_TRY(zoo_model_bind_table(model, name, plan->vocab_size, embed_width, &model->embed, err));
@@ -206,6 +206,7 @@ zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *cons
     const zoo_plan *plan = &model->plan;
     memset(model->used, 0, zoo_tensors_count(model->tensors));
     memset(&model->stats, 0, sizeof model->stats);
+    model->tables = NULL;
     for (uint32_t i = 0; i < plan->n_prologue; i++) {
         ZOO_TRY(bind_part(model, mode, "", &model->prologue[i], err));
     }

@@ -80,6 +80,7 @@ typedef struct zoo_model {
     zoo_bound_layer *layers;
     zoo_bound_norm norm;
     zoo_table embed;
+    struct zoo_table_source *tables; /* all of them (checkpoint/embedding_table.h) */
     zoo_weight head;
     const float *head_bias;
     zoo_bound **bounds; /* all of them, for sharing */

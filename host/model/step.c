@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "blocks/ops.h"
+#include "checkpoint/embedding_table.h"
 
 static zoo_step *step_of(zoo_ctx *ctx)
 {
@@ -131,10 +132,12 @@ static const float *part_input(zoo_step *step, const zoo_bound *bound, const flo
     const float *in = x;
     if (has_norm(&bound->norm)) {
         const char *name = part->norm.name;
-        if (!name || !step->normed_name || strcmp(name, step->normed_name) != 0) {
+        if (!name || !step->normed_name || step->normed_of != x ||
+            strcmp(name, step->normed_name) != 0) {
             run_norm(step, &bound->norm, x, step->normed, span->n_rows, width);
             trace(&step->ctx, name, step->normed, span->n_rows, width);
             step->normed_name = name;
+            step->normed_of = x;
         }
         in = step->normed;
     }
@@ -293,6 +296,14 @@ static void embed(zoo_step *step, const zoo_span *span)
     }
 }
 
+static zoo_status check_tables(const zoo_model *model, zoo_error *err)
+{
+    for (const zoo_table_source *t = model->tables; t; t = t->next) {
+        ZOO_TRY(zoo_table_check(t, err));
+    }
+    return ZOO_OK;
+}
+
 static zoo_status fit_logits(zoo_step *step, uint32_t n_rows, zoo_error *err)
 {
     size_t need = (size_t)n_rows * step->model->head.rows;
@@ -345,6 +356,7 @@ zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *ro
     zoo_scratch_clear(&step->kept);
     step->ctx.trace = step->trace ? trace : NULL;
     embed(step, span);
+    ZOO_TRY(check_tables(model, err)); /* before layers work on zeros */
     run_chain(step, model->prologue, model->plan.n_prologue, span);
     if (model->plan.embed_scale_inside == 2) {
         emit_trace(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);
@@ -356,7 +368,7 @@ zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *ro
         run_chain(step, model->epilogue, model->plan.n_epilogue, span);
         head(step, rows, n_rows);
     }
-    return ZOO_OK;
+    return check_tables(model, err); /* blocks read tables too */
 }
 
 static uint32_t widest(const zoo_model *model)

@@ -25,8 +25,8 @@ typedef struct zoo_step {
     const zoo_bound_layer *layer;       /* the one that runs */
     float *h, *h_next;                  /* [rows_max, widest stream] */
     float *normed, *scaled, *sum, *out; /* [rows_max, widest part] */
-    const char
-        *normed_name; /* the norm whose result `normed` holds for the present input; null: none */
+    const char *normed_name;            /* the norm whose result `normed` holds; null: none */
+    const float *normed_of;             /* its input */
     uint32_t width_max;
     float *logits; /* [n, head rows] */
     size_t logits_size;

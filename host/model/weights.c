@@ -506,6 +506,8 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
     *out = zoo_table_make(source);
+    source->next = model->tables;
+    model->tables = source;
     mark_used(model, m);
     return ZOO_OK;
 }

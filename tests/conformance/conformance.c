@@ -198,7 +198,7 @@ static bool run_pair(const char *model, const char *weights, const char *cache)
         return false;
     }
     const zoo_plan *plan = zoo_engine_plan(t.engine);
-    t.vocab = plan->head_rows ? plan->head_rows : plan->vocab_size;
+    t.vocab = plan->vocab_size;
     t.measure = malloc((size_t)N * t.vocab * sizeof(float));
     t.logits = malloc((size_t)N * t.vocab * sizeof(float));
     uint32_t seed = 12345;

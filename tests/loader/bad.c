@@ -118,6 +118,12 @@ __attribute__((unused)) static zoo_status configure(const zoo_config *config, zo
 #define SIZE_BIND sizeof(zoo_bind)
 #endif
 
+#ifdef BAD_SIZE_ATTEND_ARGS
+#define SIZE_ATTEND_ARGS (sizeof(zoo_attend_args) - 8)
+#else
+#define SIZE_ATTEND_ARGS sizeof(zoo_attend_args)
+#endif
+
 #ifdef BAD_PANEL
 #define PANEL 8
 #else
@@ -126,9 +132,35 @@ __attribute__((unused)) static zoo_status configure(const zoo_config *config, zo
 
 ZOO_EXPORT extern const zoo_plugin zoo_plugin_entry;
 const zoo_plugin zoo_plugin_entry = {
-    .stamp = {MAGIC, MAJOR, MINOR, sizeof(zoo_stamp), SIZE_BIND, sizeof(zoo_stream),
-              sizeof(zoo_part), sizeof(zoo_branch), sizeof(zoo_layer), sizeof(zoo_seq),
-              sizeof(zoo_weight), PANEL, ZOO_PAGE},
+    .stamp = {.magic = MAGIC,
+              .abi_major = MAJOR,
+              .abi_minor = MINOR,
+              .size_stamp = sizeof(zoo_stamp),
+              .size_bind = SIZE_BIND,
+              .size_stream = sizeof(zoo_stream),
+              .size_part = sizeof(zoo_part),
+              .size_branch = sizeof(zoo_branch),
+              .size_layer = sizeof(zoo_layer),
+              .size_seq = sizeof(zoo_seq),
+              .size_weight = sizeof(zoo_weight),
+              .size_norm = sizeof(zoo_norm),
+              .size_key = sizeof(zoo_key),
+              .size_rowmap = sizeof(zoo_rowmap),
+              .size_table = sizeof(zoo_table),
+              .size_error = sizeof(zoo_error),
+              .size_segment = sizeof(zoo_segment),
+              .size_gemm = sizeof(zoo_gemm),
+              .size_gemm_slots = sizeof(zoo_gemm_slots),
+              .size_norm_args = sizeof(zoo_norm_args),
+              .size_rope_args = sizeof(zoo_rope_args),
+              .size_attend_args = SIZE_ATTEND_ARGS,
+              .size_conv_args = sizeof(zoo_conv_args),
+              .size_ssm_args = sizeof(zoo_ssm_args),
+              .size_scan_args = sizeof(zoo_scan_args),
+              .size_delta_args = sizeof(zoo_delta_args),
+              .size_index_args = sizeof(zoo_index_args),
+              .panel = PANEL,
+              .page = ZOO_PAGE},
 #ifdef BAD_SHORT_DESCRIPTOR
     .size = 100,
 #else

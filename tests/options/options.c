@@ -103,7 +103,7 @@ static bool run_copy(flip *f, const char *folder, float *out, bool notes)
     }
     if (notes) {
         const zoo_plan *plan = zoo_engine_plan(engine);
-        f->vocab = plan->head_rows ? plan->head_rows : plan->vocab_size;
+        f->vocab = plan->vocab_size;
         (void)zoo_model_config_judge(engine->model.config, engine->model.plugin, NULL, note_key, f,
                                      NULL);
         const cJSON *ignored = NULL;

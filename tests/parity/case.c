@@ -441,7 +441,7 @@ void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_
     if (status == ZOO_OK) {
         (void)snprintf(out->plugin, sizeof out->plugin, "%s", r.engine->model.plugin->name);
         const zoo_plan *plan = zoo_engine_plan(r.engine);
-        r.vocab = plan->head_rows ? plan->head_rows : plan->vocab_size;
+        r.vocab = plan->vocab_size;
         count_absent(&r);
         status = run_whole(&r, &error);
     }
