@@ -322,20 +322,31 @@ static zoo_status run_tests(bench *b, zoo_error *err)
     return run_test(b, "batch", a->n_batch, a->n_prompt, a->n_new, err);
 }
 
-static zoo_status run_model(const bench_args *a, zoo_error *err)
+static int fail(const zoo_error *err, int code)
+{
+    return zoo_command_failed("bench", err, code);
+}
+
+static int run_model(const bench_args *a)
 {
     bench b = {.args = a, .state = a->seed};
     char folder[4096];
+    zoo_error err = {0};
     bench_time begin = now();
-    ZOO_TRY(zoo_model_folder(a->common.positional[0], folder, sizeof folder, err));
-    ZOO_TRY(zoo_engine_open(folder, &a->common.engine, &b.engine, err));
+    zoo_status status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &err);
+    if (status == ZOO_OK) {
+        status = zoo_engine_open(folder, &a->common.engine, &b.engine, &err);
+    }
+    if (status != ZOO_OK) {
+        return fail(&err, zoo_exit_code_model(status));
+    }
     bench_time load = since(begin, 1);
     print_common(&b, "load");
     (void)printf(",\"seconds\":%.3f,\"cpu_seconds\":%.3f", load.wall, load.cpu);
     print_end(&b);
-    zoo_status status = run_tests(&b, err);
+    status = run_tests(&b, &err);
     zoo_engine_close(b.engine);
-    return status;
+    return status == ZOO_OK ? 0 : fail(&err, zoo_exit_code(status));
 }
 
 static const zoo_option options[] = {
@@ -382,11 +393,10 @@ static int run(void *args)
     bench_args *a = args;
     zoo_error err = {0};
     if (judge_args(a, &err) != ZOO_OK) {
-        return zoo_command_failed("bench", &err, 2);
+        return fail(&err, 2);
     }
     a->common.engine.seqs_max = a->common.engine.seqs_max ? a->common.engine.seqs_max : a->n_batch;
-    zoo_status status = run_model(a, &err);
-    return status == ZOO_OK ? 0 : zoo_command_failed("bench", &err, zoo_exit_code_model(status));
+    return run_model(a);
 }
 
 static const bench_args defaults = {.n_batch = 32,
