@@ -93,20 +93,37 @@ static bool put(cJSON *object, const char *key, cJSON *value)
     return cJSON_AddItemToObject(object, key, value);
 }
 
-zoo_status zoo_attributes_set(zoo_attributes *a, const char *key, cJSON *value, const char *origin,
-                              zoo_error *err)
+static zoo_status set_in(zoo_attributes *a, cJSON *object, const char *key, cJSON *value,
+                         const char *origin, zoo_error *err)
 {
-    const char *name = zoo_attributes_name(a, key);
-    bool field = a->converted || cJSON_GetObjectItemCaseSensitive(a->set, name);
     cJSON *from = value ? cJSON_CreateString(origin) : NULL;
-    if (!from || !put(field ? a->set : a->extras, field ? name : key, value)) {
+    if (!from || !put(object, key, value)) {
         cJSON_Delete(from);
         if (!from) {
             cJSON_Delete(value);
         }
         return out_of_memory(a, err);
     }
-    return put(a->origins, name, from) ? ZOO_OK : out_of_memory(a, err);
+    return put(a->origins, zoo_attributes_name(a, key), from) ? ZOO_OK : out_of_memory(a, err);
+}
+
+zoo_status zoo_attributes_set(zoo_attributes *a, const char *key, cJSON *value, const char *origin,
+                              zoo_error *err)
+{
+    return set_in(a, a->set, zoo_attributes_name(a, key), value, origin, err);
+}
+
+zoo_status zoo_attributes_set_extra(zoo_attributes *a, const char *key, cJSON *value,
+                                    const char *origin, zoo_error *err)
+{
+    return a->converted ? zoo_attributes_set(a, key, value, origin, err)
+                        : set_in(a, a->extras, key, value, origin, err);
+}
+
+bool zoo_json_number(const cJSON *item, double *out)
+{
+    *out = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
+    return cJSON_IsNumber(item) || cJSON_IsBool(item);
 }
 
 bool zoo_attributes_model_reads(const zoo_attributes *a, const char *key)
@@ -154,9 +171,9 @@ bool zoo_json_truthy(const cJSON *item)
 zoo_status zoo_attributes_whole(const zoo_attributes *a, const char *key, const char *derivation,
                                 uint32_t max, uint32_t *out, zoo_error *err)
 {
-    const cJSON *item = zoo_attributes_get(a, key);
-    double value = cJSON_IsNumber(item) ? item->valuedouble : -1;
-    if (!(value >= 0) || value > max || value != floor(value)) {
+    double value = -1;
+    bool number = zoo_json_number(zoo_attributes_get(a, key), &value);
+    if (!number || !(value >= 0) || value > max || value != floor(value)) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "%s: \"%s\" should be a whole number up to %u, for the derivation \"%s\"",
                         a->path, key, max, derivation);
@@ -281,6 +298,35 @@ static zoo_status read_extras(zoo_attributes *a, const cJSON *text, zoo_error *e
         }
         if (!cJSON_AddItemToObject(a->extras, item->string, cJSON_Duplicate(item, true))) {
             return out_of_memory(a, err);
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status check_length(const zoo_attributes *a, const char *key, zoo_error *err)
+{
+    const cJSON *list = zoo_attributes_get(a, key), *n = zoo_attributes_get(a, "num_hidden_layers");
+    if (cJSON_IsArray(list) && cJSON_IsNumber(n) && cJSON_GetArraySize(list) != n->valuedouble) {
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" has %d entries for %.0f layers", a->path,
+                        key, cJSON_GetArraySize(list), n->valuedouble);
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_attributes_check_lists(const zoo_attributes *a, zoo_error *err)
+{
+    static const char *const by_layer[] = {"first", "periodic", "repeat", "cycle", "where"};
+    const cJSON *step = NULL;
+    ZOO_TRY(check_length(a, "layer_types", err));
+    ZOO_TRY(check_length(a, "mlp_layer_types", err));
+    cJSON_ArrayForEach(step, part(a, "derived"))
+    {
+        const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(step, "by"));
+        const char *key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(step, "key"));
+        for (size_t i = 0; i < ZOO_COUNT(by_layer) && by && key; i++) {
+            if (strcmp(by, by_layer[i]) == 0) {
+                ZOO_TRY(check_length(a, key, err));
+            }
         }
     }
     return ZOO_OK;

@@ -37,20 +37,27 @@ zoo_status zoo_class_common(const char *folder, cJSON **out, zoo_error *err);
 zoo_status zoo_attributes_make(zoo_attributes *a, const cJSON *text, zoo_error *err);
 /* Its first half: fields, defaults, spellings and types, before anything is derived. [load] */
 zoo_status zoo_attributes_read(zoo_attributes *a, const cJSON *text, zoo_error *err);
+/* Lists with one value a layer have as many as there are layers, once all is derived. [load] */
+zoo_status zoo_attributes_check_lists(const zoo_attributes *a, zoo_error *err);
 void zoo_attributes_free(zoo_attributes *a);
 
 /* The class's name for a key (attribute_map), or the key itself. */
 const char *zoo_attributes_name(const zoo_attributes *a, const char *key);
 /* The value at a path of members, whatever the spelling of the first; null: absent. */
 cJSON *zoo_attributes_get(const zoo_attributes *a, const char *key);
-/* Takes value, also when it fails. */
+/* Sets an attribute, by any of its names; takes value, also when it fails. */
 zoo_status zoo_attributes_set(zoo_attributes *a, const char *key, cJSON *value, const char *origin,
                               zoo_error *err);
+/* The same for a key of the file that is no field: an attribute once the base class has run. */
+zoo_status zoo_attributes_set_extra(zoo_attributes *a, const char *key, cJSON *value,
+                                    const char *origin, zoo_error *err);
 /* Whether the class or the model's code reads a key of the file, under any spelling. */
 bool zoo_attributes_reads(const zoo_attributes *a, const char *key);
 /* Whether the model's code, not the class alone, reads it. */
 bool zoo_attributes_model_reads(const zoo_attributes *a, const char *key);
 
+/* A number as Python has it, true and false being 1 and 0; false: the item is none. */
+bool zoo_json_number(const cJSON *item, double *out);
 /* A whole number at key, from 0 to max; refused otherwise in the name of the derivation. [load] */
 zoo_status zoo_attributes_whole(const zoo_attributes *a, const char *key, const char *derivation,
                                 uint32_t max, uint32_t *out, zoo_error *err);

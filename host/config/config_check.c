@@ -130,6 +130,22 @@ static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object
     return ZOO_OK;
 }
 
+/* Rotary parameters by layer type: those of types that no layer has are nobody's. */
+static zoo_status judge_levels(judge *j, const char *name, const cJSON *levels)
+{
+    const cJSON *level = NULL;
+    cJSON_ArrayForEach(level, levels)
+    {
+        char path[256];
+        (void)snprintf(path, sizeof path, "%s.%.100s.rope_type", name, level->string);
+        if (zoo_config_is_claimed(j->config, path)) {
+            (void)snprintf(path, sizeof path, "%s.%.100s", name, level->string);
+            ZOO_TRY(judge_object(j, path, level));
+        }
+    }
+    return ZOO_OK;
+}
+
 /* A key of the file that the class reads: what became of it must be computed, or be the default. */
 static zoo_status judge_attribute(judge *j, const cJSON *given)
 {
@@ -143,6 +159,9 @@ static zoo_status judge_attribute(judge *j, const cJSON *given)
         cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(keys, name), "default");
     if (!value || !zoo_attributes_model_reads(a, name) || cJSON_Compare(value, usual, true)) {
         return ZOO_OK;
+    }
+    if (rope && value->child && cJSON_IsObject(value->child)) {
+        return judge_levels(j, name, value);
     }
     return cJSON_IsObject(value) && !is_known_object(j, name) ? judge_object(j, name, value)
                                                               : judge_leaf(j, name, value);

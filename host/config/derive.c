@@ -89,8 +89,16 @@ static cJSON *fill_in(const zoo_attributes *a, const cJSON *value)
     return copy;
 }
 
+/* A default of a key that is no field (`kwargs`, or where it is absent) goes to the file's keys. */
 static zoo_status derive_value(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
+    const char *when = text_of(step, "when");
+    if ((when && strcmp(when, "absent") == 0) ||
+        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(step, "kwargs"))) {
+        return zoo_attributes_set_extra(a, text_of(step, "key"),
+                                        fill_in(a, cJSON_GetObjectItemCaseSensitive(step, "value")),
+                                        "class", err);
+    }
     return set(a, step, fill_in(a, cJSON_GetObjectItemCaseSensitive(step, "value")), err);
 }
 
@@ -138,10 +146,10 @@ static zoo_status derive_spelled(zoo_attributes *a, const cJSON *step, zoo_error
     char origin[ZOO_CLASS_KEY_MAX];
     (void)snprintf(origin, sizeof origin, "file: %s", text_of(step, "of"));
     bool add = plus && cJSON_IsNumber(value);
-    return zoo_attributes_set(a, text_of(step, "key"),
-                              add ? cJSON_CreateNumber(value->valuedouble + plus->valuedouble)
-                                  : cJSON_Duplicate(value, true),
-                              origin, err);
+    cJSON *copy = add ? cJSON_CreateNumber(value->valuedouble + plus->valuedouble)
+                      : cJSON_Duplicate(value, true);
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, text_of(step, "of"));
+    return zoo_attributes_set(a, text_of(step, "key"), copy, origin, err);
 }
 
 static zoo_status derive_both_ways(zoo_attributes *a, const cJSON *step, zoo_error *err)
@@ -251,5 +259,6 @@ zoo_status zoo_attributes_make(zoo_attributes *a, const cJSON *text, zoo_error *
     {
         ZOO_TRY(derive(a, step, err));
     }
+    ZOO_TRY(zoo_attributes_check_lists(a, err));
     return zoo_attributes_finish_rope(a, err);
 }

@@ -48,14 +48,12 @@ static zoo_status amount(const zoo_attributes *a, const cJSON *step, const char 
                          zoo_error *err)
 {
     const cJSON *item = member(step, name);
-    if (cJSON_IsString(item)) {
-        uint32_t value = 0;
-        ZOO_TRY(zoo_attributes_whole(a, item->valuestring, text_of(step, "by"), INT32_MAX, &value,
-                                     err));
-        *out = value;
-        return ZOO_OK;
+    const char *key = cJSON_GetStringValue(item);
+    if (!zoo_json_number(key ? zoo_attributes_get(a, key) : item, out) && key) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "%s: \"%s\" should be a number, for the derivation \"%s\"", a->path, key,
+                        text_of(step, "by"));
     }
-    *out = cJSON_IsNumber(item) ? item->valuedouble : 0;
     return ZOO_OK;
 }
 
@@ -118,7 +116,8 @@ static bool hits(const period *p, uint32_t layer, uint32_t n_layers)
         return p->first;
     }
     uint32_t i = p->back ? n_layers - 1 - layer : layer;
-    return layer >= p->below || fmod(i, p->length) == (p->at < 0 ? p->length + p->at : p->at);
+    double at = p->at < 0 ? fmod(i - p->at, p->length) : fmod(i, p->length) - p->at;
+    return layer >= p->below || at == 0;
 }
 
 static zoo_status read_period(const zoo_attributes *a, const cJSON *step, const char *name,
@@ -137,10 +136,10 @@ static zoo_status read_period(const zoo_attributes *a, const cJSON *step, const 
     if (needs && !zoo_json_truthy(zoo_attributes_get(a, needs))) {
         p->below = 0;
     }
-    if (p->length < 1) {
-        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" is 0, and \"%s\" is every so many layers",
-                        a->path, text_of(step, name) ? text_of(step, name) : name,
-                        text_of(step, "key"));
+    if (!(p->length > 0)) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "%s: \"%s\" is not above 0, and \"%s\" is every so many layers", a->path,
+                        text_of(step, name) ? text_of(step, name) : name, text_of(step, "key"));
     }
     return ZOO_OK;
 }
@@ -354,8 +353,8 @@ zoo_status zoo_derive_expand(zoo_attributes *a, const cJSON *step, zoo_error *er
 
 static double number_or(const zoo_attributes *a, const char *key, double fallback)
 {
-    const cJSON *item = zoo_attributes_get(a, key);
-    return cJSON_IsNumber(item) ? item->valuedouble : fallback;
+    double value = 0;
+    return zoo_json_number(zoo_attributes_get(a, key), &value) ? value : fallback;
 }
 
 /* index_topk_pattern: a text of F and S or a list; else every index_topk_freq-th layer is full,
@@ -430,12 +429,16 @@ static zoo_status compressed_rates(zoo_attributes *a, zoo_error *err)
     cJSON *object = zoo_attributes_get(a, "compress_rates");
     for (size_t i = 0; i < ZOO_COUNT(rates); i++) {
         const cJSON *legacy = zoo_attributes_get(a, rates[i].legacy);
-        if (given && !cJSON_IsNumber(legacy)) {
+        double rate = rates[i].rate;
+        if (legacy && !cJSON_IsNull(legacy) && !zoo_json_number(legacy, &rate)) {
+            return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" should be a number", a->path,
+                            rates[i].legacy);
+        }
+        if (given && (!legacy || cJSON_IsNull(legacy))) {
             continue;
         }
         cJSON_DeleteItemFromObjectCaseSensitive(object, rates[i].kind);
-        (void)cJSON_AddNumberToObject(object, rates[i].kind,
-                                      cJSON_IsNumber(legacy) ? legacy->valuedouble : rates[i].rate);
+        (void)cJSON_AddNumberToObject(object, rates[i].kind, rate);
     }
     return ZOO_OK;
 }

@@ -115,8 +115,8 @@ static void standardize_one(const zoo_attributes *a, cJSON *params, bool flat)
     if (!type || !kind_reads(a, type, original)) {
         return;
     }
-    const cJSON *top = zoo_attributes_get(a, original);
-    if (flat && top) {
+    const cJSON *top = cJSON_GetObjectItemCaseSensitive(a->set, original);
+    if (flat && top && !rope_of(a, "original")) {
         replace(params, original, cJSON_Duplicate(top, true));
     } else {
         set_default(params, original,
@@ -463,9 +463,8 @@ zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
     if (!rope_of(a, "how")) {
         return ZOO_OK;
     }
-    if (strcmp(rope_of(a, "how")->valuestring, "none") != 0) {
-        ZOO_TRY(standardize(a, err)); /* tables are made after all keys have become attributes */
-    }
+    ZOO_TRY(standardize(a, err)); /* tables are made after all keys have become attributes */
+    cJSON_DeleteItemFromObjectCaseSensitive(a->set, original); /* the block's counts */
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
     if (!cJSON_IsObject(params)) {
         return ZOO_OK;

@@ -4,7 +4,7 @@
  * Kinds of layers: layer_types with compress_rates, or compress_ratios (0: window only, below 16:
  * overlapping entries with an indexer, else plain entries). Rotation: rope_parameters.main and
  * .compress; else rope_theta without scaling for layers of the first kind, compress_rope_theta with
- * rope_scaling for the others. Yarn changes no amplitude here. Experts by token id: mlp_layer_types
+ * rope_scaling for the others. Experts by token id: mlp_layer_types
  * "hash_moe", or the first num_hash_layers.
  */
 #include "csa.h"
@@ -59,7 +59,6 @@ static zoo_status read_rope(ds_model *m, bool compressed, bool back, const zoo_r
             return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for rotary tables");
         }
         ZOO_TRY(zoo_rope_read(c, b->setup, &want, rope, b->err));
-        rope->factor = 1.0f;
         m->csa_ropes[place] = rope;
     }
     *out = m->csa_ropes[place];

@@ -113,8 +113,13 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     (
         r"mamba_intermediate = self\.mamba_expand \* self\.hidden_size if self\.mamba_d_ssm is None else self\.mamba_d_ssm",
         lambda: [
-            {"key": "mamba_intermediate", "by": "product", "of": ["mamba_expand", "hidden_size"]},
-            {"key": "mamba_intermediate", "by": "same", "of": "mamba_d_ssm", "needs": "mamba_d_ssm"},
+            {
+                "key": "mamba_intermediate",
+                "by": "product",
+                "of": ["mamba_expand", "hidden_size"],
+                "without": "mamba_d_ssm",
+            },
+            {"key": "mamba_intermediate", "by": "spelled", "of": "mamba_d_ssm"},
         ],
     ),
     (
@@ -150,7 +155,10 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         r"kwargs\.setdefault\('(\w+)', ([\d.]+)\)",
         lambda a, v: {"key": a, "by": "value", "value": ast.literal_eval(v), "when": "absent"},
     ),
-    (r"kwargs\['(\w+)'\] = ([\d.]+)", lambda a, v: {"key": a, "by": "value", "value": ast.literal_eval(v)}),
+    (
+        r"kwargs\['(\w+)'\] = ([\d.]+)",
+        lambda a, v: {"key": a, "by": "value", "value": ast.literal_eval(v), "kwargs": True},
+    ),
     (
         r"if self\.use_long_context:\n    self\.max_position_embeddings = 16384",
         lambda: {"key": "max_position_embeddings", "by": "value", "value": 16384, "if": "use_long_context"},
@@ -645,6 +653,7 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "by": "letters",
                 "of": "hybrid_override_pattern",
                 "when": "null",
+                "reads": ["mtp_hybrid_override_pattern"],
                 "letters": {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"},
             },
             {

@@ -8,7 +8,8 @@ to DIR/classes. --check writes nothing: it compares with what lies there and exi
 
 A file of a type holds
 
-    keys      what the model's code reads: {key: {"type", "default"}}; without "default" the class has none (getattr)
+    keys      what the model's code reads: {key: {"type", "default"}}; those without are no fields of the class, and
+              "absent" is what the code takes where the file has none
     inputs    the same for keys that only the class itself reads, for derivations
     unread    fields that neither reads, with their defaults
     names     attribute_map: {other spelling: key}
@@ -46,9 +47,9 @@ from typing import Any
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "critical"
 
-from class_rules import RULES, SPECIAL, layer_list  # noqa: E402
-from transformers import PreTrainedConfig, configuration_utils, modeling_rope_utils  # noqa: E402
-from transformers.models.auto import configuration_auto, modeling_auto  # noqa: E402
+from class_rules import RULES, SPECIAL, layer_list
+from transformers import PreTrainedConfig, configuration_utils, modeling_rope_utils
+from transformers.models.auto import configuration_auto, modeling_auto
 
 Json = dict[str, Any]
 
@@ -394,6 +395,10 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
     own = sorted(members - {"rope_type", "rope_theta", "full_attention", "sliding_attention", "type"})
     if own:
         out["reads"] = own
+    if any(
+        "self.original_max_position_embeddings = self.rope_parameters" in inspect.getsource(k) for k in own_classes(cls)
+    ):
+        out["original"] = "block"
     if "ROPE_INIT_FUNCTIONS" not in helpers:
         out["kinds"] = ["default"]
     return out
@@ -422,6 +427,9 @@ def parts_of(cls: type) -> Json:
             words = {"attn": "Attention", "ffn": "FFN"}
             if name.endswith(words.get(stem, stem.title()) + "Config") and value is not cls:
                 kept = {k: v for k, v in class_fields(value).items() if k not in BASE}
+                made = value()
+                for key, entry in kept.items():
+                    entry["default"] = plain(getattr(made, key))
                 out[f.name] = kept
     return out
 
@@ -505,7 +513,7 @@ def make(model_type: str) -> Json:
     for k in sorted(model - set(out["keys"]) - skip - set(made)):
         inside = any(k in part for part in parts.values())
         if not callable(getattr(cls, k, None)) and k not in ROPE and k[0] != "_" and not inside:
-            out["keys"][k] = {} if reads.get(k, MISSING) is MISSING else {"default": reads[k]}
+            out["keys"][k] = {} if reads.get(k, MISSING) is MISSING else {"absent": reads[k]}
     inputs = {
         k: v
         for k, v in every.items()
