@@ -72,6 +72,55 @@ for how in by-pkg-config by-cmake; do
     tap $? "it exports zoo_plugin_entry alone ($how)"
 done
 
+# A block that begins with attention's bind rows, as docs/adding-a-model.md describes; its author's
+# names T, W, NONE and AT are the author's own.
+mkdir "$work/by-rows"
+cat >"$work/rows.c" <<'END'
+#include "blocks/gqa/impl.h"
+#include "blocks/rows.h"
+
+typedef struct W {
+    zoo_gqa_weights gqa;
+    const float *gain;
+} W;
+typedef struct P {
+    zoo_gqa gqa;
+} P;
+enum { T = 3, NONE = 4, AT = 5, MATRIX = 6, VECTOR = 7, EXPERTS = 8, OWN = 9, QKV = 10 };
+
+const zoo_bind binds[] = {
+#include "blocks/gqa/binds.inc"
+#undef ZOO_ROW_WEIGHTS
+#undef ZOO_ROW_PARAMS
+#define ZOO_ROW_WEIGHTS W
+#define ZOO_ROW_PARAMS P
+    ZOO_ROW_VECTOR(gain, "gain", gqa.head_dim, ZOO_NONE, ZOO_NONE),
+    {0}};
+
+int main(void)
+{
+    size_t n = sizeof binds / sizeof *binds;
+    return n > 30 && binds[n - 2].field == offsetof(W, gain) && QKV == T + NONE + 3 ? 0 : 1;
+}
+END
+# shellcheck disable=SC2046
+cc -std=c11 -Wall -Wextra -Wconversion -Wshadow -Werror $(pkg-config --cflags lmzoo-sdk) \
+    "$work/rows.c" $(pkg-config --libs lmzoo-sdk) -lm -o "$work/by-rows/rows" >"$work.log" 2>&1 &&
+    "$work/by-rows/rows"
+tap $? "a block outside the tree begins with attention's bind rows"
+
+# Every file of the SDK that a document or an installed header tells an author to include is there.
+: >"$work.log"
+includes=$(pkg-config --cflags-only-I lmzoo-sdk | sed 's/-I//; s/ .*//')
+{
+    grep -hoE '`(sdk/)?blocks/[a-z0-9_/]+\.(h|inc)`' "$LMZOO_SOURCE"/docs/*.md | tr -d '\140'
+    grep -hE '^#include "' -r "$includes" "$template" | sed 's/.*"\(.*\)"/\1/'
+} | sed 's|^sdk/||' | sort -u | while read -r file; do
+    [ -f "$includes/$file" ] || [ -f "$template/$file" ] || echo "$file is not installed" >>"$work.log"
+done
+[ ! -s "$work.log" ]
+tap $? "what documents and headers include is installed"
+
 here=$(cd "$prefix" && find . -path '*/lmzoo/plugins/*.so' | sed 's/.*\///; s/\.so$//' | sort)
 (cd / && "$prefix/bin/lmzoo" plugins) >"$work.log" 2>&1
 status=$?
