@@ -120,37 +120,6 @@ static void free_flight(zoo_loop *loop, zoo_flight *flight)
     zoo_mem_free(flight);
 }
 
-/* Bytes that the rows and the answer of a request may take: tokens, log-probabilities in memory and
- * as text. */
-static double bytes_of(const zoo_request *r)
-{
-    const double entry = sizeof(zoo_logprob) + 96.0, token = 24.0;
-    double bytes = 0.0;
-    uint32_t top = r->n_top == ZOO_UNSAID ? 0 : r->n_top + 1;
-    uint32_t prompt_top = r->n_prompt_top == ZOO_UNSAID ? 0 : r->n_prompt_top + 1;
-    prompt_top = r->echo && top > prompt_top ? top : prompt_top;
-    for (uint32_t i = 0; i < r->n_prompts; i++) {
-        double n = (double)r->prompts[i].n_tokens, m = (double)r->n_new_max;
-        bytes += (n + m) * token + m * top * entry + n * prompt_top * entry;
-    }
-    return ((double)sizeof(zoo_row) * r->n_prompts + bytes) * r->n_choices;
-}
-
-static zoo_status judge_size(const zoo_loop *loop, zoo_line *line)
-{
-    const zoo_request *r = &line->request;
-    double bytes = bytes_of(r), rows = (double)r->n_prompts * r->n_choices;
-    if (bytes <= (double)loop->job->line_bytes_max && rows <= 1e8) {
-        zoo_line_charge(line, (size_t)bytes);
-        return ZOO_OK;
-    }
-    return zoo_request_refuse(&line->request, r->n_prompts > 1 ? "prompt" : "n", ZOO_E_LIMIT,
-                              &line->error,
-                              "prompts times choices: %.0f sequences whose answer may need %.0f "
-                              "MiB; --memory leaves %zu MiB to one row",
-                              rows, bytes / 0x1p20, loop->job->line_bytes_max >> 20);
-}
-
 /* Gives the scheduler as many rows as it wants. */
 static zoo_status add_rows(zoo_loop *loop, zoo_flight *flight, zoo_error *err)
 {
@@ -190,9 +159,6 @@ static zoo_status launch(zoo_loop *loop, zoo_line *line, uint64_t place, zoo_err
 static zoo_status take_line(zoo_loop *loop, zoo_line *line, zoo_error *err)
 {
     uint64_t place = loop->n_taken++;
-    if (line->status == ZOO_OK) {
-        line->status = judge_size(loop, line);
-    }
     if (line->status == ZOO_OK) {
         return launch(loop, line, place, err);
     }
@@ -250,7 +216,7 @@ static zoo_status collect(zoo_loop *loop, zoo_error *err)
 }
 
 /* Ends what is left of a request. */
-static void give_up(zoo_loop *loop, zoo_flight *flight)
+static zoo_status give_up(zoo_loop *loop, zoo_flight *flight, zoo_error *err)
 {
     flight->timed_out = true;
     for (uint32_t i = 0; i < flight->n_rows; i++) {
@@ -267,24 +233,32 @@ static void give_up(zoo_loop *loop, zoo_flight *flight)
     }
     flight->n_added = flight->n_rows;
     loop->partial = loop->partial == flight ? NULL : loop->partial;
+    if (flight->n_left > 0) {
+        return ZOO_OK; /* its cancelled rows are collected */
+    }
+    zoo_status status = write_flight(loop, flight, err);
+    free_flight(loop, flight);
+    return status;
 }
 
 /* A request's time begins when its first row does. */
-static void watch_times(zoo_loop *loop)
+static zoo_status watch_times(zoo_loop *loop, zoo_error *err)
 {
     double now = loop->job->row_seconds_max > 0.0 ? zoo_clock_seconds() : 0.0;
     if (now - loop->checked < 0.2) {
-        return;
+        return ZOO_OK;
     }
     loop->checked = now;
-    for (zoo_flight *f = loop->flights; f; f = f->next) {
+    for (zoo_flight *f = loop->flights, *next; f; f = next) {
+        next = f->next;
         for (uint32_t i = 0; f->started == 0.0 && i < f->n_added; i++) {
             f->started = f->rows[i].is_running ? now : 0.0;
         }
         if (f->started > 0.0 && !f->timed_out && now - f->started > loop->job->row_seconds_max) {
-            give_up(loop, f);
+            ZOO_TRY(give_up(loop, f, err));
         }
     }
+    return ZOO_OK;
 }
 
 /* ---- the loop ---- */
@@ -306,8 +280,8 @@ static zoo_status run_loop(zoo_loop *loop, zoo_error *err)
             return ZOO_OK;
         }
         ZOO_TRY(zoo_schedule_step(loop->schedule, err));
+        ZOO_TRY(watch_times(loop, err));
         ZOO_TRY(collect(loop, err));
-        watch_times(loop);
         loop->totals->stats = zoo_schedule_stats_get(loop->schedule);
         zoo_progress_tick(&loop->progress, loop->totals);
         ZOO_TRY(zoo_journal_check(loop->job->journal, err));

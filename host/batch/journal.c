@@ -268,7 +268,7 @@ static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *p
     const char *own[3] = {j->results.path, j->errors.path, j->path};
     for (int i = 0; i < 3; i++) {
         for (const char *const *other = paths->others; own[i][0] && other && *other; other++) {
-            if (is_same(own[i], *other)) {
+            if (strcmp(*other, "-") != 0 && is_same(own[i], *other)) {
                 return zoo_fail(err, ZOO_E_USAGE,
                                 "%s would be written over: it is %s too; give the run another "
                                 "output",

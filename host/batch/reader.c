@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "generate/row.h"
 
 /* Enough to fill the scheduler's window twice. */
 enum { QUEUE_MAX = 512, SETTLE_BYTES = 4 << 20 };
@@ -40,14 +41,6 @@ void zoo_line_free(zoo_line *line)
         (void)pthread_cond_broadcast(&r->changed);
         (void)pthread_mutex_unlock(&r->mutex);
     }
-}
-
-void zoo_line_charge(zoo_line *line, size_t n)
-{
-    (void)pthread_mutex_lock(&line->reader->mutex);
-    line->bytes += n;
-    line->reader->bytes += n;
-    (void)pthread_mutex_unlock(&line->reader->mutex);
 }
 
 /* Waits for room for one more line; false when nobody reads any more. */
@@ -93,6 +86,37 @@ static void cut_name(zoo_error *err, const char *name, zoo_status status)
     }
 }
 
+/* Bytes that the rows and the answer of a request may take: tokens, log-probabilities in memory and
+ * as text. */
+static double bytes_of(const zoo_request *r)
+{
+    const double entry = sizeof(zoo_logprob) + 96.0, token = 12.0;
+    double bytes = 0.0;
+    uint32_t top = r->n_top == ZOO_UNSAID ? 0 : r->n_top + 1;
+    uint32_t prompt_top = r->n_prompt_top == ZOO_UNSAID ? 0 : r->n_prompt_top + 1;
+    prompt_top = r->echo && top > prompt_top ? top : prompt_top;
+    for (uint32_t i = 0; i < r->n_prompts; i++) {
+        double n = (double)r->prompts[i].n_tokens, m = (double)r->n_new_max;
+        bytes += (n + m) * token + m * top * entry + n * prompt_top * entry;
+    }
+    return ((double)sizeof(zoo_row) * r->n_prompts + bytes) * r->n_choices;
+}
+
+/* What is asked for at once must fit, too. */
+static zoo_status judge_size(const zoo_reader *r, zoo_line *line)
+{
+    zoo_request *q = &line->request;
+    double bytes = bytes_of(q), rows = (double)q->n_prompts * q->n_choices;
+    if (bytes <= (double)r->o.line_bytes_max && rows <= 1e8) {
+        line->bytes = (size_t)bytes;
+        return ZOO_OK;
+    }
+    return zoo_request_refuse(q, q->n_prompts > 1 ? "prompt" : "n", ZOO_E_LIMIT, &line->error,
+                              "prompts times choices: %.0f sequences whose answer may need %.0f "
+                              "MiB; --memory leaves %zu MiB to one row",
+                              rows, bytes / 0x1p20, r->o.line_bytes_max >> 20);
+}
+
 static zoo_status judge(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
 {
     char name[32];
@@ -112,7 +136,8 @@ static zoo_status judge(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
                                   "the custom_id \"%.60s\" stands on an earlier line too",
                                   request->custom_id);
     }
-    return status == ZOO_OK ? zoo_request_encode(r->o.context, request, &line->error) : status;
+    status = status == ZOO_OK ? zoo_request_encode(r->o.context, request, &line->error) : status;
+    return status == ZOO_OK ? judge_size(r, line) : status;
 }
 
 /* What is left of a refused line: its name, the key and the sentence. */
@@ -183,7 +208,7 @@ static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
         shrink(line);
     }
     (void)zoo_budget_enter(NULL);
-    line->bytes = budget.bytes + sizeof *line;
+    line->bytes = budget.bytes + sizeof *line + (line->status == ZOO_OK ? line->bytes : 0);
     if (budget.bytes_peak > SETTLE_BYTES) {
         zoo_mem_settle();
     }

@@ -27,7 +27,7 @@ struct zoo_line {
     zoo_status status;
     bool is_duplicate;
     zoo_error error;
-    size_t bytes; /* that it holds */
+    size_t bytes; /* that it holds, and that its rows and answer may */
     zoo_reader *reader;
     zoo_line *next;
 };
@@ -58,8 +58,6 @@ zoo_status zoo_reader_next(zoo_reader *reader, bool wait, zoo_line **line, bool 
 /* Ends the thread; null is fine. Lines that were taken must be freed before. */
 void zoo_reader_stop(zoo_reader *reader);
 
-/* Counts n more bytes as held by the line. */
-void zoo_line_charge(zoo_line *line, size_t n);
 void zoo_line_free(zoo_line *line);
 
 #endif

@@ -37,6 +37,7 @@ typedef struct zoo_command {
 #define ZOO_COMMANDS(X) \
     X(run)              \
     X(batch)            \
+    X(status)           \
     X(serve)            \
     X(score)            \
     X(bench)            \

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 
 struct tok_config {
-    tok_json main, map;
-    char main_path[4200], map_path[4200];
-    char *main_data, *map_data;
+    tok_json main, map, added;
+    char main_path[4200], map_path[4200], added_path[4200];
+    char *main_data, *map_data, *added_data;
 };
 
 static zoo_status open_one(tok_json *j, char **data, const char *path)
@@ -39,9 +39,12 @@ zoo_status tok_config_open(zoo_tokenizer *t, const char *folder, zoo_error *err)
     t->config = c;
     (void)snprintf(c->main_path, sizeof c->main_path, "%.4000s/tokenizer_config.json", folder);
     (void)snprintf(c->map_path, sizeof c->map_path, "%.4000s/special_tokens_map.json", folder);
+    (void)snprintf(c->added_path, sizeof c->added_path, "%.4000s/added_tokens.json", folder);
+    c->added = (tok_json){.t = t, .name = c->added_path, .err = err};
     c->main = (tok_json){.t = t, .name = c->main_path, .err = err};
     c->map = (tok_json){.t = t, .name = c->map_path, .err = err};
     ZOO_TRY(open_one(&c->main, &c->main_data, c->main_path));
+    ZOO_TRY(open_one(&c->added, &c->added_data, c->added_path));
     return open_one(&c->map, &c->map_data, c->map_path);
 }
 
@@ -50,6 +53,8 @@ void tok_config_close(zoo_tokenizer *t)
     if (t->config) {
         tok_json_close(&t->config->main);
         tok_json_close(&t->config->map);
+        tok_json_close(&t->config->added);
+        zoo_mem_free(t->config->added_data);
         zoo_mem_free(t->config->main_data);
         zoo_mem_free(t->config->map_data);
         zoo_mem_free(t->config);
@@ -60,6 +65,11 @@ void tok_config_close(zoo_tokenizer *t)
 const cJSON *tok_config_get(const zoo_tokenizer *t, const char *key)
 {
     return t->config ? tok_json_get(t->config->main.root, key) : NULL;
+}
+
+const cJSON *tok_config_added(const zoo_tokenizer *t)
+{
+    return t->config ? t->config->added.root : NULL;
 }
 
 uint32_t tok_config_count_added(const zoo_tokenizer *t)

@@ -58,6 +58,12 @@ size_t tok_base64(char *p, size_t n);
  * their ids where they are not known yet. */
 uint32_t tok_config_count_added(const zoo_tokenizer *t);
 zoo_status tok_config_add_tokens(zoo_tokenizer *t, zoo_error *err);
+/* The same for tokenizer.json, with added_tokens.json, roles and lists of special tokens
+ * (load_added.c): how many at most, and adding them. */
+uint32_t tok_config_count_extra(const zoo_tokenizer *t);
+zoo_status tok_config_add_extra(tok_json *j);
+/* The object of added_tokens.json, or null; only while a folder is being opened. */
+const cJSON *tok_config_added(const zoo_tokenizer *t);
 /* A member of tokenizer_config.json, or null; only while a folder is being opened. */
 const cJSON *tok_config_get(const zoo_tokenizer *t, const char *key);
 /* Adds one token as the reference numbers it; `stated` is the id that the file gives or ID_NONE. */

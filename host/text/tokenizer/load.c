@@ -41,11 +41,11 @@ static zoo_status load_added(tok_json *j)
     const cJSON *array = tok_json_get(j->root, "added_tokens");
     uint32_t n;
     ZOO_TRY(count_items(j, array, "added_tokens", &n));
-    ZOO_TRY(tok_added_init(j->t, n, j->err));
+    ZOO_TRY(tok_added_init(j->t, n + tok_config_count_extra(j->t), j->err));
     for (const cJSON *item = array ? array->child : NULL; item; item = item->next) {
         ZOO_TRY(load_added_token(j, item));
     }
-    return ZOO_OK;
+    return tok_config_add_extra(j);
 }
 
 static zoo_status load_top(tok_json *j)
