@@ -60,10 +60,12 @@ void *zoo_mem_realloc(void *block, size_t n)
         return NULL;
     }
     void *grown = realloc(block, n ? n : 1);
-    if (grown) {
+    size_t after = grown ? malloc_usable_size(grown) : before;
+    if (after > before) {
         /* The block exists; only the next one can be refused. */
-        zoo_budget_give(before);
-        (void)zoo_budget_take(malloc_usable_size(grown));
+        (void)zoo_budget_take(after - before);
+    } else {
+        zoo_budget_give(before - after);
     }
     return grown;
 }

@@ -177,6 +177,8 @@ static size_t share_of(const zoo_engine_options *e)
 static zoo_batch_job job_of(const batch_run *r, const zoo_loaded *loaded)
 {
     const zoo_batch_args *a = r->a;
+    /* One row is made ready at a time; what it works with is kept for the next. */
+    const size_t row_least = (size_t)8 << 20;
     size_t share = share_of(&a->common.engine);
     return (zoo_batch_job){.input = r->input,
                            .input_name = a->input,
@@ -188,7 +190,7 @@ static zoo_batch_job job_of(const batch_run *r, const zoo_loaded *loaded)
                            .progress = &r->progress,
                            .shows_cached = a->cached_tokens,
                            .in_order = strcmp(or_default(a->order, "done"), "input") == 0,
-                           .line_bytes_max = share,
+                           .line_bytes_max = share > row_least ? share : row_least,
                            .lines_bytes_max = share,
                            .row_seconds_max = a->row_timeout,
                            .rows_max = a->limit,
