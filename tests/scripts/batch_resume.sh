@@ -47,8 +47,8 @@ result $? "errors name the lines 50, 100, ... 1000"
 [ "$(grep -o '"custom_id":"[^"]*"' "$work/whole.jsonl" | sort -u | wc -l)" -eq 980 ]
 result $? "every row once"
 
-batch "$work/part.jsonl" "$work/two.jsonl" --threads 2
-batch "$work/part.jsonl" "$work/one.jsonl" --threads 1
+batch "$work/part.jsonl" "$work/two.jsonl" --threads 2 --order input
+batch "$work/part.jsonl" "$work/one.jsonl" --threads 1 --order input
 cmp -s "$work/one.jsonl" "$work/two.jsonl"
 result $? "one thread and two: the same file"
 batch "$work/part.jsonl" "$work/single.jsonl" --max-seqs 1 --max-rows 5
