@@ -37,7 +37,12 @@ bool zoo_model_config_is_harmless(const char *key);
 void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_has_tensor_fn *has,
                           void *arg);
 /*
- * Reads the class files of the type from <folder>/classes and computes the attributes; without a
+ * Finds the text part of a wrapper, and the type it is read as, by the wrapper's class file in
+ * <folder>/classes. Before a card is chosen. [load]
+ */
+zoo_status zoo_model_config_unwrap(zoo_model_config *config, const char *folder, zoo_error *err);
+/*
+ * Reads the class file of the text part from <folder>/classes and computes the attributes; without a
  * class file nothing changes. After use, before any plugin. ZOO_E_CONFIG: the reference refuses the
  * file's values. [load]
  */

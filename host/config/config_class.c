@@ -64,22 +64,28 @@ static zoo_status take_tie(zoo_model_config *c, zoo_error *err)
                               outer ? "file: tie_word_embeddings" : "class", err);
 }
 
-zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, zoo_error *err)
+zoo_status zoo_model_config_unwrap(zoo_model_config *c, const char *folder, zoo_error *err)
 {
-    const char *type = zoo_card_text(c->card, "class");
-    ZOO_TRY(zoo_class_read(folder, type ? type : c->model_type, &c->class_json, err));
+    const char *type = NULL;
+    ZOO_TRY(zoo_class_read(folder, c->model_type, &c->class_json, err));
     const cJSON *text = member(c->class_json, "text");
     if (text) {
         c->wrapper_json = c->class_json;
         c->class_json = NULL;
         ZOO_TRY(unwrap(c, text, &type, err));
-        ZOO_TRY(zoo_class_read(folder, type, &c->class_json, err));
-        c->text_type = c->class_json ? type : c->text_type;
+        c->text_type = type;
     } else if (c->class_json) {
         c->text = c->json;
         c->text_type = c->model_type;
-    } else if (c->text != c->json) {
-        ZOO_TRY(zoo_class_read(folder, c->text_type, &c->class_json, err));
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, zoo_error *err)
+{
+    const char *named = zoo_card_text(c->card, "class");
+    if (!c->class_json) {
+        ZOO_TRY(zoo_class_read(folder, named ? named : c->text_type, &c->class_json, err));
     }
     if (!c->class_json) {
         return ZOO_OK;
@@ -88,7 +94,7 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
     c->attributes =
         (zoo_attributes){.class_json = c->class_json, .common = c->common_json, .path = c->path};
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
-    return c->text == c->json ? ZOO_OK : take_tie(c, err);
+    return c->text == c->json && !c->wrapper_json ? ZOO_OK : take_tie(c, err);
 }
 
 void zoo_model_config_strict(zoo_model_config *c, bool strict)

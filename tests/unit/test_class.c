@@ -43,7 +43,8 @@ static zoo_model_config *open_config(const char *text, zoo_error *err)
     assert_int_equal(fclose(file), 0);
     *err = (zoo_error){0};
     assert_int_equal(zoo_model_config_open(folder, &config, err), ZOO_OK);
-    if (zoo_model_config_read_class(config, LMZOO_SOURCE_DIR "/models.d", err) != ZOO_OK) {
+    if (zoo_model_config_unwrap(config, LMZOO_SOURCE_DIR "/models.d", err) != ZOO_OK ||
+        zoo_model_config_read_class(config, LMZOO_SOURCE_DIR "/models.d", err) != ZOO_OK) {
         zoo_model_config_close(config);
         return NULL;
     }
@@ -271,6 +272,7 @@ static void wrappers_name_their_text_part(void **state)
     static const example examples[] = {
         {TYPE("gemma3") ", \"text_config\": {\"hidden_size\": 64}}", "hidden_size", "64", NULL},
         {TYPE("gemma3") "}", "hidden_size", "2304", "class"},
+        {TYPE("qwen2_vl") ", \"hidden_size\": 64}", "hidden_size", "64", NULL},
         {TYPE("llama4") ", \"text_config\": {\"tie_word_embeddings\": true}}",
          "tie_word_embeddings", "false", "class"},
     };

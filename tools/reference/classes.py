@@ -580,7 +580,7 @@ def common() -> Json:
 
 
 def card_types(folder: Path) -> list[str]:
-    """Types of all cards that compute something, with the text types of wrappers."""
+    """Types of all cards that compute something, with the text types of wrappers and the wrappers of text types."""
     wanted: list[str] = []
     for path in sorted(folder.glob("*.json")):
         card = json.loads(path.read_text())
@@ -597,6 +597,10 @@ def card_types(folder: Path) -> list[str]:
         part = text_part(known[name])
         if part and part["type"] in known:
             out[part["type"]] = None
+    for name, cls in known.items():
+        part = text_part(cls)
+        if part and part["type"] in out:
+            out[name] = None
     return list(out)
 
 

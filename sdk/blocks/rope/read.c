@@ -153,9 +153,10 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
     out->theta = p.theta;
     out->rotary_dim = p.rotary_dim;
     out->original_max = (uint32_t)p.original;
-    out->scaling = zoo_rope_number(&p, "factor", 1.0);
-    out->mscale = zoo_rope_number(&p, "mscale", 0.0);
-    out->mscale_all_dim = zoo_rope_number(&p, "mscale_all_dim", 0.0);
+    bool scaled = strcmp(p.type, "default") != 0;
+    out->scaling = scaled ? zoo_rope_number(&p, "factor", 1.0) : 1.0;
+    out->mscale = scaled ? zoo_rope_number(&p, "mscale", 0.0) : 0.0;
+    out->mscale_all_dim = scaled ? zoo_rope_number(&p, "mscale_all_dim", 0.0) : 0.0;
     if (!zoo_rope_fill(&p, out)) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "%s: rope type \"%s\" with these parameters is not computed", name, p.type);
