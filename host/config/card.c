@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "config/card_options.h"
 
 enum { CARD_BYTES_MAX = 1 << 20, CARDS_MAX = 4096 };
 
@@ -86,6 +87,22 @@ static zoo_status check_member(const char *path, const cJSON *item, zoo_error *e
     return zoo_fail(err, ZOO_E_FORMAT, "%s: unknown card member \"%s\"", path, item->string);
 }
 
+/* Options of the tree's plugins are known; those of another begin with its name and a dot. */
+static zoo_status check_options(const char *path, const cJSON *json, zoo_error *err)
+{
+    const char *plugin = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "plugin"));
+    const cJSON *option = NULL;
+    cJSON_ArrayForEach(option, cJSON_GetObjectItemCaseSensitive(json, "options"))
+    {
+        size_t n = plugin ? strlen(plugin) : 0;
+        bool own = n && strncmp(option->string, plugin, n) == 0 && option->string[n] == '.';
+        if (!own) {
+            ZOO_TRY(zoo_card_option_check(path, option, err));
+        }
+    }
+    return ZOO_OK;
+}
+
 static zoo_status check_card(const char *path, const cJSON *json, zoo_error *err)
 {
     if (!cJSON_IsObject(json)) {
@@ -103,7 +120,7 @@ static zoo_status check_card(const char *path, const cJSON *json, zoo_error *err
         !cJSON_GetObjectItemCaseSensitive(json, "refused")) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: the card names no plugin", path);
     }
-    return ZOO_OK;
+    return check_options(path, json, err);
 }
 
 static int is_card_file(const struct dirent *entry)

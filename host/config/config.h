@@ -42,9 +42,9 @@ void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_ha
  */
 zoo_status zoo_model_config_unwrap(zoo_model_config *config, const char *folder, zoo_error *err);
 /*
- * Reads the class file of the text part from <folder>/classes and computes the attributes; without a
- * class file nothing changes. After use, before any plugin. ZOO_E_CONFIG: the reference refuses the
- * file's values. [load]
+ * Reads the class file of the text part from <folder>/classes and computes the attributes;
+ * without a class file nothing changes. After use, before any plugin. ZOO_E_CONFIG: the reference
+ * refuses the file's values. [load]
  */
 zoo_status zoo_model_config_read_class(zoo_model_config *config, const char *folder,
                                        zoo_error *err);

@@ -3,7 +3,7 @@
  *
  * Keys (cards alias the other spellings): mamba_inner (or mamba_expand times the hidden size),
  * mamba_d_state, mamba_dt_rank ("auto": a sixteenth of the hidden size), mamba_d_conv,
- * mamba_conv_bias, mamba_proj_bias, n_mamba_heads (option mamba_heads: the key of the number of
+ * mamba_conv_bias, mamba_proj_bias, n_mamba_heads (option state_heads: the key of the number of
  * heads). Options: dt_norm ("none", "plain": without weights, "rms"), dt_norm_eps (its key).
  */
 #include <math.h>
@@ -108,7 +108,7 @@ zoo_status hybrid_mamba1_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     (void)layer;
     const zoo_config *c = b->config;
-    const char *heads = c->text(c, "@mamba_heads", NULL);
+    const char *heads = c->text(c, "@state_heads", NULL);
     mamba1_params *p = b->setup->take(b->setup, sizeof *p);
     if (!p) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
