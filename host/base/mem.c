@@ -98,7 +98,7 @@ void zoo_mem_json(void)
 extern int mallctl(const char *name, void *old, size_t *old_size, void *value, size_t size)
     __attribute__((weak));
 
-void zoo_mem_settle(void)
+void zoo_mem_trim(void)
 {
     if (mallctl) {
         (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* 4096: all arenas */

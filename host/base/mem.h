@@ -37,7 +37,7 @@ void zoo_mem_json(void);
 
 /* Gives freed memory back to the system, where the allocator keeps it for later. For the end of a
  * phase that freed much. */
-void zoo_mem_settle(void);
+void zoo_mem_trim(void);
 
 /* For tests: of the calls from now on, the n-th (1 = the next) returns null, once. 0: none does. */
 void zoo_mem_fail_at(int64_t n);

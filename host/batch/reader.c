@@ -210,7 +210,7 @@ static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
     (void)zoo_budget_enter(NULL);
     line->bytes = budget.bytes + sizeof *line + (line->status == ZOO_OK ? line->bytes : 0);
     if (budget.bytes_peak > SETTLE_BYTES) {
-        zoo_mem_settle();
+        zoo_mem_trim();
     }
     return budget.spent != ZOO_SPENT_STOPPED;
 }

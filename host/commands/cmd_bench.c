@@ -52,11 +52,11 @@ typedef struct bench_time {
 
 /* What one round gave. */
 typedef struct bench_round {
-    bench_time read;  /* until the last prompt token is read */
-    bench_time all;   /* until the last row is done */
-    uint64_t n_late;  /* tokens written after the last prompt token was read */
-    uint64_t n_steps; /* of the engine */
-    zoo_tally tally;  /* of all products */
+    bench_time read;          /* until the last prompt token is read */
+    bench_time all;           /* until the last row is done */
+    uint64_t n_late;          /* tokens written after the last prompt token was read */
+    uint64_t n_steps;         /* of the engine */
+    zoo_kernel_counts counts; /* of all products */
     zoo_schedule_stats stats;
 } bench_round;
 
@@ -133,7 +133,7 @@ static zoo_status run_schedule(bench *b, zoo_schedule *schedule, uint32_t n_toke
                                bench_round *out, zoo_error *err)
 {
     uint32_t n_threads = zoo_engine_limits(b->engine)->n_threads;
-    (void)zoo_tally_take();
+    (void)zoo_counting_kernels_take();
     bench_time begin = now();
     uint64_t n_written = 0;
     bool has_read = false;
@@ -147,7 +147,7 @@ static zoo_status run_schedule(bench *b, zoo_schedule *schedule, uint32_t n_toke
         }
     }
     out->all = since(begin, n_threads);
-    out->tally = zoo_tally_take();
+    out->counts = zoo_counting_kernels_take();
     out->stats = zoo_schedule_stats_get(schedule);
     out->n_late = out->stats.n_written - n_written;
     out->n_steps = out->stats.n_steps;
@@ -238,7 +238,7 @@ static void print_shares(const bench *b, const bench_round *rounds, uint32_t n_r
 {
     double peak[ROUNDS_MAX], read[ROUNDS_MAX];
     for (uint32_t i = 0; i < n_rounds; i++) {
-        const zoo_tally *t = &rounds[i].tally;
+        const zoo_kernel_counts *t = &rounds[i].counts;
         double least = 0;
         for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
             least += rate((double)t->operations[kind], b->machine.peak[kind]);
@@ -301,7 +301,7 @@ static zoo_status measure_machine(bench *b, zoo_error *err)
 {
     zoo_model *model = &b->engine->model;
     ZOO_TRY(zoo_machine_measure(model->kernels, model->pool, &b->machine, err));
-    model->kernels = b->engine->step.ctx.kernels = zoo_tally_wrap(model->kernels);
+    model->kernels = b->engine->step.ctx.kernels = zoo_counting_kernels_wrap(model->kernels);
     print_common(b, "machine");
     const double *peak = b->machine.peak;
     (void)printf(",\"read_gb_s\":%.1f,\"f32_gop_s\":%.0f,\"bf16_gop_s\":%.0f,\"int8_gop_s\":%.0f,"

@@ -37,7 +37,7 @@ zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options
     if (status == ZOO_OK && !options->plan_only) {
         status = zoo_step_init(&engine->step, &engine->model, err);
     }
-    zoo_mem_settle();
+    zoo_mem_trim();
     if (status == ZOO_OK) {
         status = open_session(engine, err);
     }

@@ -23,7 +23,7 @@ static void count_gemm(const zoo_gemm *g)
     wrapped->gemm[w->kind].gemm(g);
 }
 
-const zoo_kernels *zoo_tally_wrap(const zoo_kernels *kernels)
+const zoo_kernels *zoo_counting_kernels_wrap(const zoo_kernels *kernels)
 {
     wrapped = kernels;
     counting = *kernels;
@@ -33,9 +33,9 @@ const zoo_kernels *zoo_tally_wrap(const zoo_kernels *kernels)
     return &counting;
 }
 
-zoo_tally zoo_tally_take(void)
+zoo_kernel_counts zoo_counting_kernels_take(void)
 {
-    zoo_tally t = {.bytes = atomic_exchange(&bytes, 0)};
+    zoo_kernel_counts t = {.bytes = atomic_exchange(&bytes, 0)};
     for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
         t.operations[kind] = atomic_exchange(&operations[kind], 0);
     }

@@ -7,14 +7,14 @@
 
 #include "kernels.h"
 
-typedef struct zoo_tally {
+typedef struct zoo_kernel_counts {
     uint64_t operations[ZOO_WEIGHT_KINDS]; /* a multiply-add counts as two */
     uint64_t bytes; /* of weights and scales, once for each call: once a step below 65 rows */
-} zoo_tally;
+} zoo_kernel_counts;
 
 /* The one counting table of the process, now in front of `kernels`. */
-const zoo_kernels *zoo_tally_wrap(const zoo_kernels *kernels);
+const zoo_kernels *zoo_counting_kernels_wrap(const zoo_kernels *kernels);
 /* What was counted since the last call. */
-zoo_tally zoo_tally_take(void);
+zoo_kernel_counts zoo_counting_kernels_take(void);
 
 #endif

@@ -140,7 +140,7 @@ static void close_lane(run *r, lane *l)
     l->window.text = NULL;
 }
 
-/* The rows of a lane that the step has room for. The window's last token foretells nothing. */
+/* The rows of a lane that the step has room for. The window's last token predicts nothing. */
 static void add_item(run *r, uint32_t index)
 {
     const lane *l = &r->lanes[index];

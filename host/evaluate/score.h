@@ -1,5 +1,5 @@
 /*
- * score.h: how well a model foretells texts, and how far it is from a reference.
+ * score.h: how well a model predicts texts (perplexity), and its KL divergence from a reference.
  *
  *   file -> texts (ids) -> windows -> steps with the logits of all rows -> one result a token
  *

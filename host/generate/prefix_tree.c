@@ -100,7 +100,7 @@ static void free_if_unused(zoo_prefixes *p, zoo_prefix_node *node)
 {
     zoo_prefix_node *trunk = node->trunk;
     zoo_prefix_node **link = trunk ? &trunk->tails : &p->buckets[node->key[0] & (p->n_buckets - 1)];
-    if (node == p->root || node->n_waiting > 0 || node->kept != ZOO_NONE || node->leader ||
+    if (node == p->root || node->n_waiting > 0 || node->kept != ZOO_NONE || node->owner ||
         node->tails) {
         return;
     }
@@ -304,6 +304,6 @@ zoo_prefix_node *zoo_prefixes_oldest(const zoo_prefixes *p, bool only_idle)
 
 void zoo_prefixes_release(zoo_prefixes *p, zoo_prefix_node *node)
 {
-    node->leader = NULL;
+    node->owner = NULL;
     free_if_unused(p, node);
 }

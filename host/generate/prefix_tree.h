@@ -4,9 +4,9 @@
  * A prompt is cut into blocks of ZOO_PAGE tokens; a block's node stands for one chain of blocks,
  * found by the 128-bit hash of (hash of the chain before, tokens of the block). The root stands for
  * no block. Where rows part inside a block, a tail below its node stands for the tokens that some
- * of them still have in common; its owner decides which are worth it. Nodes count the waiting rows
- * that pass through them. The first row of several leads: it computes the chain and the engine
- * keeps it where the rows part (where the count falls), the others start from there.
+ * of them still have in common; the scheduler decides which are worth it. Nodes count the waiting
+ * rows that pass through them. The first row of several owns it: it computes the chain and the
+ * engine keeps it where the rows part (where the count falls), the others start from there.
  *
  * The last token of a prompt is never part of a chain: its logits are needed.
  */
@@ -21,7 +21,7 @@ struct zoo_prefix_node {
     uint32_t length;                /* positions up to its end; 0: the root */
     uint32_t n_waiting;             /* rows that pass here and are not yet open */
     uint32_t kept;                  /* the engine's number, or ZOO_NONE */
-    const void *leader;             /* the row that is computing it, or null */
+    const void *owner;              /* the row that is computing it, or null */
     zoo_prefix_node *next;          /* of its bucket, or of its trunk's tails */
     zoo_prefix_node *newer, *older; /* among kept nodes */
     zoo_prefix_node *trunk;         /* of a tail: the block or root it stands on; else null */
@@ -69,7 +69,7 @@ void zoo_prefixes_set_kept(zoo_prefixes *prefixes, zoo_prefix_node *node, uint32
 void zoo_prefixes_touch(zoo_prefixes *prefixes, zoo_prefix_node *node);
 /* The kept node unused for longest, of those no row waits for, or of all; null: none. */
 zoo_prefix_node *zoo_prefixes_oldest(const zoo_prefixes *prefixes, bool only_idle);
-/* The leader has passed or given up; frees the node when nobody needs it. */
+/* The owner has passed or given up; frees the node when nobody needs it. */
 void zoo_prefixes_release(zoo_prefixes *prefixes, zoo_prefix_node *node);
 
 #endif

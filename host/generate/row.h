@@ -81,7 +81,7 @@ struct zoo_row {
     bool scored;            /* prompt_logprobs are complete */
     uint32_t n_forced;      /* tokens of close that were put */
     size_t n_shown;         /* bytes of text given to on_text */
-    zoo_prefix_chain chain; /* while it waits or leads */
+    zoo_prefix_chain chain; /* while it waits, or owns a prefix */
     zoo_decoder *decoder;
     zoo_history history;
     zoo_row *next;

@@ -6,30 +6,30 @@
 #include "base/mem.h"
 #include "generate/schedule_private.h"
 
-static zoo_status open_desk(zoo_schedule *s, const zoo_generation *generation, zoo_desk *desk,
-                            zoo_error *err)
+static zoo_status open_workspace(zoo_schedule *s, const zoo_generation *generation,
+                                 zoo_sample_workspace *workspace, zoo_error *err)
 {
     uint32_t n_vocab = s->plan->vocab_size;
-    desk->mask = zoo_mem_array(s->n_mask, sizeof *desk->mask);
-    desk->raw = zoo_mem_array(n_vocab, sizeof *desk->raw);
-    if (!desk->mask || !desk->raw) {
+    workspace->mask = zoo_mem_array(s->n_mask, sizeof *workspace->mask);
+    workspace->raw = zoo_mem_array(n_vocab, sizeof *workspace->raw);
+    if (!workspace->mask || !workspace->raw) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
     }
     return zoo_sampler_new(zoo_engine_kernels(s->engine), n_vocab, generation->eos,
-                           generation->n_eos, &desk->sampler, err);
+                           generation->n_eos, &workspace->sampler, err);
 }
 
 static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation, zoo_error *err)
 {
     s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
     s->items = zoo_mem_array(s->limits->seqs_max, sizeof *s->items);
-    s->works = zoo_mem_array(s->limits->seqs_max, sizeof *s->works);
-    s->desks = zoo_mem_array(s->limits->n_threads, sizeof *s->desks);
-    if (!s->running || !s->items || !s->works || !s->desks) {
+    s->step_rows = zoo_mem_array(s->limits->seqs_max, sizeof *s->step_rows);
+    s->workspaces = zoo_mem_array(s->limits->n_threads, sizeof *s->workspaces);
+    if (!s->running || !s->items || !s->step_rows || !s->workspaces) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
     }
     for (uint32_t i = 0; i < s->limits->n_threads; i++) {
-        ZOO_TRY(open_desk(s, generation, &s->desks[i], err));
+        ZOO_TRY(open_workspace(s, generation, &s->workspaces[i], err));
     }
     return zoo_prefixes_init(&s->prefixes, err);
 }
@@ -82,15 +82,15 @@ void zoo_schedule_free(zoo_schedule *s)
         zoo_prefixes_set_kept(&s->prefixes, s->prefixes.oldest, ZOO_NONE);
     }
     zoo_prefixes_free(&s->prefixes);
-    for (uint32_t i = 0; s->desks && i < s->limits->n_threads; i++) {
-        zoo_sampler_free(s->desks[i].sampler);
-        zoo_mem_free(s->desks[i].mask);
-        zoo_mem_free(s->desks[i].raw);
+    for (uint32_t i = 0; s->workspaces && i < s->limits->n_threads; i++) {
+        zoo_sampler_free(s->workspaces[i].sampler);
+        zoo_mem_free(s->workspaces[i].mask);
+        zoo_mem_free(s->workspaces[i].raw);
     }
-    zoo_mem_free(s->desks);
+    zoo_mem_free(s->workspaces);
     zoo_mem_free(s->running);
     zoo_mem_free(s->items);
-    zoo_mem_free(s->works);
+    zoo_mem_free(s->step_rows);
     zoo_mem_free(s->waiting);
     zoo_mem_free(s);
 }
@@ -163,7 +163,7 @@ static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_
     item->want = scores ? ZOO_WANT_ALL : row->pos + n == known(row) ? ZOO_WANT_LAST : ZOO_WANT_NONE;
     *rows_left -= n;
     *logits_left -= item->want == ZOO_WANT_ALL ? n : item->want == ZOO_WANT_LAST;
-    s->works[s->n_items++] = (zoo_work){row, row->n_out};
+    s->step_rows[s->n_items++] = (zoo_step_row){row, row->n_out};
 }
 
 /* Rows that generate come first, from another start each step when not all of them fit. */
@@ -190,20 +190,21 @@ static void build(zoo_schedule *s)
 /* ---- what a step gave ---- */
 
 /* Log-probabilities of the prompt tokens that follow the positions just read. */
-static zoo_status score(const zoo_schedule *s, const zoo_desk *desk, zoo_row *row,
+static zoo_status score(const zoo_schedule *s, const zoo_sample_workspace *workspace, zoo_row *row,
                         const zoo_item *item)
 {
     size_t width = row->n_prompt_top + 1u;
     for (uint32_t i = 0; i < item->n && row->pos + i + 1 < row->n_prompt; i++) {
         uint32_t at = row->pos + i;
-        ZOO_TRY(zoo_logprobs(desk->sampler, item->logits + (size_t)i * s->plan->vocab_size,
+        ZOO_TRY(zoo_logprobs(workspace->sampler, item->logits + (size_t)i * s->plan->vocab_size,
                              (uint32_t)row->tokens[at + 1], row->n_prompt_top,
                              row->prompt_logprobs + at * width, &row->error));
     }
     return ZOO_OK;
 }
 
-static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *row, float *logits)
+static zoo_status choose(const zoo_schedule *s, const zoo_sample_workspace *workspace, zoo_row *row,
+                         float *logits)
 {
     size_t n_vocab = s->plan->vocab_size;
     bool notes = row->n_top != ZOO_NO_LOGPROBS;
@@ -212,25 +213,25 @@ static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *r
     draw.output = row->tokens + row->n_prompt;
     draw.history = row->history.n_index > 0 ? &row->history : NULL;
     if (row->filter.mask) {
-        memset(desk->mask, 0, s->n_mask * sizeof *desk->mask);
-        ZOO_TRY(row->filter.mask(row->filter.state, row->n_new_max - row->n_out, desk->mask,
+        memset(workspace->mask, 0, s->n_mask * sizeof *workspace->mask);
+        ZOO_TRY(row->filter.mask(row->filter.state, row->n_new_max - row->n_out, workspace->mask,
                                  &row->error));
-        draw.mask = desk->mask;
+        draw.mask = workspace->mask;
     }
     if (notes) {
         /* Noted are the model's own probabilities; sampling changes the row. */
-        memcpy(desk->raw, logits, n_vocab * sizeof *logits);
+        memcpy(workspace->raw, logits, n_vocab * sizeof *logits);
     }
     int32_t forced = zoo_row_forced(row);
     token = (uint32_t)forced;
     if (forced < 0) {
-        ZOO_TRY(zoo_sample(desk->sampler, &draw, &token, &row->error));
+        ZOO_TRY(zoo_sample(workspace->sampler, &draw, &token, &row->error));
     }
     if (notes) {
-        ZOO_TRY(zoo_logprobs(desk->sampler, desk->raw, token, row->n_top,
+        ZOO_TRY(zoo_logprobs(workspace->sampler, workspace->raw, token, row->n_top,
                              row->logprobs + (size_t)row->n_out * (row->n_top + 1u), &row->error));
     }
-    return zoo_row_accept(row, desk->sampler, token, &row->error);
+    return zoo_row_accept(row, workspace->sampler, token, &row->error);
 }
 
 /* One item's logits become tokens and log-probabilities of its row. Touches nothing else, so items
@@ -238,17 +239,17 @@ static zoo_status choose(const zoo_schedule *s, const zoo_desk *desk, zoo_row *r
 static void read_logits(void *arg, uint32_t index, uint32_t worker)
 {
     zoo_schedule *s = arg;
-    zoo_row *row = s->works[index].row;
+    zoo_row *row = s->step_rows[index].row;
     const zoo_item *item = &s->items[index];
-    const zoo_desk *desk = &s->desks[worker];
+    const zoo_sample_workspace *workspace = &s->workspaces[worker];
     bool at_end = row->pos + item->n == known(row);
     zoo_status status = ZOO_OK;
     if (item->want == ZOO_WANT_ALL) {
-        status = score(s, desk, row, item);
+        status = score(s, workspace, row, item);
     }
     if (status == ZOO_OK && at_end && row->n_new_max > 0) {
         size_t last = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
-        status = choose(s, desk, row, item->logits + last * s->plan->vocab_size);
+        status = choose(s, workspace, row, item->logits + last * s->plan->vocab_size);
     } else if (at_end) {
         row->finish = ZOO_FINISH_LENGTH;
     }
@@ -260,10 +261,10 @@ static void read_logits(void *arg, uint32_t index, uint32_t worker)
 /* Keeps the prefix that the row has just completed, for those that wait for it. */
 static void keep_prefix(zoo_schedule *s, zoo_row *row)
 {
-    zoo_prefix_chain *led = &row->chain;
+    zoo_prefix_chain *owned = &row->chain;
     uint32_t n = 0;
-    while (n < led->n && led->nodes[n]->length <= row->pos) {
-        zoo_prefix_node *node = led->nodes[n++];
+    while (n < owned->n && owned->nodes[n]->length <= row->pos) {
+        zoo_prefix_node *node = owned->nodes[n++];
         uint32_t kept = ZOO_NONE;
         zoo_error ignored;
         if (node->length == row->pos && node->n_waiting > 0 &&
@@ -272,18 +273,18 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
         }
         zoo_prefixes_release(&s->prefixes, node);
     }
-    led->n -= n;
-    memmove(led->nodes, led->nodes + n, led->n * sizeof(zoo_prefix_node *));
+    owned->n -= n;
+    memmove(owned->nodes, owned->nodes + n, owned->n * sizeof(zoo_prefix_node *));
 }
 
 /* Books what the step gave one row. */
-static void absorb(zoo_schedule *s, const zoo_work *work, const zoo_item *item)
+static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item *item)
 {
-    zoo_row *row = work->row;
+    zoo_row *row = step_row->row;
     row->pos += item->n;
     row->scored |= row->pos >= row->n_prompt;
-    s->stats.n_read += work->n_out == 0 ? item->n : 0;
-    s->stats.n_written += row->n_out - work->n_out;
+    s->stats.n_read += step_row->n_out == 0 ? item->n : 0;
+    s->stats.n_written += row->n_out - step_row->n_out;
     if (row->chain.n > 0) {
         keep_prefix(s, row);
     }
@@ -334,7 +335,7 @@ zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
     s->stats.n_steps++;
     zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
     for (uint32_t i = 0; i < s->n_items; i++) {
-        absorb(s, &s->works[i], &s->items[i]);
+        absorb(s, &s->step_rows[i], &s->items[i]);
     }
     retire(s);
     return ZOO_OK;

@@ -79,7 +79,7 @@ static zoo_prefix_node *best_kept(const zoo_row *row, bool *blocked)
         if (row->chain.nodes[i]->kept != ZOO_NONE) {
             return row->chain.nodes[i];
         }
-        *blocked |= row->chain.nodes[i]->leader != NULL;
+        *blocked |= row->chain.nodes[i]->owner != NULL;
     }
     return NULL;
 }
@@ -243,28 +243,28 @@ static void branch(zoo_schedule *s, zoo_row *row)
     }
 }
 
-/* Makes the row leader of every place where waiting rows part; its chain keeps only those. */
-static void lead(zoo_schedule *s, zoo_row *row)
+/* Makes the row owner of every prefix that waiting rows share; its chain keeps only those. */
+static void own_prefixes(zoo_schedule *s, zoo_row *row)
 {
     zoo_prefix_node **nodes = row->chain.nodes;
-    uint32_t n = row->chain.n, n_led = 0;
+    uint32_t n = row->chain.n, n_owned = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t after = i + 1 < n ? nodes[i + 1]->n_waiting : 1;
         bool parts = nodes[i]->n_waiting > 1 && after < nodes[i]->n_waiting;
         if (parts && nodes[i]->length > row->pos && nodes[i]->kept == ZOO_NONE &&
-            !nodes[i]->leader) {
-            nodes[i]->leader = row;
+            !nodes[i]->owner) {
+            nodes[i]->owner = row;
         }
     }
     for (uint32_t i = 0; i < n; i++) {
         zoo_prefix_node *node = nodes[i];
-        bool leads = node->leader == row;
+        bool owns = node->owner == row;
         zoo_prefixes_leave(&s->prefixes, node);
-        if (leads) {
-            nodes[n_led++] = node;
+        if (owns) {
+            nodes[n_owned++] = node;
         }
     }
-    row->chain.n = n_led;
+    row->chain.n = n_owned;
 }
 
 static void remove_waiting(zoo_schedule *s, uint32_t index)
@@ -327,7 +327,7 @@ static bool start(zoo_schedule *s, uint32_t index)
     }
     remove_waiting(s, index);
     branch(s, row);
-    lead(s, row);
+    own_prefixes(s, row);
     row->n_cached = row->pos;
     s->stats.n_shared += row->pos;
     row->is_running = true;

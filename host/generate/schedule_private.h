@@ -5,29 +5,29 @@
 #include "generate/schedule.h"
 
 /* What sampling needs; one for each thread of the engine. */
-typedef struct zoo_desk {
+typedef struct zoo_sample_workspace {
     zoo_sampler *sampler;
     uint32_t *mask; /* [n_mask] */
     float *raw;     /* [vocab_size] */
-} zoo_desk;
+} zoo_sample_workspace;
 
 /* A row of the step at hand, as it was before. */
-typedef struct zoo_work {
+typedef struct zoo_step_row {
     zoo_row *row;
     uint32_t n_out;
-} zoo_work;
+} zoo_step_row;
 
 struct zoo_schedule {
     zoo_engine *engine;
     const zoo_tokenizer *tokenizer;
     const zoo_plan *plan;
     const zoo_limits *limits;
-    zoo_desk *desks; /* [limits->n_threads] */
+    zoo_sample_workspace *workspaces; /* [limits->n_threads] */
     zoo_prefixes prefixes;
-    zoo_row **running; /* [n_running], in the order of admission */
-    zoo_row **waiting; /* [n_waiting], in no order */
-    zoo_item *items;   /* [n_items] of the step at hand */
-    zoo_work *works;   /* [n_items] */
+    zoo_row **running;       /* [n_running], in the order of admission */
+    zoo_row **waiting;       /* [n_waiting], in no order */
+    zoo_item *items;         /* [n_items] of the step at hand */
+    zoo_step_row *step_rows; /* [n_items] */
     zoo_row *done_first, *done_last;
     size_t waiting_tokens;
     uint64_t n_added;

@@ -83,9 +83,9 @@ static void multiply(const amx_job *j, const char *w0, const char *w1, size_t pa
     }
 }
 
-/* Asks for the block AHEAD pairs on, of these panels or of the two that come next. The first rows
+/* Prefetches the block AHEAD pairs on, of these panels or of the two that come next. The first rows
  * do so: those that follow find the panels in the second-level cache. */
-static inline void ask_ahead(const amx_job *j, const char *w0, size_t n_pairs, size_t pair)
+static inline void prefetch_ahead(const amx_job *j, const char *w0, size_t n_pairs, size_t pair)
 {
     size_t at = pair + AHEAD < n_pairs ? pair + AHEAD : pair + AHEAD + n_pairs;
     for (size_t i = at; i < at + BLOCK / 2; i++) {
@@ -139,7 +139,7 @@ static void amx_panels(const amx_job *j)
     _tile_zero(3);
     for (size_t pair = 0; pair < n_pairs; pair += BLOCK / 2) {
         if (j->row == 0) {
-            ask_ahead(j, w0, n_pairs, pair);
+            prefetch_ahead(j, w0, n_pairs, pair);
         }
         multiply(j, whole_block(w, w0, pair, edge[0]),
                  j->n_panels > 1 ? whole_block(w, w1, pair, edge[1]) : NULL, pair);

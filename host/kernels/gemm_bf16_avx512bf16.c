@@ -46,7 +46,8 @@ typedef struct pair_tile {
     size_t w_col;
     float *c;
     size_t c_row, n_pairs;
-    const char *pre; /* weights that come next, and the bytes of them to ask for a block of pairs */
+    const char
+        *pre; /* weights that come next, and how many of their bytes a block of pairs prefetches */
     size_t pre_step;
 } pair_tile;
 
@@ -144,7 +145,7 @@ static void finish(const zoo_gemm *g, uint32_t row, uint32_t panel, const float 
     }
 }
 
-/* `cols` panels, all rows and columns; each tile of rows asks for its share of the next panels. */
+/* `cols` panels, all rows and columns; each tile of rows prefetches its share of the next. */
 static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
 {
     float c[ROWS_MAX * 4 * ZOO_PANEL];
@@ -161,7 +162,7 @@ static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
     t.pre_step = tiles > 1 ? (cols * t.w_col / tiles / blocks + 63) / 64 * 64 : 0;
     for (uint32_t row = 0, n; row < g->n_rows; row += n) {
         n = tile_share(g->n_rows - row, ROWS_MAX);
-        ask_rows(g->y + row * g->y_stride + (size_t)panel * ZOO_PANEL, g->y_stride, n, n_out);
+        prefetch_rows(g->y + row * g->y_stride + (size_t)panel * ZOO_PANEL, g->y_stride, n, n_out);
         pairs_tile(t, n, cols);
         for (uint32_t r = 0; r < n; r++) {
             finish(g, row + r, panel, c + r * t.c_row, n_out);

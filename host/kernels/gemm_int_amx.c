@@ -43,7 +43,7 @@ typedef struct amx_job {
     uint32_t row, n_rows, n_tiles, tile_rows;
     uint32_t panel, n_panels;
     uint32_t begin, n_groups; /* of the block of columns */
-    const unsigned char *pre; /* packed bytes to ask for, */
+    const unsigned char *pre; /* packed bytes to prefetch, */
     size_t pre_step;          /* so many with each product */
     _Alignas(64) int32_t whole[ROUND][TILE_SUMS];
     _Alignas(64) float x_scales[TILES][BLOCK / 32][TILE];
@@ -88,7 +88,7 @@ static void widen_fives(const unsigned char *from, size_t columns, unsigned char
     }
 }
 
-static inline void ask_ahead(amx_job *j)
+static inline void prefetch_ahead(amx_job *j)
 {
     for (size_t b = 0; b < j->pre_step; b += 64) {
         __builtin_prefetch(j->pre + b, 0, 2);
@@ -124,7 +124,7 @@ four_groups(amx_job *j, v16 *sums, const amx_segment *now, uint32_t group,
     _tile_loadd(w_tile, w + size * ZOO_PANEL * (c), 64);                                           \
     _tile_dpbssd(c, x_tile, w_tile);                                                               \
     _tile_stored(earlier, j->whole[earlier], 64);                                                  \
-    ask_ahead(j);                                                                                  \
+    prefetch_ahead(j);                                                                             \
     add_group(sums, j->whole[c], before, group_before + (c))
     GROUP(0, 4, 6, 2);
     GROUP(1, 5, 7, 3);
@@ -149,7 +149,7 @@ __attribute__((always_inline)) static inline void store_sums(const v16 *sums, fl
     }
 }
 
-/* Asks for the block of the panel that comes next, in the last one for the first panel's next
+/* Prefetches the block of the panel that comes next, in the last one for the first panel's next
  * columns, and where there are none, for the panel behind. */
 static void plan_ahead(amx_job *j, const unsigned char *packed, size_t group_bytes, bool last)
 {

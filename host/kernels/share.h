@@ -1,5 +1,5 @@
 /*
- * share.h: what the matrix products share: how many rows a tile takes, and asking for y ahead.
+ * share.h: what the matrix products share: how many rows a tile takes, and the prefetch of y.
  */
 #ifndef ZOO_SHARE_H
 #define ZOO_SHARE_H
@@ -14,9 +14,9 @@ static inline uint32_t tile_share(uint32_t n, uint32_t max)
     return (n + tiles - 1) / tiles;
 }
 
-/* Asks for the lines of y [n_rows, n] that a product will write. Without the empty asm gcc takes
+/* Prefetches the lines of y [n_rows, n] that a product will write. Without the empty asm gcc takes
  * this for a function without effect and drops its calls. */
-static inline void ask_rows(const float *y, size_t y_stride, size_t n_rows, size_t n)
+static inline void prefetch_rows(const float *y, size_t y_stride, size_t n_rows, size_t n)
 {
     for (size_t r = 0; r < n_rows; r++, y += y_stride) {
         for (size_t i = 0; i < n; i += 16) {

@@ -21,13 +21,13 @@ typedef struct tile {
     size_t a_row, b_step, b_col, c_row;
     size_t n_k;
     bool fresh; /* start at zero; false: at what c holds */
-    /* What comes after b: column c, step k at pre + c * pre_col + k * pre_step, to be asked for by
+    /* What comes after b: column c, step k at pre + c * pre_col + k * pre_step, prefetched by
      * several tiles of rows together. */
     const char *pre;
-    size_t pre_col, pre_step; /* bytes; 0: nothing to ask for */
+    size_t pre_col, pre_step; /* bytes; 0: no prefetch */
 } tile;
 
-enum { TILE_ASK = 16 }; /* steps between two askings */
+enum { TILE_PREFETCH = 16 }; /* steps between two prefetches */
 
 /* Columns that go with `rows` rows in registers. */
 static inline int tile_cols(int rows)
@@ -64,7 +64,7 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
     v16 acc[12][4];
     const float *b = t->b;
     size_t a_row = t->a_row, b_col = t->b_col, b_step = t->b_step;
-    size_t pre_bytes = t->pre_step * TILE_ASK;
+    size_t pre_bytes = t->pre_step * TILE_PREFETCH;
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 4
@@ -80,7 +80,7 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
     }
     const char *pre = t->pre;
     size_t left = t->n_k;
-    for (; left >= TILE_ASK; left -= TILE_ASK, pre += pre_bytes) {
+    for (; left >= TILE_PREFETCH; left -= TILE_PREFETCH, pre += pre_bytes) {
         for (size_t i = 0; i < pre_bytes; i += 64) {
 #pragma GCC unroll 4
             for (int c = 0; c < cols; c++) {
@@ -88,7 +88,7 @@ __attribute__((always_inline)) static inline void tile_run(const tile *t, int ro
             }
         }
 #pragma GCC unroll 2
-        for (int k = 0; k < TILE_ASK; k++, a[0]++, a[1]++, a[2]++, a[3]++, b += b_step) {
+        for (int k = 0; k < TILE_PREFETCH; k++, a[0]++, a[1]++, a[2]++, a[3]++, b += b_step) {
             tile_step(acc, a, a_row, b, b_col, rows, cols);
         }
     }
@@ -143,7 +143,7 @@ static void tile_columns(tile t, uint32_t rows, uint32_t cols)
     }
 }
 
-/* Each tile of rows asks for its share of what comes next; one alone leaves it to the machine. */
+/* Each tile of rows prefetches its share of what comes next; one alone leaves it to the CPU. */
 static void tile_rows(tile t, uint32_t rows, uint32_t cols)
 {
     size_t tiles = (rows + V16_TILE_ROWS - 1) / V16_TILE_ROWS;

@@ -187,13 +187,6 @@ for plugin in "$LMZOO_BUILD"/plugins/*.so; do
     fi
 done
 
-# ---- documents
-
-find . \( -name '.?*' -o -name 'build*' \) -prune -o -name '*.md' -print0 |
-    LC_ALL=C.UTF-8 xargs -0 grep -nE '^[^|].{100}' >"$said"
-[ ! -s "$said" ]
-tap $? "documents keep to 100 columns outside tables" "$said"
-
 # ---- formatting
 
 if ! command -v clang-format >/dev/null; then

@@ -61,7 +61,7 @@ static void tally_counts_and_changes_nothing(void **state)
     static uint16_t scales[PANELS * 8 * ZOO_PANEL];
     static float rows[ZOO_PANEL * COLS];
     const zoo_kernels *plain = zoo_kernels_select(NULL, NULL);
-    const zoo_kernels *counting = zoo_tally_wrap(plain);
+    const zoo_kernels *counting = zoo_counting_kernels_wrap(plain);
     (void)state;
     for (uint32_t i = 0; i < ZOO_PANEL * COLS; i++) {
         rows[i] = (float)(i * 5 % 17) - 8.0f;
@@ -77,15 +77,15 @@ static void tally_counts_and_changes_nothing(void **state)
         for (uint32_t p = 0; p < PANELS; p++) {
             zoo_pack_panel(&w, p, rows, p + 1 < PANELS ? ZOO_PANEL : OUTPUTS % ZOO_PANEL);
         }
-        (void)zoo_tally_take();
+        (void)zoo_counting_kernels_take();
         run(plain, &w, a);
         run(counting, &w, b);
         assert_memory_equal(a, b, sizeof a);
-        zoo_tally t = zoo_tally_take();
+        zoo_kernel_counts t = zoo_counting_kernels_take();
         assert_int_equal(t.operations[kind], 2 * OUTPUTS * COLS * ROWS);
         assert_int_equal(t.bytes, n_data + n_scales);
     }
-    assert_int_equal(zoo_tally_take().bytes, 0);
+    assert_int_equal(zoo_counting_kernels_take().bytes, 0);
 }
 
 static void add_item(void *arg, uint32_t item, uint32_t worker)

@@ -117,7 +117,7 @@ static void assert_token(const zoo_score_token *got, const float *x, const float
     assert_int_equal(got->agrees, best_x == best_y);
 }
 
-/* The window that begins with `before` fed tokens, of which the last `n` - 1 foretell. */
+/* The window that begins with `before` fed tokens, of which the last `n` - 1 predict. */
 static void assert_window(const fixture *f, const int32_t *tokens, uint32_t n, uint32_t opens,
                           const zoo_score_token *got)
 {

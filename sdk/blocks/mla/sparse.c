@@ -7,9 +7,11 @@
  */
 #include "blocks/mla/impl.h"
 
-enum { AHEAD = 4 }; /* rows asked for before they are read: a cache is larger than what is near */
+enum {
+    AHEAD = 4
+}; /* rows prefetched before they are read: the stream outgrows the caches of the CPU */
 
-/* Asks for row `row` of a stream. */
+/* Prefetches row `row` of a stream. */
 static void fetch(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
                   uint32_t row)
 {
