@@ -10,7 +10,6 @@
 #include "cache/cache_private.h"
 
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/mem.h"
 
@@ -147,14 +146,6 @@ static zoo_status check_bytes(const zoo_stream *decl, size_t bytes, zoo_error *e
                                          decl->name ? decl->name : "?", bytes >> 30);
 }
 
-static void hash_place(zoo_cache_pool *pool, const zoo_stream_place *place)
-{
-    const zoo_stream *d = &place->decl;
-    uint32_t window = d->kind == ZOO_RING ? d->window : 0;
-    uint32_t words[] = {d->kind, d->width, d->heads, window, d->stride, (uint32_t)place->dtype};
-    pool->layout = XXH3_64bits_withSeed(words, sizeof words, pool->layout);
-}
-
 static zoo_status place_rows(zoo_cache_pool *pool, zoo_stream_place *place, zoo_error *err)
 {
     ZOO_TRY(find_group(pool, &place->decl, &place->group, err));
@@ -189,7 +180,6 @@ static zoo_status place_stream(zoo_cache_pool *pool, const zoo_stream *decl,
     } else {
         ZOO_TRY(place_rows(pool, place, err));
     }
-    hash_place(pool, place);
     return ZOO_OK;
 }
 

@@ -96,21 +96,6 @@ void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix);
 /* Positions of a kept prefix; 0: not kept. */
 uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix);
 
-/*
- * Saves all that a sequence that stands at `length` positions remembers, as stored, not widened, to
- * *size bytes of the caller, of any alignment, and sets *size to what is used. buffer null: gives
- * the size. Equal memories give equal bytes.
- */
-zoo_status zoo_cache_seq_save(const zoo_cache_pool *pool, uint32_t slot, uint32_t length,
-                              void *buffer, size_t *size, zoo_error *err);
-/*
- * Puts it back into an open slot: the same bits; what the slot remembered is forgotten. The pool
- * may differ in its limits, not in its streams. ZOO_E_FORMAT: damaged, or of other streams, or
- * longer than the slot's length_max; the slot is as before.
- */
-zoo_status zoo_cache_seq_load(zoo_cache_pool *pool, uint32_t slot, const void *buffer, size_t size,
-                              zoo_error *err);
-
 /* For tests: pages in all, and pages that somebody holds. */
 typedef struct zoo_cache_use {
     uint64_t n_pages, n_held, n_reserved;

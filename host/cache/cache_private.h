@@ -69,8 +69,7 @@ struct zoo_cache_pool {
     unsigned char *states;   /* [block tables][state_bytes] */
     zoo_block_table *tables; /* [seqs_max + n_prefixes] */
     zoo_cache_handle *handles, *handles_last;
-    uint64_t layout; /* hash of all streams as stored */
-    void *memory;    /* all of the above but the handles */
+    void *memory; /* all of the above but the handles */
     size_t mapped;
     bool fixed;
 };

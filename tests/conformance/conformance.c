@@ -151,26 +151,21 @@ static bool run_replay(trial *t)
     return ok;
 }
 
-/* Half of the sequence, its memory saved; another sequence goes on from the saved bytes. */
-static bool run_saved(trial *t)
+/* Half of the sequence, kept as a prefix; another sequence goes on from it. */
+static bool run_kept(trial *t)
 {
-    uint32_t first, second;
+    uint32_t first, second, prefix;
     zoo_error error;
-    zoo_cache_pool *pool = t->engine->model.cache;
-    size_t size = 0;
     bool ok = zoo_engine_seq_open(t->engine, N, N, &first, &error) == ZOO_OK;
     ok = ok && feed(t, t->engine, first, 0, MIDDLE, MIDDLE);
-    ok = ok && zoo_cache_seq_save(pool, first, MIDDLE, NULL, &size, &error) == ZOO_OK;
-    void *bytes = ok ? malloc(size) : NULL;
-    ok = bytes && zoo_cache_seq_save(pool, first, MIDDLE, bytes, &size, &error) == ZOO_OK;
+    ok = ok && zoo_engine_prefix_keep(t->engine, first, MIDDLE, &prefix, &error) == ZOO_OK;
     zoo_engine_seq_close(t->engine, first);
-    if (ok && zoo_engine_seq_open(t->engine, N, N, &second, &error) == ZOO_OK) {
-        ok = zoo_cache_seq_load(pool, second, bytes, size, &error) == ZOO_OK;
-        t->engine->states[second].length = MIDDLE;
-        ok = ok && feed(t, t->engine, second, MIDDLE, N, 5);
-        zoo_engine_seq_close(t->engine, second);
+    if (!ok || zoo_engine_seq_open_shared(t->engine, prefix, N, N, &second, &error) != ZOO_OK) {
+        return false;
     }
-    free(bytes);
+    ok = feed(t, t->engine, second, MIDDLE, N, 5);
+    zoo_engine_seq_close(t->engine, second);
+    zoo_engine_prefix_drop(t->engine, prefix);
     return ok;
 }
 
@@ -182,7 +177,7 @@ static void run_all(trial *t)
            t->dtypes);
     result(run_batch(t) && same(t), t->model, "a batch is its sequences alone", t->dtypes);
     result(run_replay(t) && same(t), t->model, "restart and replay", t->dtypes);
-    result(run_saved(t) && same(t), t->model, "save and load", t->dtypes);
+    result(run_kept(t) && same(t), t->model, "a kept prefix goes on", t->dtypes);
     zoo_engine *two = open_engine(t, 2);
     result(two && run_chunks(t, two, 64) && same(t), t->model, "two threads are one", t->dtypes);
     zoo_engine_close(two);

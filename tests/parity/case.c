@@ -1,7 +1,7 @@
 /*
  * case.c: runs one reference checkpoint: whole prompts, chunks of 1, 3 and 16, all prompts in one
- * ragged batch, prompts whose memory is saved in the middle and goes on in another sequence, greedy
- * steps with the cache, and one pass over prompt and continuation.
+ * ragged batch, prompts whose first half is kept as a prefix and goes on in another sequence,
+ * greedy steps with the cache, and one pass over prompt and continuation.
  */
 #include "case.h"
 
@@ -255,55 +255,46 @@ static zoo_status read_part(run *r, uint32_t seq, const int32_t *tokens, uint32_
     return ZOO_OK;
 }
 
-/* What a sequence remembers after `length` tokens; the sequence is closed. The caller frees *bytes.
- */
-static zoo_status save_half(run *r, const case_prompt *p, uint32_t length, float *logits,
-                            void **bytes, size_t *size, zoo_error *err)
+/* The first `length` tokens, kept as a prefix; the sequence is closed. */
+static zoo_status keep_half(run *r, const case_prompt *p, uint32_t length, float *logits,
+                            uint32_t *prefix, zoo_error *err)
 {
     uint32_t seq;
-    zoo_cache_pool *pool = r->engine->model.cache;
     ZOO_TRY(zoo_engine_seq_open(r->engine, p->n_prompt, p->n_prompt, &seq, err));
     zoo_status status = read_part(r, seq, p->tokens, 0, length, logits, err);
-    status = status == ZOO_OK ? zoo_cache_seq_save(pool, seq, length, NULL, size, err) : status;
-    *bytes = status == ZOO_OK ? malloc(*size) : NULL;
-    status = status == ZOO_OK && !*bytes ? ZOO_E_MEMORY : status;
-    status = status == ZOO_OK ? zoo_cache_seq_save(pool, seq, length, *bytes, size, err) : status;
-    zoo_engine_seq_close(r->engine, seq);
-    return status;
-}
-
-static zoo_status go_on(run *r, const case_prompt *p, uint32_t length, const void *bytes,
-                        size_t size, float *logits, zoo_error *err)
-{
-    uint32_t seq;
-    ZOO_TRY(zoo_engine_seq_open(r->engine, p->n_prompt, p->n_prompt, &seq, err));
-    zoo_status status = zoo_cache_seq_load(r->engine->model.cache, seq, bytes, size, err);
-    r->engine->states[seq].length = length;
     if (status == ZOO_OK) {
-        status = read_part(r, seq, p->tokens, length, p->n_prompt, logits, err);
+        status = zoo_engine_prefix_keep(r->engine, seq, length, prefix, err);
     }
     zoo_engine_seq_close(r->engine, seq);
     return status;
 }
 
-static zoo_status run_saved(run *r, zoo_error *err)
+static zoo_status go_on(run *r, const case_prompt *p, uint32_t length, uint32_t prefix,
+                        float *logits, zoo_error *err)
+{
+    uint32_t seq;
+    ZOO_TRY(zoo_engine_seq_open_shared(r->engine, prefix, p->n_prompt, p->n_prompt, &seq, err));
+    zoo_status status = read_part(r, seq, p->tokens, length, p->n_prompt, logits, err);
+    zoo_engine_seq_close(r->engine, seq);
+    zoo_engine_prefix_drop(r->engine, prefix);
+    return status;
+}
+
+static zoo_status run_kept(run *r, zoo_error *err)
 {
     for (uint32_t i = 0; i < r->c->n_prompts; i++) {
         const case_prompt *p = &r->c->prompts[i];
-        uint32_t half = p->n_prompt / 2;
+        uint32_t half = p->n_prompt / 2, prefix = 0;
         if (!half) {
             continue;
         }
-        void *bytes = NULL;
-        size_t size = 0;
         float *logits = malloc((size_t)p->n_prompt * r->vocab * sizeof *logits);
         zoo_status status = logits ? ZOO_OK : ZOO_E_MEMORY;
-        status = status == ZOO_OK ? save_half(r, p, half, logits, &bytes, &size, err) : status;
-        status = status == ZOO_OK ? go_on(r, p, half, bytes, size, logits, err) : status;
+        status = status == ZOO_OK ? keep_half(r, p, half, logits, &prefix, err) : status;
+        status = status == ZOO_OK ? go_on(r, p, half, prefix, logits, err) : status;
         if (status == ZOO_OK) {
-            r->result->saved_differs += differing(logits, r->whole[i], p->n_prompt, r->vocab);
+            r->result->kept_differs += differing(logits, r->whole[i], p->n_prompt, r->vocab);
         }
-        free(bytes);
         free(logits);
         ZOO_TRY(status);
     }
@@ -447,7 +438,7 @@ void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_
     }
     status = status == ZOO_OK ? run_chunks(&r, &error) : status;
     status = status == ZOO_OK ? run_batch(&r, &error) : status;
-    status = status == ZOO_OK ? run_saved(&r, &error) : status;
+    status = status == ZOO_OK ? run_kept(&r, &error) : status;
     status = status == ZOO_OK ? run_decode(&r, &error) : status;
     if (status != ZOO_OK) {
         (void)snprintf(out->why, sizeof out->why, "%s", error.text);

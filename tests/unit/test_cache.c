@@ -1,6 +1,6 @@
 /*
  * test_cache.c: the paged caches, one promise after the other: rings at every alignment, refusals,
- * prefixes, saved bytes, cost, hostile declarations, memory that fails, threads.
+ * prefixes, cost, hostile declarations, memory that fails, threads.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -276,50 +276,6 @@ static void prefixes_take_no_ring(void **state)
     zoo_cache_pool_free(pool);
 }
 
-static void damaged_bytes(void **state)
-{
-    const zoo_stream streams[] = {
-        {.name = "k", .kind = ZOO_ROWS, .width = 8, .heads = 2, .dtype_min = ZOO_INT8}, held};
-    zoo_cache_pool *pool = new_pool(ZOO_INT8, 0, 64, 2, 200);
-    zoo_cache_pool *other = new_pool(ZOO_BF16, 0, 64, 2, 200);
-    zoo_cache *cache = fixed_pool(pool, streams, 2);
-    (void)fixed_pool(other, streams, 2);
-    uint32_t a, b, c, d;
-    size_t size = 0, again;
-    zoo_error err;
-    (void)state;
-    assert_int_equal(zoo_cache_seq_open(pool, 100, &a, &err), ZOO_OK);
-    assert_int_equal(zoo_cache_seq_open(pool, 20, &b, &err), ZOO_OK);
-    assert_int_equal(zoo_cache_seq_open(other, 100, &c, &err), ZOO_OK);
-    write_rows(pool, cache, a, 0, 21, 1);
-    assert_int_equal(zoo_cache_seq_save(pool, a, 20, NULL, &size, &err), ZOO_E_USAGE);
-    assert_int_equal(zoo_cache_seq_save(pool, 77, 21, NULL, &size, &err), ZOO_E_USAGE);
-    assert_int_equal(zoo_cache_seq_save(pool, a, 21, NULL, &size, &err), ZOO_OK);
-    unsigned char *bytes = malloc(size + 1);
-    again = size - 1;
-    assert_int_equal(zoo_cache_seq_save(pool, a, 21, bytes, &again, &err), ZOO_E_USAGE);
-    again = size + 1;
-    assert_int_equal(zoo_cache_seq_save(pool, a, 21, bytes + 1, &again, &err), ZOO_OK);
-    memmove(bytes, bytes + 1, again);
-    assert_int_equal(again, size);
-    assert_int_equal(zoo_cache_seq_load(pool, b, bytes, size, &err), ZOO_E_FORMAT);
-    assert_int_equal(zoo_cache_seq_load(other, c, bytes, size, &err), ZOO_E_FORMAT);
-    assert_int_equal(zoo_cache_seq_load(pool, 77, bytes, size, &err), ZOO_E_USAGE);
-    zoo_cache_seq_close(pool, b);
-    assert_int_equal(zoo_cache_seq_open(pool, 100, &d, &err), ZOO_OK);
-    for (size_t i = 0; i < size; i++) {
-        assert_int_equal(zoo_cache_seq_load(pool, d, bytes, i, &err), ZOO_E_FORMAT);
-        bytes[i] ^= 0x10;
-        assert_int_equal(zoo_cache_seq_load(pool, d, bytes, size, &err), ZOO_E_FORMAT);
-        bytes[i] ^= 0x10;
-    }
-    assert_int_equal(zoo_cache_seq_load(pool, d, bytes, size, &err), ZOO_OK);
-    assert_int_equal(zoo_cache_seq_extend(pool, d, 21, 1, &err), ZOO_OK);
-    free(bytes);
-    zoo_cache_pool_free(pool);
-    zoo_cache_pool_free(other);
-}
-
 static void cost(void **state)
 {
     const zoo_stream streams[] = {
@@ -570,7 +526,6 @@ int main(void)
                                        cmocka_unit_test(prefix_is_shared),
                                        cmocka_unit_test(owner_leaves_kept_pages),
                                        cmocka_unit_test(prefixes_take_no_ring),
-                                       cmocka_unit_test(damaged_bytes),
                                        cmocka_unit_test(cost),
                                        cmocka_unit_test(hostile_streams),
                                        cmocka_unit_test(hostile_sizes),

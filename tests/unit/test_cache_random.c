@@ -5,7 +5,7 @@
 #include "cache_pool.h"
 #include "kernels/select.h"
 
-enum { SEQS = 6, CONTEXT = 700, ROWS = 90, WIDTH_MAX = 24, STREAMS = 8, PREFIXES = 4, SAVES = 3 };
+enum { SEQS = 6, CONTEXT = 700, ROWS = 90, WIDTH_MAX = 24, STREAMS = 8, PREFIXES = 4 };
 
 static const zoo_stream block_a[] = {
     {.name = "k", .kind = ZOO_ROWS, .width = 24, .heads = 3, .dtype_min = ZOO_INT4},
@@ -31,12 +31,6 @@ typedef struct memory {
     float states[STREAMS][64];
 } memory;
 
-typedef struct saved {
-    void *bytes;
-    size_t size;
-    memory was;
-} saved;
-
 typedef struct world {
     uint64_t seed;
     zoo_cache_pool *pool;
@@ -44,8 +38,7 @@ typedef struct world {
     memory seqs[SEQS];
     memory prefixes[PREFIXES];
     uint32_t prefix_of[PREFIXES];
-    saved saves[SAVES];
-    uint64_t n_steps, n_shared, n_loads, n_refused, n_repeats;
+    uint64_t n_steps, n_shared, n_refused, n_repeats;
 } world;
 
 static const zoo_stream *stream_of(uint32_t s)
@@ -282,56 +275,11 @@ static void do_restart(world *w)
     check_seq(w, slot, m->length);
 }
 
-static void do_save(world *w)
-{
-    uint32_t slot = find_open(w);
-    saved *to = &w->saves[draw_below(&w->seed, SAVES)];
-    zoo_error err;
-    if (slot == SEQS) {
-        return;
-    }
-    uint32_t length = w->seqs[slot].length;
-    free(to->bytes);
-    assert_int_equal(zoo_cache_seq_save(w->pool, slot, length, NULL, &to->size, &err), ZOO_OK);
-    to->bytes = malloc(to->size);
-    size_t size = to->size;
-    assert_int_equal(zoo_cache_seq_save(w->pool, slot, length, to->bytes, &size, &err), ZOO_OK);
-    assert_int_equal(size, to->size);
-    to->was = w->seqs[slot];
-}
-
-static void do_load(world *w)
-{
-    uint32_t slot = find_open(w);
-    const saved *from = &w->saves[draw_below(&w->seed, SAVES)];
-    zoo_error err;
-    if (slot == SEQS || !from->bytes) {
-        return;
-    }
-    memory *m = &w->seqs[slot];
-    zoo_status status = zoo_cache_seq_load(w->pool, slot, from->bytes, from->size, &err);
-    if (status == ZOO_OK) {
-        uint32_t length_max = m->length_max;
-        *m = from->was;
-        m->length_max = length_max;
-        m->begin = m->length;
-        void *again = malloc(from->size);
-        size_t size = from->size;
-        assert_int_equal(zoo_cache_seq_save(w->pool, slot, m->length, again, &size, &err), ZOO_OK);
-        assert_memory_equal(again, from->bytes, from->size);
-        free(again);
-        w->n_loads++;
-    } else {
-        assert_int_equal(status, from->was.length > m->length_max ? ZOO_E_FORMAT : ZOO_E_MEMORY);
-    }
-    check_seq(w, slot, m->length);
-}
-
 static void act(world *w)
 {
     static void (*const acts[])(world *) = {
-        do_step,    do_step,    do_step,  do_step,  do_step, do_step, do_step, do_step, do_open,
-        do_open_at, do_open_at, do_close, do_close, do_keep, do_keep, do_drop, do_save, do_load};
+        do_step, do_step,    do_step,    do_step,  do_step,  do_step, do_step, do_step,
+        do_open, do_open_at, do_open_at, do_close, do_close, do_keep, do_keep, do_drop};
     if (draw_below(&w->seed, 60) == 0) {
         do_restart(w);
     } else {
@@ -365,11 +313,10 @@ static void live(zoo_dtype dtype, bool tight)
     for (uint32_t i = 0; i < 8000; i++) {
         act(w);
     }
-    print_message("# dtype %d: %llu steps, %llu repeated, %llu shared, %llu loaded, %llu refused\n",
-                  (int)dtype, (unsigned long long)w->n_steps, (unsigned long long)w->n_repeats,
-                  (unsigned long long)w->n_shared, (unsigned long long)w->n_loads,
-                  (unsigned long long)w->n_refused);
-    assert_true(w->n_steps > 1000 && w->n_shared > 20 && w->n_loads > 20 && w->n_repeats > 20);
+    print_message("# dtype %d: %llu steps, %llu repeated, %llu shared, %llu refused\n", (int)dtype,
+                  (unsigned long long)w->n_steps, (unsigned long long)w->n_repeats,
+                  (unsigned long long)w->n_shared, (unsigned long long)w->n_refused);
+    assert_true(w->n_steps > 1000 && w->n_shared > 20 && w->n_repeats > 20);
     assert_true(w->n_refused > 20);
     for (uint32_t i = 0; i < SEQS; i++) {
         zoo_cache_seq_close(w->pool, i);
@@ -381,9 +328,6 @@ static void live(zoo_dtype dtype, bool tight)
     }
     assert_nothing_held(w->pool);
     zoo_cache_pool_free(w->pool);
-    for (uint32_t i = 0; i < SAVES; i++) {
-        free(w->saves[i].bytes);
-    }
     free(w);
 }
 
