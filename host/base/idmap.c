@@ -12,9 +12,9 @@ zoo_id zoo_id_of(const void *bytes, size_t n, uint64_t seed)
     return (zoo_id){{hash.low64, hash.high64}};
 }
 
-static bool is_used(const struct zoo_idmap_entry *entry)
+static bool is_used(const zoo_id *entry)
 {
-    return (entry->key.part[0] | entry->key.part[1]) != 0;
+    return (entry->part[0] | entry->part[1]) != 0;
 }
 
 static zoo_id stored(zoo_id key)
@@ -23,35 +23,39 @@ static zoo_id stored(zoo_id key)
     return key;
 }
 
-static size_t place_of(const zoo_idmap *map, zoo_id key)
+static size_t width(const zoo_idmap *map)
+{
+    return map->is_set ? 1 : 2;
+}
+
+static zoo_id *place_of(const zoo_idmap *map, zoo_id key)
 {
     size_t at = (size_t)key.part[0] & (map->capacity - 1);
-    while (is_used(&map->entries[at]) && memcmp(&map->entries[at].key, &key, sizeof key) != 0) {
+    while (is_used(&map->entries[at * width(map)]) &&
+           memcmp(&map->entries[at * width(map)], &key, sizeof key) != 0) {
         at = (at + 1) & (map->capacity - 1);
     }
-    return at;
+    return &map->entries[at * width(map)];
 }
 
 const zoo_id *zoo_idmap_find(const zoo_idmap *map, zoo_id key)
 {
-    size_t at;
-    if (map->capacity == 0) {
-        return NULL;
-    }
-    at = place_of(map, stored(key));
-    return is_used(&map->entries[at]) ? &map->entries[at].value : NULL;
+    const zoo_id *entry = map->capacity > 0 ? place_of(map, stored(key)) : NULL;
+    return entry && is_used(entry) ? entry + width(map) - 1 : NULL;
 }
 
 static bool grow(zoo_idmap *map)
 {
-    zoo_idmap bigger = {NULL, map->n, map->capacity ? map->capacity * 2 : 1024};
-    bigger.entries = zoo_mem_array(bigger.capacity, sizeof *bigger.entries);
+    zoo_idmap bigger = {NULL, map->n, map->capacity ? map->capacity * 2 : 1024, map->is_set};
+    size_t bytes = width(map) * sizeof *bigger.entries;
+    bigger.entries = zoo_mem_array(bigger.capacity, bytes);
     if (!bigger.entries) {
         return false;
     }
     for (size_t i = 0; i < map->capacity; i++) {
-        if (is_used(&map->entries[i])) {
-            bigger.entries[place_of(&bigger, map->entries[i].key)] = map->entries[i];
+        const zoo_id *entry = &map->entries[i * width(map)];
+        if (is_used(entry)) {
+            memcpy(place_of(&bigger, *entry), entry, bytes);
         }
     }
     zoo_mem_free(map->entries);
@@ -61,16 +65,15 @@ static bool grow(zoo_idmap *map)
 
 zoo_status zoo_idmap_add(zoo_idmap *map, zoo_id key, zoo_id value, bool *fresh, zoo_error *err)
 {
-    struct zoo_idmap_entry *entry;
     if (map->n >= map->capacity / 4 * 3 && !grow(map)) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory to remember %zu lines", map->n);
     }
     key = stored(key);
-    entry = &map->entries[place_of(map, key)];
+    zoo_id *entry = place_of(map, key);
     *fresh = !is_used(entry);
     if (*fresh) {
-        entry->key = key;
-        entry->value = value;
+        entry[width(map) - 1] = value;
+        entry[0] = key;
         map->n++;
     }
     return ZOO_OK;
@@ -79,5 +82,6 @@ zoo_status zoo_idmap_add(zoo_idmap *map, zoo_id key, zoo_id value, bool *fresh, 
 void zoo_idmap_free(zoo_idmap *map)
 {
     zoo_mem_free(map->entries);
-    memset(map, 0, sizeof *map);
+    map->entries = NULL;
+    map->n = map->capacity = 0;
 }

@@ -12,17 +12,17 @@ typedef struct zoo_id {
     uint64_t part[2];
 } zoo_id;
 
-/* Zero-initialise. */
+/* Zero-initialise; is_set: keys alone, in half the memory. */
 typedef struct zoo_idmap {
-    struct zoo_idmap_entry {
-        zoo_id key, value; /* key 0, 0: free (a hash of 0 is stored as 1) */
-    } * entries;           /* [capacity], open addressing */
+    zoo_id *entries; /* [capacity] keys, each with its value behind it unless is_set; 0, 0: free (a
+                        hash of 0 is stored as 1); open addressing */
     size_t n, capacity;
+    bool is_set;
 } zoo_idmap;
 
 /* XXH3 of the bytes. */
 zoo_id zoo_id_of(const void *bytes, size_t n, uint64_t seed);
-/* The value of the key, or null. */
+/* The value of the key (of a set the key), or null. */
 const zoo_id *zoo_idmap_find(const zoo_idmap *map, zoo_id key);
 /* Adds the key; *fresh: it was not there (else its value stays). ZOO_E_MEMORY. */
 zoo_status zoo_idmap_add(zoo_idmap *map, zoo_id key, zoo_id value, bool *fresh, zoo_error *err);

@@ -296,6 +296,7 @@ zoo_status zoo_reader_start(const zoo_reader_options *options, zoo_reader **out,
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the reader");
     }
     r->o = *options;
+    r->custom_ids.is_set = true;
     (void)pthread_mutex_init(&r->mutex, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
     if (pthread_create(&r->thread, NULL, read_all, r) != 0) {

@@ -129,7 +129,7 @@ static zoo_status measure(judge *j, zoo_error *err)
 zoo_status zoo_batch_validate(const zoo_batch_job *job, FILE *errors, FILE *words,
                               zoo_validation *out, zoo_error *err)
 {
-    static const zoo_idmap none = {NULL, 0, 0};
+    static const zoo_idmap none = {NULL, 0, 0, false};
     judge j = {.job = job, .v = out, .errors = errors, .words = words};
     zoo_reader *reader = NULL;
     zoo_reader_options options = {.input = job->input,
