@@ -210,6 +210,29 @@ struct zoo_setup {
 };
 
 /*
+ * Where a block tells what its params are, as data; each call is one fact. Names that several
+ * blocks use, and that the host counts with (all others are shown as they are):
+ *
+ *   kind (text)      "attention", "latent attention", "experts", ...: what the block is
+ *   heads, kv_heads, head_dim, value_dim, window, chunk, q_rank, kv_rank
+ *   rotation (text), rotary_dims, theta
+ *   inner, activation (text), gated
+ *   experts, experts_per_token: bind rows of so many experts are read for that many only
+ *   flops.STREAM     operations for each row of the stream that a token reads; of a state: a token
+ *   read.STREAM      rows of the stream that a token reads at most; without it: all that are kept
+ *
+ * A flag is told only where it holds, as 1. Neither name nor text is kept after the call returns.
+ */
+typedef struct zoo_facts zoo_facts;
+struct zoo_facts {
+    uint32_t size;
+    uint32_t reserved;
+    void *host;
+    void (*number)(const zoo_facts *to, const char *name, double value);
+    void (*text)(const zoo_facts *to, const char *name, const char *value);
+};
+
+/*
  * The ops table of a block. Slots may be appended; a slot beyond `size` reads as null. Null means:
  * nothing to bind, to remember, to check, to prepare. forward is required.
  */
@@ -238,6 +261,8 @@ typedef struct zoo_block_ops {
      * few, parted by '\n', which the caller wraps. [load]
      */
     void (*explain)(const void *params, char *text, size_t n);
+    /* The same as data. [load] */
+    void (*facts)(const void *params, const zoo_facts *to);
 } zoo_block_ops;
 
 #ifdef __cplusplus

@@ -83,6 +83,28 @@ static size_t part_bytes(zoo_dtype dtype, uint32_t part)
     }
 }
 
+/* ZOO_F32, BF16, INT8, INT4 are numbered from wide to narrow. */
+static zoo_dtype stored_dtype(const zoo_stream *decl, zoo_dtype asked)
+{
+    return (uint32_t)asked < decl->dtype_min ? asked : (zoo_dtype)decl->dtype_min;
+}
+
+static bool is_scaled(zoo_dtype dtype)
+{
+    return dtype == ZOO_INT8 || dtype == ZOO_INT4;
+}
+
+zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, zoo_dtype asked)
+{
+    uint32_t heads = decl->heads ? decl->heads : 1;
+    if (decl->kind == ZOO_STATE) {
+        return (zoo_row_cost){ZOO_F32, (size_t)decl->width * sizeof(float)};
+    }
+    zoo_dtype dtype = stored_dtype(decl, asked);
+    size_t scale = is_scaled(dtype) ? sizeof(float) : 0;
+    return (zoo_row_cost){dtype, heads * (part_bytes(dtype, decl->width / heads) + scale)};
+}
+
 /*
  * A step stores at most rows_max rows and its first query looks back on window - 1 more. n rows in
  * a line touch at most pages(n) + 1 runs, so none of them is overwritten before the step ends.
@@ -150,10 +172,9 @@ static zoo_status place_rows(zoo_cache_pool *pool, zoo_stream_place *place, zoo_
 {
     ZOO_TRY(find_group(pool, &place->decl, &place->group, err));
     zoo_page_group *g = &pool->groups[place->group];
-    uint32_t heads = place->decl.heads, asked = (uint32_t)pool->options.dtype;
-    /* ZOO_F32, BF16, INT8, INT4 are numbered from wide to narrow. */
-    place->dtype = (zoo_dtype)(asked < place->decl.dtype_min ? asked : place->decl.dtype_min);
-    place->scaled = place->dtype == ZOO_INT8 || place->dtype == ZOO_INT4;
+    uint32_t heads = place->decl.heads;
+    place->dtype = stored_dtype(&place->decl, pool->options.dtype);
+    place->scaled = is_scaled(place->dtype);
     place->part = place->decl.width / heads;
     place->row_bytes = part_bytes(place->dtype, place->part);
     place->offset = g->page_bytes;

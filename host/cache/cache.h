@@ -35,6 +35,13 @@ typedef struct zoo_cache_cost {
     size_t bytes_at;           /* all of one sequence at the asked length */
 } zoo_cache_cost;
 
+/* What a row of a stream takes when `asked` is the dtype of the cache. */
+typedef struct zoo_row_cost {
+    zoo_dtype dtype; /* as stored: the wider of asked and the stream's dtype_min */
+    size_t bytes;    /* of a row of all heads, scales included; of a state: all of it */
+} zoo_row_cost;
+zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, zoo_dtype asked);
+
 /* An empty pool. ZOO_E_USAGE: limits or dtype make no sense. [load] */
 zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool **out,
                               zoo_error *err);

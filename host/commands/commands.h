@@ -47,6 +47,10 @@ typedef struct zoo_command {
     X(plan)             \
     X(plugins)          \
     X(cards)            \
+    X(explain)          \
+    X(diff)             \
+    X(draw)             \
+    X(cache)            \
     X(tokenize)         \
     X(render)           \
     X(help)

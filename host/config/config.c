@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -321,6 +322,12 @@ static void refuse(const zoo_config *config, const char *format, ...)
     (void)zoo_fail(&c->misuse, ZOO_E_CONFIG, "%s: %s", c->path, text);
 }
 
+static bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 static zoo_status read_file(zoo_model_config *c, const char *folder, zoo_error *err)
 {
     size_t n = strlen(folder) + sizeof "/config.json";
@@ -328,8 +335,20 @@ static zoo_status read_file(zoo_model_config *c, const char *folder, zoo_error *
     if (!c->path) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", folder);
     }
-    (void)snprintf(c->path, n, "%s/config.json", folder);
-    ZOO_TRY(zoo_json_read_python(c->path, CONFIG_BYTES_MAX, &c->json, err));
+    (void)snprintf(c->path, n, "%s%s", folder, is_file(folder) ? "" : "/config.json");
+    return zoo_json_read_python(c->path, CONFIG_BYTES_MAX, &c->json, err);
+}
+
+static zoo_status read_text(zoo_model_config *c, const char *name, const char *text, zoo_error *err)
+{
+    c->path = zoo_mem_text(name, strlen(name));
+    return c->path ? zoo_json_parse_python(text, strlen(text), name, &c->json, err)
+                   : zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", name);
+}
+
+/* Finds the text part and the types. */
+static zoo_status take_apart(zoo_model_config *c, zoo_error *err)
+{
     if (!cJSON_IsObject(c->json)) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: the file is not a JSON object", c->path);
     }
@@ -347,12 +366,13 @@ static zoo_status read_file(zoo_model_config *c, const char *folder, zoo_error *
                          : zoo_fail(err, ZOO_E_CONFIG, "%s: there is no \"model_type\"", c->path);
 }
 
-zoo_status zoo_model_config_open(const char *folder, zoo_model_config **out, zoo_error *err)
+static zoo_status open_config(const char *name, const char *text, zoo_model_config **out,
+                              zoo_error *err)
 {
     zoo_model_config *c = zoo_mem_array(1, sizeof *c);
     *out = NULL;
     if (!c) {
-        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", folder);
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", name);
     }
     c->view = (zoo_config){.size = sizeof c->view,
                            .host = c,
@@ -364,13 +384,25 @@ zoo_status zoo_model_config_open(const char *folder, zoo_model_config **out, zoo
                            .text = get_text,
                            .has_tensor = get_tensor,
                            .refuse = refuse};
-    zoo_status status = read_file(c, folder, err);
+    zoo_status status = text ? read_text(c, name, text, err) : read_file(c, name, err);
+    status = status == ZOO_OK ? take_apart(c, err) : status;
     if (status != ZOO_OK) {
         zoo_model_config_close(c);
         return status;
     }
     *out = c;
     return ZOO_OK;
+}
+
+zoo_status zoo_model_config_open(const char *folder, zoo_model_config **out, zoo_error *err)
+{
+    return open_config(folder, NULL, out, err);
+}
+
+zoo_status zoo_model_config_open_text(const char *name, const char *text, zoo_model_config **out,
+                                      zoo_error *err)
+{
+    return open_config(name, text, out, err);
 }
 
 void zoo_model_config_close(zoo_model_config *config)
@@ -410,6 +442,11 @@ bool zoo_model_config_nested(const zoo_model_config *config)
 const char *zoo_model_config_path(const zoo_model_config *config)
 {
     return config->path;
+}
+
+const cJSON *zoo_model_config_text(const zoo_model_config *config)
+{
+    return config->text;
 }
 
 const cJSON *zoo_model_config_json(const zoo_model_config *config)

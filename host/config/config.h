@@ -17,8 +17,11 @@
 typedef struct zoo_model_config zoo_model_config;
 typedef bool zoo_has_tensor_fn(void *arg, const char *name);
 
-/* Reads <folder>/config.json. [load] */
+/* Reads <folder>/config.json, or the file itself where folder names one. [load] */
 zoo_status zoo_model_config_open(const char *folder, zoo_model_config **out, zoo_error *err);
+/* The same from a text; name stands for its file in errors. [load] */
+zoo_status zoo_model_config_open_text(const char *name, const char *text, zoo_model_config **out,
+                                      zoo_error *err);
 void zoo_model_config_close(zoo_model_config *config);
 
 /* model_type of the whole file and of its text part (the same where nothing is
@@ -26,8 +29,9 @@ void zoo_model_config_close(zoo_model_config *config);
 const char *zoo_model_config_type(const zoo_model_config *config);
 const char *zoo_model_config_text_type(const zoo_model_config *config);
 bool zoo_model_config_nested(const zoo_model_config *config);
-/* Path of the file, for messages; the whole tree; quantization_config or null. */
+/* Path of the file, for messages; the whole tree, its text part; quantization_config or null. */
 const char *zoo_model_config_path(const zoo_model_config *config);
+const cJSON *zoo_model_config_text(const zoo_model_config *config);
 const cJSON *zoo_model_config_json(const zoo_model_config *config);
 const cJSON *zoo_model_config_quantization(const zoo_model_config *config);
 

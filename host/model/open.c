@@ -184,7 +184,9 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
     if (model->plan.positions_max && model->limits.context_max > model->plan.positions_max) {
         model->limits.context_max = model->plan.positions_max;
     }
-    return zoo_model_config_judge(model->config, model->plugin, o->allow_unknown, NULL, NULL, err);
+    return o->config_only ? ZOO_OK
+                          : zoo_model_config_judge(model->config, model->plugin, o->allow_unknown,
+                                                   NULL, NULL, err);
 }
 
 typedef struct unread_line {
@@ -229,6 +231,9 @@ static zoo_status lay_out(zoo_model *model, const zoo_model_options *o, zoo_erro
     ZOO_TRY(zoo_cache_pool_new(&options, &model->cache, err));
     zoo_cache_pool_kernels(model->cache, model->kernels);
     ZOO_TRY(zoo_model_lay_out(model, err));
+    if (o->config_only) {
+        return ZOO_OK;
+    }
     return zoo_model_bind(model, ZOO_BIND_CHECK, o->allow_unknown, err);
 }
 
@@ -261,6 +266,13 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     return ZOO_OK;
 }
 
+static zoo_status open_tensors(zoo_model *model, const char *folder, zoo_error *err)
+{
+    ZOO_TRY(zoo_tensors_open(folder, &model->tensors, err));
+    model->used = zoo_mem_array(zoo_tensors_count(model->tensors) + 1, 1);
+    return model->used ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
+}
+
 zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_options *o,
                           zoo_error *err)
 {
@@ -274,19 +286,19 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
     if (!model->kernels) {
         return ZOO_E_USAGE;
     }
-    ZOO_TRY(zoo_model_config_open(folder, &model->config, err));
+    ZOO_TRY(o->config_only && o->config_text
+                ? zoo_model_config_open_text(folder, o->config_text, &model->config, err)
+                : zoo_model_config_open(folder, &model->config, err));
     ZOO_TRY(choose_plugin(model, o, err));
-    ZOO_TRY(zoo_tensors_open(folder, &model->tensors, err));
-    model->used = zoo_mem_array(zoo_tensors_count(model->tensors) + 1, 1);
-    if (!model->used) {
-        return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
+    if (!o->config_only) {
+        ZOO_TRY(open_tensors(model, folder, err));
     }
     ZOO_TRY(configure(model, o, err));
     if (!o->quiet && !o->plan_only) {
         tell_unread(model);
     }
     ZOO_TRY(lay_out(model, o, err));
-    if (o->plan_only) {
+    if (o->plan_only || o->config_only) {
         return ZOO_OK;
     }
     ZOO_TRY(open_caches(model, o, err));

@@ -24,6 +24,10 @@ typedef struct zoo_model_options {
     bool strict;          /* a config key that the reference does not read is refused */
     bool quiet;           /* no progress line */
     bool pin;             /* each thread stays on a core of its own */
+    /* plan_only from config.json alone: no tensors are looked at, and keys that nobody computes are
+     * left to zoo_model_config_judge. */
+    bool config_only;
+    const char *config_text; /* with config_only: the config itself; the folder only names it */
 } zoo_model_options;
 
 #endif

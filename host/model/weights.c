@@ -81,7 +81,8 @@ bool zoo_model_has_tensor(zoo_model *model, const char *canonical)
 {
     zoo_matrix matrix;
     bool found = false;
-    return find_stored(model, canonical, &matrix, &found, NULL) == ZOO_OK && found;
+    return model->tensors && find_stored(model, canonical, &matrix, &found, NULL) == ZOO_OK &&
+           found;
 }
 
 /* Rows of all matrices of a stack, one after the other. */

@@ -24,6 +24,10 @@ typedef struct classic_project {
     uint32_t rows, cols;
 } classic_project;
 
+/* facts.c [load] */
+void classic_positions_facts(const void *params, const zoo_facts *to);
+void classic_project_facts(const void *params, const zoo_facts *to);
+
 extern const zoo_block_ops classic_positions_ops; /* "positions" */
 extern const zoo_block_ops classic_project_ops;   /* "project" */
 

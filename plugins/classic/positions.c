@@ -107,4 +107,5 @@ const zoo_block_ops classic_positions_ops = {
     .prepare = prepare,
     .forward = forward,
     .explain = explain,
+    .facts = classic_positions_facts,
 };

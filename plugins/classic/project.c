@@ -45,4 +45,5 @@ const zoo_block_ops classic_project_ops = {
     .scratch = scratch,
     .forward = forward,
     .explain = explain,
+    .facts = classic_project_facts,
 };

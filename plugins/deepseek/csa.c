@@ -155,4 +155,5 @@ const zoo_block_ops ds_csa_ops = {.size = sizeof(zoo_block_ops),
                                   .streams = csa_streams,
                                   .scratch = csa_scratch,
                                   .forward = csa_forward,
-                                  .explain = csa_explain};
+                                  .explain = csa_explain,
+                                  .facts = ds_csa_facts};

@@ -110,6 +110,7 @@ uint32_t csa_choose(const csa_step *step, uint32_t row, uint32_t *chosen, uint32
 /* Fills out. csa_attend.c */
 void csa_attend(csa_step *step);
 
+void ds_csa_facts(const void *params, const zoo_facts *to); /* facts.c [load] */
 zoo_status ds_csa_finish(ds_csa *p, zoo_error *err);
 extern const zoo_bind ds_csa_binds[];
 extern const zoo_block_ops ds_csa_ops; /* "compressed" */

@@ -39,4 +39,6 @@ extern const zoo_block_ops ds_framed_ops;  /* "framed" */
 /* All layers into the plan. layers.c */
 zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan, zoo_error *err);
 
+void ds_longcat_facts(const void *params, const zoo_facts *to); /* facts.c [load] */
+
 #endif

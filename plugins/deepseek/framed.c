@@ -134,13 +134,27 @@ static void framed_explain(const void *params, char *text, size_t n)
                    p->out ? "a norm" : "no norm");
 }
 
+static void framed_facts(const void *params, const zoo_facts *to)
+{
+    const framed *p = params;
+    to->text(to, "kind", "framed layer");
+    to->text(to, "norm_place", "before");
+    if (p->rank) {
+        to->number(to, "norm_gate_rank", p->rank);
+    }
+    if (p->out) {
+        to->text(to, "experts_norm", "after the experts");
+    }
+}
+
 const zoo_block_ops ds_framed_ops = {.size = sizeof(zoo_block_ops),
                                      .weights_size = sizeof(framed_weights),
                                      .name = "framed",
                                      .binds = binds,
                                      .scratch = framed_scratch,
                                      .forward = framed_forward,
-                                     .explain = framed_explain};
+                                     .explain = framed_explain,
+                                     .facts = framed_facts};
 
 zoo_status ds_framed_layer(ds_model *m, uint32_t layer, zoo_layer *out)
 {

@@ -142,4 +142,5 @@ const zoo_block_ops ds_hyper_ops = {.size = sizeof(zoo_block_ops),
                                     .binds = binds,
                                     .scratch = hyper_scratch,
                                     .forward = hyper_forward,
-                                    .explain = hyper_explain};
+                                    .explain = hyper_explain,
+                                    .facts = ds_hyper_facts};

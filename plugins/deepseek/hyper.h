@@ -57,6 +57,9 @@ void ds_mix_post(const ds_hyper *p, const ds_mix *w, const float *logits, float 
 /* Fills derived fields; refuses. [load] */
 zoo_status ds_hyper_finish(ds_hyper *p, zoo_error *err);
 
+/* facts.c [load] */
+void ds_hyper_facts(const void *params, const zoo_facts *to);
+
 extern const zoo_block_ops ds_hyper_ops;  /* "hyper": a layer of two parts */
 extern const zoo_block_ops ds_spread_ops; /* "spread": one row becomes n equal streams */
 extern const zoo_block_ops ds_gather_ops; /* "gather": streams become one row */

@@ -56,7 +56,8 @@ const zoo_block_ops ds_longcat_ops = {.size = sizeof(zoo_block_ops),
                                       .name = "shortcut",
                                       .scratch = longcat_scratch,
                                       .forward = longcat_forward,
-                                      .explain = longcat_explain};
+                                      .explain = longcat_explain,
+                                      .facts = ds_longcat_facts};
 
 /* Experts with matrices and, behind them, the zero experts. */
 static zoo_status read_experts(ds_model *m, uint32_t layer, zoo_part *out)

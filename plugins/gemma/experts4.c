@@ -105,4 +105,5 @@ const zoo_block_ops gemma_experts4_ops = {
     .binds = binds,
     .scratch = scratch,
     .forward = forward,
+    .facts = gemma_experts4_facts,
 };

@@ -197,4 +197,5 @@ const zoo_block_ops gemma_layer3n_ops = {
     .binds = gemma_layer3n_binds,
     .scratch = scratch,
     .forward = forward,
+    .facts = gemma_layer3n_facts,
 };

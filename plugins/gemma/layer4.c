@@ -133,4 +133,5 @@ const zoo_block_ops gemma_layer4_ops = {
     .binds = binds,
     .scratch = scratch,
     .forward = forward,
+    .facts = gemma_layer4_facts,
 };

@@ -98,4 +98,5 @@ const zoo_block_ops gemma_per_layer_ops = {
     .binds = binds,
     .scratch = scratch,
     .forward = forward,
+    .facts = gemma_per_layer_facts,
 };

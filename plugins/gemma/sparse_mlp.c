@@ -93,4 +93,5 @@ const zoo_block_ops gemma_sparse_mlp_ops = {
     .binds = binds,
     .scratch = scratch,
     .forward = forward,
+    .facts = gemma_sparse_mlp_facts,
 };

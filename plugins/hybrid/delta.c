@@ -195,4 +195,5 @@ const zoo_block_ops hybrid_delta_ops = {.size = sizeof(zoo_block_ops),
                                         .check = hybrid_delta_check,
                                         .prepare = hybrid_delta_prepare,
                                         .forward = forward,
-                                        .explain = explain};
+                                        .explain = explain,
+                                        .facts = hybrid_delta_facts};

@@ -37,6 +37,11 @@ extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_op
     hybrid_shortconv_ops, hybrid_lightning_ops, hybrid_rglru_ops, hybrid_mlstm_ops,
     hybrid_rwkv_time_ops, hybrid_rwkv_channel_ops;
 
+/* facts.c [load] */
+typedef void hybrid_facts_fn(const void *params, const zoo_facts *to);
+hybrid_facts_fn hybrid_mamba2_facts, hybrid_mamba1_facts, hybrid_delta_facts, hybrid_mlstm_facts,
+    hybrid_rglru_facts, hybrid_rwkv_time_facts, hybrid_rwkv_channel_facts;
+
 /* A layer of rwkv.c; the width of the feed-forward part beside mlstm.c. */
 zoo_status hybrid_rwkv_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 /* What stands between the last layer and the last norm. */

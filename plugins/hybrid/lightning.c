@@ -136,6 +136,16 @@ static void explain(const void *params, char *text, size_t n)
                    p->head_dim, p->head_dim);
 }
 
+static void facts(const void *params, const zoo_facts *to)
+{
+    const lightning_params *p = params;
+    to->text(to, "kind", "linear attention");
+    to->number(to, "heads", p->n_heads);
+    to->number(to, "head_dim", p->head_dim);
+    to->text(to, "decay", "fixed, one value a head");
+    to->number(to, "flops.kv", 5.0 * p->inner * p->head_dim);
+}
+
 zoo_status hybrid_lightning_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     lightning_params *p = b->setup->take(b->setup, sizeof *p);
@@ -171,4 +181,5 @@ const zoo_block_ops hybrid_lightning_ops = {.size = sizeof(zoo_block_ops),
                                             .streams = streams,
                                             .scratch = scratch,
                                             .forward = forward,
-                                            .explain = explain};
+                                            .explain = explain,
+                                            .facts = facts};

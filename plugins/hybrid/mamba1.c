@@ -189,4 +189,5 @@ const zoo_block_ops hybrid_mamba1_ops = {.size = sizeof(zoo_block_ops),
                                          .check = hybrid_mamba1_check,
                                          .prepare = hybrid_mamba1_prepare,
                                          .forward = forward,
-                                         .explain = explain};
+                                         .explain = explain,
+                                         .facts = hybrid_mamba1_facts};

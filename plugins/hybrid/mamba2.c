@@ -170,4 +170,5 @@ const zoo_block_ops hybrid_mamba2_ops = {.size = sizeof(zoo_block_ops),
                                          .check = hybrid_mamba2_check,
                                          .prepare = hybrid_mamba2_prepare,
                                          .forward = forward,
-                                         .explain = explain};
+                                         .explain = explain,
+                                         .facts = hybrid_mamba2_facts};

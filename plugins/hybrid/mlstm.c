@@ -154,4 +154,5 @@ const zoo_block_ops hybrid_mlstm_ops = {.size = sizeof(zoo_block_ops),
                                         .streams = streams,
                                         .scratch = scratch,
                                         .forward = forward,
-                                        .explain = explain};
+                                        .explain = explain,
+                                        .facts = hybrid_mlstm_facts};

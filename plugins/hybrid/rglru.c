@@ -160,4 +160,5 @@ const zoo_block_ops hybrid_rglru_ops = {.size = sizeof(zoo_block_ops),
                                         .scratch = scratch,
                                         .prepare = hybrid_rglru_prepare,
                                         .forward = forward,
-                                        .explain = explain};
+                                        .explain = explain,
+                                        .facts = hybrid_rglru_facts};

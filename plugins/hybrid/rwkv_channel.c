@@ -111,4 +111,5 @@ const zoo_block_ops hybrid_rwkv_channel_ops = {.size = sizeof(zoo_block_ops),
                                                .streams = streams,
                                                .scratch = scratch,
                                                .prepare = prepare,
-                                               .forward = forward};
+                                               .forward = forward,
+                                               .facts = hybrid_rwkv_channel_facts};

@@ -84,9 +84,8 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 
 static uint32_t streams(const void *params, zoo_stream *out)
 {
-    const rwkv_params *p = params;
-    out[0] = hybrid_state("shift", p->width);
-    out[1] = hybrid_state("wkv", 3 * p->inner);
+    out[0] = hybrid_state("shift", ((const rwkv_params *)params)->width);
+    out[1] = hybrid_state("wkv", 3 * ((const rwkv_params *)params)->inner);
     return 2;
 }
 
@@ -197,4 +196,5 @@ const zoo_block_ops hybrid_rwkv_time_ops = {.size = sizeof(zoo_block_ops),
                                             .streams = streams,
                                             .scratch = scratch,
                                             .prepare = prepare,
-                                            .forward = forward};
+                                            .forward = forward,
+                                            .facts = hybrid_rwkv_time_facts};

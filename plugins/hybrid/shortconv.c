@@ -124,6 +124,15 @@ static void explain(const void *params, char *text, size_t n)
     (void)snprintf(text, n, "gated convolution of %u taps", p->taps);
 }
 
+static void facts(const void *params, const zoo_facts *to)
+{
+    const shortconv_params *p = params;
+    to->text(to, "kind", "gated convolution");
+    to->number(to, "channels", p->width);
+    to->number(to, "convolution", p->taps);
+    to->number(to, "flops.conv", 2.0 * p->width * p->taps);
+}
+
 zoo_status hybrid_shortconv_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     (void)layer;
@@ -150,4 +159,5 @@ const zoo_block_ops hybrid_shortconv_ops = {.size = sizeof(zoo_block_ops),
                                             .streams = streams,
                                             .scratch = scratch,
                                             .forward = forward,
-                                            .explain = explain};
+                                            .explain = explain,
+                                            .facts = facts};

@@ -116,4 +116,5 @@ const zoo_block_ops llama_blocks_ops = {.size = sizeof(zoo_block_ops),
                                         .scratch = scratch,
                                         .check = zoo_gqa_check,
                                         .forward = forward,
-                                        .explain = explain};
+                                        .explain = explain,
+                                        .facts = llama_blocks_facts};

@@ -33,4 +33,5 @@ const zoo_block_ops llama_constant_ops = {.size = sizeof(zoo_block_ops),
                                           .weights_size = sizeof(weights),
                                           .name = "constant",
                                           .binds = binds,
-                                          .forward = forward};
+                                          .forward = forward,
+                                          .facts = llama_constant_facts};

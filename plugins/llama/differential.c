@@ -114,4 +114,5 @@ const zoo_block_ops llama_differential_ops = {.size = sizeof(zoo_block_ops),
                                               .scratch = scratch,
                                               .check = zoo_gqa_check,
                                               .forward = forward,
-                                              .explain = explain};
+                                              .explain = explain,
+                                              .facts = llama_differential_facts};

@@ -55,6 +55,11 @@ typedef struct llama_weighed {
 } llama_weighed;
 extern const zoo_block_ops llama_weighed_ops;
 
+/* facts.c [load] */
+typedef void llama_facts_fn(const void *params, const zoo_facts *to);
+llama_facts_fn llama_differential_facts, llama_blocks_facts, llama_masked_facts, llama_routed_facts,
+    llama_products_facts, llama_constant_facts, llama_weighed_facts;
+
 /* products.c: experts of one inner value each, found by product keys. */
 typedef struct llama_products {
     uint32_t width;

@@ -179,4 +179,5 @@ const zoo_block_ops llama_masked_ops = {.size = sizeof(zoo_block_ops),
                                         .scratch = scratch,
                                         .check = zoo_gqa_check,
                                         .forward = forward,
-                                        .explain = explain};
+                                        .explain = explain,
+                                        .facts = llama_masked_facts};

@@ -134,4 +134,5 @@ const zoo_block_ops llama_products_ops = {.size = sizeof(zoo_block_ops),
                                           .binds = binds,
                                           .scratch = scratch,
                                           .forward = forward,
-                                          .explain = explain};
+                                          .explain = explain,
+                                          .facts = llama_products_facts};

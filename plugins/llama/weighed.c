@@ -74,4 +74,5 @@ const zoo_block_ops llama_weighed_ops = {.size = sizeof(zoo_block_ops),
                                          .name = "weighed",
                                          .binds = binds,
                                          .scratch = scratch,
-                                         .forward = forward};
+                                         .forward = forward,
+                                         .facts = llama_weighed_facts};

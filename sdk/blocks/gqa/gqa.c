@@ -164,4 +164,5 @@ const zoo_block_ops zoo_gqa_ops = {.size = sizeof(zoo_block_ops),
                                    .scratch = zoo_gqa_scratch,
                                    .check = zoo_gqa_check,
                                    .forward = gqa_forward,
-                                   .explain = gqa_explain};
+                                   .explain = gqa_explain,
+                                   .facts = zoo_gqa_facts};

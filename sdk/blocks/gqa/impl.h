@@ -69,6 +69,7 @@ static inline uint32_t zoo_span_length(const zoo_span *span)
 uint32_t zoo_gqa_streams(const void *params, zoo_stream *out);
 size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits);
 zoo_status zoo_gqa_check(const void *params, zoo_error *err);
+void zoo_gqa_facts(const void *params, const zoo_facts *to); /* facts.c */
 
 /* Lays out the scratch of a step and makes its rotary rows. */
 gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w, zoo_cache *cache,

@@ -79,6 +79,8 @@ void zoo_mla_attend_chosen(mla_step *step);
 uint32_t zoo_mla_dense_rows(const zoo_mla *params, const zoo_seq *seq);
 /* One line for a reader. explain.c */
 void zoo_mla_explain(const void *params, char *text, size_t n);
+/* The same as data. facts.c */
+void zoo_mla_facts(const void *params, const zoo_facts *to);
 /* Heads of one item, so that n_items times their groups keep all threads busy. */
 uint32_t zoo_mla_group(uint32_t n_heads, uint32_t n_items, uint32_t n_threads);
 

@@ -191,4 +191,5 @@ const zoo_block_ops zoo_mla_ops = {.size = sizeof(zoo_block_ops),
                                    .scratch = mla_scratch,
                                    .check = mla_check,
                                    .forward = mla_forward,
-                                   .explain = zoo_mla_explain};
+                                   .explain = zoo_mla_explain,
+                                   .facts = zoo_mla_facts};

@@ -188,4 +188,5 @@ const zoo_block_ops zoo_mlp_ops = {.size = sizeof(zoo_block_ops),
                                    .scratch = mlp_scratch,
                                    .check = mlp_check,
                                    .forward = mlp_forward,
-                                   .explain = mlp_explain};
+                                   .explain = mlp_explain,
+                                   .facts = zoo_mlp_facts};

@@ -69,6 +69,11 @@ zoo_status zoo_mlp_finish(zoo_mlp *params, zoo_error *err);
 
 extern const zoo_block_ops zoo_mlp_ops; /* "mlp" */
 
+/* For a reader. facts.c [load] */
+void zoo_mlp_facts(const void *params, const zoo_facts *to);
+void zoo_glu_facts(const zoo_glu *glu, const zoo_facts *to);
+const char *zoo_act_name(uint32_t act);
+
 /* The pieces, for other blocks. x [n_rows, width_in], y [n_rows, width_out], not x. [step] */
 void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *params, const zoo_mlp_weights *weights,
                  const float *x, float *y, uint32_t n_rows);

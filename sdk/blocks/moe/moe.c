@@ -196,4 +196,5 @@ const zoo_block_ops zoo_moe_ops = {.size = sizeof(zoo_block_ops),
                                    .check = moe_check,
                                    .prepare = moe_prepare,
                                    .forward = moe_forward,
-                                   .explain = moe_explain};
+                                   .explain = moe_explain,
+                                   .facts = zoo_moe_facts};

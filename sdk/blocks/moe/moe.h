@@ -182,6 +182,10 @@ zoo_status zoo_moe_finish(zoo_moe *params, uint32_t width_in, zoo_error *err);
 
 extern const zoo_block_ops zoo_moe_ops; /* "moe" */
 
+/* For a reader. facts.c [load] */
+void zoo_moe_facts(const void *params, const zoo_facts *to);
+void zoo_router_facts(const zoo_router *router, const zoo_facts *to);
+
 #ifdef __cplusplus
 }
 #endif

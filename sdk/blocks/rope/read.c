@@ -146,6 +146,7 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
                         "%s: %u rotated dims of a head of %u (an even number up to it is needed)",
                         name, p.rotary_dim, p.head_dim);
     }
+    out->name = p.type;
     out->interleaved = want->interleaved;
     out->sign = want->negated ? -1.0f : 1.0f;
     out->factor = 1.0f;

@@ -68,7 +68,11 @@ typedef struct zoo_rope {
     uint32_t reserved;
     double scaling;                /* `factor` of the dict, 1 without: for mscale on the scores */
     double mscale, mscale_all_dim; /* of the dict, 0 without */
+    const char *name;              /* "default", "llama3", ...: the file's word for it */
 } zoo_rope;
+
+/* Facts rotation, rotary_dims, theta, rotation_factor; rope null: rotation is "none". [load] */
+void zoo_rope_facts(const zoo_rope *rope, const zoo_facts *to);
 
 /* Fills *out; arrays come from setup->take. Refuses, through config->refuse, unknown kinds and
  * lists of the wrong length. [load] */

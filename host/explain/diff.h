@@ -1,0 +1,24 @@
+/* diff.h: what one architecture does differently from another, as an engineer would tell it. */
+#ifndef ZOO_EXPLAIN_DIFF_H
+#define ZOO_EXPLAIN_DIFF_H
+
+#include "explain/arch.h"
+#include "explain/doc.h"
+
+/* Appends the whole page: what b does differently, sizes, memory, keys that change nothing. */
+void zoo_diff_write(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b);
+/* The sentences alone; returns how many. */
+uint32_t zoo_diff_sentences(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b);
+
+/* Sentences about two blocks that take the same place: diff_blocks.c. Each returns how many. */
+uint32_t zoo_diff_mixers(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_block *b,
+                         const char *which);
+uint32_t zoo_diff_ffns(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_block *b);
+
+/* Keys of the files that differ and that nobody reads. diff_keys.c */
+void zoo_diff_keys(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b);
+
+/* How much two architectures differ: sentences, each 1, and sizes that differ. For the nearest. */
+double zoo_diff_distance(const zoo_arch *a, const zoo_arch *b);
+
+#endif

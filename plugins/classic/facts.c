@@ -1,0 +1,17 @@
+/* facts.c: what stands around the layers, as data for a reader. */
+#include "classic.h"
+
+void classic_positions_facts(const void *params, const zoo_facts *to)
+{
+    const classic_positions *p = params;
+    to->text(to, "kind", p->learned ? "learned positions" : "sinusoidal positions");
+    to->number(to, "positions", p->rows - p->offset);
+}
+
+void classic_project_facts(const void *params, const zoo_facts *to)
+{
+    const classic_project *p = params;
+    to->text(to, "kind", "projection");
+    to->number(to, "rows", p->rows);
+    to->number(to, "columns", p->cols);
+}

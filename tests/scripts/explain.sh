@@ -1,0 +1,54 @@
+#!/bin/sh
+# lmzoo explain as a user calls it: a folder, a bare config.json, a type; text, Markdown, JSON; what is wrong is one sentence.
+set -u
+lmzoo=$LMZOO_BUILD/lmzoo
+model=$LMZOO_SOURCE/demo/models/demo-llama
+n=0
+result() { # STATUS NAME
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi
+}
+number() { # KEY FILE: the first number of that key in a JSON text
+    sed -n "s/.*\"$1\":[^0-9]*\([0-9][0-9.]*\).*/\1/p" "$2" | head -n 1
+}
+
+"$lmzoo" explain "$model" --json >"$TMPDIR/folder.json"
+result $? "a folder as JSON"
+mkdir "$TMPDIR/bare"
+cp "$model/config.json" "$TMPDIR/bare/config.json"
+"$lmzoo" explain "$TMPDIR/bare/config.json" --json >"$TMPDIR/bare.json"
+result $? "its config alone as JSON"
+grep -v '"name":' "$TMPDIR/folder.json" >"$TMPDIR/a"
+grep -v '"name":' "$TMPDIR/bare.json" >"$TMPDIR/b"
+cmp -s "$TMPDIR/a" "$TMPDIR/b"
+result $? "weights change nothing of it"
+
+"$lmzoo" inspect "$model" --json >"$TMPDIR/inspect.json"
+[ "$(number total "$TMPDIR/folder.json")" = "$(number parameters "$TMPDIR/inspect.json")" ]
+result $? "parameters are those that inspect finds in the file"
+
+"$lmzoo" plan "$model" --json --context 64 --cache f32 >"$TMPDIR/plan64"
+"$lmzoo" plan "$model" --json --context 128 --cache f32 >"$TMPDIR/plan128"
+slope=$((($(number cache_per_sequence "$TMPDIR/plan128") - $(number cache_per_sequence "$TMPDIR/plan64")) / 64))
+[ "$slope" -gt 0 ] && [ "$slope" = "$(number bytes_per_token "$TMPDIR/folder.json")" ]
+result $? "bytes of a position are those that plan measures"
+
+"$lmzoo" explain "$model" >"$TMPDIR/text" && grep -q 'grouped-query attention' "$TMPDIR/text" &&
+    grep -q '^Parameters' "$TMPDIR/text" && ! grep -q '|' "$TMPDIR/text"
+result $? "as text"
+"$lmzoo" explain "$model" --markdown >"$TMPDIR/markdown" && grep -q '^## Parameters' "$TMPDIR/markdown" &&
+    grep -q '^|---' "$TMPDIR/markdown"
+result $? "as Markdown"
+
+"$lmzoo" explain nothing_of_this_name >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 2 ] && [ ! -s "$TMPDIR/out" ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ] && grep -q nothing_of_this_name "$TMPDIR/err"
+result $? "a name that is nothing: exit code 2 and one sentence"
+echo '{"model_type": "llama", "hidden_size": "wide"}' >"$TMPDIR/bad.json"
+"$lmzoo" explain "$TMPDIR/bad.json" >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 3 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ] && grep -q 'bad.json.*hidden_size' "$TMPDIR/err"
+result $? "a config of a wrong type: exit code 3 and one sentence"
+echo 'no json' >"$TMPDIR/text.json"
+"$lmzoo" explain "$TMPDIR/text.json" >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 3 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ]
+result $? "no JSON: exit code 3 and one sentence"
+echo "1..$n"
