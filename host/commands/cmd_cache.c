@@ -102,7 +102,7 @@ const zoo_command zoo_command_cache = {
         "in each format of the cache and what one more token reads of it. As tables, as JSON or "
         "as a chart. Each model is a folder, a config.json, a name in the Hub's cache or the "
         "model type of a card.",
-    .example = "lmzoo cache llama/config.json deepseek/config.json --context 32k,1M",
+    .example = "lmzoo cache ./a/config.json ./b/config.json --context 32k,1M",
     .options = options,
     .n_min = 1,
     .n_max = ZOO_POSITIONAL_MAX,

@@ -48,8 +48,7 @@ const zoo_command zoo_command_diff = {
             "mixers, rotation, windows, experts, the residual. Then sizes and memory side by side, "
             "and the keys of the files that differ and change nothing. A and B are folders, "
             "config.json files, names in the Hub's cache or model types of cards.",
-    .example = "lmzoo diff llama/config.json qwen3/config.json\n"
-               "lmzoo diff olmo2 exaone4",
+    .example = "lmzoo diff ./old/config.json ./new/config.json",
     .options = options,
     .n_min = 2,
     .n_max = 2,

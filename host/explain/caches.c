@@ -82,9 +82,9 @@ static void add_share(char *text, size_t size, uint32_t n, uint32_t all, const c
     size_t used = strlen(text);
     if (n && used < size) {
         if (n == all) {
-            (void)snprintf(text + used, size - used, "; all layers %s", what);
+            zoo_print(text + used, size - used, "; all layers %s", what);
         } else {
-            (void)snprintf(text + used, size - used, "; %u of %u layers %s", n, all, what);
+            zoo_print(text + used, size - used, "; %u of %u layers %s", n, all, what);
         }
     }
 }
@@ -106,10 +106,10 @@ void zoo_caches_means(const zoo_arch *arch, char *text, size_t n)
     uint32_t all = count(arch, is_any);
     double kv = b ? zoo_arch_number(b, "kv_heads", 0) : 0;
     double heads = b ? zoo_arch_number(b, "heads", 0) : 0;
-    (void)snprintf(text, n, "%s", b ? zoo_say_mixer_name(b).text : "none");
+    zoo_print(text, n, "%s", b ? zoo_say_mixer_name(b).text : "none");
     if (kv > 1.5 && kv < heads) {
         size_t used = strlen(text);
-        (void)snprintf(text + used, n - used, " (%s to 1)", zoo_say_number(heads / kv).text);
+        zoo_print(text + used, n - used, " (%s to 1)", zoo_say_number(heads / kv).text);
     }
     add_share(text, n, count(arch, is_windowed), all, "sliding");
     add_share(text, n, count(arch, is_state), all, "with a state");

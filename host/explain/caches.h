@@ -21,7 +21,7 @@ bool zoo_caches_json(zoo_out *out, const zoo_caches *caches);
 /* Bars of what is kept and read at each context. */
 void zoo_caches_chart(const zoo_caches *caches, bool dark, zoo_out *to);
 
-/* What the same layers would keep of a position with keys and values of every query head, in bf16. */
+/* What the same layers would keep of a position in bf16 if every query head had keys and values. */
 double zoo_caches_every_head(const zoo_arch *arch);
 /* "grouped-query attention, 5 of 6 layers sliding" */
 void zoo_caches_means(const zoo_arch *arch, char *text, size_t n);

@@ -33,8 +33,8 @@ static void draw_row(zoo_svg *svg, const zoo_arch *arch, double positions, doubl
     zoo_svg_box(svg, (zoo_rect){x, y + 2, fmax(w * cost.kept / most, 1), BAR}, ZOO_PAINT_CACHE);
     zoo_svg_box(svg, (zoo_rect){x, y + 2 + BAR, fmax(w * cost.read / most, 1), BAR},
                 ZOO_PAINT_ATTENTION);
-    (void)snprintf(text, sizeof text, "%.60s, reads %.60s", zoo_say_bytes(cost.kept).text,
-                   zoo_say_bytes(cost.read).text);
+    zoo_print(text, sizeof text, "%.60s, reads %.60s", zoo_say_bytes(cost.kept).text,
+              zoo_say_bytes(cost.read).text);
     zoo_svg_text(svg, WIDTH - MARGIN, y + 18, 12, "e", text);
 }
 
@@ -49,8 +49,7 @@ void zoo_caches_chart(const zoo_caches *c, bool dark, zoo_out *to)
     zoo_svg_text(&svg, MARGIN + 86, 52, 12, "s", "read for one more token");
     for (uint32_t i = 0; i < c->n_contexts; i++) {
         char text[ZOO_WORDS];
-        (void)snprintf(text, sizeof text, "%.40s positions",
-                       zoo_say_positions(c->contexts[i]).text);
+        zoo_print(text, sizeof text, "%.40s positions", zoo_say_positions(c->contexts[i]).text);
         zoo_svg_text(&svg, MARGIN, y + 22, 13, "sb", text);
         y += 30;
         for (uint32_t k = 0; k < c->n_archs; k++) {

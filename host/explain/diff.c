@@ -116,7 +116,7 @@ static uint32_t tell_mixers(zoo_doc *doc, const view *a, const view *b)
             continue;
         }
         if (n_kinds > 1 || n_alone[0] || n_alone[1]) {
-            (void)snprintf(which, sizeof which, "in %s: ", reach_name(r));
+            zoo_print(which, sizeof which, "in %s: ", reach_name(r));
         }
         n += zoo_diff_mixers(doc, a->mixers[r], b->mixers[r], which);
     }
@@ -318,7 +318,7 @@ static void write_sizes(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
     number_row(doc, "width", p->hidden_size, q->hidden_size);
     for (size_t i = 0; i < ZOO_COUNT(names); i++) {
         char name[ZOO_FACT_NAME];
-        (void)snprintf(name, sizeof name, "%s", names[i]);
+        zoo_print(name, sizeof name, "%s", names[i]);
         for (char *c = name; *c; c++) {
             *c = *c == '_' ? ' ' : *c;
         }
@@ -348,8 +348,8 @@ static void write_memory(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
         char what[64];
         x = zoo_arch_cost_at(a, ZOO_BF16, zoo_lengths[i]);
         y = zoo_arch_cost_at(b, ZOO_BF16, zoo_lengths[i]);
-        (void)snprintf(what, sizeof what, "kept at %s positions",
-                       zoo_say_positions(zoo_lengths[i]).text);
+        zoo_print(what, sizeof what, "kept at %s positions",
+                  zoo_say_positions(zoo_lengths[i]).text);
         row(doc, what, zoo_say_bytes(x.kept).text, zoo_say_bytes(y.kept).text);
     }
     row(doc, "read by a token behind them", zoo_say_bytes(x.read).text, zoo_say_bytes(y.read).text);

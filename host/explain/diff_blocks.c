@@ -65,13 +65,13 @@ static zoo_words kept(const zoo_arch_block *block)
     zoo_words w = {""};
     double rows = bytes_of(block), states = states_of(block);
     if (rows > 0 && states > 0) {
-        (void)snprintf(w.text, sizeof w.text, "%.0f bytes a token and layer and a state of %s",
-                       rows, zoo_say_bytes(states).text);
+        zoo_print(w.text, sizeof w.text, "%.0f bytes a token and layer and a state of %s", rows,
+                  zoo_say_bytes(states).text);
     } else if (states > 0) {
-        (void)snprintf(w.text, sizeof w.text, "a state of %s a layer, whatever the length",
-                       zoo_say_bytes(states).text);
+        zoo_print(w.text, sizeof w.text, "a state of %s a layer, whatever the length",
+                  zoo_say_bytes(states).text);
     } else {
-        (void)snprintf(w.text, sizeof w.text, "%.0f bytes a token and layer", rows);
+        zoo_print(w.text, sizeof w.text, "%.0f bytes a token and layer", rows);
     }
     return w;
 }
@@ -80,9 +80,8 @@ static zoo_words kept(const zoo_arch_block *block)
 static void tell_other_kind(teller *t)
 {
     char text[ZOO_WORDS * 3];
-    (void)snprintf(text, sizeof text, "%s, instead of %s. Kept in bf16: %s instead of %s",
-                   zoo_say_mixer(t->b).text, zoo_say_mixer(t->a).text, kept(t->b).text,
-                   kept(t->a).text);
+    zoo_print(text, sizeof text, "%s, instead of %s. Kept in bf16: %s instead of %s",
+              zoo_say_mixer(t->b).text, zoo_say_mixer(t->a).text, kept(t->b).text, kept(t->a).text);
     say(t, text);
 }
 
@@ -96,36 +95,35 @@ static void tell_heads(teller *t)
 {
     char text[ZOO_WORDS * 3];
     if (differ(ratio(t->a), ratio(t->b)) && ratio(t->a) > 0) {
-        (void)snprintf(text, sizeof text,
-                       "%s, instead of %s: %.0f bytes a token and layer in bf16 "
-                       "instead of %.0f",
-                       zoo_say_mixer(t->b).text, zoo_say_mixer(t->a).text, bytes_of(t->b),
-                       bytes_of(t->a));
+        zoo_print(text, sizeof text,
+                  "%s, instead of %s: %.0f bytes a token and layer in bf16 "
+                  "instead of %.0f",
+                  zoo_say_mixer(t->b).text, zoo_say_mixer(t->a).text, bytes_of(t->b),
+                  bytes_of(t->a));
         say(t, text);
     } else if (differ(number(t->a, "kv_rank"), number(t->b, "kv_rank")) ||
                differ(number(t->a, "rope_key"), number(t->b, "rope_key"))) {
-        (void)snprintf(text, sizeof text,
-                       "a latent of %.0f and a rope key of %.0f instead of %.0f "
-                       "and %.0f",
-                       number(t->b, "kv_rank"), number(t->b, "rope_key"), number(t->a, "kv_rank"),
-                       number(t->a, "rope_key"));
+        zoo_print(text, sizeof text,
+                  "a latent of %.0f and a rope key of %.0f instead of %.0f "
+                  "and %.0f",
+                  number(t->b, "kv_rank"), number(t->b, "rope_key"), number(t->a, "kv_rank"),
+                  number(t->a, "rope_key"));
         say(t, text);
     }
     if (differ(number(t->a, "index_dim"), number(t->b, "index_dim"))) {
         double top = number(t->b, "rows_chosen");
         if (number(t->b, "index_dim") > 0) {
-            (void)snprintf(
-                text, sizeof text,
-                "an index of %.0f heads scores all positions with a key of %.0f a token, "
-                "and attention reads the best %.0f alone; %.0f bytes a token and layer "
-                "are kept instead of %.0f",
-                number(t->b, "index_heads"), number(t->b, "index_dim"), top, bytes_of(t->b),
-                bytes_of(t->a));
+            zoo_print(text, sizeof text,
+                      "an index of %.0f heads scores all positions with a key of %.0f a token, "
+                      "and attention reads the best %.0f alone; %.0f bytes a token and layer "
+                      "are kept instead of %.0f",
+                      number(t->b, "index_heads"), number(t->b, "index_dim"), top, bytes_of(t->b),
+                      bytes_of(t->a));
         } else {
-            (void)snprintf(text, sizeof text,
-                           "no index: attention reads all positions instead of "
-                           "the best %.0f",
-                           number(t->a, "rows_chosen"));
+            zoo_print(text, sizeof text,
+                      "no index: attention reads all positions instead of "
+                      "the best %.0f",
+                      number(t->a, "rows_chosen"));
         }
         say(t, text);
     }
@@ -137,7 +135,7 @@ static void tell_reach(teller *t)
     if (strcmp(a.text, b.text) != 0 && number(t->a, "index_dim") < 1 &&
         number(t->b, "index_dim") < 1) {
         char text[ZOO_WORDS * 3];
-        (void)snprintf(text, sizeof text, "a query sees %s instead of %s", b.text, a.text);
+        zoo_print(text, sizeof text, "a query sees %s instead of %s", b.text, a.text);
         say(t, text);
     }
 }
@@ -155,12 +153,12 @@ static void tell_rotation(teller *t)
     double share_a = number(t->a, "rotary_dims") / fmax(number(t->a, "head_dim"), 1);
     double share_b = number(t->b, "rotary_dims") / fmax(number(t->b, "head_dim"), 1);
     if (is_none(t->a) != is_none(t->b)) {
-        (void)snprintf(text, sizeof text,
-                       is_none(t->b) ? "no rotation of queries and keys (%s), "
-                                       "where it was %s"
-                                     : "queries and keys turn with the position "
-                                       "(%s), where rotation was %s",
-                       b.text, a.text);
+        zoo_print(text, sizeof text,
+                  is_none(t->b) ? "no rotation of queries and keys (%s), "
+                                  "where it was %s"
+                                : "queries and keys turn with the position "
+                                  "(%s), where rotation was %s",
+                  b.text, a.text);
     } else if (is_none(t->a) ? number(t->a, "position_bias") == number(t->b, "position_bias")
                              : !differ(share_a, share_b) &&
                                    !differ(number(t->a, "theta"), number(t->b, "theta")) &&
@@ -169,7 +167,7 @@ static void tell_rotation(teller *t)
                                    same_text(t->a, t->b, "rotation")) {
         return;
     } else {
-        (void)snprintf(text, sizeof text, "rotation: %s; it was %s", b.text, a.text);
+        zoo_print(text, sizeof text, "rotation: %s; it was %s", b.text, a.text);
     }
     say(t, text);
 }
@@ -222,7 +220,7 @@ static void tell_text(teller *t, const char *name, const char *with, const char 
         say(t, without);
         return;
     }
-    (void)snprintf(text, sizeof text, "%s: %s%s%s", with, b, a ? " instead of " : "", a ? a : "");
+    zoo_print(text, sizeof text, "%s: %s%s%s", with, b, a ? " instead of " : "", a ? a : "");
     say(t, text);
 }
 
@@ -234,10 +232,10 @@ static void tell_number(teller *t, const char *name, const char *with, const cha
         return;
     }
     if (b > 0 && a > 0) {
-        (void)snprintf(text, sizeof text, "%s %s instead of %s", with, zoo_say_number(b).text,
-                       zoo_say_number(a).text);
+        zoo_print(text, sizeof text, "%s %s instead of %s", with, zoo_say_number(b).text,
+                  zoo_say_number(a).text);
     } else if (b > 0) {
-        (void)snprintf(text, sizeof text, "%s %s", with, zoo_say_number(b).text);
+        zoo_print(text, sizeof text, "%s %s", with, zoo_say_number(b).text);
     }
     say(t, b > 0 ? text : without);
 }
@@ -253,9 +251,8 @@ static void tell_scale(teller *t)
     }
     if (fabs(factor[0] - factor[1]) > 1e-4 * factor[0]) {
         char text[ZOO_WORDS];
-        (void)snprintf(text, sizeof text, "scores are multiplied by %.5g times head_dim^-1/2%s",
-                       factor[1],
-                       fabs(factor[0] - 1) > 1e-4 ? ", by another factor than before" : "");
+        zoo_print(text, sizeof text, "scores are multiplied by %.5g times head_dim^-1/2%s",
+                  factor[1], fabs(factor[0] - 1) > 1e-4 ? ", by another factor than before" : "");
         say(t, fabs(factor[1] - 1) > 1e-4 ? text : "scores are multiplied by head_dim^-1/2 alone");
     }
 }
@@ -298,10 +295,10 @@ static void tell_experts(teller *t)
     double k[] = {number(t->a, "experts_per_token"), number(t->b, "experts_per_token")};
     char text[ZOO_WORDS];
     if (differ(n[0], n[1]) || differ(k[0], k[1])) {
-        (void)snprintf(text, sizeof text,
-                       "%.0f of %.0f experts for a token (1 in %.0f) instead of %.0f of %.0f (1 in "
-                       "%.0f)",
-                       k[1], n[1], n[1] / fmax(k[1], 1), k[0], n[0], n[0] / fmax(k[0], 1));
+        zoo_print(text, sizeof text,
+                  "%.0f of %.0f experts for a token (1 in %.0f) instead of %.0f of %.0f (1 in "
+                  "%.0f)",
+                  k[1], n[1], n[1] / fmax(k[1], 1), k[0], n[0], n[0] / fmax(k[0], 1));
         say(t, text);
     }
     tell_text(t, "router", "experts are scored by", "experts are scored otherwise");
@@ -321,16 +318,14 @@ uint32_t zoo_diff_ffns(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_blo
     teller t = {doc, a, b, "", 0};
     char text[ZOO_WORDS * 3];
     if (has_experts(a) != has_experts(b)) {
-        (void)snprintf(text, sizeof text, "%s, instead of %s", zoo_say_ffn(b).text,
-                       zoo_say_ffn(a).text);
+        zoo_print(text, sizeof text, "%s, instead of %s", zoo_say_ffn(b).text, zoo_say_ffn(a).text);
         say(&t, text);
     } else if (has_experts(a)) {
         tell_experts(&t);
     }
     zoo_words x = zoo_say_activation(a), y = zoo_say_activation(b);
     if (strcmp(x.text, y.text) != 0) {
-        (void)snprintf(text, sizeof text, "%s inside the feed-forward instead of %s", y.text,
-                       x.text);
+        zoo_print(text, sizeof text, "%s inside the feed-forward instead of %s", y.text, x.text);
         say(&t, text);
     }
     if (has_experts(a) == has_experts(b)) {

@@ -56,8 +56,8 @@ static uint32_t runs_of(const zoo_arch *arch, uint32_t begin, uint32_t n, run *o
 static double run_height(const zoo_arch *arch, const run *r, double width)
 {
     char text[ZOO_WORDS + 16];
-    (void)snprintf(text, sizeof text, "%u x %s", r->n,
-                   zoo_say_layer(arch, &arch->layers[r->layer]).text);
+    zoo_print(text, sizeof text, "%u x %s", r->n,
+              zoo_say_layer(arch, &arch->layers[r->layer]).text);
     return 14 + zoo_svg_fill_height(width - 16, 12, text);
 }
 
@@ -68,7 +68,7 @@ static double draw_run(zoo_svg *svg, const zoo_arch *arch, const run *r, zoo_rec
     const zoo_arch_block *ffn = zoo_arch_find(layer, ZOO_ROLE_FFN);
     const zoo_arch_block *main = mixer ? mixer : ffn ? ffn : &layer->blocks[0];
     char text[ZOO_WORDS + 16];
-    (void)snprintf(text, sizeof text, "%u x %s", r->n, zoo_say_layer(arch, layer).text);
+    zoo_print(text, sizeof text, "%u x %s", r->n, zoo_say_layer(arch, layer).text);
     at.h = run_height(arch, r, at.w);
     zoo_svg_box(svg, at, zoo_draw_paint(main));
     (void)zoo_svg_fill(svg, at.x + 8, at.y + 18, at.w - 16, 12, text);
@@ -105,7 +105,7 @@ static void draw_group(zoo_svg *svg, const zoo_arch *arch, const group *g, zoo_r
     if (g->turns > 1) {
         char text[64];
         zoo_svg_box(svg, at, ZOO_PAINT_GROUP);
-        (void)snprintf(text, sizeof text, "%u times", g->turns);
+        zoo_print(text, sizeof text, "%u times", g->turns);
         zoo_svg_text(svg, at.x + at.w / 2, at.y + 20, 13, "mb", text);
         x += 8;
         w -= 16;
@@ -140,8 +140,8 @@ static double draw_top(zoo_svg *svg, const zoo_arch *arch, zoo_rect at)
     char text[200];
     double y = at.y;
     uint32_t rows = plan->head_rows ? plan->head_rows : plan->vocab_size;
-    (void)snprintf(text, sizeof text, "head: %u logits%s", rows,
-                   plan->tied ? ", the embedding table" : "");
+    zoo_print(text, sizeof text, "head: %u logits%s", rows,
+              plan->tied ? ", the embedding table" : "");
     y += plain_box(svg, (zoo_rect){at.x, y, at.w, 0}, ZOO_PAINT_EMBED, text);
     y = step_up(svg, at, y);
     y += plain_box(svg, (zoo_rect){at.x, y, at.w, 0}, ZOO_PAINT_NORM,
@@ -164,8 +164,8 @@ static double draw_bottom(zoo_svg *svg, const zoo_arch *arch, zoo_rect at)
         y += plain_box(svg, (zoo_rect){at.x, y, at.w, 0}, ZOO_PAINT_PLAIN, arch->prologue[i].kind);
     }
     y = step_up(svg, at, y);
-    (void)snprintf(text, sizeof text, "embedding: %u rows of %u", plan->vocab_size,
-                   plan->embed_width ? plan->embed_width : plan->hidden_size);
+    zoo_print(text, sizeof text, "embedding: %u rows of %u", plan->vocab_size,
+              plan->embed_width ? plan->embed_width : plan->hidden_size);
     y += plain_box(svg, (zoo_rect){at.x, y, at.w, 0}, ZOO_PAINT_EMBED, text);
     y = step_up(svg, at, y);
     zoo_svg_text(svg, at.x + at.w / 2, y + 12, 12, "m", "tokens");
@@ -194,16 +194,16 @@ static double draw_head(zoo_svg *svg, const zoo_arch *arch)
     double most = (WIDTH - 2.0 * MARGIN) / zoo_svg_text_width(1, arch->name);
     zoo_svg_text(svg, MARGIN, 32, most < 22 ? most : 22, "sb", arch->name);
     zoo_arch_cost cost = zoo_arch_cost_at(arch, ZOO_BF16, 1);
-    (void)snprintf(text, sizeof text,
-                   "%s parameters%s%s%s, %u layers, width %u; a position keeps %s in bf16%s",
-                   zoo_say_count((double)arch->params.total).text,
-                   arch->params.active < arch->params.total * 9 / 10 ? " (" : "",
-                   arch->params.active < arch->params.total * 9 / 10
-                       ? zoo_say_count((double)arch->params.active).text
-                       : "",
-                   arch->params.active < arch->params.total * 9 / 10 ? " for a token)" : "",
-                   arch->n_layers, arch->model.plan.hidden_size, zoo_say_bytes(cost.growing).text,
-                   cost.windows > 0 ? " until windows are full" : "");
+    zoo_print(text, sizeof text,
+              "%s parameters%s%s%s, %u layers, width %u; a position keeps %s in bf16%s",
+              zoo_say_count((double)arch->params.total).text,
+              arch->params.active < arch->params.total * 9 / 10 ? " (" : "",
+              arch->params.active < arch->params.total * 9 / 10
+                  ? zoo_say_count((double)arch->params.active).text
+                  : "",
+              arch->params.active < arch->params.total * 9 / 10 ? " for a token)" : "",
+              arch->n_layers, arch->model.plan.hidden_size, zoo_say_bytes(cost.growing).text,
+              cost.windows > 0 ? " until windows are full" : "");
     return 62 + zoo_svg_fill(svg, MARGIN, 52, WIDTH - 2 * MARGIN, 12, text);
 }
 

@@ -98,7 +98,7 @@ static void mixer_sizes(card *c)
 static void mixer_card(card *c)
 {
     const zoo_arch_block *b = c->block;
-    (void)snprintf(c->title, sizeof c->title, "%s", zoo_say_mixer_name(b).text);
+    zoo_print(c->title, sizeof c->title, "%s", zoo_say_mixer_name(b).text);
     mixer_sizes(c);
     line(c, 0, "sees %s", zoo_say_reach(b).text);
     if (zoo_arch_text(b, "rotation")) {
@@ -114,19 +114,19 @@ static void mixer_card(card *c)
         card_line *cache = &c->caches[c->n_caches++];
         cache->number = s->kind == ZOO_STATE ? 0 : s->width;
         if (b->borrows) {
-            (void)snprintf(cache->text, ZOO_WORDS, "%.100s: read from an earlier layer", s->name);
+            zoo_print(cache->text, ZOO_WORDS, "%.100s: read from an earlier layer", s->name);
         } else if (s->kind == ZOO_STATE) {
-            (void)snprintf(cache->text, ZOO_WORDS, "%.100s: a state of %.100s", s->name,
-                           zoo_say_bytes(bytes).text);
+            zoo_print(cache->text, ZOO_WORDS, "%.100s: a state of %.100s", s->name,
+                      zoo_say_bytes(bytes).text);
         } else {
             char more[64] = "";
             if (s->kind == ZOO_RING) {
-                (void)snprintf(more, sizeof more, ", the last %u", s->window);
+                zoo_print(more, sizeof more, ", the last %u", s->window);
             } else if (s->stride > 1) {
-                (void)snprintf(more, sizeof more, ", one for %u tokens", s->stride);
+                zoo_print(more, sizeof more, ", one for %u tokens", s->stride);
             }
-            (void)snprintf(cache->text, ZOO_WORDS, "%.100s: %u in bf16, %.0f bytes%s", s->name,
-                           s->width, bytes, more);
+            zoo_print(cache->text, ZOO_WORDS, "%.100s: %u in bf16, %.0f bytes%s", s->name, s->width,
+                      bytes, more);
         }
     }
 }
@@ -137,8 +137,8 @@ static void ffn_card(card *c, const zoo_arch *arch)
     double width = arch->model.plan.hidden_size, inner = number(b, "inner");
     if (number(b, "experts") > 0) {
         double latent = number(b, "expert_latent") > 0 ? number(b, "expert_latent") : width;
-        (void)snprintf(c->title, sizeof c->title, "%.0f of %.0f experts",
-                       number(b, "experts_per_token"), number(b, "experts"));
+        zoo_print(c->title, sizeof c->title, "%.0f of %.0f experts", number(b, "experts_per_token"),
+                  number(b, "experts"));
         line(c, inner, "each: %.0f to %.0f to %.0f, %s", latent, inner, latent,
              zoo_say_activation(b).text);
         if (number(b, "shared_inner") > 0) {
@@ -153,7 +153,7 @@ static void ffn_card(card *c, const zoo_arch *arch)
                  number(b, "expert_groups"));
         }
     } else {
-        (void)snprintf(c->title, sizeof c->title, "%s", inner > 0 ? "feed-forward" : b->kind);
+        zoo_print(c->title, sizeof c->title, "%s", inner > 0 ? "feed-forward" : b->kind);
         if (inner > 0) {
             line(c, inner, "%.0f to %.0f to %.0f", width, inner, width);
             line(c, 0, "%s", zoo_say_activation(b).text);
@@ -277,10 +277,10 @@ static void put_caches(card_pen *p, const card *c)
 static void put_card(card_pen *p, const card *c, const zoo_arch *arch)
 {
     char title[ZOO_WORDS + 64];
-    (void)snprintf(title, sizeof title, "%s", c->title);
+    zoo_print(title, sizeof title, "%s", c->title);
     if (c->n_layers < arch->n_layers) {
-        (void)snprintf(title, sizeof title, "%.400s, %u of %u layers", c->title, c->n_layers,
-                       arch->n_layers);
+        zoo_print(title, sizeof title, "%.400s, %u of %u layers", c->title, c->n_layers,
+                  arch->n_layers);
     }
     p->y = p->at.y + 6;
     p->y += zoo_svg_fill(p->svg, p->at.x + PAD, p->y + 13, p->at.w - 2 * PAD, 13, title) + 2;

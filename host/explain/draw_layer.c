@@ -75,9 +75,8 @@ static void draw_block(pen *p, const zoo_arch_block *b)
     if (b->role == ZOO_ROLE_MIXER) {
         words = zoo_say_mixer_name(b);
     } else if (b->role == ZOO_ROLE_FFN && zoo_arch_number(b, "experts", 0) > 0) {
-        (void)snprintf(words.text, sizeof words.text, "%.0f experts, %.0f for a token",
-                       zoo_arch_number(b, "experts", 0),
-                       zoo_arch_number(b, "experts_per_token", 0));
+        zoo_print(words.text, sizeof words.text, "%.0f experts, %.0f for a token",
+                  zoo_arch_number(b, "experts", 0), zoo_arch_number(b, "experts_per_token", 0));
     } else if (b->role == ZOO_ROLE_FFN) {
         words = zoo_say_ffn(b);
     }
@@ -152,8 +151,8 @@ static double draw_own(pen *p, const zoo_arch_layer *layer, double *from)
     double end = p->y + 4;
     if (residual || strcmp(own->kind, own->ops) != 0) {
         char text[ZOO_WORDS];
-        (void)snprintf(text, sizeof text, "%s%s%s", own->kind, residual ? ": " : "",
-                       residual ? residual : "");
+        zoo_print(text, sizeof text, "%s%s%s", own->kind, residual ? ": " : "",
+                  residual ? residual : "");
         p->y += 10;
         p->y += zoo_svg_fill(p->svg, p->rail - 8, p->y + 12, p->w + 30, 12, text);
     }
@@ -165,7 +164,7 @@ double zoo_draw_layer(zoo_svg *svg, const zoo_arch *arch, zoo_rect column)
     const zoo_arch_layer *layer = main_layer(arch);
     pen p = {svg, column.x + 34, column.w - 42, column.x + 16, column.y};
     char text[ZOO_WORDS + 32];
-    (void)snprintf(text, sizeof text, "One layer: %s", zoo_say_layer(arch, layer).text);
+    zoo_print(text, sizeof text, "One layer: %s", zoo_say_layer(arch, layer).text);
     double used = zoo_svg_fill(svg, column.x + 8, column.y + 20, column.w - 16, 12.5, text);
     p.y += used + 20;
     double top = p.y - 8, from = top, rail_end = 0;

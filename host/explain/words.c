@@ -15,6 +15,14 @@ static void add(zoo_words *w, const char *format, ...)
     va_end(args);
 }
 
+void zoo_print(char *text, size_t n, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, n, format, args);
+    va_end(args);
+}
+
 zoo_words zoo_say_count(double n)
 {
     static const struct {

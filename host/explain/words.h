@@ -11,6 +11,9 @@ typedef struct zoo_words {
     char text[ZOO_WORDS];
 } zoo_words;
 
+/* As snprintf, for a reader: what does not fit is cut. */
+void zoo_print(char *text, size_t n, const char *format, ...) ZOO_PRINTF(3, 4);
+
 /* "8.03 B", "596 M", "1024": parameters, operations. */
 zoo_words zoo_say_count(double n);
 /* "128 KiB" */

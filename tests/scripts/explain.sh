@@ -51,4 +51,46 @@ echo 'no json' >"$TMPDIR/text.json"
 "$lmzoo" explain "$TMPDIR/text.json" >"$TMPDIR/out" 2>"$TMPDIR/err"
 [ $? -eq 3 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ]
 result $? "no JSON: exit code 3 and one sentence"
+
+other=$LMZOO_SOURCE/demo/models/demo-gemma
+"$lmzoo" diff "$model" "$other" >"$TMPDIR/diff" && grep -q 'norms stand before each branch and after it' "$TMPDIR/diff" &&
+    grep -q '^Sizes' "$TMPDIR/diff" && grep -q 'kept at 32k positions' "$TMPDIR/diff"
+result $? "diff tells norms, sizes and memory"
+"$lmzoo" diff "$model" "$model" >"$TMPDIR/diff" && grep -q 'nothing: the same block' "$TMPDIR/diff"
+result $? "diff with itself tells nothing"
+"$lmzoo" diff "$model" >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 2 ]
+result $? "diff of one: exit code 2"
+
+"$lmzoo" cache "$model" "$other" --context 64,4k >"$TMPDIR/cache" && grep -q 'at 64 positions' "$TMPDIR/cache" &&
+    grep -q 'at 4k positions' "$TMPDIR/cache"
+result $? "cache side by side"
+"$lmzoo" cache "$model" --context 64 --json >"$TMPDIR/cache.json"
+[ "$(number bytes_per_token "$TMPDIR/cache.json")" = "$slope" ]
+result $? "cache tells the bytes that plan measures"
+for bad in 0 k 1x , -4 1e12; do
+    "$lmzoo" cache "$model" --context "$bad" >"$TMPDIR/out" 2>"$TMPDIR/err"
+    [ $? -eq 2 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ]
+    result $? "--context $bad: exit code 2 and one sentence"
+done
+"$lmzoo" cache "$model" -o "$TMPDIR/no/such/x.svg" 2>"$TMPDIR/err"
+[ $? -eq 4 ]
+result $? "a folder that is not there: exit code 4"
+
+for picture in draw cache; do
+    for how in "" --dark; do
+        # shellcheck disable=SC2086
+        "$lmzoo" $picture "$other" $how -o "$TMPDIR/x.svg"
+        result $? "$picture $how"
+        if command -v rsvg-convert >/dev/null; then
+            rsvg-convert -w 800 "$TMPDIR/x.svg" -o "$TMPDIR/x.png" 2>"$TMPDIR/err" && [ ! -s "$TMPDIR/err" ]
+            result $? "$picture $how is a picture to a renderer"
+        else
+            result 0 "$picture $how is a picture to a renderer # SKIP no rsvg-convert"
+        fi
+    done
+done
+"$lmzoo" draw "$other" --scale >"$TMPDIR/scaled.svg" && "$lmzoo" draw "$other" >"$TMPDIR/plain.svg" &&
+    [ "$(grep -c '<rect' "$TMPDIR/scaled.svg")" -gt "$(grep -c '<rect' "$TMPDIR/plain.svg")" ]
+result $? "draw --scale has bars"
 echo "1..$n"
