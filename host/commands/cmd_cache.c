@@ -8,7 +8,7 @@
 
 #include "commands/commands.h"
 #include "commands/reading.h"
-#include "explain/caches.h"
+#include "gallery/draw.h"
 
 typedef struct cache_args {
     reading_args reading;

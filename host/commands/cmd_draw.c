@@ -7,7 +7,7 @@
 
 #include "commands/commands.h"
 #include "commands/reading.h"
-#include "explain/draw.h"
+#include "gallery/draw.h"
 
 typedef struct draw_args {
     reading_args reading;

@@ -51,6 +51,7 @@ typedef struct zoo_command {
     X(diff)             \
     X(draw)             \
     X(cache)            \
+    X(gallery)          \
     X(tokenize)         \
     X(render)           \
     X(help)

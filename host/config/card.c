@@ -126,7 +126,9 @@ static zoo_status check_card(const char *path, const cJSON *json, zoo_error *err
 static int is_card_file(const struct dirent *entry)
 {
     size_t n = strlen(entry->d_name);
-    return entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
+    bool list = strcmp(entry->d_name, "releases.json") == 0 ||
+                strcmp(entry->d_name, "ideas.json") == 0; /* of the gallery */
+    return !list && entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
 }
 
 static bool names_type(const cJSON *json, const char *model_type)

@@ -1,10 +1,9 @@
-/* caches.h: what several models keep and read, side by side: as a table, as JSON, as a chart. */
+/* caches.h: what several models keep and read, side by side: as a table, as JSON. */
 #ifndef ZOO_EXPLAIN_CACHES_H
 #define ZOO_EXPLAIN_CACHES_H
 
 #include "explain/arch.h"
 #include "explain/doc.h"
-#include "explain/svg.h"
 
 enum { ZOO_CACHES_MAX = 16, ZOO_CONTEXTS_MAX = 8 };
 
@@ -18,9 +17,6 @@ typedef struct zoo_caches {
 void zoo_caches_write(zoo_doc *doc, const zoo_caches *caches);
 /* False: out of memory. */
 bool zoo_caches_json(zoo_out *out, const zoo_caches *caches);
-/* Bars of what is kept and read at each context. */
-void zoo_caches_chart(const zoo_caches *caches, bool dark, zoo_out *to);
-
 /* What the same layers would keep of a position in bf16 if every query head had keys and values. */
 double zoo_caches_every_head(const zoo_arch *arch);
 /* "grouped-query attention, 5 of 6 layers sliding" */

@@ -1,5 +1,5 @@
 /* svg.c: pieces of an SVG picture and its frame with both palettes. */
-#include "explain/svg.h"
+#include "gallery/svg.h"
 
 #include <string.h>
 

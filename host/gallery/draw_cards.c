@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "explain/draw.h"
+#include "gallery/draw.h"
 #include "explain/memory.h"
 #include "explain/words.h"
 

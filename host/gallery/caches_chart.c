@@ -2,9 +2,9 @@
  * it what a token reads. Bars of a panel are to one linear scale. */
 #include <math.h>
 
-#include "explain/caches.h"
 #include "explain/memory.h"
 #include "explain/words.h"
+#include "gallery/draw.h"
 
 enum { WIDTH = 800, MARGIN = 18, NAME = 236, VALUE = 190, ROW = 34, BAR = 12 };
 

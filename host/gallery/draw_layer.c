@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "explain/draw.h"
+#include "gallery/draw.h"
 #include "explain/words.h"
 
 enum { GAP = 12, NORM = 24, ADD = 18 };

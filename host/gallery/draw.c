@@ -3,7 +3,7 @@
  *
  *   | stack: tokens at the bottom, logits on top | one layer opened | parts and their sizes |
  */
-#include "explain/draw.h"
+#include "gallery/draw.h"
 
 #include <string.h>
 

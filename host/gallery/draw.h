@@ -6,7 +6,8 @@
 #define ZOO_EXPLAIN_DRAW_H
 
 #include "explain/arch.h"
-#include "explain/svg.h"
+#include "explain/caches.h"
+#include "gallery/svg.h"
 
 typedef struct zoo_draw_options {
     bool dark;  /* the palette of renderers that know no reader's choice */
@@ -15,6 +16,9 @@ typedef struct zoo_draw_options {
 
 /* The whole SVG file to `to`. */
 void zoo_draw(const zoo_arch *arch, const zoo_draw_options *options, zoo_out *to);
+
+/* Bars of what is kept and read at each context. caches_chart.c */
+void zoo_caches_chart(const zoo_caches *caches, bool dark, zoo_out *to);
 
 /* draw_cards.c: cards of the mixers and feed-forward parts, each in the column that is shorter so
  * far; returns the bottom of the longer. */
