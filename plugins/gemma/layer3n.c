@@ -9,8 +9,7 @@
  *   h_p = p_p + (1 + (C_corr m(o))[p]) (o - p_a)             correct
  *   f = n_i( W_p( act(W_g (h_a [s])) * input[l] ) );  h_p += f for p >= 1
  *
- * Memory: predictions [n_rows, P H] and a few rows. Source: the reference's modeling file; names
- * are its modules.
+ * Memory: predictions [n_rows, P H], a few rows. Source, names: the reference's modeling file.
  */
 #include <math.h>
 #include <string.h>

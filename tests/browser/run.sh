@@ -43,36 +43,33 @@ fi
 open_page() { # URL: the page after its scripts, console lines in $TMPDIR/console
     timeout 60 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$TMPDIR/profile" \
         --allow-file-access-from-files --enable-logging=stderr --v=0 --window-size="${width:-1200},900" \
-        --virtual-time-budget=4000 --dump-dom "$1" 2>"$TMPDIR/log"
+        --virtual-time-budget=${budget:-4000} --dump-dom "$1" 2>"$TMPDIR/log"
     grep -E 'CONSOLE|Uncaught|Refused' "$TMPDIR/log" >"$TMPDIR/console" || true
 }
 
-# One page of frames opens all others, so that one start of the browser sees them all.
+# One page opens all others in a frame, one by one, so that one start of the browser sees them all.
 {
     echo '<!DOCTYPE html><meta charset="utf-8"><title>all</title><body><script>'
     echo 'const pages = ['
-    (cd "$site" && find . -name '*.html' | sort | sed 's/.*/"&",/')
+    (cd "$site" && find . -name '*.html' ! -name all.html | sort | sed 's/.*/"&",/')
     echo '];'
     cat <<'JS'
-let left = pages.length, wrong = [];
-const done = (page, ok) => {
-  if (!ok) wrong.push(page);
-  if (--left === 0) document.body.dataset.result = wrong.length ? 'wrong ' + wrong.join(' ') : 'all ' + pages.length;
+const wrong = [], frame = document.createElement('iframe');
+let at = 0;
+frame.onload = () => {
+  const inner = frame.contentDocument;
+  const broken = [...inner.images].filter((i) => i.naturalWidth === 0);
+  if (inner.querySelector('h1') === null || broken.length > 0) wrong.push(pages[at]);
+  at++;
+  if (at < pages.length) frame.src = pages[at];
+  else document.body.dataset.result = wrong.length ? 'wrong ' + wrong.join(' ') : 'all ' + pages.length;
 };
-for (const page of pages) {
-  const frame = document.createElement('iframe');
-  frame.src = page;
-  frame.onload = () => {
-    const inner = frame.contentDocument;
-    const broken = [...inner.images].filter((i) => i.complete && i.naturalWidth === 0);
-    done(page, inner.querySelector('h1') !== null && broken.length === 0);
-  };
-  document.body.append(frame);
-}
+frame.src = pages[0];
+document.body.append(frame);
 JS
     echo '</script>'
 } >"$site/all.html"
-open_page "file://$site/all.html" >"$TMPDIR/all"
+budget=100000 open_page "file://$site/all.html" >"$TMPDIR/all"
 grep -q "data-result=\"all $(find "$site" -name '*.html' ! -name all.html | wc -l)\"" "$TMPDIR/all"
 result $? "every page opens and every picture is shown"
 grep -o 'data-result="[^"]*"' "$TMPDIR/all" | cut -c 1-200 | sed 's/^/# /'
