@@ -10,13 +10,17 @@
 typedef struct reading_args {
     zoo_common common;
     const char *plugin_dir, *card_dir;
+    const char *type; /* for a config.json without model_type */
 } reading_args;
 
 /* Rows of options; T is the struct of arguments, whose member `reading` is a reading_args. */
 #define READING_OPTIONS(T)                                                                         \
-    {"--plugin-dir",  0,                                                                           \
-     ZOO_OPTION_TEXT, offsetof(T, reading.plugin_dir),                                             \
-     "DIR",           "where plugins are [beside the program]"},                                   \
+    {"--type",        0,                                                                           \
+     ZOO_OPTION_TEXT, offsetof(T, reading.type),                                                   \
+     "TYPE",          "model_type of config.json files that have none"},                           \
+        {"--plugin-dir",  0,                                                                       \
+         ZOO_OPTION_TEXT, offsetof(T, reading.plugin_dir),                                         \
+         "DIR",           "where plugins are [beside the program]"},                               \
     {                                                                                              \
         "--card-dir", 0, ZOO_OPTION_TEXT, offsetof(T, reading.card_dir), "DIR",                    \
             "where cards are [beside the program]"                                                 \

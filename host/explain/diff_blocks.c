@@ -251,8 +251,12 @@ static void tell_scale(teller *t)
     }
     if (fabs(factor[0] - factor[1]) > 1e-4 * factor[0]) {
         char text[ZOO_WORDS];
-        zoo_print(text, sizeof text, "scores are multiplied by %.5g times head_dim^-1/2%s",
-                  factor[1], fabs(factor[0] - 1) > 1e-4 ? ", by another factor than before" : "");
+        zoo_print(text, sizeof text, "scores are multiplied by %.5g times head_dim^-1/2",
+                  factor[1]);
+        if (fabs(factor[0] - 1) > 1e-4) {
+            size_t n = strlen(text);
+            zoo_print(text + n, sizeof text - n, " instead of %.5g times", factor[0]);
+        }
         say(t, fabs(factor[1] - 1) > 1e-4 ? text : "scores are multiplied by head_dim^-1/2 alone");
     }
 }

@@ -1,10 +1,15 @@
 /* open.c: what a name given to explain and its kin stands for. */
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/json.h"
 #include "checkpoint/hub.h"
 #include "config/plugin_loader.h"
 #include "explain/arch.h"
+
+enum { RELEASES_BYTES_MAX = 16 << 20 };
 
 /* Whether a card names this type. */
 static zoo_status names_card(const char *name, const zoo_model_options *options, bool *found,
@@ -16,6 +21,33 @@ static zoo_status names_card(const char *name, const zoo_model_options *options,
     ZOO_TRY(zoo_cards_read(folder, &cards, err));
     *found = zoo_cards_find(&cards, name) != NULL;
     zoo_cards_free(&cards);
+    return ZOO_OK;
+}
+
+/* The config of a release of models.d/releases.json, for cJSON_free; *text is null where there is
+ * none of that name. */
+static zoo_status find_release(const char *name, const zoo_model_options *options, char **text,
+                               zoo_error *err)
+{
+    char path[4200];
+    cJSON *list = NULL;
+    const cJSON *item = NULL;
+    *text = NULL;
+    ZOO_TRY(zoo_install_folder(options->card_dir, "models.d", path, sizeof path - 32, err));
+    (void)strcat(path, "/releases.json");
+    if (access(path, R_OK) != 0) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_json_read(path, RELEASES_BYTES_MAX, &list, err));
+    cJSON_ArrayForEach(item, list)
+    {
+        const cJSON *own = cJSON_GetObjectItemCaseSensitive(item, "name");
+        const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "config");
+        if (!*text && cJSON_IsString(own) && config && strcasecmp(own->valuestring, name) == 0) {
+            *text = cJSON_PrintUnformatted(config);
+        }
+    }
+    cJSON_Delete(list);
     return ZOO_OK;
 }
 
@@ -36,11 +68,18 @@ zoo_status zoo_arch_open(const char *name, const zoo_model_options *options, zoo
         (void)snprintf(text, sizeof text, "{\"model_type\": \"%s\"}", name);
         return zoo_arch_open_text(name, text, options, out, err);
     }
+    char *release = NULL;
+    ZOO_TRY(find_release(name, options, &release, err));
+    if (release) {
+        zoo_status status = zoo_arch_open_text(name, release, options, out, err);
+        cJSON_free(release);
+        return status;
+    }
     if (zoo_model_folder(name, folder, sizeof folder, err) != ZOO_OK) {
         return zoo_fail(
             err, ZOO_E_USAGE,
-            "\"%.200s\" is no folder, no config.json, no model in the Hub's cache and no "
-            "model type of a card (lmzoo cards lists them)",
+            "\"%.200s\" is no folder, no config.json, no model in the Hub's cache, no model "
+            "type of a card (lmzoo cards lists them) and no release of releases.json",
             name);
     }
     return zoo_arch_open_text(folder, NULL, options, out, err);

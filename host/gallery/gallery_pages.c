@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "explain/diff.h"
-#include "gallery/draw.h"
 #include "explain/explain.h"
-#include "gallery/gallery.h"
 #include "explain/memory.h"
 #include "explain/words.h"
+#include "gallery/draw.h"
+#include "gallery/gallery.h"
 
 static void fact(zoo_doc *doc, const char *name, const char *value)
 {
@@ -95,6 +95,10 @@ static void write_arch(zoo_doc *doc, const zoo_gallery *g, uint32_t index)
                    zoo_gallery_part(g, index), e->slug);
     zoo_out_escaped(&doc->out, zoo_say_pattern(e->arch).text);
     zoo_out_text(&doc->out, "\"></div>\n");
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(e->facts, "partial"))) {
+        zoo_doc_para(doc, "Sources give part of this config alone; where they are silent, the "
+                          "default of the class stands, which may not be the release's own value.");
+    }
     write_relative(doc, g, e);
     zoo_doc_heading(doc, 2, "The layers");
     zoo_explain_layers(doc, e->arch);

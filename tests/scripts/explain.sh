@@ -93,4 +93,16 @@ done
 "$lmzoo" draw "$other" --scale >"$TMPDIR/scaled.svg" && "$lmzoo" draw "$other" >"$TMPDIR/plain.svg" &&
     [ "$(grep -c '<rect' "$TMPDIR/scaled.svg")" -gt "$(grep -c '<rect' "$TMPDIR/plain.svg")" ]
 result $? "draw --scale has bars"
+
+"$lmzoo" gallery -o "$TMPDIR/site" 2>"$TMPDIR/err" && [ -s "$TMPDIR/site/index.html" ] && [ -s "$TMPDIR/site/i/gqa.html" ] &&
+    [ "$(find "$TMPDIR/site/c" -name '*.html' | wc -l)" -eq "$("$lmzoo" cards | wc -l)" ]
+result $? "gallery has a page for each model type"
+echo '{"hidden_size": 64, "num_hidden_layers": 2}' >"$TMPDIR/untyped.json"
+"$lmzoo" explain "$TMPDIR/untyped.json" >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 3 ] && grep -q model_type "$TMPDIR/err"
+result $? "a config without model_type is refused"
+"$lmzoo" explain "$TMPDIR/untyped.json" --type llama >"$TMPDIR/out" && grep -q 'Width 64' "$TMPDIR/out"
+result $? "and opened with --type"
+"$lmzoo" explain "DeepSeek V3" >"$TMPDIR/out" && grep -q '671 B parameters\|67[0-9] B parameters' "$TMPDIR/out"
+result $? "a release by its name"
 echo "1..$n"

@@ -143,6 +143,7 @@ def release(row: dict[str, str], configs: Path, program: str) -> dict:
         kib = said and said["memory"]["bf16"]["bytes_per_token"] / 1024
         if said and derived and abs(kib - float(derived)) < 0.01 * float(derived):
             config = made
+            entry["partial"] = True
     if config is not None:
         entry["config"] = config
     return entry
