@@ -218,7 +218,7 @@ static zoo_status count_ends(zoo_arch *arch, zoo_error *err)
 {
     const zoo_plan *plan = &arch->model.plan;
     uint64_t embed_width = plan->embed_width ? plan->embed_width : plan->hidden_size;
-    uint64_t rows = plan->head_rows ? plan->head_rows : plan->vocab_size;
+    uint64_t rows = plan->vocab_size;
     uint64_t cols = plan->tied ? embed_width : plan->hidden_size;
     if (plan->n_epilogue) {
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];

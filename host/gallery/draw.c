@@ -139,7 +139,7 @@ static double draw_top(zoo_svg *svg, const zoo_arch *arch, zoo_rect at)
     const zoo_plan *plan = &arch->model.plan;
     char text[200];
     double y = at.y;
-    uint32_t rows = plan->head_rows ? plan->head_rows : plan->vocab_size;
+    uint32_t rows = plan->vocab_size;
     zoo_print(text, sizeof text, "head: %u logits%s", rows,
               plan->tied ? ", the embedding table" : "");
     y += plain_box(svg, (zoo_rect){at.x, y, at.w, 0}, ZOO_PAINT_EMBED, text);
