@@ -16,7 +16,7 @@ enum { C_FILES_MAX = 20, README_LINES_MAX = 15, PATH_MAX_BYTES = 1024 };
 typedef struct room {
     const char *name; /* folder below host/ */
     int level;        /* may include what has a lower one */
-    int is_large;     /* any number of files: one subject in many parts */
+    int is_large;     /* any number of files: one subject in many parts, or a file a command */
 } room;
 
 static const room table[] = {
@@ -37,7 +37,7 @@ static const room table[] = {
     {"serve", 8, 0},
     {"explain", 5, 0},
     {"gallery", 6, 0},
-    {"commands", 9, 0},
+    {"commands", 9, 1},
     {"api", 8, 0},
     {"", 10, 0} /* main.c */
 };
