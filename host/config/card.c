@@ -14,16 +14,20 @@
 
 enum { CARD_BYTES_MAX = 1 << 20, CARDS_MAX = 4096 };
 
-typedef enum shape { TEXT, TEXTS, OBJECT, NAMES, PAIRS, ANY } shape;
+typedef enum shape { TEXT, TEXTS, OBJECT, NAMES, PAIRS, FLAG, ANY } shape;
 
 static const struct {
     const char *key;
     shape shape;
 } members[] = {
-    {"model_type", TEXTS}, {"plugin", TEXT},           {"about", OBJECT},   {"aliases", OBJECT},
-    {"defaults", OBJECT},  {"fixed", OBJECT},          {"options", OBJECT}, {"ignored", OBJECT},
-    {"tensors", PAIRS},    {"ignored_tensors", TEXTS}, {"output", ANY},     {"refused", TEXT},
-    {"class", TEXT},       {"trace", NAMES},
+    {"model_type", TEXTS}, {"plugin", TEXT},
+    {"about", OBJECT},     {"aliases", OBJECT},
+    {"defaults", OBJECT},  {"fixed", OBJECT},
+    {"options", OBJECT},   {"ignored", OBJECT},
+    {"tensors", PAIRS},    {"ignored_tensors", TEXTS},
+    {"output", ANY},       {"refused", TEXT},
+    {"class", TEXT},       {"prediction_layers", FLAG},
+    {"trace", NAMES},
 };
 
 static bool has_only_texts(const cJSON *item)
@@ -68,6 +72,8 @@ static bool has_shape(const cJSON *item, shape want)
         return cJSON_IsObject(item) && has_only_texts(item);
     case PAIRS:
         return is_pairs(item);
+    case FLAG:
+        return cJSON_IsBool(item);
     case ANY:
         break;
     }

@@ -16,6 +16,8 @@
  *   ignored_tensors   list of patterns with '*': stored tensors that are not weights of the model
  *   output            how reasoning and tool calls stand in the text (host/text/output/output.h)
  *   class             the type whose class file counts, where it is not model_type's own
+ *   prediction_layers true: files hold layers behind the last one, which predict further tokens and
+ *                     are left aside; without it such layers are refused
  *   refused           a sentence: why this model_type is not computed
  */
 #ifndef ZOO_CONFIG_CARD_H

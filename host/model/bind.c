@@ -151,6 +151,28 @@ static bool in_bound_layer(const zoo_model *model, const char *name)
     return false;
 }
 
+/* Whether a tensor belongs to a layer behind the last one, where the card speaks of none. */
+static bool is_surplus(const zoo_model *model, const char *name)
+{
+    size_t n = layer_prefix(name);
+    size_t head = n ? n - 1 : 0;
+    while (head && isdigit((unsigned char)name[head - 1])) {
+        head--;
+    }
+    if (!n || strtoul(name + head, NULL, 10) < model->plan.n_layers ||
+        cJSON_IsTrue(zoo_card_part(model->card, "prediction_layers"))) {
+        return false;
+    }
+    for (size_t i = 0; i < zoo_tensors_count(model->tensors); i++) {
+        const char *other = zoo_tensors_at(model->tensors, i)->name;
+        if (model->used[i] && strncmp(other, name, head) == 0 &&
+            isdigit((unsigned char)other[head])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_ignored(const zoo_model *model, const char *name)
 {
     static const char *const never[] = {"*rotary_emb.inv_freq", "*.masked_bias",
@@ -178,7 +200,8 @@ void zoo_model_leftovers(const zoo_model *model,
         const char *name = tensor->name;
         bool empty = tensor->n_items == 0; /* of a part whose width is 0 */
         if (!model->used[i]) {
-            fn(arg, name, !empty && !is_ignored(model, name) && in_bound_layer(model, name));
+            bool ours = in_bound_layer(model, name) || is_surplus(model, name);
+            fn(arg, name, !empty && !is_ignored(model, name) && ours);
         }
     }
 }

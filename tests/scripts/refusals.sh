@@ -37,6 +37,10 @@ copy value
 sed -i 's/"hidden_act": "silu"/"hidden_act": "wavy"/' "$TMPDIR/value/config.json"
 check "a value that is not computed" 'value/config.json: .*wavy' "$TMPDIR/value"
 
+copy fewer
+sed -i 's/"num_hidden_layers": 5/"num_hidden_layers": 4/' "$TMPDIR/fewer/config.json"
+check "a layer behind the last one" 'tensor model.layers.4.*belongs to a layer' "$TMPDIR/fewer"
+
 copy fraction
 sed -i 's/"num_hidden_layers": 5/"num_hidden_layers": 5.5/' "$TMPDIR/fraction/config.json"
 check "a fraction where a count is needed" 'num_hidden_layers' "$TMPDIR/fraction"
