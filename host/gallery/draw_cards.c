@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "gallery/draw.h"
 #include "explain/memory.h"
 #include "explain/words.h"
+#include "gallery/draw.h"
 
 enum { LINES_MAX = 24, PAD = 9, CARDS_MAX = 6, SQUARES = 32 };
 

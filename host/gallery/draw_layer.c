@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "gallery/draw.h"
 #include "explain/words.h"
+#include "gallery/draw.h"
 
 enum { GAP = 12, NORM = 24, ADD = 18 };
 

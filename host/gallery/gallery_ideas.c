@@ -14,9 +14,9 @@
 
 #include "base/mem.h"
 #include "explain/caches.h"
-#include "gallery/gallery.h"
 #include "explain/memory.h"
 #include "explain/words.h"
+#include "gallery/gallery.h"
 
 enum { PLAIN_MAX = 1 << 16, BARS_MAX = 14 };
 

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "explain/caches.h"
-#include "gallery/gallery.h"
 #include "explain/memory.h"
 #include "explain/words.h"
+#include "gallery/gallery.h"
 
 static void link_to(zoo_out *out, const zoo_gallery *g, uint32_t index)
 {
