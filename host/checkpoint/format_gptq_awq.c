@@ -230,8 +230,7 @@ static zoo_status gptq_bits(const zoo_search *s, zoo_matrix *m)
 
 zoo_status zoo_format_gptq(const zoo_search *s, const zoo_tensor *qweight, zoo_matrix *m)
 {
-    const cJSON *form = cJSON_GetObjectItemCaseSensitive(s->config, "checkpoint_format");
-    bool is_v2 = cJSON_IsString(form) && strcmp(form->valuestring, "gptq_v2") == 0;
+    bool is_v2 = zoo_quantization_v2(s->config);
     ZOO_TRY(parts_find(s, qweight, m));
     ZOO_TRY(gptq_bits(s, m));
     ZOO_TRY(order_find(s, m));

@@ -5,114 +5,12 @@
  *        -> the layout that they fit -> matrix
  *
  * What is present decides; the config only gives what cannot be seen from shapes (block sizes, the
- * zero point form of GPTQ) and is refused as a whole where its method is unknown. Sources:
+ * zero point form of GPTQ) and is judged in quantization.c. Sources:
  * compressed-tensors, AutoGPTQ, AutoAWQ, bitsandbytes and transformers as users meet them in files.
  */
 #include "checkpoint/matrix.h"
 
 #include "checkpoint/matrix_private.h"
-
-static const char *config_text(const cJSON *config, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
-static bool one_of(const char *text, const char *const *list)
-{
-    while (*list && strcmp(text, *list) != 0) {
-        list++;
-    }
-    return *list != NULL;
-}
-
-/* A text of the config must be absent or one of a list. */
-static zoo_status text_check_in(const char *where, const cJSON *config, const char *key,
-                                const char *const *list, zoo_error *err)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    const char *text = cJSON_IsString(item) ? item->valuestring : "(not a text)";
-    if (!item || cJSON_IsNull(item) || one_of(text, list)) {
-        return ZOO_OK;
-    }
-    return zoo_fail(err, ZOO_E_UNSUPPORTED, "quantization_config: %s%s \"%.100s\" is not read",
-                    where, key, text);
-}
-
-static zoo_status text_check(const cJSON *config, const char *key, const char *const *list,
-                             zoo_error *err)
-{
-    return text_check_in("", config, key, list, err);
-}
-
-static zoo_status compressed_check(const cJSON *config, zoo_error *err)
-{
-    static const char *const formats[] = {"int-quantized",
-                                          "float-quantized",
-                                          "pack-quantized",
-                                          "naive-quantized",
-                                          "mxfp4-pack-quantized",
-                                          "mixed-precision",
-                                          NULL};
-    static const char *const dense[] = {"dense", NULL};
-    const cJSON *groups = cJSON_GetObjectItemCaseSensitive(config, "config_groups");
-    ZOO_TRY(text_check(config, "format", formats, err));
-    for (const cJSON *group = groups ? groups->child : NULL; group; group = group->next) {
-        const char *format = config_text(group, "format");
-        if (format && !one_of(format, formats)) {
-            return zoo_fail(err, ZOO_E_UNSUPPORTED,
-                            "quantization_config: format \"%.100s\" of %.100s is not read", format,
-                            group->string ? group->string : "a group");
-        }
-    }
-    return text_check_in("sparsity_config.",
-                         cJSON_GetObjectItemCaseSensitive(config, "sparsity_config"), "format",
-                         dense, err);
-}
-
-static zoo_status ternary_check(const cJSON *config, zoo_error *err)
-{
-    static const char *const classes[] = {"autobitlinear", "bitlinear", NULL};
-    static const char *const modes[] = {"offline", NULL};
-    ZOO_TRY(text_check(config, "linear_class", classes, err));
-    ZOO_TRY(text_check(config, "quantization_mode", modes, err));
-    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "use_rms_norm"))) {
-        return zoo_fail(err, ZOO_E_UNSUPPORTED, "quantization_config: use_rms_norm is not read");
-    }
-    return ZOO_OK;
-}
-
-zoo_status zoo_formats_check(const cJSON *config, zoo_error *err)
-{
-    static const char *const methods[] = {
-        "fp8",   "fbgemm_fp8", "compressed-tensors", "gptq", "awq", "bitsandbytes",
-        "mxfp4", "bitnet",     "modelopt",           NULL};
-    static const char *const gptq_forms[] = {"gptq", "gptq_v2", NULL};
-    static const char *const awq_forms[] = {"gemm", "GEMM", NULL};
-    static const char *const modelopt_forms[] = {"FP8", NULL};
-    if (!config || cJSON_IsNull(config)) {
-        return ZOO_OK;
-    }
-    const char *method = config_text(config, "quant_method");
-    if (!method || !one_of(method, methods)) {
-        return zoo_fail(err, ZOO_E_UNSUPPORTED,
-                        "quantization_config: quant_method \"%.100s\" is not read",
-                        method ? method : "(absent)");
-    }
-    if (strcmp(method, "compressed-tensors") == 0) {
-        return compressed_check(config, err);
-    }
-    if (strcmp(method, "gptq") == 0) {
-        return text_check(config, "checkpoint_format", gptq_forms, err);
-    }
-    if (strcmp(method, "awq") == 0) {
-        return text_check(config, "version", awq_forms, err);
-    }
-    if (strcmp(method, "modelopt") == 0) {
-        return text_check(config, "quant_algo", modelopt_forms, err);
-    }
-    return strcmp(method, "bitnet") == 0 ? ternary_check(config, err) : ZOO_OK;
-}
 
 static void plain_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out)
 {
@@ -163,17 +61,15 @@ static const zoo_tensor *scale_of(const zoo_search *s)
 static zoo_status codes_find(const zoo_search *s, zoo_matrix *m)
 {
     const zoo_tensor *t = s->weight, *scale = scale_of(s);
-    const char *method = config_text(s->config, "quant_method");
     bool is_byte = t->dtype == ZOO_I8 || t->dtype == ZOO_U8;
     if (!scale) {
         return plain_find(s, m);
     }
-    if (zoo_search_name(s, "_scale_2") || zoo_search_name(s, "_global_scale")) {
-        return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
-                        "%s: weight %s has scales of scales (nvfp4), which are not read", t->file,
-                        s->name);
+    const zoo_tensor *global = zoo_search_name(s, "_scale_2");
+    if (global && t->dtype == ZOO_U8) {
+        return zoo_format_nvfp4(s, t, global, false, m);
     }
-    if (t->dtype == ZOO_U8 && method && strcmp(method, "bitnet") == 0) {
+    if (t->dtype == ZOO_U8 && strcmp(zoo_quantization_layout(s->config), "bitnet") == 0) {
         return zoo_format_ternary(s, scale, m);
     }
     if (is_byte && scale->dtype == ZOO_F8_E8M0) {
@@ -206,16 +102,16 @@ static zoo_status present_find(const zoo_search *s, zoo_matrix *m)
 /* qweight is the spelling of two methods that only the config tells apart for sure. */
 static zoo_status qweight_find(const zoo_search *s, const zoo_tensor *qweight, zoo_matrix *m)
 {
-    const char *method = config_text(s->config, "quant_method");
-    if (method && strcmp(method, "gptq") == 0) {
+    const char *layout = zoo_quantization_layout(s->config);
+    if (strcmp(layout, "gptq") == 0) {
         return zoo_format_gptq(s, qweight, m);
     }
-    if (method && strcmp(method, "awq") == 0) {
+    if (strcmp(layout, "awq") == 0) {
         return zoo_format_awq(s, qweight, m);
     }
     return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
                     "%s: %s is there, but quant_method is \"%.64s\" and not gptq or awq",
-                    qweight->file, qweight->name, method ? method : "(absent)");
+                    qweight->file, qweight->name, layout);
 }
 
 /* No tensor of the very name: the packed spellings. */
@@ -224,10 +120,13 @@ static zoo_status absent_find(const zoo_search *s, zoo_matrix *m)
     const zoo_tensor *packed = zoo_search_name(s, "_packed");
     const zoo_tensor *qweight = s->is_weight ? zoo_search_module(s, ".qweight") : NULL;
     const zoo_tensor *blocks = zoo_search_name(s, "_blocks");
-    if (packed && zoo_search_name(s, "_global_scale")) {
-        return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
-                        "%s: weight %s has scales of scales (nvfp4), which are not read",
-                        packed->file, s->name);
+    const zoo_tensor *first = zoo_search_name(s, "@0");
+    const zoo_tensor *global = packed ? zoo_search_name(s, "_global_scale") : NULL;
+    if (first) {
+        return zoo_format_joined(s, first, m);
+    }
+    if (global) {
+        return zoo_format_nvfp4(s, packed, global, true, m);
     }
     if (packed && packed->dtype == ZOO_U8) {
         return zoo_format_fp4(s, packed, zoo_search_name(s, "_scale"), m);

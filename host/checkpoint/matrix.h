@@ -65,6 +65,12 @@ struct zoo_matrix {
 zoo_status zoo_formats_check(const cJSON *quantization_config, zoo_error *err);
 
 /*
+ * Whether a tensor that no weight claims is the quantiser's and changes nothing: scales of a cache
+ * of 8-bit floats, biases of zeros that GPTQ adds everywhere. false without a config. [load]
+ */
+bool zoo_quantization_sets_aside(const cJSON *quantization_config, const zoo_tensor *t);
+
+/*
  * Looks for the weight of this name, spelled as a plain checkpoint would
  * ("model.layers.0.self_attn.q_proj.weight"). A missing weight is ZOO_OK with out->found false. All
  * shapes, groups and blocks are checked here. The matrix points into the set and holds nothing of

@@ -32,6 +32,17 @@ zoo_status zoo_format_fp4(const zoo_search *s, const zoo_tensor *codes, const zo
                           zoo_matrix *m);
 zoo_status zoo_format_ternary(const zoo_search *s, const zoo_tensor *scale, zoo_matrix *m);
 
+zoo_status zoo_format_joined(const zoo_search *s, const zoo_tensor *first, zoo_matrix *m);
+/* divides: by global, else times it. */
+zoo_status zoo_format_nvfp4(const zoo_search *s, const zoo_tensor *codes, const zoo_tensor *global,
+                            bool divides, zoo_matrix *m);
+
+/* Whose layout qweight and its like have: quant_method, or what another quantiser packed as.
+ * "(absent)" without one. quantization.c */
+const char *zoo_quantization_layout(const cJSON *config);
+/* Whether GPTQ zero points are stored as they are, and not less 1. */
+bool zoo_quantization_v2(const cJSON *config);
+
 /* The tensor named stem + suffix (of the module), name + suffix (of the name);
  * null when there is none. */
 const zoo_tensor *zoo_search_module(const zoo_search *s, const char *suffix);

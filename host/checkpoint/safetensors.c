@@ -23,6 +23,7 @@
 #include <xxhash.h>
 
 #include "base/file.h"
+#include "base/idmap.h"
 #include "base/json.h"
 #include "base/mapped.h"
 #include "base/mem.h"
@@ -53,6 +54,7 @@ struct zoo_tensors {
     size_t n_files, n_tensors, n_slots, n_notes;
     size_t tensors_max, notes_max;
     uint64_t seed;
+    zoo_idmap aliases; /* second names: number of the tensor */
 };
 
 /* Dtypes of the format: those with a zoo_dtype, then those that are listed but not read. */
@@ -514,6 +516,7 @@ void zoo_tensors_close(zoo_tensors *set)
     for (size_t i = 0; i < set->n_notes; i++) {
         zoo_mem_free(set->notes[i]);
     }
+    zoo_idmap_free(&set->aliases);
     zoo_mem_free(set->notes);
     zoo_mem_free(set->files);
     zoo_mem_free(set->tensors);
@@ -529,7 +532,18 @@ zoo_status zoo_tensors_open_file(const char *path, zoo_tensors **set, zoo_error 
 const zoo_tensor *zoo_tensors_find(const zoo_tensors *set, const char *name)
 {
     uint32_t slot = set->slots[slot_of(set, name)];
-    return slot ? &set->tensors[slot - 1] : NULL;
+    if (slot) {
+        return &set->tensors[slot - 1];
+    }
+    const zoo_id *alias = zoo_idmap_find(&set->aliases, zoo_id_of(name, strlen(name), set->seed));
+    return alias ? &set->tensors[alias->part[0]] : NULL;
+}
+
+zoo_status zoo_tensors_alias(zoo_tensors *set, size_t i, const char *name, zoo_error *err)
+{
+    bool fresh;
+    return zoo_idmap_add(&set->aliases, zoo_id_of(name, strlen(name), set->seed), (zoo_id){{i, 0}},
+                         &fresh, err);
 }
 
 size_t zoo_tensors_count(const zoo_tensors *set)

@@ -47,6 +47,9 @@ zoo_status zoo_tensors_open_file(const char *path, zoo_tensors **set, zoo_error 
 /* Unmaps and frees; every zoo_tensor of the set is gone. null is fine. */
 void zoo_tensors_close(zoo_tensors *set);
 
+/* Gives tensor i a second name; a tensor stored under it or with it first keeps it. [load] */
+zoo_status zoo_tensors_alias(zoo_tensors *set, size_t i, const char *name, zoo_error *err);
+
 /* The tensor of this name or null. [any] */
 const zoo_tensor *zoo_tensors_find(const zoo_tensors *set, const char *name);
 

@@ -287,9 +287,10 @@ static const char *get_text(const zoo_config *config, const char *key, const cha
 {
     const zoo_model_config *c = config->host;
     const cJSON *item = find(c, key);
-    if (!item && strcmp(key, "@prefix") == 0 && c->text != c->json) {
+    if (strcmp(key, "@prefix") == 0 && c->text != c->json) {
         const cJSON *nested = walk(zoo_card_part(c->card, "options"), "prefix_nested");
-        return cJSON_IsString(nested) ? nested->valuestring : "model.language_model";
+        item = cJSON_IsString(nested) ? nested : item;
+        fallback = "model.language_model";
     }
     if (!item || cJSON_IsNull(item)) {
         return fallback;

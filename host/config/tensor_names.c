@@ -7,9 +7,13 @@
 #include <string.h>
 
 /* Where the model's modules begin, in the spellings that are in circulation. */
-static const char *const prefixes[] = {"model.language_model.", "language_model.model.",
-                                       "language_model.",       "model.",
-                                       "transformer.",          ""};
+static const char *const prefixes[] = {"model.language_model.",
+                                       "language_model.model.",
+                                       "language_model.",
+                                       "model.",
+                                       "transformer.",
+                                       "model.text_model.",
+                                       ""};
 
 static void add(zoo_name_list *list, const char *name)
 {

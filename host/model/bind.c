@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "checkpoint/matrix.h"
 #include "config/tensor_names.h"
 #include "model/bound_model.h"
 
@@ -195,13 +196,16 @@ static bool is_ignored(const zoo_model *model, const char *name)
 void zoo_model_leftovers(const zoo_model *model,
                          void (*fn)(void *arg, const char *name, bool matters), void *arg)
 {
+    const cJSON *quantization = zoo_model_config_quantization(model->config);
     for (size_t i = 0; i < zoo_tensors_count(model->tensors); i++) {
         const zoo_tensor *tensor = zoo_tensors_at(model->tensors, i);
         const char *name = tensor->name;
         bool empty = tensor->n_items == 0; /* of a part whose width is 0 */
         if (!model->used[i]) {
             bool ours = in_bound_layer(model, name) || is_surplus(model, name);
-            fn(arg, name, !empty && !is_ignored(model, name) && ours);
+            fn(arg, name,
+               !empty && !is_ignored(model, name) && ours &&
+                   !zoo_quantization_sets_aside(quantization, tensor));
         }
     }
 }

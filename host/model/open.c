@@ -14,6 +14,7 @@
 #include "base/machine_limits.h"
 #include "base/mem.h"
 #include "config/plugin_loader.h"
+#include "config/tensor_renames.h"
 #include "kernels/select.h"
 #include "model/packed_cache.h"
 
@@ -156,6 +157,23 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
                        : choose_by_probe(model, plugin_dir, err);
 }
 
+/* The tensors, with the names that the reference's class has for them. */
+static zoo_status open_tensors(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    char card_dir[PATH_MAX], own_dir[PATH_MAX];
+    const char *const types[] = {zoo_model_config_type(model->config),
+                                 zoo_model_config_text_type(model->config)};
+    ZOO_TRY(zoo_install_folder(o->card_dir, "models.d", card_dir, sizeof card_dir, err));
+    ZOO_TRY(zoo_tensors_open(model->folder, &model->tensors, err));
+    model->used = zoo_mem_array(zoo_tensors_count(model->tensors) + 1, 1);
+    if (!model->used) {
+        return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
+    }
+    bool has_own = zoo_install_folder(NULL, "models.d", own_dir, sizeof own_dir, NULL) == ZOO_OK;
+    const char *const dirs[] = {card_dir, has_own ? own_dir : NULL, NULL};
+    return zoo_tensor_renames_apply(dirs, types, ZOO_COUNT(types), model->tensors, err);
+}
+
 static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_error *err)
 {
     char why[200] = "";
@@ -266,13 +284,6 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     return ZOO_OK;
 }
 
-static zoo_status open_tensors(zoo_model *model, const char *folder, zoo_error *err)
-{
-    ZOO_TRY(zoo_tensors_open(folder, &model->tensors, err));
-    model->used = zoo_mem_array(zoo_tensors_count(model->tensors) + 1, 1);
-    return model->used ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
-}
-
 zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_options *o,
                           zoo_error *err)
 {
@@ -291,7 +302,7 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
                 : zoo_model_config_open(folder, &model->config, err));
     ZOO_TRY(choose_plugin(model, o, err));
     if (!o->config_only) {
-        ZOO_TRY(open_tensors(model, folder, err));
+        ZOO_TRY(open_tensors(model, o, err));
     }
     ZOO_TRY(configure(model, o, err));
     if (!o->quiet && !o->plan_only) {

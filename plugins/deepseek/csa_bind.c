@@ -56,36 +56,31 @@ zoo_status ds_csa_finish(ds_csa *p, zoo_error *err)
 #define ZOO_ROW_WEIGHTS ds_csa_weights
 #define ZOO_ROW_PARAMS  ds_csa
 
-#define POOL(f, module, width_, norm_, when_)                                                      \
-    ZOO_ROW_MATRIX(f.kv, module ".wkv.weight", 0, width_, width_in, ZOO_NONE, ZOO_ROW_AT(when_)),  \
-        ZOO_ROW_MATRIX(f.gate, module ".wgate.weight", 0, width_, width_in, ZOO_NONE,              \
-                       ZOO_ROW_AT(when_)),                                                         \
-        {.name = module ".ape",                                                                    \
-         .kind = ZOO_BIND_VECTOR,                                                                  \
-         .field = ZOO_AT(ZOO_ROW_WEIGHTS, f.ape),                                                  \
-         .rows = ZOO_ROW_AT(ratio),                                                                \
-         .cols = ZOO_ROW_AT(width_),                                                               \
-         .experts = ZOO_NONE,                                                                      \
-         .map = ZOO_NONE,                                                                          \
-         .when = ZOO_ROW_AT(when_)},                                                               \
-        ZOO_ROW_VECTOR(f.norm, module ".norm.weight", norm_, ZOO_NONE, ZOO_ROW_AT(when_))
-
 /* clang-format off */
+#define POOL(f, module, width_, norm_, when_)                                                      \
+    ZOO_ROW_MATRIX(f.kv, module ".kv_proj.weight", 0, width_, width_in, ZOO_NONE,                  \
+        ZOO_ROW_AT(when_)),                                                                        \
+    ZOO_ROW_MATRIX(f.gate, module ".gate_proj.weight", 0, width_, width_in, ZOO_NONE,              \
+        ZOO_ROW_AT(when_)),                                                                        \
+    {.name = module ".position_bias", .kind = ZOO_BIND_VECTOR, .rows = ZOO_ROW_AT(ratio),          \
+     .field = ZOO_AT(ZOO_ROW_WEIGHTS, f.ape), .cols = ZOO_ROW_AT(width_), .experts = ZOO_NONE,     \
+     .map = ZOO_NONE, .when = ZOO_ROW_AT(when_)},                                                  \
+    ZOO_ROW_VECTOR(f.norm, module ".kv_norm.weight", norm_, ZOO_NONE, ZOO_ROW_AT(when_))
+
 const zoo_bind ds_csa_binds[] = {
-    ZOO_ROW_MATRIX(q_a, "wq_a.weight", 0, q_lora, width_in, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_VECTOR(q_norm, "q_norm.weight", q_lora, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_MATRIX(q_b, "wq_b.weight", 0, q_rows, q_lora, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_MATRIX(kv, "wkv.weight", 0, head_dim, width_in, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_VECTOR(kv_norm, "norm.weight", head_dim, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_EXPERTS(o_a, "wo_a.weight", 0, o_lora, group_cols, n_groups, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_MATRIX(o_b, "wo_b.weight", 0, width_in, mid, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_VECTOR(sinks, "attn_sink", n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(q_a, "q_a_proj.weight", 0, q_lora, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(q_norm, "q_a_norm.weight", q_lora, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(q_b, "q_b_proj.weight", 0, q_rows, q_lora, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(kv, "kv_proj.weight", 0, head_dim, width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(kv_norm, "kv_norm.weight", head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_EXPERTS(o_a, "o_a_proj.weight", 0, o_lora, group_cols, n_groups, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_MATRIX(o_b, "o_b_proj.weight", 0, width_in, mid, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(sinks, "sinks", n_heads, ZOO_NONE, ZOO_NONE),
     POOL(pool, "compressor", pool_width, head_dim, when.pool),
-    POOL(index_pool, "indexer.compressor", index_pool, index_dim, when.index),
-    ZOO_ROW_MATRIX(index_q, "indexer.wq_b.weight", 0, index_q_rows, q_lora, ZOO_NONE,
-                   ZOO_ROW_AT(when.index)),
-    ZOO_ROW_MATRIX(index_w, "indexer.weights_proj.weight", ZOO_BIND_EXACT, index_heads, width_in,
-                   ZOO_NONE,
-           ZOO_ROW_AT(when.index)),
+    POOL(index_pool, "compressor.indexer", index_pool, index_dim, when.index),
+    ZOO_ROW_MATRIX(index_q, "compressor.indexer.q_b_proj.weight", 0, index_q_rows, q_lora,
+                   ZOO_NONE, ZOO_ROW_AT(when.index)),
+    ZOO_ROW_MATRIX(index_w, "compressor.indexer.scorer.weights_proj.weight", ZOO_BIND_EXACT,
+                   index_heads, width_in, ZOO_NONE, ZOO_ROW_AT(when.index)),
     {0}};
 /* clang-format on */

@@ -1,7 +1,8 @@
 /*
  * model.c: plans of this family: the shared decoder, then what only this family has.
  *
- * Options: embed_norm (a norm without weight on the embedding rows); final_norm_plain (the last
+ * Options: embed_norm (true: the embedding module norms its rows, without weight; a string: the
+ * norm module of that name does so behind it); final_norm_plain (the last
  * norm's weight is w, not 1 + w); post_norm_eps (norms after the branches have an eps of their own,
  * key post_norm_eps).
  */
@@ -13,13 +14,18 @@ static zoo_status add_embed_norm(zoo_decoder *b)
     if (!part) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
+    bool behind = b->config->type(b->config, "@embed_norm") == ZOO_STRING;
     *part = (zoo_part){.name = "embed_norm",
                        .norm = {.kind = ZOO_NORM_RMS, .eps = b->eps},
                        .in_scale = 1.0f,
                        .out_scale = 1.0f};
     b->plan->prologue = part;
     b->plan->n_prologue = 1;
-    b->plan->embed_scale_inside = 2;
+    if (behind) {
+        part->norm.name = b->config->text(b->config, "@embed_norm", "norm");
+    } else {
+        b->plan->embed_scale_inside = 2;
+    }
     return ZOO_OK;
 }
 
@@ -57,7 +63,7 @@ zoo_status gemma_configure(const zoo_config *config, zoo_setup *setup, zoo_plan 
     if (config->flag(config, "@final_norm_plain", false)) {
         plan->norm.kind = ZOO_NORM_RMS;
     }
-    if (config->flag(config, "@embed_norm", false)) {
+    if (config->type(config, "@embed_norm") != ZOO_ABSENT) {
         ZOO_TRY(add_embed_norm(&b));
     }
     return make_layers(&b);

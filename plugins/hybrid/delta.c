@@ -151,6 +151,7 @@ static void project(delta_job *job, const float *x)
                               .act = p->conv_act};
     hybrid_conv_run(job->ctx, &conv, job->cache, job->span);
     zoo_act_rows(job->ctx, ZOO_ACT_SIGMOID, r->beta, r->beta, n, p->n_v_heads);
+    zoo_scale_rows(job->ctx, p->beta_scale, r->beta, n, p->n_v_heads);
     zoo_rows(job->ctx, n, (size_t)p->k_rows * 4, shape_rows, job);
 }
 

@@ -12,7 +12,8 @@ typedef enum delta_layout {
     DELTA_GROUPED = 0,  /* in_proj_qkvz, in_proj_ba: rows of a key head side by side */
     DELTA_FUSED = 1,    /* in_proj_qkv, in_proj_z, in_proj_b, in_proj_a */
     DELTA_LOW_RANK = 2, /* q_proj, k_proj, v_proj; decay and gate by two matrices each */
-    DELTA_SEPARATE = 3  /* the same with one matrix each */
+    DELTA_SEPARATE = 3, /* the same with one matrix each */
+    DELTA_PLAIN = 4     /* q_proj, k_proj, v_proj, a_proj, g_proj; a decay for each head */
 } delta_layout;
 
 typedef struct delta_params {
@@ -22,12 +23,14 @@ typedef struct delta_params {
     float lower_bound;      /* log decay = lower_bound sigmoid(e^A (a + bias)); 0: -e^A softplus */
     zoo_act conv_act, gate_act;
     float eps;
+    float beta_scale; /* 2: eigenvalues may be negative */
     /* Derived. */
     uint32_t k_rows, v_rows, channels, n_decays, rank;
     zoo_rowmap q_map, k_map, v_map, z_map, b_map, a_map;
     zoo_rowmap fused_q, fused_k, fused_v;
     struct {
-        uint32_t grouped, fused, parts, low_rank, separate, one_conv, three_convs;
+        uint32_t grouped, fused, parts, low_rank, separate, plain, one_conv, three_convs;
+        uint32_t out_proj, o_proj;
     } when;
 } delta_params;
 

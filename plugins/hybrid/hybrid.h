@@ -24,6 +24,9 @@ typedef enum hybrid_kind {
 hybrid_kind hybrid_layer_kind(const zoo_decoder *b, uint32_t layer);
 const char *hybrid_kind_name(hybrid_kind kind);
 
+/* width.c: the width of a dense feed-forward part. [load] */
+uint32_t hybrid_dense_width(const zoo_decoder *b);
+
 /* layers.c: one whole layer by the card's option "shape". [load] */
 zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 /* The part of the state mixer that the card's option "mixer" names. [load] */

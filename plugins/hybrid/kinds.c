@@ -4,6 +4,7 @@
  *             is shorter than the model; a string holds a letter a layer (M * - E)
  *   all       every layer has a state
  *   indices   attention where `attn_layer_indices` says so
+ *             (with indices_or_all everywhere, where there is no list)
  *   period    attention where i % attn_layer_period == attn_layer_offset
  *   interval  attention where (i + 1) % full_attention_interval == 0
  *   listed    attention where `linear_attn_config.full_attn_layers` holds i + 1
@@ -88,7 +89,9 @@ static bool attends(const zoo_decoder *b, const char *pattern, uint32_t layer)
 {
     const zoo_config *c = b->config;
     if (strcmp(pattern, "indices") == 0) {
-        return holds(c, "attn_layer_indices", layer);
+        bool listed = c->type(c, "attn_layer_indices") == ZOO_ARRAY;
+        return holds(c, "attn_layer_indices", layer) ||
+               (!listed && zoo_decoder_flag(b, "@indices_or_all", false));
     }
     if (strcmp(pattern, "period") == 0) {
         uint32_t period = c->whole(c, "attn_layer_period", 8);

@@ -6,9 +6,9 @@
  *   shared    the state mixer, in some layers behind a transformer block that they share
  *   rwkv      time and channel mixing (rwkv.c)
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
- * its width in `shared_intermediate_size`), half_width (dense parts are half as wide as the key
- * says), factors (each addition is alpha * normed input + beta * output, by the keys), attention,
- * mlp, moe (module names; single: mixer_name for all).
+ * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),
+ * factors (each addition is alpha * normed input + beta * output, by the keys), attention, mlp, moe
+ * (module names; single: mixer_name for all).
  */
 #include <string.h>
 
@@ -44,16 +44,6 @@ static zoo_status make_mixer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, z
                                                          : zoo_decoder_attention(b, layer, out);
 }
 
-static uint32_t dense_width(const zoo_decoder *b)
-{
-    const zoo_config *c = b->config;
-    if (strcmp(c->text(c, "@mixer", ""), "mlstm") == 0) {
-        return hybrid_mlstm_ffn_width(b);
-    }
-    uint32_t width = c->whole(c, c->text(c, "@dense_width", "intermediate_size"), 0);
-    return width / (zoo_decoder_flag(b, "@half_width", false) ? 2 : 1);
-}
-
 /* The feed-forward parts of a layer: experts, a dense part beside them, or one dense part. */
 static zoo_status make_ffns(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint32_t *n)
 {
@@ -71,7 +61,8 @@ static zoo_status make_ffns(zoo_decoder *b, uint32_t layer, zoo_part *parts, uin
         return zoo_decoder_dense(b, width, shared, &parts[(*n)++]);
     }
     if (!sparse) {
-        return zoo_decoder_dense(b, dense_width(b), c->text(c, "@mlp", "mlp"), &parts[(*n)++]);
+        return zoo_decoder_dense(b, hybrid_dense_width(b), c->text(c, "@mlp", "mlp"),
+                                 &parts[(*n)++]);
     }
     return ZOO_OK;
 }
@@ -108,6 +99,7 @@ static zoo_status decoder_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer
     }
     ZOO_TRY(make_mixer(b, kind, layer, &parts[0]));
     ZOO_TRY(make_ffns(b, layer, &parts[1], &n_ffns));
+    b->frame = kind == HYBRID_ATTENTION ? "attention" : NULL;
     ZOO_TRY(zoo_decoder_frame(b, layer, parts, n_ffns + 1, out));
     return zoo_decoder_flag(b, "@factors", false) ? set_factors(b, kind, out) : ZOO_OK;
 }

@@ -86,6 +86,12 @@ llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_
 void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_t row,
                          uint32_t head, const llama_keys *keys);
 
+/* xielu.c: a plain feed-forward part whose activation has learned coefficients. */
+typedef struct llama_xielu {
+    uint32_t hidden, width, one;
+} llama_xielu;
+extern const zoo_block_ops llama_xielu_ops;
+
 /* The mixer of a layer. mixers.c */
 zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part);
 

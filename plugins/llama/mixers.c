@@ -123,6 +123,9 @@ static zoo_status turn_routed(zoo_decoder *b, zoo_part *part)
 zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part)
 {
     ZOO_TRY(zoo_decoder_attention(b, layer, part));
+    if (has(b, "@mixer", "")) {
+        return ZOO_OK;
+    }
     if (has(b, "@mixer", "differential")) {
         return turn_differential(b, layer, part);
     }

@@ -3,6 +3,7 @@
  *
  * Options:
  *   mixer       a mixer of this plugin (mixers.c)
+ *   ffn         "xielu": the dense part of that name, where hidden_act says so too
  *   layer_eps   eps of all norms but the last
  *   weighed     residuals have a weight for each channel
  *   products    with is_moe: experts of one value beside the dense part, num_experts and
@@ -10,6 +11,7 @@
  *   sum_bias    a vector beside the experts
  */
 #include <math.h>
+#include <string.h>
 
 #include "blocks/ops.h"
 #include "llama.h"
@@ -55,6 +57,21 @@ static zoo_status add_constant(zoo_decoder *b, zoo_part *part)
     return ZOO_OK;
 }
 
+static zoo_status make_xielu(zoo_decoder *b, zoo_part *part)
+{
+    const zoo_config *c = b->config;
+    llama_xielu *p = b->setup->take(b->setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->hidden = b->hidden;
+    p->width = c->whole(c, "intermediate_size", 4 * b->hidden);
+    p->one = 1;
+    *part = (zoo_part){
+        .ops = &llama_xielu_ops, .params = p, .name = "mlp", .in_scale = 1.0f, .out_scale = 1.0f};
+    return ZOO_OK;
+}
+
 /* The feed-forward parts of a layer. Where there are two, neither is the whole module: they get
  * names of their own and share its path. */
 static zoo_status make_ffn(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint32_t *n_parts)
@@ -63,6 +80,11 @@ static zoo_status make_ffn(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint
     bool products = zoo_decoder_flag(b, "@products", false) && c->flag(c, "is_moe", false);
     bool constant = zoo_decoder_flag(b, "@sum_bias", false);
     char name[64];
+    if (strcmp(c->text(c, "@ffn", ""), "xielu") == 0 &&
+        strcmp(c->text(c, "hidden_act", "xielu"), "xielu") == 0) {
+        *n_parts = 2;
+        return make_xielu(b, &parts[1]);
+    }
     ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
     *n_parts = products || constant ? 3 : 2;
     if (*n_parts == 2) {
@@ -109,7 +131,8 @@ zoo_status llama_configure(const zoo_config *config, zoo_setup *setup, zoo_plan 
                            zoo_error *err)
 {
     zoo_decoder b;
-    if (config->type(config, "@mixer") == ZOO_ABSENT) {
+    if (config->type(config, "@mixer") == ZOO_ABSENT &&
+        config->type(config, "@ffn") == ZOO_ABSENT) {
         return zoo_decoder_configure(config, setup, plan, err);
     }
     ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));

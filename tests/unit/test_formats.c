@@ -207,7 +207,7 @@ static void test_fixtures(void **state)
         n += fixture_check(set, config, 1000);
         zoo_tensors_close(set);
     }
-    assert_int_equal(n, 3 * (13 + 4 + 1 + 5 + 3 + 1));
+    assert_int_equal(n, 3 * (13 + 4 + 1 + 5 + 3 + 1 + 4));
     cJSON_Delete(configs);
 }
 
@@ -271,16 +271,41 @@ static void test_methods(void **state)
          "quantization_config: checkpoint_format \"marlin\" is not read"},
         {"{\"quant_method\":\"awq\",\"version\":\"gemv\"}",
          "quantization_config: version \"gemv\" is not read"},
-        {"{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}",
-         "quantization_config: quant_algo \"NVFP4\" is not read"},
+        {"{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}", ""},
+        {"{\"quant_algo\":\"FP8\",\"producer\":{\"name\":\"modelopt\"}}", ""},
+        {"{\"quant_method\":\"modelopt\",\"quant_algo\":\"W4A8_AWQ\"}",
+         "quantization_config: quant_algo \"W4A8_AWQ\" is not read"},
+        {"{\"quant_method\":\"modelopt\",\"quantized_layers\":{\"a\":{\"quant_algo\":"
+         "\"X\"}}}",
+         "quantization_config: quantized_layers.a.quant_algo \"X\" is not read"},
+        {"{\"quant_method\":\"fp8\",\"fmt\":\"e5m2\"}",
+         "quantization_config: fmt \"e5m2\" is not read"},
+        {"{\"quant_method\":\"gptq\",\"rotation\":true}",
+         "quantization_config: \"rotation\" is true, which is not computed"},
+        {"{\"quant_method\":\"gptq\",\"rotation\":false,\"x\":{},\"y\":null}", ""},
+        {"{\"quant_method\":\"gptq\",\"format\":\"marlin\"}",
+         "quantization_config: format \"marlin\" is not read"},
+        {"{\"quant_method\":\"compressed-tensors\",\"transform_config\":{\"a\":1}}",
+         "quantization_config: \"transform_config\" is {\"a\":1}, which is not computed"},
+        {"{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"g\":{\"weights\":"
+         "{\"hadamard\":2}}}}",
+         "quantization_config: \"config_groups.g.weights.hadamard\" is 2, which is not computed"},
+        {"{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round:auto_awq\"}", ""},
+        {"{\"quant_method\":\"auto-round\",\"packing_format\":\"auto_round:marlin\"}",
+         "quantization_config: packing_format \"auto_round:marlin\" is not read"},
+        {"{\"quant_method\":\"auto-round\",\"bits\":4,\"rotation_config\":{\"a\":1}}",
+         "quantization_config: \"rotation_config\" is {\"a\":1}, which is not computed"},
+        {"{\"quant_method\":\"auto-round\",\"bits\":4,\"extra_config\":{\"a\":{\"bits\":8}}}",
+         "quantization_config: extra_config.a.bits is 8, which is not read beside others"},
         {"{\"quant_method\":\"bitnet\",\"quantization_mode\":\"online\"}",
          "quantization_config: quantization_mode \"online\" is not read"},
         {"{\"quant_method\":\"bitnet\",\"use_rms_norm\":true}",
          "quantization_config: use_rms_norm is not read"},
-        {"{\"quant_method\":\"compressed-tensors\",\"format\":\"nvfp4-pack-quantized\"}",
-         "quantization_config: format \"nvfp4-pack-quantized\" is not read"},
+        {"{\"quant_method\":\"compressed-tensors\",\"format\":\"nvfp4-pack-quantized\"}", ""},
+        {"{\"quant_method\":\"compressed-tensors\",\"format\":\"marlin-24\"}",
+         "quantization_config: format \"marlin-24\" is not read"},
         {"{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"g\":{\"format\":\"z\"}}}",
-         "quantization_config: format \"z\" of g is not read"},
+         "quantization_config: config_groups.g.format \"z\" is not read"},
         {"{\"quant_method\":\"compressed-tensors\",\"sparsity_config\":{\"format\":\"sparse\"}}",
          "quantization_config: sparsity_config.format \"sparse\" is not read"},
     };
@@ -336,8 +361,14 @@ static void test_scaled_shapes(void **state)
     REFUSED(fp8, "yet no matrix", T("a.weight", F8_E4M3, 1, 8), T("a.weight_scale", F32, 1, 1));
     REFUSED(fp8, "zero points do not fit its scales", T("a.weight", I8, 2, 8, 8),
             T("a.weight_scale", F32, 1, 1), T("a.weight_zero_point", I8, 1, 2));
-    REFUSED(fp8, "(nvfp4), which are not read", T("a.weight", U8, 2, 8, 8),
-            T("a.weight_scale", F8_E4M3, 2, 8, 1), T("a.weight_scale_2", F32, 1, 1));
+    REFUSED(fp8, "", T("a.weight", U8, 2, 8, 8), T("a.weight_scale", F8_E4M3, 2, 8, 1),
+            T("a.weight_scale_2", F32, 1, 1));
+    REFUSED(fp8, "not one per 16 columns", T("a.weight", U8, 2, 8, 8),
+            T("a.weight_scale", F8_E4M3, 2, 8, 2), T("a.weight_scale_2", F32, 1, 1));
+    REFUSED(fp8, "not one per 16 columns", T("a.weight", U8, 2, 8, 8),
+            T("a.weight_scale", F8_E4M3, 2, 8, 1), T("a.weight_scale_2", F32, 1, 2));
+    REFUSED(fp8, "e4m3 scales, a float32 scale", T("a.weight", U8, 2, 8, 8),
+            T("a.weight_scale", U8, 2, 8, 1), T("a.weight_scale_2", F32, 1, 1));
     REFUSED(NULL, "one SCB per row", T("a.weight", I8, 2, 8, 8), T("a.SCB", F32, 1, 7));
     REFUSED(NULL, "only weight_format 0 (row-major) is read", T("a.weight", I8, 2, 8, 8),
             T("a.SCB", F32, 1, 8), T("a.weight_format", U8, 0, 0));
@@ -346,8 +377,13 @@ static void test_scaled_shapes(void **state)
     REFUSED(NULL, "one per 32 columns", T("a.weight_packed", U8, 2, 8, 16),
             T("a.weight_scale", U8, 2, 7, 1));
     REFUSED(NULL, "without scales of 8-bit exponents", T("a.weight_packed", U8, 2, 8, 16));
-    REFUSED(NULL, "(nvfp4), which are not read", T("a.weight_packed", U8, 2, 8, 16),
+    REFUSED(NULL, "e4m3 scales, a float32 scale", T("a.weight_packed", U8, 2, 8, 16),
             T("a.weight_global_scale", F32, 1, 1));
+    REFUSED(NULL, "", T("a.weight_packed", U8, 2, 8, 16), T("a.weight_scale", F8_E4M3, 2, 8, 2),
+            T("a.weight_global_scale", F32, 1, 1));
+    REFUSED(NULL, "", T("a.weight@0", BF16, 2, 8, 16), T("a.weight@1", BF16, 2, 3, 16));
+    REFUSED(NULL, "no plain tensors of one width", T("a.weight@0", BF16, 2, 8, 16),
+            T("a.weight@1", BF16, 2, 8, 8));
     REFUSED("{\"quant_method\":\"bitnet\"}", "no ternary matrix with one scale",
             T("a.weight", U8, 2, 2, 8), T("a.weight_scale", F32, 1, 2));
 }

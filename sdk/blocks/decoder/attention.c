@@ -14,7 +14,7 @@
  *   sinks                     true, or "sliding": windowed layers only
  *   temperature               "yarn": llama_4_scaling_beta; "no_rope": attn_scale, floor_scale on
  *                             layers that do not rotate
- *   gate                      "element", "head", "in_q", or a key: true is head, a string element;
+ *   gate                      "element", "head", "in_q", or a key: true is head, or a word;
  *                             gate_act
  *   sliding_kv_double         twice the key-value heads on windowed layers
  *   window_plus               added to sliding_window
@@ -73,9 +73,10 @@ static void read_gate(const zoo_decoder *b, zoo_gqa *p)
         return;
     }
     zoo_value value = c->type(c, how);
-    bool element = strcmp(how, "element") == 0 || value == ZOO_STRING;
-    if (value == ZOO_STRING && strcmp(c->text(c, how, ""), "per-element") != 0) {
-        c->refuse(c, "\"%s\" is \"%.60s\"; only per-element is computed", how, c->text(c, how, ""));
+    const char *word = value == ZOO_STRING ? c->text(c, how, "") : "";
+    bool element = strcmp(how, "element") == 0 || strcmp(word, "per-element") == 0;
+    if (*word && !element && strcmp(word, "per-head") != 0) {
+        c->refuse(c, "\"%s\" is \"%.60s\", which is neither per-head nor per-element", how, word);
     }
     bool none = value == ZOO_BOOLEAN && !c->flag(c, how, false);
     p->gate = none                       ? ZOO_GATE_NONE

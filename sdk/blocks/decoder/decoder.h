@@ -45,7 +45,8 @@ typedef struct zoo_decoder {
     const zoo_rope *ropes[ZOO_REACHES]; /* by zoo_reach; shared by their layers */
     float residual;
     uint32_t k_is_v,
-        shares; /* of the attention that is made: values are keys, reads other streams */
+        shares;        /* of the attention that is made: values are keys, reads other streams */
+    const char *frame; /* options <frame>_placement and <frame>_norms count; null: without it */
 } zoo_decoder;
 
 /* True or false: the option itself, or the config key that it names, or the fallback. */
@@ -61,6 +62,7 @@ double zoo_decoder_number(const zoo_decoder *b, const char *key, uint32_t layer,
 /* layer_types.c */
 zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer);
 bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer);
+bool zoo_decoder_layer_skipped(const zoo_decoder *b, uint32_t layer);
 /* sparse.c */
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
 

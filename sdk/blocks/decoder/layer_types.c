@@ -24,7 +24,10 @@
  *   listed            `no_rope_layers`: 1 rotates; else all but every no_rope_layer_interval-th
  *   theta             where layer_rope_theta[i] is not 0
  *   none              no layer
+ *   unless_null       every layer, unless rope_theta is given as null
  *   position_type     where position_embedding_type is "rope"
+ *
+ * Option skipped names a list of layers that a text alone does not pass.
  */
 #include <string.h>
 
@@ -172,8 +175,26 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
     if (same(rule, "none")) {
         return false;
     }
+    if (same(rule, "unless_null")) {
+        zoo_value theta = c->type(c, "rope_parameters.rope_theta");
+        return theta != ZOO_NULL && (theta != ZOO_ABSENT || c->type(c, "rope_theta") != ZOO_NULL);
+    }
     if (!same(rule, "all")) {
         c->refuse(c, "the card's option rotate is \"%s\"", rule);
     }
     return true;
+}
+
+bool zoo_decoder_layer_skipped(const zoo_decoder *b, uint32_t layer)
+{
+    const zoo_config *c = b->config;
+    const char *list = c->text(c, "@skipped", "");
+    for (uint32_t i = 0; *list && i < c->count(c, list); i++) {
+        char key[96];
+        (void)snprintf(key, sizeof key, "%s[%u]", list, i);
+        if (c->whole(c, key, UINT32_MAX) == layer) {
+            return true;
+        }
+    }
+    return false;
 }

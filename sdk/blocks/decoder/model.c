@@ -160,11 +160,12 @@ static zoo_status read_layers(zoo_decoder *b)
     if (!layers) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    for (uint32_t i = 0; i < b->n_layers; i++) {
-        ZOO_TRY(zoo_decoder_layer(b, i, &layers[i]));
-    }
     b->plan->layers = layers;
-    b->plan->n_layers = b->n_layers;
+    for (uint32_t i = 0; i < b->n_layers; i++) {
+        if (!zoo_decoder_layer_skipped(b, i)) {
+            ZOO_TRY(zoo_decoder_layer(b, i, &layers[b->plan->n_layers++]));
+        }
+    }
     return ZOO_OK;
 }
 
