@@ -99,7 +99,7 @@ static zoo_status decoder_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer
     }
     ZOO_TRY(make_mixer(b, kind, layer, &parts[0]));
     ZOO_TRY(make_ffns(b, layer, &parts[1], &n_ffns));
-    b->frame = kind == HYBRID_ATTENTION ? "attention" : NULL;
+    b->own_frame = kind == HYBRID_ATTENTION;
     ZOO_TRY(zoo_decoder_frame(b, layer, parts, n_ffns + 1, out));
     return zoo_decoder_flag(b, "@factors", false) ? set_factors(b, kind, out) : ZOO_OK;
 }

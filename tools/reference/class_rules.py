@@ -370,6 +370,55 @@ GEMMA4: list[Json] = [
 ]
 # Class: digest of its __post_init__, and its derivations.
 SPECIAL: dict[str, tuple[str, list[Json]]] = {
+    "Cohere2Config": (
+        "46b0c388a136",
+        [
+            KV,
+            {"key": "head_dim", "by": "quotient", "of": ["hidden_size", "num_attention_heads"]},
+            {"key": "sliding_window_pattern", "by": "value", "value": 4, "when": "absent"},
+            {
+                "key": "layer_types",
+                "by": "periodic",
+                "of": ["full_attention", "sliding_attention"],
+                "period": "sliding_window_pattern",
+                "at": -1,
+                "when": "null",
+            },
+            BASE,
+        ],
+    ),
+    # layer_types is the plugin's to derive: its list of numbers may be null, which means every layer
+    "Lfm2Config": (
+        "bdbf5964f926",
+        [
+            {"key": "tie_word_embeddings", "by": "spelled", "of": "tie_embedding"},
+            {
+                "key": "intermediate_size",
+                "by": "spelled",
+                "of": "block_ff_dim",
+                "reads": ["full_attn_idxs", "layer_types"],
+            },
+            BASE,
+        ],
+    ),
+    # linear_key_head_dim and linear_value_head_dim, where they are null, are the plugin's to derive
+    "OlmoHybridConfig": (
+        "80a397bb3684",
+        [
+            {
+                "key": "layer_types",
+                "by": "periodic",
+                "of": ["full_attention", "linear_attention"],
+                "period": 4,
+                "at": -1,
+                "when": "null",
+            },
+            {"key": "linear_num_key_heads", "by": "same", "of": "num_attention_heads", "when": "null"},
+            {"key": "linear_num_value_heads", "by": "same", "of": "num_attention_heads", "when": "null"},
+            KV,
+            BASE,
+        ],
+    ),
     "Cohere2MoeConfig": (
         "f65efefb1dbb",
         [

@@ -188,7 +188,8 @@ def model_class(cls: type) -> type:
             return found[0] if isinstance(found, (tuple, list)) else found
     module = import_module(cls.__module__.replace("configuration_", "modeling_"))
     stem = cls.__name__.removesuffix("Config")
-    for name in (stem + "ForCausalLM", stem + "Model", stem.removesuffix("Text") + "TextModel"):
+    part = stem.removesuffix("Text")
+    for name in (stem + "ForCausalLM", stem + "Model", part + "TextModel", part + "ThinkerTextModel"):
         if hasattr(module, name):
             return getattr(module, name)
     sys.exit(f"classes.py: no model class for {cls.__name__}")

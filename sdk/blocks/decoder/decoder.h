@@ -45,8 +45,8 @@ typedef struct zoo_decoder {
     const zoo_rope *ropes[ZOO_REACHES]; /* by zoo_reach; shared by their layers */
     float residual;
     uint32_t k_is_v,
-        shares;        /* of the attention that is made: values are keys, reads other streams */
-    const char *frame; /* options <frame>_placement and <frame>_norms count; null: without it */
+        shares;         /* of the attention that is made: values are keys, reads other streams */
+    uint32_t own_frame; /* the layer is one of those that attention_placement is for */
 } zoo_decoder;
 
 /* True or false: the option itself, or the config key that it names, or the fallback. */

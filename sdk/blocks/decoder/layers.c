@@ -9,7 +9,7 @@
  *                                                     post_attention_layernorm, post_mlp_layernorm
  *   parallel  h += attn(n0 h) + ffn(n0 h)             input_layernorm
  * placement_if names a key; where it is true, placement_then and norms_then hold instead.
- * Layers of one kind may have attention_placement and attention_norms instead (zoo_decoder.frame).
+ * Layers of one kind may have attention_placement and attention_norms instead (own_frame).
  * Option shared_mlp: a dense block of that module name and of width shared_intermediate_size
  * stands beside the feed-forward part.
  */
@@ -33,27 +33,18 @@ static const frame frames[] = {
     {"parallel", {"input_layernorm", NULL, NULL, NULL}},
 };
 
-/* An option of layers that have a frame of their own, else the option of all. */
-static const char *frame_option(const zoo_decoder *b, const char *name, char *own, size_t n)
-{
-    const zoo_config *c = b->config;
-    (void)snprintf(own, n, "@%s_%s", b->frame ? b->frame : "", name);
-    if (!b->frame || c->type(c, own) == ZOO_ABSENT) {
-        (void)snprintf(own, n, "@%s", name);
-    }
-    return own;
-}
-
 static frame read_frame(const zoo_decoder *b)
 {
     const zoo_config *c = b->config;
-    char placement[64], norms[64];
-    (void)frame_option(b, "placement", placement, sizeof placement);
-    (void)frame_option(b, "norms", norms, sizeof norms);
+    bool own = b->own_frame && c->type(c, "@attention_placement") != ZOO_ABSENT;
     bool other =
         c->type(c, "@placement_if") == ZOO_STRING && zoo_decoder_flag(b, "@placement_if", false);
-    const char *name = c->text(c, other ? "@placement_then" : placement, "pre");
-    const char *list = other ? "@norms_then" : norms;
+    const char *name = c->text(c,
+                               other ? "@placement_then"
+                               : own ? "@attention_placement"
+                                     : "@placement",
+                               "pre");
+    const char *list = other ? "@norms_then" : own ? "@attention_norms" : "@norms";
     frame f = {NULL, {NULL, NULL, NULL, NULL}};
     for (size_t i = 0; i < ZOO_COUNT(frames); i++) {
         if (strcmp(frames[i].placement, name) == 0) {
@@ -65,7 +56,7 @@ static frame read_frame(const zoo_decoder *b)
         f = frames[0];
     }
     for (uint32_t i = 0; i < NORMS && i < c->count(c, list); i++) {
-        char key[80];
+        char key[32];
         (void)snprintf(key, sizeof key, "%s[%u]", list, i);
         f.norms[i] = c->text(c, key, f.norms[i]);
     }
