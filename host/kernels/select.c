@@ -1,102 +1,23 @@
 /*
- * select.c: fills one kernel table per instruction set that the CPU and its system have.
- *
- * A set counts when CPUID lists it and XCR0 says that the system saves its registers; AMX also
- * needs a permission of the system, asked for once. Tables are filled once, at the first call.
+ * select.c: fills one kernel table per level that the CPU and its system have (detect.h). Tables
+ * are filled once, at the first call.
  */
 #include "kernels/select.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
-#include "kernels/kernels.inc"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
-typedef enum level {
-#define LEVEL_ENUM(name, list) LEVEL_##name,
-    ZOO_KERNEL_LEVELS(LEVEL_ENUM)
-#undef LEVEL_ENUM
-        N_LEVELS
-} level;
+#include "kernels/detect.h"
 
 static zoo_kernels tables[N_LEVELS];
 static bool present[N_LEVELS];
 static atomic_int ready; /* 0: nobody filled them, 1: somebody does, 2: filled */
 
-#if defined(__x86_64__)
-
-enum { XCR0_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_AMX = 0x60000 };
-
-static bool bit(unsigned word, int i)
-{
-    return word >> i & 1u;
-}
-
-/* The registers that the system saves; 0 where it cannot be asked. */
-static uint64_t saved_state(void)
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !bit(c, 27)) {
-        return 0;
-    }
-    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-    return (uint64_t)d << 32 | a;
-}
-
-/* Linux gives tiles to a process that asks: ARCH_REQ_XCOMP_PERM for XFEATURE_XTILEDATA. */
-static bool ask_for_tiles(void)
-{
-#if defined(__linux__)
-    long arch_prctl = 158, result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "0"(arch_prctl), "D"(0x1023L), "S"(18L)
-                     : "rcx", "r11", "memory");
-    return result == 0;
-#else
-    return false;
-#endif
-}
-
-static void detect(void)
-{
-    unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0, a = 0, b = 0, c = 0, d = 0;
-    unsigned sub = 0, b2 = 0, c2 = 0, d2 = 0;
-    uint64_t saved = saved_state();
-    if (!__get_cpuid(1, &a1, &b1, &c1, &d1) || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
-        (saved & XCR0_AVX) != XCR0_AVX) {
-        return;
-    }
-    if (a >= 1) {
-        (void)__get_cpuid_count(7, 1, &sub, &b2, &c2, &d2);
-    }
-    present[LEVEL_avx2] = bit(b, 5) && bit(c1, 12) && bit(c1, 29);
-    present[LEVEL_avxvnni] = present[LEVEL_avx2] && bit(sub, 4);
-    present[LEVEL_avx512] = present[LEVEL_avx2] && (saved & XCR0_AVX512) == XCR0_AVX512 &&
-                            bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31);
-    present[LEVEL_avx512vnni] = present[LEVEL_avx512] && bit(c, 11);
-    present[LEVEL_avx512bf16] = present[LEVEL_avx512] && bit(sub, 5);
-    present[LEVEL_amx] = present[LEVEL_avx512vnni] && present[LEVEL_avx512bf16] &&
-                         (saved & XCR0_AMX) == XCR0_AMX && bit(d, 22) && bit(d, 24) && bit(d, 25) &&
-                         ask_for_tiles();
-}
-
-#else
-
-static void detect(void)
-{
-}
-
-#endif
-
 #define FILL_GEMM(kind, wtype, xtype, isa_x, isa_)                                                 \
     table->gemm[kind] = (zoo_gemm_slots){k_prepared_size_##xtype##_##isa_x,                        \
                                          k_prepare_##xtype##_##isa_x, k_gemm_##wtype##_##isa_};
 
-static void fill(zoo_kernels *table, level to)
+static void fill(zoo_kernels *table, zoo_level to)
 {
     switch (to) {
 #define FILL_LEVEL(name, list)                                                                     \
@@ -109,16 +30,12 @@ static void fill(zoo_kernels *table, level to)
     case N_LEVELS:
         break;
     }
-#define FILL_SCALAR(type, name) table->name = k_##name##_scalar;
-#define FILL_AVX2(type, name)   table->name = k_##name##_avx2;
-#define FILL_AVX512(type, name) table->name = k_##name##_avx512;
-    if (to == LEVEL_scalar) {
-        ZOO_KERNEL_SLOTS(FILL_SCALAR)
-    } else if (to == LEVEL_avx2) {
-        ZOO_KERNEL_SLOTS(FILL_AVX2)
-    } else if (to == LEVEL_avx512) {
-        ZOO_KERNEL_SLOTS(FILL_AVX512)
+#define FILL_WHOLE(name)                                                                           \
+    if (to == LEVEL_##name) {                                                                      \
+        k_fill_##name(table);                                                                      \
     }
+    ZOO_WHOLE_LEVELS(FILL_WHOLE)
+#undef FILL_WHOLE
 }
 
 static void fill_all(void)
@@ -134,10 +51,10 @@ static void fill_all(void)
     }
     zoo_kernels table = {.size = sizeof table};
     present[LEVEL_scalar] = true;
-    detect();
+    zoo_kernels_detect(present);
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (present[i]) {
-            fill(&table, (level)i);
+            fill(&table, (zoo_level)i);
             tables[i] = table;
         }
     }
@@ -186,14 +103,12 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
 void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, void *data,
                             uint16_t *scales)
 {
+    zoo_k_pack_panel *best = k_pack_panel_scalar;
     fill_all();
-    if (present[LEVEL_avx512]) {
-        k_pack_panel_avx512(w, rows, n, data, scales);
-    } else if (present[LEVEL_avx2]) {
-        k_pack_panel_avx2(w, rows, n, data, scales);
-    } else {
-        k_pack_panel_scalar(w, rows, n, data, scales);
-    }
+#define PACK_WHOLE(name) best = present[LEVEL_##name] ? k_pack_panel_##name : best;
+    ZOO_WHOLE_LEVELS(PACK_WHOLE)
+#undef PACK_WHOLE
+    best(w, rows, n, data, scales);
 }
 
 /* int4 goes through the instruction of int8 where a level has no better one, int5 through that of
@@ -207,19 +122,20 @@ static bool serves(uint32_t of, uint32_t kind)
 zoo_k_peak *zoo_kernels_peak(const char *isa, uint32_t kind)
 {
     static const struct {
-        level level;
+        zoo_level level;
         uint32_t kind;
         zoo_k_peak *fn;
     } peaks[] = {
 #define PEAK_ROW(level, kind, name) {LEVEL_##level, kind, k_peak_##name##_##level},
         ZOO_KERNEL_PEAKS(PEAK_ROW)
 #undef PEAK_ROW
+            {N_LEVELS, 0, NULL},
     };
     zoo_k_peak *best = NULL;
     fill_all();
     for (uint32_t l = 0; l < N_LEVELS; l++) {
         for (size_t i = 0; i < ZOO_COUNT(peaks); i++) {
-            if (present[l] && peaks[i].level == (level)l && serves(peaks[i].kind, kind)) {
+            if (present[l] && peaks[i].level == (zoo_level)l && serves(peaks[i].kind, kind)) {
                 best = peaks[i].fn;
             }
         }

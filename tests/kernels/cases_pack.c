@@ -141,14 +141,13 @@ static void fits(void)
         float *other = kt_floats(512), *scales = kt_floats(16);
         float top = i % 2 ? 7 : 15;
         k_fit_steps_scalar(x, top, q, s);
-        if (has("avx2")) {
-            k_fit_steps_avx2(x, top, other, scales);
-            same &= kt_same(q, other, 512) && kt_same(s, scales, 16);
-        }
-        if (has("avx512")) {
-            k_fit_steps_avx512(x, top, other, scales);
-            same &= kt_same(q, other, 512) && kt_same(s, scales, 16);
-        }
+#define FITS_LIKE_SCALAR(level)                                                                    \
+    if (has(#level)) {                                                                             \
+        k_fit_steps_##level(x, top, other, scales);                                                \
+        same &= kt_same(q, other, 512) && kt_same(s, scales, 16);                                  \
+    }
+        ZOO_WHOLE_LEVELS(FITS_LIKE_SCALAR)
+#undef FITS_LIKE_SCALAR
         kt_clear();
     }
     kt_check(same, "int4 and int5 scales and steps are the same bits in every instruction set");
@@ -306,8 +305,9 @@ static void panels(void)
             zoo_weight w = {.kind = kinds[i].kind, n, cols, kinds[i].group, NULL, NULL};
             float *x = odd_values((size_t)n * cols);
             same &= same_panel(k_pack_panel_scalar, &w, x, n);
-            same &= !has("avx2") || same_panel(k_pack_panel_avx2, &w, x, n);
-            same &= !has("avx512") || same_panel(k_pack_panel_avx512, &w, x, n);
+#define PACKS_RIGHT(level) same &= !has(#level) || same_panel(k_pack_panel_##level, &w, x, n);
+            ZOO_WHOLE_LEVELS(PACKS_RIGHT)
+#undef PACKS_RIGHT
             kt_clear();
         }
         kt_check(same, "panels of kind %u, group %u: the bytes of plain loops in every set",
