@@ -28,7 +28,7 @@ typedef struct zoo_journal_key {
     char requests[40]; /* hash of the request file */
     char options[400]; /* options that can change a result */
     char build[40];    /* hash of the program */
-    char isa[16];      /* instruction set that computes; these three are "" until known */
+    char isa[48];      /* instruction set that computes; these three are "" until known */
     char plugin[40];   /* hash of the plugin's file */
     char card[40];     /* of the card's, "none" without one */
     char now[24];      /* time that templates see; a resumed run keeps the first run's */

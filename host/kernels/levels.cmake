@@ -14,7 +14,11 @@ set(ZOO_FLAGS_avx512vnni ${ZOO_FLAGS_avx512} -mavx512vnni)
 set(ZOO_FLAGS_avx512bf16 ${ZOO_FLAGS_avx512} -mavx512bf16)
 set(ZOO_FLAGS_amx ${ZOO_FLAGS_avx512} -mavx512vnni -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
 
-set(ZOO_LEVELS_aarch64)
+set(ZOO_LEVELS_aarch64 neon neondot neoni8mm neonbf16)
+set(ZOO_FLAGS_neon -march=armv8-a)
+set(ZOO_FLAGS_neondot -march=armv8.2-a+dotprod)
+set(ZOO_FLAGS_neoni8mm -march=armv8.2-a+dotprod+i8mm)
+set(ZOO_FLAGS_neonbf16 -march=armv8.2-a+bf16)
 
 # zoo_find_architecture(OUT): the one that the compiler builds for, or `other`; LMZOO_ARCH names
 # another to be built as if the compiler did (`other` leaves the kernels of this one out).

@@ -8,7 +8,13 @@
 #include <string.h>
 
 #include "kernels/detect.h"
+#include "kernels/openblas.h"
 
+static const char *const names[] = {
+#define LEVEL_NAME(name, list) #name,
+    ZOO_KERNEL_LEVELS(LEVEL_NAME)
+#undef LEVEL_NAME
+};
 static zoo_kernels tables[N_LEVELS];
 static bool present[N_LEVELS];
 static atomic_int ready; /* 0: nobody filled them, 1: somebody does, 2: filled */
@@ -23,7 +29,6 @@ static void fill(zoo_kernels *table, zoo_level to)
 #define FILL_LEVEL(name, list)                                                                     \
     case LEVEL_##name:                                                                             \
         list(FILL_GEMM);                                                                           \
-        table->isa = #name;                                                                        \
         break;
         ZOO_KERNEL_LEVELS(FILL_LEVEL)
 #undef FILL_LEVEL
@@ -50,11 +55,12 @@ static void fill_all(void)
         return;
     }
     zoo_kernels table = {.size = sizeof table};
-    present[LEVEL_scalar] = true;
+    present[LEVEL_scalar] = present[LEVEL_openblas] = true;
     zoo_kernels_detect(present);
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (present[i]) {
             fill(&table, (zoo_level)i);
+            table.isa = i == LEVEL_openblas ? zoo_openblas_begin() : names[i];
             tables[i] = table;
         }
     }
@@ -66,7 +72,7 @@ const char *zoo_kernels_isa(uint32_t i)
     fill_all();
     for (uint32_t l = 0; l < N_LEVELS; l++) {
         if (present[l] && i-- == 0) {
-            return tables[l].isa;
+            return names[l];
         }
     }
     return NULL;
@@ -74,15 +80,15 @@ const char *zoo_kernels_isa(uint32_t i)
 
 static void refuse(const char *isa, zoo_error *err)
 {
-    char names[128] = "";
+    char list[128] = "";
     size_t used = 0;
-    for (uint32_t i = 0; zoo_kernels_isa(i) && used < sizeof names; i++) {
+    for (uint32_t i = 0; zoo_kernels_isa(i) && used < sizeof list; i++) {
         int n =
-            snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", zoo_kernels_isa(i));
+            snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", zoo_kernels_isa(i));
         used += n > 0 ? (size_t)n : 0;
     }
     (void)zoo_fail(err, ZOO_E_USAGE, "instruction set %s is not here; this machine has %s", isa,
-                   names);
+                   list);
 }
 
 const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
@@ -90,7 +96,7 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
     const zoo_kernels *best = NULL;
     fill_all();
     for (uint32_t i = 0; i < N_LEVELS; i++) {
-        if (present[i] && (!isa || strcmp(isa, tables[i].isa) == 0)) {
+        if (present[i] && (!isa || strcmp(isa, names[i]) == 0 || strcmp(isa, tables[i].isa) == 0)) {
             best = &tables[i];
         }
     }
@@ -98,6 +104,31 @@ const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
         refuse(isa, err);
     }
     return best;
+}
+
+static bool through_openblas(const zoo_kernels *k, uint32_t kind)
+{
+    zoo_k_gemm *theirs = tables[LEVEL_openblas].gemm[kind].gemm;
+    return k->gemm[kind].gemm == theirs && theirs != tables[LEVEL_scalar].gemm[kind].gemm;
+}
+
+zoo_status zoo_kernels_check(const zoo_kernels *k, uint32_t kind, uint32_t cols, zoo_error *err)
+{
+    bool theirs = kind < ZOO_WEIGHT_KINDS && through_openblas(k, kind);
+    if (!theirs || zoo_openblas_agrees(cols)) {
+        return ZOO_OK;
+    }
+    return zoo_fail(err, ZOO_E_UNSUPPORTED,
+                    "%s: with %u inputs a row's result depends on the rows beside it, so batches "
+                    "would not repeat: give --isa scalar, or install another release of OpenBLAS",
+                    tables[LEVEL_openblas].isa, cols);
+}
+
+void zoo_kernels_begin(const zoo_kernels *k, zoo_pool *pool)
+{
+    if (through_openblas(k, ZOO_F32)) {
+        zoo_openblas_touch(pool);
+    }
 }
 
 void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, void *data,

@@ -4,20 +4,33 @@
 #ifndef ZOO_HOST_SELECT_H
 #define ZOO_HOST_SELECT_H
 
+#include "base/pool.h"
 #include "kernels.h"
 
 typedef uint64_t zoo_k_peak(uint64_t n);
 
 /*
- * The table of instruction set `isa` ("scalar", "avx2", "avxvnni", "avx512", "avx512vnni",
- * "avx512bf16", "amx"), or of the best one for null: scalar kernels, overwritten level by level up
- * to it. The table is constant and lives for ever. Null and ZOO_E_USAGE for a name that is unknown
+ * The table of instruction set `isa` ("scalar", "openblas", "avx2", ...: docs/cpus.md),
+ * or of the best one for null: scalar kernels, overwritten level by level up to it. The table is
+ * constant and lives for ever; its isa is the name, and of openblas also what its bits depend on,
+ * which is taken as a name too. Null and ZOO_E_USAGE for a name that is unknown
  * or that this CPU or its system lacks. Thread-safe. [load]
  */
 const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err);
 
 /* Name of the i-th instruction set that this CPU has, ascending; null beyond the last. */
 const char *zoo_kernels_isa(uint32_t i);
+
+/*
+ * Whether products of `k` with weights of this kind and so many inputs keep the promise of
+ * kernels.h, that a row's result does not depend on the rows beside it. Ours do; OpenBLAS is asked,
+ * once for each size. ZOO_E_UNSUPPORTED. Thread-safe. [load]
+ */
+zoo_status zoo_kernels_check(const zoo_kernels *k, uint32_t kind, uint32_t cols, zoo_error *err);
+
+/* Has every thread of the pool touch what its products keep between calls (OpenBLAS's buffers), so
+ * that no step waits for memory. [load] */
+void zoo_kernels_begin(const zoo_kernels *k, zoo_pool *pool);
 
 /*
  * Rows [n <= 16, w->cols] to one panel of w, whose data and scales are given, by the best

@@ -314,5 +314,6 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
     }
     ZOO_TRY(open_caches(model, o, err));
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
+    zoo_kernels_begin(model->kernels, model->pool);
     return bind_weights(model, o, err);
 }

@@ -13,6 +13,7 @@
 #include "checkpoint/embedding_table.h"
 #include "checkpoint/matrix.h"
 #include "config/tensor_names.h"
+#include "kernels/select.h"
 #include "model/bound_model.h"
 #include "model/pack.h"
 #include "model/packed_cache.h"
@@ -195,6 +196,7 @@ zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const cha
     zoo_dtype kind = (zoo_dtype)out->kind;
     bool packs = mode == ZOO_BIND_PACK;
     size_t scales = 0;
+    ZOO_TRY(zoo_kernels_check(model->kernels, out->kind, out->cols, err));
     out->group = zoo_pack_group(kind);
     size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
     bool ready = bytes && packs && zoo_packed_take(model->packed, name, out, model->pool);

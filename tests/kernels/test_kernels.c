@@ -13,12 +13,12 @@ int main(int argc, char **argv)
     const zoo_kernels *before = NULL;
     kt_pair k = {.scalar = zoo_kernels_select("scalar", &err)};
     for (uint32_t i = 0; (k.isa = zoo_kernels_isa(i)) != NULL; i++) {
-        if (argc > 1 && strcmp(argv[1], k.isa) != 0) {
-            continue;
-        }
         k.best = zoo_kernels_select(k.isa, &err);
-        kt_gemm(&k);
-        if (!before || before->attend != k.best->attend) { /* levels that fill more than gemm */
+        bool wanted = argc < 2 || strcmp(argv[1], k.isa) == 0;
+        if (wanted) {
+            kt_gemm(&k);
+        }
+        if (wanted && (!before || before->attend != k.best->attend)) { /* more than gemm */
             kt_attend(&k);
             kt_rows(&k);
             kt_recur(&k);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # tests/scripts/batch_same.sh: for every demo model with a plugin and every kind of weights and
 # caches the same lines come out of one row at a time in steps of 7 on one thread, of 64 rows together
-# on two, and of three rows at a time in a smaller context.
+# on two, and of three rows at a time in a smaller context. Through OpenBLAS too; LMZOO_ISA names
+# another instruction set for the rest.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -18,11 +19,25 @@ batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
     model=$1 kind=$2 output=$3
     shift 3
     "$lmzoo" batch "$LMZOO_SOURCE/demo/models/demo-$model" -i "$work/requests.jsonl" \
-        -o "$work/$output.jsonl" --weights "$kind" --cache "$kind" "$@" 2>"$work/words"
+        -o "$work/$output.jsonl" --weights "$kind" --cache "$kind" \
+        ${isa:+--isa "$isa"} "$@" 2>"$work/words"
     status=$?
     [ "$status" -le 1 ] || sed 's/^/# /' "$work/words"
     LC_ALL=C sort "$work/$output.jsonl" >"$work/$output"
     return "$status"
+}
+
+same() { # same MODEL KIND
+    rm -f "$work"/*.journal "$work"/single* "$work"/together* "$work"/little*
+    batch "$1" "$2" together --max-seqs 64 --threads 2
+    status=$?
+    batch "$1" "$2" single --max-seqs 1 --max-rows 7 --threads 1
+    batch "$1" "$2" little --max-seqs 3 --max-rows 100 --context 256 --threads 2
+    [ "$status" -eq 1 ] && [ "$(grep -c . "$work/together")" -eq 59 ] &&
+        cmp -s "$work/single" "$work/together"
+    result $? "demo-$1, $2${isa:+, $isa}: rows alone and together"
+    cmp -s "$work/little" "$work/together"
+    result $? "demo-$1, $2${isa:+, $isa}: three rows at a time"
 }
 
 awk -v rows=60 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" >"$work/requests.jsonl"
@@ -33,16 +48,10 @@ for model in llama gemma hybrid deepseek; do
         continue
     fi
     for kind in f32 bf16 int8 int4; do
-        rm -f "$work"/*.journal "$work"/single* "$work"/together* "$work"/little*
-        batch "$model" "$kind" together --max-seqs 64 --threads 2
-        status=$?
-        batch "$model" "$kind" single --max-seqs 1 --max-rows 7 --threads 1
-        batch "$model" "$kind" little --max-seqs 3 --max-rows 100 --context 256 --threads 2
-        [ "$status" -eq 1 ] && [ "$(grep -c . "$work/together")" -eq 59 ] &&
-            cmp -s "$work/single" "$work/together"
-        result $? "demo-$model, $kind: rows alone and together"
-        cmp -s "$work/little" "$work/together"
-        result $? "demo-$model, $kind: three rows at a time"
+        isa=${LMZOO_ISA:-}
+        same "$model" "$kind"
     done
+    isa=openblas
+    same "$model" f32
 done
 echo "1..$n_tests"

@@ -1,0 +1,10 @@
+/* attend_neon.c: attention and index scores; see attend.inc, index.inc. */
+#include "kernels/v16_neon.h"
+
+#include "kernels/tile.h"
+#include "kernels/vmath.h"
+
+#include <math.h>
+
+#include "kernels/attend.inc"
+#include "kernels/index.inc"

@@ -1,0 +1,6 @@
+/* move_neon.c: rotation and cache rows; see move.inc. */
+#include "kernels/v16_neon.h"
+
+#include "kernels/vmath.h"
+
+#include "kernels/move.inc"

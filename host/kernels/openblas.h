@@ -1,0 +1,21 @@
+/*
+ * openblas.h: what the openblas level has beside its slots (gemm_float_openblas.c).
+ */
+#ifndef ZOO_HOST_OPENBLAS_H
+#define ZOO_HOST_OPENBLAS_H
+
+#include "base/pool.h"
+#include "kernels/kernels.inc"
+
+/* Holds OpenBLAS to one thread a call. Returns openblas-<version>-<core>, which lives for ever:
+ * what else its bits depend on. Once, before other calls. [load] */
+const char *zoo_openblas_begin(void);
+
+/* Whether a row's bits depend neither on its place nor on its company in products of `cols`
+ * inputs. Thread-safe. [load] */
+bool zoo_openblas_agrees(uint32_t cols);
+
+/* One product on every thread of the pool, all at the same time. [load] */
+void zoo_openblas_touch(zoo_pool *pool);
+
+#endif
