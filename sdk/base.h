@@ -17,6 +17,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "lmzoo reads files and packs weights as little-endian machines store them"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

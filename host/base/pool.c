@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 enum { SPINS = 4000 };
 
@@ -49,6 +50,8 @@ static void relax(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb"); /* yield does nothing on most cores */
 #endif
 }
 
@@ -165,7 +168,7 @@ zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error 
     (void)pthread_cond_init(&pool->left, NULL);
     for (uint32_t i = 1; pool->helpers && i < pool->n_threads; i++) {
         pool->helpers[i] = (helper){.pool = pool, .worker = i};
-        if (pthread_create(&pool->helpers[i].thread, NULL, help, &pool->helpers[i]) != 0) {
+        if (!zoo_thread_start(&pool->helpers[i].thread, help, &pool->helpers[i])) {
             break;
         }
         pool->n_started = i;

@@ -12,6 +12,7 @@
 
 #include "base/budget.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "batch/journal_private.h"
 
 /* Sooner than the five seconds that are promised: a sync takes its time. */
@@ -158,7 +159,7 @@ zoo_status zoo_journal_keep(zoo_journal *j, const volatile sig_atomic_t *stop, z
     (void)pthread_condattr_destroy(&attributes);
     j->stop = stop;
     j->keeps = true;
-    if (pthread_create(&j->keeper, NULL, keep, j) != 0) {
+    if (!zoo_thread_start(&j->keeper, keep, j)) {
         j->keeps = false;
         (void)pthread_cond_destroy(&j->wake);
         (void)pthread_mutex_destroy(&j->mutex);

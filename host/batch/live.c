@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "batch/constraint.h"
 #include "batch/request_rows.h"
 
@@ -353,7 +354,7 @@ zoo_status zoo_live_new(const zoo_loaded *loaded, zoo_live **out, zoo_error *err
     (void)pthread_cond_init(&live->work, NULL);
     (void)pthread_cond_init(&live->ended, NULL);
     (void)pthread_cond_init(&live->held, NULL);
-    if (pthread_create(&live->thread, NULL, run, live) != 0) {
+    if (!zoo_thread_start(&live->thread, run, live)) {
         zoo_schedule_free(live->schedule);
         zoo_mem_free(live);
         return zoo_fail(err, ZOO_E_IO, "the thread that runs requests cannot be started");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "generate/row.h"
 
 /* Enough to fill the scheduler's window twice. */
@@ -299,7 +300,7 @@ zoo_status zoo_reader_start(const zoo_reader_options *options, zoo_reader **out,
     r->custom_ids.is_set = true;
     (void)pthread_mutex_init(&r->mutex, NULL);
     (void)pthread_cond_init(&r->changed, NULL);
-    if (pthread_create(&r->thread, NULL, read_all, r) != 0) {
+    if (!zoo_thread_start(&r->thread, read_all, r)) {
         zoo_mem_free(r);
         return zoo_fail(err, ZOO_E_MEMORY, "no thread for the reader");
     }

@@ -251,21 +251,27 @@ static bool is_folder(const char *path)
 }
 
 /* An address in this file, for dladdr. */
-static const char own_folder_anchor = 0;
+static const char own_anchor = 0;
 
-/* Folder of the file that this code was loaded from: the program, or liblmzoo.so. */
-static void own_folder(char *path, size_t n)
+bool zoo_own_file(char *path, size_t n)
 {
     Dl_info where;
     char real[PATH_MAX];
-    ssize_t length = -1;
-    if (dladdr((const void *)&own_folder_anchor, &where) != 0 && where.dli_fname &&
+    if (dladdr((const void *)&own_anchor, &where) != 0 && where.dli_fname &&
         strstr(where.dli_fname, ".so") && realpath(where.dli_fname, real)) {
-        length = snprintf(path, n, "%s", real);
-    } else {
-        length = readlink("/proc/self/exe", path, n - 1);
-        path[length > 0 ? length : 0] = '\0';
+        int length = snprintf(path, n, "%s", real);
+        return length > 0 && (size_t)length < n;
     }
+    ssize_t length = readlink("/proc/self/exe", path, n - 1);
+    path[length > 0 ? length : 0] = '\0';
+    return length > 0;
+}
+
+/* Its folder. */
+static void own_folder(char *path, size_t n)
+{
+    path[0] = '\0';
+    (void)zoo_own_file(path, n);
     char *slash = strrchr(path, '/');
     if (slash) {
         *slash = '\0';

@@ -25,6 +25,10 @@ zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_erro
 zoo_status zoo_plugins_list(const char *folder, void (*fn)(void *arg, const char *name), void *arg,
                             zoo_error *err);
 
+/* Path of the file that this code was loaded from: the program, or liblmzoo.so. False where the
+ * system does not tell (no /proc). [load] */
+bool zoo_own_file(char *path, size_t n);
+
 /*
  * Folder of plugins or cards: the given one, else `<kind>` beside the program, else the installed
  * place. kind: "plugins" or "models.d". [load]

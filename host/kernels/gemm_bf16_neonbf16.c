@@ -124,12 +124,19 @@ __attribute__((always_inline)) static inline void bf_mm(bf_tile *t, int rows)
             acc[p][j] = vdupq_n_f32(0);
         }
     }
-    for (size_t k = 0; k < t->n_pairs; k += 2, w += 32) {
-        bool both = k + 1 < t->n_pairs; /* a prepared row has zeros where the last one is missing */
+    size_t k = 0;
+    for (; k + 1 < t->n_pairs; k += 2, w += 32) {
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
             first[i] = vld1q_u32(w + 4 * i);
-            second[i] = both ? vld1q_u32(w + 16 + 4 * i) : vdupq_n_u32(0);
+            second[i] = vld1q_u32(w + 16 + 4 * i);
+        }
+        bf_step(t, k, rows, first, second, acc);
+    }
+    if (k < t->n_pairs) { /* prepared rows have zeros too where the last pair is missing */
+        for (int i = 0; i < 4; i++) {
+            first[i] = vld1q_u32(w + 4 * i);
+            second[i] = vdupq_n_u32(0);
         }
         bf_step(t, k, rows, first, second, acc);
     }

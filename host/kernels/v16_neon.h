@@ -59,6 +59,22 @@ static inline v16 v16_add(v16 x, v16 y)
     V16_QUADS(r, vaddq_f32(x.q[i], y.q[i]));
 }
 
+/* Each product with 1 or -1 is exact: the sums are those of plain additions. */
+static inline float32x4_t v16_hadamard_quad(float32x4_t x)
+{
+    static const float two_apart[4] = {1, 1, -1, -1}, one_apart[4] = {1, -1, 1, -1};
+    x = vfmaq_f32(vextq_f32(x, x, 2), x, vld1q_f32(two_apart));
+    return vfmaq_f32(vrev64q_f32(x), x, vld1q_f32(one_apart));
+}
+
+static inline v16 v16_hadamard(v16 x)
+{
+    float32x4_t a = vaddq_f32(x.q[0], x.q[2]), b = vaddq_f32(x.q[1], x.q[3]);
+    float32x4_t c = vsubq_f32(x.q[0], x.q[2]), d = vsubq_f32(x.q[1], x.q[3]);
+    return (v16){{v16_hadamard_quad(vaddq_f32(a, b)), v16_hadamard_quad(vsubq_f32(a, b)),
+                  v16_hadamard_quad(vaddq_f32(c, d)), v16_hadamard_quad(vsubq_f32(c, d))}};
+}
+
 static inline v16 v16_sub(v16 x, v16 y)
 {
     V16_QUADS(r, vsubq_f32(x.q[i], y.q[i]));

@@ -50,8 +50,23 @@ static void add_tensors(XXH3_state_t *state, const zoo_tensors *tensors)
     }
 }
 
+/* Hash of the code that packs. Without it another version's file would pass for this one's. */
+static zoo_status own_hash(const zoo_model *model, char *hex, size_t n, zoo_error *err)
+{
+    char path[PATH_MAX];
+    if (zoo_own_file(path, sizeof path) && zoo_file_hash(path, hex, n) == ZOO_OK) {
+        return ZOO_OK;
+    }
+    return zoo_fail(err, ZOO_E_USAGE,
+                    "%s: --packed-cache needs /proc to tell this program from another version of "
+                    "it, and it is not there: leave the option out",
+                    model->folder);
+}
+
 static zoo_status make_key(zoo_packed *packed, const zoo_model *model, zoo_error *err)
 {
+    char own[40];
+    ZOO_TRY(own_hash(model, own, sizeof own, err));
     XXH3_state_t *state = XXH3_createState();
     if (!state || XXH3_128bits_reset(state) == XXH_ERROR) {
         (void)XXH3_freeState(state);
@@ -60,7 +75,7 @@ static zoo_status make_key(zoo_packed *packed, const zoo_model *model, zoo_error
     const uint32_t kind = (uint32_t)model->weight_kind;
     (void)XXH3_128bits_update(state, &kind, sizeof kind);
     add_text(state, LMZOO_VERSION);
-    add_file(state, "/proc/self/exe");
+    add_text(state, own);
     add_file(state, model->plugin_path);
     add_file(state, model->card ? model->card->path : NULL);
     add_file(state, zoo_model_config_path(model->config));
