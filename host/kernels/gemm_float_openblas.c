@@ -12,8 +12,6 @@
  * for each thread that calls it. Stack: 55 KiB.
  */
 #include <cblas.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,7 +128,7 @@ static void fill(float *x, size_t n, uint32_t seed)
     }
 }
 
-/* One row in each place, in company and alone, from both kinds of rows that add_block hands over. */
+/* One row in each place, alone and in company, from both kinds of rows that add_block has. */
 static bool places_agree(uint32_t n_k, bool fresh)
 {
     enum { STRIDE = K_BLOCK + 16 };
@@ -177,26 +175,7 @@ bool zoo_openblas_agrees(uint32_t cols)
     return agree && (!left || block_agrees(left, cols < K_BLOCK));
 }
 
-typedef struct meeting {
-    atomic_uint n_come;
-    uint32_t n;
-} meeting;
-
-/* A buffer goes back to OpenBLAS after a call: only calls at the same time take one each. */
-static void touch(void *arg, uint32_t item, uint32_t worker)
+void zoo_openblas_touch(void)
 {
-    meeting *m = arg;
-    (void)item;
-    (void)worker;
-    atomic_fetch_add(&m->n_come, 1);
-    while (atomic_load(&m->n_come) < m->n) {
-        (void)sched_yield();
-    }
     (void)places_agree(K_BLOCK, false);
-}
-
-void zoo_openblas_touch(zoo_pool *pool)
-{
-    meeting m = {.n = zoo_pool_n_threads(pool)};
-    zoo_pool_run(pool, m.n, touch, &m);
 }

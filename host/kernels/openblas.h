@@ -4,7 +4,6 @@
 #ifndef ZOO_HOST_OPENBLAS_H
 #define ZOO_HOST_OPENBLAS_H
 
-#include "base/pool.h"
 #include "kernels/kernels.inc"
 
 /* Holds OpenBLAS to one thread a call. Returns openblas-<version>-<core>, which lives for ever:
@@ -15,7 +14,7 @@ const char *zoo_openblas_begin(void);
  * inputs. Thread-safe. [load] */
 bool zoo_openblas_agrees(uint32_t cols);
 
-/* One product on every thread of the pool, all at the same time. [load] */
-void zoo_openblas_touch(zoo_pool *pool);
+/* One product, which takes a buffer that the caller's next ones take again. [load] */
+void zoo_openblas_touch(void);
 
 #endif

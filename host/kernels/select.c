@@ -124,10 +124,10 @@ zoo_status zoo_kernels_check(const zoo_kernels *k, uint32_t kind, uint32_t cols,
                     tables[LEVEL_openblas].isa, cols);
 }
 
-void zoo_kernels_begin(const zoo_kernels *k, zoo_pool *pool)
+void zoo_kernels_begin(const zoo_kernels *k)
 {
     if (through_openblas(k, ZOO_F32)) {
-        zoo_openblas_touch(pool);
+        zoo_openblas_touch();
     }
 }
 

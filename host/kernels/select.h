@@ -4,7 +4,6 @@
 #ifndef ZOO_HOST_SELECT_H
 #define ZOO_HOST_SELECT_H
 
-#include "base/pool.h"
 #include "kernels.h"
 
 typedef uint64_t zoo_k_peak(uint64_t n);
@@ -28,9 +27,9 @@ const char *zoo_kernels_isa(uint32_t i);
  */
 zoo_status zoo_kernels_check(const zoo_kernels *k, uint32_t kind, uint32_t cols, zoo_error *err);
 
-/* Has every thread of the pool touch what its products keep between calls (OpenBLAS's buffers), so
- * that no step waits for memory. [load] */
-void zoo_kernels_begin(const zoo_kernels *k, zoo_pool *pool);
+/* Touches what a thread's products keep between calls (OpenBLAS's buffers), so that no step waits
+ * for memory. Called by all threads at the same time: a buffer goes to the next caller. [load] */
+void zoo_kernels_begin(const zoo_kernels *k);
 
 /*
  * Rows [n <= 16, w->cols] to one panel of w, whose data and scales are given, by the best

@@ -7,6 +7,8 @@
 #include "model/open.h"
 
 #include <limits.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -284,6 +286,31 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     return ZOO_OK;
 }
 
+/* Each thread of the pool begins the kernels once, so none may take two items: all wait for all. */
+typedef struct meeting {
+    const zoo_kernels *kernels;
+    atomic_uint n_come;
+    uint32_t n;
+} meeting;
+
+static void begin_one(void *arg, uint32_t item, uint32_t worker)
+{
+    meeting *m = arg;
+    (void)item;
+    (void)worker;
+    atomic_fetch_add(&m->n_come, 1);
+    while (atomic_load(&m->n_come) < m->n) {
+        (void)sched_yield();
+    }
+    zoo_kernels_begin(m->kernels);
+}
+
+static void begin_kernels(zoo_model *model)
+{
+    meeting m = {.kernels = model->kernels, .n = zoo_pool_n_threads(model->pool)};
+    zoo_pool_run(model->pool, m.n, begin_one, &m);
+}
+
 zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_options *o,
                           zoo_error *err)
 {
@@ -314,6 +341,6 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
     }
     ZOO_TRY(open_caches(model, o, err));
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
-    zoo_kernels_begin(model->kernels, model->pool);
+    begin_kernels(model);
     return bind_weights(model, o, err);
 }

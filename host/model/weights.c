@@ -1,6 +1,5 @@
 /*
- * weights.c: one bind row after the other: find the stored tensor, check its shape, pack or widen
- * it.
+ * weights.c: for each bind row, find the stored tensor, check its shape, pack or widen it.
  *
  * Matrices stream from the file into panels, 16 rows at a time on all threads; peak memory is the
  * packed size and a few rows (a stored-transposed matrix is read whole once). Errors give the full

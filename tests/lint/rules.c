@@ -47,8 +47,9 @@ static const char *const libc_headers[] = {
     "stdint.h",   "stdio.h",    "stdlib.h", "stdnoreturn.h", "string.h",  "tgmath.h",
     "threads.h",  "time.h",     "uchar.h",  "wchar.h",       "wctype.h",  NULL};
 
-static const char *const isa_headers[] = {"immintrin.h", "x86intrin.h", "cpuid.h",     "arm_neon.h",
-                                          "arm_sve.h",   "sys/auxv.h",  "asm/hwcap.h", NULL};
+static const char *const isa_headers[] = {
+    "immintrin.h", "x86intrin.h",  "cpuid.h", "arm_neon.h",  "arm_sve.h",
+    "sys/auxv.h",  "sys/sysctl.h", "cblas.h", "asm/hwcap.h", NULL};
 
 typedef struct checker {
     const lint_source *source;
@@ -241,7 +242,8 @@ static void check_include(void *user, const scan_include *i)
         return;
     }
     if (i->angled) {
-        if (is_isa ? !in_kernels : home && !listed(libc_headers, i->path)) {
+        if (is_isa ? !in_kernels && !starts_with(c->source->path, "bench/")
+                   : home && !listed(libc_headers, i->path)) {
             say(c, RULE_INCLUDES, "include", "line %d: <%s>: %s", i->line, i->path,
                 is_isa ? "only kernels may" : "only libc here");
         }
