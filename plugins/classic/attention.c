@@ -141,12 +141,14 @@ static zoo_status read_positions(zoo_decoder *b, uint32_t layer, zoo_gqa *p)
         }
         claim_rotary_keys(c);
         zoo_alibi_slopes(b->n_heads, 8.0, slopes);
-        p->slopes = slopes;
-        p->slopes_scaled = p->slopes_bf16 = zoo_decoder_flag(b, "@alibi_rounded", false);
+        p->options.slopes = slopes;
+        p->options.slopes_scaled = p->options.slopes_bf16 =
+            zoo_decoder_flag(b, "@alibi_rounded", false);
         return ZOO_OK;
     }
-    return same(c->text(c, "@rotate", "all"), "none") ? ZOO_OK
-                                                      : zoo_decoder_rope(b, layer, &p->rope);
+    return same(c->text(c, "@rotate", "all"), "none")
+               ? ZOO_OK
+               : zoo_decoder_rope(b, layer, &p->options.rope);
 }
 
 zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
@@ -157,19 +159,20 @@ zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     b->reach = is_local(b, layer) ? ZOO_REACH_SLIDING : ZOO_REACH_FULL;
-    p->width_in = b->hidden;
-    p->n_heads = b->n_heads;
-    p->n_kv_heads = read_kv_heads(b);
-    p->head_dim = b->head_dim;
-    p->scale = read_scale(b, layer);
-    p->window = b->reach == ZOO_REACH_SLIDING ? c->whole(c, "sliding_window", 256) : 0;
-    p->layout = read_layout(b);
-    p->transposed = zoo_decoder_flag(b, "@stored_in_out", false);
-    p->q_bias = p->k_bias = p->v_bias = zoo_decoder_flag(b, "@qkv_bias", false);
-    p->o_bias = zoo_decoder_flag(b, "@o_bias", false);
-    p->clip = c->flag(c, "@clip", false) ? (float)c->number(c, "attn_config.clip_qkv", 0.0) : 0.0f;
+    p->shape.width_in = b->hidden;
+    p->shape.n_heads = b->n_heads;
+    p->shape.n_kv_heads = read_kv_heads(b);
+    p->shape.head_dim = b->head_dim;
+    p->options.scale = read_scale(b, layer);
+    p->shape.window = b->reach == ZOO_REACH_SLIDING ? c->whole(c, "sliding_window", 256) : 0;
+    p->shape.layout = read_layout(b);
+    p->shape.transposed = zoo_decoder_flag(b, "@stored_in_out", false);
+    p->shape.q_bias = p->shape.k_bias = p->shape.v_bias = zoo_decoder_flag(b, "@qkv_bias", false);
+    p->shape.o_bias = zoo_decoder_flag(b, "@o_bias", false);
+    p->options.clip =
+        c->flag(c, "@clip", false) ? (float)c->number(c, "attn_config.clip_qkv", 0.0) : 0.0f;
     if (zoo_decoder_flag(b, "@qk_norm_if", false)) {
-        p->qk_norm =
+        p->options.qk_norm =
             (zoo_qk_norm){.kind = b->norm_kind, .has_weight = 1, .has_bias = 1, .eps = b->eps};
     }
     ZOO_TRY(read_positions(b, layer, p));

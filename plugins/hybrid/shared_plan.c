@@ -80,9 +80,10 @@ static zoo_status add_adapters(shared_site *s, const zoo_gqa *a)
     static const char *const names[] = {"self_attn.linear_q_adapter_list",
                                         "self_attn.linear_k_adapter_list",
                                         "self_attn.linear_v_adapter_list"};
-    const uint32_t rows[] = {a->q_rows, a->k_rows, a->v_rows};
+    const uint32_t rows[] = {a->derived.q_rows, a->derived.k_rows, a->derived.v_rows};
     for (uint32_t i = 0; i < 3; i++) {
-        const hybrid_map map = {below(s, names[i], true), names[i], a->width_in, rows[i], s->rank};
+        const char *path = below(s, names[i], true);
+        const hybrid_map map = {path, names[i], a->shape.width_in, rows[i], s->rank};
         s->p->qkv_rows[i] = rows[i];
         s->p->adapters[i] = s->p->n_parts;
         ZOO_TRY(hybrid_map_part(s->b, &map, &s->parts[s->p->n_parts++]));
@@ -98,31 +99,31 @@ static zoo_status add_attention(shared_site *s)
     if (!a) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    a->width_in = c->whole(c, "attention_hidden_size", 2 * b->hidden);
-    a->width_out = b->hidden;
-    a->n_heads = b->n_heads;
-    a->n_kv_heads = b->n_kv_heads;
-    a->head_dim = c->whole(c, "attention_head_dim", a->width_in / b->n_heads);
-    a->scale = (float)pow(a->head_dim / 2.0, -0.5);
-    a->added = s->rank && c->flag(c, "use_shared_attention_adapter", false);
-    ZOO_TRY(read_rope(b, &a->rope));
+    a->shape.width_in = c->whole(c, "attention_hidden_size", 2 * b->hidden);
+    a->shape.width_out = b->hidden;
+    a->shape.n_heads = b->n_heads;
+    a->shape.n_kv_heads = b->n_kv_heads;
+    a->shape.head_dim = c->whole(c, "attention_head_dim", a->shape.width_in / b->n_heads);
+    a->options.scale = (float)pow(a->shape.head_dim / 2.0, -0.5);
+    a->options.added = s->rank && c->flag(c, "use_shared_attention_adapter", false);
+    ZOO_TRY(read_rope(b, &a->options.rope));
     ZOO_TRY(zoo_gqa_finish(a, b->err));
-    if (a->width_in != 2 * b->hidden) {
+    if (a->shape.width_in != 2 * b->hidden) {
         return zoo_fail(b->err, ZOO_E_CONFIG, "attention_hidden_size is %u, not twice %u",
-                        a->width_in, b->hidden);
+                        a->shape.width_in, b->hidden);
     }
-    if (a->added) {
+    if (a->options.added) {
         ZOO_TRY(add_adapters(s, a));
     }
+    uint32_t n_added = s->p->qkv_rows[0] + s->p->qkv_rows[1] + s->p->qkv_rows[2];
     s->p->attention = s->p->n_parts++;
-    s->parts[s->p->attention] =
-        (zoo_part){.ops = &zoo_gqa_ops,
-                   .params = a,
-                   .name = "self_attn",
-                   .path = below(s, "self_attn", false),
-                   .in_scale = 1.0f,
-                   .out_scale = 1.0f,
-                   .width_in = a->width_in + (a->added ? a->q_rows + a->k_rows + a->v_rows : 0)};
+    s->parts[s->p->attention] = (zoo_part){.ops = &zoo_gqa_ops,
+                                           .params = a,
+                                           .name = "self_attn",
+                                           .path = below(s, "self_attn", false),
+                                           .in_scale = 1.0f,
+                                           .out_scale = 1.0f,
+                                           .width_in = a->shape.width_in + n_added};
     return ZOO_OK;
 }
 

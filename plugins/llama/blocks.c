@@ -21,9 +21,9 @@ static const zoo_bind binds[] = {
 #undef ZOO_ROW_PARAMS
 #define ZOO_ROW_WEIGHTS blocks_weights
 #define ZOO_ROW_PARAMS llama_blocks
-    ZOO_ROW_MATRIX(index_q, "indexer.q_proj.weight", 0, index_rows, gqa.width_in, ZOO_NONE,
+    ZOO_ROW_MATRIX(index_q, "indexer.q_proj.weight", 0, index_rows, gqa.shape.width_in, ZOO_NONE,
                    ZOO_NONE),
-    ZOO_ROW_MATRIX(index_k, "indexer.k_proj.weight", 0, index_dim, gqa.width_in, ZOO_NONE,
+    ZOO_ROW_MATRIX(index_k, "indexer.k_proj.weight", 0, index_dim, gqa.shape.width_in, ZOO_NONE,
                    ZOO_NONE),
     ZOO_ROW_VECTOR(index_q_norm, "indexer.q_norm.weight", index_dim, ZOO_NONE, ZOO_NONE),
     ZOO_ROW_VECTOR(index_k_norm, "indexer.k_norm.weight", index_dim, ZOO_NONE, ZOO_NONE),
@@ -62,7 +62,7 @@ static size_t scratch(const void *params, const zoo_limits *limits)
     blocks_job j = {0};
     lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &room);
     return room.used + zoo_gqa_scratch(params, limits) +
-           zoo_linear_scratch(p->gqa.width_in, limits->rows_max);
+           zoo_linear_scratch(p->gqa.shape.width_in, limits->rows_max);
 }
 
 static uint32_t streams(const void *params, zoo_stream *out)
@@ -87,7 +87,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     blocks_job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
     lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &room);
     const zoo_proj index[] = {{&w->index_q, NULL, j.q, 0}, {&w->index_k, NULL, j.k, 0}};
-    zoo_linear(ctx, index, 2, x, p->gqa.width_in, span->n_rows);
+    zoo_linear(ctx, index, 2, x, p->gqa.shape.width_in, span->n_rows);
     zoo_gqa_project(&j.step, x);
     zoo_rows(ctx, span->n_rows, (size_t)p->index_rows * 4, llama_blocks_shape, &j);
     for (uint32_t s = 0; s < span->n_seqs; s++) {
@@ -95,9 +95,9 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
         cache->put(cache, 2, seq, seq->pos, seq->n, j.k + (size_t)seq->row * p->index_dim,
                    p->index_dim);
     }
-    ctx->parallel(ctx, span->n_rows * p->gqa.n_kv_heads, llama_blocks_attend, &j);
+    ctx->parallel(ctx, span->n_rows * p->gqa.shape.n_kv_heads, llama_blocks_attend, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, j.step.room.out, p->gqa.o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, j.step.room.out, p->gqa.derived.o_cols, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)
@@ -105,7 +105,8 @@ static void explain(const void *params, char *text, size_t n)
     const llama_blocks *p = params;
     (void)snprintf(
         text, n, "%u heads over %u key-value heads of %u, %u blocks of %u keys chosen by an index",
-        p->gqa.n_heads, p->gqa.n_kv_heads, p->gqa.head_dim, p->top_blocks, p->block);
+        p->gqa.shape.n_heads, p->gqa.shape.n_kv_heads, p->gqa.shape.head_dim, p->top_blocks,
+        p->block);
 }
 
 const zoo_block_ops llama_blocks_ops = {.size = sizeof(zoo_block_ops),

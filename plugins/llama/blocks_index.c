@@ -15,21 +15,22 @@ void llama_blocks_shape(void *arg, uint32_t begin, uint32_t end, uint32_t worker
     zoo_norm_args norm = {.x_stride = p->index_dim,
                           .y_stride = p->index_dim,
                           .width = p->index_dim,
-                          .eps = p->gqa.qk_norm.eps};
+                          .eps = p->gqa.options.qk_norm.eps};
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
         float *q = j->q + (size_t)row * p->index_rows, *key = j->k + (size_t)row * p->index_dim;
         norm.x = norm.y = q;
         norm.weight = j->w->index_q_norm;
         norm.n_rows = p->index_heads;
-        zoo_norm_run(k, p->gqa.qk_norm.kind, norm);
+        zoo_norm_run(k, p->gqa.options.qk_norm.kind, norm);
         norm.x = norm.y = key;
         norm.weight = j->w->index_k_norm;
         norm.n_rows = 1;
-        zoo_norm_run(k, p->gqa.qk_norm.kind, norm);
-        if (p->gqa.rope) {
-            zoo_rope_rotate(k, p->gqa.rope, j->step.rope, row, q, p->index_heads, p->index_dim);
-            zoo_rope_rotate(k, p->gqa.rope, j->step.rope, row, key, 1, p->index_dim);
+        zoo_norm_run(k, p->gqa.options.qk_norm.kind, norm);
+        if (p->gqa.options.rope) {
+            zoo_rope_rotate(k, p->gqa.options.rope, j->step.rope, row, q, p->index_heads,
+                            p->index_dim);
+            zoo_rope_rotate(k, p->gqa.options.rope, j->step.rope, row, key, 1, p->index_dim);
         }
     }
 }
@@ -83,10 +84,10 @@ void llama_blocks_attend(void *arg, uint32_t item, uint32_t worker)
     const blocks_job *j = arg;
     const llama_blocks *p = j->p;
     const blocks_room *room = &j->workers[worker];
-    uint32_t row = item / p->gqa.n_kv_heads, head = item % p->gqa.n_kv_heads;
+    uint32_t row = item / p->gqa.shape.n_kv_heads, head = item % p->gqa.shape.n_kv_heads;
     const zoo_span *span = j->step.span;
     const zoo_seq *seq = &span->seqs[span->seq_of[row]];
-    uint32_t pos = span->pos[row], index = head / (p->gqa.n_kv_heads / p->index_heads);
+    uint32_t pos = span->pos[row], index = head / (p->gqa.shape.n_kv_heads / p->index_heads);
     const float *q = j->q + (size_t)row * p->index_rows + (size_t)index * p->index_dim;
     score_blocks(j, seq, q, pos, room);
     const llama_keys keys = {room->keys, choose(j, pos, room), NULL};

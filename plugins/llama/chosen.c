@@ -14,10 +14,12 @@
 llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *room)
 {
     llama_chosen c = {0};
-    c.q = zoo_scratch_layout_floats(room, p->n_heads / p->n_kv_heads, (size_t)p->head_dim + 1);
-    c.k = zoo_scratch_layout_floats(room, keys_max, (size_t)p->head_dim + 1);
-    c.v = zoo_scratch_layout_floats(room, keys_max, p->v_dim);
-    c.scratch = zoo_scratch_layout_floats(room, 1, zoo_attend_scratch(p->head_dim + 1, p->v_dim));
+    c.q = zoo_scratch_layout_floats(room, p->shape.n_heads / p->shape.n_kv_heads,
+                                    (size_t)p->shape.head_dim + 1);
+    c.k = zoo_scratch_layout_floats(room, keys_max, (size_t)p->shape.head_dim + 1);
+    c.v = zoo_scratch_layout_floats(room, keys_max, p->shape.v_dim);
+    c.scratch = zoo_scratch_layout_floats(
+        room, 1, zoo_attend_scratch(p->shape.head_dim + 1, p->shape.v_dim));
     c.segs =
         zoo_scratch_layout_take(room, 2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
     return c;
@@ -36,11 +38,11 @@ static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint
                          float *out)
 {
     const zoo_gqa *p = step->params;
-    uint32_t d = p->head_dim, group = p->n_heads / p->n_kv_heads;
-    const float *q = step->room.q + ((size_t)row * p->n_heads + (size_t)head * group) * d;
+    uint32_t d = p->shape.head_dim, group = p->shape.n_heads / p->shape.n_kv_heads;
+    const float *q = step->room.q + ((size_t)row * p->shape.n_heads + (size_t)head * group) * d;
     for (uint32_t i = 0; i < group; i++, q += d, out += width) {
         memcpy(out, q, d * sizeof(float));
-        out[width - 1] = width > d ? 1.0f / p->scale : out[width - 1];
+        out[width - 1] = width > d ? 1.0f / p->options.scale : out[width - 1];
     }
 }
 
@@ -50,16 +52,18 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
     static const uint32_t from_start = 0;
     const zoo_gqa *p = step->params;
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
-    uint32_t group = p->n_heads / p->n_kv_heads, width = p->head_dim + (keys->bias ? 1 : 0);
+    uint32_t group = p->shape.n_heads / p->shape.n_kv_heads,
+             width = p->shape.head_dim + (keys->bias ? 1 : 0);
     copy_queries(step, row, head, width, room->q);
     for (uint32_t i = 0; i < keys->n; i++) {
         float *k = room->k + (size_t)i * width;
-        gather(step, 0, seq, head, keys->at[i], p->head_dim, k);
+        gather(step, 0, seq, head, keys->at[i], p->shape.head_dim, k);
         k[width - 1] = keys->bias ? keys->bias[keys->at[i]] : k[width - 1];
-        gather(step, 1, seq, head, keys->at[i], p->v_dim, room->v + (size_t)i * p->v_dim);
+        gather(step, 1, seq, head, keys->at[i], p->shape.v_dim,
+               room->v + (size_t)i * p->shape.v_dim);
     }
     zoo_segment *v = room->segs + keys->n / ZOO_PAGE + 1;
-    size_t out = (size_t)row * p->o_cols + (size_t)head * group * p->v_dim;
+    size_t out = (size_t)row * p->derived.o_cols + (size_t)head * group * p->shape.v_dim;
     zoo_attend_args args = {.q = room->q,
                             .out = step->room.out + out,
                             .k = room->segs,
@@ -68,13 +72,13 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
                             .n_queries = 1,
                             .n_heads = group,
                             .head_dim = width,
-                            .v_dim = p->v_dim,
+                            .v_dim = p->shape.v_dim,
                             .pos = keys->n - 1,
                             .k_dtype = ZOO_F32,
                             .v_dtype = ZOO_F32,
-                            .scale = p->scale,
+                            .scale = p->options.scale,
                             .scratch = room->scratch};
     args.n_segments = zoo_rows_segments(room->k, width, keys->n, room->segs);
-    (void)zoo_rows_segments(room->v, p->v_dim, keys->n, v);
+    (void)zoo_rows_segments(room->v, p->shape.v_dim, keys->n, v);
     step->ctx->kernels->attend(&args);
 }

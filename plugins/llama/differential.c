@@ -26,10 +26,10 @@ static const zoo_bind binds[] = {
 #undef ZOO_ROW_PARAMS
 #define ZOO_ROW_WEIGHTS weights
 #define ZOO_ROW_PARAMS llama_differential
-    ZOO_ROW_VECTOR(q1, "lambda_q1", gqa.head_dim, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_VECTOR(k1, "lambda_k1", gqa.head_dim, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_VECTOR(q2, "lambda_q2", gqa.head_dim, ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_VECTOR(k2, "lambda_k2", gqa.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(q1, "lambda_q1", gqa.shape.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(k1, "lambda_k1", gqa.shape.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(q2, "lambda_q2", gqa.shape.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(k2, "lambda_k2", gqa.shape.head_dim, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -45,7 +45,7 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_differential *p = params;
     zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->gqa.o_cols);
+    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->gqa.derived.o_cols);
     return zoo_gqa_scratch(params, limits) + 2 * room.used;
 }
 
@@ -53,12 +53,13 @@ static void combine_range(void *arg, uint32_t begin, uint32_t end, uint32_t work
 {
     const job *j = arg;
     const zoo_gqa *p = &j->p->gqa;
-    uint32_t d = p->head_dim, pairs = p->n_heads / 2;
+    uint32_t d = p->shape.head_dim, pairs = p->shape.n_heads / 2;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *out = j->out + (size_t)row * p->o_cols;
+        float *out = j->out + (size_t)row * p->derived.o_cols;
         for (uint32_t at = 0; at < 2 * pairs; at++) {
-            const float *a = j->half[at % 2] + (size_t)row * p->o_cols + (size_t)(at / 2) * d;
+            const float *a =
+                j->half[at % 2] + (size_t)row * p->derived.o_cols + (size_t)(at / 2) * d;
             float *y = out + (size_t)at * d;
             j->kernels->scale(1.0f, a, y, d);
             j->kernels->axpy(-j->lambda, a + (size_t)pairs * d, y, d);
@@ -71,7 +72,7 @@ static void combine_range(void *arg, uint32_t begin, uint32_t end, uint32_t work
                                     .width = 2 * d,
                                     .eps = j->p->eps};
         zoo_norm_run(j->kernels, ZOO_NORM_RMS, norm);
-        j->kernels->scale(1.0f - j->p->start, out, out, p->o_cols);
+        j->kernels->scale(1.0f - j->p->start, out, out, p->derived.o_cols);
     }
 }
 
@@ -80,30 +81,30 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_differential *p = params;
     const weights *w = bound;
-    uint32_t n = span->n_rows, d = p->gqa.head_dim;
+    uint32_t n = span->n_rows, d = p->gqa.shape.head_dim;
     gqa_step step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span);
     zoo_scratch_layout room = {.ctx = ctx};
     job j = {.p = p, .kernels = ctx->kernels, .half = {step.room.out, NULL}};
     j.lambda = expf(ctx->kernels->dot(w->q1, w->k1, d)) - expf(ctx->kernels->dot(w->q2, w->k2, d)) +
                p->start;
     zoo_gqa_project(&step, x);
-    step.v_heads = p->gqa.n_kv_heads / 2;
+    step.v_heads = p->gqa.shape.n_kv_heads / 2;
     zoo_gqa_attend(&step);
-    step.room.out = zoo_scratch_layout_floats(&room, n, p->gqa.o_cols);
+    step.room.out = zoo_scratch_layout_floats(&room, n, p->gqa.derived.o_cols);
     j.half[1] = step.room.out;
     step.v_first = step.v_heads;
     zoo_gqa_attend(&step);
-    j.out = zoo_scratch_layout_floats(&room, n, p->gqa.o_cols);
-    zoo_rows(ctx, n, (size_t)p->gqa.o_cols * 4, combine_range, &j);
+    j.out = zoo_scratch_layout_floats(&room, n, p->gqa.derived.o_cols);
+    zoo_rows(ctx, n, (size_t)p->gqa.derived.o_cols * 4, combine_range, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, j.out, p->gqa.o_cols, n);
+    zoo_linear(ctx, &out, 1, j.out, p->gqa.derived.o_cols, n);
 }
 
 static void explain(const void *params, char *text, size_t n)
 {
     const llama_differential *p = params;
     (void)snprintf(text, n, "%u pairs of heads over %u key-value heads of %u, all positions",
-                   p->gqa.n_heads / 2, p->gqa.n_kv_heads, p->gqa.head_dim);
+                   p->gqa.shape.n_heads / 2, p->gqa.shape.n_kv_heads, p->gqa.shape.head_dim);
 }
 
 const zoo_block_ops llama_differential_ops = {.size = sizeof(zoo_block_ops),

@@ -7,7 +7,7 @@ void llama_differential_facts(const void *params, const zoo_facts *to)
     const llama_differential *p = params;
     zoo_gqa_facts(params, to);
     to->text(to, "kind", "differential attention");
-    to->number(to, "pairs_of_heads", p->gqa.n_heads / 2);
+    to->number(to, "pairs_of_heads", p->gqa.shape.n_heads / 2);
     to->number(to, "lambda_start", (double)p->start);
 }
 

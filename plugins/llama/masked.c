@@ -27,10 +27,10 @@ static const zoo_bind binds[] = {
 #undef ZOO_ROW_PARAMS
 #define ZOO_ROW_WEIGHTS weights
 #define ZOO_ROW_PARAMS llama_masked
-    ZOO_ROW_MATRIX(dt, "dt_proj.weight", ZOO_BIND_EXACT, gqa.n_kv_heads, v_width, ZOO_NONE,
+    ZOO_ROW_MATRIX(dt, "dt_proj.weight", ZOO_BIND_EXACT, gqa.shape.n_kv_heads, v_width, ZOO_NONE,
                    ZOO_NONE),
-    ZOO_ROW_VECTOR(dt_bias, "dt_proj.bias", gqa.n_kv_heads, ZOO_NONE, ZOO_ROW_AT(gqa.v_bias)),
-    ZOO_ROW_VECTOR(a, "A", gqa.n_kv_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(dt_bias, "dt_proj.bias", gqa.shape.n_kv_heads, ZOO_NONE, ZOO_ROW_AT(gqa.shape.v_bias)),
+    ZOO_ROW_VECTOR(a, "A", gqa.shape.n_kv_heads, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -52,7 +52,7 @@ static void lay_out(job *j, const llama_masked *p, uint32_t n_rows, uint32_t n_t
                     uint32_t length, zoo_scratch_layout *room)
 {
     uint32_t keys_max = p->keys_max < length ? p->keys_max : length;
-    j->bias = zoo_scratch_layout_floats(room, n_rows, p->gqa.n_kv_heads);
+    j->bias = zoo_scratch_layout_floats(room, n_rows, p->gqa.shape.n_kv_heads);
     j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
         worker_room r = {zoo_scratch_layout_floats(room, 1, length),
@@ -80,8 +80,8 @@ static uint32_t streams(const void *params, zoo_stream *out)
     uint32_t n = zoo_gqa_streams(params, out);
     out[n] = (zoo_stream){.name = "bias",
                           .kind = out[0].kind,
-                          .width = p->gqa.n_kv_heads,
-                          .heads = p->gqa.n_kv_heads,
+                          .width = p->gqa.shape.n_kv_heads,
+                          .heads = p->gqa.shape.n_kv_heads,
                           .window = out[0].window,
                           .stride = 1,
                           .dtype_min = ZOO_F32};
@@ -92,7 +92,7 @@ static void bias_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 {
     const job *j = arg;
     const zoo_kernels *k = j->step.ctx->kernels;
-    uint32_t n = j->p->gqa.n_kv_heads;
+    uint32_t n = j->p->gqa.shape.n_kv_heads;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
         float *bias = j->bias + (size_t)row * n;
@@ -128,9 +128,9 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     const job *j = arg;
     const worker_room *room = &j->workers[worker];
     const zoo_span *span = j->step.span;
-    uint32_t row = item / j->p->gqa.n_kv_heads, head = item % j->p->gqa.n_kv_heads;
+    uint32_t row = item / j->p->gqa.shape.n_kv_heads, head = item % j->p->gqa.shape.n_kv_heads;
     const zoo_seq *seq = &span->seqs[span->seq_of[row]];
-    uint32_t end = span->pos[row] + 1, window = j->p->gqa.window;
+    uint32_t end = span->pos[row] + 1, window = j->p->gqa.shape.window;
     uint32_t first = window && end > window ? end - window : 0;
     for (uint32_t t = first; t < end;) {
         zoo_segment s = j->step.cache->get(j->step.cache, 2, seq, head, t);
@@ -147,7 +147,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_masked *p = params;
     const weights *w = bound;
-    uint32_t n = p->gqa.n_kv_heads;
+    uint32_t n = p->gqa.shape.n_kv_heads;
     zoo_scratch_layout room = {.ctx = ctx};
     job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
     lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &room);
@@ -161,14 +161,15 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     }
     ctx->parallel(ctx, span->n_rows * n, attend_item, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, j.step.room.out, p->gqa.o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, j.step.room.out, p->gqa.derived.o_cols, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)
 {
     const llama_masked *p = params;
     (void)snprintf(text, n, "%u heads over %u key-value heads of %u, the %u keys of largest bias",
-                   p->gqa.n_heads, p->gqa.n_kv_heads, p->gqa.head_dim, p->keys_max);
+                   p->gqa.shape.n_heads, p->gqa.shape.n_kv_heads, p->gqa.shape.head_dim,
+                   p->keys_max);
 }
 
 const zoo_block_ops llama_masked_ops = {.size = sizeof(zoo_block_ops),

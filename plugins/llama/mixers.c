@@ -36,7 +36,7 @@ static zoo_status turn_differential(zoo_decoder *b, uint32_t layer, zoo_part *pa
     }
     p->start = (float)(0.8 - 0.6 * exp(-0.3 * (double)layer));
     p->eps = b->eps;
-    if (p->gqa.n_kv_heads % 2 != 0 || p->gqa.n_heads % 2 != 0) {
+    if (p->gqa.shape.n_kv_heads % 2 != 0 || p->gqa.shape.n_heads % 2 != 0) {
         b->config->refuse(b->config, "differential attention needs an even num_key_value_heads");
     }
     return ZOO_OK;
@@ -49,7 +49,7 @@ static zoo_status turn_masked(zoo_decoder *b, zoo_part *part)
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     p->keys_max = b->config->whole(b->config, "keep_window_size", 2048);
-    p->v_width = p->gqa.n_kv_heads * p->gqa.v_dim;
+    p->v_width = p->gqa.shape.n_kv_heads * p->gqa.shape.v_dim;
     if (p->keys_max == 0) {
         b->config->refuse(b->config, "keep_window_size is 0");
     }
@@ -84,9 +84,10 @@ static zoo_status turn_blocks(zoo_decoder *b, uint32_t layer, zoo_part *part)
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     *p = (llama_blocks){p->gqa, heads, dim, heads * dim, block, top, local, block * top};
-    uint32_t rotated = p->gqa.rope ? 2 * p->gqa.rope->n_pairs : 0;
+    uint32_t rotated = p->gqa.options.rope ? 2 * p->gqa.options.rope->n_pairs : 0;
     if (!heads || !dim || !block || !top || block > 1u << 20 || top > 1u << 11 ||
-        heads > 1u << 12 || dim > 1u << 12 || dim < rotated || p->gqa.n_kv_heads % heads != 0) {
+        heads > 1u << 12 || dim > 1u << 12 || dim < rotated ||
+        p->gqa.shape.n_kv_heads % heads != 0) {
         c->refuse(c, "an index of %u heads of %u that chooses %u blocks of %u keys", heads, dim,
                   top, block);
     }
@@ -110,13 +111,13 @@ static zoo_status turn_routed(zoo_decoder *b, zoo_part *part)
         c->refuse(c, "%u of %u experts in attention", p->router.top_k, p->n_experts);
         return ZOO_OK;
     }
-    p->gqa.n_heads = p->gqa.n_kv_heads * p->router.top_k;
-    p->gqa.layout = ZOO_QKV_FUSED;
+    p->gqa.shape.n_heads = p->gqa.shape.n_kv_heads * p->router.top_k;
+    p->gqa.shape.layout = ZOO_QKV_FUSED;
     ZOO_TRY(zoo_gqa_finish(&p->gqa, b->err));
-    uint32_t rows = p->gqa.k_rows;
-    p->gqa.k_map = (zoo_rowmap){2 * rows, 0, rows, rows};
-    p->gqa.v_map = (zoo_rowmap){2 * rows, rows, rows, rows};
-    p->gqa.when.qkv_q = p->gqa.when.o = 0; /* those are the experts' */
+    uint32_t rows = p->gqa.derived.k_rows;
+    p->gqa.shape.k_map = (zoo_rowmap){2 * rows, 0, rows, rows};
+    p->gqa.shape.v_map = (zoo_rowmap){2 * rows, rows, rows, rows};
+    p->gqa.derived.when.qkv_q = p->gqa.derived.when.o = 0; /* those are the experts' */
     return ZOO_OK;
 }
 

@@ -27,15 +27,15 @@ static const zoo_bind binds[] = {
 #undef ZOO_ROW_PARAMS
 #define ZOO_ROW_WEIGHTS weights
 #define ZOO_ROW_PARAMS llama_routed
-    ZOO_ROW_MATRIX(router, "experts.router.layer.weight", ZOO_BIND_EXACT, n_experts, gqa.width_in,
+    ZOO_ROW_MATRIX(router, "experts.router.layer.weight", ZOO_BIND_EXACT, n_experts, gqa.shape.width_in,
                    ZOO_NONE,
            ZOO_NONE),
-    ZOO_ROW_EXPERTS(in, "experts.input_linear.weight", 0, gqa.k_rows, gqa.width_in, n_experts,
+    ZOO_ROW_EXPERTS(in, "experts.input_linear.weight", 0, gqa.derived.k_rows, gqa.shape.width_in, n_experts,
                     ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_EXPERTS(out, "experts.output_linear.weight", 0, gqa.width_in, gqa.k_rows, n_experts,
+    ZOO_ROW_EXPERTS(out, "experts.output_linear.weight", 0, gqa.shape.width_in, gqa.derived.k_rows, n_experts,
                     ZOO_NONE,
             ZOO_NONE),
-    ZOO_ROW_VECTOR(bias, "experts.bias", gqa.width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(bias, "experts.bias", gqa.shape.width_in, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */
 
@@ -55,8 +55,8 @@ static void lay_out(job *j, const llama_routed *p, uint32_t n, zoo_scratch_layou
     j->logits = zoo_scratch_layout_floats(room, n, p->n_experts);
     j->routes = (zoo_routes){zoo_scratch_layout_take(room, (size_t)n * top * sizeof(uint32_t)),
                              zoo_scratch_layout_floats(room, n, top), top, n};
-    j->wide = zoo_scratch_layout_floats(room, n, p->gqa.width_in);
-    j->narrow = zoo_scratch_layout_floats(room, n, p->gqa.k_rows);
+    j->wide = zoo_scratch_layout_floats(room, n, p->gqa.shape.width_in);
+    j->narrow = zoo_scratch_layout_floats(room, n, p->gqa.derived.k_rows);
     j->rows = zoo_scratch_layout_take(room, (size_t)n * sizeof(uint32_t));
     j->slots = zoo_scratch_layout_take(room, (size_t)n * sizeof(uint32_t));
 }
@@ -70,8 +70,8 @@ static size_t scratch(const void *params, const zoo_limits *limits)
     lay_out(&j, p, n, &room);
     return room.used + zoo_gqa_scratch(params, limits) +
            zoo_moe_route_scratch(&p->router, limits->n_threads) +
-           (p->n_experts + 2) * zoo_linear_scratch(p->gqa.width_in, n) +
-           p->n_experts * zoo_linear_scratch(p->gqa.k_rows, n);
+           (p->n_experts + 2) * zoo_linear_scratch(p->gqa.shape.width_in, n) +
+           p->n_experts * zoo_linear_scratch(p->gqa.derived.k_rows, n);
 }
 
 /* Lists the rows that chose expert e, ascending; returns how many. */
@@ -91,17 +91,17 @@ static uint32_t list_rows(const job *j, uint32_t e)
 static void move_heads(const job *j, uint32_t i, float *heads, bool to_heads)
 {
     const zoo_gqa *p = &j->p->gqa;
-    float *narrow = j->narrow + (size_t)i * p->k_rows;
-    for (uint32_t g = 0; g < p->n_kv_heads; g++) {
-        size_t head = (size_t)j->rows[i] * p->n_heads + g * j->routes.top_k + j->slots[i];
-        float *a = heads + head * p->head_dim, *b = narrow + (size_t)g * p->head_dim;
-        memcpy(to_heads ? a : b, to_heads ? b : a, p->head_dim * sizeof(float));
+    float *narrow = j->narrow + (size_t)i * p->derived.k_rows;
+    for (uint32_t g = 0; g < p->shape.n_kv_heads; g++) {
+        size_t head = (size_t)j->rows[i] * p->shape.n_heads + g * j->routes.top_k + j->slots[i];
+        float *a = heads + head * p->shape.head_dim, *b = narrow + (size_t)g * p->shape.head_dim;
+        memcpy(to_heads ? a : b, to_heads ? b : a, p->shape.head_dim * sizeof(float));
     }
 }
 
 static void make_queries(job *j, const float *x)
 {
-    uint32_t width = j->p->gqa.width_in;
+    uint32_t width = j->p->gqa.shape.width_in;
     for (uint32_t e = 0; e < j->p->n_experts; e++) {
         uint32_t n = list_rows(j, e);
         const zoo_proj in = {&j->w->in[e], NULL, j->narrow, 0};
@@ -120,7 +120,7 @@ static void make_queries(job *j, const float *x)
 
 static void add_outputs(job *j, float *y)
 {
-    uint32_t width = j->p->gqa.width_in, top = j->routes.top_k;
+    uint32_t width = j->p->gqa.shape.width_in, top = j->routes.top_k;
     for (uint32_t row = 0; row < j->routes.n_rows; row++) {
         memset(y + (size_t)row * width, 0, width * sizeof(float));
     }
@@ -131,7 +131,7 @@ static void add_outputs(job *j, float *y)
             move_heads(j, i, j->step.room.out, false);
         }
         if (n) {
-            zoo_linear(j->step.ctx, &out, 1, j->narrow, j->p->gqa.k_rows, n);
+            zoo_linear(j->step.ctx, &out, 1, j->narrow, j->p->gqa.derived.k_rows, n);
         }
         for (uint32_t i = 0; i < n; i++) {
             float w = j->routes.weight[(size_t)j->rows[i] * top + j->slots[i]];
@@ -156,11 +156,11 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const zoo_proj proj[] = {{&w->router, NULL, j.logits, 0},
                              {&w->gqa.k, NULL, j.step.room.k, 0},
                              {&w->gqa.v, NULL, j.step.room.v, 0}};
-    zoo_linear(ctx, proj, 3, x, p->gqa.width_in, span->n_rows);
+    zoo_linear(ctx, proj, 3, x, p->gqa.shape.width_in, span->n_rows);
     const zoo_route_args route = {.router = &p->router, .logits = j.logits};
     zoo_moe_route(ctx, &route, &j.routes);
     make_queries(&j, x);
-    zoo_gqa_shape(&j.step);
+    zoo_gqa_shape_rows(&j.step);
     zoo_gqa_attend(&j.step);
     add_outputs(&j, y);
 }
@@ -169,7 +169,7 @@ static void explain(const void *params, char *text, size_t n)
 {
     const llama_routed *p = params;
     (void)snprintf(text, n, "%u of %u experts of %u query heads, key-value heads of %u",
-                   p->router.top_k, p->n_experts, p->gqa.n_kv_heads, p->gqa.head_dim);
+                   p->router.top_k, p->n_experts, p->gqa.shape.n_kv_heads, p->gqa.shape.head_dim);
 }
 
 const zoo_block_ops llama_routed_ops = {.size = sizeof(zoo_block_ops),

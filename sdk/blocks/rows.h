@@ -44,7 +44,7 @@
     {                                                                                              \
         .name = name_, .kind = ZOO_BIND_VECTOR, .flags = ZOO_BIND_OR_NEXT,                         \
         .field = ZOO_AT(ZOO_ROW_WEIGHTS, f), .rows = ZOO_ROW_AT(heads_),                           \
-        .cols = ZOO_ROW_AT(head_dim), .experts = ZOO_NONE, .map = ZOO_NONE, .when = when_          \
+        .cols = ZOO_ROW_AT(shape.head_dim), .experts = ZOO_NONE, .map = ZOO_NONE, .when = when_    \
     }
 
 #endif

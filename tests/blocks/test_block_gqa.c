@@ -61,8 +61,8 @@ static void norm_one(const oracle *o, uint32_t kind, double eps, double *x, uint
 
 static void qk_norm(const oracle *o, double *x, uint32_t heads, size_t weight, size_t bias)
 {
-    const zoo_qk_norm *n = &o->p->qk_norm;
-    uint32_t d = o->p->head_dim;
+    const zoo_qk_norm *n = &o->p->options.qk_norm;
+    uint32_t d = o->p->shape.head_dim;
     for (uint32_t h = 0; h < (n->span == ZOO_QK_FULL ? 1 : heads); h++) {
         norm_one(o, n->kind, n->eps, x + h * d, n->span == ZOO_QK_FULL ? heads * d : d, weight,
                  bias, n->span == ZOO_QK_OWN ? h * d : 0);
@@ -71,7 +71,7 @@ static void qk_norm(const oracle *o, double *x, uint32_t heads, size_t weight, s
 
 static void rotate(const oracle *o, double *x, uint32_t heads, uint32_t pos)
 {
-    const zoo_rope *r = o->p->rope;
+    const zoo_rope *r = o->p->options.rope;
     for (uint32_t h = 0; r && h < heads; h++) {
         for (uint32_t i = 0; i < r->n_pairs; i++) {
             uint32_t a = r->interleaved ? 2 * i : i;
@@ -79,9 +79,9 @@ static void rotate(const oracle *o, double *x, uint32_t heads, uint32_t pos)
                 r->interleaved ? 2 * i + 1 : i + (r->pair_offset ? r->pair_offset : r->n_pairs);
             double angle = pos * (double)r->inv_freq[i];
             double c = cos(angle) * r->factor, s = sin(angle) * r->factor * r->sign;
-            double u = x[h * o->p->head_dim + a], w = x[h * o->p->head_dim + b];
-            x[h * o->p->head_dim + a] = u * c - w * s;
-            x[h * o->p->head_dim + b] = w * c + u * s;
+            double u = x[h * o->p->shape.head_dim + a], w = x[h * o->p->shape.head_dim + b];
+            x[h * o->p->shape.head_dim + a] = u * c - w * s;
+            x[h * o->p->shape.head_dim + b] = w * c + u * s;
         }
     }
 }
@@ -91,22 +91,23 @@ static void shape(const oracle *o, double *x, uint32_t heads, uint32_t pos, bool
     const zoo_gqa *p = o->p;
     size_t weight = query ? FIELD(q_norm) : FIELD(k_norm);
     size_t bias = query ? FIELD(q_norm_bias) : FIELD(k_norm_bias);
-    if (p->qk_norm.kind && !p->qk_norm.after_rope) {
+    if (p->options.qk_norm.kind && !p->options.qk_norm.after_rope) {
         qk_norm(o, x, heads, weight, bias);
     }
-    for (uint32_t i = 0; p->clip > 0 && i < heads * p->head_dim; i++) {
-        x[i] = fmin(fmax(x[i], -(double)p->clip), p->clip);
+    for (uint32_t i = 0; p->options.clip > 0 && i < heads * p->shape.head_dim; i++) {
+        x[i] = fmin(fmax(x[i], -(double)p->options.clip), p->options.clip);
     }
     rotate(o, x, heads, pos);
-    if (p->qk_norm.kind && p->qk_norm.after_rope) {
+    if (p->options.qk_norm.kind && p->options.qk_norm.after_rope) {
         qk_norm(o, x, heads, weight, bias);
     }
-    double scale = query ? p->q_scale : p->k_scale;
-    if (query && p->temp_scale != 0) {
-        scale *= 1 + (double)p->temp_scale *
-                         log(1 + floor(((double)pos + p->temp_shift) / p->temp_period));
+    double scale = query ? p->options.q_scale : p->options.k_scale;
+    if (query && p->options.temp_scale != 0) {
+        scale *=
+            1 + (double)p->options.temp_scale *
+                    log(1 + floor(((double)pos + p->options.temp_shift) / p->options.temp_period));
     }
-    for (uint32_t i = 0; i < heads * p->head_dim; i++) {
+    for (uint32_t i = 0; i < heads * p->shape.head_dim; i++) {
         x[i] *= scale;
     }
 }
@@ -127,28 +128,29 @@ static double bf16(double x)
 static double score(const oracle *o, uint32_t i, uint32_t j, uint32_t h)
 {
     const zoo_gqa *p = o->p;
-    uint32_t d = p->head_dim, g = h / (p->n_heads / p->n_kv_heads);
+    uint32_t d = p->shape.head_dim, g = h / (p->shape.n_heads / p->shape.n_kv_heads);
     double s = 0, bias = 0;
     for (uint32_t c = 0; c < d; c++) {
-        s += o->q[(size_t)i * p->n_heads * d + h * d + c] *
-             o->k[(size_t)j * p->n_kv_heads * d + g * d + c];
+        s += o->q[(size_t)i * p->shape.n_heads * d + h * d + c] *
+             o->k[(size_t)j * p->shape.n_kv_heads * d + g * d + c];
     }
-    if (p->slopes) {
-        bias = p->slopes_bf16 ? bf16(bf16(p->slopes[h]) * bf16(j)) : (double)p->slopes[h] * j;
+    if (p->options.slopes) {
+        bias = p->options.slopes_bf16 ? bf16(bf16(p->options.slopes[h]) * bf16(j))
+                                      : (double)p->options.slopes[h] * j;
     }
-    s = p->slopes_scaled ? (s + bias) * p->scale : s * p->scale;
-    s = p->softcap > 0 ? p->softcap * tanh(s / p->softcap) : s;
-    return p->slopes_scaled ? s : s + bias;
+    s = p->options.slopes_scaled ? (s + bias) * p->options.scale : s * p->options.scale;
+    s = p->options.softcap > 0 ? p->options.softcap * tanh(s / p->options.softcap) : s;
+    return p->options.slopes_scaled ? s : s + bias;
 }
 
 static void attend(const oracle *o, uint32_t i, uint32_t h, double *out)
 {
     const zoo_gqa *p = o->p;
-    uint32_t g = h / (p->n_heads / p->n_kv_heads), dv = p->v_dim;
-    double sum = 0, e[N], top = p->sinks ? at(o, FIELD(sinks), h) : -1e300;
+    uint32_t g = h / (p->shape.n_heads / p->shape.n_kv_heads), dv = p->shape.v_dim;
+    double sum = 0, e[N], top = p->options.sinks ? at(o, FIELD(sinks), h) : -1e300;
     for (uint32_t j = 0; j <= i; j++) {
-        bool seen =
-            (!p->window || i - j < p->window) && (!p->chunk || j / p->chunk == i / p->chunk);
+        bool seen = (!p->shape.window || i - j < p->shape.window) &&
+                    (!p->shape.chunk || j / p->shape.chunk == i / p->shape.chunk);
         e[j] = seen ? score(o, i, j, h) : -INFINITY;
         top = fmax(top, e[j]);
     }
@@ -157,10 +159,10 @@ static void attend(const oracle *o, uint32_t i, uint32_t h, double *out)
         e[j] = exp(e[j] - top);
         sum += e[j];
         for (uint32_t c = 0; c < dv; c++) {
-            out[c] += e[j] * o->v[((size_t)j * p->n_kv_heads + g) * dv + c];
+            out[c] += e[j] * o->v[((size_t)j * p->shape.n_kv_heads + g) * dv + c];
         }
     }
-    sum += p->sinks ? exp(at(o, FIELD(sinks), h) - top) : 0;
+    sum += p->options.sinks ? exp(at(o, FIELD(sinks), h) - top) : 0;
     for (uint32_t c = 0; c < dv; c++) {
         out[c] /= sum;
     }
@@ -174,31 +176,34 @@ static double act(uint32_t kind, double x)
 static void project(oracle *o, uint32_t i)
 {
     const zoo_gqa *p = o->p;
-    uint32_t kn = p->n_kv_heads * p->head_dim, vn = p->n_kv_heads * p->v_dim;
+    uint32_t kn = p->shape.n_kv_heads * p->shape.head_dim,
+             vn = p->shape.n_kv_heads * p->shape.v_dim;
     const double *x = o->x + (size_t)i * WIDTH;
-    double *q = o->q + (size_t)i * p->q_rows, *k = o->k + (size_t)i * kn,
+    double *q = o->q + (size_t)i * p->derived.q_rows, *k = o->k + (size_t)i * kn,
            *v = o->v + (size_t)i * vn;
-    for (uint32_t r = 0; r < p->q_rows; r++) {
+    for (uint32_t r = 0; r < p->derived.q_rows; r++) {
         q[r] = linear(o, FIELD(q), FIELD(q_bias), x, r);
     }
-    shape(o, q, p->n_heads, i, true);
-    if (p->shared) {
+    shape(o, q, p->shape.n_heads, i, true);
+    if (p->options.shared) {
         return;
     }
     for (uint32_t r = 0; r < kn; r++) {
         k[r] = linear(o, FIELD(k), FIELD(k_bias), x, r);
     }
     for (uint32_t r = 0; r < vn; r++) {
-        v[r] = p->k_is_v ? k[r] : linear(o, FIELD(v), FIELD(v_bias), x, r);
-        v[r] = p->clip > 0 ? fmin(fmax(v[r], -(double)p->clip), p->clip) : v[r];
+        v[r] = p->options.k_is_v ? k[r] : linear(o, FIELD(v), FIELD(v_bias), x, r);
+        v[r] = p->options.clip > 0 ? fmin(fmax(v[r], -(double)p->options.clip), p->options.clip)
+                                   : v[r];
     }
-    for (uint32_t h = 0; p->v_norm && h < p->n_kv_heads; h++) {
-        norm_one(o, p->v_norm, p->v_norm_eps, v + h * p->v_dim, p->v_dim, SIZE_MAX, SIZE_MAX, 0);
+    for (uint32_t h = 0; p->options.v_norm && h < p->shape.n_kv_heads; h++) {
+        norm_one(o, p->options.v_norm, p->options.v_norm_eps, v + h * p->shape.v_dim,
+                 p->shape.v_dim, SIZE_MAX, SIZE_MAX, 0);
     }
     for (uint32_t r = 0; r < vn; r++) {
-        v[r] *= p->v_scale;
+        v[r] *= p->options.v_scale;
     }
-    shape(o, k, p->n_kv_heads, i, false);
+    shape(o, k, p->shape.n_kv_heads, i, false);
 }
 
 static void oracle_run(oracle *o, double *y)
@@ -210,15 +215,16 @@ static void oracle_run(oracle *o, double *y)
     }
     for (uint32_t i = 0; i < N; i++) {
         const double *x = o->x + (size_t)i * WIDTH;
-        for (uint32_t h = 0; h < p->n_heads; h++) {
-            attend(o, i, h, out + h * p->v_dim);
+        for (uint32_t h = 0; h < p->shape.n_heads; h++) {
+            attend(o, i, h, out + h * p->shape.v_dim);
         }
-        for (uint32_t r = 0; p->gate && r < p->o_cols; r++) {
-            uint32_t g = p->gate == ZOO_GATE_HEAD ? r / p->v_dim : r;
-            out[r] *= act(p->gate_act, linear(o, FIELD(gate), FIELD(gate_bias), x, g));
+        for (uint32_t r = 0; p->options.gate && r < p->derived.o_cols; r++) {
+            uint32_t g = p->options.gate == ZOO_GATE_HEAD ? r / p->shape.v_dim : r;
+            out[r] *= act(p->options.gate_act, linear(o, FIELD(gate), FIELD(gate_bias), x, g));
         }
-        if (p->sub_norm) {
-            norm_one(o, p->sub_norm, p->sub_norm_eps, out, p->o_cols, FIELD(sub_norm), SIZE_MAX, 0);
+        if (p->options.sub_norm) {
+            norm_one(o, p->options.sub_norm, p->options.sub_norm_eps, out, p->derived.o_cols,
+                     FIELD(sub_norm), SIZE_MAX, 0);
         }
         for (uint32_t r = 0; r < OUT; r++) {
             y[i * OUT + r] = linear(o, FIELD(o), FIELD(o_bias), out, r);
@@ -239,49 +245,63 @@ typedef struct gqa_case {
 } gqa_case;
 
 #define HEADS(kv, d)                                                                               \
-    .width_in = WIDTH, .width_out = OUT, .n_heads = 6, .n_kv_heads = kv, .head_dim = d
+    .shape.width_in = WIDTH, .shape.width_out = OUT, .shape.n_heads = 6, .shape.n_kv_heads = kv,   \
+    .shape.head_dim = d
 #define BASE HEADS(2, 8)
 #define MHA  HEADS(0, 8)
 
 static const gqa_case cases[] = {
     {"plain", {MHA}},
-    {"grouped, biases", {BASE, .q_bias = 1, .k_bias = 1, .v_bias = 1, .o_bias = 1, .rope = &half}},
-    {"one key-value head", {HEADS(1, 8), .rope = &even}},
-    {"window", {BASE, .window = 9, .rope = &half}},
-    {"window of one", {BASE, .window = 1}},
-    {"chunk", {BASE, .chunk = 8, .rope = &even}},
-    {"softcap and scale", {BASE, .softcap = 0.7f, .scale = 0.9f, .rope = &spread}},
-    {"sinks", {BASE, .sinks = 1, .window = 12}},
-    {"slopes", {BASE, .slopes = slopes}},
-    {"slopes before the scale", {BASE, .slopes = slopes, .slopes_scaled = 1}},
-    {"rounded slopes", {MHA, .slopes = slopes, .slopes_bf16 = 1}},
-    {"rounded slopes, shared keys", {BASE, .slopes = slopes, .slopes_bf16 = 1}},
+    {"grouped, biases",
+     {BASE, .shape.q_bias = 1, .shape.k_bias = 1, .shape.v_bias = 1, .shape.o_bias = 1,
+      .options.rope = &half}},
+    {"one key-value head", {HEADS(1, 8), .options.rope = &even}},
+    {"window", {BASE, .shape.window = 9, .options.rope = &half}},
+    {"window of one", {BASE, .shape.window = 1}},
+    {"chunk", {BASE, .shape.chunk = 8, .options.rope = &even}},
+    {"softcap and scale",
+     {BASE, .options.softcap = 0.7f, .options.scale = 0.9f, .options.rope = &spread}},
+    {"sinks", {BASE, .options.sinks = 1, .shape.window = 12}},
+    {"slopes", {BASE, .options.slopes = slopes}},
+    {"slopes before the scale", {BASE, .options.slopes = slopes, .options.slopes_scaled = 1}},
+    {"rounded slopes", {MHA, .options.slopes = slopes, .options.slopes_bf16 = 1}},
+    {"rounded slopes, shared keys", {BASE, .options.slopes = slopes, .options.slopes_bf16 = 1}},
     {"rounded slopes before the scale",
-     {MHA, .slopes = slopes, .slopes_bf16 = 1, .slopes_scaled = 1}},
-    {"norm of heads", {BASE, .rope = &half, .qk_norm = {ZOO_NORM_RMS, 0, 0, 1, 0, 0.01f}}},
+     {MHA, .options.slopes = slopes, .options.slopes_bf16 = 1, .options.slopes_scaled = 1}},
+    {"norm of heads",
+     {BASE, .options.rope = &half, .options.qk_norm = {ZOO_NORM_RMS, 0, 0, 1, 0, 0.01f}}},
     {"norm + 1 after rotation",
-     {BASE, .rope = &half, .qk_norm = {ZOO_NORM_RMS_PLUS_ONE, 0, 1, 1, 0, 0.01f}}},
-    {"norm without weights", {BASE, .rope = &even, .qk_norm = {ZOO_NORM_RMS, 0, 1, 0, 0, 0.01f}}},
+     {BASE, .options.rope = &half, .options.qk_norm = {ZOO_NORM_RMS_PLUS_ONE, 0, 1, 1, 0, 0.01f}}},
+    {"norm without weights",
+     {BASE, .options.rope = &even, .options.qk_norm = {ZOO_NORM_RMS, 0, 1, 0, 0, 0.01f}}},
     {"norm of all heads",
-     {BASE, .rope = &half, .qk_norm = {ZOO_NORM_RMS, ZOO_QK_FULL, 0, 1, 0, 0.01f}}},
+     {BASE, .options.rope = &half, .options.qk_norm = {ZOO_NORM_RMS, ZOO_QK_FULL, 0, 1, 0, 0.01f}}},
     {"layer norm, own weights",
-     {BASE, .rope = &even, .qk_norm = {ZOO_NORM_LAYER, ZOO_QK_OWN, 0, 1, 0, 0.01f}}},
-    {"layer norm, bias", {BASE, .qk_norm = {ZOO_NORM_LAYER, 0, 0, 1, 1, 0.01f}}},
+     {BASE, .options.rope = &even,
+      .options.qk_norm = {ZOO_NORM_LAYER, ZOO_QK_OWN, 0, 1, 0, 0.01f}}},
+    {"layer norm, bias", {BASE, .options.qk_norm = {ZOO_NORM_LAYER, 0, 0, 1, 1, 0.01f}}},
     {"values from keys",
-     {BASE, .k_is_v = 1, .v_norm = ZOO_NORM_RMS, .v_norm_eps = 0.1f, .rope = &half,
-      .qk_norm = {ZOO_NORM_RMS, 0, 0, 1, 0, 0.01f}}},
-    {"wide values, scales", {BASE, .v_dim = 11, .v_scale = 0.7f, .q_scale = 1.3f, .k_scale = 0.8f}},
+     {BASE, .options.k_is_v = 1, .options.v_norm = ZOO_NORM_RMS, .options.v_norm_eps = 0.1f,
+      .options.rope = &half, .options.qk_norm = {ZOO_NORM_RMS, 0, 0, 1, 0, 0.01f}}},
+    {"wide values, scales",
+     {BASE, .shape.v_dim = 11, .options.v_scale = 0.7f, .options.q_scale = 1.3f,
+      .options.k_scale = 0.8f}},
     {"clip and full norm",
-     {BASE, .clip = 0.4f, .rope = &half, .qk_norm = {ZOO_NORM_RMS, ZOO_QK_FULL, 0, 1, 0, 0.01f}}},
-    {"temperature with one", {BASE, .temp_scale = 0.3f, .temp_period = 8, .temp_shift = 1}},
-    {"temperature", {BASE, .temp_scale = 0.3f, .temp_period = 16, .rope = &half}},
-    {"gate per head", {BASE, .gate = ZOO_GATE_HEAD, .v_dim = 5}},
+     {BASE, .options.clip = 0.4f, .options.rope = &half,
+      .options.qk_norm = {ZOO_NORM_RMS, ZOO_QK_FULL, 0, 1, 0, 0.01f}}},
+    {"temperature with one",
+     {BASE, .options.temp_scale = 0.3f, .options.temp_period = 8, .options.temp_shift = 1}},
+    {"temperature",
+     {BASE, .options.temp_scale = 0.3f, .options.temp_period = 16, .options.rope = &half}},
+    {"gate per head", {BASE, .options.gate = ZOO_GATE_HEAD, .shape.v_dim = 5}},
     {"gate per element, softplus",
-     {BASE, .gate = ZOO_GATE_ELEMENT, .gate_act = ZOO_ACT_SOFTPLUS, .rope = &half}},
-    {"gate in q", {BASE, .gate = ZOO_GATE_IN_Q, .q_bias = 1, .rope = &half}},
-    {"norm before o", {BASE, .sub_norm = ZOO_NORM_RMS, .sub_norm_eps = 0.02f}},
+     {BASE, .options.gate = ZOO_GATE_ELEMENT, .options.gate_act = ZOO_ACT_SOFTPLUS,
+      .options.rope = &half}},
+    {"gate in q", {BASE, .options.gate = ZOO_GATE_IN_Q, .shape.q_bias = 1, .options.rope = &half}},
+    {"norm before o", {BASE, .options.sub_norm = ZOO_NORM_RMS, .options.sub_norm_eps = 0.02f}},
     {"fused, transposed",
-     {BASE, .layout = ZOO_QKV_FUSED, .transposed = 1, .q_bias = 1, .v_bias = 1}},
+     {BASE, .shape.layout = ZOO_QKV_FUSED, .shape.transposed = 1, .shape.q_bias = 1,
+      .shape.v_bias = 1}},
 };
 
 typedef struct data {
@@ -372,9 +392,9 @@ static void same_bits(void **state)
 static void shared_cache(void **state)
 {
     data *d = *state;
-    gqa_case c = {"shared", {BASE, .window = 9, .rope = &half}};
+    gqa_case c = {"shared", {BASE, .shape.window = 9, .options.rope = &half}};
     zoo_gqa own = finished(&c);
-    c.p.shared = 1;
+    c.p.options.shared = 1;
     zoo_gqa p = finished(&c);
     zoo_stream streams[ZOO_STREAMS_MAX];
     assert_int_equal(zoo_gqa_ops.streams(&p, streams), 0);
@@ -412,48 +432,49 @@ static void count_rows(const zoo_rowmap *m, uint32_t rows, uint32_t *seen)
 /* The maps of a fused tensor take every row once. */
 static void maps_cover(void **state)
 {
-    static const gqa_case fused[] = {{"rows", {BASE, .layout = ZOO_QKV_FUSED, .v_dim = 5}},
-                                     {"groups", {BASE, .layout = ZOO_QKV_GROUPED, .v_dim = 5}},
-                                     {"heads", {MHA, .layout = ZOO_QKV_GROUPED}},
-                                     {"quarters", {MHA, .layout = ZOO_QKV_QUARTERS}},
-                                     {"gate", {BASE, .gate = ZOO_GATE_IN_Q}}};
+    static const gqa_case fused[] = {
+        {"rows", {BASE, .shape.layout = ZOO_QKV_FUSED, .shape.v_dim = 5}},
+        {"groups", {BASE, .shape.layout = ZOO_QKV_GROUPED, .shape.v_dim = 5}},
+        {"heads", {MHA, .shape.layout = ZOO_QKV_GROUPED}},
+        {"quarters", {MHA, .shape.layout = ZOO_QKV_QUARTERS}},
+        {"gate", {BASE, .options.gate = ZOO_GATE_IN_Q}}};
     (void)state;
     for (size_t c = 0; c < ZOO_COUNT(fused); c++) {
         zoo_gqa p = finished(&fused[c]);
         uint32_t seen[256] = {0};
-        count_rows(&p.q_map, p.q_rows, seen);
-        if (p.gate) {
-            count_rows(&p.gate_map, p.gate_rows, seen);
+        count_rows(&p.shape.q_map, p.derived.q_rows, seen);
+        if (p.options.gate) {
+            count_rows(&p.derived.gate_map, p.derived.gate_rows, seen);
         } else {
-            count_rows(&p.k_map, p.k_rows, seen);
-            count_rows(&p.v_map, p.v_rows, seen);
+            count_rows(&p.shape.k_map, p.derived.k_rows, seen);
+            count_rows(&p.shape.v_map, p.derived.v_rows, seen);
         }
-        for (uint32_t r = 0; r < p.q_map.total; r++) {
+        for (uint32_t r = 0; r < p.shape.q_map.total; r++) {
             assert_int_equal(seen[r], 1);
         }
     }
     /* Two groups of three query heads of 8, a key of 8, a value of 5;
      * quarters in the order q, v, k. */
     zoo_gqa groups = finished(&fused[1]), quarters = finished(&fused[3]);
-    assert_true(groups.q_map.stride == 37 && groups.k_map.offset == 24 &&
-                groups.v_map.offset == 32);
-    assert_true(quarters.v_map.offset == 12 && quarters.k_map.offset == 24);
-    assert_int_equal(quarters.q_map.stride, 36);
+    assert_true(groups.shape.q_map.stride == 37 && groups.shape.k_map.offset == 24 &&
+                groups.shape.v_map.offset == 32);
+    assert_true(quarters.shape.v_map.offset == 12 && quarters.shape.k_map.offset == 24);
+    assert_int_equal(quarters.shape.q_map.stride, 36);
 }
 
 static void refusals(void **state)
 {
     (void)state;
     const zoo_gqa wrong[] = {{HEADS(4, 8)},
-                             {BASE, .window = 3, .chunk = 4},
-                             {BASE, .k_is_v = 1, .v_dim = 5},
-                             {HEADS(2, 4), .rope = &even},
+                             {BASE, .shape.window = 3, .shape.chunk = 4},
+                             {BASE, .options.k_is_v = 1, .shape.v_dim = 5},
+                             {HEADS(2, 4), .options.rope = &even},
                              {HEADS(2, 1 << 23)},
                              {HEADS(12, 8)},
-                             {BASE, .temp_scale = 1},
-                             {BASE, .gate = ZOO_GATE_IN_Q, .layout = ZOO_QKV_FUSED},
-                             {BASE, .qk_norm = {ZOO_NORM_LAYER, ZOO_QK_OWN, 0, 1, 1, 0.1f}},
-                             {BASE, .gate = 9},
+                             {BASE, .options.temp_scale = 1},
+                             {BASE, .options.gate = ZOO_GATE_IN_Q, .shape.layout = ZOO_QKV_FUSED},
+                             {BASE, .options.qk_norm = {ZOO_NORM_LAYER, ZOO_QK_OWN, 0, 1, 1, 0.1f}},
+                             {BASE, .options.gate = 9},
                              {HEADS(2, 0)}};
     for (size_t i = 0; i < ZOO_COUNT(wrong); i++) {
         zoo_gqa p = wrong[i];

@@ -93,12 +93,12 @@ static void suspect(bench *b, const char *mistake)
 
 static float inv[4] = {1.0f, 0.6f, 0.11f, 0.01f};
 static zoo_rope halves = {.n_pairs = 4, .sign = 1, .factor = 1, .inv_freq = inv};
-static const zoo_gqa gqa = {.width_in = WIDTH,
-                            .width_out = WIDTH,
-                            .n_heads = 6,
-                            .n_kv_heads = 2,
-                            .head_dim = 8,
-                            .rope = &halves};
+static const zoo_gqa gqa = {.shape.width_in = WIDTH,
+                            .shape.width_out = WIDTH,
+                            .shape.n_heads = 6,
+                            .shape.n_kv_heads = 2,
+                            .shape.head_dim = 8,
+                            .options.rope = &halves};
 
 typedef void attention_page(const plain_gqa *p, const double *x, size_t n, double *y);
 
@@ -155,13 +155,13 @@ static void compare_attention(bench *b, const zoo_gqa *made, const zoo_gqa *want
                             .n_heads = 6,
                             .n_groups = 2,
                             .head_dim = 8,
-                            .window = wanted->window,
+                            .window = wanted->shape.window,
                             .frequency = widened(&b->f, inv, 4),
                             .wq = tensor(b, GQA(q)),
                             .wk = tensor(b, GQA(k)),
                             .wv = tensor(b, GQA(v)),
                             .wo = tensor(b, GQA(o))};
-    attention_page *run = wanted->window ? plain_window_run : plain_gqa_run;
+    attention_page *run = wanted->shape.window ? plain_window_run : plain_gqa_run;
     run(&page, b->xd, N, b->yd);
     if (!agrees(b)) {
         suspect_attention(b, &page, run);
@@ -393,7 +393,7 @@ static void window_is_the_page(void **state)
     static const uint32_t windows[] = {9, 1, 2, N, N + 5};
     for (size_t i = 0; i < ZOO_COUNT(windows) * ZOO_COUNT(chunks); i++) {
         zoo_gqa p = gqa;
-        p.window = windows[i / ZOO_COUNT(chunks)];
+        p.shape.window = windows[i / ZOO_COUNT(chunks)];
         compare_attention(*state, &p, &p, chunks[i % ZOO_COUNT(chunks)]);
         expect(*state, "plain_window", "");
     }
@@ -433,21 +433,21 @@ static void attention_mistakes_are_named(void **state)
     zoo_rope back = halves, neighbours = halves;
     back.sign = -1;
     neighbours.interleaved = 1;
-    wrong.rope = &back;
+    wrong.options.rope = &back;
     compare_attention(*state, &wrong, &right, N);
     expect(*state, "swapped halves", "the halves of the rotation are swapped");
-    wrong.rope = &neighbours;
+    wrong.options.rope = &neighbours;
     compare_attention(*state, &wrong, &right, N);
     expect(*state, "pairs", "the rotation takes neighbours for pairs");
-    wrong.rope = NULL;
+    wrong.options.rope = NULL;
     compare_attention(*state, &wrong, &right, N);
     expect(*state, "no rotation", "nothing is rotated");
-    wrong.rope = right.rope;
-    right.window = 9;
-    wrong.window = 10;
+    wrong.options.rope = right.options.rope;
+    right.shape.window = 9;
+    wrong.shape.window = 10;
     compare_attention(*state, &wrong, &right, N);
     expect(*state, "window of 10", "the window is one too long");
-    wrong.window = 8;
+    wrong.shape.window = 8;
     compare_attention(*state, &wrong, &right, N);
     expect(*state, "window of 8", "the window is one short");
 }

@@ -51,17 +51,17 @@ static void read_temperature(const zoo_decoder *b, uint32_t layer, zoo_gqa *p)
     const zoo_config *c = b->config;
     const char *how = c->text(c, "@temperature", "");
     if (strcmp(how, "yarn") == 0) {
-        p->temp_scale = (float)c->number(c, "rope_parameters.llama_4_scaling_beta", 0.0);
-        p->temp_period =
+        p->options.temp_scale = (float)c->number(c, "rope_parameters.llama_4_scaling_beta", 0.0);
+        p->options.temp_period =
             (float)c->number(c, "rope_parameters.original_max_position_embeddings", 16384.0);
     } else if (strcmp(how, "no_rope") == 0) {
         bool tuned =
             c->flag(c, "attn_temperature_tuning", true) && !zoo_decoder_layer_rotates(b, layer);
         double scale = c->number(c, "attn_scale", 0.1),
                period = c->number(c, "floor_scale", 8192.0);
-        p->temp_scale = tuned ? (float)scale : 0.0f;
-        p->temp_period = (float)period;
-        p->temp_shift = 1.0f;
+        p->options.temp_scale = tuned ? (float)scale : 0.0f;
+        p->options.temp_period = (float)period;
+        p->options.temp_shift = 1.0f;
     }
 }
 
@@ -79,11 +79,11 @@ static void read_gate(const zoo_decoder *b, zoo_gqa *p)
         c->refuse(c, "\"%s\" is \"%.60s\", which is neither per-head nor per-element", how, word);
     }
     bool none = value == ZOO_BOOLEAN && !c->flag(c, how, false);
-    p->gate = none                       ? ZOO_GATE_NONE
-              : strcmp(how, "in_q") == 0 ? ZOO_GATE_IN_Q
-              : element                  ? ZOO_GATE_ELEMENT
-                                         : ZOO_GATE_HEAD;
-    p->gate_act =
+    p->options.gate = none                       ? ZOO_GATE_NONE
+                      : strcmp(how, "in_q") == 0 ? ZOO_GATE_IN_Q
+                      : element                  ? ZOO_GATE_ELEMENT
+                                                 : ZOO_GATE_HEAD;
+    p->options.gate_act =
         strcmp(c->text(c, "@gate_act", ""), "softplus") == 0 ? ZOO_ACT_SOFTPLUS : ZOO_ACT_SIGMOID;
 }
 
@@ -111,12 +111,12 @@ static void read_heads(const zoo_decoder *b, uint32_t layer, zoo_gqa *p)
     const zoo_config *c = b->config;
     bool doubled =
         b->reach == ZOO_REACH_SLIDING && zoo_decoder_flag(b, "@sliding_kv_double", false);
-    p->width_in = b->hidden;
-    p->n_heads =
+    p->shape.width_in = b->hidden;
+    p->shape.n_heads =
         (uint32_t)zoo_decoder_number(b, "num_attention_heads_per_layer", layer, b->n_heads);
-    p->n_kv_heads = b->n_kv_heads * (doubled ? 2 : 1);
-    p->head_dim = b->head_dim;
-    p->v_dim = c->whole(c, "v_head_dim", 0);
+    p->shape.n_kv_heads = b->n_kv_heads * (doubled ? 2 : 1);
+    p->shape.head_dim = b->head_dim;
+    p->shape.v_dim = c->whole(c, "v_head_dim", 0);
 }
 
 zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
@@ -128,40 +128,41 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
     }
     read_reach(b, layer);
     read_heads(b, layer, p);
-    p->scale = (float)c->number(c, "attention_multiplier", 0.0);
+    p->options.scale = (float)c->number(c, "attention_multiplier", 0.0);
     if (zoo_decoder_flag(b, "@query_scalar", false)) {
-        p->scale = (float)pow(c->number(c, "query_pre_attn_scalar", b->head_dim), -0.5);
+        p->options.scale = (float)pow(c->number(c, "query_pre_attn_scalar", b->head_dim), -0.5);
     }
     if (zoo_decoder_flag(b, "@softcap_scores", false)) {
-        p->softcap = (float)c->number(c, "attn_logit_softcapping", 0.0);
+        p->options.softcap = (float)c->number(c, "attn_logit_softcapping", 0.0);
     }
-    p->q_scale = zoo_decoder_flag(b, "@query_factor", false)
-                     ? (float)c->number(c, "qk_scale_factor", 1.0)
-                     : 0.0f;
-    p->v_scale = (float)c->number(c, "attention_value_scale", 0.0);
-    p->k_scale = (float)c->number(c, "key_multiplier", 0.0);
-    p->window = b->reach == ZOO_REACH_SLIDING ? b->window : 0;
-    p->chunk = b->chunk;
-    p->q_bias = p->k_bias = p->v_bias = zoo_decoder_flag(b, "@qkv_bias", false);
-    p->o_bias = zoo_decoder_flag(b, "@o_bias", false);
-    p->layout = zoo_decoder_flag(b, "@fused_qkv", false) ? ZOO_QKV_FUSED : ZOO_QKV_SPLIT;
-    p->sinks = has_sinks(b, b->reach);
-    p->clip = zoo_decoder_flag(b, "@clip", false) ? (float)c->number(c, "clip_qkv", 0.0) : 0.0f;
-    p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
-    p->sub_norm_eps = b->eps;
-    p->round_input = zoo_decoder_rounds(b);
+    p->options.q_scale = zoo_decoder_flag(b, "@query_factor", false)
+                             ? (float)c->number(c, "qk_scale_factor", 1.0)
+                             : 0.0f;
+    p->options.v_scale = (float)c->number(c, "attention_value_scale", 0.0);
+    p->options.k_scale = (float)c->number(c, "key_multiplier", 0.0);
+    p->shape.window = b->reach == ZOO_REACH_SLIDING ? b->window : 0;
+    p->shape.chunk = b->chunk;
+    p->shape.q_bias = p->shape.k_bias = p->shape.v_bias = zoo_decoder_flag(b, "@qkv_bias", false);
+    p->shape.o_bias = zoo_decoder_flag(b, "@o_bias", false);
+    p->shape.layout = zoo_decoder_flag(b, "@fused_qkv", false) ? ZOO_QKV_FUSED : ZOO_QKV_SPLIT;
+    p->options.sinks = has_sinks(b, b->reach);
+    p->options.clip =
+        zoo_decoder_flag(b, "@clip", false) ? (float)c->number(c, "clip_qkv", 0.0) : 0.0f;
+    p->options.sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
+    p->options.sub_norm_eps = b->eps;
+    p->options.round_input = zoo_decoder_rounds(b);
     if (zoo_decoder_flag(b, "@unit_scale", false)) {
-        p->scale = 1.0f;
+        p->options.scale = 1.0f;
     }
-    p->v_norm = zoo_decoder_flag(b, "@v_norm", false) ? ZOO_NORM_RMS : 0;
-    p->v_norm_eps = b->eps;
-    p->k_is_v = b->k_is_v;
-    p->shared = b->shares;
-    read_qk_norm(b, layer, &p->qk_norm);
+    p->options.v_norm = zoo_decoder_flag(b, "@v_norm", false) ? ZOO_NORM_RMS : 0;
+    p->options.v_norm_eps = b->eps;
+    p->options.k_is_v = b->k_is_v;
+    p->options.shared = b->shares;
+    read_qk_norm(b, layer, &p->options.qk_norm);
     read_temperature(b, layer, p);
     read_gate(b, p);
     if (zoo_decoder_layer_rotates(b, layer)) {
-        ZOO_TRY(zoo_decoder_rope(b, layer, &p->rope));
+        ZOO_TRY(zoo_decoder_rope(b, layer, &p->options.rope));
     }
     *out = (zoo_part){.ops = &zoo_gqa_ops,
                       .params = p,

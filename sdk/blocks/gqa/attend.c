@@ -9,10 +9,10 @@
 
 static uint32_t first_visible(const zoo_gqa *p, uint32_t pos)
 {
-    if (p->chunk) {
-        return pos / p->chunk * p->chunk;
+    if (p->shape.chunk) {
+        return pos / p->shape.chunk * p->shape.chunk;
     }
-    return p->window && pos >= p->window ? pos - p->window + 1 : 0;
+    return p->shape.window && pos >= p->shape.window ? pos - p->shape.window + 1 : 0;
 }
 
 /* Lists the segments that hold rows begin .. end - 1 of one head; returns their number. */
@@ -31,9 +31,9 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     const gqa_step *step = arg;
     const zoo_gqa *p = step->params;
     const gqa_room *room = &step->room;
-    const gqa_tile *tile = &room->tiles[item / p->n_kv_heads];
+    const gqa_tile *tile = &room->tiles[item / p->shape.n_kv_heads];
     const zoo_seq *seq = &step->span->seqs[tile->seq];
-    uint32_t head = item % p->n_kv_heads, group = p->n_heads / p->n_kv_heads;
+    uint32_t head = item % p->shape.n_kv_heads, group = p->shape.n_heads / p->shape.n_kv_heads;
     uint32_t pos = seq->pos + tile->begin;
     size_t row = (size_t)seq->row + tile->begin;
     uint32_t *first = room->first + (size_t)worker * GQA_TILE;
@@ -47,21 +47,21 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .first = first,
                             .n_queries = tile->n,
                             .n_heads = group,
-                            .head_dim = p->k_width,
-                            .v_dim = p->v_dim,
+                            .head_dim = p->derived.k_width,
+                            .v_dim = p->shape.v_dim,
                             .pos = pos,
                             .k_dtype = step->cache->dtypes[0],
                             .v_dtype = step->cache->dtypes[1],
-                            .scale = p->scale,
-                            .softcap = p->softcap};
+                            .scale = p->options.scale,
+                            .softcap = p->options.softcap};
     args.n_segments = list_segments(step, 0, seq, head, first[0], pos + tile->n, k);
     (void)list_segments(step, 1, seq, step->v_first + head % step->v_heads, first[0], pos + tile->n,
                         v);
-    args.q_stride = (size_t)p->n_heads * p->k_width;
-    args.out_stride = p->o_cols;
-    args.q = room->q + row * args.q_stride + (size_t)head * group * p->k_width;
-    args.out = room->out + row * args.out_stride + (size_t)head * group * p->v_dim;
-    args.sinks = p->sinks ? step->weights->sinks + (size_t)head * group : NULL;
+    args.q_stride = (size_t)p->shape.n_heads * p->derived.k_width;
+    args.out_stride = p->derived.o_cols;
+    args.q = room->q + row * args.q_stride + (size_t)head * group * p->derived.k_width;
+    args.out = room->out + row * args.out_stride + (size_t)head * group * p->shape.v_dim;
+    args.sinks = p->options.sinks ? step->weights->sinks + (size_t)head * group : NULL;
     args.slopes = room->slopes ? room->slopes + (size_t)head * group : NULL;
     args.scratch = room->attend + worker * room->attend_size;
     step->ctx->kernels->attend(&args);
@@ -86,14 +86,14 @@ static void gate_row(const gqa_step *step, float *out, float *gate)
 {
     const zoo_gqa *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
-    if (p->gate != ZOO_GATE_HEAD) {
-        k->act_mul((zoo_act)p->gate_act, gate, out, out, p->o_cols);
+    if (p->options.gate != ZOO_GATE_HEAD) {
+        k->act_mul((zoo_act)p->options.gate_act, gate, out, out, p->derived.o_cols);
         return;
     }
-    k->act((zoo_act)p->gate_act, gate, gate, p->n_heads);
-    for (uint32_t h = 0; h < p->n_heads; h++) {
-        float *head = out + (size_t)h * p->v_dim;
-        k->scale(gate[h], head, head, p->v_dim);
+    k->act((zoo_act)p->options.gate_act, gate, gate, p->shape.n_heads);
+    for (uint32_t h = 0; h < p->shape.n_heads; h++) {
+        float *head = out + (size_t)h * p->shape.v_dim;
+        k->scale(gate[h], head, head, p->shape.v_dim);
     }
 }
 
@@ -103,30 +103,30 @@ static void finish_range(void *arg, uint32_t begin, uint32_t end, uint32_t worke
     const zoo_gqa *p = step->params;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *out = step->room.out + (size_t)row * p->o_cols;
+        float *out = step->room.out + (size_t)row * p->derived.o_cols;
         zoo_norm_args norm = {.x = out,
                               .y = out,
                               .weight = step->weights->sub_norm,
                               .n_rows = 1,
-                              .width = p->o_cols,
-                              .eps = p->sub_norm_eps};
-        if (p->gate) {
-            gate_row(step, out, step->room.gate + (size_t)row * p->gate_rows);
+                              .width = p->derived.o_cols,
+                              .eps = p->options.sub_norm_eps};
+        if (p->options.gate) {
+            gate_row(step, out, step->room.gate + (size_t)row * p->derived.gate_rows);
         }
-        zoo_norm_run(step->ctx->kernels, p->sub_norm, norm);
+        zoo_norm_run(step->ctx->kernels, p->options.sub_norm, norm);
     }
 }
 
 void zoo_gqa_attend(gqa_step *step)
 {
     const zoo_gqa *p = step->params;
-    if (p->slopes && p->k_width == p->head_dim) {
-        float factor = p->slopes_scaled ? p->scale : 1.0f;
-        step->ctx->kernels->scale(factor, p->slopes, step->room.slopes, p->n_heads);
+    if (p->options.slopes && p->derived.k_width == p->shape.head_dim) {
+        float factor = p->options.slopes_scaled ? p->options.scale : 1.0f;
+        step->ctx->kernels->scale(factor, p->options.slopes, step->room.slopes, p->shape.n_heads);
     }
-    uint32_t n_items = list_tiles(step) * p->n_kv_heads;
+    uint32_t n_items = list_tiles(step) * p->shape.n_kv_heads;
     step->ctx->parallel(step->ctx, n_items, attend_item, step);
-    if (p->gate || p->sub_norm) {
-        zoo_rows(step->ctx, step->span->n_rows, (size_t)p->o_cols * 4, finish_range, step);
+    if (p->options.gate || p->options.sub_norm) {
+        zoo_rows(step->ctx, step->span->n_rows, (size_t)p->derived.o_cols * 4, finish_range, step);
     }
 }

@@ -16,23 +16,26 @@ typedef struct gqa_sizes {
 static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_scratch_layout *room)
 {
     gqa_room b = {0};
-    b.attend_size = zoo_attend_scratch(p->k_width, p->v_dim);
+    b.attend_size = zoo_attend_scratch(p->derived.k_width, p->shape.v_dim);
     b.segs_max = s->length_max / ZOO_PAGE + 2;
-    b.q = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->n_heads * p->k_width);
-    b.out = zoo_scratch_layout_floats(room, s->n_rows, p->o_cols);
-    if (p->gate) {
-        b.gate = zoo_scratch_layout_floats(room, s->n_rows, p->gate_rows);
+    b.q = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->shape.n_heads * p->derived.k_width);
+    b.out = zoo_scratch_layout_floats(room, s->n_rows, p->derived.o_cols);
+    if (p->options.gate) {
+        b.gate = zoo_scratch_layout_floats(room, s->n_rows, p->derived.gate_rows);
     }
-    if (!p->shared) {
-        b.k = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->n_kv_heads * p->k_width);
-        b.v = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->n_kv_heads * p->v_dim);
+    if (!p->options.shared) {
+        b.k = zoo_scratch_layout_floats(room, s->n_rows,
+                                        (size_t)p->shape.n_kv_heads * p->derived.k_width);
+        b.v = zoo_scratch_layout_floats(room, s->n_rows,
+                                        (size_t)p->shape.n_kv_heads * p->shape.v_dim);
     }
-    if (p->slopes && p->k_width == p->head_dim) {
-        b.slopes = zoo_scratch_layout_floats(room, 1, p->n_heads);
+    if (p->options.slopes && p->derived.k_width == p->shape.head_dim) {
+        b.slopes = zoo_scratch_layout_floats(room, 1, p->shape.n_heads);
     }
-    if (p->round_input) {
-        uint32_t width = p->width_in > p->o_cols ? p->width_in : p->o_cols;
-        b.x = zoo_scratch_layout_floats(room, s->n_rows, p->width_in);
+    if (p->options.round_input) {
+        uint32_t width =
+            p->shape.width_in > p->derived.o_cols ? p->shape.width_in : p->derived.o_cols;
+        b.x = zoo_scratch_layout_floats(room, s->n_rows, p->shape.width_in);
         b.bytes = zoo_scratch_layout_take(room, (size_t)s->n_threads * width);
     }
     b.tiles = zoo_scratch_layout_take(room, s->n_rows * sizeof(gqa_tile));
@@ -51,27 +54,28 @@ size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits)
     const gqa_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
     zoo_scratch_layout room = {0};
     (void)layout(p, &sizes, &room);
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
-           zoo_linear_scratch(p->o_cols, limits->rows_max);
+    return room.used + zoo_linear_scratch(p->shape.width_in, limits->rows_max) +
+           zoo_linear_scratch(p->derived.o_cols, limits->rows_max);
 }
 
 uint32_t zoo_gqa_streams(const void *params, zoo_stream *out)
 {
     const zoo_gqa *p = params;
-    uint32_t window = p->chunk ? p->chunk : p->window;
-    if (p->shared) {
+    uint32_t window = p->shape.chunk ? p->shape.chunk : p->shape.window;
+    if (p->options.shared) {
         return 0;
     }
-    out[0] = (zoo_stream){.name = "k",
-                          .kind = window ? ZOO_RING : ZOO_ROWS,
-                          .width = p->n_kv_heads * p->k_width,
-                          .heads = p->n_kv_heads,
-                          .window = window,
-                          .stride = 1,
-                          .dtype_min = p->k_width == p->head_dim ? ZOO_INT4 : ZOO_F32};
+    out[0] =
+        (zoo_stream){.name = "k",
+                     .kind = window ? ZOO_RING : ZOO_ROWS,
+                     .width = p->shape.n_kv_heads * p->derived.k_width,
+                     .heads = p->shape.n_kv_heads,
+                     .window = window,
+                     .stride = 1,
+                     .dtype_min = p->derived.k_width == p->shape.head_dim ? ZOO_INT4 : ZOO_F32};
     out[1] = out[0];
     out[1].name = "v";
-    out[1].width = p->n_kv_heads * p->v_dim;
+    out[1].width = p->shape.n_kv_heads * p->shape.v_dim;
     out[1].dtype_min = ZOO_INT4;
     return 2;
 }
@@ -79,7 +83,7 @@ uint32_t zoo_gqa_streams(const void *params, zoo_stream *out)
 zoo_status zoo_gqa_check(const void *params, zoo_error *err)
 {
     const zoo_gqa *p = params;
-    if (!p->o_cols || !p->k_width) {
+    if (!p->derived.o_cols || !p->derived.k_width) {
         return zoo_fail(err, ZOO_E_INTERNAL, "attention: params without zoo_gqa_finish");
     }
     return ZOO_OK;
@@ -88,15 +92,15 @@ zoo_status zoo_gqa_check(const void *params, zoo_error *err)
 gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w, zoo_cache *cache,
                        const zoo_span *span)
 {
-    uint32_t group = p->n_heads / p->n_kv_heads;
+    uint32_t group = p->shape.n_heads / p->shape.n_kv_heads;
     gqa_sizes sizes = {span->n_rows, ctx->n_threads, zoo_span_length(span)};
     zoo_scratch_layout room = {.ctx = ctx};
     gqa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
     step.tile = group < GQA_TILE ? GQA_TILE / group : 1;
-    step.v_heads = p->n_kv_heads;
+    step.v_heads = p->shape.n_kv_heads;
     step.room = layout(p, &sizes, &room);
-    if (p->rope) {
-        step.rope = zoo_rope_rows_of(ctx, p->rope, span);
+    if (p->options.rope) {
+        step.rope = zoo_rope_rows_of(ctx, p->options.rope, span);
     }
     return step;
 }
@@ -106,14 +110,17 @@ void zoo_gqa_project(gqa_step *step, const float *x)
     const zoo_gqa *p = step->params;
     const zoo_gqa_weights *w = step->weights;
     const gqa_room *room = &step->room;
-    const zoo_proj proj[] = {{&w->q, w->q_bias, room->q, (size_t)p->n_heads * p->k_width},
-                             {&w->gate, w->gate_bias, room->gate, p->gate_rows},
-                             {&w->k, w->k_bias, room->k, (size_t)p->n_kv_heads * p->k_width},
-                             {&w->v, w->v_bias, room->v, (size_t)p->n_kv_heads * p->v_dim}};
-    step->x_stride = p->width_in + (p->added ? p->q_rows + p->k_rows + p->v_rows : 0);
-    step->added = p->added ? x + p->width_in : NULL;
-    zoo_linear(step->ctx, proj, p->shared ? 2 : 4, x, step->x_stride, step->span->n_rows);
-    zoo_gqa_shape(step);
+    const zoo_proj proj[] = {
+        {&w->q, w->q_bias, room->q, (size_t)p->shape.n_heads * p->derived.k_width},
+        {&w->gate, w->gate_bias, room->gate, p->derived.gate_rows},
+        {&w->k, w->k_bias, room->k, (size_t)p->shape.n_kv_heads * p->derived.k_width},
+        {&w->v, w->v_bias, room->v, (size_t)p->shape.n_kv_heads * p->shape.v_dim}};
+    step->x_stride =
+        p->shape.width_in +
+        (p->options.added ? p->derived.q_rows + p->derived.k_rows + p->derived.v_rows : 0);
+    step->added = p->options.added ? x + p->shape.width_in : NULL;
+    zoo_linear(step->ctx, proj, p->options.shared ? 2 : 4, x, step->x_stride, step->span->n_rows);
+    zoo_gqa_shape_rows(step);
 }
 
 static void gqa_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
@@ -122,37 +129,38 @@ static void gqa_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     const zoo_gqa *p = params;
     const zoo_gqa_weights *w = weights;
     gqa_step step = zoo_gqa_begin(ctx, p, w, cache, span);
-    if (p->round_input) {
-        zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->width_in, step.room.bytes);
+    if (p->options.round_input) {
+        zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->shape.width_in, step.room.bytes);
         x = step.room.x;
     }
     zoo_gqa_project(&step, x);
     zoo_gqa_attend(&step);
-    if (p->round_input) {
-        zoo_round_rows(ctx, step.room.out, step.room.out, span->n_rows, p->o_cols, step.room.bytes);
+    if (p->options.round_input) {
+        zoo_round_rows(ctx, step.room.out, step.room.out, span->n_rows, p->derived.o_cols,
+                       step.room.bytes);
     }
     const zoo_proj out = {&w->o, w->o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, step.room.out, p->o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, step.room.out, p->derived.o_cols, span->n_rows);
 }
 
 static void gqa_explain(const void *params, char *text, size_t n)
 {
     const zoo_gqa *p = params;
-    uint32_t window = p->chunk ? p->chunk : p->window;
-    int used = snprintf(text, n, "%u heads over %u key-value heads of %u", p->n_heads,
-                        p->n_kv_heads, p->head_dim);
+    uint32_t window = p->shape.chunk ? p->shape.chunk : p->shape.window;
+    int used = snprintf(text, n, "%u heads over %u key-value heads of %u", p->shape.n_heads,
+                        p->shape.n_kv_heads, p->shape.head_dim);
     if (used < 0 || (size_t)used >= n) {
         return;
     }
     text += used;
     n -= (size_t)used;
-    if (p->shared) {
+    if (p->options.shared) {
         (void)snprintf(text, n, ", reads another layer's keys and values");
     } else if (window) {
-        (void)snprintf(text, n, ", %s of %u positions%s", p->chunk ? "chunks" : "window", window,
-                       p->rope ? "" : ", no rotation");
+        (void)snprintf(text, n, ", %s of %u positions%s", p->shape.chunk ? "chunks" : "window",
+                       window, p->options.rope ? "" : ", no rotation");
     } else {
-        (void)snprintf(text, n, ", all positions%s", p->rope ? "" : ", no rotation");
+        (void)snprintf(text, n, ", all positions%s", p->options.rope ? "" : ", no rotation");
     }
 }
 

@@ -59,27 +59,26 @@ typedef enum zoo_gate_kind {
     ZOO_GATE_IN_Q = 3     /* q_proj [2 n_heads D, in]: per head D query, then D gate rows; D = Dv */
 } zoo_gate_kind;
 
-/*
- * Fill what the model has, leave the rest zero, then call zoo_gqa_finish, which sets the defaults
- * and the derived fields at the end. [load]
- */
-typedef struct zoo_gqa {
+/* Sizes, reach, and how the tensors are stored. */
+typedef struct zoo_gqa_shape {
     uint32_t width_in;  /* floats of x */
     uint32_t width_out; /* floats of y; 0: width_in */
     uint32_t n_heads;
     uint32_t n_kv_heads; /* 0: n_heads; divides n_heads */
     uint32_t head_dim;
     uint32_t v_dim;  /* 0: head_dim */
-    float scale;     /* on q . k; 0: head_dim^-0.5 */
-    float softcap;   /* 0: none */
     uint32_t window; /* keys that a query sees, its own included; 0: all */
     uint32_t chunk;  /* keys from position / chunk * chunk on; 0: no chunks. Not with window */
-
     uint32_t q_bias, k_bias, v_bias, o_bias;
     uint32_t layout;                /* zoo_qkv_layout */
     zoo_rowmap q_map, k_map, v_map; /* FUSED; all zero: rows q, then k, then v */
     uint32_t transposed;            /* all matrices are stored [in, out] */
+} zoo_gqa_shape;
 
+/* What is done with queries, keys, values and scores; zero is the ordinary attention. */
+typedef struct zoo_gqa_options {
+    float scale;          /* on q . k; 0: head_dim^-0.5 */
+    float softcap;        /* 0: none */
     const zoo_rope *rope; /* null: no rotation */
     zoo_qk_norm qk_norm;
     uint32_t v_norm; /* zoo_norm_kind of values, per head, without weight; 0: none */
@@ -104,8 +103,10 @@ typedef struct zoo_gqa {
     /* x rows are width_in floats, then q_rows + k_rows + v_rows floats that are added to q, k, v
      * before their norms (what low-rank adapters of a shared block give). */
     uint32_t added;
+} zoo_gqa_options;
 
-    /* Derived by zoo_gqa_finish. */
+/* What follows from the others: sizes of the bind rows, and which of them exist. */
+typedef struct zoo_gqa_derived {
     uint32_t q_rows, k_rows, v_rows, gate_rows, o_cols, one;
     uint32_t q_norm_rows, k_norm_rows, norm_cols;
     uint32_t k_width; /* head_dim, and an element for each rounded bias of a key */
@@ -116,8 +117,18 @@ typedef struct zoo_gqa {
         uint32_t bq, bk, bv, fbq, fbk, fbv;
         uint32_t gate_w, gate_in_q, gate_in_q_bias;
         uint32_t nq, nk, nq_own, nk_own, nbq, nbk;
-    } when; /* which rows of the bind table exist */
+    } when;
     zoo_rowmap gate_map;
+} zoo_gqa_derived;
+
+/*
+ * Fill what the model has, leave the rest zero, then call zoo_gqa_finish, which sets the defaults
+ * and `derived`. [load]
+ */
+typedef struct zoo_gqa {
+    zoo_gqa_shape shape;
+    zoo_gqa_options options;
+    zoo_gqa_derived derived;
 } zoo_gqa;
 
 typedef struct zoo_gqa_weights {

@@ -78,7 +78,7 @@ gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w,
 /* Fills q, k, v and gate from x: matrices, then zoo_gqa_shape. */
 void zoo_gqa_project(gqa_step *step, const float *x);
 /* Norms, rotates and scales q, k and v as they came out of the matrices; stores k and v. */
-void zoo_gqa_shape(gqa_step *step);
+void zoo_gqa_shape_rows(gqa_step *step);
 /* Fills out from q and the cache, gates and norms it. */
 void zoo_gqa_attend(gqa_step *step);
 

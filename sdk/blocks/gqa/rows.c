@@ -30,8 +30,8 @@ typedef struct head_rows {
 /* The norm of queries or keys, if this side of the rotation is its place. */
 static void norm_heads(const gqa_step *step, const head_rows *r, bool after_rope)
 {
-    const zoo_qk_norm *norm = &step->params->qk_norm;
-    uint32_t d = step->params->head_dim;
+    const zoo_qk_norm *norm = &step->params->options.qk_norm;
+    uint32_t d = step->params->shape.head_dim;
     zoo_norm_args args = {.x = r->x,
                           .y = r->x,
                           .weight = r->weight,
@@ -66,13 +66,13 @@ static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
 {
     const zoo_gqa *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
-    size_t n = (size_t)r->n_heads * p->head_dim;
+    size_t n = (size_t)r->n_heads * p->shape.head_dim;
     norm_heads(step, r, false);
-    if (p->clip > 0) {
-        k->clamp(-p->clip, p->clip, r->x, r->x, n);
+    if (p->options.clip > 0) {
+        k->clamp(-p->options.clip, p->options.clip, r->x, r->x, n);
     }
-    if (p->rope) {
-        zoo_rope_rotate(k, p->rope, step->rope, row, r->x, r->n_heads, p->head_dim);
+    if (p->options.rope) {
+        zoo_rope_rotate(k, p->options.rope, step->rope, row, r->x, r->n_heads, p->shape.head_dim);
     }
     norm_heads(step, r, true);
     if (r->scale != 1.0f) {
@@ -85,10 +85,11 @@ static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
 static void add_bias_elements(const zoo_gqa *p, float *x, uint32_t n_heads, const float *slopes,
                               uint32_t pos)
 {
-    uint32_t d = p->head_dim, group = p->n_heads / p->n_kv_heads;
-    float at = bf16_round((float)pos), one = p->slopes_scaled ? 1.0f : 1.0f / p->scale;
+    uint32_t d = p->shape.head_dim, group = p->shape.n_heads / p->shape.n_kv_heads;
+    float one = p->options.slopes_scaled ? 1.0f : 1.0f / p->options.scale;
+    float at = bf16_round((float)pos);
     for (uint32_t h = n_heads; h-- > 0;) {
-        float *to = x + (size_t)h * p->k_width;
+        float *to = x + (size_t)h * p->derived.k_width;
         memmove(to, x + (size_t)h * d, d * sizeof(float));
         for (uint32_t i = 0; i < group; i++) {
             float own = i == h % group ? one : 0.0f;
@@ -99,11 +100,11 @@ static void add_bias_elements(const zoo_gqa *p, float *x, uint32_t n_heads, cons
 
 static float temperature(const zoo_gqa *p, uint32_t pos)
 {
-    if (p->temp_scale == 0) {
+    if (p->options.temp_scale == 0) {
         return 1.0f;
     }
-    return 1.0f +
-           p->temp_scale * logf(1.0f + floorf(((float)pos + p->temp_shift) / p->temp_period));
+    return 1.0f + p->options.temp_scale * logf(1.0f + floorf(((float)pos + p->options.temp_shift) /
+                                                             p->options.temp_period));
 }
 
 /* Adds columns `from` .. of what stands behind the row's input. */
@@ -118,13 +119,13 @@ static void shape_query(const gqa_step *step, uint32_t row)
 {
     const zoo_gqa *p = step->params;
     uint32_t pos = step->span->pos[row];
-    float *q = step->room.q + (size_t)row * p->n_heads * p->k_width;
-    add_given(step, row, 0, q, p->q_rows);
-    head_rows r = {q, step->weights->q_norm, step->weights->q_norm_bias, p->n_heads,
-                   p->q_scale * temperature(p, pos)};
+    float *q = step->room.q + (size_t)row * p->shape.n_heads * p->derived.k_width;
+    add_given(step, row, 0, q, p->derived.q_rows);
+    head_rows r = {q, step->weights->q_norm, step->weights->q_norm_bias, p->shape.n_heads,
+                   p->options.q_scale * temperature(p, pos)};
     shape_heads(step, row, &r);
-    if (p->k_width != p->head_dim) {
-        add_bias_elements(p, q, p->n_heads, NULL, pos);
+    if (p->derived.k_width != p->shape.head_dim) {
+        add_bias_elements(p, q, p->shape.n_heads, NULL, pos);
     }
 }
 
@@ -132,31 +133,33 @@ static void shape_key_value(const gqa_step *step, uint32_t row)
 {
     const zoo_gqa *p = step->params;
     const zoo_kernels *kernels = step->ctx->kernels;
-    size_t n = (size_t)p->n_kv_heads * p->v_dim;
-    float *k = step->room.k + (size_t)row * p->n_kv_heads * p->k_width, *v = step->room.v + row * n;
-    add_given(step, row, p->q_rows, k, p->k_rows);
-    add_given(step, row, p->q_rows + p->k_rows, v, p->v_rows);
-    if (p->k_is_v) {
+    size_t n = (size_t)p->shape.n_kv_heads * p->shape.v_dim;
+    float *k = step->room.k + (size_t)row * p->shape.n_kv_heads * p->derived.k_width,
+          *v = step->room.v + row * n;
+    add_given(step, row, p->derived.q_rows, k, p->derived.k_rows);
+    add_given(step, row, p->derived.q_rows + p->derived.k_rows, v, p->derived.v_rows);
+    if (p->options.k_is_v) {
         memcpy(v, k, n * sizeof(float));
     }
-    if (p->clip > 0) {
-        kernels->clamp(-p->clip, p->clip, v, v, n);
+    if (p->options.clip > 0) {
+        kernels->clamp(-p->options.clip, p->options.clip, v, v, n);
     }
     zoo_norm_args norm = {.x = v,
                           .y = v,
-                          .x_stride = p->v_dim,
-                          .y_stride = p->v_dim,
-                          .n_rows = p->n_kv_heads,
-                          .width = p->v_dim,
-                          .eps = p->v_norm_eps};
-    zoo_norm_run(kernels, p->v_norm, norm);
-    if (p->v_scale != 1.0f) {
-        kernels->scale(p->v_scale, v, v, n);
+                          .x_stride = p->shape.v_dim,
+                          .y_stride = p->shape.v_dim,
+                          .n_rows = p->shape.n_kv_heads,
+                          .width = p->shape.v_dim,
+                          .eps = p->options.v_norm_eps};
+    zoo_norm_run(kernels, p->options.v_norm, norm);
+    if (p->options.v_scale != 1.0f) {
+        kernels->scale(p->options.v_scale, v, v, n);
     }
-    head_rows r = {k, step->weights->k_norm, step->weights->k_norm_bias, p->n_kv_heads, p->k_scale};
+    head_rows r = {k, step->weights->k_norm, step->weights->k_norm_bias, p->shape.n_kv_heads,
+                   p->options.k_scale};
     shape_heads(step, row, &r);
-    if (p->k_width != p->head_dim) {
-        add_bias_elements(p, k, p->n_kv_heads, p->slopes, step->span->pos[row]);
+    if (p->derived.k_width != p->shape.head_dim) {
+        add_bias_elements(p, k, p->shape.n_kv_heads, p->options.slopes, step->span->pos[row]);
     }
 }
 
@@ -166,7 +169,7 @@ static void shape_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
         shape_query(step, row);
-        if (!step->params->shared) {
+        if (!step->params->options.shared) {
             shape_key_value(step, row);
         }
     }
@@ -179,19 +182,19 @@ static void store_item(void *arg, uint32_t item, uint32_t worker)
     const zoo_gqa *p = step->params;
     const zoo_seq *seq = &step->span->seqs[item / 2];
     uint32_t stream = item % 2;
-    size_t width = (size_t)p->n_kv_heads * (stream ? p->v_dim : p->k_width);
+    size_t width = (size_t)p->shape.n_kv_heads * (stream ? p->shape.v_dim : p->derived.k_width);
     const float *x = stream ? step->room.v : step->room.k;
     (void)worker;
     step->cache->put(step->cache, stream, seq, seq->pos, seq->n, x + seq->row * width, width);
 }
 
-void zoo_gqa_shape(gqa_step *step)
+void zoo_gqa_shape_rows(gqa_step *step)
 {
-    const zoo_gqa *p = step->params;
+    const zoo_gqa_derived *d = &step->params->derived;
     uint32_t n_rows = step->span->n_rows;
-    zoo_rows(step->ctx, n_rows, 4 * ((size_t)p->q_rows + p->k_rows), shape_range, step);
-    if (!p->shared) {
+    zoo_rows(step->ctx, n_rows, 4 * ((size_t)d->q_rows + d->k_rows), shape_range, step);
+    if (!step->params->options.shared) {
         size_t rows = n_rows / step->span->n_seqs + 1;
-        zoo_items(step->ctx, 2 * step->span->n_seqs, rows * p->k_rows, store_item, step);
+        zoo_items(step->ctx, 2 * step->span->n_seqs, rows * d->k_rows, store_item, step);
     }
 }
