@@ -29,7 +29,8 @@ static const zoo_bind binds[] = {
 #define ZOO_ROW_PARAMS llama_masked
     ZOO_ROW_MATRIX(dt, "dt_proj.weight", ZOO_BIND_EXACT, gqa.shape.n_kv_heads, v_width, ZOO_NONE,
                    ZOO_NONE),
-    ZOO_ROW_VECTOR(dt_bias, "dt_proj.bias", gqa.shape.n_kv_heads, ZOO_NONE, ZOO_ROW_AT(gqa.shape.v_bias)),
+    ZOO_ROW_VECTOR(dt_bias, "dt_proj.bias", gqa.shape.n_kv_heads, ZOO_NONE,
+                   ZOO_ROW_AT(gqa.shape.v_bias)),
     ZOO_ROW_VECTOR(a, "A", gqa.shape.n_kv_heads, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */

@@ -27,14 +27,12 @@ static const zoo_bind binds[] = {
 #undef ZOO_ROW_PARAMS
 #define ZOO_ROW_WEIGHTS weights
 #define ZOO_ROW_PARAMS llama_routed
-    ZOO_ROW_MATRIX(router, "experts.router.layer.weight", ZOO_BIND_EXACT, n_experts, gqa.shape.width_in,
-                   ZOO_NONE,
-           ZOO_NONE),
-    ZOO_ROW_EXPERTS(in, "experts.input_linear.weight", 0, gqa.derived.k_rows, gqa.shape.width_in, n_experts,
-                    ZOO_NONE, ZOO_NONE),
-    ZOO_ROW_EXPERTS(out, "experts.output_linear.weight", 0, gqa.shape.width_in, gqa.derived.k_rows, n_experts,
-                    ZOO_NONE,
-            ZOO_NONE),
+    ZOO_ROW_MATRIX(router, "experts.router.layer.weight", ZOO_BIND_EXACT, n_experts,
+                   gqa.shape.width_in, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_EXPERTS(in, "experts.input_linear.weight", 0, gqa.derived.k_rows, gqa.shape.width_in,
+                    n_experts, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_EXPERTS(out, "experts.output_linear.weight", 0, gqa.shape.width_in, gqa.derived.k_rows,
+                    n_experts, ZOO_NONE, ZOO_NONE),
     ZOO_ROW_VECTOR(bias, "experts.bias", gqa.shape.width_in, ZOO_NONE, ZOO_NONE),
     {0}};
 /* clang-format on */

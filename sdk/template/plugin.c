@@ -44,11 +44,11 @@ static zoo_status make_parts(build *b, zoo_part *parts)
     if (!attention || !square) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    attention->width_in = b->hidden;
-    attention->n_heads = b->heads;
-    attention->n_kv_heads = c->whole(c, "num_key_value_heads", b->heads);
-    attention->head_dim = b->hidden / b->heads;
-    attention->rope = b->rope;
+    attention->shape.width_in = b->hidden;
+    attention->shape.n_heads = b->heads;
+    attention->shape.n_kv_heads = c->whole(c, "num_key_value_heads", b->heads);
+    attention->shape.head_dim = b->hidden / b->heads;
+    attention->options.rope = b->rope;
     square->hidden = b->hidden;
     square->width = c->whole(c, "intermediate_size", 4 * b->hidden);
     square->act = zoo_act_read(c, "hidden_act", "silu");

@@ -35,9 +35,9 @@ fault() {
     sed 's/^/# /' "$TMPDIR/out" | head -30
 }
 
-fault sdk/blocks/gqa/attend.c 's/pos - p->window + 1 : 0/pos - p->window : 0/' \
+fault sdk/blocks/gqa/attend.c 's/pos - p->shape.window + 1 : 0/pos - p->shape.window : 0/' \
     plain_window 'the window is one too long'
-fault sdk/blocks/gqa/attend.c 's/pos >= p->window ? pos - p->window + 1/pos + 1 >= p->window ? pos - p->window + 2/' \
+fault sdk/blocks/gqa/attend.c 's/pos >= p->shape.window ? pos - p->shape.window + 1/pos + 1 >= p->shape.window ? pos - p->shape.window + 2/' \
     plain_window 'the window is one short'
 fault sdk/blocks/rope/rope.c 's/sin((double)angle) \* factor/sin(-(double)angle) * factor/' \
     plain_gqa 'the halves of the rotation are swapped'

@@ -94,7 +94,7 @@ const zoo_bind binds[] = {
 #undef ZOO_ROW_PARAMS
 #define ZOO_ROW_WEIGHTS W
 #define ZOO_ROW_PARAMS P
-    ZOO_ROW_VECTOR(gain, "gain", gqa.head_dim, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(gain, "gain", gqa.shape.head_dim, ZOO_NONE, ZOO_NONE),
     {0}};
 
 int main(void)

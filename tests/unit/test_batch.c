@@ -204,7 +204,8 @@ static void test_resumes_after_every_step(void **unused)
         outcome first, second, third;
         remove_outputs();
         first = run_batch((int64_t)at, 64, 4, "o");
-        assert_int_equal(first.status, ZOO_E_INTERNAL);
+        /* How many steps there are depends on when lines are read: a run may end before `at`. */
+        assert_int_equal(first.status, first.n_steps <= at ? ZOO_OK : ZOO_E_INTERNAL);
         second = run_batch((int64_t)(at / 2), 100, 2, "o");
         third = run_batch(-1, 33, 7, "o");
         assert_int_equal(third.status, ZOO_OK);
