@@ -6,8 +6,9 @@
 
 #include "kernels/kernels.inc"
 
-/* Holds OpenBLAS to one thread a call. Returns openblas-<version>-<core>, which lives for ever:
- * what else its bits depend on. Once, before other calls. [load] */
+/* Loads OpenBLAS and holds it to one thread a call. Returns openblas-<version>-<core>, which lives
+ * for ever: what else its bits depend on; null: the library is not there. Before other calls, by
+ * one thread. [load] */
 const char *zoo_openblas_begin(void);
 
 /* Whether a row's bits depend neither on its place nor on its company in products of `cols`

@@ -60,7 +60,7 @@ static void fill_all(void)
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (present[i]) {
             fill(&table, (zoo_level)i);
-            table.isa = i == LEVEL_openblas ? zoo_openblas_begin() : names[i];
+            table.isa = names[i];
             tables[i] = table;
         }
     }
@@ -91,10 +91,25 @@ static void refuse(const char *isa, zoo_error *err)
                    list);
 }
 
+/* Where its level may be taken: it is asked for, or no level of our own is better. */
+static void begin_openblas(const char *isa)
+{
+    bool is_best = true;
+    for (uint32_t i = LEVEL_openblas + 1; i < N_LEVELS; i++) {
+        is_best &= !present[i];
+    }
+    if (isa ? strncmp(isa, names[LEVEL_openblas], strlen(names[LEVEL_openblas])) == 0 : is_best) {
+        const char *full = zoo_openblas_begin();
+        present[LEVEL_openblas] = full != NULL;
+        tables[LEVEL_openblas].isa = full ? full : names[LEVEL_openblas];
+    }
+}
+
 const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
 {
     const zoo_kernels *best = NULL;
     fill_all();
+    begin_openblas(isa);
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (present[i] && (!isa || strcmp(isa, names[i]) == 0 || strcmp(isa, tables[i].isa) == 0)) {
             best = &tables[i];

@@ -18,7 +18,7 @@ fault() {
     file=$LMZOO_SOURCE/$1
     dir=$(dirname "$file")
     sed "$2" "$file" >"$TMPDIR/fault.c"
-    # shellcheck disable=SC2086 # lists of files
+    # shellcheck disable=SC2086 # lists of files and flags
     if cmp -s "$file" "$TMPDIR/fault.c"; then
         echo "the fault no longer applies: $2" >"$TMPDIR/out"
     elif cc -std=c11 -O1 -ffp-contract=off -I "$LMZOO_SOURCE/sdk" -I "$dir" -c "$TMPDIR/fault.c" \
