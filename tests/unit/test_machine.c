@@ -22,6 +22,10 @@ static void peaks_count_what_they_do(void **state)
     for (uint32_t i = 1; zoo_kernels_isa(i); i++) {
         for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
             zoo_k_peak *peak = zoo_kernels_peak(zoo_kernels_isa(i), kind);
+            if (strcmp(zoo_kernels_isa(i), "openblas") == 0) {
+                assert_null(peak); /* no loop of our own */
+                continue;
+            }
             assert_non_null(peak);
             assert_true(peak(10) > 0);
             assert_int_equal(peak(30), 3 * peak(10));
