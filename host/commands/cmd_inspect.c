@@ -1,9 +1,11 @@
 /*
  * cmd_inspect.c: lmzoo inspect, plan, plugins, cards: what is there, without loading weights.
  */
+#include <dirent.h>
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file_hash.h"
 #include "base/json.h"
@@ -12,6 +14,8 @@
 #include "commands/commands.h"
 #include "config/card.h"
 #include "engine/engine_private.h"
+#include "engine/inspect.h"
+#include "explain/arch.h"
 
 static zoo_status open_plan(const char *name, zoo_engine_options *options, zoo_engine **engine,
                             zoo_error *err)
@@ -32,17 +36,112 @@ static const zoo_option inspect_options[] = {
     {"--json", 0, ZOO_OPTION_FLAG, offsetof(inspect_args, json), NULL, "one JSON object"},
     ZOO_OPTIONS_END};
 
+enum { PROBLEMS_MAX = 200, PROBLEM_TEXT = sizeof(((zoo_error *)0)->text) };
+
+/* One line for all problems that differ in numbers of layers and experts alone. */
+typedef struct problem_list {
+    struct {
+        char text[PROBLEM_TEXT], alike[PROBLEM_TEXT];
+        uint32_t n;
+    } lines[PROBLEMS_MAX];
+    uint32_t n_lines, n_more;
+} problem_list;
+
+static void add_problem(void *arg, const char *text)
+{
+    problem_list *list = arg;
+    char alike[PROBLEM_TEXT];
+    zoo_name_skeleton(text, alike, sizeof alike);
+    for (uint32_t i = 0; i < list->n_lines; i++) {
+        if (strcmp(list->lines[i].alike, alike) == 0) {
+            list->lines[i].n++;
+            return;
+        }
+    }
+    if (list->n_lines == PROBLEMS_MAX) {
+        list->n_more++;
+        return;
+    }
+    (void)snprintf(list->lines[list->n_lines].text, PROBLEM_TEXT, "%s", text);
+    (void)snprintf(list->lines[list->n_lines].alike, PROBLEM_TEXT, "%s", alike);
+    list->lines[list->n_lines++].n = 1;
+}
+
+static void print_problems(const problem_list *list)
+{
+    for (uint32_t i = 0; i < list->n_lines; i++) {
+        (void)fprintf(stderr, "lmzoo inspect: %s", list->lines[i].text);
+        if (list->lines[i].n > 1) {
+            (void)fprintf(stderr, " (and %u more of this kind)", list->lines[i].n - 1);
+        }
+        (void)fputc('\n', stderr);
+    }
+    if (list->n_more) {
+        (void)fprintf(stderr, "lmzoo inspect: and %u other problems\n", list->n_more);
+    }
+}
+
+/* Whether there is a config.json, and no weights beside it, so that the plan is all there is. */
+static bool is_bare_config(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return false;
+    }
+    DIR *folder = S_ISDIR(info.st_mode) ? opendir(path) : NULL;
+    bool weights = false;
+    for (const struct dirent *e = folder ? readdir(folder) : NULL; e; e = readdir(folder)) {
+        weights = weights || strstr(e->d_name, ".safetensors") || strstr(e->d_name, ".bin") ||
+                  strstr(e->d_name, ".gguf") || strstr(e->d_name, ".pth");
+    }
+    if (folder) {
+        (void)closedir(folder);
+    }
+    return !weights;
+}
+
+/* Every key of the config is judged too: a folder with weights is judged when it is opened. */
+static zoo_status inspect_config(const inspect_args *a, const char *path, zoo_error *err)
+{
+    const zoo_engine_options *o = &a->common.engine;
+    zoo_arch *arch = NULL;
+    zoo_status status = zoo_arch_open_text(path, NULL, o, &arch, err);
+    if (status == ZOO_OK) {
+        status = zoo_model_config_judge(arch->model.config, arch->model.plugin, o->allow_unknown,
+                                        NULL, NULL, err);
+    }
+    if (status == ZOO_OK && o->problems->n == 0) {
+        status = zoo_model_inspect(&arch->model, arch->params.total, stdout, a->json, err);
+    }
+    zoo_arch_close(arch);
+    return status;
+}
+
+static zoo_status inspect_folder(inspect_args *a, const char *name, zoo_error *err)
+{
+    zoo_engine *engine = NULL;
+    ZOO_TRY(open_plan(name, &a->common.engine, &engine, err));
+    zoo_status status =
+        a->common.engine.problems->n ? ZOO_OK : zoo_engine_inspect(engine, stdout, a->json);
+    zoo_engine_close(engine);
+    return status;
+}
+
 static int run_inspect(void *args)
 {
+    static problem_list list;
     inspect_args *a = args;
     zoo_error error;
-    zoo_engine *engine = NULL;
-    zoo_status status = open_plan(a->common.positional[0], &a->common.engine, &engine, &error);
-    if (status == ZOO_OK) {
-        status = zoo_engine_inspect(engine, stdout, a->json);
+    zoo_problems problems = {.tell = add_problem, .arg = &list};
+    const char *name = a->common.positional[0];
+    a->common.engine.problems = &problems;
+    zoo_status status =
+        is_bare_config(name) ? inspect_config(a, name, &error) : inspect_folder(a, name, &error);
+    print_problems(&list);
+    if (status == ZOO_OK && problems.n == 0) {
+        return 0;
     }
-    zoo_engine_close(engine);
-    return status == ZOO_OK ? 0
+    return status == ZOO_OK ? zoo_exit_code_model(problems.status)
                             : zoo_command_failed("inspect", &error, zoo_exit_code_model(status));
 }
 
@@ -51,7 +150,9 @@ const zoo_command zoo_command_inspect = {
     .arguments = "MODEL [options]",
     .summary = "what a model folder is: plugin, plan, streams, bytes",
     .text = "Shows the plugin and the card that a folder gets, the plan of its layers, what its "
-            "caches hold, its tensors, and every config key with its value. No weights are read.",
+            "caches hold, its tensors, and every config key with its value. No weights are read. "
+            "A folder with config.json alone, or that file, gives the plan and the tensors that it "
+            "would want. What is wrong with a folder is said all at once.",
     .example = "lmzoo inspect ./model",
     .options = inspect_options,
     .opens_model = true,

@@ -236,7 +236,8 @@ static zoo_status fill_part(zoo_attributes *a, const cJSON *members, zoo_error *
         const cJSON *given = cJSON_GetObjectItemCaseSensitive(object, entry->string);
         const cJSON *fallback = cJSON_GetObjectItemCaseSensitive(entry, "default");
         if (given) {
-            ZOO_TRY(check_type(a, entry->string, entry, given, err));
+            zoo_status status = check_type(a, entry->string, entry, given, err);
+            ZOO_TRY(zoo_problems_take(a->problems, status, err));
         } else if (fallback &&
                    !cJSON_AddItemToObject(object, entry->string, cJSON_Duplicate(fallback, true))) {
             return out_of_memory(a, err);
@@ -259,9 +260,9 @@ static zoo_status read_fields(zoo_attributes *a, const cJSON *text, const char *
         if (!is_field || (!given && cJSON_GetObjectItemCaseSensitive(a->set, name))) {
             continue;
         }
-        if (given) {
-            ZOO_TRY(check_type(a, entry->string, entry, given, err));
-        }
+        zoo_status status = given ? check_type(a, entry->string, entry, given, err) : ZOO_OK;
+        ZOO_TRY(zoo_problems_take(a->problems, status, err));
+        given = status == ZOO_OK ? given : NULL; /* after a wrong type the default stands in */
         (void)snprintf(origin, sizeof origin, "%s%s", given ? "file: " : "class",
                        given ? entry->string : "");
         cJSON *value = given      ? cJSON_Duplicate(given, true)

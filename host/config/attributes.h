@@ -14,6 +14,7 @@
 #include <cjson/cJSON.h>
 
 #include "base.h"
+#include "config/problems.h"
 
 enum { ZOO_CLASS_LAYERS_MAX = 4096, ZOO_CLASS_KEY_MAX = 256 };
 
@@ -21,6 +22,7 @@ typedef struct zoo_attributes {
     const cJSON *class_json; /* the class file */
     const cJSON *common;     /* <folder>/classes/_common.json: what is the same for all classes */
     const char *path;        /* of config.json, for errors */
+    zoo_problems *problems;  /* null: the first wrong type ends it */
     cJSON *set;              /* object: attributes by the class's own names */
     cJSON *extras;           /* object: keys of the file that are no fields, until `converted` */
     cJSON *origins;          /* object: key of set -> "file: KEY", "class", "derived: NAME" */

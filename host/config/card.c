@@ -11,10 +11,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "config/card_options.h"
+#include "config/nearest.h"
 
 enum { CARD_BYTES_MAX = 1 << 20, CARDS_MAX = 4096 };
 
-typedef enum shape { TEXT, TEXTS, OBJECT, NAMES, PAIRS, FLAG, ANY } shape;
+typedef enum shape { TEXT, TEXTS, OBJECT, NAMES, PAIRS, REMARKS, FLAG, ANY } shape;
 
 static const struct {
     const char *key;
@@ -23,7 +24,7 @@ static const struct {
     {"model_type", TEXTS}, {"plugin", TEXT},
     {"about", OBJECT},     {"aliases", OBJECT},
     {"defaults", OBJECT},  {"fixed", OBJECT},
-    {"options", OBJECT},   {"ignored", OBJECT},
+    {"options", OBJECT},   {"ignored", REMARKS},
     {"tensors", PAIRS},    {"ignored_tensors", TEXTS},
     {"output", ANY},       {"refused", TEXT},
     {"class", TEXT},       {"prediction_layers", FLAG},
@@ -59,6 +60,20 @@ static bool is_pairs(const cJSON *item)
     return cJSON_IsArray(item);
 }
 
+static bool is_remarks(const cJSON *item)
+{
+    const cJSON *child = NULL;
+    cJSON_ArrayForEach(child, item)
+    {
+        bool why = cJSON_IsString(cJSON_GetObjectItemCaseSensitive(child, "why"));
+        bool is = cJSON_GetObjectItemCaseSensitive(child, "is");
+        if (!cJSON_IsString(child) && !(why && is && cJSON_GetArraySize(child) == 2)) {
+            return false;
+        }
+    }
+    return cJSON_IsObject(item);
+}
+
 static bool has_shape(const cJSON *item, shape want)
 {
     switch (want) {
@@ -72,6 +87,8 @@ static bool has_shape(const cJSON *item, shape want)
         return cJSON_IsObject(item) && has_only_texts(item);
     case PAIRS:
         return is_pairs(item);
+    case REMARKS:
+        return is_remarks(item);
     case FLAG:
         return cJSON_IsBool(item);
     case ANY:
@@ -90,11 +107,17 @@ static zoo_status check_member(const char *path, const cJSON *item, zoo_error *e
                                   path, item->string);
         }
     }
-    return zoo_fail(err, ZOO_E_FORMAT, "%s: unknown card member \"%s\"", path, item->string);
+    zoo_nearest near = {.word = item->string};
+    for (size_t i = 0; i < ZOO_COUNT(members); i++) {
+        zoo_nearest_try(&near, members[i].key);
+    }
+    return zoo_fail(err, ZOO_E_FORMAT, "%s: unknown card member \"%.60s\"; did you mean \"%s\"?",
+                    path, item->string, near.text);
 }
 
 /* Options of the tree's plugins are known; those of another begin with its name and a dot. */
-static zoo_status check_options(const char *path, const cJSON *json, zoo_error *err)
+static zoo_status check_options(const cJSON *options, const char *path, const cJSON *json,
+                                zoo_error *err)
 {
     const char *plugin = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "plugin"));
     const cJSON *option = NULL;
@@ -103,13 +126,14 @@ static zoo_status check_options(const char *path, const cJSON *json, zoo_error *
         size_t n = plugin ? strlen(plugin) : 0;
         bool own = n && strncmp(option->string, plugin, n) == 0 && option->string[n] == '.';
         if (!own) {
-            ZOO_TRY(zoo_card_option_check(path, option, err));
+            ZOO_TRY(zoo_card_option_check(options, path, plugin, option, err));
         }
     }
     return ZOO_OK;
 }
 
-static zoo_status check_card(const char *path, const cJSON *json, zoo_error *err)
+static zoo_status check_card(const cJSON *options, const char *path, const cJSON *json,
+                             zoo_error *err)
 {
     if (!cJSON_IsObject(json)) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: a card is a JSON object", path);
@@ -126,14 +150,16 @@ static zoo_status check_card(const char *path, const cJSON *json, zoo_error *err
         !cJSON_GetObjectItemCaseSensitive(json, "refused")) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: the card names no plugin", path);
     }
-    return check_options(path, json, err);
+    return check_options(options, path, json, err);
 }
 
 static int is_card_file(const struct dirent *entry)
 {
     size_t n = strlen(entry->d_name);
     bool list = strcmp(entry->d_name, "releases.json") == 0 ||
-                strcmp(entry->d_name, "ideas.json") == 0; /* of the gallery */
+                strcmp(entry->d_name, "ideas.json") == 0 || /* of the gallery */
+                strcmp(entry->d_name, "card.schema.json") == 0 ||
+                strcmp(entry->d_name, "options.json") == 0;
     return !list && entry->d_name[0] != '.' && n > 5 && strcmp(entry->d_name + n - 5, ".json") == 0;
 }
 
@@ -178,7 +204,7 @@ static zoo_status add_card(zoo_cards *cards, const char *folder, const char *fil
     (void)snprintf(card->path, n, "%s/%s", folder, file);
     cards->n_cards++;
     ZOO_TRY(zoo_json_read_python(card->path, CARD_BYTES_MAX, &card->json, err));
-    return check_card(card->path, card->json, err);
+    return check_card(cards->options, card->path, card->json, err);
 }
 
 zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
@@ -194,6 +220,7 @@ zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
     if (!out->cards || n_files > CARDS_MAX) {
         status = zoo_fail(err, ZOO_E_MEMORY, "%s: no room for %d cards", folder, n_files);
     }
+    status = status == ZOO_OK ? zoo_card_options_read(folder, &out->options, err) : status;
     for (int i = 0; i < n_files; i++) {
         if (status == ZOO_OK) {
             status = add_card(out, folder, files[i]->d_name, err);
@@ -216,6 +243,7 @@ void zoo_cards_free(zoo_cards *cards)
         zoo_mem_free(cards->cards[i].path);
         cJSON_Delete(cards->cards[i].json);
     }
+    cJSON_Delete(cards->options);
     zoo_mem_free(cards->cards);
     memset(cards, 0, sizeof *cards);
 }
@@ -233,6 +261,18 @@ const zoo_card *zoo_cards_find(const zoo_cards *cards, const char *model_type)
 const cJSON *zoo_card_part(const zoo_card *card, const char *key)
 {
     return card ? cJSON_GetObjectItemCaseSensitive(card->json, key) : NULL;
+}
+
+const char *zoo_card_remark(const zoo_card *card, const char *key, const cJSON *value)
+{
+    const cJSON *remark = cJSON_GetObjectItemCaseSensitive(zoo_card_part(card, "ignored"), key);
+    const cJSON *is = cJSON_GetObjectItemCaseSensitive(remark, "is"), *one = NULL;
+    bool holds = cJSON_IsString(remark) || cJSON_Compare(is, value, true);
+    for (one = cJSON_IsArray(is) ? is->child : NULL; one && !holds; one = one->next) {
+        holds = cJSON_Compare(one, value, true);
+    }
+    const cJSON *why = cJSON_GetObjectItemCaseSensitive(remark, "why");
+    return !holds ? NULL : why ? cJSON_GetStringValue(why) : cJSON_GetStringValue(remark);
 }
 
 const char *zoo_card_text(const zoo_card *card, const char *key)

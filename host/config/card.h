@@ -11,7 +11,8 @@
  *   defaults          {key: value where the file has none}
  *   fixed             {key: value whatever the file says}
  *   options           {name: value}: what the plugin reads as "@name"
- *   ignored           {key: why}: keys of the file that the reference does not read either
+ *   ignored           {key: why}: keys of the file that the reference does not read either;
+ *                     {key: {is: value, why: ...}}: where it has this value, or one of a list
  *   tensors           [[canonical, stored], ...]: parts of tensor names, tried in order
  *   ignored_tensors   list of patterns with '*': stored tensors that are not weights of the model
  *   output            how reasoning and tool calls stand in the text (host/text/output/output.h)
@@ -35,6 +36,7 @@ typedef struct zoo_card {
 typedef struct zoo_cards {
     zoo_card *cards; /* sorted by path */
     uint32_t n_cards;
+    cJSON *options; /* card_options.h */
 } zoo_cards;
 
 /* Reads every *.json of the folder and checks each card's shape.
@@ -49,6 +51,8 @@ const zoo_card *zoo_cards_find(const zoo_cards *cards, const char *model_type);
 /* Members, null where the card has none. */
 const char *zoo_card_text(const zoo_card *card, const char *key);
 const cJSON *zoo_card_part(const zoo_card *card, const char *key);
+/* Why a key of the file with this value is ignored; null: the card does not say so. */
+const char *zoo_card_remark(const zoo_card *card, const char *key, const cJSON *value);
 /* Name of the card: its file's name without folder and suffix; copied to name. */
 void zoo_card_name(const zoo_card *card, char *name, size_t n);
 

@@ -1,280 +1,159 @@
-/*
- * card_options.c: the options that shared blocks and the plugins of the tree read as "@name", and
- * the values of those that choose among words. A test compares the names with the sources.
- */
+/* card_options.c: a card's options against options.json. */
 #include "config/card_options.h"
 
 #include <string.h>
+#include <unistd.h>
 
-const zoo_card_option zoo_card_options[] = {
-    {"act", NULL},
-    {"adapters", NULL},
-    {"alibi", NULL},
-    {"alibi_rounded", NULL},
-    {"attention", NULL},
-    {"attention_norms", NULL},
-    {"attention_placement", "pre|parallel|post|sandwich"},
-    {"average", NULL},
-    {"base_width", NULL},
-    {"chosen", NULL},
-    {"clamp", "all|routed"},
-    {"clip", NULL},
-    {"correction_bias", NULL},
-    {"delta_bound", NULL},
-    {"delta_double", NULL},
-    {"delta_eps", NULL},
-    {"delta_layout", "fused|separate|low_rank|grouped|plain"},
-    {"delta_three_quarters", NULL},
-    {"dense_prefix", NULL},
-    {"dense_width", NULL},
-    {"depth_scale", NULL},
-    {"down_transposed", NULL},
-    {"dt_min", NULL},
-    {"dt_norm", "rms|plain"},
-    {"dt_norm_eps", NULL},
-    {"embed", NULL},
-    {"embed_dim", NULL},
-    {"embed_norm", NULL},
-    {"embed_scale", "sqrt|sqrt_bf16"},
-    {"embed_scale_if", NULL},
-    {"embed_scale_inside", NULL},
-    {"expert_bias", NULL},
-    {"experts_min", NULL},
-    {"factors", NULL},
-    {"ffn", "xielu"},
-    {"final_norm_plain", NULL},
-    {"first_norm", NULL},
-    {"full_at", NULL},
-    {"full_name", NULL},
-    {"fused_gate_up", NULL},
-    {"fused_qkv", NULL},
-    {"gate", NULL},
-    {"gate_act", "softplus|sigmoid"},
-    {"gate_in_q", NULL},
-    {"gated_eps", NULL},
-    {"gated_norm", NULL},
-    {"gated_norms", NULL},
-    {"gelu_is_tanh", NULL},
-    {"generation", NULL},
-    {"group_max", NULL},
-    {"group_zero", NULL},
-    {"grouped_if", NULL},
-    {"groups", NULL},
-    {"groups_by", NULL},
-    {"half_width", NULL},
-    {"head", NULL},
-    {"head_bias", NULL},
-    {"independent", NULL},
-    {"index", NULL},
-    {"index_eps", NULL},
-    {"index_interleaved", NULL},
-    {"index_last", NULL},
-    {"indices_or_all", NULL},
-    {"input_width", NULL},
-    {"interleave", NULL},
-    {"interleaved", NULL},
-    {"interleaved_gate", NULL},
-    {"kinds", "types|period|interval|indices|group|listed|all"},
-    {"last_eps", NULL},
-    {"last_norm_if", NULL},
-    {"last_norm_off", NULL},
-    {"latent", NULL},
-    {"latent_attention", "rotated|plain"},
-    {"latent_eps", NULL},
-    {"latent_gate", NULL},
-    {"layer", "compressed|framed|hyper|shortcut"},
-    {"layer_eps", NULL},
-    {"layer_list", NULL},
-    {"layers", NULL},
-    {"limit", NULL},
-    {"local", NULL},
-    {"logits", "divide|multiply"},
-    {"mixer", NULL},
-    {"mixer_name", NULL},
-    {"mlp", NULL},
-    {"mlp_bias", NULL},
-    {"moe", NULL},
-    {"multi_query", NULL},
-    {"negated", NULL},
-    {"no_mscale", NULL},
-    {"norm", "rms|rms_plus_one|layer|layer_plus_one"},
-    {"norm_before_gate", NULL},
-    {"norm_bias", NULL},
-    {"norm_name", NULL},
-    {"norm_weight", NULL},
-    {"normed_experts", NULL},
-    {"norms", NULL},
-    {"norms_one", NULL},
-    {"norms_then", NULL},
-    {"o_bias", NULL},
-    {"out_bias", NULL},
-    {"pattern", NULL},
-    {"period", NULL},
-    {"placement", "pre|parallel|post|sandwich|keys|after"},
-    {"placement_if", NULL},
-    {"placement_then", "pre|parallel|post|sandwich|keys|after"},
-    {"plain", NULL},
-    {"position_offset", NULL},
-    {"positions", NULL},
-    {"post_norm_eps", NULL},
-    {"prefix", NULL},
-    {"prefix_nested", NULL},
-    {"products", NULL},
-    {"proj_bias", NULL},
-    {"q_both", NULL},
-    {"qk_norm", "head|own|full"},
-    {"qk_norm_after", NULL},
-    {"qk_norm_bias", NULL},
-    {"qk_norm_if", NULL},
-    {"qk_norm_rotating", NULL},
-    {"qk_norm_weight", NULL},
-    {"qkv", "quarters|fused|grouped|split"},
-    {"qkv_bias", NULL},
-    {"query_factor", NULL},
-    {"query_scalar", NULL},
-    {"rank_scale", NULL},
-    {"renorm", NULL},
-    {"renorm_eps", NULL},
-    {"renorm_floor", NULL},
-    {"renorm_p", NULL},
-    {"residual_from_norm", NULL},
-    {"rms_if", NULL},
-    {"rope_partial", NULL},
-    {"rope_theta", NULL},
-    {"rotary_dim", NULL},
-    {"rotate", "all|sliding|sliding_if_any|sliding_or_dense|listed|theta|none|position_type|"
-               "unless_null"},
-    {"round_if", NULL},
-    {"rounded_width", NULL},
-    {"router_bias", NULL},
-    {"same_theta", NULL},
-    {"scale", NULL},
-    {"score", "logit|softmax|sigmoid|sqrt_softplus|sparsemixer"},
-    {"shape", "shared|single|rwkv|parallel"},
-    {"shared", NULL},
-    {"shared_bias", NULL},
-    {"shared_block", NULL},
-    {"shared_gate", NULL},
-    {"shared_mlp", NULL},
-    {"shared_rope", NULL},
-    {"sinks", NULL},
-    {"skipped", NULL},
-    {"sliding", "all|from_max_window|even_below_max|period|pattern|no_rope|chunked|none"},
-    {"sliding_kv_double", NULL},
-    {"sliding_theta", NULL},
-    {"sliding_theta_key", NULL},
-    {"softcap", NULL},
-    {"softcap_logits", NULL},
-    {"softcap_scores", NULL},
-    {"sparse", "none|all|step|first_dense|interval|period|freq|listed"},
-    {"split", NULL},
-    {"ssm_multipliers", NULL},
-    {"stacked", NULL},
-    {"state_heads", NULL},
-    {"stored_in_out", NULL},
-    {"sub_norm", NULL},
-    {"sum_bias", NULL},
-    {"temperature", "yarn|no_rope"},
-    {"template", NULL},
-    {"theta_ignored", NULL},
-    {"tied", NULL},
-    {"transposed", NULL},
-    {"types", NULL},
-    {"unit_scale", NULL},
-    {"unscaled_sliding", NULL},
-    {"v_norm", NULL},
-    {"weigh_input", NULL},
-    {"weighed", NULL},
-    {"window_if", NULL},
-    {"window_plus", NULL},
-    {NULL, NULL},
-};
+#include "base/json.h"
+#include "config/nearest.h"
+#include "config/plugin_loader.h"
 
-/* Edits (a letter more, less, other, or two exchanged) between two words. */
-static uint32_t distance(const char *a, const char *b)
+enum { OPTIONS_BYTES_MAX = 1 << 20 };
+
+static const cJSON *member(const cJSON *object, const char *name)
 {
-    enum { WORD_MAX = 48 };
-    uint32_t rows[3][WORD_MAX + 1];
-    size_t n = strlen(a), m = strlen(b);
-    if (n > WORD_MAX || m > WORD_MAX) {
-        return UINT32_MAX;
-    }
-    for (uint32_t j = 0; j <= m; j++) {
-        rows[0][j] = j;
-    }
-    for (uint32_t i = 1; i <= n; i++) {
-        uint32_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
-        row[0] = i;
-        for (uint32_t j = 1; j <= m; j++) {
-            uint32_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
-            best = above[j] + 1 < best ? above[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            row[j] = swapped && before[j - 2] + 1 < best ? before[j - 2] + 1 : best;
-        }
-    }
-    return rows[n % 3][m];
+    return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
-const char *zoo_card_option_nearest(const char *name)
+static const char *name_of(const cJSON *option)
 {
-    const char *nearest = zoo_card_options[0].name;
-    uint32_t least = UINT32_MAX;
-    for (const zoo_card_option *o = zoo_card_options; o->name; o++) {
-        uint32_t d = distance(name, o->name);
-        if (d < least) {
-            least = d;
-            nearest = o->name;
-        }
-    }
-    return nearest;
+    const char *name = cJSON_GetStringValue(member(option, "name"));
+    return name ? name : "";
 }
 
-static void nearest_word(const char *list, const char *word, char *out, size_t n)
+zoo_status zoo_card_options_read(const char *folder, cJSON **out, zoo_error *err)
 {
-    uint32_t least = UINT32_MAX;
-    for (const char *p = list; *p; p += *p == '|') {
-        char one[64];
-        size_t k = strcspn(p, "|");
-        (void)snprintf(one, sizeof one, "%.*s", (int)k, p);
-        uint32_t d = distance(word, one);
-        if (d < least) {
-            least = d;
-            (void)snprintf(out, n, "%s", one);
+    char path[4096], own[4000];
+    *out = NULL;
+    (void)snprintf(path, sizeof path, "%s/options.json", folder);
+    if (access(path, R_OK) != 0) {
+        if (zoo_install_folder(NULL, "models.d", own, sizeof own, NULL) != ZOO_OK) {
+            return ZOO_OK;
         }
-        p += k;
+        (void)snprintf(path, sizeof path, "%s/options.json", own);
     }
+    if (access(path, R_OK) != 0) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_json_read(path, OPTIONS_BYTES_MAX, out, err));
+    if (cJSON_IsArray(*out)) {
+        return ZOO_OK;
+    }
+    cJSON_Delete(*out);
+    *out = NULL;
+    return zoo_fail(err, ZOO_E_FORMAT, "%s: the file is not a list of options", path);
 }
 
-static bool is_listed(const char *list, const char *word)
+static bool is_listed(const cJSON *list, const char *word)
 {
-    size_t n = strlen(word);
-    for (const char *p = list; *p; p += *p == '|') {
-        size_t k = strcspn(p, "|");
-        if (k == n && strncmp(p, word, n) == 0) {
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item) && strcmp(item->valuestring, word) == 0) {
             return true;
         }
-        p += k;
     }
     return false;
 }
 
-zoo_status zoo_card_option_check(const char *path, const cJSON *option, zoo_error *err)
+static bool is_read_by(const cJSON *option, const char *plugin)
 {
-    const char *word = cJSON_GetStringValue(option);
-    for (const zoo_card_option *o = zoo_card_options; o->name; o++) {
-        if (strcmp(o->name, option->string) != 0) {
-            continue;
+    const cJSON *readers = member(option, "readers");
+    return !plugin || is_listed(readers, "shared") || is_listed(readers, plugin);
+}
+
+static const cJSON *find(const cJSON *options, const char *name)
+{
+    const cJSON *option = NULL;
+    cJSON_ArrayForEach(option, options)
+    {
+        if (strcmp(name_of(option), name) == 0) {
+            return option;
         }
-        if (o->values && word && !is_listed(o->values, word)) {
-            char nearest[64] = "";
-            nearest_word(o->values, word, nearest, sizeof nearest);
-            return zoo_fail(err, ZOO_E_FORMAT,
-                            "%s: option \"%s\" is \"%.60s\", none of %s; did you mean \"%s\"?",
-                            path, o->name, word, o->values, nearest);
+    }
+    return NULL;
+}
+
+static bool has_kind(const cJSON *option, const cJSON *value)
+{
+    const cJSON *kinds = member(option, "kinds");
+    return (cJSON_IsBool(value) && is_listed(kinds, "flag")) ||
+           (cJSON_IsNumber(value) && is_listed(kinds, "number")) ||
+           (cJSON_IsArray(value) && is_listed(kinds, "list")) ||
+           (cJSON_IsString(value) && (is_listed(kinds, "text") || is_listed(kinds, "key")));
+}
+
+/* The texts of a list, with separators. */
+static void join(const cJSON *list, const char *between, char *out, size_t n)
+{
+    size_t k = 0;
+    const cJSON *item = NULL;
+    out[0] = '\0';
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *text = cJSON_GetStringValue(item);
+        int m = snprintf(out + k, n - k, "%s%s", k ? between : "", text ? text : "");
+        k = m > 0 && k + (size_t)m < n ? k + (size_t)m : k;
+    }
+}
+
+static zoo_status unknown(const cJSON *options, const char *path, const char *plugin,
+                          const char *name, zoo_error *err)
+{
+    zoo_nearest near = {.word = name};
+    const cJSON *other = find(options, name), *option = NULL;
+    cJSON_ArrayForEach(option, options)
+    {
+        if (is_read_by(option, plugin)) {
+            zoo_nearest_try(&near, name_of(option));
         }
-        return ZOO_OK;
+    }
+    if (other) {
+        char readers[80];
+        join(member(other, "readers"), " and ", readers, sizeof readers);
+        return zoo_fail(err, ZOO_E_FORMAT,
+                        "%s: plugin %s does not read option \"%s\", %s does; did you mean \"%s\"?",
+                        path, plugin, name, readers, near.text);
     }
     return zoo_fail(err, ZOO_E_FORMAT, "%s: no plugin reads option \"%.60s\"; did you mean \"%s\"?",
-                    path, option->string, zoo_card_option_nearest(option->string));
+                    path, name, near.text);
+}
+
+static zoo_status check_word(const char *path, const cJSON *option, const char *word,
+                             zoo_error *err)
+{
+    const cJSON *words = member(option, "words"), *item = NULL;
+    if (!words || !word || is_listed(member(option, "kinds"), "key") || is_listed(words, word)) {
+        return ZOO_OK;
+    }
+    char list[200];
+    zoo_nearest near = {.word = word};
+    cJSON_ArrayForEach(item, words)
+    {
+        zoo_nearest_try(&near, cJSON_IsString(item) ? item->valuestring : "");
+    }
+    join(words, ", ", list, sizeof list);
+    return zoo_fail(err, ZOO_E_FORMAT,
+                    "%s: option \"%s\" is \"%.60s\", none of %s; did you mean \"%s\"?", path,
+                    name_of(option), word, list, near.text);
+}
+
+zoo_status zoo_card_option_check(const cJSON *options, const char *path, const char *plugin,
+                                 const cJSON *option, zoo_error *err)
+{
+    if (!options) {
+        return ZOO_OK;
+    }
+    const cJSON *known = find(options, option->string);
+    if (!known || !is_read_by(known, plugin)) {
+        return unknown(options, path, plugin, option->string, err);
+    }
+    if (!has_kind(known, option)) {
+        char kinds[80];
+        const char *what = cJSON_GetStringValue(member(known, "what"));
+        join(member(known, "kinds"), " or a ", kinds, sizeof kinds);
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: option \"%s\" must be a %s: %s", path,
+                        option->string, kinds, what ? what : "");
+    }
+    return check_word(path, known, cJSON_GetStringValue(option), err);
 }

@@ -1,4 +1,11 @@
-/* card_options.h: the options of cards, and the judgement of a card's options by that table. */
+/*
+ * card_options.h: the options of cards, and the judgement of a card's options by them.
+ *
+ * <card folder>/options.json lists what the shared blocks and the plugins of the tree read as
+ * "@name": {"name", "readers": ["shared"] for every plugin of the tree, else plugins, "kinds": what
+ * a value may be: flag, number, list, text, key (the name of a config key), "words": what a text
+ * may be where it is no key, "what"}. Tests compare it with the sources.
+ */
 #ifndef ZOO_CONFIG_CARD_OPTIONS_H
 #define ZOO_CONFIG_CARD_OPTIONS_H
 
@@ -6,18 +13,14 @@
 
 #include "base.h"
 
-typedef struct zoo_card_option {
-    const char *name;   /* null ends the table */
-    const char *values; /* the words that a text may be, separated by '|'; null: any */
-} zoo_card_option;
+/* Reads options.json of the folder, else that of the program; *out is null where neither has one.
+ * The caller gives it to cJSON_Delete. ZOO_E_FORMAT. [load] */
+zoo_status zoo_card_options_read(const char *folder, cJSON **out, zoo_error *err);
 
-extern const zoo_card_option zoo_card_options[];
-
-/* The option whose name takes the fewest edits from `name`. [any] */
-const char *zoo_card_option_nearest(const char *name);
-
-/* Refuses an unknown option, or a text outside its list, naming the nearest right one. path: the
- * card's. ZOO_E_FORMAT. [load] */
-zoo_status zoo_card_option_check(const char *path, const cJSON *option, zoo_error *err);
+/* Refuses an option that the plugin (null: any) does not read, or a value that it may not have,
+ * naming the nearest right one; nothing where options is null. path: the card's. ZOO_E_FORMAT.
+ * [load] */
+zoo_status zoo_card_option_check(const cJSON *options, const char *path, const char *plugin,
+                                 const cJSON *option, zoo_error *err);
 
 #endif

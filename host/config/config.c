@@ -211,12 +211,20 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
     return found ? found : find_default(c, key);
 }
 
+/* The first one counts, unless all are told. */
+static void note_misuse(zoo_model_config *c, const zoo_error *error)
+{
+    if (c->misuse.code == ZOO_OK && zoo_problems_take(c->problems, ZOO_E_CONFIG, error) != ZOO_OK) {
+        c->misuse = *error;
+    }
+}
+
 static void remember(const zoo_model_config *config, const char *key, const char *want)
 {
     zoo_model_config *c = (zoo_model_config *)(uintptr_t)config;
-    if (c->misuse.code == ZOO_OK) {
-        (void)zoo_fail(&c->misuse, ZOO_E_CONFIG, "%s: \"%s\" should be %s", c->path, key, want);
-    }
+    zoo_error error;
+    (void)zoo_fail(&error, ZOO_E_CONFIG, "%s: \"%s\" should be %s", c->path, key, want);
+    note_misuse(c, &error);
 }
 
 static zoo_value get_type(const zoo_config *config, const char *key)
@@ -312,15 +320,14 @@ ZOO_PRINTF(2, 3)
 static void refuse(const zoo_config *config, const char *format, ...)
 {
     zoo_model_config *c = config->host;
-    if (c->misuse.code != ZOO_OK) {
-        return;
-    }
+    zoo_error error;
     char text[400];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    (void)zoo_fail(&c->misuse, ZOO_E_CONFIG, "%s: %s", c->path, text);
+    (void)zoo_fail(&error, ZOO_E_CONFIG, "%s: %s", c->path, text);
+    note_misuse(c, &error);
 }
 
 static bool is_file(const char *path)

@@ -12,6 +12,7 @@
 #define ZOO_CONFIG_CONFIG_H
 
 #include "config/card.h"
+#include "config/problems.h"
 #include "zoo.h"
 
 typedef struct zoo_model_config zoo_model_config;
@@ -52,6 +53,8 @@ zoo_status zoo_model_config_unwrap(zoo_model_config *config, const char *folder,
  */
 zoo_status zoo_model_config_read_class(zoo_model_config *config, const char *folder,
                                        zoo_error *err);
+/* Hand refusals to problems (may be null), while it lives. */
+void zoo_model_config_problems(zoo_model_config *config, zoo_problems *problems);
 /* Refuse keys that the reference does not read, in judge. */
 void zoo_model_config_strict(zoo_model_config *config, bool strict);
 /* Name of the reference's class, or null. */

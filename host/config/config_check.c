@@ -52,8 +52,8 @@ static bool is_one_of(const char *list, const char *text)
     return false;
 }
 
-static zoo_status judge_value(judge *j, const char *path, const zoo_key *key, const char *note,
-                              const char *value)
+static zoo_status refuse_value(judge *j, const char *path, const zoo_key *key, const char *note,
+                               const char *value)
 {
     if (key && key->rule == ZOO_KEY_IS && !is_one_of(key->note, value)) {
         return zoo_fail(j->err, ZOO_E_CONFIG, "%s: \"%s\" is %s; plugin %s computes only %s",
@@ -80,13 +80,18 @@ static zoo_status judge_value(judge *j, const char *path, const zoo_key *key, co
         j->config->path, path, value, j->plugin->name, path);
 }
 
+static zoo_status judge_value(judge *j, const char *path, const zoo_key *key, const char *note,
+                              const char *value)
+{
+    zoo_problems *problems = j->report ? NULL : j->config->problems;
+    return zoo_problems_take(problems, refuse_value(j, path, key, note, value), j->err);
+}
+
 static zoo_status judge_leaf(judge *j, const char *path, const cJSON *item)
 {
     if (cJSON_IsNull(item) || ((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child)) {
         return ZOO_OK;
     }
-    const cJSON *ignored = zoo_card_part(j->config->card, "ignored");
-    const cJSON *remark = cJSON_GetObjectItemCaseSensitive(ignored, path);
     char *value = cJSON_PrintUnformatted(item);
     if (!value) {
         return zoo_fail(j->err, ZOO_E_MEMORY, "%s: out of memory", j->config->path);
@@ -95,7 +100,7 @@ static zoo_status judge_leaf(judge *j, const char *path, const cJSON *item)
         memcpy(value + 76, "...", 4);
     }
     zoo_status status = judge_value(j, path, find_key(j->plugin, path),
-                                    cJSON_IsString(remark) ? remark->valuestring : NULL, value);
+                                    zoo_card_remark(j->config->card, path, item), value);
     cJSON_free(value);
     return status;
 }
@@ -175,11 +180,12 @@ static void refuse_unread(void *arg, const char *key, const char *value, const c
         !(own_code || j->strict)) {
         return;
     }
-    j->refused = true;
-    (void)zoo_fail(j->err, ZOO_E_CONFIG,
-                   "%s: \"%s\" is %.80s, which %s does not read%s (--allow-unknown %s overrides)",
-                   j->config->path, key, value, zoo_model_config_class(j->config),
-                   own_code ? ", and the file names code of its own (auto_map) that may" : "", key);
+    zoo_status status =
+        zoo_fail(j->err, ZOO_E_CONFIG,
+                 "%s: \"%s\" is %.80s, which %s does not read%s (--allow-unknown %s overrides)",
+                 j->config->path, key, value, zoo_model_config_class(j->config),
+                 own_code ? ", and the file names code of its own (auto_map) that may" : "", key);
+    j->refused = zoo_problems_take(j->config->problems, status, j->err) != ZOO_OK;
 }
 
 static void report_unread(void *arg, const char *key, const char *value, const char *note)

@@ -91,10 +91,17 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
         return ZOO_OK;
     }
     ZOO_TRY(zoo_class_common(folder, &c->common_json, err));
-    c->attributes =
-        (zoo_attributes){.class_json = c->class_json, .common = c->common_json, .path = c->path};
+    c->attributes = (zoo_attributes){.class_json = c->class_json,
+                                     .common = c->common_json,
+                                     .path = c->path,
+                                     .problems = c->problems};
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
     return c->text == c->json && !c->wrapper_json ? ZOO_OK : take_tie(c, err);
+}
+
+void zoo_model_config_problems(zoo_model_config *c, zoo_problems *problems)
+{
+    c->problems = problems;
 }
 
 void zoo_model_config_strict(zoo_model_config *c, bool strict)
@@ -154,7 +161,7 @@ static bool chooses_code(const zoo_model_config *c, const char *key)
 
 void zoo_model_config_unread(const zoo_model_config *c, zoo_key_fn *fn, void *arg)
 {
-    const cJSON *ignored = zoo_card_part(c->card, "ignored"), *item = NULL;
+    const cJSON *item = NULL;
     if (!c->class_json) {
         return;
     }
@@ -167,7 +174,7 @@ void zoo_model_config_unread(const zoo_model_config *c, zoo_key_fn *fn, void *ar
             continue;
         }
         const cJSON *usual = member(member(c->class_json, "unread"), key);
-        const char *remark = cJSON_GetStringValue(member(ignored, key));
+        const char *remark = zoo_card_remark(c->card, key, item);
         remark = cJSON_Compare(item, usual, true) ? "no model of this type reads it" : remark;
         remark = chooses_code(c, key) ? "it chooses code of the reference" : remark;
         if (!zoo_attributes_reads(&c->attributes, key)) {

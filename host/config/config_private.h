@@ -21,6 +21,7 @@ struct zoo_model_config {
     cJSON *nothing;            /* an empty object: the text part of a wrapper that has none */
     zoo_attributes attributes; /* with class_json: what the reference's class holds */
     zoo_error misuse;
+    zoo_problems *problems;
     bool strict;   /* refuse keys that the reference does not read */
     char **claims; /* paths without indices */
     uint32_t n_claims, claims_max;

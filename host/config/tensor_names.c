@@ -40,19 +40,22 @@ static bool replace(const char *name, const char *from, const char *to, char *ou
 }
 
 /* Applies one pair to every name of the list; the new names stand before the old ones. */
-static void apply(zoo_name_list *list, const char *from, const char *to)
+static bool apply(zoo_name_list *list, const char *from, const char *to)
 {
     zoo_name_list old = *list;
+    bool any = false;
     list->n_names = 0;
     for (uint32_t i = 0; i < old.n_names; i++) {
         char changed[ZOO_NAME_MAX];
         if (replace(old.names[i], from, to, changed)) {
             add(list, changed);
+            any = true;
         }
     }
     for (uint32_t i = 0; i < old.n_names; i++) {
         add(list, old.names[i]);
     }
+    return any;
 }
 
 static void add_prefixes(zoo_name_list *list)
@@ -78,12 +81,16 @@ static void add_prefixes(zoo_name_list *list)
 
 void zoo_names_candidates(const zoo_card *card, const char *canonical, zoo_name_list *list)
 {
+    uint32_t i = 0;
     list->n_names = 0;
+    list->used = 0;
     add(list, canonical);
     const cJSON *pair = NULL;
     cJSON_ArrayForEach(pair, zoo_card_part(card, "tensors"))
     {
-        apply(list, pair->child->valuestring, pair->child->next->valuestring);
+        bool used = apply(list, pair->child->valuestring, pair->child->next->valuestring);
+        list->used |= used && i < 64 ? UINT64_C(1) << i : 0;
+        i++;
     }
     add_prefixes(list);
 }

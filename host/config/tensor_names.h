@@ -15,6 +15,7 @@ enum { ZOO_NAME_MAX = 512, ZOO_NAME_CANDIDATES_MAX = 96 };
 typedef struct zoo_name_list {
     char names[ZOO_NAME_CANDIDATES_MAX][ZOO_NAME_MAX];
     uint32_t n_names;
+    uint64_t used; /* bits: pairs of the card that applied, the first 64 */
 } zoo_name_list;
 
 /* Fills list with the candidates for `canonical`. [any] */

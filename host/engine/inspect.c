@@ -8,6 +8,7 @@
 
 #include "config/tensor_names.h"
 #include "engine/engine_private.h"
+#include "engine/inspect.h"
 
 enum { WORDS_MAX = 1024, TEXT_COLUMNS = 100, SAID_MAX = 16, NAMES_MAX = 40 };
 
@@ -43,20 +44,6 @@ static void print_key(void *arg, const char *key, const char *value, const char 
                   note ? note : "UNCLAIMED (allowed by --allow-unknown)");
 }
 
-/* Name with each run of digits as '#', so that one line stands for all layers. */
-static void skeleton(const char *name, char *out, size_t n)
-{
-    size_t k = 0;
-    for (const char *c = name; *c && k + 1 < n; c++) {
-        bool digit = *c >= '0' && *c <= '9';
-        if (digit && k && out[k - 1] == '#') {
-            continue;
-        }
-        out[k++] = digit ? '#' : *c;
-    }
-    out[k] = '\0';
-}
-
 /* Whether a tensor belongs to a layer behind the last one of the plan. */
 static bool is_behind(const zoo_plan *plan, const char *name)
 {
@@ -77,7 +64,7 @@ static void print_tensor(void *arg, const char *name, bool matters)
         p->n_behind++;
         return;
     }
-    skeleton(name, line, sizeof line);
+    zoo_name_skeleton(name, line, sizeof line);
     for (uint32_t i = 0; i < p->n_lines; i++) {
         if (strcmp(p->names[i].text, line) == 0) {
             p->names[i].n++;
@@ -265,7 +252,7 @@ static void print_cache(FILE *out, const zoo_model *model)
     }
 }
 
-static void print_json(FILE *out, const zoo_model *model)
+static void print_json(FILE *out, const zoo_model *model, uint64_t n_wanted)
 {
     zoo_cache_cost short_cost = zoo_cache_pool_cost(model->cache, 1024);
     zoo_cache_cost long_cost = zoo_cache_pool_cost(model->cache, 2048);
@@ -277,17 +264,32 @@ static void print_json(FILE *out, const zoo_model *model)
                   "%zu, \"ring_bytes\": %zu, \"state_bytes\": %zu}\n",
                   zoo_model_config_type(model->config), model->plugin->name, model->plan.n_layers,
                   model->plan.hidden_size, model->plan.vocab_size,
-                  (unsigned long long)model->stats.n_parameters, model->stats.stored,
-                  short_cost.bytes_at, long_cost.bytes_at, short_cost.ring_bytes,
-                  short_cost.state_bytes);
+                  (unsigned long long)(model->tensors ? model->stats.n_parameters : n_wanted),
+                  model->stats.stored, short_cost.bytes_at, long_cost.bytes_at,
+                  short_cost.ring_bytes, short_cost.state_bytes);
 }
 
-zoo_status zoo_engine_inspect(const zoo_engine *engine, FILE *out, bool json)
+/* The sizes, from the tensors, or from the plan where there are none. */
+static void print_sizes(FILE *out, const zoo_model *model, uint64_t n_wanted)
 {
-    const zoo_model *model = &engine->model;
     const zoo_plan *plan = &model->plan;
+    (void)fprintf(out, "  %u layers, hidden_size %u, vocabulary %u%s, ", plan->n_layers,
+                  plan->hidden_size, plan->vocab_size, plan->tied ? ", tied" : "");
+    if (model->tensors) {
+        (void)fprintf(out, "%llu parameters read, stored as %s\n",
+                      (unsigned long long)model->stats.n_parameters, model->stats.stored);
+        return;
+    }
+    const double gib = 1024.0 * 1024.0 * 1024.0;
+    (void)fprintf(out, "%llu parameters wanted, %.2f GiB as bf16; there are no weights\n",
+                  (unsigned long long)n_wanted, (double)n_wanted * 2 / gib);
+}
+
+zoo_status zoo_model_inspect(const zoo_model *model, uint64_t n_wanted, FILE *out, bool json,
+                             zoo_error *err)
+{
     if (json) {
-        print_json(out, model);
+        print_json(out, model, n_wanted);
         return ZOO_OK;
     }
     (void)fprintf(out, "%s\n  model_type %s%s%s, plugin %s %s (%s)\n", model->folder,
@@ -297,19 +299,24 @@ zoo_status zoo_engine_inspect(const zoo_engine *engine, FILE *out, bool json)
                                                          : "",
                   model->plugin->name, model->plugin->version, model->plugin_path);
     (void)fprintf(out, "  card: %s\n", model->card ? model->card->path : "none, chosen by probe");
-    (void)fprintf(
-        out, "  %u layers, hidden_size %u, vocabulary %u%s, %llu parameters read, stored as %s\n",
-        plan->n_layers, plan->hidden_size, plan->vocab_size, plan->tied ? ", tied" : "",
-        (unsigned long long)model->stats.n_parameters, model->stats.stored);
+    print_sizes(out, model, n_wanted);
     print_layers(out, model);
     print_cache(out, model);
     printer p = {.out = out};
     zoo_model_config *config = model->config;
     static const char *const all[] = {NULL};
     (void)zoo_model_config_judge(config, model->plugin, all, print_key, &p, NULL);
+    if (!model->tensors) {
+        return zoo_inspect_wanted(model, out, err);
+    }
     print_leftovers(out, model);
     for (size_t i = 0; i < zoo_tensors_n_notes(model->tensors); i++) {
         (void)fprintf(out, "note: %s\n", zoo_tensors_note(model->tensors, i));
     }
     return ZOO_OK;
+}
+
+zoo_status zoo_engine_inspect(const zoo_engine *engine, FILE *out, bool json)
+{
+    return zoo_model_inspect(&engine->model, 0, out, json, NULL);
 }

@@ -14,6 +14,13 @@
 #include "checkpoint/matrix.h"
 #include "config/tensor_names.h"
 #include "model/bound_model.h"
+#include "model/renames.h"
+
+/* With a taker of problems a tensor that does not fit is told, and the next one is looked at. */
+static zoo_status settle(zoo_model *model, zoo_status status, const zoo_error *err)
+{
+    return zoo_problems_take(model->problems, status, err);
+}
 
 static zoo_status bind_norm(zoo_model *model, const char *path, uint32_t width,
                             zoo_bound_norm *bound, zoo_error *err)
@@ -28,11 +35,12 @@ static zoo_status bind_norm(zoo_model *model, const char *path, uint32_t width,
     const char *dot = *path && *own ? "." : "";
     if (norm->has_weight) {
         (void)snprintf(name, sizeof name, "%s%s%s.weight", path, dot, own);
-        ZOO_TRY(zoo_model_bind_vector(model, name, n, true, &bound->weight, err));
+        ZOO_TRY(
+            settle(model, zoo_model_bind_vector(model, name, n, true, &bound->weight, err), err));
     }
     if (norm->has_bias) {
         (void)snprintf(name, sizeof name, "%s%s%s.bias", path, dot, own);
-        ZOO_TRY(zoo_model_bind_vector(model, name, n, true, &bound->bias, err));
+        ZOO_TRY(settle(model, zoo_model_bind_vector(model, name, n, true, &bound->bias, err), err));
     }
     return ZOO_OK;
 }
@@ -108,7 +116,9 @@ static zoo_status bind_head(zoo_model *model, zoo_bind_mode mode, zoo_error *err
     uint32_t rows = plan->vocab_size;
     char name[ZOO_NAME_MAX];
     (void)snprintf(name, sizeof name, "%s.weight", plan->embed_path);
-    ZOO_TRY(zoo_model_bind_table(model, name, plan->vocab_size, embed_width, &model->embed, err));
+    zoo_status status =
+        zoo_model_bind_table(model, name, plan->vocab_size, embed_width, &model->embed, err);
+    ZOO_TRY(settle(model, status, err));
     if (!plan->tied) {
         (void)snprintf(name, sizeof name, "%s.weight", plan->head_path);
     }
@@ -117,10 +127,12 @@ static zoo_status bind_head(zoo_model *model, zoo_bind_mode mode, zoo_error *err
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         cols = last->width_out ? last->width_out : plan->hidden_size;
     }
-    ZOO_TRY(zoo_model_bind_head(model, mode, name, rows, cols, &model->head, err));
+    status = zoo_model_bind_head(model, mode, name, rows, cols, &model->head, err);
+    ZOO_TRY(settle(model, status, err));
     if (plan->head_bias) {
         (void)snprintf(name, sizeof name, "%s.bias", plan->head_path);
-        ZOO_TRY(zoo_model_bind_vector(model, name, rows, true, &model->head_bias, err));
+        status = zoo_model_bind_vector(model, name, rows, true, &model->head_bias, err);
+        ZOO_TRY(settle(model, status, err));
     }
     return bind_norm(model, "", cols, &model->norm, err);
 }
@@ -227,13 +239,9 @@ static void note_leftover(void *arg, const char *name, bool matters)
     }
 }
 
-zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *const *allowed,
-                          zoo_error *err)
+static zoo_status bind_all(zoo_model *model, zoo_bind_mode mode, zoo_error *err)
 {
     const zoo_plan *plan = &model->plan;
-    memset(model->used, 0, zoo_tensors_count(model->tensors));
-    memset(&model->stats, 0, sizeof model->stats);
-    model->tables = NULL;
     for (uint32_t i = 0; i < plan->n_prologue; i++) {
         ZOO_TRY(bind_part(model, mode, "", &model->prologue[i], err));
     }
@@ -243,15 +251,34 @@ zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *cons
     for (uint32_t i = 0; i < plan->n_epilogue; i++) {
         ZOO_TRY(bind_part(model, mode, "", &model->epilogue[i], err));
     }
-    ZOO_TRY(bind_head(model, mode, err));
+    return bind_head(model, mode, err);
+}
+
+zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *const *allowed,
+                          zoo_error *err)
+{
+    memset(model->used, 0, zoo_tensors_count(model->tensors));
+    memset(&model->stats, 0, sizeof model->stats);
+    model->tables = NULL;
+    zoo_status status = bind_all(model, mode, err), judged = ZOO_OK;
+    if (mode == ZOO_BIND_CHECK && (status == ZOO_OK || status == ZOO_E_WEIGHT)) {
+        zoo_error why;
+        judged =
+            zoo_renames_judge(model, &why); /* a misspelt one tells more than a missing tensor */
+        if (judged != ZOO_OK && err) {
+            *err = why;
+        }
+    }
+    ZOO_TRY(judged);
+    ZOO_TRY(status);
     leftover left = {.allowed = allowed};
     zoo_model_leftovers(model, note_leftover, &left);
     if (left.n) {
-        return zoo_fail(
+        status = zoo_fail(
             err, ZOO_E_WEIGHT,
             "%s: tensor %s belongs to a layer but plugin %s does not use it (%u such tensors; "
             "--allow-unknown %s overrides)",
             model->folder, left.first, model->plugin->name, left.n, left.first);
     }
-    return ZOO_OK;
+    return settle(model, status, err);
 }

@@ -86,6 +86,8 @@ typedef struct zoo_model {
     zoo_bound **bounds; /* all of them, for sharing */
     uint32_t n_bounds, bounds_max;
     zoo_model_stats stats;
+    zoo_problems *problems;
+    uint64_t renames_used; /* bits: pairs of the card's "tensors" that some name asked for */
     bool quiet;
 } zoo_model;
 

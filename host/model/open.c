@@ -15,6 +15,8 @@
 
 #include "base/machine_limits.h"
 #include "base/mem.h"
+#include "config/card_judge.h"
+#include "config/nearest.h"
 #include "config/plugin_loader.h"
 #include "config/tensor_renames.h"
 #include "kernels/select.h"
@@ -116,6 +118,21 @@ static zoo_status choose_by_probe(zoo_model *model, const char *plugin_dir, zoo_
     return ZOO_OK;
 }
 
+static void try_plugin(void *arg, const char *name)
+{
+    zoo_nearest_try(arg, name);
+}
+
+static zoo_status no_such_plugin(const zoo_model *model, const char *plugin_dir, const char *name,
+                                 zoo_error *err)
+{
+    zoo_nearest near = {.word = name};
+    (void)zoo_plugins_list(plugin_dir, try_plugin, &near, NULL);
+    return zoo_fail(err, ZOO_E_PLUGIN,
+                    "%s: the card names plugin \"%s\", but there is no %s; did you mean \"%s\"?",
+                    model->card->path, name, model->plugin_path, near.text);
+}
+
 static zoo_status choose_by_card(zoo_model *model, const char *plugin_dir, zoo_error *err)
 {
     const char *refused = zoo_card_text(model->card, "refused");
@@ -128,8 +145,7 @@ static zoo_status choose_by_card(zoo_model *model, const char *plugin_dir, zoo_e
     (void)snprintf(model->plugin_path, sizeof model->plugin_path, "%s/%s.so", plugin_dir, name);
     zoo_status status = zoo_plugin_load_named(plugin_dir, name, &model->plugin, err);
     if (status != ZOO_OK && err && access(model->plugin_path, R_OK) != 0) {
-        return zoo_fail(err, ZOO_E_PLUGIN, "%s: the card names plugin \"%s\", but there is no %s",
-                        model->card->path, name, model->plugin_path);
+        return no_such_plugin(model, plugin_dir, name, err);
     }
     return status;
 }
@@ -152,6 +168,7 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
     }
     zoo_model_config_use(model->config, model->card, has_tensor, model);
     zoo_model_config_strict(model->config, o->strict);
+    zoo_model_config_problems(model->config, o->problems);
     if (!zoo_card_text(model->card, "refused")) {
         ZOO_TRY(zoo_model_config_read_class(model->config, card_dir, err));
     }
@@ -196,6 +213,7 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
     if (status != ZOO_OK) {
         return status;
     }
+    ZOO_TRY(zoo_card_judge(model->config, model->plugin, o->problems, err));
     if (model->limits.context_max == 0) {
         uint32_t promised = model->plan.context_max;
         model->limits.context_max =
@@ -315,6 +333,7 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
                           zoo_error *err)
 {
     model->quiet = o->quiet;
+    model->problems = o->problems;
     model->folder = zoo_mem_text(folder, strlen(folder));
     if (!model->folder) {
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");

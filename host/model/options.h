@@ -27,6 +27,7 @@ typedef struct zoo_model_options {
     /* plan_only from config.json alone: no tensors are looked at, and keys that nobody computes are
      * left to zoo_model_config_judge. */
     bool config_only;
+    struct zoo_problems *problems; /* told all refusals of the folder, or null: the first ends it */
     const char *config_text; /* with config_only: the config itself; the folder only names it */
 } zoo_model_options;
 

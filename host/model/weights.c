@@ -69,6 +69,7 @@ static zoo_status find_stored(zoo_model *model, const char *canonical, zoo_matri
     zoo_status status = ZOO_OK;
     *found = false;
     zoo_names_candidates(model->card, canonical, list);
+    model->renames_used |= list->used;
     for (uint32_t i = 0; i < list->n_names && !*found && status == ZOO_OK; i++) {
         status = zoo_matrix_find(model->tensors, quantization, list->names[i], out, err);
         *found = status == ZOO_OK && out->found;
@@ -240,8 +241,7 @@ static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32
     return is_bf16(m) ? ZOO_BF16 : ZOO_F32;
 }
 
-/* Panels of one slice: read, pack, give the file's pages back, so that a large matrix is never
- * in memory twice. */
+/* Panels of one slice: read, pack, give the file's pages back: no matrix is in memory twice. */
 typedef struct pack_slice {
     pack_job *job;
     uint32_t first;
@@ -555,10 +555,10 @@ zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bind_mode mode, zoo_bound *
         (void)snprintf(name, sizeof name, "%s%s%s", path, *path ? "." : "", bind->name);
         dims d = row_dims(mode, bind, bound->params);
         bool found = false;
-        ZOO_TRY(bind_one(model, bound, bind, name, &d, &found, err));
-        if (!found && !more && !(bind->flags & ZOO_BIND_OPTIONAL)) {
-            return missing(model, name, &d, err);
-        }
+        zoo_status status = bind_one(model, bound, bind, name, &d, &found, err);
+        bool needed = !more && !(bind->flags & ZOO_BIND_OPTIONAL);
+        status = status == ZOO_OK && !found && needed ? missing(model, name, &d, err) : status;
+        ZOO_TRY(zoo_problems_take(model->problems, status, err));
         filled = found && more;
     }
     return ZOO_OK;

@@ -114,7 +114,7 @@ echo 'not a library' >"$work/plugins/bad.so"
 result $? "plugins: one that cannot be used is named, the others are listed"
 refused 4 nonesuch "plugins of a folder that is not there" plugins --plugin-dir "$work/nonesuch"
 "$lmzoo" cards >"$work/words" 2>&1 && cut -d' ' -f1 "$work/words" | sort >"$work/a" &&
-    find "$LMZOO_SOURCE/models.d" -maxdepth 1 -name '*.json' ! -name releases.json ! -name ideas.json \
+    find "$LMZOO_SOURCE/models.d" -maxdepth 1 -name '*.json' ! -name releases.json ! -name ideas.json ! -name card.schema.json ! -name options.json \
         -exec cat {} + | tr -d '\n' | grep -oE '"model_type": *("[^"]*"|\[[^]]*\])' |
     sed 's/"model_type"//' | grep -oE '"[^"]+"' | tr -d '"' | sort >"$work/b" &&
     [ -s "$work/b" ] && cmp "$work/a" "$work/b" >>"$work/words"

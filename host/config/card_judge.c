@@ -1,0 +1,205 @@
+/*
+ * card_judge.c: see card_judge.h.
+ *
+ * A name is read when the plugin has asked for it (it is claimed), when it stands in the plugin's
+ * list of keys, or when the class or the model's code reads it. What this config leaves unused, as
+ * the experts' keys of a dense release, is known by one of them; a misspelt name by none.
+ */
+#include "config/card_judge.h"
+
+#include <string.h>
+
+#include "config/config_private.h"
+#include "config/nearest.h"
+
+typedef struct judged {
+    const zoo_model_config *config;
+    const zoo_plugin *plugin;
+    const char *card;
+} judged;
+
+/* Whether the plugin asked for the key or for something below it. */
+static bool is_claimed(const zoo_model_config *c, const char *key)
+{
+    size_t n = strlen(key);
+    for (uint32_t i = 0; i < c->n_claims; i++) {
+        const char *claim = c->claims[i];
+        if (strncmp(claim, key, n) == 0 && (!claim[n] || claim[n] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_listed(const zoo_plugin *plugin, const char *key)
+{
+    for (const zoo_key *k = plugin->keys; k && k->key; k++) {
+        if (strcmp(k->key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_of_class(const zoo_model_config *c, const char *key)
+{
+    char head[ZOO_CLASS_KEY_MAX];
+    (void)snprintf(head, sizeof head, "%.*s", (int)strcspn(key, ".["), key);
+    return c->class_json && zoo_attributes_reads(&c->attributes, head);
+}
+
+/* Whether an alias of the card has this spelling for a key that is asked for. */
+static bool is_spelling(const zoo_model_config *c, const char *key)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, zoo_card_part(c->card, "aliases"))
+    {
+        const cJSON *alias = cJSON_IsArray(item) ? item->child : item;
+        for (; alias; alias = cJSON_IsArray(item) ? alias->next : NULL) {
+            if (cJSON_IsString(alias) && strcmp(alias->valuestring, key) == 0 &&
+                is_claimed(c, item->string)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool is_read(const judged *j, const char *key)
+{
+    return is_claimed(j->config, key) || is_listed(j->plugin, key) || is_of_class(j->config, key) ||
+           is_spelling(j->config, key);
+}
+
+static void try_members(zoo_nearest *n, const cJSON *object)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, object)
+    {
+        zoo_nearest_try(n, item->string);
+    }
+}
+
+static void try_claims(zoo_nearest *n, const zoo_model_config *c)
+{
+    for (uint32_t i = 0; i < c->n_claims; i++) {
+        if (c->claims[i][0] != '@') {
+            zoo_nearest_try(n, c->claims[i]);
+        }
+    }
+}
+
+static void try_class(zoo_nearest *n, const zoo_model_config *c)
+{
+    static const char *const groups[] = {"keys", "inputs", "names", "parts"};
+    for (size_t i = 0; i < ZOO_COUNT(groups); i++) {
+        try_members(n, cJSON_GetObjectItemCaseSensitive(c->class_json, groups[i]));
+    }
+}
+
+static zoo_status nobody_reads(const judged *j, const char *member, const char *key, zoo_error *err)
+{
+    zoo_nearest near = {.word = key};
+    try_claims(&near, j->config);
+    try_class(&near, j->config);
+    return zoo_fail(err, ZOO_E_FORMAT,
+                    "%s: \"%s\" names \"%.80s\", which neither plugin %s nor the reference reads; "
+                    "did you mean \"%s\"?",
+                    j->card, member, key, j->plugin->name, near.text);
+}
+
+static zoo_status judge_keys(const judged *j, const char *member, zoo_problems *problems,
+                             zoo_error *err)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, zoo_card_part(j->config->card, member))
+    {
+        if (!is_read(j, item->string)) {
+            zoo_status status = nobody_reads(j, member, item->string, err);
+            ZOO_TRY(zoo_problems_take(problems, status, err));
+        }
+    }
+    return ZOO_OK;
+}
+
+/* A file's spelling that the class does not read and the file does not hold is none. */
+static bool is_of_file(const judged *j, const char *key)
+{
+    char head[ZOO_CLASS_KEY_MAX];
+    (void)snprintf(head, sizeof head, "%.*s", (int)strcspn(key, ".["), key);
+    return !j->config->class_json || is_of_class(j->config, key) ||
+           cJSON_GetObjectItemCaseSensitive(j->config->text, head);
+}
+
+static zoo_status judge_alias(const judged *j, const cJSON *item, zoo_error *err)
+{
+    if (!is_claimed(j->config, item->string) && !is_listed(j->plugin, item->string)) {
+        zoo_nearest near = {.word = item->string};
+        try_claims(&near, j->config);
+        if (zoo_nearest_is_close(&near)) {
+            return nobody_reads(j, "aliases", item->string, err);
+        }
+    }
+    bool any = false, named = false;
+    const char *last = "";
+    const cJSON *alias = cJSON_IsArray(item) ? item->child : item;
+    for (; alias; alias = cJSON_IsArray(item) ? alias->next : NULL) {
+        last = cJSON_IsString(alias) ? alias->valuestring : "";
+        any = any || is_of_file(j, last);
+        named = true;
+    }
+    return any || !named ? ZOO_OK : nobody_reads(j, "aliases", last, err);
+}
+
+static zoo_status judge_aliases(const judged *j, zoo_problems *problems, zoo_error *err)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, zoo_card_part(j->config->card, "aliases"))
+    {
+        ZOO_TRY(zoo_problems_take(problems, judge_alias(j, item, err), err));
+    }
+    return ZOO_OK;
+}
+
+/* Keys of releases that this file lacks are usual; one that is nearly a key of the file, or of the
+ * class, is meant to be that. */
+static zoo_status judge_ignored(const judged *j, zoo_problems *problems, zoo_error *err)
+{
+    const cJSON *ignored = zoo_card_part(j->config->card, "ignored"), *item = NULL, *key = NULL;
+    cJSON_ArrayForEach(item, ignored)
+    {
+        if (cJSON_GetObjectItemCaseSensitive(j->config->text, item->string) ||
+            is_read(j, item->string)) {
+            continue;
+        }
+        zoo_nearest near = {.word = item->string};
+        cJSON_ArrayForEach(key, j->config->text)
+        {
+            bool said = cJSON_GetObjectItemCaseSensitive(ignored, key->string);
+            if (!said && !zoo_config_name_is_harmless(key->string)) {
+                zoo_nearest_try(&near, key->string);
+            }
+        }
+        if (zoo_nearest_is_close(&near)) {
+            zoo_status status = zoo_fail(
+                err, ZOO_E_FORMAT,
+                "%s: \"ignored\" names \"%.80s\", which is no key of %s; did you mean \"%s\"?",
+                j->card, item->string, j->config->path, near.text);
+            ZOO_TRY(zoo_problems_take(problems, status, err));
+        }
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_card_judge(const zoo_model_config *config, const zoo_plugin *plugin,
+                          zoo_problems *problems, zoo_error *err)
+{
+    if (!config->card) {
+        return ZOO_OK;
+    }
+    const judged j = {.config = config, .plugin = plugin, .card = config->card->path};
+    ZOO_TRY(judge_keys(&j, "defaults", problems, err));
+    ZOO_TRY(judge_keys(&j, "fixed", problems, err));
+    ZOO_TRY(judge_aliases(&j, problems, err));
+    return judge_ignored(&j, problems, err);
+}

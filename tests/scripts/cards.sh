@@ -1,0 +1,94 @@
+#!/bin/sh
+# tests/scripts/cards.sh: what is misspelt in a card is refused with the nearest right name; the
+# schema and the list of options are those of the table; inspect says all that is wrong at once, and
+# works on config.json alone.
+set -u
+lmzoo=$LMZOO_BUILD/lmzoo
+model=$LMZOO_SOURCE/demo/models/demo-llama
+cards=$TMPDIR/cards
+n=0
+result() { # STATUS NAME
+    n=$((n + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n - $2"
+    else
+        echo "not ok $n - $2"
+        sed 's/^/# /' "$TMPDIR/words" | head -20
+    fi
+}
+mkdir "$cards"
+cp -r "$LMZOO_SOURCE/models.d/classes" "$cards"
+misspelt() { # NAME NEAREST MEMBERS: a card of llama with these members more
+    printf '{"model_type": "llama", "plugin": "llama", %s}\n' "$3" >"$cards/odd.json"
+    "$lmzoo" inspect "$model" --card-dir "$cards" >"$TMPDIR/out" 2>"$TMPDIR/words"
+    [ $? -eq 3 ] && [ ! -s "$TMPDIR/out" ] && grep -q "odd.json: .*did you mean \"$2\"?" "$TMPDIR/words"
+    result $? "misspelt: $1"
+}
+misspelt "an option" rotate '"options": {"rotat": "none"}'
+misspelt "an option's word" head '"options": {"qk_norm": "haed"}'
+misspelt "a default" rms_norm_eps '"defaults": {"rms_nrom_eps": 1e-05}'
+misspelt "a fixed value" head_dim '"fixed": {"head_dmi": 8}'
+misspelt "a plugin's key in an alias" intermediate_size '"aliases": {"intermediate_sise": "hidden_size"}'
+misspelt "a file's key in an alias" hidden_size '"aliases": {"num_experts": "hiden_size"}'
+misspelt "a wanted tensor in a rename" self_attn.q_proj '"tensors": [["self_attn.q_prj", "attn.q"]]'
+misspelt "a stored tensor in a rename" mlp.gate_proj '"tensors": [["mlp.gate_proj", "mlp.gate_prjo"]]'
+misspelt "an ignored key" num_key_value_heads '"fixed": {"num_key_value_heads": 1}, "ignored": {"num_key_value_haeds": "x"}'
+misspelt "a member" options '"optoins": {}'
+printf '{"model_type": "llama", "plugin": "lama"}\n' >"$cards/odd.json"
+"$lmzoo" inspect "$model" --card-dir "$cards" >"$TMPDIR/out" 2>"$TMPDIR/words"
+[ $? -eq 3 ] && grep -q 'did you mean "llama"?' "$TMPDIR/words"
+result $? "misspelt: the plugin"
+
+# --- an ignored key counts for the value that the card names
+odd=$TMPDIR/odd
+mkdir "$odd"
+cp "$model"/*.json "$odd"
+printf '{"model_type": "llama", "plugin": "llama", "ignored": {"step": {"is": [1, 2], "why": "so"}}}\n' >"$cards/odd.json"
+for value in 1 2 3; do
+    sed "1s/{/{\"auto_map\": {}, \"step\": $value, /" "$model/config.json" >"$odd/config.json"
+    "$lmzoo" inspect "$odd" --card-dir "$cards" >"$TMPDIR/words" 2>&1
+    code=$?
+    [ $code -eq $((value == 3 ? 3 : 0)) ]
+    result $? "a key that is ignored where it is 1 or 2, at $value"
+done
+
+# --- inspect of a config alone: plan and wanted tensors; the file itself will do
+for name in "$odd" "$odd/config.json"; do
+    cp "$model/config.json" "$odd/config.json"
+    "$lmzoo" inspect "$name" >"$TMPDIR/words" 2>&1 &&
+        grep -q 'there are no weights' "$TMPDIR/words" &&
+        grep -q 'layers.#.self_attn.q_proj.weight' "$TMPDIR/words"
+    result $? "inspect of config.json alone: $(basename "$name")"
+done
+"$lmzoo" inspect "$model" --json | sed 's/"stored".*//' >"$TMPDIR/words"
+"$lmzoo" inspect "$odd" --json | sed 's/"stored".*//' | diff - "$TMPDIR/words" >"$TMPDIR/out"
+result $? "inspect of config.json alone counts the parameters that the weights have"
+
+# --- all problems at once
+sed '1s/{/{"odd_one": 1, "auto_map": {}, "odd_two": 2, /' "$model/config.json" |
+    sed 's/"rms_norm_eps": [^,]*/"rms_norm_eps": "small"/' >"$odd/config.json"
+"$lmzoo" inspect "$odd" >"$TMPDIR/out" 2>"$TMPDIR/words"
+[ $? -eq 3 ] && [ ! -s "$TMPDIR/out" ] && [ "$(wc -l <"$TMPDIR/words")" -eq 3 ] &&
+    grep -q odd_one "$TMPDIR/words" && grep -q odd_two "$TMPDIR/words" &&
+    grep -q rms_norm_eps "$TMPDIR/words"
+result $? "inspect names two unknown keys and a wrong type in one run"
+cp "$model/config.json" "$odd/config.json"
+sed -i 's/"intermediate_size": [0-9]*/"intermediate_size": 7/; s/"vocab_size": [0-9]*/"vocab_size": 9999/' "$odd/config.json"
+ln -s "$model/model.safetensors" "$odd/model.safetensors"
+"$lmzoo" inspect "$odd" >"$TMPDIR/out" 2>"$TMPDIR/words"
+[ $? -eq 3 ] && grep -q 'gate_proj.*of this kind' "$TMPDIR/words" && grep -q 'down_proj' "$TMPDIR/words" &&
+    grep -q 'embed_tokens' "$TMPDIR/words"
+result $? "inspect names each kind of tensor that does not fit"
+
+# --- the schema
+python3 "$LMZOO_SOURCE/tools/card_schema.py" --check >"$TMPDIR/words" 2>&1
+result $? "card.schema.json and card-options.md are those of the table"
+python=${LMZOO_PYTHON:-python3}
+if "$python" -c 'import jsonschema' 2>/dev/null; then
+    "$python" "$LMZOO_SOURCE/tools/card_schema.py" --validate >"$TMPDIR/words" 2>&1
+    result $? "every card passes the schema"
+else
+    n=$((n + 1))
+    echo "ok $n - every card passes the schema # SKIP LMZOO_PYTHON has no jsonschema"
+fi
+echo "1..$n"
