@@ -278,11 +278,20 @@ static uint32_t get_whole(const zoo_config *config, const char *key, uint32_t fa
     return (uint32_t)value;
 }
 
+/* Whether the class holds this very null, which its code takes for false, where it has another
+ * default; a null that is the default itself is for the plugin to read. */
+static bool is_given(const zoo_model_config *c, const cJSON *item)
+{
+    const cJSON *keys = cJSON_GetObjectItemCaseSensitive(c->class_json, "keys");
+    const cJSON *entry = item->string ? cJSON_GetObjectItemCaseSensitive(keys, item->string) : NULL;
+    return cJSON_IsBool(cJSON_GetObjectItemCaseSensitive(entry, "default"));
+}
+
 static bool get_flag(const zoo_config *config, const char *key, bool fallback)
 {
     const cJSON *item = find(config->host, key);
     if (!item || cJSON_IsNull(item)) {
-        return fallback;
+        return item && is_given(config->host, item) ? false : fallback;
     }
     if (!cJSON_IsBool(item)) {
         remember(config->host, key, "true or false");

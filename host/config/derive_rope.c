@@ -19,6 +19,7 @@
  *   none           rope_parameters stays as it is; a rope_scaling replaces it
  * Source: RotaryEmbeddingConfigMixin of the reference and the classes that override it.
  */
+#include <math.h>
 #include <string.h>
 
 #include "config/attributes.h"
@@ -395,6 +396,28 @@ static zoo_status compressed_share(zoo_attributes *a, double *share, zoo_error *
                               "derived: compressed_rope", err);
 }
 
+/* Where the file gives both blocks, their own share says what rotates: one for all layers. */
+static zoo_status block_share(zoo_attributes *a, zoo_error *err)
+{
+    const cJSON *head = zoo_attributes_get(a, "head_dim");
+    const char *const paths[] = {"rope_parameters.main.partial_rotary_factor",
+                                 "rope_parameters.compress.partial_rotary_factor"};
+    double dims[2];
+    for (size_t i = 0; i < ZOO_COUNT(paths); i++) {
+        const cJSON *share = zoo_attributes_get(a, paths[i]);
+        dims[i] = trunc(head->valuedouble * (cJSON_IsNumber(share) ? share->valuedouble : 1.0));
+    }
+    if (dims[0] != dims[1]) {
+        return zoo_fail(
+            err, ZOO_E_CONFIG,
+            "%s: \"%s\" lets %.0f elements of a head rotate, \"%s\" %.0f; only the same "
+            "number is computed",
+            a->path, paths[0], dims[0], paths[1], dims[1]);
+    }
+    return zoo_attributes_set(a, "qk_rope_head_dim", cJSON_CreateNumber(dims[0]),
+                              "derived: compressed_rope", err);
+}
+
 /* Layers with a compressor have a base and scaling of their own, the others rotate plainly. */
 zoo_status zoo_derive_compressed_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
@@ -412,7 +435,8 @@ zoo_status zoo_derive_compressed_rope(zoo_attributes *a, const cJSON *step, zoo_
     if (cJSON_IsObject(main) && cJSON_IsObject(compress)) {
         replace(both, "main", cJSON_Duplicate(main, true));
         replace(both, "compress", cJSON_Duplicate(compress, true));
-        return zoo_attributes_set(a, "rope_parameters", both, "file: rope_parameters", err);
+        ZOO_TRY(zoo_attributes_set(a, "rope_parameters", both, "file: rope_parameters", err));
+        return block_share(a, err);
     }
     (void)cJSON_AddStringToObject(one, "rope_type", "default");
     replace(one, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
@@ -446,6 +470,9 @@ static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *out
             replace(params, "truncate", cJSON_Duplicate(truncate, true));
         }
     }
+    if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(params, "truncate"))) {
+        replace(params, "truncate", cJSON_CreateFalse()); /* as its code takes null */
+    }
     cJSON *next = NULL;
     for (cJSON *item = params->child; item; item = next) {
         next = item->next;
@@ -470,6 +497,7 @@ zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
         return ZOO_OK;
     }
     bool nested = any_nested(a, params);
+    cJSON_DeleteItemFromObjectCaseSensitive(a->set, "partial_rotary_factor"); /* as above */
     if (!nested) {
         drop_unread(a, params, NULL);
     }

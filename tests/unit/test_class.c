@@ -229,6 +229,19 @@ static void rotary_forms(void **state)
          "\"partial_rotary_factor\":1,\"rope_type\":\"longrope\","
          "\"original_max_position_embeddings\":4096}",
          NULL},
+        {TYPE("llama") ", \"rope_parameters\": {\"rope_type\": \"yarn\", \"factor\": 2, "
+                       "\"rope_theta\": 3, \"original_max_position_embeddings\": 8, "
+                       "\"truncate\": null}}",
+         key,
+         "{\"rope_type\":\"yarn\",\"factor\":2,\"rope_theta\":3,"
+         "\"original_max_position_embeddings\":8,\"truncate\":false}",
+         NULL},
+        {TYPE("glm") ", \"partial_rotary_factor\": null}", key,
+         "{\"rope_theta\":10000,\"rope_type\":\"default\"}", NULL},
+        {TYPE("deepseek_v4") ", \"num_hidden_layers\": 1, \"head_dim\": 64, \"rope_parameters\": "
+                             "{\"main\": {\"rope_theta\": 5, \"partial_rotary_factor\": 0.25}, "
+                             "\"compress\": {\"rope_theta\": 5, \"partial_rotary_factor\": 0.25}}}",
+         "qk_rope_head_dim", "16", NULL},
         {TYPE("laguna") ", \"num_hidden_layers\": 1}", key,
          "{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":500000,"
          "\"partial_rotary_factor\":0.5}}",
@@ -253,6 +266,10 @@ static void wrong_values_are_refused(void **state)
         {TYPE("nemotron_h") ", \"hybrid_override_pattern\": \"MX\"}", "letter X"},
         {TYPE("olmo3") ", \"num_hidden_layers\": 3, \"layer_types\": [\"full_attention\"]}",
          "layer_types"},
+        {TYPE("deepseek_v4") ", \"num_hidden_layers\": 1, \"head_dim\": 64, \"rope_parameters\": "
+                             "{\"main\": {\"rope_theta\": 5, \"partial_rotary_factor\": 0.25}, "
+                             "\"compress\": {\"rope_theta\": 5, \"partial_rotary_factor\": 0.5}}}",
+         "lets 16 elements of a head rotate"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
@@ -264,6 +281,21 @@ static void wrong_values_are_refused(void **state)
         if (!strstr(err.text, refusals[i].words)) {
             fail_msg("%s: %s", refusals[i].words, err.text);
         }
+    }
+}
+
+/* null where the class has true or false is false to its code, absent is the class's own. */
+static void null_flags_are_false(void **state)
+{
+    zoo_error err;
+    (void)state;
+    const char *const texts[] = {TYPE("bamba") ", \"mamba_conv_bias\": null}", TYPE("bamba") "}"};
+    for (size_t i = 0; i < 2; i++) {
+        zoo_model_config *config = open_config(texts[i], &err);
+        assert_non_null(config);
+        const zoo_config *view = zoo_model_config_view(config);
+        assert_int_equal(view->flag(view, "mamba_conv_bias", true), i == 1);
+        zoo_model_config_close(config);
     }
 }
 
@@ -283,9 +315,13 @@ static void wrappers_name_their_text_part(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_and_spellings),       cmocka_unit_test(single_values),
-        cmocka_unit_test(lists_of_layers),          cmocka_unit_test(rotary_forms),
-        cmocka_unit_test(wrong_values_are_refused), cmocka_unit_test(wrappers_name_their_text_part),
+        cmocka_unit_test(keys_and_spellings),
+        cmocka_unit_test(single_values),
+        cmocka_unit_test(lists_of_layers),
+        cmocka_unit_test(rotary_forms),
+        cmocka_unit_test(null_flags_are_false),
+        cmocka_unit_test(wrong_values_are_refused),
+        cmocka_unit_test(wrappers_name_their_text_part),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -736,7 +736,14 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "at": -1,
                 "when": "null",
             },
-            {"key": "sliding_window", "by": "value", "value": None, "unless": "use_sliding_window"},
+            {
+                "key": "layer_types",
+                "by": "where",
+                "list": "no_rope_layers",
+                "of": ["full_attention", "full_attention"],
+                "when": "null",
+                "unless": "use_sliding_window",
+            },
             {
                 "key": "layer_types",
                 "by": "where",

@@ -100,6 +100,12 @@ static void read_reach(zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
     uint32_t window = c->whole(c, "sliding_window", 0);
+    char key[64];
+    (void)snprintf(key, sizeof key, "layer_types[%u]", layer);
+    if (c->type(c, "sliding_window") == ZOO_NUMBER && !window &&
+        strcmp(c->text(c, key, ""), "sliding_attention") == 0) {
+        c->refuse(c, "layer_types asks for sliding_attention, and sliding_window is 0");
+    }
     window += window ? c->whole(c, "@window_plus", 0) : 0;
     b->window = zoo_decoder_flag(b, "@window_if", true) ? window : 0;
     b->reach = zoo_decoder_layer_reach(b, layer);
