@@ -6,7 +6,7 @@
 #include "lmzoo.h"
 
 struct lmzoo_model {
-    zoo_loaded loaded;
+    zoo_chat_model loaded;
     zoo_live *live;
     zoo_clock now;        /* what templates see: when the model was opened */
     uint64_t n_submitted; /* atomic; names answers */

@@ -97,7 +97,7 @@ int lmzoo_open(const char *model, const lmzoo_options *options, lmzoo_model **ou
     if (!m) {
         return lmzoo_fail(error, LMZOO_E_MEMORY, "no memory for a model");
     }
-    status = zoo_loaded_open(model, &o, &m->loaded, &why);
+    status = zoo_chat_model_open(model, &o, &m->loaded, &why);
     if (status == ZOO_OK) {
         read_clock(&m->now);
         m->loaded.context.now = &m->now;
@@ -105,7 +105,7 @@ int lmzoo_open(const char *model, const lmzoo_options *options, lmzoo_model **ou
         status = zoo_live_new(&m->loaded, &m->live, &why);
     }
     if (status != ZOO_OK) {
-        zoo_loaded_close(&m->loaded);
+        zoo_chat_model_close(&m->loaded);
         zoo_mem_free(m);
         return lmzoo_report(status, &why, error);
     }
@@ -117,7 +117,7 @@ void lmzoo_close(lmzoo_model *m)
 {
     if (m) {
         zoo_live_free(m->live);
-        zoo_loaded_close(&m->loaded);
+        zoo_chat_model_close(&m->loaded);
         zoo_mem_free(m);
     }
 }

@@ -11,24 +11,24 @@
 #include "batch/result.h"
 
 /* A request whose rows are in the scheduler, or on their way there. */
-typedef struct zoo_flight {
+typedef struct zoo_pending_request {
     zoo_line *line;
     uint64_t place; /* among the lines that were read */
     double started; /* when its first row got a sequence; 0: not yet */
     uint32_t n_rows, n_left;
     uint32_t n_added; /* rows that the scheduler has */
     bool timed_out;
-    struct zoo_flight *next, *previous;
+    struct zoo_pending_request *next, *previous;
     zoo_row rows[];
-} zoo_flight;
+} zoo_pending_request;
 
 typedef struct zoo_loop {
     const zoo_batch_job *job;
     zoo_batch_totals *totals;
     zoo_reader *reader;
     zoo_schedule *schedule;
-    zoo_flight *flights;
-    zoo_flight *partial; /* has rows that are not added */
+    zoo_pending_request *all_pending;
+    zoo_pending_request *partial; /* has rows that are not added */
     zoo_out out;
     zoo_order order;
     uint64_t n_taken;
@@ -77,90 +77,90 @@ static bool is_environment(int code)
     return code == ZOO_E_MEMORY || code == ZOO_E_IO;
 }
 
-static zoo_status write_flight(zoo_loop *loop, const zoo_flight *flight, zoo_error *err)
+static zoo_status write_pending(zoo_loop *loop, const zoo_pending_request *pending, zoo_error *err)
 {
-    const zoo_loaded *loaded = loop->job->loaded;
-    zoo_answer answer = {.request = &flight->line->request,
-                         .rows = flight->rows,
-                         .n_rows = flight->n_rows,
-                         .id = flight->line->id,
+    const zoo_chat_model *loaded = loop->job->loaded;
+    zoo_answer answer = {.request = &pending->line->request,
+                         .rows = pending->rows,
+                         .n_rows = pending->n_rows,
+                         .id = pending->line->id,
                          .model = loaded->name,
                          .tokenizer = loaded->tokenizer,
                          .marks = loaded->marks,
                          .shows_cached = loop->job->shows_cached,
                          .format = loaded->format};
-    for (uint32_t i = 0; i < flight->n_rows; i++) {
-        const zoo_row *row = &flight->rows[i];
+    for (uint32_t i = 0; i < pending->n_rows; i++) {
+        const zoo_row *row = &pending->rows[i];
         if (row->finish == ZOO_FINISH_FAILED && is_environment(row->error.code)) {
             return zoo_fail(err, (zoo_status)row->error.code, "line %llu: %s",
-                            (unsigned long long)flight->line->number, row->error.text);
+                            (unsigned long long)pending->line->number, row->error.text);
         }
         if (row->finish == ZOO_FINISH_FAILED) {
-            return write_refusal(loop, flight->line, flight->place, &row->error, err);
+            return write_refusal(loop, pending->line, pending->place, &row->error, err);
         }
     }
     loop->out.n = 0;
     zoo_result_line(&loop->out, &answer);
-    return write_out(loop, flight->place, false, err);
+    return write_out(loop, pending->place, false, err);
 }
 
-/* ---- requests in flight ---- */
+/* ---- pending requests ---- */
 
-static void free_flight(zoo_loop *loop, zoo_flight *flight)
+static void free_pending(zoo_loop *loop, zoo_pending_request *pending)
 {
-    *(flight->previous ? &flight->previous->next : &loop->flights) = flight->next;
-    if (flight->next) {
-        flight->next->previous = flight->previous;
+    *(pending->previous ? &pending->previous->next : &loop->all_pending) = pending->next;
+    if (pending->next) {
+        pending->next->previous = pending->previous;
     }
-    loop->partial = loop->partial == flight ? NULL : loop->partial;
-    for (uint32_t i = 0; i < flight->n_rows; i++) {
-        zoo_row_free(&flight->rows[i]);
+    loop->partial = loop->partial == pending ? NULL : loop->partial;
+    for (uint32_t i = 0; i < pending->n_rows; i++) {
+        zoo_row_free(&pending->rows[i]);
     }
-    zoo_line_free(flight->line);
-    zoo_mem_free(flight);
+    zoo_line_free(pending->line);
+    zoo_mem_free(pending);
 }
 
 /* Gives the scheduler as many rows as it wants. */
-static zoo_status add_rows(zoo_loop *loop, zoo_flight *flight, zoo_error *err)
+static zoo_status add_rows(zoo_loop *loop, zoo_pending_request *pending, zoo_error *err)
 {
-    while (flight->n_added < flight->n_rows && zoo_schedule_wants_more(loop->schedule)) {
-        zoo_row *row = &flight->rows[flight->n_added];
-        ZOO_TRY(zoo_constraint_begin(flight->line->request.grammar, row, err));
+    while (pending->n_added < pending->n_rows && zoo_schedule_wants_more(loop->schedule)) {
+        zoo_row *row = &pending->rows[pending->n_added];
+        ZOO_TRY(zoo_constraint_begin(pending->line->request.grammar, row, err));
         ZOO_TRY(zoo_schedule_add(loop->schedule, row, err));
-        flight->n_added++;
+        pending->n_added++;
     }
-    loop->partial = flight->n_added < flight->n_rows ? flight : NULL;
+    loop->partial = pending->n_added < pending->n_rows ? pending : NULL;
     return ZOO_OK;
 }
 
 /* Takes over the line, also on failure. */
-static zoo_status launch(zoo_loop *loop, zoo_line *line, uint64_t place, zoo_error *err)
+static zoo_status submit(zoo_loop *loop, zoo_line *line, uint64_t place, zoo_error *err)
 {
     uint32_t n_rows = line->request.n_prompts * line->request.n_choices;
-    zoo_flight *flight = zoo_mem_array(1, sizeof *flight + n_rows * sizeof(zoo_row));
-    if (!flight) {
+    zoo_pending_request *pending = zoo_mem_array(1, sizeof *pending + n_rows * sizeof(zoo_row));
+    if (!pending) {
         zoo_line_free(line);
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a request of %u rows", n_rows);
     }
-    flight->line = line;
-    flight->place = place;
-    flight->n_rows = flight->n_left = n_rows;
-    flight->next = loop->flights;
-    if (loop->flights) {
-        loop->flights->previous = flight;
+    pending->line = line;
+    pending->place = place;
+    pending->n_rows = pending->n_left = n_rows;
+    pending->next = loop->all_pending;
+    if (loop->all_pending) {
+        loop->all_pending->previous = pending;
     }
-    loop->flights = flight;
+    loop->all_pending = pending;
     zoo_request_rows(&line->request,
                      line->request.endpoint == ZOO_CHAT ? loop->job->loaded->hidden : NULL,
-                     flight->rows, flight);
-    return add_rows(loop, flight, err);
+                     pending->rows, pending);
+    return add_rows(loop, pending, err);
 }
 
 static zoo_status take_line(zoo_loop *loop, zoo_line *line, zoo_error *err)
 {
     uint64_t place = loop->n_taken++;
     if (line->status == ZOO_OK) {
-        return launch(loop, line, place, err);
+        return submit(loop, line, place, err);
     }
     line->error.code = line->status;
     zoo_status status = write_refusal(loop, line, place, &line->error, err);
@@ -205,10 +205,10 @@ static zoo_status collect(zoo_loop *loop, zoo_error *err)
 {
     zoo_row *row;
     while ((row = zoo_schedule_pop(loop->schedule)) != NULL) {
-        zoo_flight *flight = row->owner;
-        if (--flight->n_left == 0) {
-            zoo_status status = write_flight(loop, flight, err);
-            free_flight(loop, flight);
+        zoo_pending_request *pending = row->owner;
+        if (--pending->n_left == 0) {
+            zoo_status status = write_pending(loop, pending, err);
+            free_pending(loop, pending);
             ZOO_TRY(status);
         }
     }
@@ -216,28 +216,28 @@ static zoo_status collect(zoo_loop *loop, zoo_error *err)
 }
 
 /* Ends what is left of a request. */
-static zoo_status give_up(zoo_loop *loop, zoo_flight *flight, zoo_error *err)
+static zoo_status give_up(zoo_loop *loop, zoo_pending_request *pending, zoo_error *err)
 {
-    flight->timed_out = true;
-    for (uint32_t i = 0; i < flight->n_rows; i++) {
-        zoo_row *row = &flight->rows[i];
-        if (i < flight->n_added) {
+    pending->timed_out = true;
+    for (uint32_t i = 0; i < pending->n_rows; i++) {
+        zoo_row *row = &pending->rows[i];
+        if (i < pending->n_added) {
             zoo_schedule_cancel(loop->schedule, row);
         } else {
             row->finish = ZOO_FINISH_FAILED;
-            flight->n_left--;
+            pending->n_left--;
         }
         (void)zoo_fail(&row->error, ZOO_E_LIMIT,
                        "the row runs longer than --row-timeout, %g seconds",
                        loop->job->row_seconds_max);
     }
-    flight->n_added = flight->n_rows;
-    loop->partial = loop->partial == flight ? NULL : loop->partial;
-    if (flight->n_left > 0) {
+    pending->n_added = pending->n_rows;
+    loop->partial = loop->partial == pending ? NULL : loop->partial;
+    if (pending->n_left > 0) {
         return ZOO_OK; /* its cancelled rows are collected */
     }
-    zoo_status status = write_flight(loop, flight, err);
-    free_flight(loop, flight);
+    zoo_status status = write_pending(loop, pending, err);
+    free_pending(loop, pending);
     return status;
 }
 
@@ -249,7 +249,7 @@ static zoo_status watch_times(zoo_loop *loop, zoo_error *err)
         return ZOO_OK;
     }
     loop->checked = now;
-    for (zoo_flight *f = loop->flights, *next; f; f = next) {
+    for (zoo_pending_request *f = loop->all_pending, *next; f; f = next) {
         next = f->next;
         for (uint32_t i = 0; f->started == 0.0 && i < f->n_added; i++) {
             f->started = f->rows[i].is_running ? now : 0.0;
@@ -302,8 +302,8 @@ static void end_loop(zoo_loop *loop, zoo_status status)
                      : t->interrupted || t->is_limited ? "interrupted"
                                                        : "ended");
     zoo_schedule_free(loop->schedule);
-    while (loop->flights) {
-        free_flight(loop, loop->flights);
+    while (loop->all_pending) {
+        free_pending(loop, loop->all_pending);
     }
     zoo_reader_stop(loop->reader);
     zoo_order_free(&loop->order);
@@ -314,7 +314,7 @@ zoo_status zoo_batch_run(const zoo_batch_job *job, zoo_batch_totals *totals, zoo
 {
     static const zoo_progress_options silent = {.shows = false};
     zoo_loop loop = {.job = job, .totals = totals};
-    const zoo_loaded *s = job->loaded;
+    const zoo_chat_model *s = job->loaded;
     zoo_reader_options options = {.input = job->input,
                                   .name = job->input_name,
                                   .hash = job->input_hash,

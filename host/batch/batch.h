@@ -19,7 +19,7 @@
 typedef struct zoo_batch_job {
     zoo_input *input;
     const char *input_name, *input_hash; /* for errors; what it must hold, or null */
-    const zoo_loaded *loaded;
+    const zoo_chat_model *loaded;
     zoo_journal *journal;
     uint64_t n_lines;                     /* of the input that are rows */
     const volatile sig_atomic_t *stop;    /* not 0: leave after the step at hand; or null */

@@ -21,7 +21,7 @@ static bool has_any(const char *folder, const char *const *names)
     return false;
 }
 
-static zoo_status open_text(zoo_loaded *s, zoo_error *err)
+static zoo_status open_text(zoo_chat_model *s, zoo_error *err)
 {
     static const char *const tokenizers[] = {"tokenizer.json", "tokenizer.model", "tekken.json",
                                              "tiktoken.model", NULL};
@@ -35,7 +35,7 @@ static zoo_status open_text(zoo_loaded *s, zoo_error *err)
 }
 
 /* The format that fits the chat template, of those beside the cards. */
-static zoo_status open_format(zoo_loaded *s, const char *card_dir, zoo_error *err)
+static zoo_status open_format(zoo_chat_model *s, const char *card_dir, zoo_error *err)
 {
     char cards[4096], formats[4352];
     struct stat info;
@@ -56,7 +56,7 @@ static zoo_status open_format(zoo_loaded *s, const char *card_dir, zoo_error *er
 enum { MARKS_MAX = 256 };
 
 /* Special tokens that a format does not read are hidden; the others are noted as marks. */
-static zoo_status sort_special(zoo_loaded *s, zoo_error *err)
+static zoo_status sort_special(zoo_chat_model *s, zoo_error *err)
 {
     uint32_t n = s->tokenizer ? zoo_tokenizer_size(s->tokenizer) : 0, n_marks = 0;
     bool ok = true;
@@ -84,7 +84,7 @@ static zoo_status sort_special(zoo_loaded *s, zoo_error *err)
 
 /* The tokenizer's own end token ends rows too: a fine-tune may keep the generation_config.json of
  * its base. */
-static void add_end(zoo_loaded *s)
+static void add_end(zoo_chat_model *s)
 {
     zoo_generation *g = &s->generation;
     uint32_t id = s->tokenizer ? zoo_tokenizer_special(s->tokenizer, ZOO_SPECIAL_EOS) : ZOO_ID_NONE;
@@ -105,7 +105,7 @@ static void add_end(zoo_loaded *s)
     g->eos[g->n_eos++] = id;
 }
 
-static void set_name(zoo_loaded *s, const char *model)
+static void set_name(zoo_chat_model *s, const char *model)
 {
     size_t n = strlen(model);
     const char *begin;
@@ -119,7 +119,7 @@ static void set_name(zoo_loaded *s, const char *model)
     (void)snprintf(s->name, sizeof s->name, "%.*s", (int)(model + n - begin), begin);
 }
 
-static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_options *options,
+static zoo_status open_all(zoo_chat_model *s, const char *model, const zoo_engine_options *options,
                            zoo_error *err)
 {
     const zoo_plan *plan;
@@ -147,26 +147,26 @@ static zoo_status open_all(zoo_loaded *s, const char *model, const zoo_engine_op
     return sort_special(s, err);
 }
 
-zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options, zoo_loaded *out,
-                           zoo_error *err)
+zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *options,
+                               zoo_chat_model *out, zoo_error *err)
 {
     zoo_status status;
     memset(out, 0, sizeof *out);
     status = open_all(out, model, options, err);
     if (status != ZOO_OK) {
-        zoo_loaded_close(out);
+        zoo_chat_model_close(out);
     }
     return status;
 }
 
-void zoo_loaded_limit(zoo_loaded *s, size_t grammar_bytes_max)
+void zoo_chat_model_limit(zoo_chat_model *s, size_t grammar_bytes_max)
 {
     if (s->vocab) {
         zoo_vocab_limit(s->vocab, grammar_bytes_max);
     }
 }
 
-void zoo_loaded_close(zoo_loaded *s)
+void zoo_chat_model_close(zoo_chat_model *s)
 {
     zoo_engine_close(s->engine);
     zoo_output_format_free(s->format);

@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 #include "text/output/output.h"
 
-typedef struct zoo_loaded {
+typedef struct zoo_chat_model {
     char folder[4096];
     char name[256]; /* last part of the folder's path, or what the user wrote */
     zoo_engine *engine;
@@ -27,13 +27,13 @@ typedef struct zoo_loaded {
     zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
     zoo_generation generation;
     zoo_request_context context;
-} zoo_loaded;
+} zoo_chat_model;
 
 /* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
-zoo_status zoo_loaded_open(const char *model, const zoo_engine_options *options, zoo_loaded *out,
-                           zoo_error *err);
+zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *options,
+                               zoo_chat_model *out, zoo_error *err);
 /* What grammars may take of memory, all together. */
-void zoo_loaded_limit(zoo_loaded *loaded, size_t grammar_bytes_max);
-void zoo_loaded_close(zoo_loaded *loaded);
+void zoo_chat_model_limit(zoo_chat_model *loaded, size_t grammar_bytes_max);
+void zoo_chat_model_close(zoo_chat_model *loaded);
 
 #endif

@@ -35,7 +35,7 @@ struct zoo_live_request {
 };
 
 struct zoo_live {
-    const zoo_loaded *loaded;
+    const zoo_chat_model *loaded;
     zoo_schedule *schedule;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -335,7 +335,7 @@ static void *run(void *arg)
 
 /* ---- the queue ---- */
 
-zoo_status zoo_live_new(const zoo_loaded *loaded, zoo_live **out, zoo_error *err)
+zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error *err)
 {
     zoo_live *live = zoo_mem_array(1, sizeof *live);
     zoo_status status;

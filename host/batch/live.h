@@ -32,7 +32,7 @@ typedef struct zoo_live_events {
 
 /* loaded is kept by reference and must not be stepped by others but under zoo_live_pause.
  * ZOO_E_MEMORY, ZOO_E_IO: no thread. [load] */
-zoo_status zoo_live_new(const zoo_loaded *loaded, zoo_live **out, zoo_error *err);
+zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error *err);
 /* Ends after the step at hand. What is unfinished ends as cancelled; requests must be released
  * before. Null is fine. */
 void zoo_live_free(zoo_live *live);

@@ -95,7 +95,7 @@ static zoo_status step_for_a_while(zoo_schedule *schedule, double seconds, zoo_e
 /* Runs the samples for two seconds; what they write is thrown away. */
 static zoo_status measure(judge *j, zoo_error *err)
 {
-    const zoo_loaded *s = j->job->loaded;
+    const zoo_chat_model *s = j->job->loaded;
     zoo_row *rows = zoo_mem_array(j->n_samples, sizeof *rows);
     zoo_schedule *schedule = NULL;
     double started = zoo_clock_seconds();

@@ -174,7 +174,7 @@ static size_t share_of(const zoo_engine_options *e)
     return share < least ? least : share > most ? most : share;
 }
 
-static zoo_batch_job job_of(const batch_run *r, const zoo_loaded *loaded)
+static zoo_batch_job job_of(const batch_run *r, const zoo_chat_model *loaded)
 {
     const zoo_batch_args *a = r->a;
     /* One row is made ready at a time; what it works with is kept for the next. */
@@ -237,7 +237,7 @@ static int judge_end(const batch_run *r, const zoo_batch_totals *t, zoo_status s
 }
 
 /* The model is open. */
-static int run_open(batch_run *r, const zoo_loaded *loaded)
+static int run_open(batch_run *r, const zoo_chat_model *loaded)
 {
     zoo_batch_totals totals = {0};
     zoo_error err = {0};
@@ -262,7 +262,7 @@ static int run_open(batch_run *r, const zoo_loaded *loaded)
     return judge_end(r, &totals, status, &err);
 }
 
-static int run_validation(const batch_run *r, const zoo_loaded *loaded)
+static int run_validation(const batch_run *r, const zoo_chat_model *loaded)
 {
     zoo_batch_job job = job_of(r, loaded);
     zoo_validation v;
@@ -286,7 +286,7 @@ static int run_validation(const batch_run *r, const zoo_loaded *loaded)
 static int run_model(batch_run *r)
 {
     const zoo_batch_args *a = r->a;
-    zoo_loaded loaded;
+    zoo_chat_model loaded;
     zoo_error err = {0};
     zoo_engine_options engine = a->common.engine;
     uint64_t n_old =
@@ -297,19 +297,19 @@ static int run_model(batch_run *r)
         return judge_end(r, &nothing, ZOO_OK, &err);
     }
     engine.reserve = 3 * share_of(&engine);
-    zoo_status status = zoo_loaded_open(r->folder, &engine, &loaded, &err);
+    zoo_status status = zoo_chat_model_open(r->folder, &engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
     if (loaded.note[0] && !engine.quiet) {
         (void)fprintf(stderr, "lmzoo batch: %s\n", loaded.note);
     }
-    zoo_loaded_limit(&loaded, share_of(&engine));
+    zoo_chat_model_limit(&loaded, share_of(&engine));
     loaded.context.now = &r->now;
     loaded.context.seed = a->seed;
     loaded.context.usual_max = 16;
     int code = a->validate ? run_validation(r, &loaded) : run_open(r, &loaded);
-    zoo_loaded_close(&loaded);
+    zoo_chat_model_close(&loaded);
     return code;
 }
 

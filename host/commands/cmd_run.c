@@ -133,7 +133,7 @@ static zoo_status make_body(const zoo_run_args *a, cJSON **body, zoo_error *err)
     return add_options(a, *body, err);
 }
 
-static zoo_status make_request(const zoo_run_args *a, const zoo_loaded *loaded,
+static zoo_status make_request(const zoo_run_args *a, const zoo_chat_model *loaded,
                                zoo_request *request, zoo_error *err)
 {
     cJSON *body = NULL;
@@ -162,7 +162,7 @@ static void print_text(void *arg, const char *text, size_t n)
     (void)fflush(stdout);
 }
 
-static zoo_status generate(const zoo_loaded *loaded, zoo_row *row, zoo_error *err)
+static zoo_status generate(const zoo_chat_model *loaded, zoo_row *row, zoo_error *err)
 {
     zoo_schedule *schedule;
     zoo_status status =
@@ -210,7 +210,7 @@ static int fail(const zoo_error *err, int code)
     return zoo_command_failed("run", err, code);
 }
 
-static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
+static int run_loaded(const zoo_run_args *a, const zoo_chat_model *loaded)
 {
     zoo_request request = {0};
     zoo_row row = {0};
@@ -237,7 +237,7 @@ static int run_loaded(const zoo_run_args *a, const zoo_loaded *loaded)
 static int run(void *args)
 {
     zoo_run_args *a = args;
-    zoo_loaded loaded;
+    zoo_chat_model loaded;
     zoo_error err = {0};
     if ((a->prompt != NULL) + (a->chat != NULL) + (a->tokens != NULL) != 1) {
         (void)zoo_fail(&err, ZOO_E_USAGE, "give one of -p, --chat and --tokens");
@@ -246,7 +246,8 @@ static int run(void *args)
     if (a->common.engine.seqs_max == 0) {
         a->common.engine.seqs_max = 1;
     }
-    zoo_status status = zoo_loaded_open(a->common.positional[0], &a->common.engine, &loaded, &err);
+    zoo_status status =
+        zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
@@ -254,7 +255,7 @@ static int run(void *args)
         (void)fprintf(stderr, "lmzoo run: %s\n", loaded.note);
     }
     int code = run_loaded(a, &loaded);
-    zoo_loaded_close(&loaded);
+    zoo_chat_model_close(&loaded);
     return code;
 }
 

@@ -40,7 +40,7 @@ typedef struct greedy_figures {
 
 typedef struct score {
     const score_args *args;
-    zoo_loaded loaded;
+    zoo_chat_model loaded;
     zoo_engine *reference;
     zoo_score_texts texts;
     zoo_score_token *tokens;
@@ -380,7 +380,7 @@ static int run_model(const score_args *a)
     score s = {.args = a};
     zoo_error err = {0};
     zoo_status status =
-        zoo_loaded_open(a->common.positional[0], &a->common.engine, &s.loaded, &err);
+        zoo_chat_model_open(a->common.positional[0], &a->common.engine, &s.loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
@@ -390,7 +390,7 @@ static int run_model(const score_args *a)
     zoo_mem_free(s.pairs);
     zoo_mem_free(s.sorted);
     zoo_engine_close(s.reference);
-    zoo_loaded_close(&s.loaded);
+    zoo_chat_model_close(&s.loaded);
     return code;
 }
 

@@ -54,14 +54,14 @@ static void read_clock(zoo_clock *out)
 static int run(void *args)
 {
     serve_args *a = args;
-    zoo_loaded loaded;
+    zoo_chat_model loaded;
     zoo_clock now;
     zoo_error err = {0};
     zoo_status status;
     if (!a->server.api_key) {
         a->server.api_key = getenv("LMZOO_API_KEY");
     }
-    status = zoo_loaded_open(a->common.positional[0], &a->common.engine, &loaded, &err);
+    status = zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return zoo_command_failed("serve", &err, zoo_exit_code_model(status));
     }
@@ -74,7 +74,7 @@ static int run(void *args)
     catch_signals();
     address = a->server.host;
     status = zoo_server_run(&loaded, &a->server, &caught, listening, &err);
-    zoo_loaded_close(&loaded);
+    zoo_chat_model_close(&loaded);
     return status == ZOO_OK ? 0 : zoo_command_failed("serve", &err, zoo_exit_code(status));
 }
 

@@ -118,7 +118,7 @@ static cJSON *read_object(zoo_exchange *e)
 static zoo_status text_of(const zoo_exchange *e, cJSON *body, const char **text, size_t *n,
                           char **owned, zoo_error *err)
 {
-    const zoo_loaded *m = e->server->loaded;
+    const zoo_chat_model *m = e->server->loaded;
     const char *prompt = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(body, "prompt"));
     if (prompt) {
         *text = prompt;
@@ -225,7 +225,7 @@ static void answer_tokenizer_info(zoo_exchange *e)
 {
     static const char *const names[ZOO_SPECIAL_COUNT] = {"bos_token", "eos_token", "pad_token",
                                                          "unk_token"};
-    const zoo_loaded *m = e->server->loaded;
+    const zoo_chat_model *m = e->server->loaded;
     size_t n = 0;
     const char *source = m->chat ? zoo_template_source(m->chat, &n) : NULL;
     e->status = MHD_HTTP_OK;

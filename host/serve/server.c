@@ -98,7 +98,7 @@ static void drain(zoo_server *s)
     zoo_exchange_sweep(s, true);
 }
 
-zoo_status zoo_server_run(zoo_loaded *loaded, const zoo_server_options *options,
+zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *options,
                           const volatile sig_atomic_t *stop, void (*listening)(uint32_t port),
                           zoo_error *err)
 {

@@ -37,7 +37,7 @@ typedef struct zoo_server_options {
 /* Serves until *stop is not 0, then ends in order: no connection is taken, what is inside gets
  * drain_seconds. listening(port) is called once connections are taken. ZOO_E_IO: the address cannot
  * be listened on; ZOO_E_MEMORY. */
-zoo_status zoo_server_run(zoo_loaded *loaded, const zoo_server_options *options,
+zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *options,
                           const volatile sig_atomic_t *stop, void (*listening)(uint32_t port),
                           zoo_error *err);
 

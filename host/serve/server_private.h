@@ -48,7 +48,7 @@ struct zoo_exchange {
 };
 
 struct zoo_server {
-    zoo_loaded *loaded;
+    zoo_chat_model *loaded;
     zoo_live *live;
     const zoo_server_options *options;
     const char *name;

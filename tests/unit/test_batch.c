@@ -18,7 +18,7 @@
 
 #define MODEL LMZOO_SOURCE_DIR "/demo/models/demo-llama"
 
-static zoo_loaded loaded;
+static zoo_chat_model loaded;
 static char folder[256], input[300], output[300], errors[300];
 
 static int set_up(void **unused)

@@ -52,7 +52,7 @@ static void assert_ids(const cJSON *want, const int32_t *got, uint32_t n)
     }
 }
 
-static void prepare(const zoo_loaded *loaded, demo_case *c)
+static void prepare(const zoo_chat_model *loaded, demo_case *c)
 {
     zoo_error err = {0};
     zoo_endpoint endpoint = cJSON_GetObjectItem(c->spec, "messages") ? ZOO_CHAT : ZOO_COMPLETIONS;
@@ -65,7 +65,7 @@ static void prepare(const zoo_loaded *loaded, demo_case *c)
     assert_ids(cJSON_GetObjectItem(c->spec, "input_ids"), c->row.prompt, c->row.n_prompt);
 }
 
-static void run_cases(const zoo_loaded *loaded, demo_case *cases, uint32_t n)
+static void run_cases(const zoo_chat_model *loaded, demo_case *cases, uint32_t n)
 {
     zoo_schedule *schedule;
     zoo_error err = {0};
@@ -100,7 +100,7 @@ static void check_model(const char *name)
                                   .n_threads = 2,
                                   .quiet = true};
     char plugin[512], folder[512], file[600];
-    zoo_loaded loaded;
+    zoo_chat_model loaded;
     zoo_error err = {0};
     cJSON *reference;
     uint32_t n = 0;
@@ -111,7 +111,7 @@ static void check_model(const char *name)
     (void)snprintf(folder, sizeof folder, LMZOO_SOURCE_DIR "/demo/models/demo-%s", name);
     (void)snprintf(file, sizeof file, "%s/reference.json", folder);
     assert_int_equal(zoo_json_read(file, 1 << 24, &reference, &err), ZOO_OK);
-    if (zoo_loaded_open(folder, &options, &loaded, &err) != ZOO_OK) {
+    if (zoo_chat_model_open(folder, &options, &loaded, &err) != ZOO_OK) {
         print_error("%s\n", err.text);
         fail();
     }
@@ -130,7 +130,7 @@ static void check_model(const char *name)
         zoo_row_free(&cases[i].row);
         zoo_request_free(&cases[i].request);
     }
-    zoo_loaded_close(&loaded);
+    zoo_chat_model_close(&loaded);
     cJSON_Delete(reference);
 }
 
