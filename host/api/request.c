@@ -14,6 +14,7 @@
 #include "api/api_private.h"
 #include "base/idmap.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 typedef struct piece {
     uint32_t choice;
@@ -82,17 +83,13 @@ static void on_done(void *arg)
 
 static lmzoo_request *new_request(lmzoo_model *model)
 {
-    pthread_condattr_t monotonic;
     lmzoo_request *r = zoo_mem_array(1, sizeof *r);
     if (!r) {
         return NULL;
     }
     r->model = model;
     (void)pthread_mutex_init(&r->lock, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&r->news, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    zoo_cond_start(&r->news);
     return r;
 }
 
@@ -157,14 +154,7 @@ int lmzoo_submit(lmzoo_model *model, int endpoint, const char *body, size_t n, u
 /* Waits until there is a piece or the end; false: the time is over. The lock is held. */
 static bool wait_for_news(lmzoo_request *r, int32_t timeout_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (timeout_ms >= 0 && until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    struct timespec until = zoo_cond_deadline(timeout_ms);
     while (r->taken == r->n_pieces && !r->is_done) {
         if (timeout_ms < 0) {
             (void)pthread_cond_wait(&r->news, &r->lock);

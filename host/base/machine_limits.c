@@ -137,8 +137,10 @@ uint32_t zoo_cgroup_threads(const char *proc, const char *sys)
     return cpus >= (double)CPUS_MAX ? 0 : cpus < 1.0 ? 1 : (uint32_t)(cpus + 0.5);
 }
 
+/* CPUs that this process may use; 0: the system doesn't say. */
 static uint32_t affinity(void)
 {
+#if defined(__linux__)
     cpu_set_t *set = CPU_ALLOC(CPUS_MAX);
     size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
     int n = 0;
@@ -147,6 +149,9 @@ static uint32_t affinity(void)
     }
     CPU_FREE(set);
     return n > 0 ? (uint32_t)n : 0;
+#else
+    return 0;
+#endif
 }
 
 uint32_t zoo_machine_threads(void)

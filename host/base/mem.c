@@ -3,13 +3,13 @@
 #include "base/mem.h"
 
 #include <cjson/cJSON.h>
-#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/budget.h"
+#include "base/system.h"
 
 static atomic_llong mem_calls;
 static atomic_llong mem_fail_at;
@@ -23,7 +23,7 @@ static bool mem_fails(void)
 /* Charges a fresh block to the thread's budget, or gives it back. */
 static void *charged(void *block)
 {
-    if (block && zoo_budget_current() && !zoo_budget_take(malloc_usable_size(block))) {
+    if (block && zoo_budget_current() && !zoo_budget_take(zoo_system_block_size(block))) {
         free(block);
         return NULL;
     }
@@ -55,12 +55,12 @@ void *zoo_mem_realloc(void *block, size_t n)
     if (!zoo_budget_current()) {
         return realloc(block, n ? n : 1);
     }
-    size_t before = block ? malloc_usable_size(block) : 0;
+    size_t before = block ? zoo_system_block_size(block) : 0;
     if (n > before && !zoo_budget_fits(n - before)) {
         return NULL;
     }
     void *grown = realloc(block, n ? n : 1);
-    size_t after = grown ? malloc_usable_size(grown) : before;
+    size_t after = grown ? zoo_system_block_size(grown) : before;
     if (after > before) {
         /* The block exists; only the next one can be refused. */
         (void)zoo_budget_take(after - before);
@@ -83,7 +83,7 @@ char *zoo_mem_text(const char *text, size_t n)
 void zoo_mem_free(void *block)
 {
     if (block && zoo_budget_current()) {
-        zoo_budget_give(malloc_usable_size(block));
+        zoo_budget_give(zoo_system_block_size(block));
     }
     free(block);
 }

@@ -12,6 +12,7 @@
 
 #include "base/budget.h"
 #include "base/mem.h"
+#include "base/system.h"
 #include "base/thread.h"
 #include "batch/journal_private.h"
 
@@ -68,7 +69,7 @@ static void sync_log(zoo_journal *j, zoo_log *log, double after)
     bool due = log->dirty_since > 0.0 && zoo_clock_seconds() - log->dirty_since >= after;
     log->dirty_since = due ? 0.0 : log->dirty_since;
     (void)pthread_mutex_unlock(&j->mutex);
-    if (due && fdatasync(log->fd) != 0 && errno != EINVAL && errno != EROFS) {
+    if (due && zoo_system_sync(log->fd) != 0 && errno != EINVAL && errno != EROFS) {
         note(j, log->path, strerror(errno));
     }
 }
@@ -107,9 +108,9 @@ static void put_progress(zoo_journal *j)
 static void leave(zoo_journal *j, int number)
 {
     put_progress(j);
-    (void)fdatasync(j->results.fd);
+    (void)zoo_system_sync(j->results.fd);
     if (j->errors.fd >= 0) {
-        (void)fdatasync(j->errors.fd);
+        (void)zoo_system_sync(j->errors.fd);
     }
     _exit(128 + number);
 }
@@ -120,17 +121,14 @@ static void *keep(void *arg)
     double stopped = 0.0, looked = zoo_clock_seconds();
     bool ends = false;
     while (!ends) {
-        struct timespec until;
-        double now = zoo_clock_seconds() + LOOK_SECONDS;
-        until.tv_sec = (time_t)now;
-        until.tv_nsec = (long)((now - (double)until.tv_sec) * 1e9);
+        struct timespec until = zoo_cond_deadline((int32_t)(LOOK_SECONDS * 1000));
         (void)pthread_mutex_lock(&j->mutex);
         if (!j->ends) {
             (void)pthread_cond_timedwait(&j->wake, &j->mutex, &until);
         }
         ends = j->ends;
         (void)pthread_mutex_unlock(&j->mutex);
-        now = zoo_clock_seconds();
+        double now = zoo_clock_seconds();
         sync_log(j, &j->results, SYNC_SECONDS);
         sync_log(j, &j->errors, SYNC_SECONDS);
         if (now - looked >= THERE_SECONDS) {
@@ -151,12 +149,8 @@ static void *keep(void *arg)
 
 zoo_status zoo_journal_keep(zoo_journal *j, const volatile sig_atomic_t *stop, zoo_error *err)
 {
-    pthread_condattr_t attributes;
     (void)pthread_mutex_init(&j->mutex, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&j->wake, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    zoo_cond_start(&j->wake);
     j->stop = stop;
     j->keeps = true;
     if (!zoo_thread_start(&j->keeper, keep, j)) {
@@ -221,7 +215,7 @@ zoo_status zoo_journal_close(zoo_journal *j, zoo_error *err)
     logs[1] = &j->errors;
     for (int i = 0; i < 2; i++) {
         if (logs[i]->fd >= 0) {
-            if (fdatasync(logs[i]->fd) != 0 && errno != EINVAL && errno != EROFS &&
+            if (zoo_system_sync(logs[i]->fd) != 0 && errno != EINVAL && errno != EROFS &&
                 status == ZOO_OK) {
                 status = zoo_fail(err, ZOO_E_IO, "%s: %s", logs[i]->path, strerror(errno));
             }

@@ -27,6 +27,7 @@
 #include "base/json.h"
 #include "base/mapped.h"
 #include "base/mem.h"
+#include "base/system.h"
 #include "checkpoint/safetensors_set.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -355,9 +356,10 @@ static zoo_status header_read(zoo_tensors *set, const tensor_file *file, const c
 static zoo_file_stamp stamp_of(const struct stat *st)
 {
     const uint64_t second = 1000000000u;
+    struct timespec changed = zoo_system_changed(st), touched = zoo_system_touched(st);
     return (zoo_file_stamp){(uint64_t)st->st_size, (uint64_t)st->st_ino,
-                            (uint64_t)st->st_mtim.tv_sec * second + (uint64_t)st->st_mtim.tv_nsec,
-                            (uint64_t)st->st_ctim.tv_sec * second + (uint64_t)st->st_ctim.tv_nsec};
+                            (uint64_t)changed.tv_sec * second + (uint64_t)changed.tv_nsec,
+                            (uint64_t)touched.tv_sec * second + (uint64_t)touched.tv_nsec};
 }
 
 /* Maps the whole of fd, at least 8 bytes. */

@@ -253,25 +253,39 @@ static bool is_folder(const char *path)
 /* An address in this file, for dladdr. */
 static const char own_anchor = 0;
 
-bool zoo_own_file(char *path, size_t n)
+/* As the linker names what this code is in; of a program that may be what it was called by. */
+static const char *linked_as(void)
 {
     Dl_info where;
+    bool known = dladdr((const void *)&own_anchor, &where) != 0 && where.dli_fname;
+    return known ? where.dli_fname : "";
+}
+
+static bool real_path(const char *name, char *path, size_t n)
+{
     char real[PATH_MAX];
-    if (dladdr((const void *)&own_anchor, &where) != 0 && where.dli_fname &&
-        strstr(where.dli_fname, ".so") && realpath(where.dli_fname, real)) {
-        int length = snprintf(path, n, "%s", real);
-        return length > 0 && (size_t)length < n;
+    int length = realpath(name, real) ? snprintf(path, n, "%s", real) : 0;
+    return length > 0 && (size_t)length < n;
+}
+
+bool zoo_own_file(char *path, size_t n)
+{
+    if (strstr(linked_as(), ".so") && real_path(linked_as(), path, n)) {
+        return true;
     }
     ssize_t length = readlink("/proc/self/exe", path, n - 1);
     path[length > 0 ? length : 0] = '\0';
     return length > 0;
 }
 
-/* Its folder. */
+/* Its folder. Without /proc, that of the path by which the program was started: a wrong one can
+ * hold no more than other plugins, as --plugin-dir can. */
 static void own_folder(char *path, size_t n)
 {
     path[0] = '\0';
-    (void)zoo_own_file(path, n);
+    if (!zoo_own_file(path, n) && (!strchr(linked_as(), '/') || !real_path(linked_as(), path, n))) {
+        path[0] = '\0';
+    }
     char *slash = strrchr(path, '/');
     if (slash) {
         *slash = '\0';

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/system.h"
 #include "kernels/select.h"
 
 enum { READ_BYTES = 512 << 20, READ_ITEM = 1 << 20, READ_RUNS = 8, PEAK_RUNS = 8 };
@@ -75,7 +76,7 @@ static zoo_status measure_read(machine_job *job, zoo_pool *pool, zoo_machine *ou
     if (bytes == MAP_FAILED) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory to measure reads with");
     }
-    (void)madvise(bytes, READ_BYTES, MADV_HUGEPAGE);
+    zoo_system_large_pages(bytes, READ_BYTES);
     memset(bytes, 0, READ_BYTES);
     job->x = bytes;
     job->n = READ_ITEM / sizeof(uint64_t);

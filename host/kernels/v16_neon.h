@@ -273,7 +273,8 @@ static inline void v16_unzip(const float *p, v16 *a, v16 *b)
 static inline void v16_zip(float *p, v16 a, v16 b)
 {
     for (int i = 0; i < 4; i++) {
-        vst2q_f32(p + 8 * i, (float32x4x2_t){{a.q[i], b.q[i]}});
+        float32x4x2_t pair = {{a.q[i], b.q[i]}};
+        vst2q_f32(p + 8 * i, pair);
     }
 }
 

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/mapped.h"
 #include "base/mem.h"
+#include "base/system.h"
 #include "model/pack.h"
 #include "model/packed_cache_private.h"
 
@@ -127,9 +128,7 @@ static bool map_file(zoo_packed *packed, int fd, char *why, size_t n_why)
         (void)snprintf(why, n_why, "it cannot be mapped: %s", strerror(errno));
         return false;
     }
-#if defined(MADV_HUGEPAGE)
-    (void)madvise(base, (size_t)st.st_size, MADV_HUGEPAGE); /* read from disk in such pages */
-#endif
+    zoo_system_large_pages(base, (size_t)st.st_size); /* read from disk in such pages */
     zoo_mapped_add(base, (size_t)st.st_size, packed->path);
     packed->base = base;
     packed->size = (size_t)st.st_size;

@@ -4,9 +4,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/mem.h"
+#include "base/system.h"
 #include "model/packed_cache.h"
 
 enum { WIDTH_MAX = 1 << 24, LAYERS_MAX = 4096, BOUNDS_FIRST = 64 };
@@ -16,19 +16,13 @@ struct zoo_chunk {
     zoo_chunk *next;
 };
 
-/* Large blocks on large pages where the system offers them: fewer faults, faster reads. */
 static void want_large_pages(void *block, size_t n)
 {
-#if defined(MADV_HUGEPAGE)
     uintptr_t begin = ((uintptr_t)block + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
     uintptr_t end = ((uintptr_t)block + n) / LARGE_PAGE * LARGE_PAGE;
     if (begin < end) {
-        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+        zoo_system_large_pages((void *)begin, end - begin);
     }
-#else
-    (void)block;
-    (void)n;
-#endif
 }
 
 void *zoo_model_take(zoo_model *model, size_t n)

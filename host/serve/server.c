@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "serve/server_private.h"
 
 enum { HTTP_THREADS = 4, WATCH_MS = 50, CONNECTION_BYTES = 1 << 16 };
@@ -54,7 +55,8 @@ static zoo_status start(zoo_server *s, zoo_error *err)
         &where.at.any, MHD_OPTION_NOTIFY_COMPLETED, zoo_exchange_completed, s,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)o->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_END);
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)ZOO_THREAD_STACK, MHD_OPTION_END);
     if (!s->daemon) {
         return zoo_fail(err, ZOO_E_IO, "%s:%u cannot be listened on: %s", o->host, o->port,
                         errno ? strerror(errno) : "unknown reason");

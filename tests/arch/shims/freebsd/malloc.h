@@ -1,0 +1,1 @@
+#error "FreeBSD's malloc.h says that it is obsolete"
