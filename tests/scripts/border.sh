@@ -137,6 +137,7 @@ timeout 60 "$lmzoo" batch m -i chat.jsonl -o search.jsonl -q 2>err
 report "searches in a template count as steps" $?
 
 # Memory ends a run, and is no row's fault.
+# shellcheck disable=SC3045 # dash and busybox have ulimit -v too
 (ulimit -v 60000; "$lmzoo" batch "$model" -i plain.jsonl -o starved.jsonl -q 2>err; echo $? >code)
 [ "$(cat code)" -eq 4 ] || [ "$(cat code)" -eq 3 ] || [ "$(cat code)" -eq 0 ]
 ok=$?

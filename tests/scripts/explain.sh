@@ -68,7 +68,7 @@ result $? "cache side by side"
 "$lmzoo" cache "$model" --context 64 --json >"$TMPDIR/cache.json"
 [ "$(number bytes_per_token "$TMPDIR/cache.json")" = "$slope" ]
 result $? "cache tells the bytes that plan measures"
-for bad in 0 k 1x , -4 1e12; do
+for bad in 0 k 1x ',' -4 1e12; do
     "$lmzoo" cache "$model" --context "$bad" >"$TMPDIR/out" 2>"$TMPDIR/err"
     [ $? -eq 2 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ]
     result $? "--context $bad: exit code 2 and one sentence"

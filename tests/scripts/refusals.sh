@@ -20,7 +20,7 @@ check() { # NAME EXPECTED-WORDS ARGUMENTS...
     fi
 }
 copy() {
-    rm -rf "$TMPDIR/$1"
+    rm -rf "${TMPDIR:?}/$1"
     mkdir "$TMPDIR/$1"
     cp "$source"/*.json "$source"/*.jinja "$source"/*.safetensors "$TMPDIR/$1/"
     chmod -R u+w "$TMPDIR/$1"
