@@ -144,6 +144,11 @@ void zoo_live_release(zoo_live *live, zoo_live_request *r)
     free_request(r);
 }
 
+const zoo_row *zoo_live_row(const zoo_live_request *r, uint32_t row)
+{
+    return &r->live_rows[row].row;
+}
+
 void zoo_live_head(const zoo_live *live, const zoo_live_request *r, zoo_answer *answer)
 {
     *answer = (zoo_answer){.request = &r->request,
@@ -361,6 +366,13 @@ zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error 
     }
     *out = live;
     return ZOO_OK;
+}
+
+void zoo_live_keep(zoo_live *live, double share)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    zoo_schedule_keep(live->schedule, share);
+    (void)pthread_mutex_unlock(&live->lock);
 }
 
 void zoo_live_free(zoo_live *live)

@@ -33,6 +33,8 @@ typedef struct zoo_live_events {
 /* loaded is kept by reference and must not be stepped by others but under zoo_live_pause.
  * ZOO_E_MEMORY, ZOO_E_IO: no thread. [load] */
 zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error *err);
+/* Before the first request: what requests have read is kept after their end (schedule.h). */
+void zoo_live_keep(zoo_live *live, double share);
 /* Ends after the step at hand. What is unfinished ends as cancelled; requests must be released
  * before. Null is fine. */
 void zoo_live_free(zoo_live *live);
@@ -49,6 +51,9 @@ void zoo_live_cancel(zoo_live *live, zoo_live_request *request);
 
 /* Cancels if need be, waits for the end, frees. Not from an event. */
 void zoo_live_release(zoo_live *live, zoo_live_request *request);
+
+/* A row, from inside its own text event: what it holds so far. */
+const zoo_row *zoo_live_row(const zoo_live_request *request, uint32_t row);
 
 /* The answer without its rows, for what is sent while it is written. Pointers live until
  * release. */

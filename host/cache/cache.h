@@ -70,9 +70,10 @@ zoo_cache_cost zoo_cache_pool_cost(const zoo_cache_pool *pool, uint32_t length);
  */
 zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_t *slot,
                               zoo_error *err);
-/* As above, standing at the end of a kept prefix (below). */
+/* As above, standing at `length` positions of a kept prefix (below): at its end, or at a multiple
+ * of zoo_cache_pool_grain inside it. ZOO_E_USAGE: no such place. */
 zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint32_t prefix,
-                                 uint32_t *slot, zoo_error *err);
+                                 uint32_t length, uint32_t *slot, zoo_error *err);
 /* Gives everything back; a slot that is not open stays so. */
 void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot);
 /*
@@ -102,6 +103,11 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
 void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix);
 /* Positions of a kept prefix; 0: not kept. */
 uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix);
+/* A sequence may start inside a kept prefix at multiples of this; 0: only at its end, as there are
+ * rings or states, which cannot be cut. */
+uint32_t zoo_cache_pool_grain(const zoo_cache_pool *pool);
+/* The part of its pages that somebody holds or has reserved, of the fullest group of ROWS: 0 to 1. */
+double zoo_cache_pool_fill(const zoo_cache_pool *pool);
 
 /* For tests: pages in all, and pages that somebody holds. */
 typedef struct zoo_cache_use {

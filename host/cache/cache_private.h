@@ -128,10 +128,10 @@ void zoo_page_release(zoo_page_group *group, uint32_t page);
 
 /* seq.c */
 zoo_block_table *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
-/* Finds a slot and reserves, less the pages of ROWS that it shares with `shared_from` (null:
- * none). States are not set. */
-zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max,
-                         const zoo_block_table *shared_from, uint32_t *slot, zoo_error *err);
+/* Finds a slot and reserves, less the pages of ROWS of `n_shared` positions, which it takes from
+ * others. States are not set. */
+zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, uint32_t n_shared,
+                         uint32_t *slot, zoo_error *err);
 /* Whole pages of ROWS among `length` positions. */
 uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length);
 /* A page out of the table's reservation. */

@@ -20,15 +20,16 @@ static zoo_block_table *find_prefix(const zoo_cache_pool *pool, uint32_t prefix)
     return h->open ? h : NULL;
 }
 
-/* Gives `to`, which holds nothing, what `from` remembers. Reserved or free pages are there. */
-static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to)
+/* Gives `to`, which holds nothing, the first `length` positions of what `from` remembers. Reserved
+ * or free pages are there. */
+static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to, uint32_t length)
 {
     zoo_block_table *source = &pool->tables[from], *target = &pool->tables[to];
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
-        uint32_t shared = zoo_group_whole(g, source->length);
-        uint32_t live = zoo_group_live(g, source->length);
-        uint32_t n_runs = zoo_pages_of_rows(zoo_group_rows(g, source->length));
+        uint32_t shared = zoo_group_whole(g, length);
+        uint32_t live = zoo_group_live(g, length);
+        uint32_t n_runs = zoo_pages_of_rows(zoo_group_rows(g, length));
         for (uint32_t run = live; run < n_runs; run++) {
             uint32_t page = *zoo_block_table_entry(g, from, run);
             if (run < shared) {
@@ -46,7 +47,7 @@ static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to)
         target->first_run[i] = live;
         target->n_runs[i] = n_runs;
     }
-    target->begin = target->length = source->length;
+    target->begin = target->length = length;
     memcpy(zoo_block_table_states(pool, to), zoo_block_table_states(pool, from), pool->state_bytes);
 }
 
@@ -93,7 +94,7 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
     ZOO_TRY(check_room(pool, length, err));
     uint32_t table = pool->options.limits.seqs_max + p;
     pool->tables[table] = (zoo_block_table){.open = 1, .length_max = length};
-    share(pool, slot, table);
+    share(pool, slot, table, length);
     /* A step repeated from before `length` would write pages that are shared now. */
     seq->begin = length;
     *prefix = p;
@@ -115,16 +116,52 @@ uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix)
     return kept ? kept->length : 0;
 }
 
+uint32_t zoo_cache_pool_grain(const zoo_cache_pool *pool)
+{
+    uint32_t grain = pool->state_bytes > 0 ? 0 : 1;
+    for (uint32_t i = 0; i < pool->n_groups && grain > 0; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        uint32_t a = grain, b = g->stride;
+        while (b > 0) {
+            uint32_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        /* The least common multiple of the strides; one that large would never be met. */
+        grain = g->n_ring || grain / a > UINT32_MAX / g->stride ? 0 : grain / a * g->stride;
+    }
+    return grain;
+}
+
+double zoo_cache_pool_fill(const zoo_cache_pool *pool)
+{
+    double fullest = 0;
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        double fill = g->n_pages && !g->n_ring
+                          ? 1 - (double)(g->n_free - g->n_reserved) / (double)g->n_pages
+                          : 0;
+        fullest = fill > fullest ? fill : fullest;
+    }
+    return fullest;
+}
+
 zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint32_t prefix,
-                                 uint32_t *slot, zoo_error *err)
+                                 uint32_t length, uint32_t *slot, zoo_error *err)
 {
     const zoo_block_table *kept = find_prefix(pool, prefix);
-    if (!kept || length_max < kept->length) {
+    uint32_t grain = zoo_cache_pool_grain(pool);
+    if (!kept || length > kept->length || length_max < length) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "prefix %u is not kept, or is longer than a sequence of %u positions",
-                        prefix, length_max);
+                        "prefix %u is not kept with %u positions, or those are more than a "
+                        "sequence of %u",
+                        prefix, length, length_max);
     }
-    ZOO_TRY(zoo_seq_start(pool, length_max, kept, slot, err));
-    share(pool, pool->options.limits.seqs_max + prefix, *slot);
+    if (length < kept->length && (grain == 0 || length == 0 || length % grain != 0)) {
+        return zoo_fail(err, ZOO_E_USAGE, "a prefix of %u positions cannot be cut at %u",
+                        kept->length, length);
+    }
+    ZOO_TRY(zoo_seq_start(pool, length_max, length, slot, err));
+    share(pool, pool->options.limits.seqs_max + prefix, *slot, length);
     return ZOO_OK;
 }

@@ -26,12 +26,12 @@ uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length)
 }
 
 static zoo_status reserve(zoo_cache_pool *pool, zoo_block_table *seq, uint32_t length_max,
-                          const zoo_block_table *shared_from, zoo_error *err)
+                          uint32_t n_shared, zoo_error *err)
 {
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         const zoo_page_group *g = &pool->groups[i];
         uint32_t whole = zoo_group_need(g, length_max);
-        uint32_t shared = shared_from ? zoo_group_whole(g, shared_from->length) : 0;
+        uint32_t shared = zoo_group_whole(g, n_shared);
         if (whole > g->n_pages) {
             return zoo_fail(err, ZOO_E_LIMIT,
                             "a sequence of %u positions needs %u cache pages, there are %u",
@@ -52,8 +52,8 @@ static zoo_status reserve(zoo_cache_pool *pool, zoo_block_table *seq, uint32_t l
     return ZOO_OK;
 }
 
-zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max,
-                         const zoo_block_table *shared_from, uint32_t *slot, zoo_error *err)
+zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, uint32_t n_shared,
+                         uint32_t *slot, zoo_error *err)
 {
     uint32_t s = 0, n = pool->options.limits.seqs_max;
     zoo_block_table seq = {.open = 1, .length_max = length_max};
@@ -70,7 +70,7 @@ zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max,
     if (s == n) {
         return zoo_fail(err, ZOO_E_MEMORY, "all %u sequences of the cache are taken", n);
     }
-    ZOO_TRY(reserve(pool, &seq, length_max, shared_from, err));
+    ZOO_TRY(reserve(pool, &seq, length_max, n_shared, err));
     pool->tables[s] = seq;
     *slot = s;
     return ZOO_OK;
@@ -84,7 +84,7 @@ static void zero_states(zoo_cache_pool *pool, uint32_t slot)
 zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_t *slot,
                               zoo_error *err)
 {
-    ZOO_TRY(zoo_seq_start(pool, length_max, NULL, slot, err));
+    ZOO_TRY(zoo_seq_start(pool, length_max, 0, slot, err));
     zero_states(pool, *slot);
     return ZOO_OK;
 }

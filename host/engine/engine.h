@@ -41,14 +41,20 @@ size_t zoo_engine_memory_limit(const zoo_engine_options *options);
  */
 zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t length_max,
                                uint32_t *seq, zoo_error *err);
-/* As above, sharing the pages of a kept prefix, whose length *n_shared is then already read. */
-zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t n_prompt,
-                                      uint32_t length_max, uint32_t *seq, zoo_error *err);
+/* As above, sharing the pages of a kept prefix, of which `length` positions are then already read:
+ * all of them, or a multiple of zoo_engine_prefix_grain. */
+zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t length,
+                                      uint32_t n_prompt, uint32_t length_max, uint32_t *seq,
+                                      zoo_error *err);
 void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq);
 /* Keeps the first `length` positions of seq, which stands exactly there. */
 zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
                                   uint32_t *prefix, zoo_error *err);
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix);
+/* A sequence may start inside a kept prefix at multiples of this; 0: only at its end. */
+uint32_t zoo_engine_prefix_grain(const zoo_engine *engine);
+/* How full the pages of sequences are, 0 to 1: what is held, kept or promised. */
+double zoo_engine_cache_fill(const zoo_engine *engine);
 
 /* Which rows of an item get logits. */
 typedef enum zoo_want { ZOO_WANT_NONE = 0, ZOO_WANT_LAST = 1, ZOO_WANT_ALL = 2 } zoo_want;

@@ -35,13 +35,13 @@ zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t l
     return open_slot(engine, slot, n_prompt, 0, length_max, seq);
 }
 
-zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t n_prompt,
-                                      uint32_t length_max, uint32_t *seq, zoo_error *err)
+zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint32_t length,
+                                      uint32_t n_prompt, uint32_t length_max, uint32_t *seq,
+                                      zoo_error *err)
 {
     uint32_t slot;
     ZOO_TRY(check_length(engine, length_max, err));
-    ZOO_TRY(zoo_cache_seq_open_at(engine->model.cache, length_max, prefix, &slot, err));
-    uint32_t length = zoo_cache_prefix_length(engine->model.cache, prefix);
+    ZOO_TRY(zoo_cache_seq_open_at(engine->model.cache, length_max, prefix, length, &slot, err));
     return open_slot(engine, slot, n_prompt, length, length_max, seq);
 }
 
@@ -65,6 +65,16 @@ zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t len
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix)
 {
     zoo_cache_prefix_drop(engine->model.cache, prefix);
+}
+
+uint32_t zoo_engine_prefix_grain(const zoo_engine *engine)
+{
+    return zoo_cache_pool_grain(engine->model.cache);
+}
+
+double zoo_engine_cache_fill(const zoo_engine *engine)
+{
+    return zoo_cache_pool_fill(engine->model.cache);
 }
 
 bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before, uint32_t length_after)

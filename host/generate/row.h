@@ -61,6 +61,8 @@ struct zoo_row {
                     size_t n); /* settled text, as it comes, from any thread; or null */
     void *arg;
     void *owner;
+    const uint32_t *marks; /* [n_marks] rising positions of the prompt where others may part */
+    uint32_t n_marks;
 
     /* Result. */
     zoo_finish finish;
@@ -75,6 +77,7 @@ struct zoo_row {
 
     /* The scheduler's. */
     bool is_running;        /* it has a sequence */
+    bool shares;            /* it may start from pages of others, and others from its */
     uint64_t order;         /* in which it was added */
     uint32_t seq;           /* the engine's number */
     uint32_t pos;           /* tokens the engine has read */

@@ -77,6 +77,9 @@ void zoo_schedule_free(zoo_schedule *s)
     for (uint32_t i = 0; i < s->n_waiting; i++) {
         zoo_row_settle(s->waiting[i]);
     }
+    while (zoo_schedule_drop_oldest(s)) {
+    }
+    zoo_kept_free(&s->kept);
     while (s->prefixes.oldest) {
         zoo_engine_prefix_drop(s->engine, s->prefixes.oldest->kept);
         zoo_prefixes_set_kept(&s->prefixes, s->prefixes.oldest, ZOO_NONE);
@@ -116,6 +119,8 @@ zoo_schedule_stats zoo_schedule_stats_get(const zoo_schedule *s)
     zoo_schedule_stats stats = s->stats;
     stats.n_running = s->n_running;
     stats.n_waiting = s->n_waiting;
+    stats.n_kept = s->kept.n;
+    stats.cache_fill = zoo_engine_cache_fill(s->engine);
     return stats;
 }
 
@@ -138,14 +143,16 @@ static void reread_if_needed(zoo_schedule *s, zoo_row *row)
 }
 
 /* How far the row may read now: to the next place where its prefix is kept, or to its end. */
-static uint32_t chunk_end(const zoo_row *row)
+static uint32_t chunk_end(const zoo_schedule *s, const zoo_row *row)
 {
+    uint32_t end = known(row), next = zoo_schedule_next_kept(s, row);
     for (uint32_t i = 0; i < row->chain.n; i++) {
         if (row->chain.nodes[i]->length > row->pos) {
-            return row->chain.nodes[i]->length;
+            end = row->chain.nodes[i]->length;
+            break;
         }
     }
-    return known(row);
+    return next < end ? next : end;
 }
 
 /* Adds up to rows_left tokens of a row; logits_left bounds what a scoring row may ask for. */
@@ -153,7 +160,7 @@ static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_
 {
     zoo_item *item = &s->items[s->n_items];
     bool scores = zoo_row_scores(row);
-    uint32_t n = chunk_end(row) - row->pos;
+    uint32_t n = chunk_end(s, row) - row->pos;
     uint32_t most = scores && *logits_left < *rows_left ? *logits_left : *rows_left;
     n = n < most ? n : most;
     if (n == 0 || *logits_left == 0) {
@@ -258,6 +265,18 @@ static void read_logits(void *arg, uint32_t index, uint32_t worker)
     }
 }
 
+/* What waits goes before what ended rows left. */
+static bool keep_or_drop(zoo_schedule *s, const zoo_row *row, uint32_t *kept)
+{
+    zoo_error ignored;
+    while (zoo_engine_prefix_keep(s->engine, row->seq, row->pos, kept, &ignored) != ZOO_OK) {
+        if (!zoo_schedule_drop_oldest(s)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Keeps the prefix that the row has just completed, for those that wait for it. */
 static void keep_prefix(zoo_schedule *s, zoo_row *row)
 {
@@ -266,9 +285,7 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
     while (n < owned->n && owned->nodes[n]->length <= row->pos) {
         zoo_prefix_node *node = owned->nodes[n++];
         uint32_t kept = ZOO_NONE;
-        zoo_error ignored;
-        if (node->length == row->pos && node->n_waiting > 0 &&
-            zoo_engine_prefix_keep(s->engine, row->seq, row->pos, &kept, &ignored) == ZOO_OK) {
+        if (node->length == row->pos && node->n_waiting > 0 && keep_or_drop(s, row, &kept)) {
             zoo_prefixes_set_kept(&s->prefixes, node, kept);
         }
         zoo_prefixes_release(&s->prefixes, node);
@@ -288,6 +305,7 @@ static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item
     if (row->chain.n > 0) {
         keep_prefix(s, row);
     }
+    zoo_schedule_keep_row(s, row, false);
 }
 
 /* Closes finished rows and moves the others together. */
@@ -303,6 +321,7 @@ static void retire(zoo_schedule *s)
         for (uint32_t k = 0; k < row->chain.n; k++) {
             zoo_prefixes_release(&s->prefixes, row->chain.nodes[k]);
         }
+        zoo_schedule_keep_row(s, row, true);
         zoo_engine_seq_close(s->engine, row->seq);
         zoo_schedule_finish(s, row);
     }

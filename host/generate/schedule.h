@@ -5,6 +5,11 @@
  * reserved, so a started row never runs out); one token of every row that is generating; with what
  * is left of limits.rows_max, chunks of prompts; run; sample; finish.
  *
+ * What rows have read may be kept when they end, too (zoo_schedule_keep), up to a part of the pages:
+ * a later prompt that begins alike starts there (kept.h). Sequences with rings or states are kept at
+ * the marks of a row, at the end of its prompt, at its own end, and on a ladder of eight positions
+ * that make room first.
+ *
  * Order: rows whose prefix is kept first, then the longest. Rows that begin alike wait
  * for the first of them and start from what the engine kept (prefix_tree.h). Kept prefixes are
  * dropped, the longest unused first, when there is no room. What is chosen depends on the rows and
@@ -28,12 +33,18 @@ typedef struct zoo_schedule_stats {
     uint64_t n_shared;  /* prompt tokens taken from kept prefixes */
     uint64_t n_written; /* tokens generated */
     uint64_t n_reread;  /* tokens computed again because of their position */
+    uint64_t n_resumed; /* rows that started from what an ended row left */
+    uint32_t n_kept;    /* entries of those now */
+    double cache_fill;  /* part of the pages that is held or promised */
     uint32_t n_running, n_waiting;
 } zoo_schedule_stats;
 
 /* All three are kept by reference; tokenizer may be null: rows have no text then. [load] */
 zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
                             const zoo_generation *generation, zoo_schedule **out, zoo_error *err);
+/* From now on what rows have read is kept after their end, while it and what runs take no more than
+ * this part of the pages, 0 to 1. */
+void zoo_schedule_keep(zoo_schedule *schedule, double share);
 /* Rows still inside are settled, not freed. */
 void zoo_schedule_free(zoo_schedule *schedule);
 

@@ -58,7 +58,8 @@ zoo_status zoo_schedule_add(zoo_schedule *s, zoo_row *row, zoo_error *err)
     zoo_status status =
         reserve(s) ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for a waiting row");
     row->chain = (zoo_prefix_chain){NULL, 0, 0};
-    if (status == ZOO_OK && can_share(s, row)) {
+    row->shares = can_share(s, row);
+    if (status == ZOO_OK && row->shares) {
         status = zoo_prefixes_enter(&s->prefixes, row->prompt, row->n_prompt, &row->chain, err);
     }
     if (status != ZOO_OK) {
@@ -122,38 +123,54 @@ static void drop(zoo_schedule *s, zoo_prefix_node *node)
 void zoo_schedule_drop_kept(zoo_schedule *s)
 {
     zoo_prefix_node *node;
+    while (zoo_schedule_drop_oldest(s)) {
+    }
     while ((node = zoo_prefixes_oldest(&s->prefixes, true)) != NULL) {
         drop(s, node);
     }
 }
 
-static zoo_status open_once(zoo_schedule *s, zoo_row *row, zoo_error *err)
+/* *from_ended: it starts from what an ended row left. */
+static zoo_status open_once(zoo_schedule *s, zoo_row *row, bool *from_ended, zoo_error *err)
 {
     bool blocked;
+    uint32_t common = 0;
     zoo_prefix_node *node = best_kept(row, &blocked);
+    const zoo_kept_entry *entry = zoo_schedule_find_kept(s, row, &common);
+    *from_ended = false;
+    if (entry && (!node || common > node->length)) {
+        row->pos = common;
+        *from_ended = true;
+        return zoo_engine_seq_open_shared(s->engine, entry->prefix, common, row->n_prompt,
+                                          length_of(row), &row->seq, err);
+    }
     if (!node) {
         row->pos = 0;
         return zoo_engine_seq_open(s->engine, row->n_prompt, length_of(row), &row->seq, err);
     }
     zoo_prefixes_touch(&s->prefixes, node);
     row->pos = node->length;
-    return zoo_engine_seq_open_shared(s->engine, node->kept, row->n_prompt, length_of(row),
-                                      &row->seq, err);
+    return zoo_engine_seq_open_shared(s->engine, node->kept, node->length, row->n_prompt,
+                                      length_of(row), &row->seq, err);
 }
 
 /* Opens the row, giving up kept prefixes where that makes room: those nobody waits for, and all of
  * them when nothing else can make room. */
 static zoo_status open_row(zoo_schedule *s, zoo_row *row, zoo_error *err)
 {
-    zoo_status status = open_once(s, row, err);
+    bool from_ended;
+    zoo_status status = open_once(s, row, &from_ended, err);
     while (status == ZOO_E_MEMORY) {
-        zoo_prefix_node *node = zoo_prefixes_oldest(&s->prefixes, s->n_running > 0);
-        if (!node) {
-            return status;
+        if (!zoo_schedule_drop_oldest(s)) {
+            zoo_prefix_node *node = zoo_prefixes_oldest(&s->prefixes, s->n_running > 0);
+            if (!node) {
+                return status;
+            }
+            drop(s, node);
         }
-        drop(s, node);
-        status = open_once(s, row, err);
+        status = open_once(s, row, &from_ended, err);
     }
+    s->stats.n_resumed += status == ZOO_OK && from_ended;
     return status;
 }
 

@@ -2,6 +2,7 @@
 #ifndef ZOO_GENERATE_SCHEDULE_PRIVATE_H
 #define ZOO_GENERATE_SCHEDULE_PRIVATE_H
 
+#include "generate/kept.h"
 #include "generate/schedule.h"
 
 /* What sampling needs; one for each thread of the engine. */
@@ -24,6 +25,9 @@ struct zoo_schedule {
     const zoo_limits *limits;
     zoo_sample_workspace *workspaces; /* [limits->n_threads] */
     zoo_prefixes prefixes;
+    zoo_kept kept;
+    double kept_share;       /* 0: nothing is kept of ended rows */
+    uint32_t grain;          /* zoo_engine_prefix_grain */
     zoo_row **running;       /* [n_running], in the order of admission */
     zoo_row **waiting;       /* [n_waiting], in no order */
     zoo_item *items;         /* [n_items] of the step at hand */
@@ -42,6 +46,18 @@ struct zoo_schedule {
 void zoo_schedule_admit(zoo_schedule *schedule);
 /* Finishes the row as cancelled if it waits; false: it does not. */
 bool zoo_schedule_cancel_waiting(zoo_schedule *schedule, zoo_row *row);
+/* ---- schedule_keep.c ---- */
+
+/* What an ended row left that a row can start from; *common: its positions. Null: nothing. */
+zoo_kept_entry *zoo_schedule_find_kept(zoo_schedule *schedule, const zoo_row *row,
+                                       uint32_t *common);
+/* The next position behind row->pos that is worth keeping, or UINT32_MAX. */
+uint32_t zoo_schedule_next_kept(const zoo_schedule *schedule, const zoo_row *row);
+/* Keeps what the row has read now, where that is worth it; has_ended: it goes no further. */
+void zoo_schedule_keep_row(zoo_schedule *schedule, const zoo_row *row, bool has_ended);
+/* Gives up the oldest, to make room; false: there is none. */
+bool zoo_schedule_drop_oldest(zoo_schedule *schedule);
+
 /* Puts a row whose sequence is closed among the finished. */
 void zoo_schedule_finish(zoo_schedule *schedule, zoo_row *row);
 

@@ -160,7 +160,8 @@ static bool run_kept(trial *t)
     ok = ok && feed(t, t->engine, first, 0, MIDDLE, MIDDLE);
     ok = ok && zoo_engine_prefix_keep(t->engine, first, MIDDLE, &prefix, &error) == ZOO_OK;
     zoo_engine_seq_close(t->engine, first);
-    if (!ok || zoo_engine_seq_open_shared(t->engine, prefix, N, N, &second, &error) != ZOO_OK) {
+    if (!ok ||
+        zoo_engine_seq_open_shared(t->engine, prefix, MIDDLE, N, N, &second, &error) != ZOO_OK) {
         return false;
     }
     ok = feed(t, t->engine, second, MIDDLE, N, 5);

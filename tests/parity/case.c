@@ -273,7 +273,8 @@ static zoo_status go_on(run *r, const case_prompt *p, uint32_t length, uint32_t 
                         float *logits, zoo_error *err)
 {
     uint32_t seq;
-    ZOO_TRY(zoo_engine_seq_open_shared(r->engine, prefix, p->n_prompt, p->n_prompt, &seq, err));
+    ZOO_TRY(
+        zoo_engine_seq_open_shared(r->engine, prefix, length, p->n_prompt, p->n_prompt, &seq, err));
     zoo_status status = read_part(r, seq, p->tokens, length, p->n_prompt, logits, err);
     zoo_engine_seq_close(r->engine, seq);
     zoo_engine_prefix_drop(r->engine, prefix);

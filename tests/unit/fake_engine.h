@@ -41,6 +41,7 @@ struct zoo_engine {
     uint32_t most_seqs;  /* open at once */
     uint32_t n_kept_now; /* prefixes */
     uint32_t end_bias;   /* how likely token 3 is */
+    uint32_t grain;      /* of cuts in prefixes; 0: none */
     float *logits;       /* [logits_max, vocab] */
     fake_seq seqs[FAKE_SEQS_MAX];
     fake_prefix prefixes[FAKE_PREFIXES_MAX];
@@ -132,10 +133,10 @@ static uint32_t fake_pages(uint32_t length)
     return (length + ZOO_PAGE - 1) / ZOO_PAGE;
 }
 
-static zoo_status fake_open(zoo_engine *e, const fake_prefix *prefix, uint32_t n_prompt,
-                            uint32_t length_max, uint32_t *seq, zoo_error *err)
+static zoo_status fake_open(zoo_engine *e, const fake_prefix *prefix, uint32_t shared,
+                            uint32_t n_prompt, uint32_t length_max, uint32_t *seq, zoo_error *err)
 {
-    uint32_t at = 0, n_open = 1, shared = prefix ? prefix->length : 0;
+    uint32_t at = 0, n_open = 1;
     uint32_t pages = fake_pages(length_max) - shared / ZOO_PAGE;
     FAKE_CHECK(length_max >= n_prompt && n_prompt > shared && length_max <= FAKE_CONTEXT_MAX);
     if (e->pages_max && fake_pages(length_max) > e->pages_max) {
@@ -165,14 +166,27 @@ static zoo_status fake_open(zoo_engine *e, const fake_prefix *prefix, uint32_t n
 zoo_status zoo_engine_seq_open(zoo_engine *e, uint32_t n_prompt, uint32_t length_max, uint32_t *seq,
                                zoo_error *err)
 {
-    return fake_open(e, NULL, n_prompt, length_max, seq, err);
+    return fake_open(e, NULL, 0, n_prompt, length_max, seq, err);
 }
 
-zoo_status zoo_engine_seq_open_shared(zoo_engine *e, uint32_t prefix, uint32_t n_prompt,
-                                      uint32_t length_max, uint32_t *seq, zoo_error *err)
+zoo_status zoo_engine_seq_open_shared(zoo_engine *e, uint32_t prefix, uint32_t length,
+                                      uint32_t n_prompt, uint32_t length_max, uint32_t *seq,
+                                      zoo_error *err)
 {
     FAKE_CHECK(prefix < FAKE_PREFIXES_MAX && e->prefixes[prefix].kept);
-    return fake_open(e, &e->prefixes[prefix], n_prompt, length_max, seq, err);
+    FAKE_CHECK(length > 0 && length <= e->prefixes[prefix].length);
+    FAKE_CHECK(length == e->prefixes[prefix].length || (e->grain && length % e->grain == 0));
+    return fake_open(e, &e->prefixes[prefix], length, n_prompt, length_max, seq, err);
+}
+
+uint32_t zoo_engine_prefix_grain(const zoo_engine *e)
+{
+    return e->grain;
+}
+
+double zoo_engine_cache_fill(const zoo_engine *e)
+{
+    return e->pages_max ? (double)e->pages_used / e->pages_max : 0;
 }
 
 void zoo_engine_seq_close(zoo_engine *e, uint32_t seq)

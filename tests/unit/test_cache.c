@@ -187,10 +187,10 @@ static void prefix_is_shared(void **state)
     assert_int_equal(zoo_cache_prefix_length(pool, prefix), 256);
     zoo_cache_seq_close(pool, first);
     assert_int_equal(zoo_cache_pool_use(pool).n_held, 4);
-    assert_int_equal(zoo_cache_seq_open_at(pool, 255, prefix, &first, &err), ZOO_E_USAGE);
-    assert_int_equal(zoo_cache_seq_open_at(pool, 300, prefix + 1, &first, &err), ZOO_E_USAGE);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 255, prefix, 256, &first, &err), ZOO_E_USAGE);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 300, prefix + 1, 256, &first, &err), ZOO_E_USAGE);
     for (uint32_t i = 0; i < 4; i++) {
-        assert_int_equal(zoo_cache_seq_open_at(pool, 320, prefix, &slots[i], &err), ZOO_OK);
+        assert_int_equal(zoo_cache_seq_open_at(pool, 320, prefix, 256, &slots[i], &err), ZOO_OK);
         write_rows(pool, cache, slots[i], 256, 64, (float)(i + 2));
     }
     zoo_cache_prefix_drop(pool, prefix);
@@ -216,6 +216,59 @@ static void prefix_is_shared(void **state)
     zoo_cache_pool_free(pool);
 }
 
+/* A prefix of rows alone may be left early: whole pages are shared, the rest is copied. */
+static void prefix_is_cut(void **state)
+{
+    zoo_cache_pool *pool = new_pool(ZOO_F32, (size_t)12 * 64 * 8 * 4, 64, 8, 1000);
+    zoo_cache *cache = fixed_pool(pool, &plain, 1);
+    uint32_t first, prefix, cut;
+    zoo_error err;
+    (void)state;
+    assert_int_equal(zoo_cache_pool_grain(pool), 1);
+    assert_true(zoo_cache_pool_fill(pool) == 0);
+    assert_int_equal(zoo_cache_seq_open(pool, 200, &first, &err), ZOO_OK);
+    for (uint32_t pos = 0; pos < 192; pos += 64) {
+        write_rows(pool, cache, first, pos, 64, 1);
+    }
+    assert_int_equal(zoo_cache_prefix_keep(pool, first, 192, &prefix, &err), ZOO_OK);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 200, prefix, 193, &cut, &err), ZOO_E_USAGE);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 200, prefix, 0, &cut, &err), ZOO_E_USAGE);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 200, prefix, 100, &cut, &err), ZOO_OK);
+    write_rows(pool, cache, cut, 100, 60, 7);
+    assert_true(read_row(cache, cut, 99) == 99 && read_row(cache, cut, 100) == 700);
+    assert_true(read_row(cache, first, 100) == 100 && read_row(cache, first, 191) == 191);
+    assert_int_equal(zoo_cache_pool_use(pool).n_held, 3 + 2);
+    zoo_cache_seq_close(pool, cut);
+    zoo_cache_seq_close(pool, first);
+    zoo_cache_prefix_drop(pool, prefix);
+    assert_nothing_held(pool);
+    zoo_cache_pool_free(pool);
+}
+
+/* Neither rings nor states can be cut. */
+static void some_prefixes_are_whole(void **state)
+{
+    const zoo_stream both[] = {{.kind = ZOO_RING, .width = 8, .heads = 2, .window = 65}, held};
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        zoo_cache_pool *pool = new_pool(ZOO_F32, 0, 64, 2, 640);
+        zoo_cache *cache = fixed_pool(pool, &both[i], 1);
+        uint32_t first, prefix, cut;
+        zoo_error err;
+        assert_int_equal(zoo_cache_pool_grain(pool), 0);
+        assert_int_equal(zoo_cache_seq_open(pool, 640, &first, &err), ZOO_OK);
+        if (i == 0) {
+            write_rows(pool, cache, first, 0, 64, 1);
+        } else {
+            assert_int_equal(zoo_cache_seq_extend(pool, first, 0, 64, &err), ZOO_OK);
+        }
+        assert_int_equal(zoo_cache_prefix_keep(pool, first, 64, &prefix, &err), ZOO_OK);
+        assert_int_equal(zoo_cache_seq_open_at(pool, 640, prefix, 32, &cut, &err), ZOO_E_USAGE);
+        assert_int_equal(zoo_cache_seq_open_at(pool, 640, prefix, 64, &cut, &err), ZOO_OK);
+        zoo_cache_pool_free(pool);
+    }
+}
+
 /* The owner of kept pages may neither repeat a step over them nor restart without pages instead. */
 static void owner_leaves_kept_pages(void **state)
 {
@@ -234,7 +287,7 @@ static void owner_leaves_kept_pages(void **state)
     assert_int_equal(zoo_cache_seq_restart(pool, a, &err), ZOO_E_MEMORY);
     write_rows(pool, cache, a, 128, 64, 1);
     zoo_cache_seq_close(pool, a);
-    assert_int_equal(zoo_cache_seq_open_at(pool, 192, prefix, &b, &err), ZOO_OK);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 192, prefix, 128, &b, &err), ZOO_OK);
     assert_int_equal(zoo_cache_seq_extend(pool, b, 127, 1, &err), ZOO_E_USAGE);
     zoo_cache_prefix_drop(pool, prefix);
     assert_int_equal(zoo_cache_seq_restart(pool, b, &err), ZOO_OK);
@@ -266,7 +319,7 @@ static void prefixes_take_no_ring(void **state)
         write_rows(pool, cache, slots[1], pos, 64, 2);
     }
     zoo_cache_seq_close(pool, slots[0]);
-    assert_int_equal(zoo_cache_seq_open_at(pool, 640, last, &slots[0], &err), ZOO_OK);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 640, last, 320, &slots[0], &err), ZOO_OK);
     for (uint32_t row = 320 - 64; row < 320; row++) {
         assert_true(read_row(cache, slots[0], row) == (float)row);
     }
@@ -449,7 +502,7 @@ static void memory_is_lazy(void **state)
         write_rows(pool, cache, slots[i], 0, 64, 1);
     }
     assert_int_equal(zoo_cache_prefix_keep(pool, slots[0], 64, &prefix, &err), ZOO_OK);
-    assert_int_equal(zoo_cache_seq_open_at(pool, 10000, prefix, &slots[8], &err), ZOO_OK);
+    assert_int_equal(zoo_cache_seq_open_at(pool, 10000, prefix, 64, &slots[8], &err), ZOO_OK);
     zoo_cache_prefix_drop(pool, prefix);
     assert_int_equal(zoo_mem_calls(), 0);
     assert_true(zoo_cache_pool_use(pool).mapped > (size_t)30 << 30);
@@ -524,6 +577,8 @@ int main(void)
                                        cmocka_unit_test(rings_need_room),
                                        cmocka_unit_test(states_begin_at_zero),
                                        cmocka_unit_test(prefix_is_shared),
+                                       cmocka_unit_test(prefix_is_cut),
+                                       cmocka_unit_test(some_prefixes_are_whole),
                                        cmocka_unit_test(owner_leaves_kept_pages),
                                        cmocka_unit_test(prefixes_take_no_ring),
                                        cmocka_unit_test(cost),

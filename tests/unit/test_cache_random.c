@@ -203,7 +203,8 @@ static void do_open_at(world *w)
     }
     uint32_t length_max = kept->length + draw_below(&w->seed, CONTEXT - kept->length + 1);
     assert_int_equal(zoo_cache_prefix_length(w->pool, w->prefix_of[p]), kept->length);
-    zoo_status status = zoo_cache_seq_open_at(w->pool, length_max, w->prefix_of[p], &slot, &err);
+    zoo_status status =
+        zoo_cache_seq_open_at(w->pool, length_max, w->prefix_of[p], kept->length, &slot, &err);
     if (status != ZOO_OK) {
         assert_int_equal(status, ZOO_E_MEMORY);
         w->n_refused++;

@@ -70,6 +70,8 @@ static void forget_results(fixture *f)
     }
 }
 
+static double kept_share; /* of what run_rows keeps of ended rows */
+
 /* Runs all rows; returns the steps' statistics. The engine must be as clean after as before. */
 static zoo_schedule_stats run_rows(zoo_engine *e, fixture *f)
 {
@@ -78,6 +80,7 @@ static zoo_schedule_stats run_rows(zoo_engine *e, fixture *f)
     zoo_error err = {0};
     uint32_t n_added = 0, n_done = 0;
     assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+    zoo_schedule_keep(s, kept_share);
     while (n_done < f->n_rows) {
         while (n_added < f->n_rows && zoo_schedule_wants_more(s)) {
             assert_int_equal(zoo_schedule_add(s, &f->rows[n_added++], &err), ZOO_OK);
@@ -137,7 +140,10 @@ static void test_any_batch_gives_the_same(void **unused)
     for (uint32_t i = 0; i < 6 * 4 * 2; i++) {
         zoo_engine *e = fake_engine(VOCAB, rows_max[i % 6], seqs_max[i / 6 % 4]);
         e->pages_max = i < 24 ? 0 : 25; /* little memory: prefixes and rows compete */
+        kept_share = i % 3 ? 0.8 : 0;
+        e->grain = i % 5;
         (void)run_rows(e, &together);
+        kept_share = 0;
         for (uint32_t r = 0; r < N_ROWS; r++) {
             assert_same(&alone.rows[r], &together.rows[r]);
         }
@@ -381,6 +387,144 @@ static void test_filters(void **unused)
     zoo_engine_close(e);
 }
 
+/* One row after the other in one schedule; what it read of the prompt. */
+static uint64_t run_turn(zoo_schedule *s, zoo_row *row)
+{
+    zoo_error err = {0};
+    uint64_t before = zoo_schedule_stats_get(s).n_read;
+    assert_int_equal(zoo_schedule_add(s, row, &err), ZOO_OK);
+    while (zoo_schedule_pop(s) != row) {
+        assert_int_equal(zoo_schedule_step(s, &err), ZOO_OK);
+    }
+    assert_int_equal(row->finish, ZOO_FINISH_LENGTH);
+    return zoo_schedule_stats_get(s).n_read - before;
+}
+
+static zoo_row turn_row(const int32_t *tokens, uint32_t n)
+{
+    return (zoo_row){
+        .prompt = tokens,
+        .n_prompt = n,
+        .n_new_max = 20,
+        .sampling = {.temperature = 1, .top_p = 1, .repetition = 1, .ignore_eos = true},
+        .n_top = ZOO_NO_LOGPROBS,
+        .n_prompt_top = ZOO_NO_LOGPROBS};
+}
+
+/* Twelve turns, each the one before with its answer and 30 tokens more: from the second on nothing
+ * is read twice, whether sequences can be cut or not, and the answers are those of fresh rows. */
+static void test_turns_read_what_is_new(void **unused)
+{
+    static int32_t tokens[1024];
+    (void)unused;
+    for (uint32_t grain = 0; grain < 2; grain++) {
+        zoo_engine *e = fake_engine(VOCAB, 64, 4), *fresh = fake_engine(VOCAB, 64, 4);
+        zoo_schedule *s, *alone;
+        zoo_error err;
+        uint32_t n = 200, n_known = 0;
+        e->grain = grain;
+        assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+        assert_int_equal(zoo_schedule_new(fresh, NULL, &generation, &alone, &err), ZOO_OK);
+        zoo_schedule_keep(s, 0.5);
+        for (uint32_t i = 0; i < n; i++) {
+            tokens[i] = (int32_t)(next_random() % VOCAB);
+        }
+        for (int turn = 0; turn < 12; turn++) {
+            zoo_row a = turn_row(tokens, n), b = turn_row(tokens, n);
+            assert_int_equal(run_turn(s, &a), n - n_known);
+            assert_int_equal(run_turn(alone, &b), n);
+            assert_same(&a, &b);
+            n_known = n + 19; /* the last token was not read */
+            memcpy(tokens + n, a.tokens + n, 20 * sizeof *tokens);
+            for (uint32_t i = n + 20; i < n + 50; i++) {
+                tokens[i] = (int32_t)(next_random() % VOCAB);
+            }
+            n += 50;
+            zoo_row_free(&a);
+            zoo_row_free(&b);
+        }
+        assert_int_equal(zoo_schedule_stats_get(s).n_resumed, 11);
+        zoo_schedule_free(s);
+        zoo_schedule_free(alone);
+        assert_int_equal(e->n_kept_now, 0);
+        zoo_engine_close(e);
+        zoo_engine_close(fresh);
+    }
+}
+
+/* A prompt that parts from an earlier one: what can be cut starts where they part, what cannot at
+ * the nearest mark or rung before. */
+static void test_where_prompts_part(void **unused)
+{
+    static int32_t first[700], second[700];
+    static const uint32_t marks[] = {300};
+    (void)unused;
+    for (uint32_t i = 0; i < 700; i++) {
+        first[i] = (int32_t)(next_random() % VOCAB);
+    }
+    for (uint32_t grain = 0; grain < 5; grain++) {
+        zoo_engine *e = fake_engine(VOCAB, 64, 4);
+        zoo_schedule *s;
+        zoo_error err;
+        e->grain = grain;
+        assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+        zoo_schedule_keep(s, 0.5);
+        zoo_row a = turn_row(first, 700);
+        a.marks = marks;
+        a.n_marks = 1;
+        (void)run_turn(s, &a);
+        zoo_row_free(&a);
+        for (uint32_t part = 290; part < 620; part += 110) { /* 290, 400, 510 */
+            uint32_t start = part == 290 ? 256 : part == 400 ? 384 : 384;
+            start = grain ? part - part % grain : start;
+            memcpy(second, first, sizeof first);
+            second[part] = (first[part] + 1) % (int32_t)VOCAB;
+            zoo_row b = turn_row(second, 700);
+            assert_int_equal(run_turn(s, &b), 700 - start);
+            assert_int_equal(b.n_cached, start);
+            zoo_row_free(&b);
+        }
+        memcpy(second, first, sizeof first);
+        second[301] = (first[301] + 1) % (int32_t)VOCAB;
+        zoo_row c = turn_row(second, 700);
+        assert_int_equal(run_turn(s, &c), 700 - (grain ? 301 - 301 % grain : 300));
+        zoo_row_free(&c);
+        zoo_schedule_free(s);
+        zoo_engine_close(e);
+    }
+}
+
+/* Little room: running rows come first, then what was used last. */
+static void test_kept_rows_give_way(void **unused)
+{
+    static int32_t tokens[8][500];
+    zoo_engine *e = fake_engine(VOCAB, 64, 4);
+    zoo_schedule *s;
+    zoo_error err;
+    (void)unused;
+    e->grain = 1;
+    e->pages_max = 24;
+    assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+    zoo_schedule_keep(s, 0.75);
+    for (uint32_t i = 0; i < 8 * 500; i++) {
+        tokens[i / 500][i % 500] = (int32_t)(i < 4000 ? next_random() % VOCAB : 0);
+    }
+    for (uint32_t k = 0; k < 8; k++) {
+        zoo_row row = turn_row(tokens[k], 500);
+        assert_int_equal(run_turn(s, &row), 500);
+        assert_true(e->pages_used <= 18);
+        zoo_row_free(&row);
+    }
+    zoo_row last = turn_row(tokens[7], 500), first = turn_row(tokens[0], 500);
+    assert_int_equal(run_turn(s, &last), 1);
+    assert_int_equal(run_turn(s, &first), 500);
+    zoo_row_free(&last);
+    zoo_row_free(&first);
+    zoo_schedule_free(s);
+    assert_int_equal(e->pages_used, 0);
+    zoo_engine_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +538,9 @@ int main(void)
         cmocka_unit_test(test_an_engine_error_ends_the_run),
         cmocka_unit_test(test_failing_memory),
         cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_turns_read_what_is_new),
+        cmocka_unit_test(test_where_prompts_part),
+        cmocka_unit_test(test_kept_rows_give_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
