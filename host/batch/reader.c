@@ -6,13 +6,10 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
-#include "generate/row.h"
+#include "batch/request_rows.h"
 
 /* Enough to fill the scheduler's window twice. */
 enum { QUEUE_MAX = 512, SETTLE_BYTES = 4 << 20 };
-
-/* Steps a line may take: templates count theirs besides. */
-#define STEPS_MAX UINT64_C(50000000)
 
 struct zoo_reader {
     zoo_reader_options o;
@@ -87,35 +84,12 @@ static void cut_name(zoo_error *err, const char *name, zoo_status status)
     }
 }
 
-/* Bytes that the rows and the answer of a request may take: tokens, log-probabilities in memory and
- * as text. */
-static double bytes_of(const zoo_request *r)
-{
-    const double entry = sizeof(zoo_logprob) + 96.0, token = 12.0;
-    double bytes = 0.0;
-    uint32_t top = r->n_top == ZOO_UNSAID ? 0 : r->n_top + 1;
-    uint32_t prompt_top = r->n_prompt_top == ZOO_UNSAID ? 0 : r->n_prompt_top + 1;
-    prompt_top = r->echo && top > prompt_top ? top : prompt_top;
-    for (uint32_t i = 0; i < r->n_prompts; i++) {
-        double n = (double)r->prompts[i].n_tokens, m = (double)r->n_new_max;
-        bytes += (n + m) * token + m * top * entry + n * prompt_top * entry;
-    }
-    return ((double)sizeof(zoo_row) * r->n_prompts + bytes) * r->n_choices;
-}
-
 /* What is asked for at once must fit, too. */
 static zoo_status judge_size(const zoo_reader *r, zoo_line *line)
 {
-    zoo_request *q = &line->request;
-    double bytes = bytes_of(q), rows = (double)q->n_prompts * q->n_choices;
-    if (bytes <= (double)r->o.line_bytes_max && rows <= 1e8) {
-        line->bytes = (size_t)bytes;
-        return ZOO_OK;
-    }
-    return zoo_request_refuse(q, q->n_prompts > 1 ? "prompt" : "n", ZOO_E_LIMIT, &line->error,
-                              "prompts times choices: %.0f sequences whose answer may need %.0f "
-                              "MiB; --memory leaves %zu MiB to one row",
-                              rows, bytes / 0x1p20, r->o.line_bytes_max >> 20);
+    ZOO_TRY(zoo_request_judge_size(&line->request, r->o.line_bytes_max, &line->error));
+    line->bytes = (size_t)zoo_request_bytes(&line->request);
+    return ZOO_OK;
 }
 
 static zoo_status judge(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
@@ -161,34 +135,11 @@ static void shrink(zoo_line *line)
     }
 }
 
-/* An error of the budget becomes one of the line. */
-static zoo_status judge_spent(const zoo_reader *r, const zoo_budget *b, zoo_line *line)
-{
-    const unsigned mib = (unsigned)(r->o.line_bytes_max >> 20);
-    switch (line->status == ZOO_OK ? ZOO_SPENT_NOTHING : b->spent) {
-    case ZOO_SPENT_BYTES:
-        return zoo_fail(&line->error, ZOO_E_LIMIT,
-                        "making the row ready needs more than %u MiB of memory, which is what "
-                        "--memory leaves to one row",
-                        mib);
-    case ZOO_SPENT_STEPS:
-        return zoo_fail(&line->error, ZOO_E_LIMIT,
-                        "making the row ready takes more than %llu steps",
-                        (unsigned long long)b->steps_max);
-    case ZOO_SPENT_SECONDS:
-        return zoo_fail(&line->error, ZOO_E_LIMIT,
-                        "making the row ready takes longer than --row-timeout, %g seconds",
-                        r->o.seconds_max);
-    default:
-        return line->status;
-    }
-}
-
 /* Makes the line ready within its budget; false: the work was stopped. */
 static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
 {
     zoo_budget budget = {.bytes_max = r->o.line_bytes_max,
-                         .steps_max = STEPS_MAX,
+                         .steps_max = ZOO_REQUEST_STEPS_MAX,
                          .stop = r->o.stop,
                          .cancel = &r->stopped};
     if (r->o.seconds_max > 0.0) {
@@ -197,7 +148,8 @@ static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
     (void)zoo_budget_enter(&budget);
     if (in->text) {
         line->status = judge(r, in, line);
-        line->status = judge_spent(r, &budget, line);
+        line->status = zoo_request_judge_spent(&budget, "--row-timeout", r->o.seconds_max,
+                                               line->status, &line->error);
     } else {
         line->status = zoo_fail(&line->error, ZOO_E_LIMIT,
                                 "the line has %zu bytes, more than the %zu that --memory leaves to "

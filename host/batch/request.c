@@ -275,8 +275,12 @@ static zoo_status encode_chat(const zoo_request_context *context, zoo_request *r
     }
     ZOO_TRY(render(context, r, &n, err));
     r->prompts[0].text = r->rendered;
-    return encode_text(context, r->rendered, n, r->add_special_said && r->add_special,
-                       &r->prompts[0], err);
+    ZOO_TRY(encode_text(context, r->rendered, n, r->add_special_said && r->add_special,
+                        &r->prompts[0], err));
+    if (context->marks_turns) {
+        zoo_request_mark(context, r);
+    }
+    return ZOO_OK;
 }
 
 static zoo_status encode_prompts(const zoo_request_context *context, zoo_request *r, zoo_error *err)
@@ -320,6 +324,7 @@ static void truncate_prompts(const zoo_request_context *context, zoo_request *r)
             memmove(p->tokens, p->tokens + n_cut, (size_t)keep * sizeof *p->tokens);
             p->n_tokens = (uint32_t)keep;
             p->text = NULL; /* echo: what the kept tokens say */
+            r->n_marks = 0;
         }
     }
 }

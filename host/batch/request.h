@@ -24,6 +24,9 @@
 
 #define ZOO_UNSAID UINT32_MAX
 
+/* Steps that making a request ready may take (base/budget.h): templates count theirs besides. */
+#define ZOO_REQUEST_STEPS_MAX UINT64_C(50000000)
+
 enum { ZOO_STOPS_MAX = 64, ZOO_CHOICES_MAX = 128 };
 
 typedef enum zoo_endpoint { ZOO_COMPLETIONS = 1, ZOO_CHAT = 2 } zoo_endpoint;
@@ -40,6 +43,7 @@ typedef struct zoo_request_context {
     uint32_t n_vocab;
     uint32_t context_max;
     uint32_t usual_max; /* new tokens of a completion that does not say; 0: as a chat */
+    bool marks_turns;   /* chats find out where others may part from them */
     uint64_t seed;      /* of requests that bring none, mixed with their custom_id */
 } zoo_request_context;
 
@@ -101,7 +105,10 @@ typedef struct zoo_request {
     uint32_t n_think_close;
     char think_marks[2][64]; /* that begin and end reasoning */
     bool think_open;         /* the prompt ends inside reasoning */
-    char param[64];          /* the key that a refusal is about, or "" */
+    uint32_t marks[2];       /* [n_marks] tokens of the prompt up to the first user's words, and to
+                                the end of what was said */
+    uint32_t n_marks;
+    char param[64]; /* the key that a refusal is about, or "" */
 } zoo_request;
 
 /*
@@ -141,6 +148,9 @@ zoo_status zoo_request_thinking(const zoo_request_context *context, zoo_request 
 /* Checks the messages and moves them, tools and their kin into request->variables. */
 zoo_status zoo_request_chat(const zoo_request_context *context, cJSON *body, zoo_request *out,
                             zoo_error *err);
+/* Finds out where a rendered and encoded chat may be left by others: where the first user's words
+ * begin, that is, behind the system's and the tools, and where what was said ends. */
+void zoo_request_mark(const zoo_request_context *context, zoo_request *request);
 /* Gives calls their arguments as text again; false: none had any. */
 bool zoo_request_arguments_as_text(zoo_request *request);
 

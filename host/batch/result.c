@@ -64,7 +64,7 @@ static void put_completion(zoo_out *out, const zoo_answer *a, uint32_t index)
     if (a->request->n_top == ZOO_UNSAID) {
         zoo_out_text(out, "null");
     } else {
-        zoo_result_completion_logprobs(out, a, row);
+        zoo_result_logprobs(out, a, row, 0, row->n_out);
     }
     zoo_result_end(out, a, row, false);
 }
@@ -122,7 +122,7 @@ static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
     if (a->request->n_top == ZOO_UNSAID) {
         zoo_out_text(out, "null");
     } else {
-        zoo_result_chat_logprobs(out, a, row);
+        zoo_result_logprobs(out, a, row, 0, row->n_out);
     }
     zoo_result_end(out, a, row, calls);
 }

@@ -43,6 +43,10 @@ zoo_output zoo_result_output(const zoo_answer *answer, const zoo_row *row);
 cJSON *zoo_result_message(const zoo_answer *answer, const zoo_row *row);
 void zoo_result_end(zoo_out *out, const zoo_answer *answer, const zoo_row *row, bool calls);
 void zoo_result_usage(zoo_out *out, const zoo_answer *answer);
+/* The log-probabilities of the output's tokens from .. to - 1, in the shape of the endpoint; up to
+ * n_out, those of an echoed prompt are counted with them. */
+void zoo_result_logprobs(zoo_out *out, const zoo_answer *answer, const zoo_row *row, uint32_t from,
+                         uint32_t to);
 /* The whole line of the results file. */
 void zoo_result_line(zoo_out *out, const zoo_answer *answer);
 

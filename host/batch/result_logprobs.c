@@ -161,10 +161,11 @@ static size_t next_offset(zoo_offsets *o, uint32_t id, zoo_out *out)
     return at;
 }
 
-static void put_offsets(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+/* Of the noted tokens from .. to - 1; those before are read for their width. */
+static void put_offsets(zoo_out *out, const zoo_answer *a, const zoo_row *row, uint32_t from,
+                        uint32_t to)
 {
-    const zoo_prompt *prompt = &a->request->prompts[(row - a->rows) / a->request->n_choices];
-    uint32_t n = n_noted(a, row), n_prompt = a->request->echo ? row->n_prompt : 0;
+    uint32_t n_prompt = a->request->echo ? row->n_prompt : 0;
     size_t n_shown = zoo_utf8_characters(row->text.data ? row->text.data : "", row->text.n);
     unsigned flags = a->request->keep_special ? 0u : ZOO_DECODE_SKIP_SPECIAL;
     zoo_text shown = {0};
@@ -173,18 +174,22 @@ static void put_offsets(zoo_out *out, const zoo_answer *a, const zoo_row *row)
         out->failed = true;
     }
     if (n_prompt > 0) {
-        zoo_result_prompt_text(a, prompt, &shown, out);
+        zoo_result_prompt_text(a, &a->request->prompts[(row - a->rows) / a->request->n_choices],
+                               &shown, out);
         o.max = zoo_utf8_characters(shown.data ? shown.data : "", shown.n);
     }
     zoo_out_text(out, "],\"text_offset\":[");
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < to; i++) {
         if (i == n_prompt) {
             o.text.n = 0;
             out->failed |= o.decoder && zoo_decoder_flush(o.decoder, &o.text, NULL) != ZOO_OK;
             o.at = o.max;
             o.max += n_shown;
         }
-        zoo_out_format(out, i > 0 ? ",%zu" : "%zu", next_offset(&o, noted(a, row, i).id, out));
+        size_t at = next_offset(&o, noted(a, row, i).id, out);
+        if (i >= from) {
+            zoo_out_format(out, i > from ? ",%zu" : "%zu", at);
+        }
     }
     zoo_decoder_close(o.decoder);
     zoo_text_free(&o.text);
@@ -193,27 +198,27 @@ static void put_offsets(zoo_out *out, const zoo_answer *a, const zoo_row *row)
 
 /* The first token of a prompt has no probability: 0 and an empty object, where strict readers want
  * a number and an object. */
-void zoo_result_completion_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+static void put_completion(zoo_out *out, const zoo_answer *a, const zoo_row *row, uint32_t from,
+                           uint32_t to)
 {
-    uint32_t n = n_noted(a, row);
     zoo_out_text(out, "{\"tokens\":[");
-    for (uint32_t i = 0; i < n; i++) {
-        zoo_out_text(out, i > 0 ? "," : "");
+    for (uint32_t i = from; i < to; i++) {
+        zoo_out_text(out, i > from ? "," : "");
         put_token(out, a, noted(a, row, i).id);
     }
     zoo_out_text(out, "],\"token_logprobs\":[");
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = from; i < to; i++) {
         zoo_noted t = noted(a, row, i);
-        zoo_out_text(out, i > 0 ? "," : "");
+        zoo_out_text(out, i > from ? "," : "");
         zoo_out_float(out, t.entries ? t.entries[0].logprob : 0.0f);
     }
     zoo_out_text(out, "],\"top_logprobs\":[");
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = from; i < to; i++) {
         zoo_noted t = noted(a, row, i);
-        zoo_out_text(out, i > 0 ? "," : "");
+        zoo_out_text(out, i > from ? "," : "");
         put_top(out, a, &t);
     }
-    put_offsets(out, a, row);
+    put_offsets(out, a, row, from, to);
     zoo_out_text(out, "]}");
 }
 
@@ -234,12 +239,13 @@ static void put_entry(zoo_out *out, const zoo_answer *a, const zoo_logprob *entr
     zoo_out_text(out, "]");
 }
 
-void zoo_result_chat_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row)
+static void put_chat(zoo_out *out, const zoo_answer *a, const zoo_row *row, uint32_t from,
+                     uint32_t to)
 {
     zoo_out_text(out, "{\"content\":[");
-    for (uint32_t i = 0; i < row->n_out; i++) {
+    for (uint32_t i = from; i < to; i++) {
         const zoo_logprob *entries = row->logprobs + (size_t)i * (row->n_top + 1u);
-        zoo_out_text(out, i > 0 ? "," : "");
+        zoo_out_text(out, i > from ? "," : "");
         put_entry(out, a, &entries[0]);
         zoo_out_text(out, ",\"top_logprobs\":[");
         for (uint32_t k = 1; k <= row->n_top; k++) {
@@ -250,6 +256,16 @@ void zoo_result_chat_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *
         zoo_out_text(out, "]}");
     }
     zoo_out_text(out, "]}");
+}
+
+void zoo_result_logprobs(zoo_out *out, const zoo_answer *a, const zoo_row *row, uint32_t from,
+                         uint32_t to)
+{
+    if (a->request->endpoint == ZOO_CHAT) {
+        put_chat(out, a, row, from, to);
+    } else {
+        put_completion(out, a, row, from, to == row->n_out ? n_noted(a, row) : to);
+    }
 }
 
 /* ---- prompts ---- */

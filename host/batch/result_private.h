@@ -4,8 +4,6 @@
 
 #include "batch/result.h"
 
-void zoo_result_completion_logprobs(zoo_out *out, const zoo_answer *answer, const zoo_row *row);
-void zoo_result_chat_logprobs(zoo_out *out, const zoo_answer *answer, const zoo_row *row);
 void zoo_result_prompt_logprobs(zoo_out *out, const zoo_answer *answer, const zoo_row *row);
 
 /* Appends bytes; no memory is noted in out. */

@@ -106,7 +106,8 @@ uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix);
 /* A sequence may start inside a kept prefix at multiples of this; 0: only at its end, as there are
  * rings or states, which cannot be cut. */
 uint32_t zoo_cache_pool_grain(const zoo_cache_pool *pool);
-/* The part of its pages that somebody holds or has reserved, of the fullest group of ROWS: 0 to 1. */
+/* The part of its pages that somebody holds or has reserved, of the fullest group of ROWS: 0 to
+ * 1. */
 double zoo_cache_pool_fill(const zoo_cache_pool *pool);
 
 /* For tests: pages in all, and pages that somebody holds. */

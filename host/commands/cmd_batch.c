@@ -3,7 +3,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file_hash.h"
@@ -11,6 +10,7 @@
 #include "batch/validate.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
+#include "commands/session.h"
 
 static volatile sig_atomic_t caught, is_orderly, shows_now;
 
@@ -33,17 +33,11 @@ static void on_usr1(int number)
 static void catch_signals(void)
 {
     struct sigaction action;
+    zoo_session_signals(on_signal);
     memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = (int)SA_RESETHAND;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
     action.sa_handler = on_usr1;
     action.sa_flags = SA_RESTART;
     (void)sigaction(SIGUSR1, &action, NULL);
-    /* A reader of the results that goes away is an error of writing. */
-    action.sa_handler = SIG_IGN;
-    (void)sigaction(SIGPIPE, &action, NULL);
 }
 
 typedef struct zoo_batch_args {
@@ -88,28 +82,6 @@ static const zoo_option options[] = {
     {"--cached-tokens", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, cached_tokens), NULL,
      "usage counts prompt tokens shared with other rows; lines then depend on what ran together"},
     ZOO_OPTIONS_END};
-
-/* What can change a result, as text; threads and sizes of steps cannot. */
-static void describe(const zoo_batch_args *a, char text[400])
-{
-    const zoo_engine_options *e = &a->common.engine;
-    size_t n =
-        (size_t)snprintf(text, 400, "lmzoo %s weights=%s cache=%s isa=%s context=%u seed=%llu",
-                         LMZOO_VERSION, e->weights, e->cache, e->isa ? e->isa : "best",
-                         e->context_max, (unsigned long long)a->seed);
-    for (uint32_t i = 0; i < a->common.allow_unknown.n && n < 400; i++) {
-        n += (size_t)snprintf(text + n, 400 - n, " allow=%s", a->common.allow_unknown.items[i]);
-    }
-}
-
-static void local_time(char text[24])
-{
-    time_t now = time(NULL);
-    struct tm parts;
-    if (!localtime_r(&now, &parts) || strftime(text, 24, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
-        (void)snprintf(text, 24, "1970-01-01T00:00:00");
-    }
-}
 
 static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint64_t n_lines,
                       const zoo_batch_totals *t)
@@ -165,21 +137,12 @@ static const char *or_default(const char *text, const char *otherwise)
     return text ? text : otherwise;
 }
 
-/* What requests may take of the memory: an eighth each for one row, for all rows that wait or run,
- * and for grammars. */
-static size_t share_of(const zoo_engine_options *e)
-{
-    const size_t least = (size_t)1 << 20, most = (size_t)256 << 20;
-    size_t share = zoo_engine_memory_limit(e) / 8;
-    return share < least ? least : share > most ? most : share;
-}
-
 static zoo_batch_job job_of(const batch_run *r, const zoo_chat_model *loaded)
 {
     const zoo_batch_args *a = r->a;
     /* One row is made ready at a time; what it works with is kept for the next. */
     const size_t row_least = (size_t)8 << 20;
-    size_t share = share_of(&a->common.engine);
+    size_t share = zoo_session_share(&a->common.engine);
     return (zoo_batch_job){.input = r->input,
                            .input_name = a->input,
                            .input_hash = r->key.requests,
@@ -242,14 +205,7 @@ static int run_open(batch_run *r, const zoo_chat_model *loaded)
     zoo_batch_totals totals = {0};
     zoo_error err = {0};
     zoo_batch_job job = job_of(r, loaded);
-    const char *card = zoo_engine_card_path(loaded->engine);
-    (void)snprintf(r->key.isa, sizeof r->key.isa, "%s", zoo_engine_kernels(loaded->engine)->isa);
-    (void)snprintf(r->key.card, sizeof r->key.card, "none");
-    (void)zoo_file_hash(zoo_engine_plugin_path(loaded->engine), r->key.plugin,
-                        sizeof r->key.plugin);
-    if (card) {
-        (void)zoo_file_hash(card, r->key.card, sizeof r->key.card);
-    }
+    zoo_session_engine(loaded->engine, &r->key);
     zoo_status status = zoo_journal_set_engine(r->journal, &r->key, &err);
     if (status == ZOO_OK) {
         status = zoo_journal_keep(r->journal, &caught, &err);
@@ -296,7 +252,7 @@ static int run_model(batch_run *r)
         summarise(a, r->journal, r->n_lines, &nothing);
         return judge_end(r, &nothing, ZOO_OK, &err);
     }
-    engine.reserve = 3 * share_of(&engine);
+    engine.reserve = 3 * zoo_session_share(&engine);
     zoo_status status = zoo_chat_model_open(r->folder, &engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
@@ -304,7 +260,7 @@ static int run_model(batch_run *r)
     if (loaded.note[0] && !engine.quiet) {
         (void)fprintf(stderr, "lmzoo batch: %s\n", loaded.note);
     }
-    zoo_chat_model_limit(&loaded, share_of(&engine));
+    zoo_chat_model_limit(&loaded, zoo_session_share(&engine));
     loaded.context.now = &r->now;
     loaded.context.seed = a->seed;
     loaded.context.usual_max = 16;
@@ -315,7 +271,7 @@ static int run_model(batch_run *r)
 
 static void name_time(const zoo_batch_args *a, batch_run *r)
 {
-    local_time(r->key.now);
+    zoo_session_time(r->key.now);
     if (a->now) {
         (void)snprintf(r->key.now, sizeof r->key.now, "%s", a->now);
     }
@@ -340,7 +296,7 @@ static int run_journal(batch_run *r)
     if (status != ZOO_OK) {
         return fail(&err, 3);
     }
-    describe(a, r->key.options);
+    zoo_session_options(&a->common, a->seed, r->key.options);
     (void)zoo_file_hash("/proc/self/exe", r->key.build, sizeof r->key.build);
     status = zoo_journal_open(&paths, &r->key, &r->journal, &err);
     if (status != ZOO_OK) {

@@ -3,14 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/file_hash.h"
 #include "commands/commands.h"
+#include "commands/session.h"
 #include "serve/server.h"
+
+/* A request's preparation may take as much, however little memory there is. */
+#define ROW_LEAST ((size_t)8 << 20)
 
 typedef struct serve_args {
     zoo_common common;
     zoo_server_options server;
+    uint32_t reuse; /* percent */
 } serve_args;
 
 static volatile sig_atomic_t caught;
@@ -18,17 +23,6 @@ static volatile sig_atomic_t caught;
 static void on_signal(int number)
 {
     caught = number;
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = (int)SA_RESETHAND;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 static const char *address;
@@ -40,27 +34,42 @@ static void listening(uint32_t port)
                   is_v6 ? "]" : "", port);
 }
 
-static void read_clock(zoo_clock *out)
+/* What batches are resumed by; nothing without a folder for them. */
+static zoo_status make_key(const serve_args *a, const zoo_chat_model *loaded, const char *now,
+                           zoo_journal_key *key, zoo_error *err)
 {
-    time_t now = time(NULL);
-    struct tm t;
-    memset(out, 0, sizeof *out);
-    if (localtime_r(&now, &t)) {
-        *out = (zoo_clock){t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
-                           t.tm_min,         t.tm_sec,     0};
+    if (!a->server.files) {
+        return ZOO_OK;
     }
+    ZOO_TRY(zoo_journal_hash_model(loaded->folder, key->model, err));
+    zoo_session_options(&a->common, 0, key->options);
+    (void)zoo_file_hash("/proc/self/exe", key->build, sizeof key->build);
+    zoo_session_engine(loaded->engine, key);
+    (void)snprintf(key->now, sizeof key->now, "%s", now);
+    return ZOO_OK;
 }
 
 static int run(void *args)
 {
     serve_args *a = args;
     zoo_chat_model loaded;
-    zoo_clock now;
+    zoo_clock now = {0};
     zoo_error err = {0};
     zoo_status status;
+    char text[24];
+    zoo_journal_key key = {.model = ""};
+    size_t share = zoo_session_share(&a->common.engine);
+    if (a->reuse > 100) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "--reuse is a part of the cache in percent, 0 to 100");
+        return zoo_command_failed("serve", &err, 2);
+    }
     if (!a->server.api_key) {
         a->server.api_key = getenv("LMZOO_API_KEY");
     }
+    a->server.kept_share = (double)a->reuse / 100.0;
+    a->server.request_bytes_max = share > ROW_LEAST ? share : ROW_LEAST;
+    a->server.held_bytes_max = 2 * a->server.request_bytes_max;
+    a->common.engine.reserve = 3 * share;
     status = zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return zoo_command_failed("serve", &err, zoo_exit_code_model(status));
@@ -68,10 +77,19 @@ static int run(void *args)
     if (loaded.note[0]) {
         (void)fprintf(stderr, "lmzoo serve: %s\n", loaded.note);
     }
-    read_clock(&now);
+    zoo_chat_model_limit(&loaded, share);
+    zoo_session_time(text);
+    (void)zoo_clock_parse(text, &now);
     loaded.context.now = &now;
     loaded.context.usual_max = 16;
-    catch_signals();
+    loaded.context.marks_turns = a->reuse > 0 && zoo_engine_prefix_grain(loaded.engine) == 0;
+    status = make_key(a, &loaded, text, &key, &err);
+    if (status != ZOO_OK) {
+        zoo_chat_model_close(&loaded);
+        return zoo_command_failed("serve", &err, zoo_exit_code(status));
+    }
+    a->server.key = &key;
+    zoo_session_signals(on_signal);
     address = a->server.host;
     status = zoo_server_run(&loaded, &a->server, &caught, listening, &err);
     zoo_chat_model_close(&loaded);
@@ -87,18 +105,27 @@ static const zoo_option options[] = {
     {"--model-name", 0, ZOO_OPTION_TEXT, AT(name), "NAME", "in answers (the folder's name)"},
     {"--cors", 0, ZOO_OPTION_TEXT, AT(cors), "ORIGIN", "pages of this origin may ask (none)"},
     {"--body", 0, ZOO_OPTION_SIZE, AT(body_max), "BYTES", "of a request at most (32M)"},
+    {"--files", 0, ZOO_OPTION_TEXT, AT(files), "DIR",
+     "where files and batches of clients are kept (there are none)"},
+    {"--upload", 0, ZOO_OPTION_SIZE, AT(upload_max), "BYTES", "of a file at most (512M)"},
     {"--connections", 0, ZOO_OPTION_COUNT, AT(connections_max), "N", "at most (1024)"},
     {"--queue", 0, ZOO_OPTION_COUNT, AT(requests_max), "N",
      "requests inside at once; others get 429 (512)"},
     {"--idle", 0, ZOO_OPTION_COUNT, AT(idle_seconds), "SECONDS",
      "a connection that sends nothing is closed (60)"},
+    {"--request-timeout", 0, ZOO_OPTION_NUMBER, AT(request_seconds), "SECONDS",
+     "for making a request ready, and for running it; then it is refused (0: no bound)"},
+    {"--reuse", 0, ZOO_OPTION_COUNT, offsetof(serve_args, reuse), "PERCENT",
+     "of the cache that ended requests may keep for those that begin alike (50)"},
     {"--drain", 0, ZOO_OPTION_COUNT, AT(drain_seconds), "SECONDS",
      "for what is inside after SIGTERM (20)"},
     ZOO_OPTIONS_END};
 
-static const serve_args defaults = {.server = {.host = "127.0.0.1",
+static const serve_args defaults = {.reuse = 50,
+                                    .server = {.host = "127.0.0.1",
                                                .port = 8080,
                                                .body_max = (size_t)32 << 20,
+                                               .upload_max = (size_t)512 << 20,
                                                .connections_max = 1024,
                                                .requests_max = 512,
                                                .idle_seconds = 60,
@@ -107,9 +134,11 @@ static const serve_args defaults = {.server = {.host = "127.0.0.1",
 const zoo_command zoo_command_serve = {
     .name = "serve",
     .arguments = "MODEL [--host ADDRESS] [--port PORT] [options]",
-    .summary = "the model behind HTTP, for programs that speak OpenAI's interface",
-    .text = "Answers /v1/completions, /v1/chat/completions (streams included), /v1/models, "
-            "/tokenize, /detokenize, /tokenizer_info, /health and /metrics. All clients share one "
+    .summary = "the model behind HTTP, for programs that speak OpenAI's or Anthropic's interface",
+    .text = "Answers /v1/completions, /v1/chat/completions, /v1/responses, /v1/messages (streams "
+            "included), /v1/messages/count_tokens, /v1/files, /v1/batches, /v1/models, /tokenize, "
+            "/detokenize, "
+            "/tokenizer_info, /health and /metrics. All clients share one "
             "continuous batch; a request gives the same tokens whatever runs beside it.\n\n"
             "SIGTERM ends it in order: nothing more is taken, and what is inside may end.",
     .example = "lmzoo serve ./model --port 8080",

@@ -5,10 +5,10 @@
  * reserved, so a started row never runs out); one token of every row that is generating; with what
  * is left of limits.rows_max, chunks of prompts; run; sample; finish.
  *
- * What rows have read may be kept when they end, too (zoo_schedule_keep), up to a part of the pages:
- * a later prompt that begins alike starts there (kept.h). Sequences with rings or states are kept at
- * the marks of a row, at the end of its prompt, at its own end, and on a ladder of eight positions
- * that make room first.
+ * What rows have read may be kept when they end, too (zoo_schedule_keep), up to a part of the
+ * pages: a later prompt that begins alike starts there (kept.h). Sequences with rings or states are
+ * kept at the marks of a row, at the end of its prompt, at its own end, and on a ladder of eight
+ * positions that make room first.
  *
  * Order: rows whose prefix is kept first, then the longest. Rows that begin alike wait
  * for the first of them and start from what the engine kept (prefix_tree.h). Kept prefixes are

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "serve/server_private.h"
 
@@ -32,7 +33,7 @@ static zoo_exchange *new_exchange(zoo_server *s, struct MHD_Connection *connecti
     if (e) {
         e->server = s;
         e->connection = connection;
-        e->began = zoo_metrics_now();
+        e->began = zoo_clock_seconds();
         (void)pthread_mutex_init(&e->lock, NULL);
         link_exchange(s, e);
     }
@@ -67,6 +68,13 @@ static bool has_key(const zoo_exchange *e)
     return other && is_same(other, key);
 }
 
+/* A form takes a little more than its file. */
+static size_t body_max(const zoo_exchange *e)
+{
+    const zoo_server_options *o = e->server->options;
+    return e->route->kind == ZOO_ROUTE_UPLOAD ? o->upload_max + 4096 : o->body_max;
+}
+
 /* Whether what comes can be answered; else the error is the answer. */
 static void judge_head(zoo_exchange *e, const char *method, const char *url)
 {
@@ -74,18 +82,20 @@ static void judge_head(zoo_exchange *e, const char *method, const char *url)
     const char *length =
         MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     char text[160];
-    e->route = zoo_route_find(method, url, &status);
+    e->route = zoo_route_find(method, url, e->id, &status);
     if (!e->route) {
         (void)snprintf(text, sizeof text, "there is no %s %.100s", method, url);
         zoo_answer_error(e, status, "invalid_request_error", "not_found", NULL, text);
     } else if (!has_key(e)) {
         zoo_answer_error(e, MHD_HTTP_UNAUTHORIZED, "authentication_error", "invalid_api_key", NULL,
                          "the API key is missing or wrong");
-    } else if (length && strtoull(length, NULL, 10) > e->server->options->body_max) {
+    } else if (length && strtoull(length, NULL, 10) > body_max(e)) {
         (void)snprintf(text, sizeof text, "the body has %.20s bytes, the limit is %zu", length,
-                       e->server->options->body_max);
+                       body_max(e));
         zoo_answer_error(e, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_request_error", "body_too_large",
                          NULL, text);
+    } else if (e->route->kind == ZOO_ROUTE_UPLOAD) {
+        (void)zoo_upload_begin(e);
     }
 }
 
@@ -96,9 +106,16 @@ static void take_body(zoo_exchange *e, const char *data, size_t n)
     if (e->status != 0) {
         return; /* refused already: the rest is read past */
     }
+    if (e->upload) {
+        (void)zoo_upload_take(e, data, n);
+        return;
+    }
     if (e->body.n + n > e->server->options->body_max) {
         zoo_answer_error(e, MHD_HTTP_CONTENT_TOO_LARGE, "invalid_request_error", "body_too_large",
                          NULL, "the body is longer than the limit");
+        return;
+    }
+    if (!zoo_exchange_hold(e, n)) {
         return;
     }
     zoo_out_bytes(&e->body, data, n);
@@ -118,6 +135,8 @@ static void add_headers(const zoo_exchange *e, struct MHD_Response *response, co
                                       e->server->options->cors);
         (void)MHD_add_response_header(response, "Access-Control-Allow-Headers",
                                       "authorization, content-type, x-api-key");
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Methods",
+                                      "GET, POST, DELETE, OPTIONS");
     }
     if (e->status == MHD_HTTP_TOO_MANY_REQUESTS) {
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
@@ -127,14 +146,21 @@ static void add_headers(const zoo_exchange *e, struct MHD_Response *response, co
 static enum MHD_Result send_answer(zoo_exchange *e)
 {
     bool is_metrics = e->route && strcmp(e->route->path, "/metrics") == 0;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        e->answer.n, e->answer.data ? e->answer.data : (void *)(uintptr_t) "",
-        MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = e->file;
+    const char *type = is_metrics ? "text/plain; version=0.0.4"
+                       : e->file  ? "application/octet-stream"
+                                  : "application/json";
     enum MHD_Result result;
+    e->file = NULL; /* the connection's from here on */
+    if (!response) {
+        response = MHD_create_response_from_buffer(
+            e->answer.n, e->answer.data ? e->answer.data : (void *)(uintptr_t) "",
+            MHD_RESPMEM_PERSISTENT);
+    }
     if (!response) {
         return MHD_NO;
     }
-    add_headers(e, response, is_metrics ? "text/plain; version=0.0.4" : "application/json");
+    add_headers(e, response, type);
     e->is_answered = true;
     result = MHD_queue_response(e->connection, e->status, response);
     MHD_destroy_response(response);
@@ -191,7 +217,7 @@ static enum MHD_Result proceed(zoo_exchange *e)
     if (e->status != 0) {
         return send_answer(e);
     }
-    if (!e->live && e->route->kind == ZOO_ROUTE_PLAIN) {
+    if (!e->live && e->route->kind != ZOO_ROUTE_GENERATE) {
         e->route->answer(e);
         return send_answer(e);
     }
@@ -230,6 +256,7 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
         *n_data = 0;
         return MHD_YES;
     }
+    e->is_complete = true;
     return e->is_answered ? MHD_YES : proceed(e);
 }
 
@@ -243,6 +270,7 @@ void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, vo
         return;
     }
     *state = NULL;
+    zoo_upload_free(e);
     zoo_metrics_status(&s->metrics, why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? e->status : 0);
     (void)pthread_mutex_lock(&e->lock);
     e->connection = NULL;
@@ -258,7 +286,9 @@ static void free_exchange(zoo_exchange *e)
         zoo_live_release(e->server->live, e->live);
         atomic_fetch_sub(&e->server->n_inside, 1);
     }
+    zoo_exchange_release(e);
     zoo_stream_close(&e->stream);
+    cJSON_Delete(e->asked);
     zoo_out_free(&e->body);
     zoo_out_free(&e->answer);
     (void)pthread_mutex_destroy(&e->lock);
@@ -277,6 +307,26 @@ static bool has_left(const zoo_exchange *e)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
+/* Whether the request takes longer than one may: to come, which closes its connection, or to run.
+ * The exchange's lock is held. */
+static bool is_slow(zoo_exchange *e)
+{
+    const zoo_server_options *o = e->server->options;
+    double seconds = zoo_clock_seconds() - e->began;
+    const union MHD_ConnectionInfo *info;
+    /* An upload may be long, as long as it goes on: libmicrohttpd watches over that. */
+    if (!e->is_complete && !e->upload && e->connection && seconds > (double)o->idle_seconds) {
+        info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        if (info) {
+            (void)shutdown(info->connect_fd, SHUT_RDWR);
+        }
+        e->is_complete = true; /* once is enough */
+    }
+    e->is_late |=
+        e->is_complete && !e->is_done && o->request_seconds > 0 && seconds > o->request_seconds;
+    return e->is_late;
+}
+
 void zoo_exchange_sweep(zoo_server *s, bool cancels_all)
 {
     zoo_exchange *gone = NULL, *next;
@@ -285,6 +335,7 @@ void zoo_exchange_sweep(zoo_server *s, bool cancels_all)
         next = e->next;
         (void)pthread_mutex_lock(&e->lock);
         bool is_gone = e->is_gone, leaves = !is_gone && (cancels_all || has_left(e));
+        leaves |= !is_gone && is_slow(e);
         (void)pthread_mutex_unlock(&e->lock);
         if (leaves && e->live) {
             zoo_live_cancel(s->live, e->live);

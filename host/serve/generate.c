@@ -1,8 +1,11 @@
 /* generate.c: completions and chats: from a body to the live queue and back. */
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/idmap.h"
 #include "base/json.h"
+#include "batch/request_rows.h"
+#include "serve/messages.h"
 #include "serve/server_private.h"
 
 /* Wakes the connection if it waits. The exchange's lock is held. */
@@ -19,11 +22,11 @@ static void on_text(void *arg, uint32_t row, const char *text, size_t n)
     zoo_exchange *e = arg;
     (void)pthread_mutex_lock(&e->lock);
     if (e->first == 0) {
-        e->first = zoo_metrics_now();
+        e->first = zoo_clock_seconds();
         zoo_metrics_observe(&e->server->metrics.first_token, e->first - e->began);
     }
     if (!e->is_gone && e->wants_stream) {
-        zoo_stream_text(&e->stream, row, text, n);
+        zoo_stream_text(&e->stream, row, text, n, zoo_live_row(e->live, row));
         wake(e);
     }
     (void)pthread_mutex_unlock(&e->lock);
@@ -32,7 +35,7 @@ static void on_text(void *arg, uint32_t row, const char *text, size_t n)
 static void count(zoo_exchange *e, const zoo_answer *answer)
 {
     zoo_metrics *m = &e->server->metrics;
-    double now = zoo_metrics_now();
+    double now = zoo_clock_seconds();
     uint64_t n_new = 0;
     for (uint32_t i = 0; i < answer->n_rows; i++) {
         n_new += answer->rows[i].n_out;
@@ -43,6 +46,16 @@ static void count(zoo_exchange *e, const zoo_answer *answer)
     zoo_metrics_observe(&m->whole, now - e->began);
     if (e->first > 0 && n_new > answer->n_rows) {
         zoo_metrics_observe(&m->per_token, (now - e->first) / (double)(n_new - answer->n_rows));
+    }
+}
+
+/* Why a request was cancelled that took too long. */
+static void say_late(const zoo_exchange *e, zoo_error *why)
+{
+    if (e->is_late && why->code == ZOO_E_CANCELLED) {
+        (void)zoo_fail(why, ZOO_E_CANCELLED,
+                       "the request took longer than --request-timeout, %g seconds",
+                       e->server->options->request_seconds);
     }
 }
 
@@ -57,7 +70,8 @@ static void on_done(void *arg)
         count(e, &answer);
     }
     if (e->wants_stream) {
-        zoo_stream_end(&e->stream, status == ZOO_OK ? &answer : NULL, e->wants_usage, &why);
+        say_late(e, &why);
+        zoo_stream_end(&e->stream, status == ZOO_OK ? &answer : NULL, &why);
     }
     e->is_done = true;
     wake(e);
@@ -74,36 +88,107 @@ static bool refuse(zoo_exchange *e, const char *param, const char *message)
 }
 
 /* Takes stream and stream_options out of the body. */
-static bool read_stream_keys(zoo_exchange *e, cJSON *body)
+static zoo_status read_stream_keys(zoo_exchange *e, cJSON *body, char param[64], zoo_error *err)
 {
     cJSON *stream = cJSON_DetachItemFromObjectCaseSensitive(body, "stream");
     cJSON *options = cJSON_DetachItemFromObjectCaseSensitive(body, "stream_options");
     bool ok = !stream || cJSON_IsBool(stream) || cJSON_IsNull(stream);
     e->wants_stream = cJSON_IsTrue(stream);
-    e->wants_usage = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "include_usage"));
+    e->stream.wants_usage =
+        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "include_usage"));
     cJSON_Delete(stream);
     cJSON_Delete(options);
-    return ok || refuse(e, "stream", "stream must be true or false");
+    if (!ok) {
+        (void)snprintf(param, 64, "stream");
+        return zoo_fail(err, ZOO_E_USAGE, "stream must be true or false");
+    }
+    return ZOO_OK;
 }
 
-static zoo_status encode(zoo_exchange *e, cJSON *body, zoo_request *request, zoo_error *err)
+/* The body, parsed, in the words of a chat or completion; *body is the caller's. */
+static zoo_status read_body(zoo_exchange *e, zoo_status (*read)(zoo_translation *t, zoo_error *err),
+                            cJSON **body, char param[64], zoo_error *err)
+{
+    zoo_translation t = {0};
+    zoo_status status;
+    ZOO_TRY(zoo_json_parse(e->body.data ? e->body.data : "", e->body.n, "the body", body, err));
+    ZOO_TRY(read_stream_keys(e, *body, param, err));
+    if (!read) {
+        return ZOO_OK;
+    }
+    t.body = *body;
+    status = cJSON_IsObject(t.body) ? read(&t, err)
+                                    : zoo_fail(err, ZOO_E_USAGE, "the body must be an object");
+    memcpy(param, t.param, sizeof t.param);
+    cJSON_Delete(t.body);
+    *body = t.chat;
+    e->asked = t.asked;
+    return status;
+}
+
+static zoo_status prepare_body(zoo_exchange *e,
+                               zoo_status (*read)(zoo_translation *t, zoo_error *err),
+                               zoo_request *request, zoo_error *err)
 {
     const zoo_request_context *context = &e->server->loaded->context;
-    ZOO_TRY(zoo_request_body(context, e->route->endpoint, body, request, err));
+    cJSON *body = NULL;
+    zoo_status status = read_body(e, read, &body, request->param, err);
+    if (status != ZOO_OK) {
+        cJSON_Delete(body);
+        return status;
+    }
+    bool is_completion = e->route->dialect == &zoo_dialect_completions;
+    ZOO_TRY(
+        zoo_request_body(context, is_completion ? ZOO_COMPLETIONS : ZOO_CHAT, body, request, err));
     return zoo_request_encode(context, request, err);
 }
 
-static bool submit(zoo_exchange *e, zoo_request *request)
+/* Makes the body a request, within the budget of one: what goes beyond is the request's fault. */
+static zoo_status prepare(zoo_exchange *e, zoo_status (*read)(zoo_translation *t, zoo_error *err),
+                          zoo_request *request, zoo_error *err)
+{
+    const zoo_server_options *o = e->server->options;
+    zoo_budget budget = {.bytes_max = o->request_bytes_max,
+                         .steps_max = ZOO_REQUEST_STEPS_MAX,
+                         .cancel = &e->server->is_stopping};
+    zoo_status status;
+    if (o->request_seconds > 0) {
+        budget.deadline = zoo_clock_seconds() + o->request_seconds;
+    }
+    (void)zoo_budget_enter(&budget);
+    status = prepare_body(e, read, request, err);
+    (void)zoo_budget_enter(NULL);
+    status = zoo_request_judge_spent(&budget, "--request-timeout", o->request_seconds, status, err);
+    bool is_costly = status != ZOO_OK && budget.spent != ZOO_SPENT_NOTHING;
+    if (status == ZOO_OK) {
+        status = zoo_request_judge_size(request, o->request_bytes_max, err);
+        is_costly = status != ZOO_OK;
+    }
+    zoo_out_free(&e->body);
+    zoo_exchange_release(e);
+    if (status == ZOO_OK &&
+        !zoo_exchange_hold(e, budget.bytes + (size_t)zoo_request_bytes(request))) {
+        return ZOO_E_LIMIT; /* answered */
+    }
+    const char *param = request->param[0] ? request->param : NULL;
+    if (is_costly && status == ZOO_E_LIMIT) {
+        zoo_answer_error(e, MHD_HTTP_BAD_REQUEST, "invalid_request_error", "limit_exceeded", param,
+                         err->text);
+    } else if (status != ZOO_OK) {
+        zoo_answer_status(e, status, param, err->text);
+    }
+    return status;
+}
+
+static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
 {
     zoo_server *s = e->server;
-    zoo_id id = zoo_id_of(e->body.data, e->body.n, atomic_fetch_add(&s->n_requests, 1));
     zoo_live_events events = {e, on_text, on_done};
     zoo_error why = {0};
     zoo_status status;
     uint32_t n_rows = request->n_prompts * request->n_choices;
-    if (e->wants_stream && (request->echo || request->wants_logprobs)) {
-        return refuse(e, request->echo ? "echo" : "logprobs",
-                      "echo and log-probabilities cannot be streamed; ask without stream");
+    if (e->wants_stream && request->echo) {
+        return refuse(e, "echo", "echo cannot be streamed; ask without stream");
     }
     (void)pthread_mutex_lock(&e->lock);
     e->is_suspended = !e->wants_stream;
@@ -111,7 +196,9 @@ static bool submit(zoo_exchange *e, zoo_request *request)
     if (status == ZOO_OK && e->wants_stream) {
         zoo_answer head;
         zoo_live_head(s->live, e->live, &head);
-        e->stream.failed = !zoo_stream_open(&e->stream, &head, n_rows);
+        e->stream.voice = e->route->dialect->voice;
+        e->stream.asked = e->asked;
+        e->stream.failed |= !zoo_stream_open(&e->stream, &head, n_rows);
     } else if (status == ZOO_OK) {
         MHD_suspend_connection(e->connection);
     }
@@ -143,31 +230,33 @@ static bool take_place(zoo_exchange *e)
 
 bool zoo_generate_begin(zoo_exchange *e)
 {
-    cJSON *body = NULL;
+    zoo_server *s = e->server;
     zoo_request request = {0};
     zoo_error err = {0};
-    zoo_status status =
-        zoo_json_parse(e->body.data ? e->body.data : "", e->body.n, "the body", &body, &err);
+    zoo_id id = zoo_id_of(e->body.data, e->body.n, atomic_fetch_add(&s->n_requests, 1));
     bool is_inside = false;
-    if (status != ZOO_OK) {
-        zoo_answer_status(e, status, NULL, err.text);
+    if (!take_place(e)) {
         return false;
     }
-    if (!read_stream_keys(e, body) || !take_place(e)) {
-        cJSON_Delete(body);
-        return false;
-    }
-    status = encode(e, body, &request, &err);
-    if (status != ZOO_OK) {
-        zoo_answer_status(e, status, request.param[0] ? request.param : NULL, err.text);
-    } else {
-        is_inside = submit(e, &request);
+    if (prepare(e, e->route->dialect->read, &request, &err) == ZOO_OK) {
+        is_inside = submit(e, &request, id);
     }
     zoo_request_free(&request);
     if (!is_inside) {
-        atomic_fetch_sub(&e->server->n_inside, 1);
+        atomic_fetch_sub(&s->n_inside, 1);
     }
     return is_inside;
+}
+
+void zoo_generate_count(zoo_exchange *e)
+{
+    zoo_request request = {0};
+    zoo_error err = {0};
+    if (prepare(e, zoo_messages_read_count, &request, &err) == ZOO_OK) {
+        e->status = MHD_HTTP_OK;
+        zoo_out_format(&e->answer, "{\"input_tokens\":%u}", request.prompts[0].n_tokens);
+    }
+    zoo_request_free(&request);
 }
 
 void zoo_generate_answer(zoo_exchange *e)
@@ -176,10 +265,11 @@ void zoo_generate_answer(zoo_exchange *e)
     zoo_error why = {0};
     zoo_status status = zoo_live_answer(e->live, &answer, &why);
     if (status != ZOO_OK) {
+        say_late(e, &why);
         zoo_answer_status(e, status, NULL, why.text);
         return;
     }
-    zoo_result_body(&e->answer, &answer);
+    e->route->dialect->answer(&e->answer, &answer, e->asked);
     e->status = MHD_HTTP_OK;
     if (e->answer.failed) {
         e->answer.n = 0;

@@ -1,17 +1,8 @@
 /* metrics.c: see metrics.h. */
 #include "serve/metrics.h"
 
-#include <time.h>
-
 static const double bounds[ZOO_BUCKETS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                            0.25,  0.5,    1,     2.5,  5,     10,   60};
-
-double zoo_metrics_now(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 void zoo_metrics_observe(zoo_histogram *h, double seconds)
 {
@@ -74,6 +65,13 @@ void zoo_metrics_write(const zoo_metrics *m, const zoo_schedule_stats *s, uint32
               s->n_running);
     write_one(out, "lmzoo_sequences_waiting", "gauge", "Sequences that wait for room.",
               s->n_waiting);
+    write_one(out, "lmzoo_resumed_total", "counter",
+              "Sequences that started from what an ended request left.", s->n_resumed);
+    write_one(out, "lmzoo_kept_prefixes", "gauge", "Beginnings kept of ended requests.", s->n_kept);
+    zoo_out_format(out,
+                   "# HELP lmzoo_cache_fill Part of the cache's pages that is held or promised.\n"
+                   "# TYPE lmzoo_cache_fill gauge\nlmzoo_cache_fill %.4f\n",
+                   s->cache_fill);
     write_histogram(out, "lmzoo_first_token_seconds", "From the request to its first text.",
                     &m->first_token);
     write_histogram(out, "lmzoo_token_seconds", "Time a token, from the first text on.",

@@ -26,9 +26,6 @@ typedef struct zoo_metrics {
     zoo_histogram first_token, per_token, whole;
 } zoo_metrics;
 
-/* Seconds of a clock that never goes back. */
-double zoo_metrics_now(void);
-
 void zoo_metrics_observe(zoo_histogram *histogram, double seconds);
 void zoo_metrics_status(zoo_metrics *metrics, uint32_t status);
 /* The whole page. n_inside: requests in the live queue. */

@@ -1,54 +1,10 @@
-/* routes.c: which paths there are, answers that need no model, and error objects. */
+/* routes.c: which paths there are, and answers that need no model. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "serve/server_private.h"
-
-/* ---- errors ---- */
-
-void zoo_answer_error(zoo_exchange *e, uint32_t status, const char *type, const char *code,
-                      const char *param, const char *message)
-{
-    zoo_out *out = &e->answer;
-    out->n = 0;
-    e->status = status;
-    zoo_out_text(out, "{\"error\":{\"message\":");
-    zoo_out_string(out, message, strlen(message));
-    zoo_out_format(out, ",\"type\":\"%s\",\"param\":", type);
-    zoo_out_string(out, param, param ? strlen(param) : 0);
-    zoo_out_text(out, ",\"code\":");
-    zoo_out_string(out, code, code ? strlen(code) : 0);
-    zoo_out_text(out, "}}");
-}
-
-void zoo_answer_status(zoo_exchange *e, zoo_status status, const char *param, const char *message)
-{
-    bool is_prompt =
-        param && (strcmp(param, "messages") == 0 || strcmp(param, "prompt") == 0 ||
-                  strcmp(param, "max_tokens") == 0 || strcmp(param, "max_completion_tokens") == 0);
-    switch (status) {
-    case ZOO_E_LIMIT:
-        zoo_answer_error(e, MHD_HTTP_BAD_REQUEST, "invalid_request_error",
-                         is_prompt ? "context_length_exceeded" : "limit_exceeded", param, message);
-        break;
-    case ZOO_E_FORMAT:
-    case ZOO_E_USAGE:
-    case ZOO_E_UNSUPPORTED:
-    case ZOO_E_CONFIG:
-        zoo_answer_error(e, MHD_HTTP_BAD_REQUEST, "invalid_request_error",
-                         status == ZOO_E_UNSUPPORTED ? "unsupported" : "invalid_value", param,
-                         message);
-        break;
-    case ZOO_E_MEMORY:
-    case ZOO_E_CANCELLED:
-        zoo_answer_error(e, MHD_HTTP_SERVICE_UNAVAILABLE, "server_error", NULL, param, message);
-        break;
-    default:
-        zoo_answer_error(e, MHD_HTTP_INTERNAL_SERVER_ERROR, "server_error", NULL, param, message);
-    }
-}
 
 /* ---- plain answers ---- */
 
@@ -242,30 +198,74 @@ static void answer_tokenizer_info(zoo_exchange *e)
 
 /* ---- the table ---- */
 
+#define PLAIN(method, path, answer, is_open)                                                       \
+    {                                                                                              \
+        method, path, ZOO_ROUTE_PLAIN, &zoo_dialect_chat, answer, is_open                          \
+    }
+#define GENERATE(path, dialect)                                                                    \
+    {                                                                                              \
+        "POST", path, ZOO_ROUTE_GENERATE, dialect, NULL, false                                     \
+    }
 static const zoo_route routes[] = {
-    {"GET", "/health", ZOO_ROUTE_PLAIN, 0, answer_health, true},
-    {"GET", "/metrics", ZOO_ROUTE_PLAIN, 0, answer_metrics, true},
-    {"GET", "/v1/models", ZOO_ROUTE_PLAIN, 0, answer_models, false},
-    {"GET", "/tokenizer_info", ZOO_ROUTE_PLAIN, 0, answer_tokenizer_info, false},
-    {"POST", "/tokenize", ZOO_ROUTE_PLAIN, 0, answer_tokenize, false},
-    {"POST", "/detokenize", ZOO_ROUTE_PLAIN, 0, answer_detokenize, false},
-    {"POST", "/v1/completions", ZOO_ROUTE_GENERATE, ZOO_COMPLETIONS, NULL, false},
-    {"POST", "/v1/chat/completions", ZOO_ROUTE_GENERATE, ZOO_CHAT, NULL, false},
+    PLAIN("GET", "/health", answer_health, true),
+    PLAIN("GET", "/metrics", answer_metrics, true),
+    PLAIN("GET", "/v1/models", answer_models, false),
+    PLAIN("GET", "/tokenizer_info", answer_tokenizer_info, false),
+    PLAIN("POST", "/tokenize", answer_tokenize, false),
+    PLAIN("POST", "/detokenize", answer_detokenize, false),
+    {"POST", "/v1/files", ZOO_ROUTE_UPLOAD, &zoo_dialect_chat, zoo_files_create, false},
+    PLAIN("GET", "/v1/files", zoo_files_list, false),
+    PLAIN("GET", "/v1/files/*", zoo_files_get, false),
+    PLAIN("DELETE", "/v1/files/*", zoo_files_delete, false),
+    PLAIN("GET", "/v1/files/*/content", zoo_files_content, false),
+    PLAIN("POST", "/v1/batches", zoo_batch_create, false),
+    PLAIN("GET", "/v1/batches", zoo_batch_list, false),
+    PLAIN("GET", "/v1/batches/*", zoo_batch_get, false),
+    PLAIN("POST", "/v1/batches/*/cancel", zoo_batch_cancel, false),
+    GENERATE("/v1/completions", &zoo_dialect_completions),
+    GENERATE("/v1/chat/completions", &zoo_dialect_chat),
+    GENERATE("/v1/responses", &zoo_dialect_responses),
+    GENERATE("/v1/messages", &zoo_dialect_messages),
+    {"POST", "/v1/messages/count_tokens", ZOO_ROUTE_PLAIN, &zoo_dialect_messages,
+     zoo_generate_count, false},
 };
-static const zoo_route preflight = {"OPTIONS", "", ZOO_ROUTE_PLAIN, 0, answer_options, true};
+static const zoo_route preflight = PLAIN("OPTIONS", "", answer_options, true);
 
-const zoo_route *zoo_route_find(const char *method, const char *path, uint32_t *status)
+/* Whether the path is of the pattern; what stands for * goes to id. */
+static bool matches(const char *pattern, const char *path, char id[ZOO_STORE_ID])
 {
+    const char *star = strchr(pattern, '*');
+    size_t before = star ? (size_t)(star - pattern) : 0, n;
+    id[0] = '\0';
+    if (!star) {
+        return strcmp(pattern, path) == 0;
+    }
+    if (strncmp(pattern, path, before) != 0) {
+        return false;
+    }
+    n = strcspn(path + before, "/");
+    if (n == 0 || n >= ZOO_STORE_ID || strcmp(path + before + n, star + 1) != 0) {
+        return false;
+    }
+    memcpy(id, path + before, n);
+    id[n] = '\0';
+    return true;
+}
+
+const zoo_route *zoo_route_find(const char *method, const char *path, char id[ZOO_STORE_ID],
+                                uint32_t *status)
+{
+    bool asks_what = strcmp(method, "OPTIONS") == 0;
     *status = MHD_HTTP_NOT_FOUND;
     for (size_t i = 0; i < ZOO_COUNT(routes); i++) {
-        if (strcmp(path, routes[i].path) != 0) {
+        if (!matches(routes[i].path, path, id)) {
             continue;
         }
         if (strcmp(method, routes[i].method) == 0 ||
             (strcmp(method, "HEAD") == 0 && strcmp(routes[i].method, "GET") == 0)) {
             return &routes[i];
         }
-        if (strcmp(method, "OPTIONS") == 0) {
+        if (asks_what) {
             return &preflight;
         }
         *status = MHD_HTTP_METHOD_NOT_ALLOWED;

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "serve/server_private.h"
@@ -81,11 +82,11 @@ static bool has_exchanges(zoo_server *s)
 /* No new connection; what is inside may end within drain_seconds, then it is cancelled. */
 static void drain(zoo_server *s)
 {
-    double end = zoo_metrics_now() + s->options->drain_seconds;
+    double end = zoo_clock_seconds() + s->options->drain_seconds;
     MHD_socket listener;
     atomic_store(&s->is_stopping, true);
     listener = MHD_quiesce_daemon(s->daemon);
-    while (atomic_load(&s->n_inside) > 0 && zoo_metrics_now() < end) {
+    while (atomic_load(&s->n_inside) > 0 && zoo_clock_seconds() < end) {
         zoo_exchange_sweep(s, false);
         sleep_ms(WATCH_MS);
     }
@@ -98,6 +99,23 @@ static void drain(zoo_server *s)
         (void)close(listener);
     }
     zoo_exchange_sweep(s, true);
+}
+
+static zoo_status open_files(zoo_server *s, zoo_error *err)
+{
+    const zoo_server_options *o = s->options;
+    if (!o->files) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_store_open(o->files, &s->store, err));
+    zoo_batches_options options = {.loaded = s->loaded,
+                                   .live = s->live,
+                                   .store = s->store,
+                                   .key = *o->key,
+                                   .line_bytes_max = o->request_bytes_max,
+                                   .bytes_max = o->request_bytes_max,
+                                   .seconds_max = o->request_seconds};
+    return zoo_batches_open(&options, &s->batches, err);
 }
 
 zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *options,
@@ -116,6 +134,10 @@ zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *opti
     (void)pthread_mutex_init(&s->lock, NULL);
     status = zoo_live_new(loaded, &s->live, err);
     if (status == ZOO_OK) {
+        zoo_live_keep(s->live, options->kept_share);
+        status = open_files(s, err);
+    }
+    if (status == ZOO_OK) {
         status = start(s, err);
     }
     if (status == ZOO_OK) {
@@ -127,6 +149,8 @@ zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *opti
         }
         drain(s);
     }
+    zoo_batches_close(s->batches);
+    zoo_store_close(s->store);
     zoo_live_free(s->live);
     (void)pthread_mutex_destroy(&s->lock);
     zoo_mem_free(s);

@@ -19,15 +19,23 @@
 
 #include <signal.h>
 
+#include "batch/journal.h"
 #include "batch/live.h"
 
 typedef struct zoo_server_options {
-    const char *host;    /* an IPv4 or IPv6 address */
-    const char *api_key; /* null: none is asked for */
-    const char *cors;    /* value of Access-Control-Allow-Origin; null: not sent */
-    const char *name;    /* of the model in answers; null: the folder's */
-    size_t body_max;     /* bytes of a request's body */
-    uint32_t port;       /* 0: any free one */
+    const char *host;           /* an IPv4 or IPv6 address */
+    const char *api_key;        /* null: none is asked for */
+    const char *cors;           /* value of Access-Control-Allow-Origin; null: not sent */
+    const char *name;           /* of the model in answers; null: the folder's */
+    size_t body_max;            /* bytes of a request's body */
+    size_t request_bytes_max;   /* that making a request ready may take */
+    size_t held_bytes_max;      /* bodies, and requests inside with their answers, all together */
+    double request_seconds;     /* for making it ready, and for running it; 0: no bound */
+    double kept_share;          /* of the cache, for what ended requests leave (schedule.h) */
+    size_t upload_max;          /* bytes of a file */
+    const char *files;          /* folder of files and batches; null: there are none */
+    const zoo_journal_key *key; /* of batches: all but requests */
+    uint32_t port;              /* 0: any free one */
     uint32_t connections_max;
     uint32_t requests_max;  /* inside at once; more are refused with 429 */
     uint32_t idle_seconds;  /* a connection that sends nothing is closed */

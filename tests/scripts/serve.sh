@@ -44,7 +44,7 @@ ask() {
 choices() { sed 's/.*"choices"//; s/,"usage".*//' "$1"; }
 metric() { curl -sS -m 20 "$url/metrics" | sed -n "s/^$1 //p"; }
 
-serve --body 100K --queue 40
+serve --body 100K --queue 40 --memory 200M
 story='{"prompt":"Once upon a time","max_tokens":40,"temperature":0.8,"seed":7}'
 chat='{"messages":[{"role":"user","content":"Tell me a story"}],"max_tokens":60,"temperature":0.8,"seed":7'
 
@@ -87,6 +87,42 @@ whole=$(sed -n 's/.*"text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$TMPDIR/alone")
 [ "$(joined text "$said")" = "$whole" ]
 tap $? "the text of a completion's stream, too"
 
+ask /v1/chat/completions "$chat,\"logprobs\":true,\"top_logprobs\":1}"
+grep -o '"logprob":-*[0-9.e-]*' "$said" >"$TMPDIR/logprobs"
+ask /v1/chat/completions "$chat,\"logprobs\":true,\"top_logprobs\":1,\"stream\":true}" -N
+grep -o '"logprob":-*[0-9.e-]*' "$said" | cmp -s - "$TMPDIR/logprobs" && [ -s "$TMPDIR/logprobs" ]
+tap $? "and its log-probabilities"
+
+# ---- other dialects
+
+words=$(sed -n 's/.*"content":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$TMPDIR/chat")
+ask /v1/messages "$chat}"
+grep -q '"type":"message"' "$said" && grep -qF "\"text\":\"$words\"" "$said" &&
+    grep -q '"stop_reason":"max_tokens"' "$said"
+tap $? "a message says what the chat says"
+ask /v1/messages "$chat,\"stream\":true}" -N
+[ "$(sed -n 's/.*"type":"text_delta","text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$said" | tr -d '\n')" = "$words" ] &&
+    [ "$(sed -n 's/^event: //p' "$said" | sed -n '1p;$p' | tr '\n' ' ')" = "message_start message_stop " ]
+tap $? "in events, too"
+ask /v1/messages/count_tokens '{"model":"m","messages":[{"role":"user","content":"Tell me a story"}]}'
+count=$(sed -n 's/.*"input_tokens":\([0-9]*\).*/\1/p' "$said")
+grep -q "\"prompt_tokens\":$count," "$TMPDIR/chat"
+tap $? "and its tokens are counted as the chat's"
+ask /v1/messages '{"model":"m","max_tokens":4,"messages":[{"role":"user","content":[{"type":"image"}]}]}'
+[ "$status" = 400 ] && grep -q '"type":"error".*image' "$said"
+tap $? "an image is refused in that dialect's shape"
+response='{"model":"m","input":"Tell me a story","max_output_tokens":60,"temperature":0.8,"seed":7'
+ask /v1/responses "$response}"
+grep -q '"object":"response"' "$said" && grep -qF "\"text\":\"$words\"" "$said"
+tap $? "a response says what the chat says"
+ask /v1/responses "$response,\"stream\":true}" -N
+[ "$(sed -n 's/.*"type":"response.output_text.delta".*"delta":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$said" | tr -d '\n')" = "$words" ] &&
+    [ "$(sed -n 's/^event: //p' "$said" | tail -1)" = response.incomplete ]
+tap $? "in events, too"
+ask /v1/responses "$response,\"previous_response_id\":\"x\"}"
+[ "$status" = 400 ] && grep -q 'not stored' "$said"
+tap $? "a response to go on from is refused"
+
 ask /tokenize '{"prompt":"Once upon a time"}'
 ids=$(sed 's/.*"tokens":\(\[[^]]*\]\).*/\1/' "$said")
 ask /detokenize "{\"tokens\":$ids}"
@@ -123,6 +159,11 @@ ask /v1/completions '{"prompt":"x","nonsense":1}'
 refused 400 'nonsense' "an unknown key"
 ask /v1/chat/completions "{\"messages\":[{\"role\":\"user\",\"content\":\"$(printf 'word %.0s' $(seq 2000))\"}]}"
 refused 400 'context_length_exceeded' "a prompt too long"
+deep=$(printf '{"type":"array","items":%.0s' $(seq 40))'{"type":"string","pattern":"(a{1,999}){1,999}"}'$(printf '}%.0s' $(seq 40))
+ask /v1/chat/completions "$chat,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":$deep}}}"
+refused 400 'response_format' "a schema that asks for too much"
+ask /v1/completions '{"prompt":["a","b","c","d"],"n":128,"max_tokens":400,"logprobs":20}'
+refused 400 'limit_exceeded' "an answer that needs too much memory"
 ask /v1/completions "{\"prompt\":\"$(printf 'a%.0s' $(seq 110000))\"}"
 refused 413 'body_too_large' "a body too long"
 ask /v1/nothing '{}'

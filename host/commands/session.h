@@ -1,0 +1,21 @@
+/* session.h: what commands have in common that hold a model open while requests come. */
+#ifndef ZOO_COMMANDS_SESSION_H
+#define ZOO_COMMANDS_SESSION_H
+
+#include "batch/journal.h"
+#include "commands/options.h"
+
+/* handler gets the first SIGINT and SIGTERM; a second one ends the program at once. A reader that
+ * goes away is an error of writing, not a signal. */
+void zoo_session_signals(void (*handler)(int number));
+/* The local time as 2026-01-02T03:04:05. */
+void zoo_session_time(char text[24]);
+/* Bytes that one request, all requests that wait or run, and grammars may take each: an eighth of
+ * what the options allow, 1 to 256 MiB. */
+size_t zoo_session_share(const zoo_engine_options *options);
+/* What can change a result, as text; threads and sizes of steps cannot. */
+void zoo_session_options(const zoo_common *common, uint64_t seed, char text[400]);
+/* Instruction set, plugin and card of the key. */
+void zoo_session_engine(const zoo_engine *engine, zoo_journal_key *key);
+
+#endif

@@ -1,0 +1,10 @@
+/* responses.h: OpenAI's Responses API: bodies read (responses_read.c), answers written
+ * (responses.c). */
+#ifndef ZOO_SERVE_RESPONSES_H
+#define ZOO_SERVE_RESPONSES_H
+
+#include "serve/dialect.h"
+
+zoo_status zoo_responses_read(zoo_translation *t, zoo_error *err);
+
+#endif

@@ -1,0 +1,121 @@
+/* stream_openai.c: events of OpenAI's completions and chats: "data: {chunk}", at the end "data:
+ * [DONE]"; log-probabilities of the tokens that are new stand beside the text (stream.h). */
+#include <string.h>
+
+#include "serve/stream.h"
+
+/* Up to the choices' list; the caller goes on inside it. */
+static void open_event(zoo_event_stream *s)
+{
+    bool is_chat = s->answer.request->endpoint == ZOO_CHAT;
+    zoo_out_text(&s->out, "data: {");
+    zoo_result_head(&s->out, &s->answer, is_chat ? "chat.completion.chunk" : "text_completion");
+    zoo_out_text(&s->out, ",\"choices\":[");
+}
+
+/* What is known and not sent. */
+static void put_logprobs(zoo_event_stream *s, uint32_t index)
+{
+    zoo_event_row *row = &s->rows[index];
+    zoo_out_text(&s->out, ",\"logprobs\":");
+    if (s->answer.request->n_top == ZOO_UNSAID || !s->now) {
+        zoo_out_text(&s->out, "null");
+        return;
+    }
+    zoo_result_logprobs(&s->out, &s->answer, s->now, row->n_logged, s->now->n_out);
+    row->n_logged = s->now->n_out;
+}
+
+static void open_delta(zoo_event_stream *s, uint32_t row)
+{
+    open_event(s);
+    zoo_out_format(&s->out, "{\"index\":%u,\"delta\":{", row);
+    if (!s->rows[row].has_role) {
+        zoo_out_text(&s->out, "\"role\":\"assistant\",");
+        s->rows[row].has_role = true;
+    }
+}
+
+static void close_delta(zoo_event_stream *s, uint32_t row)
+{
+    zoo_out_text(&s->out, "}");
+    put_logprobs(s, row);
+    zoo_out_text(&s->out, ",\"finish_reason\":null}]}\n\n");
+}
+
+static void send_part(zoo_event_stream *s, uint32_t row, const char *key, const char *text,
+                      size_t n)
+{
+    open_delta(s, row);
+    zoo_out_format(&s->out, "\"%s\":", key);
+    zoo_out_string(&s->out, text, n);
+    close_delta(s, row);
+}
+
+static void chat_reasoning(zoo_event_stream *s, uint32_t row, const char *text, size_t n)
+{
+    send_part(s, row, "reasoning_content", text, n);
+}
+
+static void chat_content(zoo_event_stream *s, uint32_t row, const char *text, size_t n)
+{
+    send_part(s, row, "content", text, n);
+}
+
+static void chat_call(zoo_event_stream *s, uint32_t row, const cJSON *call)
+{
+    char *text = cJSON_PrintUnformatted(call);
+    if (!text) {
+        s->failed = true;
+        return;
+    }
+    open_delta(s, row);
+    zoo_out_format(&s->out, "\"tool_calls\":[{\"index\":%u,", s->rows[row].n_calls);
+    zoo_out_text(&s->out, text + 1); /* behind its brace */
+    zoo_out_text(&s->out, "]");
+    close_delta(s, row);
+    cJSON_free(text);
+}
+
+static void completion_text(zoo_event_stream *s, uint32_t row, const char *text, size_t n)
+{
+    open_event(s);
+    zoo_out_format(&s->out, "{\"index\":%u,\"text\":", row);
+    zoo_out_string(&s->out, text, n);
+    put_logprobs(s, row);
+    zoo_out_text(&s->out, ",\"finish_reason\":null}]}\n\n");
+}
+
+static void finish(zoo_event_stream *s, const zoo_answer *answer, uint32_t index)
+{
+    bool is_chat = answer->request->endpoint == ZOO_CHAT;
+    open_event(s);
+    zoo_out_format(&s->out, is_chat ? "{\"index\":%u,\"delta\":{}" : "{\"index\":%u,\"text\":\"\"",
+                   index);
+    if (s->rows[index].n_logged < answer->rows[index].n_out) {
+        put_logprobs(s, index);
+    } else {
+        zoo_out_text(&s->out, ",\"logprobs\":null");
+    }
+    zoo_result_end(&s->out, answer, &answer->rows[index], s->rows[index].n_calls > 0);
+    zoo_out_text(&s->out, "]}\n\n");
+}
+
+static void end(zoo_event_stream *s, const zoo_answer *answer, const char *why)
+{
+    if (answer && s->wants_usage) {
+        open_event(s);
+        zoo_out_text(&s->out, "]");
+        zoo_result_usage(&s->out, answer);
+        zoo_out_text(&s->out, "}\n\n");
+    }
+    if (!answer) {
+        zoo_out_text(&s->out, "data: {\"error\":{\"message\":");
+        zoo_out_string(&s->out, why, strlen(why));
+        zoo_out_text(&s->out, ",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n");
+    }
+    zoo_out_text(&s->out, "data: [DONE]\n\n");
+}
+
+const zoo_voice zoo_voice_completions = {NULL, NULL, completion_text, NULL, finish, end};
+const zoo_voice zoo_voice_chat = {NULL, chat_reasoning, chat_content, chat_call, finish, end};
