@@ -366,8 +366,11 @@ static zoo_status compile_grammar(const zoo_request_context *context, zoo_reques
                                   zoo_error *err)
 {
     const char *key = r->must_call ? "tool_choice" : r->shape_key;
-    zoo_grammar_want want = {
-        .schema = r->schema, .choice = r->choice, .pattern = r->pattern, .options = r->options};
+    zoo_grammar_want want = {.schema = r->schema,
+                             .choice = r->choice,
+                             .pattern = r->pattern,
+                             .ebnf = r->ebnf,
+                             .options = r->options};
     zoo_error why = {0};
     zoo_status status;
     if (!context->vocab) {

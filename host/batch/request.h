@@ -88,6 +88,7 @@ typedef struct zoo_request {
     bool wants_json;        /* the answer is JSON, or of a shape that the fields below say */
     const cJSON *schema;    /* of the JSON; null: any object */
     const char *pattern;    /* not null: the whole answer matches this regular expression instead */
+    const char *ebnf;       /* not null: the whole answer is a text of this grammar instead */
     const cJSON *options;   /* not null: the answer is one of these strings instead */
     const char *shape_key;  /* who asked for a shape, for refusals */
     const cJSON *bad_texts; /* strings that must not be written */

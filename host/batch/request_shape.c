@@ -44,14 +44,11 @@ static zoo_status take_options(const char *key, const cJSON *value, zoo_request 
     return ok ? ZOO_OK : wrong(out, key, "a list of strings, none of them empty", err);
 }
 
-static zoo_status refuse_grammar(const char *key, const cJSON *value, zoo_request *out,
-                                 zoo_error *err)
+static zoo_status take_grammar(const char *key, const cJSON *value, zoo_request *out,
+                               zoo_error *err)
 {
-    (void)value;
-    return zoo_request_refuse(out, key, ZOO_E_UNSUPPORTED, err,
-                              "%s: grammars are not read; JSON schemas, regular expressions and "
-                              "choices are",
-                              key);
+    out->ebnf = cJSON_GetStringValue(value);
+    return out->ebnf && out->ebnf[0] ? ZOO_OK : wrong(out, key, "a grammar in EBNF", err);
 }
 
 static zoo_status take_object(const char *key, const cJSON *value, zoo_request *out, zoo_error *err)
@@ -71,7 +68,7 @@ static const struct {
 } shapes[] = {{"guided_json", "json", take_schema},
               {"guided_regex", "regex", take_pattern},
               {"guided_choice", "choice", take_options},
-              {"guided_grammar", "grammar", refuse_grammar},
+              {"guided_grammar", "grammar", take_grammar},
               {"", "json_object", take_object}};
 
 static zoo_status read_structured(const char *key, const cJSON *value, zoo_request *out,
@@ -101,7 +98,8 @@ static zoo_status read_structured(const char *key, const cJSON *value, zoo_reque
     }
     return cJSON_IsObject(value) && n_shapes == 1
                ? ZOO_OK
-               : wrong(out, key, "an object with one of json, regex, choice, json_object", err);
+               : wrong(out, key, "an object with one of json, regex, choice, grammar, json_object",
+                       err);
 }
 
 static zoo_status read_format(const char *key, const cJSON *value, zoo_request *out, zoo_error *err)

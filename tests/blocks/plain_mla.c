@@ -3,19 +3,15 @@
  *
  *   c_i = norm(Wdkv x_i)          [latent]    the row that is kept of token i ...
  *   r_i = turn(Wkr x_i)           [rope]      ... and one small key that carries its position
- *
  *   q_i = Wuq norm(Wdq x_i)                   head h: q_nope | turn(q_rope)
  *   k_jh = Wuk_h c_j | r_j                    every head unpacks its own key ...
  *   v_jh = Wuv_h c_j                          ... and its own value
- *
  *   s_ij = q_ih . k_jh / sqrt(nope + rope),   p = softmax,   y_i = Wo [ sum_j p_ij v_jh , ... ]
  *
  * The cache holds latent + rope numbers of a token, whatever H is: 576 in place of the 32768 of
  * ordinary attention in DeepSeek-V2. This page unpacks keys as the formula says. The fast block
  * moves the product from every key to the one query ("absorbed") and applies Wuv after the sum:
- *
  *       q_nope . (Wuk_h c_j)  =  (Wuk_h^T q_nope) . c_j
- *
  * A turn by the position j between q and c_j could not be moved so: hence the separate key r_j.
  *
  * Paper: DeepSeek-AI, "DeepSeek-V2", arXiv 2405.04434. The block: sdk/blocks/mla.
@@ -53,10 +49,9 @@ void plain_mla_run(const plain_mla *p, const double *x, size_t n, const bool *vi
            kept = L + p->rope;
     double *cache = calloc(n * kept, sizeof *cache), *q = calloc(H * head, sizeof *q);
     double *k = calloc(p->nope, sizeof *k), *v = calloc(V, sizeof *v);
-    double *out = calloc(H * V, sizeof *out), *score = calloc(n, sizeof *score);
-    double *share = calloc(n, sizeof *share);
+    double *out = calloc(H * V, sizeof *out), *share = calloc(n, sizeof *share);
+    double *score = calloc(n, sizeof *score);
     bool *sees = calloc(n, sizeof *sees);
-
     for (size_t i = 0; i < n; i++) {
         remember(p, x, i, cache + i * kept);
         query(p, x, i, q);
@@ -68,8 +63,8 @@ void plain_mla_run(const plain_mla *p, const double *x, size_t n, const bool *vi
             for (size_t j = 0; j <= i; j++) {
                 const double *c = cache + j * kept, *r = c + L;
                 plain_multiply(p->wk_up + h * p->nope * L, p->nope, L, c, k);
-                score[j] = plain_dot(q_nope, k, p->nope) + plain_dot(q_rope, r, p->rope);
-                score[j] /= sqrt((double)head);
+                double dot = plain_dot(q_nope, k, p->nope) + plain_dot(q_rope, r, p->rope);
+                score[j] = dot / sqrt((double)head);
             }
             plain_softmax(score, sees, n, share);
             for (size_t j = 0; j <= i; j++) {

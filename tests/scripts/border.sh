@@ -33,7 +33,8 @@ cat >in.jsonl <<'END'
 {"custom_id": "message-key", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [{"role": "user", "content": "Hi", "colour": "red"}], "max_tokens": 3, "temperature": 0, "chat_template_kwargs": {"enable_thinking": false}}}
 {"custom_id": "old-tools", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, "temperature": 0, "chat_template_kwargs": {"enable_thinking": false}, "functions": [{"name": "f"}]}}
 {"custom_id": "seed", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 3, "temperature": 0, "seed": 9007199254740994}}
-{"custom_id": "grammar", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 3, "temperature": 0, "guided_grammar": "root ::= 'a'"}}
+{"custom_id": "grammar", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 30, "temperature": 0, "guided_grammar": "root ::= 'it is ' item (', ' item)+ '.'\nitem ::= 'red' | 'blue'"}}
+{"custom_id": "lark", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 3, "temperature": 0, "guided_grammar": "start: 'a'"}}
 {"custom_id": "choice", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 20, "temperature": 0, "guided_choice": ["seven cats"]}}
 {"custom_id": "regex", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 20, "temperature": 0, "guided_regex": "[A-C]{4}!"}}
 {"custom_id": "outputs", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Once upon", "max_tokens": 20, "temperature": 0, "structured_outputs": {"json": {"const": "k"}}}}
@@ -70,18 +71,20 @@ answered outputs '\"k\"'
 answered decimal '"text":"0.'
 grep -F '"regex"' out.jsonl | grep -q '"text":"[ABC][ABC][ABC][ABC]!"'
 report "a regular expression shapes the text" $?
+grep -F '"grammar"' out.jsonl | grep -Eq '"text":"it is (red|blue)(, (red|blue))+\."'
+report "a grammar shapes the text" $?
 refused kwargs 'chat_template_kwargs cannot replace messages'
 refused message-key 'colour'
 refused old-tools 'functions is not read; tools is'
 refused seed '2^53'
-refused grammar 'guided_grammar' '"code":"unsupported"'
+refused lark 'guided_grammar: grammar: line 1: rules are written name ::='
 refused both 'guided_regex' 'guided_choice'
 refused format "the format 'colour' is not supported"
 refused huge 'a number beyond those of 64 bits'
 refused doubling '"code":"limit_exceeded"'
 refused freezes '"code":"limit_exceeded"' 'too large'
 refused sequences '"code":"limit_exceeded"' '384000 sequences'
-tail -n 1 in.jsonl | grep -q broken && grep -q 'line 21: column 2' out.errors.jsonl
+tail -n 1 in.jsonl | grep -q broken && grep -q 'line 22: column 2' out.errors.jsonl
 report "a broken line is named by its number, once" $?
 
 # Files.
@@ -145,7 +148,7 @@ ok=$?
 report "lack of memory books no row as failed" $ok
 
 # Operators.
-"$lmzoo" batch "$model" -i in.jsonl --validate 2>words | grep -q '"good":9,"bad":12,.*"at_most_seconds"'
+"$lmzoo" batch "$model" -i in.jsonl --validate 2>words | grep -q '"good":10,"bad":12,.*"at_most_seconds"'
 report "--validate counts and estimates" $?
 good a >three.jsonl; good b >>three.jsonl; good c >>three.jsonl
 "$lmzoo" batch "$model" -i three.jsonl -o three.out.jsonl -q --limit 2 2>err && [ "$(wc -l <three.out.jsonl)" -eq 2 ] &&
@@ -156,9 +159,9 @@ report "--limit, --summary, --metrics-file" $?
 [ $? -eq 1 ] && [ "$(wc -l <stops.errors.jsonl)" -le 4 ]
 report "--max-errors ends the run" $?
 "$lmzoo" batch "$model" -i in.jsonl -o out.jsonl -q --retry-errors 2>err
-[ $? -eq 1 ] && [ "$(wc -l <out.errors.jsonl)" -eq 12 ] && [ "$(wc -l <out.jsonl)" -eq 9 ]
+[ $? -eq 1 ] && [ "$(wc -l <out.errors.jsonl)" -eq 12 ] && [ "$(wc -l <out.jsonl)" -eq 10 ]
 report "--retry-errors tries them again, and only them" $?
-"$lmzoo" status out.jsonl --json | grep -q '"state":"ended","rows":21,"done":21,"results":9,"errors":12,.*"limit_exceeded":'
+"$lmzoo" status out.jsonl --json | grep -q '"state":"ended","rows":22,"done":22,"results":10,"errors":12,.*"limit_exceeded":'
 report "status counts results and errors by kind" $?
 { for i in 1 2 3 4 5 6 7 8 9; do good "o$i"; done; } | sed 's/"max_tokens":2/"max_tokens":9/2;n;s/"max_tokens":2/"max_tokens":30/' >order.jsonl
 "$lmzoo" batch "$model" -i order.jsonl -o order.out.jsonl -q --order input 2>err

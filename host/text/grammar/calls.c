@@ -320,6 +320,9 @@ static zoo_gnode answer(zoo_gbuild *b, const zoo_grammar_want *want)
     if (want->options) {
         return options(b, want->options);
     }
+    if (want->ebnf) {
+        return zoo_g_ebnf(b, want->ebnf, ZOO_GNODE_RETURN);
+    }
     if (want->pattern) {
         return zoo_g_pattern_text(b, want->pattern, ZOO_GNODE_RETURN);
     }

@@ -105,7 +105,8 @@ static void check_recursion(zoo_gbuild *b)
     }
     for (uint32_t i = 0; b->status == ZOO_OK && i < c->n_rules; i++) {
         if (recurses_at_once(&w, i, 0, 0)) {
-            zoo_gbuild_fail(b, ZOO_E_FORMAT, "a $ref leads back to itself without a value between");
+            zoo_gbuild_fail(b, ZOO_E_FORMAT, "a %s leads back to itself without a %s between",
+                            b->root ? "$ref" : "rule", b->root ? "value" : "character");
         }
     }
     zoo_mem_free(w.rules);
@@ -116,12 +117,16 @@ static void check_recursion(zoo_gbuild *b)
 zoo_status zoo_gcode_build(const zoo_grammar_want *want, const zoo_tokenizer *tokenizer,
                            zoo_gcode *code, zoo_error *err)
 {
-    zoo_gbuild b = {.code = code, .root = want->schema, .tokenizer = tokenizer, .err = err};
+    zoo_gbuild b = {.code = code,
+                    .root = want->schema,
+                    .subject = want->ebnf ? "grammar" : "JSON schema",
+                    .tokenizer = tokenizer,
+                    .err = err};
     b.space = b.character = b.value = b.object = b.array = b.string = b.number = ZOO_GRULE_NONE;
     *code = (zoo_gcode){0};
     b.made = cJSON_CreateArray();
     if (!b.made) {
-        return zoo_fail(err, ZOO_E_MEMORY, "JSON schema: no memory");
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory", b.subject);
     }
     zoo_g_return(&b);
     uint32_t start = zoo_g_rule(&b, NULL);

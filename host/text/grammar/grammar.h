@@ -1,7 +1,8 @@
 /*
- * grammar.h: output that must be JSON of a given shape, or a call of a tool: token masks.
+ * grammar.h: output that must be JSON of a given shape, a text of a given grammar or pattern, or a
+ * call of a tool: token masks.
  *
- * schema -> pushdown automaton over bytes (schema.c, nodes.c, pattern.c),
+ * schema -> pushdown automaton over bytes (schema.c, nodes.c, pattern.c, ebnf.c),
  *           within the marks of a model's calls (calls.c)
  *        -> deterministic states, made as they are met (states.c)
  *        -> for a state, the set of tokens whose bytes all can follow: one walk over a trie of the
@@ -64,6 +65,7 @@ size_t zoo_vocab_mask_words(const zoo_vocab *vocab);
 typedef struct zoo_grammar_want {
     const cJSON *schema;  /* null: any JSON object (response_format json_object) */
     const char *pattern;  /* not null: a text that this regular expression matches whole instead */
+    const char *ebnf;     /* not null: a text of the rule root of this grammar instead */
     const cJSON *options; /* not null: one of these strings instead */
     const cJSON *tools;   /* not null: a call of one of these instead, in the format's shape, or as
                             bare JSON where it has none */

@@ -56,6 +56,7 @@ typedef struct zoo_gbuild {
     zoo_gcode *code;
     const zoo_tokenizer *tokenizer; /* for special tokens in marks; may be null */
     const cJSON *root;              /* where $ref leads from */
+    const char *subject;            /* what messages speak of: "JSON schema", "grammar" */
     zoo_piece quote; /* of strings, and keys stand bare (the shape loose); n 0: JSON */
     cJSON *made;     /* schemas that merging made; an array */
     zoo_status status;
@@ -124,6 +125,11 @@ typedef struct zoo_gspan {
 zoo_gnode zoo_g_counted(zoo_gbuild *b, const zoo_gspan *span, uint32_t min, uint32_t max);
 /* Bare text that the whole of a regular expression matches. */
 zoo_gnode zoo_g_pattern_text(zoo_gbuild *b, const char *pattern, zoo_gnode next);
+
+/* One character of low..high, code points, as UTF-8; surrogates are left out (code_points.c). */
+zoo_gnode zoo_g_code_points(zoo_gbuild *b, uint32_t low, uint32_t high, zoo_gnode next);
+/* Bare text of the root rule of a grammar in EBNF (ebnf.c). */
+zoo_gnode zoo_g_ebnf(zoo_gbuild *b, const char *grammar, zoo_gnode next);
 
 /* ---- marks (marks.c) ---- */
 

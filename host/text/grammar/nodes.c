@@ -21,7 +21,7 @@ void zoo_gbuild_fail(zoo_gbuild *b, zoo_status status, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    b->status = zoo_fail(b->err, status, "JSON schema: %s", text);
+    b->status = zoo_fail(b->err, status, "%s: %s", b->subject, text);
 }
 
 void zoo_gbuild_step(zoo_gbuild *b, uint64_t n)

@@ -63,6 +63,8 @@ static char *key_of(const zoo_grammar_want *want)
               cJSON_AddItemToArray(key, cJSON_CreateBool(want->options != NULL)) &&
               cJSON_AddItemToArray(key, want->pattern ? cJSON_CreateString(want->pattern)
                                                       : cJSON_CreateNull()) &&
+              cJSON_AddItemToArray(key, want->ebnf ? cJSON_CreateString(want->ebnf)
+                                                   : cJSON_CreateNull()) &&
               (!what || cJSON_AddItemReferenceToArray(key, (cJSON *)(uintptr_t)what));
     char *text = ok ? cJSON_PrintUnformatted(key) : NULL;
     char *out = text ? zoo_mem_text(text, strlen(text)) : NULL;
