@@ -31,10 +31,11 @@ struct zoo_input {
     size_t raw_at, raw_n;
     char data[BUFFER];
     size_t at, n;
-    bool file_end, at_start;
+    bool file_end, at_start, is_spooled;
+    uint64_t base; /* of data in the decoded bytes */
     char *line;
     size_t line_n, line_capacity, line_max;
-    uint64_t number, n_lines;
+    uint64_t number, n_lines, offset;
     XXH3_state_t *hash, *line_hash;
 };
 
@@ -110,6 +111,7 @@ static zoo_status zstd_some(zoo_input *in, zoo_error *err)
 /* Some more decoded bytes; n 0: the end. */
 static zoo_status fill(zoo_input *in, zoo_error *err)
 {
+    in->base += in->n;
     in->at = in->n = 0;
     while (in->n == 0) {
         if (in->stop && *in->stop) {
@@ -199,6 +201,7 @@ static zoo_status take_line(zoo_input *in, bool *more, zoo_error *err)
                 return ZOO_OK;
             }
         }
+        in->offset = any ? in->offset : in->base + in->at;
         const char *begin = in->data + in->at;
         const char *end = memchr(begin, '\n', in->n - in->at);
         size_t n = end ? (size_t)(end - begin) : in->n - in->at;
@@ -212,6 +215,18 @@ static zoo_status take_line(zoo_input *in, bool *more, zoo_error *err)
     }
 }
 
+static void give_line(const zoo_input *in, zoo_input_line *line)
+{
+    *line = (zoo_input_line){.number = in->number, .offset = in->offset, .n = in->line_n};
+    if (in->line_n <= in->line_max) {
+        line->text = in->line ? in->line : "";
+        line->id = zoo_id_of(line->text, line->n, line->number);
+    } else {
+        XXH128_hash_t h = XXH3_128bits_digest(in->line_hash);
+        line->id = (zoo_id){{h.low64, h.high64}};
+    }
+}
+
 zoo_status zoo_input_next(zoo_input *in, zoo_input_line *line, bool *more, zoo_error *err)
 {
     do {
@@ -221,16 +236,45 @@ zoo_status zoo_input_next(zoo_input *in, zoo_input_line *line, bool *more, zoo_e
         return ZOO_OK;
     }
     in->n_lines++;
-    line->number = in->number;
-    line->n = in->line_n;
-    line->text = NULL;
-    if (in->line_n <= in->line_max) {
-        line->text = in->line ? in->line : "";
-        line->id = zoo_id_of(line->text, line->n, line->number);
-    } else {
-        XXH128_hash_t h = XXH3_128bits_digest(in->line_hash);
-        line->id = (zoo_id){{h.low64, h.high64}};
+    give_line(in, line);
+    return ZOO_OK;
+}
+
+static zoo_status next_of(void *arg, zoo_input_line *line, bool *more, zoo_error *err)
+{
+    return zoo_input_next(arg, line, more, err);
+}
+
+static zoo_status begin_of(void *arg, size_t line_max, zoo_error *err)
+{
+    return zoo_input_rewind(arg, line_max, err);
+}
+
+zoo_line_source zoo_input_source(zoo_input *in)
+{
+    return (zoo_line_source){.arg = in, .begin = begin_of, .next = next_of};
+}
+
+zoo_status zoo_input_at(zoo_input *in, uint64_t offset, uint64_t n, uint64_t number,
+                        zoo_input_line *line, zoo_error *err)
+{
+    in->line_n = 0;
+    in->number = number;
+    in->offset = offset;
+    for (uint64_t at = 0; at < n;) {
+        size_t wanted = n - at < BUFFER ? (size_t)(n - at) : BUFFER;
+        ssize_t got = pread(in->fd, in->data, wanted, (off_t)(offset + at));
+        if (got < 0 && errno == EINTR && !(in->stop && *in->stop)) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? io_error(in, err)
+                           : zoo_fail(err, ZOO_E_IO, "%s was cut while it was read", in->path);
+        }
+        ZOO_TRY(add(in, in->data, (size_t)got, err));
+        at += (uint64_t)got;
     }
+    give_line(in, line);
     return ZOO_OK;
 }
 
@@ -330,6 +374,7 @@ static zoo_status open_file(zoo_input *in, zoo_error *err)
     if (S_ISDIR(info.st_mode)) {
         return zoo_fail(err, ZOO_E_IO, "%s is a folder", in->path);
     }
+    in->is_spooled = is_stdin || !S_ISREG(info.st_mode);
     if (!S_ISREG(info.st_mode)) {
         ZOO_TRY(spool(in, err));
     }
@@ -383,8 +428,22 @@ zoo_status zoo_input_rewind(zoo_input *in, size_t line_max, zoo_error *err)
     in->raw_at = in->raw_n = in->at = in->n = in->line_n = 0;
     in->file_end = in->in_frame = false;
     in->at_start = true;
-    in->number = in->n_lines = 0;
+    in->number = in->n_lines = in->base = in->offset = 0;
     in->line_max = line_max;
+    return ZOO_OK;
+}
+
+zoo_status zoo_input_stamp_get(const zoo_input *in, zoo_input_stamp *out, zoo_error *err)
+{
+    struct stat info;
+    if (fstat(in->fd, &info) != 0) {
+        return io_error(in, err);
+    }
+    *out = (zoo_input_stamp){.bytes = info.st_size,
+                             .seconds = info.st_mtim.tv_sec,
+                             .nanoseconds = info.st_mtim.tv_nsec,
+                             .is_named = !in->is_spooled,
+                             .is_plain = in->kind == PLAIN};
     return ZOO_OK;
 }
 

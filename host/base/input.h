@@ -23,9 +23,23 @@ typedef struct zoo_input_line {
     const char
         *text; /* [n], good until the next call; null when the line is longer than line_max */
     size_t n;
-    uint64_t number; /* 1 is the first */
-    zoo_id id;       /* XXH3 of the bytes, seeded with number */
+    uint64_t number;   /* 1 is the first */
+    uint64_t offset;   /* of the line in the decoded bytes */
+    zoo_id id;         /* XXH3 of the bytes, seeded with number */
+    bool is_duplicate; /* an earlier line has its custom_id; of sources that know it */
 } zoo_input_line;
+
+/* Where lines come from: a whole file, a shard of it, another machine. */
+typedef struct zoo_line_source {
+    void *arg;
+    bool knows_duplicates; /* it says is_duplicate: not all lines are seen here, or not in order */
+    /* Before the first line; no more than line_max bytes of a line are kept. */
+    zoo_status (*begin)(void *arg, size_t line_max, zoo_error *err);
+    /* As zoo_input_next; may block. */
+    zoo_status (*next)(void *arg, zoo_input_line *line, bool *more, zoo_error *err);
+    /* From any thread: a next that waits ends with *more false; null: next does not wait. */
+    void (*stop)(void *arg);
+} zoo_line_source;
 
 /* stop: ends waiting for a pipe when it is not 0; may be null. ZOO_E_IO, ZOO_E_FORMAT,
  * ZOO_E_MEMORY. The caller closes. */
@@ -38,6 +52,22 @@ zoo_status zoo_input_rewind(zoo_input *input, size_t line_max, zoo_error *err);
 /* The next line with something besides white space; *more false: the end. ZOO_E_IO: the file cannot
  * be read on, or its compressed data end early. */
 zoo_status zoo_input_next(zoo_input *input, zoo_input_line *line, bool *more, zoo_error *err);
+
+zoo_line_source zoo_input_source(zoo_input *input);
+
+/* What tells whether a file is the one of another day. */
+typedef struct zoo_input_stamp {
+    int64_t bytes, seconds, nanoseconds; /* size, and when it was written to */
+    bool is_named;                       /* false: a pipe's copy, of which nobody else knows */
+    bool is_plain;                       /* not compressed: zoo_input_at can be called */
+} zoo_input_stamp;
+/* ZOO_E_IO. */
+zoo_status zoo_input_stamp_get(const zoo_input *input, zoo_input_stamp *out, zoo_error *err);
+
+/* The line of n bytes at offset, read alone, after a rewind that said line_max. Of number, offset
+ * and id `line` has what is given and computed. ZOO_E_IO: also when the file ends before. */
+zoo_status zoo_input_at(zoo_input *input, uint64_t offset, uint64_t n, uint64_t number,
+                        zoo_input_line *line, zoo_error *err);
 
 /* Of what was read since the last rewind: hash of the bytes as hex, and the lines that
  * zoo_input_next gives. Lines may be counted without being asked for: zoo_input_scan reads to the

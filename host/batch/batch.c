@@ -39,14 +39,26 @@ typedef struct zoo_loop {
 
 /* ---- writing ---- */
 
-static zoo_status write_out(zoo_loop *loop, uint64_t place, bool is_error, zoo_error *err)
+/* Where a finished line goes. */
+typedef struct zoo_place {
+    uint64_t number; /* of its request line */
+    uint64_t place;
+    bool is_error;
+    uint32_t kind;
+    double cost;
+} zoo_place;
+
+static zoo_status write_out(zoo_loop *loop, const zoo_place *at, zoo_error *err)
 {
+    const zoo_batch_sink *sink = loop->job->sink;
     if (loop->out.failed) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a line of results");
     }
-    *(is_error ? &loop->totals->n_errors : &loop->totals->n_results) += 1;
-    zoo_status status =
-        zoo_order_put(&loop->order, place, is_error, loop->out.data, loop->out.n, err);
+    *(at->is_error ? &loop->totals->n_errors : &loop->totals->n_results) += 1;
+    zoo_finished line = {at->number, at->is_error, at->kind, at->cost, loop->out.data, loop->out.n};
+    zoo_status status = sink ? sink->put(sink->arg, &line, err)
+                             : zoo_order_put(&loop->order, at->place, at->is_error, loop->out.data,
+                                             loop->out.n, err);
     if (loop->out.capacity > loop->job->line_bytes_max / 8) {
         zoo_out_free(&loop->out); /* one long line is no reason to keep so much */
     }
@@ -67,8 +79,9 @@ static zoo_status write_refusal(zoo_loop *loop, const zoo_line *line, uint64_t p
                            .is_line = !cJSON_IsObject(r->tree) || !r->endpoint};
     loop->out.n = 0;
     zoo_result_refusal(&loop->out, &refusal);
-    loop->totals->kinds[zoo_result_code(&refusal)]++;
-    return write_out(loop, place, true, err);
+    zoo_place at = {line->number, place, true, zoo_result_code(&refusal), 0.0};
+    loop->totals->kinds[at.kind]++;
+    return write_out(loop, &at, err);
 }
 
 /* Lack of memory or of the disk is no fault of a row: the run ends and can be resumed. */
@@ -101,7 +114,12 @@ static zoo_status write_pending(zoo_loop *loop, const zoo_pending_request *pendi
     }
     loop->out.n = 0;
     zoo_result_line(&loop->out, &answer);
-    return write_out(loop, pending->place, false, err);
+    zoo_place at = {.number = pending->line->number, .place = pending->place};
+    for (uint32_t i = 0; i < pending->n_rows; i++) {
+        const zoo_row *row = &pending->rows[i];
+        at.cost += zoo_batch_cost(row->n_prompt - row->n_cached, row->n_out);
+    }
+    return write_out(loop, &at, err);
 }
 
 /* ---- pending requests ---- */
@@ -283,6 +301,9 @@ static zoo_status run_loop(zoo_loop *loop, zoo_error *err)
         ZOO_TRY(watch_times(loop, err));
         ZOO_TRY(collect(loop, err));
         loop->totals->stats = zoo_schedule_stats_get(loop->schedule);
+        if (loop->job->sink && loop->job->sink->step) {
+            loop->job->sink->step(loop->job->sink->arg, &loop->totals->stats);
+        }
         zoo_progress_tick(&loop->progress, loop->totals);
         ZOO_TRY(zoo_journal_check(loop->job->journal, err));
     }
@@ -310,12 +331,18 @@ static void end_loop(zoo_loop *loop, zoo_status status)
     zoo_out_free(&loop->out);
 }
 
+zoo_line_source zoo_batch_source(const zoo_batch_job *job)
+{
+    return job->source ? *job->source : zoo_input_source(job->input);
+}
+
 zoo_status zoo_batch_run(const zoo_batch_job *job, zoo_batch_totals *totals, zoo_error *err)
 {
     static const zoo_progress_options silent = {.shows = false};
     zoo_loop loop = {.job = job, .totals = totals};
     const zoo_chat_model *s = job->loaded;
-    zoo_reader_options options = {.input = job->input,
+    zoo_reader_options options = {.source = zoo_batch_source(job),
+                                  .input = job->source ? NULL : job->input,
                                   .name = job->input_name,
                                   .hash = job->input_hash,
                                   .context = &s->context,

@@ -57,6 +57,19 @@ static bool id_from_name(const char *text, zoo_id *id)
     return strcmp(again, text) == 0;
 }
 
+bool zoo_journal_line_id(const char *line, size_t n, zoo_id *id)
+{
+    static const char begin[] = "{\"id\":\"";
+    enum { BEGIN = sizeof begin - 1, NAME = 42 };
+    char name[NAME + 1];
+    if (n <= BEGIN + NAME || memcmp(line, begin, BEGIN) != 0 || line[BEGIN + NAME] != '"') {
+        return false;
+    }
+    memcpy(name, line + BEGIN, NAME);
+    name[NAME] = 0;
+    return id_from_name(name, id);
+}
+
 static zoo_status note_line(zoo_journal *j, const char *path, uint64_t number, const char *text,
                             size_t n, zoo_error *err)
 {
@@ -145,12 +158,14 @@ typedef struct zoo_key_part {
 static const zoo_key_part parts[] = {PART(requests, "the request file has"),
                                      PART(model, "the model folder has"),
                                      PART(options, "the options have"),
+                                     PART(shard, "the shard has"),
                                      PART(build, "the program has"),
                                      PART(isa, "the instruction set has"),
                                      PART(plugin, "the plugin has"),
                                      PART(card, "the card has"),
-                                     PART(now, NULL)};
-enum { N_EARLY = 4, N_COMPARED = 7 };
+                                     PART(now, NULL),
+                                     PART(input, NULL)};
+enum { N_EARLY = 5, N_COMPARED = 8 };
 
 static zoo_status write_key(zoo_journal *j, const zoo_journal_key *key, zoo_error *err)
 {
@@ -430,17 +445,18 @@ zoo_status zoo_journal_open(const zoo_journal_paths *paths, zoo_journal_key *key
 
 const zoo_idmap *zoo_journal_done(const zoo_journal *j)
 {
-    return &j->done;
+    static const zoo_idmap nothing;
+    return j ? &j->done : &nothing;
 }
 
 uint64_t zoo_journal_n_results(const zoo_journal *j)
 {
-    return j->results.n_old;
+    return j ? j->results.n_old : 0;
 }
 
 uint64_t zoo_journal_n_errors(const zoo_journal *j)
 {
-    return j->errors.n_old;
+    return j ? j->errors.n_old : 0;
 }
 
 const char *zoo_journal_errors_path(const zoo_journal *j)
@@ -450,5 +466,41 @@ const char *zoo_journal_errors_path(const zoo_journal *j)
 
 const char *zoo_journal_last_progress(const zoo_journal *j)
 {
-    return j->last_progress;
+    return j ? j->last_progress : "";
+}
+
+zoo_status zoo_journal_look(const char *results, zoo_journal_facts *out, zoo_error *err)
+{
+    char path[PATH_MAX_BYTES], errors[PATH_MAX_BYTES];
+    cJSON *tree = NULL, *progress = NULL;
+    char *text = NULL;
+    size_t n = 0;
+    *out = (zoo_journal_facts){.n_rows = UINT64_MAX};
+    if (!zoo_journal_siblings(results, path, errors)) {
+        return zoo_fail(err, ZOO_E_USAGE, "the name %.200s... is too long", results);
+    }
+    ZOO_TRY(zoo_file_read(path, 1 << 16, &text, &n, err));
+    const char *end = memchr(text, '\n', n);
+    if (end && zoo_json_parse(text, (size_t)(end - text), path, &tree, NULL) == ZOO_OK) {
+        (void)zoo_json_parse(end + 1, n - (size_t)(end + 1 - text), path, &progress, NULL);
+    }
+    for (size_t i = 0; i < ZOO_COUNT(parts); i++) {
+        const char *value =
+            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, parts[i].name));
+        (void)snprintf((char *)&out->key + parts[i].field, parts[i].size, "%s", value ? value : "");
+    }
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(progress, "rows");
+    if (cJSON_IsNumber(rows) && rows->valuedouble >= 0.0) {
+        out->n_rows = (uint64_t)rows->valuedouble;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    out->is_running = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    bool ours = cJSON_GetObjectItemCaseSensitive(tree, "program") != NULL;
+    cJSON_Delete(tree);
+    cJSON_Delete(progress);
+    zoo_mem_free(text);
+    return ours ? ZOO_OK : zoo_fail(err, ZOO_E_FORMAT, "%s is no journal of a batch run", path);
 }

@@ -31,7 +31,9 @@ typedef struct zoo_journal_key {
     char isa[48];      /* instruction set that computes; these three are "" until known */
     char plugin[40];   /* hash of the plugin's file */
     char card[40];     /* of the card's, "none" without one */
+    char shard[48];    /* "I/N"; "": all rows */
     char now[24];      /* time that templates see; a resumed run keeps the first run's */
+    char input[1024];  /* where the request file lies, "" where nothing can go back to it */
 } zoo_journal_key;
 
 typedef struct zoo_journal zoo_journal;
@@ -55,6 +57,7 @@ zoo_status zoo_journal_open(const zoo_journal_paths *paths, zoo_journal_key *key
 /* Notes instruction set, plugin and card of key, or compares them with those of the run to resume:
  * sums of quantised weights may differ between them. ZOO_E_USAGE, ZOO_E_IO. */
 zoo_status zoo_journal_set_engine(zoo_journal *journal, const zoo_journal_key *key, zoo_error *err);
+/* From here to zoo_journal_last_progress null is a journal without lines. */
 const zoo_idmap *zoo_journal_done(const zoo_journal *journal);
 /* Lines that a former run left. */
 uint64_t zoo_journal_n_results(const zoo_journal *journal);
@@ -69,11 +72,12 @@ const char *zoo_journal_errors_path(const zoo_journal *journal);
  */
 zoo_status zoo_journal_keep(zoo_journal *journal, const volatile sig_atomic_t *stop,
                             zoo_error *err);
-/* What the keeper found: ZOO_E_IO when a file vanished or cannot be written. */
+/* What the keeper found (null: nothing): ZOO_E_IO when a file vanished or cannot be written. */
 zoo_status zoo_journal_check(zoo_journal *journal, zoo_error *err);
 /* The line behind the key, a JSON object of less than ZOO_PROGRESS_BYTES, written by the keeper and
  * at the end. */
 enum { ZOO_PROGRESS_BYTES = 1024 };
+/* Null is fine. */
 void zoo_journal_progress(zoo_journal *journal, const char *json);
 /* The progress line that a former run left; "" when there is none. */
 const char *zoo_journal_last_progress(const zoo_journal *journal);
@@ -86,11 +90,23 @@ zoo_status zoo_journal_error(zoo_journal *journal, const char *line, size_t n, z
  * An errors file without lines is removed. */
 zoo_status zoo_journal_close(zoo_journal *journal, zoo_error *err);
 
+/* What the journal beside results says of a run that is, or was. */
+typedef struct zoo_journal_facts {
+    zoo_journal_key key;
+    uint64_t n_rows; /* of the run; UINT64_MAX: it was killed before it said so */
+    bool is_running;
+} zoo_journal_facts;
+/* Nothing is written, no lock kept. ZOO_E_IO; ZOO_E_FORMAT: no journal of a batch run. */
+zoo_status zoo_journal_look(const char *results, zoo_journal_facts *out, zoo_error *err);
+
 /* The journal and the errors file that belong to results; false: the name is too long. */
 bool zoo_journal_siblings(const char *results, char journal[4096], char errors[4096]);
 
 /* Hex of the hash of a model folder. */
 zoo_status zoo_journal_hash_model(const char *folder, char hex[40], zoo_error *err);
+
+/* The id that a line of results or errors begins with; false: none of this program's. */
+bool zoo_journal_line_id(const char *line, size_t n, zoo_id *id);
 
 /* "batch_req_" and 32 hex digits; text has 48 bytes. */
 void zoo_journal_name(zoo_id id, char text[48]);

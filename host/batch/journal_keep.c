@@ -165,7 +165,7 @@ zoo_status zoo_journal_keep(zoo_journal *j, const volatile sig_atomic_t *stop, z
 zoo_status zoo_journal_check(zoo_journal *j, zoo_error *err)
 {
     zoo_status status = ZOO_OK;
-    if (j->keeps) {
+    if (j && j->keeps) {
         (void)pthread_mutex_lock(&j->mutex);
         status = j->status;
         if (status != ZOO_OK && err) {
@@ -178,7 +178,7 @@ zoo_status zoo_journal_check(zoo_journal *j, zoo_error *err)
 
 void zoo_journal_progress(zoo_journal *j, const char *json)
 {
-    if (j->keeps) {
+    if (j && j->keeps) {
         (void)pthread_mutex_lock(&j->mutex);
         (void)snprintf(j->progress, sizeof j->progress, "%s", json);
         j->has_progress = true;

@@ -68,6 +68,10 @@ static void push(zoo_reader *r, zoo_line *line)
 /* Whether an earlier line has the custom_id; it is remembered. */
 static zoo_status note_custom_id(zoo_reader *r, zoo_id custom_id, bool *fresh, zoo_error *err)
 {
+    *fresh = true;
+    if (r->o.source.knows_duplicates) {
+        return ZOO_OK;
+    }
     zoo_budget *budget = zoo_budget_enter(NULL);
     zoo_status status = zoo_idmap_add(&r->custom_ids, custom_id, (zoo_id){{0, 0}}, fresh, err);
     (void)zoo_budget_enter(budget);
@@ -105,7 +109,7 @@ static zoo_status judge(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
         zoo_id id = zoo_id_of(request->custom_id, strlen(request->custom_id), 0);
         ZOO_TRY(note_custom_id(r, id, &fresh, &line->error));
     }
-    if (!fresh) {
+    if (!fresh || in->is_duplicate) {
         line->is_duplicate = true;
         return zoo_request_refuse(request, "custom_id", ZOO_E_USAGE, &line->error,
                                   "the custom_id \"%.60s\" stands on an earlier line too",
@@ -210,9 +214,11 @@ static bool take(zoo_reader *r, const zoo_input_line *in)
 /* The whole file must be what was hashed at the start. */
 static zoo_status compare_hash(zoo_reader *r)
 {
-    char hex[40];
-    zoo_input_hash(r->o.input, hex);
-    if (r->o.hash && strcmp(hex, r->o.hash) != 0) {
+    char hex[40] = "";
+    if (r->o.input) {
+        zoo_input_hash(r->o.input, hex);
+    }
+    if (r->o.hash && r->o.input && strcmp(hex, r->o.hash) != 0) {
         return zoo_fail(&r->error, ZOO_E_IO, "%s changed or was cut while it was read", r->o.name);
     }
     return ZOO_OK;
@@ -223,9 +229,10 @@ static void *read_all(void *arg)
     zoo_reader *r = arg;
     zoo_input_line line;
     bool more = true;
-    zoo_status status = zoo_input_rewind(r->o.input, r->o.line_bytes_max / 4, &r->error);
+    const zoo_line_source *from = &r->o.source;
+    zoo_status status = from->begin(from->arg, r->o.line_bytes_max / 4, &r->error);
     while (status == ZOO_OK && more) {
-        status = zoo_input_next(r->o.input, &line, &more, &r->error);
+        status = from->next(from->arg, &line, &more, &r->error);
         if (status == ZOO_OK && !more) {
             status = compare_hash(r);
         } else if (status == ZOO_OK && !take(r, &line)) {
@@ -295,6 +302,9 @@ void zoo_reader_stop(zoo_reader *r)
     atomic_store(&r->stopped, true);
     (void)pthread_cond_broadcast(&r->changed);
     (void)pthread_mutex_unlock(&r->mutex);
+    if (r->o.source.stop) {
+        r->o.source.stop(r->o.source.arg);
+    }
     (void)pthread_join(r->thread, NULL);
     while (r->first) {
         zoo_line *line = r->first;

@@ -3,7 +3,8 @@
  * order of the file, into a bounded queue, so that none of this stands between two steps.
  *
  * Lines that a former run finished are passed over by their hash. A custom_id that an earlier line
- * of the file has is refused. Empty lines are no rows.
+ * of the file has is refused, as the source says, or as it is seen here when the source gives all
+ * lines in order. Empty lines are no rows.
  *
  * Each line has a budget of bytes, steps and seconds (budget.h), for all that its preparation
  * takes, compiled grammars included; beyond it the line is refused. Bytes that lines hold, queued
@@ -33,9 +34,10 @@ struct zoo_line {
 };
 
 typedef struct zoo_reader_options {
-    zoo_input *input; /* rewound by the reader */
-    const char *name; /* of the input, for errors */
-    const char *hash; /* of what it must hold; null: not compared */
+    zoo_line_source source; /* begun by the reader */
+    zoo_input *input;       /* whose bytes are hashed while they are read; or null */
+    const char *name;       /* of the input, for errors */
+    const char *hash;       /* of what it must hold; null: not compared */
     const zoo_request_context *context;
     const zoo_idmap *done;             /* ids of finished lines with the hash of their custom_id */
     size_t line_bytes_max;             /* a line may hold and take while it is made ready */

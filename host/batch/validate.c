@@ -132,7 +132,8 @@ zoo_status zoo_batch_validate(const zoo_batch_job *job, FILE *errors, FILE *word
     static const zoo_idmap none = {NULL, 0, 0, false};
     judge j = {.job = job, .v = out, .errors = errors, .words = words};
     zoo_reader *reader = NULL;
-    zoo_reader_options options = {.input = job->input,
+    zoo_reader_options options = {.source = zoo_batch_source(job),
+                                  .input = job->source ? NULL : job->input,
                                   .name = job->input_name,
                                   .hash = job->input_hash,
                                   .context = &job->loaded->context,

@@ -1,14 +1,17 @@
 /* cmd_batch.c: the command line of `batch` (batch.h). */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file_hash.h"
+#include "base/shard.h"
 #include "batch/batch.h"
 #include "batch/validate.h"
 #include "checkpoint/hub.h"
+#include "cluster/cluster.h"
 #include "commands/commands.h"
 #include "commands/session.h"
 
@@ -42,10 +45,10 @@ static void catch_signals(void)
 
 typedef struct zoo_batch_args {
     zoo_common common;
-    const char *input, *output, *errors, *now, *order, *progress, *summary, *metrics;
+    const char *input, *output, *errors, *now, *order, *progress, *summary, *metrics, *shard;
     uint64_t seed, limit, errors_max;
     double row_timeout;
-    bool restart, retry_errors, validate, cached_tokens;
+    bool restart, retry_errors, validate, cached_tokens, mpi;
 } zoo_batch_args;
 
 static const zoo_option options[] = {
@@ -71,6 +74,10 @@ static const zoo_option options[] = {
      "stop when more than N lines are refused (0: never)"},
     {"--row-timeout", 0, ZOO_OPTION_NUMBER, offsetof(zoo_batch_args, row_timeout), "SECONDS",
      "for making a row ready, and for running it; then it is refused (0: no bound)"},
+    {"--shard", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, shard), "I/N",
+     "the rows whose line number leaves I when divided by N alone; lmzoo merge joins the shards"},
+    {"--mpi", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, mpi), NULL,
+     "over all ranks that mpirun or srun started; without --shard mpirun is understood"},
     {"--order", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, order), "done|input",
      "results as they are done, or in the order of the input (done)"},
     {"--progress", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, progress), "text|json",
@@ -125,11 +132,14 @@ typedef struct batch_run {
     const zoo_batch_args *a;
     const char *folder;
     zoo_input *input;
+    zoo_shard shard; /* n 0: all rows */
+    zoo_line_source source;
     zoo_journal *journal;
     zoo_journal_key key;
     zoo_clock now;
     uint64_t n_lines;
     zoo_progress_options progress;
+    zoo_cluster cluster; /* link null: this process alone */
 } batch_run;
 
 static const char *or_default(const char *text, const char *otherwise)
@@ -144,6 +154,7 @@ static zoo_batch_job job_of(const batch_run *r, const zoo_chat_model *loaded)
     const size_t row_least = (size_t)8 << 20;
     size_t share = zoo_session_share(&a->common.engine);
     return (zoo_batch_job){.input = r->input,
+                           .source = r->shard.n > 0 ? &r->source : NULL,
                            .input_name = a->input,
                            .input_hash = r->key.requests,
                            .loaded = loaded,
@@ -212,10 +223,28 @@ static int run_open(batch_run *r, const zoo_chat_model *loaded)
     }
     if (status == ZOO_OK) {
         is_orderly = 1;
-        status = zoo_batch_run(&job, &totals, &err);
+        status = r->cluster.link ? zoo_cluster_deal(&r->cluster, &job, &r->key, &totals, &err)
+                                 : zoo_batch_run(&job, &totals, &err);
         summarise(r->a, r->journal, r->n_lines, &totals);
     }
     return judge_end(r, &totals, status, &err);
+}
+
+/* A rank that rank 0 deals rows to; the model is open. */
+static int run_rank(batch_run *r, const zoo_chat_model *loaded)
+{
+    zoo_error err = {0};
+    zoo_batch_job job = job_of(r, loaded);
+    job.progress = NULL;
+    job.input_hash = NULL;
+    job.rows_max = job.errors_max = 0;
+    zoo_session_engine(loaded->engine, &r->key);
+    is_orderly = 1;
+    zoo_status status = zoo_cluster_work(&r->cluster, &job, &r->key, &r->now, &err);
+    if (caught) {
+        return 128 + (int)caught;
+    }
+    return status == ZOO_OK || status == ZOO_E_CANCELLED ? 0 : fail(&err, zoo_exit_code(status));
 }
 
 static int run_validation(const batch_run *r, const zoo_chat_model *loaded)
@@ -239,6 +268,18 @@ static int run_validation(const batch_run *r, const zoo_chat_model *loaded)
     return v.interrupted ? 128 + (int)caught : v.n_bad > 0 ? 1 : 0;
 }
 
+/* Shards are merged as if they were one run, so that none may see a time of its own. */
+static zoo_status reads_time(const batch_run *r, const zoo_chat_model *loaded, zoo_error *err)
+{
+    if (r->shard.n == 0 || r->a->now || !loaded->chat ||
+        !zoo_template_mentions(loaded->chat, "strftime_now")) {
+        return ZOO_OK;
+    }
+    return zoo_fail(err, ZOO_E_USAGE,
+                    "the chat template of %s reads the time: give all shards the same --now",
+                    r->folder);
+}
+
 static int run_model(batch_run *r)
 {
     const zoo_batch_args *a = r->a;
@@ -257,24 +298,45 @@ static int run_model(batch_run *r)
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }
-    if (loaded.note[0] && !engine.quiet) {
+    if (loaded.note[0] && !engine.quiet && r->cluster.rank == 0) {
         (void)fprintf(stderr, "lmzoo batch: %s\n", loaded.note);
+    }
+    if (reads_time(r, &loaded, &err) != ZOO_OK) {
+        zoo_chat_model_close(&loaded);
+        return fail(&err, 2);
     }
     zoo_chat_model_limit(&loaded, zoo_session_share(&engine));
     loaded.context.now = &r->now;
     loaded.context.seed = a->seed;
     loaded.context.usual_max = 16;
-    int code = a->validate ? run_validation(r, &loaded) : run_open(r, &loaded);
+    int code = a->validate           ? run_validation(r, &loaded)
+               : r->cluster.rank > 0 ? run_rank(r, &loaded)
+                                     : run_open(r, &loaded);
     zoo_chat_model_close(&loaded);
     return code;
 }
 
 static void name_time(const zoo_batch_args *a, batch_run *r)
 {
-    zoo_session_time(r->key.now);
+    if (r->shard.n == 0) {
+        zoo_session_time(r->key.now); /* shards start at different times */
+    }
     if (a->now) {
         (void)snprintf(r->key.now, sizeof r->key.now, "%s", a->now);
     }
+}
+
+/* What is known of the key before the model is open. */
+static zoo_status name_run(batch_run *r, zoo_error *err)
+{
+    ZOO_TRY(zoo_journal_hash_model(r->folder, r->key.model, err));
+    zoo_session_options(&r->a->common, r->a->seed, r->key.options);
+    if (r->shard.n > 0) {
+        (void)snprintf(r->key.shard, sizeof r->key.shard, "%llu/%llu",
+                       (unsigned long long)r->shard.i, (unsigned long long)r->shard.n);
+    }
+    (void)zoo_file_hash("/proc/self/exe", r->key.build, sizeof r->key.build);
+    return ZOO_OK;
 }
 
 /* The input is open and hashed. */
@@ -292,12 +354,10 @@ static int run_journal(batch_run *r)
                                .restart = a->restart,
                                .retry_errors = a->retry_errors};
     zoo_error err = {0};
-    zoo_status status = zoo_journal_hash_model(r->folder, r->key.model, &err);
+    zoo_status status = name_run(r, &err);
     if (status != ZOO_OK) {
         return fail(&err, 3);
     }
-    zoo_session_options(&a->common, a->seed, r->key.options);
-    (void)zoo_file_hash("/proc/self/exe", r->key.build, sizeof r->key.build);
     status = zoo_journal_open(&paths, &r->key, &r->journal, &err);
     if (status != ZOO_OK) {
         return fail(&err, status == ZOO_E_FORMAT ? 2 : zoo_exit_code(status));
@@ -308,20 +368,58 @@ static int run_journal(batch_run *r)
     return status == ZOO_OK ? code : fail(&err, 4);
 }
 
+/* A shard knows its lines from an index of the whole file. */
+static zoo_status open_shard(batch_run *r, zoo_error *err)
+{
+    bool is_kept;
+    zoo_shard *s = &r->shard;
+    s->input = r->input;
+    s->name = r->a->input;
+    ZOO_TRY(zoo_line_index_open(r->input, r->a->input, &is_kept, &s->index, err));
+    if (!is_kept && !r->a->common.engine.quiet) {
+        (void)fprintf(stderr,
+                      "lmzoo batch: no index can be kept beside %s; each shard reads the whole "
+                      "file\n",
+                      r->a->input);
+    }
+    ZOO_TRY(zoo_shard_init(s, err));
+    ZOO_TRY(zoo_shard_count(s, &r->n_lines, err));
+    r->source = zoo_shard_source(s);
+    (void)snprintf(r->key.requests, sizeof r->key.requests, "%s", zoo_line_index_hash(s->index));
+    return ZOO_OK;
+}
+
+static zoo_status open_input(batch_run *r, zoo_error *err)
+{
+    char path[PATH_MAX];
+    ZOO_TRY(zoo_input_open(r->a->input, &caught, &r->input, err));
+    if (realpath(r->a->input, path) && strlen(path) < sizeof r->key.input) {
+        memcpy(r->key.input, path, strlen(path) + 1);
+    }
+    if (r->shard.n > 0) {
+        return open_shard(r, err);
+    }
+    ZOO_TRY(zoo_input_scan(r->input, err));
+    zoo_input_hash(r->input, r->key.requests);
+    r->n_lines = zoo_input_n_lines(r->input);
+    return ZOO_OK;
+}
+
+static void close_input(batch_run *r)
+{
+    zoo_line_index_close(r->shard.index);
+    zoo_input_close(r->input);
+}
+
 static int run_input(batch_run *r)
 {
     zoo_error err = {0};
     int code;
-    zoo_status status = zoo_input_open(r->a->input, &caught, &r->input, &err);
-    if (status == ZOO_OK) {
-        status = zoo_input_scan(r->input, &err);
-    }
+    zoo_status status = open_input(r, &err);
     if (status != ZOO_OK) {
-        zoo_input_close(r->input);
+        close_input(r);
         return fail(&err, status == ZOO_E_FORMAT ? 2 : 4);
     }
-    zoo_input_hash(r->input, r->key.requests);
-    r->n_lines = zoo_input_n_lines(r->input);
     name_time(r->a, r);
     if (r->a->validate) {
         (void)zoo_clock_parse(r->key.now, &r->now);
@@ -329,8 +427,50 @@ static int run_input(batch_run *r)
     } else {
         code = run_journal(r);
     }
-    zoo_input_close(r->input);
+    close_input(r);
     return code;
+}
+
+/* All ranks go together, or none goes on. */
+static int leave_ranks(batch_run *r, int code)
+{
+    if (!r->cluster.link) {
+        return code;
+    }
+    if (code == 0 || (code == 1 && r->cluster.rank == 0)) {
+        zoo_cluster_leave(&r->cluster);
+        return code;
+    }
+    if (r->cluster.rank > 0 && code > 128) {
+        (void)sleep(2); /* rank 0 has the signal too, and closes its files first */
+    }
+    zoo_cluster_abort(&r->cluster, code);
+    return code;
+}
+
+/* All ranks are given the same files, though only rank 0 opens them. */
+static void name_files(batch_run *r)
+{
+    const char *in = r->a->input, *out = r->a->output;
+    zoo_id id = zoo_id_of(in, strlen(in), zoo_id_of(out, strlen(out), 0).part[0]);
+    (void)snprintf(r->cluster.files, sizeof r->cluster.files, "%016llx",
+                   (unsigned long long)id.part[0]);
+}
+
+static int run_ranks(batch_run *r)
+{
+    zoo_error err = {0};
+    zoo_status status = zoo_cluster_join("mpi", &r->cluster, &err);
+    if (status != ZOO_OK) {
+        r->cluster.link = NULL;
+        return fail(&err, 4);
+    }
+    name_files(r);
+    if (r->cluster.rank == 0) {
+        return leave_ranks(r, run_input(r));
+    }
+    status = name_run(r, &err);
+    return leave_ranks(r, status == ZOO_OK ? run_model(r) : fail(&err, 3));
 }
 
 static bool is_one_of(const char *text, const char *one, const char *other)
@@ -338,9 +478,12 @@ static bool is_one_of(const char *text, const char *one, const char *other)
     return !text || strcmp(text, one) == 0 || strcmp(text, other) == 0;
 }
 
-static zoo_status judge_args(const zoo_batch_args *a, zoo_error *err)
+static zoo_status judge_args(const zoo_batch_args *a, zoo_shard *shard, zoo_error *err)
 {
     zoo_clock clock;
+    if (a->shard) {
+        ZOO_TRY(zoo_shard_read(a->shard, &shard->i, &shard->n, err));
+    }
     if (!a->input || (!a->output && !a->validate)) {
         return zoo_fail(err, ZOO_E_USAGE, "usage: lmzoo batch %s", zoo_command_batch.arguments);
     }
@@ -354,6 +497,9 @@ static zoo_status judge_args(const zoo_batch_args *a, zoo_error *err)
         return zoo_fail(err, ZOO_E_USAGE, "--progress must be text or json, not \"%.40s\"",
                         a->progress);
     }
+    if (a->mpi && a->validate) {
+        return zoo_fail(err, ZOO_E_USAGE, "--validate is done by one process, without --mpi");
+    }
     if (a->row_timeout < 0.0) {
         return zoo_fail(err, ZOO_E_USAGE, "--row-timeout must not be below 0");
     }
@@ -365,7 +511,8 @@ static int run(void *args)
     const zoo_batch_args *a = args;
     zoo_error err = {0};
     char folder[4096];
-    zoo_status status = judge_args(a, &err);
+    batch_run r = {.a = a, .folder = folder};
+    zoo_status status = judge_args(a, &r.shard, &err);
     if (status != ZOO_OK) {
         return fail(&err, 2);
     }
@@ -374,13 +521,13 @@ static int run(void *args)
         return fail(&err, zoo_exit_code_model(status));
     }
     catch_signals();
-    batch_run r = {.a = a, .folder = folder};
     r.progress = (zoo_progress_options){.shows = !a->common.engine.quiet,
                                         .is_terminal = isatty(STDERR_FILENO) != 0,
                                         .as_json = a->progress && strcmp(a->progress, "json") == 0,
                                         .metrics = a->metrics,
                                         .wanted = &shows_now};
-    return run_input(&r);
+    bool understood = zoo_cluster_is_launched() && !a->validate && !a->shard;
+    return a->mpi || understood ? run_ranks(&r) : run_input(&r);
 }
 
 const zoo_command zoo_command_batch = {

@@ -10,6 +10,8 @@
 #include "commands/reading.h"
 #include "gallery/draw.h"
 
+enum { ARCHS_MAX = 8 };
+
 typedef struct cache_args {
     reading_args reading;
     const char *contexts, *output;
@@ -75,7 +77,7 @@ static int print(const cache_args *a, const zoo_caches *c)
 static int run(void *args)
 {
     const cache_args *a = args;
-    zoo_arch *archs[ZOO_POSITIONAL_MAX] = {NULL};
+    zoo_arch *archs[ARCHS_MAX] = {NULL};
     zoo_caches c = {.n_contexts = 0};
     zoo_error err;
     zoo_status status = read_contexts(a->contexts, &c, &err);
@@ -85,7 +87,7 @@ static int run(void *args)
     }
     int code = status == ZOO_OK ? print(a, &c)
                                 : zoo_command_failed("cache", &err, reading_exit_code(status));
-    for (uint32_t i = 0; i < ZOO_POSITIONAL_MAX; i++) {
+    for (uint32_t i = 0; i < ARCHS_MAX; i++) {
         zoo_arch_close(archs[i]);
     }
     return code;
@@ -105,7 +107,7 @@ const zoo_command zoo_command_cache = {
     .example = "lmzoo cache ./a/config.json ./b/config.json --context 32k,1M",
     .options = options,
     .n_min = 1,
-    .n_max = ZOO_POSITIONAL_MAX,
+    .n_max = ARCHS_MAX,
     .args_size = sizeof(cache_args),
     .defaults = &defaults,
     .run = run};

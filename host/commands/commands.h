@@ -38,6 +38,7 @@ typedef struct zoo_command {
     X(run)              \
     X(batch)            \
     X(status)           \
+    X(merge)            \
     X(serve)            \
     X(score)            \
     X(bench)            \

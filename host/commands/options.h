@@ -13,7 +13,7 @@
 
 #include "engine/engine.h"
 
-enum { ZOO_POSITIONAL_MAX = 8, ZOO_ALLOW_MAX = 64 };
+enum { ZOO_POSITIONAL_MAX = 4096, ZOO_ALLOW_MAX = 64 };
 
 typedef enum zoo_option_kind {
     ZOO_OPTION_FLAG,   /* bool */

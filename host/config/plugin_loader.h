@@ -30,8 +30,8 @@ zoo_status zoo_plugins_list(const char *folder, void (*fn)(void *arg, const char
 bool zoo_own_file(char *path, size_t n);
 
 /*
- * Folder of plugins or cards: the given one, else `<kind>` beside the program, else the installed
- * place. kind: "plugins" or "models.d". [load]
+ * Folder of plugins, cards or links (cluster/link.h): the given one, else `<kind>` beside the
+ * program, else the installed place. kind: "plugins", "models.d" or "links". [load]
  */
 zoo_status zoo_install_folder(const char *given, const char *kind, char *path, size_t n,
                               zoo_error *err);

@@ -1,0 +1,203 @@
+/* dealer_hear.c: what ranks say to rank 0 (dealer_private.h). */
+#include <string.h>
+
+#include "base/budget.h"
+#include "base/mem.h"
+#include "cluster/dealer_private.h"
+
+#define LOOK_SECONDS 0.001
+
+/* ---- what ranks say ---- */
+
+static zoo_status refuse_rank(uint32_t rank, const char *host, const char *what, zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_USAGE, "rank %u (%s): %s", rank, host, what);
+}
+
+/* Whatever came, the texts end. */
+static void end_texts(zoo_hello *h)
+{
+    h->host[sizeof h->host - 1] = 0;
+    h->files[sizeof h->files - 1] = 0;
+    h->key.shard[sizeof h->key.shard - 1] = 0;
+    h->key.build[sizeof h->key.build - 1] = 0;
+    h->key.options[sizeof h->key.options - 1] = 0;
+    h->key.model[sizeof h->key.model - 1] = 0;
+    h->key.plugin[sizeof h->key.plugin - 1] = 0;
+    h->key.card[sizeof h->key.card - 1] = 0;
+    h->key.isa[sizeof h->key.isa - 1] = 0;
+}
+
+static zoo_status hear_hello(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+{
+    zoo_hello hello;
+    zoo_peer *p = &d->table.peers[rank];
+    const zoo_journal_key *a = d->key, *b = &hello.key;
+    if (m->n != sizeof hello) {
+        return refuse_rank(rank, "?", "its program differs from that of rank 0", err);
+    }
+    memcpy(&hello, m->data, sizeof hello);
+    end_texts(&hello);
+    const struct {
+        const char *mine, *its, *what;
+    } rows[] = {{a->build, b->build, "its program differs from that of rank 0"},
+                {a->options, b->options, "its options differ from those of rank 0"},
+                {a->shard, b->shard, "its --shard differs from that of rank 0"},
+                {d->cluster->files, hello.files, "its requests or results are not those of rank 0"},
+                {a->model, b->model, "its model folder differs from that of rank 0"},
+                {a->plugin, b->plugin, "its plugin differs from that of rank 0"},
+                {a->card, b->card, "its card differs from that of rank 0"},
+                {a->isa, b->isa,
+                 "it computes with another instruction set than rank 0; give all the same --isa"}};
+    for (size_t i = 0; hello.magic == ZOO_HELLO_MAGIC && i < ZOO_COUNT(rows); i++) {
+        if (strcmp(rows[i].mine, rows[i].its) != 0) {
+            return refuse_rank(rank, hello.host, rows[i].what, err);
+        }
+    }
+    if (hello.magic != ZOO_HELLO_MAGIC) {
+        return refuse_rank(rank, "?", "its machine orders bytes differently", err);
+    }
+    if (hello.line_bytes_max != d->job->line_bytes_max ||
+        hello.context_max != d->job->loaded->context.context_max) {
+        return refuse_rank(rank, hello.host,
+                           "its bounds of a row differ from those of rank 0; give all the same "
+                           "--memory and --context",
+                           err);
+    }
+    memcpy(p->host, hello.host, sizeof p->host);
+    p->seqs_max = hello.seqs_max;
+    p->is_ready = true;
+    return zoo_message_say(d->cluster->link, rank, ZOO_MESSAGE_START, d->key->now,
+                           strlen(d->key->now) + 1, err);
+}
+
+static zoo_deal_row *let_go(zoo_peer *p, uint64_t number)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        zoo_deal_row *row = p->rows[i];
+        if (row->number == number) {
+            p->rows[i] = p->rows[--p->n];
+            return row;
+        }
+    }
+    return NULL;
+}
+
+void zoo_dealer_sum(zoo_dealer *d)
+{
+    zoo_schedule_stats sum = {0};
+    for (uint32_t i = 0; i < d->table.n; i++) {
+        const zoo_schedule_stats *s = &d->table.peers[i].stats;
+        sum.n_steps += s->n_steps;
+        sum.n_read += s->n_read;
+        sum.n_shared += s->n_shared;
+        sum.n_written += s->n_written;
+        sum.n_reread += s->n_reread;
+        sum.n_running += s->n_running;
+        sum.n_waiting += s->n_waiting;
+    }
+    d->totals->stats = sum;
+}
+
+static zoo_status hear_line(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+{
+    zoo_line_head head;
+    zoo_peer *p = &d->table.peers[rank];
+    if (m->n < sizeof head) {
+        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rank %u is cut", rank);
+    }
+    memcpy(&head, m->data, sizeof head);
+    zoo_deal_row *row = let_go(p, head.number);
+    if (!row) {
+        return ZOO_OK; /* of a rank that was given up; another has it */
+    }
+    d->n_left--;
+    zoo_deal_finish(p, row->work, head.cost);
+    p->last = zoo_clock_seconds();
+    p->n_lines++;
+    *(head.is_error ? &d->totals->n_errors : &d->totals->n_results) += 1;
+    if (head.is_error && head.kind < ZOO_RESULT_CODES) {
+        d->totals->kinds[head.kind]++;
+    }
+    zoo_status status = zoo_order_put(&d->order, row->place, head.is_error, m->data + sizeof head,
+                                      m->n - sizeof head, err);
+    zoo_deal_row_free(row);
+    return status;
+}
+
+/* Its rows are dealt again; without rank 0 there is no run. */
+static zoo_status hear_failure(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+{
+    zoo_peer *p = &d->table.peers[rank];
+    zoo_error why = {0};
+    memcpy(&why, m->data, m->n < sizeof why ? m->n : sizeof why);
+    why.text[sizeof why.text - 1] = 0;
+    p->is_dead = p->is_done = true;
+    if (rank == 0) {
+        *err = why;
+        return why.code != ZOO_OK ? (zoo_status)why.code : ZOO_E_INTERNAL;
+    }
+    (void)fprintf(stderr, "lmzoo batch: rank %u (%s) fails and its %zu rows are dealt again: %s\n",
+                  rank, p->host, p->n, why.text);
+    for (; p->n > 0; p->n--, d->n_left--) {
+        if (!zoo_window_add(&d->window, p->rows[p->n - 1])) {
+            return zoo_fail(err, ZOO_E_MEMORY, "no memory for the rows of rank %u", rank);
+        }
+    }
+    p->work = 0.0;
+    zoo_window_sort(&d->window);
+    return ZOO_OK;
+}
+
+static void hear_stats(zoo_peer *p, const zoo_message *m)
+{
+    if (m->n == sizeof p->stats) {
+        memcpy(&p->stats, m->data, m->n);
+        zoo_deal_spend(p, zoo_batch_cost(p->stats.n_read, p->stats.n_written));
+    }
+}
+
+static zoo_status hear(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+{
+    zoo_peer *p = &d->table.peers[rank];
+    switch (m->kind) {
+    case ZOO_MESSAGE_HELLO:
+        return hear_hello(d, rank, m, err);
+    case ZOO_MESSAGE_LINE:
+        return hear_line(d, rank, m, err);
+    case ZOO_MESSAGE_FAILED:
+        return hear_failure(d, rank, m, err);
+    case ZOO_MESSAGE_PROGRESS:
+        hear_stats(p, m);
+        return ZOO_OK;
+    case ZOO_MESSAGE_DONE:
+        p->is_done = true;
+        hear_stats(p, m);
+        return ZOO_OK;
+    default:
+        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u says what is not known", rank);
+    }
+}
+
+/* All that has come; waits a moment when there is nothing. */
+zoo_status zoo_dealer_listen(zoo_dealer *d, zoo_error *err)
+{
+    zoo_message *m;
+    uint32_t from;
+    bool any = false;
+    do {
+        ZOO_TRY(zoo_message_receive(d->cluster->link, &from, &m, err));
+        any = any || m;
+        if (m) {
+            zoo_status status = hear(d, from, m, err);
+            zoo_mem_free(m);
+            ZOO_TRY(status);
+        }
+    } while (m);
+    for (m = zoo_port_take(d->port, any ? 0.0 : LOOK_SECONDS); m; m = zoo_port_take(d->port, 0.0)) {
+        zoo_status status = hear(d, 0, m, err);
+        zoo_mem_free(m);
+        ZOO_TRY(status);
+    }
+    return ZOO_OK;
+}
