@@ -29,6 +29,7 @@ from .sampling import SamplingParams
 if TYPE_CHECKING:
     from .comparison import torch_compare
     from .llm import LLM, Piece, plan
+    from .reading import diff, explain, explain_json
 
 __all__ = [
     "LLM",
@@ -45,13 +46,24 @@ __all__ = [
     "SamplingParams",
     "UnsupportedError",
     "UsageError",
+    "diff",
+    "explain",
+    "explain_json",
     "plan",
     "program",
     "torch_compare",
     "version",
 ]
 
-_LATE = {"LLM": "llm", "Piece": "llm", "plan": "llm", "torch_compare": "comparison"}
+_LATE = {
+    "LLM": "llm",
+    "Piece": "llm",
+    "plan": "llm",
+    "torch_compare": "comparison",
+    "diff": "reading",
+    "explain": "reading",
+    "explain_json": "reading",
+}
 
 
 def __getattr__(name: str) -> Any:
