@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 from ctypes import (
     POINTER,
@@ -220,8 +221,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
+_SONAME = "liblmzoo.so.0"
+
+
 def _place() -> Path:
-    """The shared library: LMZOO_LIBRARY, else the package's own."""
+    """The shared library: LMZOO_LIBRARY, else the package's own, else the system's by its name."""
     given = os.environ.get("LMZOO_LIBRARY")
     if given:
         return Path(given)
@@ -230,16 +234,19 @@ def _place() -> Path:
         path = here / folder / "liblmzoo.so"
         if path.exists():
             return path
-    raise ImportError(
-        f"{here}: the package holds no liblmzoo.so; build one with cmake and set LMZOO_LIBRARY"
-    )
+    return Path(_SONAME)
 
 
 @lru_cache(maxsize=1)
 def library() -> ctypes.CDLL:
     """The loaded library, with its version compared."""
     path = _place()
-    lib = ctypes.CDLL(os.fspath(path))
+    try:
+        lib = ctypes.CDLL(os.fspath(path))
+    except OSError as error:
+        raise ImportError(
+            f"{error}; set LMZOO_LIBRARY to a liblmzoo.so, which `./bootstrap build` makes"
+        ) from None
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(lib, name)
         function.restype = result
@@ -251,8 +258,13 @@ def library() -> ctypes.CDLL:
 
 
 def program() -> Path:
-    """The command `lmzoo` of the package, or the one beside the library."""
+    """The command `lmzoo` of the package, or the one beside the library; the system's in PATH."""
     path = _place()
+    if path == Path(_SONAME):
+        found = shutil.which("lmzoo")
+        if found is None:
+            raise FileNotFoundError(f"there is no program lmzoo in PATH, beside {_SONAME}")
+        return Path(found)
     for candidate in (path.parent.parent / "bin" / "lmzoo", path.parent / "lmzoo"):
         if candidate.exists():
             return candidate

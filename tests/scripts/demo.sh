@@ -4,12 +4,12 @@
 set -u
 build=$TMPDIR/build
 n=0
-mkdir -p "$build/plugins"
-: >"$build/plugins/llama.so"
+mkdir -p "$build"
 
-# Answers the rows of -i in reverse order; SKIP_ROWS leaves that many out, STATUS is its exit code.
+# Has one plugin. Answers the rows of -i in reverse order; SKIP_ROWS leaves that many out, STATUS is its exit code.
 cat >"$build/lmzoo" <<'SCRIPT'
 #!/bin/sh
+[ "$1" != plugins ] || { echo 'llama        1.0      ABI 3.1'; exit; }
 shift 2
 awk -v left_out="${SKIP_ROWS:-0}" '
     { match($0, /"custom_id":"[^"]*"/); id[NR] = substr($0, RSTART, RLENGTH); chat[NR] = /messages/ }
@@ -38,7 +38,7 @@ has() { grep -qF -- "$1" "$TMPDIR/out"; }
 demo() { "$LMZOO_SOURCE/demo/run" "$build" >"$TMPDIR/out" 2>&1; }
 
 rows=$(cat "$LMZOO_SOURCE"/demo/prompts-*.jsonl | grep -c .)
-echo 1..6
+echo 1..8
 demo && has "demo-llama     $rows rows, $((7 * rows)) prompt tokens, $((9 * rows)) new tokens"
 tap $? "every row is counted"
 # shellcheck disable=SC1112 # the quote is in the text
@@ -46,9 +46,17 @@ has '> She said "hé’llo"' && has 'and \o/ went.' && has 'Tell me a story abou
 tap $? "texts are unescaped behind their prompts"
 [ "$(grep -o '\[story-[0-9]*\]' "$TMPDIR/out" | head -n 2 | tr -d '\n')" = '[story-01][story-02]' ]
 tap $? "texts stand in the order of the requests"
-has "demo-gemma     left out: no plugin for this family"
+has "demo-gemma     left out: $build/lmzoo has no plugin for this family"
 tap $? "a model without a plugin is named"
 ! STATUS=3 demo && has "demo-llama     FAILED"
 tap $? "a refused model fails the demo"
 ! SKIP_ROWS=1 demo && has "has not all"
 tap $? "a missing row fails the demo"
+PATH=$build:$PATH "$LMZOO_SOURCE/demo/run" --installed "$TMPDIR/there" >"$TMPDIR/out" 2>&1 &&
+    [ -s "$TMPDIR/there/demo-llama/stories.jsonl" ] && has "results in $TMPDIR/there"
+tap $? "the program in PATH, results in a folder that is named"
+mkdir "$TMPDIR/few"
+ln -s "$(command -v dirname)" "$TMPDIR/few/dirname"
+PATH=$TMPDIR/few /bin/sh "$LMZOO_SOURCE/demo/run" --installed >"$TMPDIR/out" 2>&1
+[ $? -eq 4 ] && has "no lmzoo in PATH"
+tap $? "no program in PATH is said"
