@@ -78,10 +78,22 @@ const char *zoo_kernels_isa(uint32_t i)
     return NULL;
 }
 
+static bool means_openblas(const char *isa)
+{
+    return strncmp(isa, names[LEVEL_openblas], strlen(names[LEVEL_openblas])) == 0;
+}
+
 static void refuse(const char *isa, zoo_error *err)
 {
     char list[128] = "";
     size_t used = 0;
+    if (means_openblas(isa) && !present[LEVEL_openblas]) {
+        (void)zoo_fail(
+            err, ZOO_E_USAGE,
+            "instruction set openblas needs the library libopenblas.so.0, which cannot be "
+            "loaded (Debian: libopenblas0)");
+        return;
+    }
     for (uint32_t i = 0; zoo_kernels_isa(i) && used < sizeof list; i++) {
         int n =
             snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", zoo_kernels_isa(i));
@@ -98,7 +110,7 @@ static void begin_openblas(const char *isa)
     for (uint32_t i = LEVEL_openblas + 1; i < N_LEVELS; i++) {
         is_best &= !present[i];
     }
-    if (isa ? strncmp(isa, names[LEVEL_openblas], strlen(names[LEVEL_openblas])) == 0 : is_best) {
+    if (isa ? means_openblas(isa) : is_best) {
         const char *full = zoo_openblas_begin();
         present[LEVEL_openblas] = full != NULL;
         tables[LEVEL_openblas].isa = full ? full : names[LEVEL_openblas];
@@ -107,14 +119,18 @@ static void begin_openblas(const char *isa)
 
 const zoo_kernels *zoo_kernels_select(const char *isa, zoo_error *err)
 {
+    static atomic_flag begins = ATOMIC_FLAG_INIT; /* one thread at a time loads OpenBLAS */
     const zoo_kernels *best = NULL;
     fill_all();
+    while (atomic_flag_test_and_set(&begins)) {
+    }
     begin_openblas(isa);
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (present[i] && (!isa || strcmp(isa, names[i]) == 0 || strcmp(isa, tables[i].isa) == 0)) {
             best = &tables[i];
         }
     }
+    atomic_flag_clear(&begins);
     if (!best) {
         refuse(isa, err);
     }

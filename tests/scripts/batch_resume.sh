@@ -95,4 +95,20 @@ batch "$work/all.jsonl" "$work/two.jsonl"
 result $(($? != 2)) "another request file over the same results: exit code 2"
 grep -q "the request file has changed since" "$work/words"
 result $? "and one sentence"
+
+head -n 20 "$work/all.jsonl" >"$work/few.jsonl"
+batch "$work/few.jsonl" "$work/level.jsonl" --isa openblas
+name=$(sed -n 's/.*"isa": *"\([^"]*\)".*/\1/p' "$work/level.jsonl.journal")
+case $name in
+openblas-[0-9]*-*) result 0 "the journal holds OpenBLAS's version and core" ;;
+*)
+    sed 's/^/# /' "$work/words" "$work/level.jsonl.journal"
+    result 1 "the journal holds OpenBLAS's version and core"
+    ;;
+esac
+head -n 30 "$work/all.jsonl" >"$work/few.jsonl"
+batch "$work/few.jsonl" "$work/level.jsonl" --isa scalar
+result $(($? != 2)) "another instruction set over the same results: exit code 2"
+grep -q "was begun with instruction set $name, this is scalar: give --isa $name" "$work/words"
+result $? "and the option that goes on"
 echo "1..$n_tests"
