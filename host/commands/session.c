@@ -38,9 +38,9 @@ size_t zoo_session_share(const zoo_engine_options *options)
 void zoo_session_options(const zoo_common *common, uint64_t seed, char text[400])
 {
     const zoo_engine_options *e = &common->engine;
-    size_t n = (size_t)snprintf(
-        text, 400, "lmzoo %s weights=%s cache=%s isa=%s context=%u seed=%llu", LMZOO_VERSION,
-        e->weights, e->cache, e->isa ? e->isa : "best", e->context_max, (unsigned long long)seed);
+    size_t n = (size_t)snprintf(text, 400, "lmzoo %s weights=%s cache=%s context=%u seed=%llu",
+                                LMZOO_VERSION, e->weights, e->cache, e->context_max,
+                                (unsigned long long)seed);
     for (uint32_t i = 0; i < common->allow_unknown.n && n < 400; i++) {
         n += (size_t)snprintf(text + n, 400 - n, " allow=%s", common->allow_unknown.items[i]);
     }

@@ -98,17 +98,21 @@ result $? "and one sentence"
 
 head -n 20 "$work/all.jsonl" >"$work/few.jsonl"
 batch "$work/few.jsonl" "$work/level.jsonl" --isa openblas
-name=$(sed -n 's/.*"isa": *"\([^"]*\)".*/\1/p' "$work/level.jsonl.journal")
+name=$(sed -n 's/.*"isa": *"\([^"]*\)".*/\1/p' "$work/level.journal")
 case $name in
 openblas-[0-9]*-*) result 0 "the journal holds OpenBLAS's version and core" ;;
 *)
-    sed 's/^/# /' "$work/words" "$work/level.jsonl.journal"
+    sed 's/^/# /' "$work/words" "$work/level.journal"
     result 1 "the journal holds OpenBLAS's version and core"
     ;;
 esac
-head -n 30 "$work/all.jsonl" >"$work/few.jsonl"
+cp "$work/level.jsonl" "$work/level.whole"
+head -n 12 "$work/level.whole" >"$work/level.jsonl"
 batch "$work/few.jsonl" "$work/level.jsonl" --isa scalar
 result $(($? != 2)) "another instruction set over the same results: exit code 2"
 grep -q "was begun with instruction set $name, this is scalar: give --isa $name" "$work/words"
 result $? "and the option that goes on"
+batch "$work/few.jsonl" "$work/level.jsonl" --isa "$name"
+same_lines "$work/level.jsonl" "$work/level.whole"
+result $? "goes on with it, with the same results"
 echo "1..$n_tests"
