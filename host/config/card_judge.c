@@ -148,7 +148,13 @@ static zoo_status judge_alias(const judged *j, const cJSON *item, zoo_error *err
         any = any || is_of_file(j, last);
         named = true;
     }
-    return any || !named ? ZOO_OK : nobody_reads(j, "aliases", last, err);
+    if (any || !named) {
+        return ZOO_OK;
+    }
+    zoo_nearest near = {.word = last}; /* a card of several types may speak of another's keys */
+    try_class(&near, j->config);
+    bool shared = cJSON_IsArray(zoo_card_part(j->config->card, "model_type"));
+    return shared && !zoo_nearest_is_close(&near) ? ZOO_OK : nobody_reads(j, "aliases", last, err);
 }
 
 static zoo_status judge_aliases(const judged *j, zoo_problems *problems, zoo_error *err)

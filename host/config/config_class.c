@@ -64,6 +64,21 @@ static zoo_status take_tie(zoo_model_config *c, zoo_error *err)
                               outer ? "file: tie_word_embeddings" : "class", err);
 }
 
+/* Factors and caps on logits that the wrapper's own head does not apply count for nothing. */
+static zoo_status drop_head_factors(zoo_model_config *c, zoo_error *err)
+{
+    const cJSON *factor = NULL;
+    cJSON_ArrayForEach(factor, member(c->wrapper_json, "unscaled"))
+    {
+        const char *key = cJSON_GetStringValue(factor);
+        if (key && zoo_attributes_get(&c->attributes, key)) {
+            ZOO_TRY(zoo_attributes_set(&c->attributes, key, cJSON_CreateNull(),
+                                       "derived: the wrapper's head", err));
+        }
+    }
+    return ZOO_OK;
+}
+
 zoo_status zoo_model_config_unwrap(zoo_model_config *c, const char *folder, zoo_error *err)
 {
     const char *type = NULL;
@@ -96,6 +111,7 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
                                      .path = c->path,
                                      .problems = c->problems};
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
+    ZOO_TRY(drop_head_factors(c, err));
     return c->text == c->json && !c->wrapper_json ? ZOO_OK : take_tie(c, err);
 }
 

@@ -172,7 +172,10 @@ static bool is_surplus(const zoo_model *model, const char *name)
     while (head && isdigit((unsigned char)name[head - 1])) {
         head--;
     }
-    if (!n || strtoul(name + head, NULL, 10) < model->plan.n_layers ||
+    const zoo_config *view = zoo_model_config_view(model->config);
+    uint32_t n_layers = view->whole(view, "num_hidden_layers", 0); /* with those passed by */
+    n_layers = n_layers > model->plan.n_layers ? n_layers : model->plan.n_layers;
+    if (!n || strtoul(name + head, NULL, 10) < n_layers ||
         cJSON_IsTrue(zoo_card_part(model->card, "prediction_layers"))) {
         return false;
     }

@@ -182,6 +182,10 @@ static void lists_of_layers(void **state)
          "[\"sliding_attention\",\"full_attention\"]", NULL},
         {TYPE("glm_moe_dsa") ", \"num_hidden_layers\": 3, \"index_topk_pattern\": \"FSF\"}",
          "indexer_types", "[\"full\",\"shared\",\"full\"]", "derived: indexer_pattern"},
+        {TYPE("flint") ", \"num_hidden_layers\": 8}", "layer_types",
+         "[\"full_attention\",\"full_attention\",\"sliding_attention\",\"sliding_attention\","
+         "\"sliding_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]",
+         NULL},
         {TYPE("deepseek_v4") ", \"num_hidden_layers\": 3, \"compress_ratios\": [0, 4, 128, 9]}",
          "layer_types",
          "[\"sliding_attention\",\"compressed_sparse_attention\","
@@ -305,6 +309,10 @@ static void wrappers_name_their_text_part(void **state)
         {TYPE("gemma3") ", \"text_config\": {\"hidden_size\": 64}}", "hidden_size", "64", NULL},
         {TYPE("gemma3") "}", "hidden_size", "2304", "class"},
         {TYPE("qwen2_vl") ", \"hidden_size\": 64}", "hidden_size", "64", NULL},
+        {TYPE("aya_vision") ", \"text_config\": {\"logit_scale\": 0.25}}", "logit_scale", "null",
+         "derived: the wrapper's head"},
+        {TYPE("gemma3") ", \"text_config\": {\"final_logit_softcapping\": 3.0}}",
+         "final_logit_softcapping", "3", "file: final_logit_softcapping"},
         {TYPE("llama4") ", \"text_config\": {\"tie_word_embeddings\": true}}",
          "tie_word_embeddings", "false", "class"},
     };

@@ -370,6 +370,23 @@ GEMMA4: list[Json] = [
 ]
 # Class: digest of its __post_init__, and its derivations.
 SPECIAL: dict[str, tuple[str, list[Json]]] = {
+    "FlintConfig": (
+        "7c1409e247c1",
+        [
+            {
+                "key": "layer_types",
+                "by": "periodic",
+                "of": ["full_attention", "sliding_attention"],
+                "head": ["full_attention"],
+                "period": 4,
+                "at": 0,
+                "last": True,
+                "when": "null",
+            },
+            {"key": "mlp_only_layers", "by": "value", "value": [0, 1], "when": "null"},
+            BASE,
+        ],
+    ),
     "Cohere2Config": (
         "46b0c388a136",
         [

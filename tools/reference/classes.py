@@ -18,7 +18,8 @@ A file of a type holds
               the place where the base class converts rotary parameters and takes over keys that are no fields
     parts     nested objects with classes of their own: {key: keys}
     text      of a wrapper: the member that holds the text part and the type it is read as; "flat": the file may have
-              the text part's keys at its top; "ties": "either": a tie of the text part counts too
+              the text part's keys at its top; "ties": "either": a tie of the text part counts too;
+              "unscaled": factors and caps on logits that its own head does not apply, whatever the text part says
 
 _common.json holds what is the same for all: the members that each rotary kind reads, older names of layers, keys that
 choose code and not maths.
@@ -477,6 +478,19 @@ def derived_names(steps: list[Json]) -> set[str]:
 LISTS = {"first", "periodic", "where", "cycle", "numbered", "prefix_pattern"}
 
 
+HEAD_FACTORS = ("logit_scale", "logits_scaling", "final_logit_softcapping", "output_multiplier", "lm_head_multiplier")
+
+
+def head_factors(cls: type) -> list[str]:
+    """Of HEAD_FACTORS those that the wrapper's head leaves out: all that its own file does not name, where it has a head of its own."""
+    found = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(cls, None)
+    model = found[0] if isinstance(found, (tuple, list)) else found
+    if not model or "self.lm_head(" not in inspect.getsource(model.forward):
+        return []
+    source = Path(inspect.getfile(model)).read_text()
+    return [f for f in HEAD_FACTORS if f not in source]
+
+
 def make(model_type: str) -> Json:
     cls = configuration_auto.CONFIG_MAPPING[model_type]
     out: Json = {"class": cls.__name__}
@@ -490,6 +504,9 @@ def make(model_type: str) -> Json:
         source = source_of(chain[0]) if chain else ""
         if "tie_word_embeddings" in source:
             out["ties"] = "either"
+        unscaled = head_factors(cls)
+        if unscaled:
+            out["unscaled"] = unscaled
         if "text_params" in source:
             out["flat"] = True
         return out
