@@ -3,7 +3,9 @@
     python -m lmzoo.lm_eval --model lmzoo --model_args pretrained=FOLDER,weights=f32 --tasks ...
 
 Arguments are those of `lm_eval`; model_args are the options of lmzoo.LLM. Likelihoods come from
-the same code as `lmzoo score`, answers from the batch scheduler.
+the same code as `lmzoo score`, answers from the batch scheduler. Texts become tokens as with the
+harness's own model for transformers (hf), so that figures can be compared: special tokens as the
+tokenizer adds them, unless add_bos_token says otherwise or the text has the begin token already.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
         batch_size: int | str | None = None,
         device: str | None = None,
         max_gen_toks: int = 256,
+        add_bos_token: bool | None = None,
         enable_thinking: bool | None = None,
         **options: Any,
     ) -> None:
@@ -40,7 +43,9 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
         self.pretrained = os.fspath(pretrained)
         self._max_gen_toks = max_gen_toks
         self._thinking = enable_thinking
+        self._add_bos = add_bos_token
         self._info = self.llm.info
+        self._begin = self.llm.detokenize([self.prefix_token_id])
 
     @property
     def eot_token_id(self) -> int:
@@ -67,7 +72,9 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **_: Any
     ) -> list[int]:
-        special = True if add_special_tokens is None else add_special_tokens
+        special = add_special_tokens
+        if special is None:
+            special = self._add_bos is not False and not string.startswith(self._begin)
         return self.llm.tokenize(string, add_special=special)
 
     def apply_chat_template(
@@ -111,7 +118,7 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
         texts = []
         for request in requests:
             (text,) = request.args
-            texts.append([self.prefix_token_id, *self.tok_encode(text, add_special_tokens=False)])
+            texts.append([self.prefix_token_id, *self.tok_encode(text)])
         return [float(logprobs.sum()) for logprobs in self.llm.score(texts)]
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:

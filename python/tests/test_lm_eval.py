@@ -85,7 +85,7 @@ def test_likelihoods_are_those_of_the_command(ours, tmp_path):
     rows = tmp_path / "rows.jsonl"
     with rows.open("w") as file:
         for text in texts:
-            ids = [begin, *model.llm.tokenize(text, add_special=False)]
+            ids = [begin, *model.llm.tokenize(text)]
             file.write(json.dumps({"tokens": ids}) + "\n")
     command = [lmzoo.program(), "score", folder, "-i", rows, "-o", tmp_path / "out.jsonl"]
     command += ["--weights", "f32", "--cache", "f32", "--quiet"]
