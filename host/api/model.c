@@ -97,7 +97,11 @@ int lmzoo_open(const char *model, const lmzoo_options *options, lmzoo_model **ou
     if (!m) {
         return lmzoo_fail(error, LMZOO_E_MEMORY, "no memory for a model");
     }
+    o.n_marks = ZOO_SPECULATE_MARKS;
     status = zoo_chat_model_open(model, &o, &m->loaded, &why);
+    if (status == ZOO_OK) {
+        status = zoo_chat_model_speculate(&m->loaded, "text", 0, &why);
+    }
     if (status == ZOO_OK) {
         read_clock(&m->now);
         m->loaded.context.now = &m->now;

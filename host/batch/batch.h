@@ -50,13 +50,13 @@ typedef struct zoo_batch_job {
     uint64_t n_lines;                     /* of the input that are rows */
     const volatile sig_atomic_t *stop;    /* not 0: leave after the step at hand; or null */
     const zoo_progress_options *progress; /* null: nothing is told */
-    bool shows_cached;                    /* results count prompt tokens from kept prefixes */
-    bool in_order;                        /* results come in the order of the input */
-    size_t line_bytes_max;                /* one row may take, made ready or finished */
-    size_t lines_bytes_max;               /* all rows read and not finished may hold */
-    double row_seconds_max;               /* making a row ready, and running it; 0: no bound */
-    uint64_t rows_max;                    /* rows of this run; 0: all */
-    uint64_t errors_max; /* more lines in the errors file end the run; 0: no bound */
+    bool shows_cached;      /* results count prompt tokens from kept prefixes, and drafts */
+    bool in_order;          /* results come in the order of the input */
+    size_t line_bytes_max;  /* one row may take, made ready or finished */
+    size_t lines_bytes_max; /* all rows read and not finished may hold */
+    double row_seconds_max; /* making a row ready, and running it; 0: no bound */
+    uint64_t rows_max;      /* rows of this run; 0: all */
+    uint64_t errors_max;    /* more lines in the errors file end the run; 0: no bound */
 } zoo_batch_job;
 
 /* The lines of the job. */

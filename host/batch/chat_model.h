@@ -11,6 +11,7 @@
 #include "batch/request.h"
 #include "checkpoint/generation.h"
 #include "engine/engine.h"
+#include "generate/schedule.h"
 #include "text/output/output.h"
 
 typedef struct zoo_chat_model {
@@ -27,6 +28,7 @@ typedef struct zoo_chat_model {
     zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
     zoo_generation generation;
     zoo_request_context context;
+    zoo_speculation speculation; /* off until zoo_chat_model_speculate */
 } zoo_chat_model;
 
 /* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
@@ -34,6 +36,10 @@ zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *opti
                                zoo_chat_model *out, zoo_error *err);
 /* What grammars may take of memory, all together. */
 void zoo_chat_model_limit(zoo_chat_model *loaded, size_t grammar_bytes_max);
+/* Turns drafts on for rows that run with it: word of zoo_speculate_read, n_always of
+ * zoo_speculation. Costs of steps are measured where they are needed. [load] */
+zoo_status zoo_chat_model_speculate(zoo_chat_model *loaded, const char *word, uint32_t n_always,
+                                    zoo_error *err);
 void zoo_chat_model_close(zoo_chat_model *loaded);
 
 #endif

@@ -355,6 +355,7 @@ zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error 
         zoo_mem_free(live);
         return status;
     }
+    zoo_schedule_speculate(live->schedule, &loaded->speculation);
     (void)pthread_mutex_init(&live->lock, NULL);
     (void)pthread_cond_init(&live->work, NULL);
     (void)pthread_cond_init(&live->ended, NULL);

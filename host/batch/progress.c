@@ -82,6 +82,11 @@ void zoo_progress_json(const zoo_progress *p, const zoo_batch_totals *t, const c
                    "\"waiting\":%u",
                    (unsigned long long)f.read, (unsigned long long)f.written, f.seconds,
                    f.rows_a_second, f.tokens_a_second, t->stats.n_running, t->stats.n_waiting);
+    if (t->stats.n_drafted > 0) {
+        zoo_out_format(out, ",\"drafted_tokens\":%llu,\"accepted_tokens\":%llu",
+                       (unsigned long long)t->stats.n_drafted,
+                       (unsigned long long)t->stats.n_accepted);
+    }
     if (f.eta >= 0.0) {
         zoo_out_format(out, ",\"eta_seconds\":%.0f", f.eta);
     }

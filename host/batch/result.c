@@ -129,13 +129,15 @@ static void put_chat(zoo_out *out, const zoo_answer *a, uint32_t index)
 
 void zoo_result_usage(zoo_out *out, const zoo_answer *a)
 {
-    uint64_t n_prompt = 0, n_out = 0, n_cached = 0;
+    uint64_t n_prompt = 0, n_out = 0, n_cached = 0, n_drafted = 0, n_accepted = 0;
     for (uint32_t i = 0; i < a->request->n_prompts; i++) {
         n_prompt += a->request->prompts[i].n_tokens;
     }
     for (uint32_t i = 0; i < a->n_rows; i++) {
         n_out += a->rows[i].n_out;
         n_cached += a->rows[i].n_cached;
+        n_drafted += a->rows[i].n_drafted;
+        n_accepted += a->rows[i].n_accepted;
     }
     zoo_out_format(out,
                    ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,"
@@ -145,6 +147,11 @@ void zoo_result_usage(zoo_out *out, const zoo_answer *a)
     if (a->shows_cached) {
         zoo_out_format(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}",
                        (unsigned long long)(n_cached < n_prompt ? n_cached : n_prompt));
+        zoo_out_format(out,
+                       ",\"completion_tokens_details\":{\"accepted_prediction_tokens\":%llu,"
+                       "\"rejected_prediction_tokens\":%llu}",
+                       (unsigned long long)n_accepted,
+                       (unsigned long long)(n_drafted - n_accepted));
     }
     zoo_out_text(out, "}");
 }

@@ -27,8 +27,9 @@ typedef struct zoo_answer {
     const char *model;              /* where the request names none */
     const zoo_tokenizer *tokenizer; /* null: no text */
     char *const *marks; /* special tokens that never stand in content, null-ended; or null */
-    bool shows_cached;  /* usage tells prompt tokens that were taken from kept prefixes */
-    int64_t created;    /* seconds of the epoch; 0 in a batch, whose answers repeat */
+    bool
+        shows_cached; /* usage tells prompt tokens that were taken from kept prefixes, and drafts */
+    int64_t created;  /* seconds of the epoch; 0 in a batch, whose answers repeat */
     const zoo_output_format *format; /* null: a chat's text is its content */
 } zoo_answer;
 

@@ -25,6 +25,8 @@ typedef struct zoo_cache_options {
      * Tables, some bytes a page, come on top. */
     size_t bytes_max;
     zoo_limits limits; /* rows_max, seqs_max, context_max at least 1 */
+    uint32_t n_marks;  /* of models with states: sequences that hold a mark at once; fewer where
+                          they would take more than an eighth of the memory */
 } zoo_cache_options;
 
 /* What one sequence costs, for plan and inspect. */
@@ -90,6 +92,18 @@ zoo_status zoo_cache_seq_restart(zoo_cache_pool *pool, uint32_t slot, zoo_error 
  */
 zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t pos, uint32_t n,
                                 zoo_error *err);
+
+/*
+ * Notes where the sequence stands, so that the next extend can be taken back; states are copied.
+ * False: all marks are held by others. Without states it costs nothing and is always true.
+ */
+bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot);
+/*
+ * Takes back what the extend after the mark stored from position `length` on and gives the mark up.
+ * Returns where the sequence stands then: at `length`, or, where states were copied and all
+ * positions are not kept, at the mark: what lies between is to be read again.
+ */
+uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t length);
 
 /*
  * Keeps what `slot` remembers as a prefix others may start from. The sequence stands at exactly

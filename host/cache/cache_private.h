@@ -53,6 +53,7 @@ typedef struct zoo_cache_handle {
 typedef struct zoo_block_table {
     uint32_t open, length_max;
     uint32_t begin, length;              /* of the last extend: from, to */
+    uint32_t mark;                       /* the number of its copy of states, plus 1; 0: none */
     uint32_t first_run[ZOO_GROUPS_MAX];  /* no run before it was ever held */
     uint32_t n_runs[ZOO_GROUPS_MAX];     /* the last run held, plus 1 */
     uint32_t n_shared[ZOO_GROUPS_MAX];   /* ROWS: pages below this run may be shared */
@@ -67,6 +68,9 @@ struct zoo_cache_pool {
     uint32_t n_prefixes;     /* block tables beyond the sequences, at most */
     size_t state_bytes;      /* of one table */
     unsigned char *states;   /* [block tables][state_bytes] */
+    uint32_t n_marks;        /* 0 without states */
+    unsigned char *marks;    /* [n_marks][state_bytes] */
+    bool *marks_held;        /* [n_marks] */
     zoo_block_table *tables; /* [seqs_max + n_prefixes] */
     zoo_cache_handle *handles, *handles_last;
     void *memory; /* all of the above but the handles */

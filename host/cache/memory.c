@@ -1,7 +1,7 @@
 /*
  * memory.c: how many pages there are, the one mapping under all of them, and who holds which.
  *
- *   fixed: rings and states of seqs_max sequences, whole
+ *   fixed: rings and states of seqs_max sequences, whole, and the marks' copies of states
  *   then:  rings and states of kept prefixes, out of what ROWS leave, or an eighth of the rest
  *   then:  ROWS, all that the limits may need, or each group its part of the rest
  *
@@ -63,6 +63,17 @@ static uint32_t count_prefixes(const zoo_cache_pool *pool, const demand *d, size
     return (uint32_t)(room < n ? room : n);
 }
 
+static uint32_t count_marks(const zoo_cache_pool *pool, size_t left)
+{
+    uint32_t n = pool->options.n_marks, seqs = pool->options.limits.seqs_max;
+    if (pool->state_bytes == 0) {
+        return 0;
+    }
+    n = n < seqs ? n : seqs;
+    size_t fit = left / 8 / pool->state_bytes;
+    return fit < n ? (uint32_t)fit : n;
+}
+
 static zoo_status count_pages(zoo_cache_pool *pool, zoo_error *err)
 {
     const demand d = sum_demand(pool);
@@ -74,6 +85,8 @@ static zoo_status count_pages(zoo_cache_pool *pool, zoo_error *err)
                         d.fixed >> 20, limit >> 20);
     }
     size_t left = limit - d.fixed;
+    pool->n_marks = count_marks(pool, left);
+    left -= pool->n_marks * pool->state_bytes;
     pool->n_prefixes = count_prefixes(pool, &d, left);
     left -= pool->n_prefixes * d.prefix;
     /* A hair less than the quotient: rounding must not give a page more than there is. */
@@ -113,6 +126,8 @@ static bool lay_out(zoo_cache_pool *pool, zoo_arena *arena)
         g->returned = claim(arena, g->n_pages, sizeof *g->returned, &ok);
     }
     pool->states = claim(arena, n_tables, pool->state_bytes, &ok);
+    pool->marks = claim(arena, pool->n_marks, pool->state_bytes, &ok);
+    pool->marks_held = claim(arena, pool->n_marks, sizeof *pool->marks_held, &ok);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
         g->memory = claim(arena, g->n_pages, g->page_bytes, &ok);

@@ -115,12 +115,21 @@ void zoo_block_table_clear(zoo_cache_pool *pool, uint32_t table, uint32_t *n_hel
     h->begin = h->length = 0;
 }
 
+static void drop_mark(zoo_cache_pool *pool, zoo_block_table *seq)
+{
+    if (seq->mark) {
+        pool->marks_held[seq->mark - 1] = false;
+        seq->mark = 0;
+    }
+}
+
 void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot)
 {
     zoo_block_table *seq = zoo_seq_find(pool, slot, NULL);
     if (!seq) {
         return;
     }
+    drop_mark(pool, seq);
     zoo_block_table_clear(pool, slot, NULL);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         pool->groups[i].n_reserved -= seq->n_reserved[i];
@@ -154,6 +163,7 @@ zoo_status zoo_cache_seq_restart(zoo_cache_pool *pool, uint32_t slot, zoo_error 
                             g->n_free - g->n_reserved);
         }
     }
+    drop_mark(pool, seq);
     zoo_block_table_clear(pool, slot, n_held);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         pool->groups[i].n_reserved += n_held[i];
@@ -198,4 +208,40 @@ zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t po
     seq->begin = pos;
     seq->length = pos + n;
     return ZOO_OK;
+}
+
+bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot)
+{
+    zoo_block_table *seq = zoo_seq_find(pool, slot, NULL);
+    uint32_t mark = 0;
+    if (!seq || pool->state_bytes == 0) {
+        return seq != NULL;
+    }
+    drop_mark(pool, seq);
+    while (mark < pool->n_marks && pool->marks_held[mark]) {
+        mark++;
+    }
+    if (mark == pool->n_marks) {
+        return false;
+    }
+    pool->marks_held[mark] = true;
+    seq->mark = mark + 1;
+    memcpy(pool->marks + mark * pool->state_bytes, zoo_block_table_states(pool, slot),
+           pool->state_bytes);
+    return true;
+}
+
+uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t length)
+{
+    zoo_block_table *seq = zoo_seq_find(pool, slot, NULL);
+    assert(seq && length >= seq->begin && length <= seq->length);
+    if (seq->mark && length < seq->length) {
+        length = seq->begin;
+        memcpy(zoo_block_table_states(pool, slot),
+               pool->marks + (seq->mark - 1) * pool->state_bytes, pool->state_bytes);
+    }
+    assert(length == seq->length || pool->state_bytes == 0 || seq->mark);
+    drop_mark(pool, seq);
+    seq->length = length;
+    return length;
 }

@@ -87,8 +87,12 @@ static const zoo_option options[] = {
     {"--metrics-file", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, metrics), "FILE",
      "Prometheus's text form, kept up to date while the run goes on"},
     {"--cached-tokens", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, cached_tokens), NULL,
-     "usage counts prompt tokens shared with other rows; lines then depend on what ran together"},
+     "usage counts prompt tokens shared with other rows and tokens read ahead; lines then depend "
+     "on what ran together"},
+    ZOO_OPTIONS_SPECULATE("text"),
     ZOO_OPTIONS_END};
+
+static const zoo_batch_args defaults = {.common = {.speculate = "text"}};
 
 static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint64_t n_lines,
                       const zoo_batch_totals *t)
@@ -111,6 +115,11 @@ static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint6
                   (unsigned long long)t->stats.n_written, t->seconds,
                   (double)t->stats.n_written / seconds,
                   (double)(t->stats.n_written + t->stats.n_read + t->stats.n_shared) / seconds);
+    if (t->stats.n_drafted > 0) {
+        (void)fprintf(stderr, "%llu of %llu tokens that were read ahead came, in %llu steps\n",
+                      (unsigned long long)t->stats.n_accepted,
+                      (unsigned long long)t->stats.n_drafted, (unsigned long long)t->stats.n_steps);
+    }
     if (t->is_limited) {
         (void)fprintf(stderr, "--limit or --max-errors ended the run\n");
     }
@@ -304,6 +313,13 @@ static int run_model(batch_run *r)
     if (reads_time(r, &loaded, &err) != ZOO_OK) {
         zoo_chat_model_close(&loaded);
         return fail(&err, 2);
+    }
+    if (!a->validate) {
+        status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts, &err);
+    }
+    if (status != ZOO_OK) {
+        zoo_chat_model_close(&loaded);
+        return fail(&err, 4);
     }
     zoo_chat_model_limit(&loaded, zoo_session_share(&engine));
     loaded.context.now = &r->now;
@@ -544,4 +560,5 @@ const zoo_command zoo_command_batch = {
     .n_min = 1,
     .n_max = 1,
     .args_size = sizeof(zoo_batch_args),
+    .defaults = &defaults,
     .run = run};

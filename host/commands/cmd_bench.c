@@ -66,6 +66,7 @@ typedef struct bench {
     zoo_generation generation;
     uint64_t state; /* of the random ids */
     zoo_machine machine;
+    zoo_speculation speculation;
 } bench;
 
 static double clock_of(clockid_t id)
@@ -159,6 +160,7 @@ static zoo_status run_rows(bench *b, zoo_row *rows, uint32_t n, bench_round *out
     zoo_schedule *schedule;
     ZOO_TRY(zoo_schedule_new(b->engine, NULL, &b->generation, &schedule, err));
     zoo_status status = ZOO_OK;
+    zoo_schedule_speculate(schedule, &b->speculation);
     for (uint32_t i = 0; i < n && status == ZOO_OK; i++) {
         status = zoo_schedule_add(schedule, &rows[i], err);
     }
@@ -288,6 +290,11 @@ static zoo_status run_test(bench *b, const char *test, uint32_t n, uint32_t n_pr
                  "\"steps\":%llu,\"rounds\":%u",
                  n, n_prompt, n_new, (unsigned long long)rounds[0].stats.n_shared,
                  (unsigned long long)rounds[0].n_steps, n_rounds);
+    if (b->speculation.kind != ZOO_SPECULATE_OFF) {
+        (void)printf(",\"drafted_tokens\":%llu,\"accepted_tokens\":%llu",
+                     (unsigned long long)rounds[0].stats.n_drafted,
+                     (unsigned long long)rounds[0].stats.n_accepted);
+    }
     print_rates(rounds, n_rounds, (double)n * n_prompt, false);
     print_rates(rounds, n_rounds, (double)n * n_prompt, true);
     if (b->args->machine) {
@@ -311,9 +318,19 @@ static zoo_status measure_machine(bench *b, zoo_error *err)
     return ZOO_OK;
 }
 
+static zoo_status prepare_drafts(bench *b, zoo_error *err)
+{
+    (void)zoo_speculate_read(b->args->common.speculate, &b->speculation.kind);
+    b->speculation.n_always = b->args->common.n_drafts;
+    return b->speculation.kind == ZOO_SPECULATE_OFF || b->speculation.n_always > 0
+               ? ZOO_OK
+               : zoo_step_costs_measure(b->engine, &b->speculation.costs, err);
+}
+
 static zoo_status run_tests(bench *b, zoo_error *err)
 {
     const bench_args *a = b->args;
+    ZOO_TRY(prepare_drafts(b, err));
     if (a->machine) {
         ZOO_TRY(measure_machine(b, err));
     }
@@ -368,6 +385,7 @@ static const zoo_option options[] = {
     {"--seed", 0, ZOO_OPTION_SEED, offsetof(bench_args, seed), "S", "of the random tokens (1)"},
     {"--machine", 0, ZOO_OPTION_FLAG, offsetof(bench_args, machine), NULL,
      "measure the machine too, and tell shares of it"},
+    ZOO_OPTIONS_SPECULATE("off: random tokens say nothing of texts"),
     ZOO_OPTIONS_END};
 
 static zoo_status judge_args(const bench_args *a, zoo_error *err)
@@ -399,7 +417,8 @@ static int run(void *args)
     return run_model(a);
 }
 
-static const bench_args defaults = {.n_batch = 32,
+static const bench_args defaults = {.common = {.speculate = "off"},
+                                    .n_batch = 32,
                                     .n_prompt = 64,
                                     .n_new = 32,
                                     .n_prefill = 512,

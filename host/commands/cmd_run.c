@@ -45,6 +45,7 @@ static const zoo_option options[] = {
     {"--ignore-eos", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, ignore_eos), NULL,
      "end tokens do not end it"},
     {"--json", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, json), NULL, "one JSON object on stdout"},
+    ZOO_OPTIONS_SPECULATE("text"),
     ZOO_OPTIONS_END};
 
 /* ---- options as a request ---- */
@@ -168,6 +169,7 @@ static zoo_status generate(const zoo_chat_model *loaded, zoo_row *row, zoo_error
     zoo_status status =
         zoo_schedule_new(loaded->engine, loaded->tokenizer, &loaded->generation, &schedule, err);
     if (status == ZOO_OK) {
+        zoo_schedule_speculate(schedule, &loaded->speculation);
         status = zoo_schedule_add(schedule, row, err);
     }
     while (status == ZOO_OK && !zoo_schedule_is_idle(schedule)) {
@@ -198,8 +200,10 @@ static zoo_status print_json(const zoo_row *row, zoo_error *err)
     }
     zoo_out_format(&out,
                    "],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,"
-                   "\"total_tokens\":%u}}\n",
-                   row->n_prompt, row->n_out, row->n_prompt + row->n_out);
+                   "\"total_tokens\":%u,\"completion_tokens_details\":{"
+                   "\"accepted_prediction_tokens\":%u,\"rejected_prediction_tokens\":%u}}}\n",
+                   row->n_prompt, row->n_out, row->n_prompt + row->n_out, row->n_accepted,
+                   row->n_drafted - row->n_accepted);
     ok = !out.failed && fwrite(out.data, 1, out.n, stdout) == out.n && fflush(stdout) == 0;
     zoo_out_free(&out);
     return ok ? ZOO_OK : zoo_fail(err, ZOO_E_IO, "the answer cannot be written");
@@ -254,12 +258,14 @@ static int run(void *args)
     if (loaded.note[0] && !a->common.engine.quiet) {
         (void)fprintf(stderr, "lmzoo run: %s\n", loaded.note);
     }
-    int code = run_loaded(a, &loaded);
+    status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts, &err);
+    int code = status == ZOO_OK ? run_loaded(a, &loaded) : fail(&err, 4);
     zoo_chat_model_close(&loaded);
     return code;
 }
 
-static const zoo_run_args defaults = {.temperature = -1.0,
+static const zoo_run_args defaults = {.common = {.speculate = "text"},
+                                      .temperature = -1.0,
                                       .top_p = -1.0,
                                       .min_p = -1.0,
                                       .n_new_max = ZOO_UNSAID,

@@ -91,7 +91,10 @@ static int run(void *args)
     a->server.key = &key;
     zoo_session_signals(on_signal);
     address = a->server.host;
-    status = zoo_server_run(&loaded, &a->server, &caught, listening, &err);
+    status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts, &err);
+    if (status == ZOO_OK) {
+        status = zoo_server_run(&loaded, &a->server, &caught, listening, &err);
+    }
     zoo_chat_model_close(&loaded);
     return status == ZOO_OK ? 0 : zoo_command_failed("serve", &err, zoo_exit_code(status));
 }
@@ -119,9 +122,11 @@ static const zoo_option options[] = {
      "of the cache that ended requests may keep for those that begin alike (50)"},
     {"--drain", 0, ZOO_OPTION_COUNT, AT(drain_seconds), "SECONDS",
      "for what is inside after SIGTERM (20)"},
+    ZOO_OPTIONS_SPECULATE("text"),
     ZOO_OPTIONS_END};
 
-static const serve_args defaults = {.reuse = 50,
+static const serve_args defaults = {.common = {.speculate = "text"},
+                                    .reuse = 50,
                                     .server = {.host = "127.0.0.1",
                                                .port = 8080,
                                                .body_max = (size_t)32 << 20,

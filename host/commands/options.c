@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "generate/schedule.h"
 
 /* Offsets into a zoo_common, with which the arguments of every command begin. */
 #define ENGINE(field) offsetof(zoo_common, engine.field)
@@ -228,6 +229,15 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
                             i == 0 ? "--weights" : "--cache", given[i]);
         }
     }
+    zoo_speculate kind = ZOO_SPECULATE_OFF;
+    if (common->speculate && !zoo_speculate_read(common->speculate, &kind)) {
+        return zoo_fail(err, ZOO_E_USAGE, "--speculate must be off or text, not \"%.40s\"",
+                        common->speculate);
+    }
+    if (common->n_drafts > ZOO_DRAFTS_MAX) {
+        return zoo_fail(err, ZOO_E_USAGE, "--draft-tokens goes up to %d", ZOO_DRAFTS_MAX);
+    }
+    e->n_marks = kind != ZOO_SPECULATE_OFF ? ZOO_SPECULATE_MARKS : 0;
     e->weights = e->weights ? e->weights : "auto";
     e->cache = e->cache ? e->cache : "auto";
     e->allow_unknown = common->allow_unknown.n > 0 ? common->allow_unknown.items : NULL;

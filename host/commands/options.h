@@ -53,12 +53,29 @@ typedef struct zoo_common {
     zoo_option_list allow_unknown;
     const char *positional[ZOO_POSITIONAL_MAX]; /* arguments that are no options, in order */
     uint32_t n_positional;
+    const char *speculate; /* null: the command does not speculate */
+    uint32_t n_drafts;     /* with it; 0: as many as pay */
     bool help;
 } zoo_common;
 
 /* --help alone; and the options of every command that opens a model, which begin with --weights. */
 extern const zoo_option zoo_options_help[];
 extern const zoo_option zoo_options_model[];
+
+/* Rows for commands that generate; their defaults say what --speculate is otherwise. */
+#define ZOO_OPTIONS_SPECULATE(otherwise)                                                           \
+    {"--speculate",                                                                                \
+     0,                                                                                            \
+     ZOO_OPTION_TEXT,                                                                              \
+     offsetof(zoo_common, speculate),                                                              \
+     "off|text",                                                                                   \
+     "read ahead what a row will probably say, judged by its own text, where that saves time; "    \
+     "the "                                                                                        \
+     "tokens stay the same (" otherwise ")"},                                                      \
+    {                                                                                              \
+        "--draft-tokens", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_drafts), "N",                \
+            "read so many ahead in every step, whether it saves time or not (0: what pays)"        \
+    }
 
 /*
  * Reads argv[1 ..] into args, which begins with a zoo_common and holds the defaults. tables: up to

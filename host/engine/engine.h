@@ -56,8 +56,27 @@ uint32_t zoo_engine_prefix_grain(const zoo_engine *engine);
 /* How full the pages of sequences are, 0 to 1: what is held, kept or promised. */
 double zoo_engine_cache_fill(const zoo_engine *engine);
 
+/* Whether sequences have states, which cannot be cut: only copied and read on. */
+bool zoo_engine_has_states(const zoo_engine *engine);
+/*
+ * Before a step whose rows may turn out wrong: the step can be taken back. False: not now (states
+ * are copied, for few sequences at once), and nothing is noted.
+ */
+bool zoo_engine_seq_mark(zoo_engine *engine, uint32_t seq);
+/*
+ * After that step: takes back the positions from `length` on, none where it is where the sequence
+ * stands. Returns the position that is read next: `length`, or, for a model with states, where the
+ * step began when anything was taken back.
+ */
+uint32_t zoo_engine_seq_rewind(zoo_engine *engine, uint32_t seq, uint32_t length);
+
 /* Which rows of an item get logits. */
-typedef enum zoo_want { ZOO_WANT_NONE = 0, ZOO_WANT_LAST = 1, ZOO_WANT_ALL = 2 } zoo_want;
+typedef enum zoo_want {
+    ZOO_WANT_NONE = 0,
+    ZOO_WANT_LAST = 1,
+    ZOO_WANT_ALL = 2,
+    ZOO_WANT_TAIL = 3 /* the last n_tail */
+} zoo_want;
 
 /* The next n tokens of one sequence, following what it has read. */
 typedef struct zoo_item {
@@ -65,9 +84,17 @@ typedef struct zoo_item {
     uint32_t n;
     const int32_t *tokens; /* [n] */
     zoo_want want;
-    /* Out: [1 or n, vocab_size], valid until the next step; null for ZOO_WANT_NONE. */
+    uint32_t n_tail; /* 1 .. n, for ZOO_WANT_TAIL */
+    /* Out: [1, n or n_tail; vocab_size], valid until the next step; null for ZOO_WANT_NONE. */
     float *logits;
 } zoo_item;
+
+/* How many rows of an item get logits. */
+static inline uint32_t zoo_item_n_wanted(const zoo_item *item)
+{
+    const uint32_t n[] = {0, 1, item->n, item->n_tail};
+    return n[item->want];
+}
 
 /* Runs one step. The rows of all items together must not pass limits.rows_max. */
 zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err);

@@ -93,6 +93,22 @@ void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_total)
     engine->states[seq].n_whole = n_total;
 }
 
+bool zoo_engine_has_states(const zoo_engine *engine)
+{
+    return zoo_cache_pool_cost(engine->model.cache, 0).state_bytes > 0;
+}
+
+bool zoo_engine_seq_mark(zoo_engine *engine, uint32_t seq)
+{
+    return zoo_cache_seq_mark(engine->model.cache, seq);
+}
+
+uint32_t zoo_engine_seq_rewind(zoo_engine *engine, uint32_t seq, uint32_t length)
+{
+    engine->states[seq].length = zoo_cache_seq_rewind(engine->model.cache, seq, length);
+    return engine->states[seq].length;
+}
+
 uint32_t zoo_engine_logits_max(const zoo_engine *engine)
 {
     return engine->model.limits.rows_max;
@@ -113,6 +129,10 @@ static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uin
         return zoo_fail(err, ZOO_E_LIMIT,
                         "%u rows at position %u do not fit the step or the sequence", item->n,
                         s->length);
+    }
+    if (item->want == ZOO_WANT_TAIL && (item->n_tail == 0 || item->n_tail > item->n)) {
+        return zoo_fail(err, ZOO_E_USAGE, "logits of the last %u of %u rows are asked for",
+                        item->n_tail, item->n);
     }
     for (uint32_t i = 0; i < item->n; i++) {
         if (item->tokens[i] < 0 || (uint32_t)item->tokens[i] >= engine->model.plan.vocab_size) {
@@ -172,8 +192,7 @@ static uint32_t choose_rows(zoo_engine *engine, const zoo_item *items, uint32_t 
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_items; i++) {
         const zoo_seq *seq = &engine->seqs[i];
-        uint32_t first = items[i].want == ZOO_WANT_ALL ? 0 : seq->n - 1;
-        for (uint32_t r = first; r < seq->n && items[i].want != ZOO_WANT_NONE; r++) {
+        for (uint32_t r = seq->n - zoo_item_n_wanted(&items[i]); r < seq->n; r++) {
             engine->wanted[n++] = seq->row + r;
         }
     }
@@ -189,7 +208,7 @@ zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items
     ZOO_TRY(zoo_step_run(&engine->step, &span, engine->wanted, n_wanted, err));
     float *logits = engine->step.logits;
     for (uint32_t i = 0; i < n_items; i++) {
-        uint32_t n = items[i].want == ZOO_WANT_ALL ? items[i].n : items[i].want == ZOO_WANT_LAST;
+        uint32_t n = zoo_item_n_wanted(&items[i]);
         items[i].logits = n ? logits : NULL;
         logits = n ? logits + (size_t)n * engine->model.head.rows : logits;
         engine->states[items[i].seq].length += items[i].n;

@@ -134,14 +134,24 @@ static void follow_thinking(zoo_row *row, size_t n_old)
     }
 }
 
+static bool must_close(const zoo_row *row)
+{
+    return row->close && (row->n_forced > 0 || (row->is_thinking && row->n_out >= row->think_max));
+}
+
 int32_t zoo_row_forced(zoo_row *row)
 {
-    bool due =
-        row->close && (row->n_forced > 0 || (row->is_thinking && row->n_out >= row->think_max));
-    if (!due || row->n_forced == row->n_close) {
+    if (!must_close(row) || row->n_forced == row->n_close) {
         return -1;
     }
     return row->close[row->n_forced++];
+}
+
+void zoo_row_draft_forced(const zoo_row *row, zoo_drafts *drafts)
+{
+    for (uint32_t i = row->n_forced; must_close(row) && i < row->n_close; i++) {
+        (void)zoo_drafts_add(drafts, row->close[i], ZOO_DRAFT_MUST);
+    }
 }
 
 zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t token, zoo_error *err)
@@ -173,12 +183,14 @@ void zoo_row_settle(zoo_row *row)
 {
     zoo_decoder_close(row->decoder);
     zoo_history_free(&row->history);
+    zoo_drafts_free(row->drafts);
     zoo_mem_free(row->chain.nodes);
     if (row->filter.end) {
         row->filter.end(row->filter.state);
     }
     row->filter = (zoo_filter){NULL, NULL, NULL, NULL, NULL};
     row->decoder = NULL;
+    row->drafts = NULL;
     row->chain = (zoo_prefix_chain){NULL, 0, 0};
 }
 

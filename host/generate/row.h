@@ -8,6 +8,7 @@
 #ifndef ZOO_GENERATE_ROW_H
 #define ZOO_GENERATE_ROW_H
 
+#include "generate/drafts.h"
 #include "generate/prefix_tree.h"
 #include "generate/sample.h"
 #include "text/tokenizer/tokenizer.h"
@@ -73,6 +74,8 @@ struct zoo_row {
     zoo_logprob *prompt_logprobs; /* [n_prompt - 1, 1 + n_prompt_top]: of tokens 1 .. */
     zoo_text text;                /* of the output, cut at the stop string */
     uint32_t n_cached;            /* prompt tokens taken from a kept prefix */
+    uint32_t n_drafted;           /* tokens read ahead before they were chosen */
+    uint32_t n_accepted;          /* of them, those that were chosen */
     zoo_error error;
 
     /* The scheduler's. */
@@ -87,6 +90,7 @@ struct zoo_row {
     zoo_prefix_chain chain; /* while it waits, or owns a prefix */
     zoo_decoder *decoder;
     zoo_history history;
+    zoo_drafts *drafts; /* null: none are made */
     zoo_row *next;
 };
 
@@ -99,6 +103,8 @@ zoo_status zoo_row_accept(zoo_row *row, const zoo_sampler *sampler, uint32_t tok
 
 /* The token that must come next because reasoning has had its tokens, or -1. */
 int32_t zoo_row_forced(zoo_row *row);
+/* Adds the tokens that must come next for that reason to a proposal. */
+void zoo_row_draft_forced(const zoo_row *row, zoo_drafts *drafts);
 
 /* Gives back what only a running row needs. */
 void zoo_row_settle(zoo_row *row);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "generate/schedule_private.h"
 
@@ -56,6 +57,7 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     s->limits = zoo_engine_limits(engine);
     s->logits_max = zoo_engine_logits_max(engine);
     s->n_mask = mask_words(s);
+    s->has_states = zoo_engine_has_states(engine);
     status = take_memory(s, generation, err);
     if (status != ZOO_OK) {
         zoo_schedule_free(s);
@@ -170,28 +172,54 @@ static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_
     item->want = scores ? ZOO_WANT_ALL : row->pos + n == known(row) ? ZOO_WANT_LAST : ZOO_WANT_NONE;
     *rows_left -= n;
     *logits_left -= item->want == ZOO_WANT_ALL ? n : item->want == ZOO_WANT_LAST;
-    s->step_rows[s->n_items++] = (zoo_step_row){row, row->n_out};
+    s->step_rows[s->n_items++] = (zoo_step_row){.row = row, .n_out = row->n_out};
+}
+
+/* Whether the row goes on with its answer; tokens behind wrong drafts may be read again with it. */
+static bool generates(const zoo_row *row)
+{
+    return row->n_out > 0 && known(row) - row->pos <= 1 + ZOO_DRAFTS_MAX;
+}
+
+static void add_items(zoo_schedule *s, bool of_answers, uint32_t *rows_left, uint32_t *logits_left)
+{
+    uint32_t rows_max = s->limits->rows_max;
+    uint32_t start = s->n_running > rows_max ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
+    for (uint32_t i = 0; i<s->n_running && * rows_left> 0; i++) {
+        zoo_row *row = s->running[(start + i) % s->n_running];
+        if (generates(row) == of_answers) {
+            add_item(s, row, rows_left, logits_left);
+        }
+    }
+}
+
+/* Rows of prompts that a step has besides its answers, when `most` are left for them. */
+static uint32_t count_prompt_rows(const zoo_schedule *s, uint32_t most)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        n += generates(s->running[i]) ? 0 : chunk_end(s, s->running[i]) - s->running[i]->pos;
+    }
+    return n < most ? (uint32_t)n : most;
 }
 
 /* Rows that generate come first, from another start each step when not all of them fit. */
 static void build(zoo_schedule *s)
 {
     uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
-    uint32_t start = s->n_running > rows_left ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
     s->n_items = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint32_t i = 0; i < s->n_running && rows_left > 0; i++) {
-            zoo_row *row = s->running[(start + i) % s->n_running];
-            bool generates;
-            if (pass == 0) {
-                reread_if_needed(s, row);
-            }
-            generates = known(row) - row->pos == 1 && row->n_out > 0;
-            if (generates == (pass == 0)) {
-                add_item(s, row, &rows_left, &logits_left);
-            }
-        }
+    for (uint32_t i = 0; i < s->n_running; i++) {
+        reread_if_needed(s, s->running[i]);
     }
+    add_items(s, true, &rows_left, &logits_left);
+    if (s->speculation) {
+        uint32_t most = rows_left < logits_left ? rows_left : logits_left;
+        uint32_t n = zoo_schedule_draft(s, count_prompt_rows(s, rows_left), most);
+        rows_left -= n;
+        logits_left -= n;
+    }
+    s->n_answers = s->n_items;
+    add_items(s, false, &rows_left, &logits_left);
 }
 
 /* ---- what a step gave ---- */
@@ -210,6 +238,7 @@ static zoo_status score(const zoo_schedule *s, const zoo_sample_workspace *works
     return ZOO_OK;
 }
 
+/* The next token of a row, from the logits of the one before. */
 static zoo_status choose(const zoo_schedule *s, const zoo_sample_workspace *workspace, zoo_row *row,
                          float *logits)
 {
@@ -241,6 +270,21 @@ static zoo_status choose(const zoo_schedule *s, const zoo_sample_workspace *work
     return zoo_row_accept(row, workspace->sampler, token, &row->error);
 }
 
+/* Tokens from the rows of logits as long as what was read behind each is what came. */
+static zoo_status choose_all(const zoo_schedule *s, const zoo_sample_workspace *workspace,
+                             zoo_row *row, float *logits, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = known(row);
+        int32_t draft = i + 1 < n ? row->tokens[at] : -1;
+        ZOO_TRY(choose(s, workspace, row, logits + (size_t)i * s->plan->vocab_size));
+        if (row->finish != ZOO_UNFINISHED || row->tokens[at] != draft) {
+            break;
+        }
+    }
+    return ZOO_OK;
+}
+
 /* One item's logits become tokens and log-probabilities of its row. Touches nothing else, so items
  * run side by side. */
 static void read_logits(void *arg, uint32_t index, uint32_t worker)
@@ -249,14 +293,16 @@ static void read_logits(void *arg, uint32_t index, uint32_t worker)
     zoo_row *row = s->step_rows[index].row;
     const zoo_item *item = &s->items[index];
     const zoo_sample_workspace *workspace = &s->workspaces[worker];
-    bool at_end = row->pos + item->n == known(row);
+    uint32_t n_drafts = s->step_rows[index].n_drafts;
+    bool at_end = row->pos + item->n == known(row) + n_drafts;
     zoo_status status = ZOO_OK;
     if (item->want == ZOO_WANT_ALL) {
         status = score(s, workspace, row, item);
     }
     if (status == ZOO_OK && at_end && row->n_new_max > 0) {
-        size_t last = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
-        status = choose(s, workspace, row, item->logits + last * s->plan->vocab_size);
+        size_t first = item->want == ZOO_WANT_ALL ? item->n - 1 : 0;
+        status =
+            choose_all(s, workspace, row, item->logits + first * s->plan->vocab_size, 1 + n_drafts);
     } else if (at_end) {
         row->finish = ZOO_FINISH_LENGTH;
     }
@@ -302,6 +348,9 @@ static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item
     row->scored |= row->pos >= row->n_prompt;
     s->stats.n_read += step_row->n_out == 0 ? item->n : 0;
     s->stats.n_written += row->n_out - step_row->n_out;
+    if (step_row->is_proposed) {
+        zoo_schedule_judge(s, step_row);
+    }
     if (row->chain.n > 0) {
         keep_prefix(s, row);
     }
@@ -343,6 +392,21 @@ void zoo_schedule_cancel(zoo_schedule *s, zoo_row *row)
     }
 }
 
+static zoo_status run_step(zoo_schedule *s, zoo_error *err)
+{
+    bool learns = s->speculation && s->speculation->costs.n_rows > 0 && s->n_answers == s->n_items;
+    double begin = learns ? zoo_clock_seconds() : 0.0;
+    uint32_t n_rows = 0;
+    ZOO_TRY(zoo_engine_step(s->engine, s->items, s->n_items, err));
+    for (uint32_t i = 0; learns && i < s->n_items; i++) {
+        n_rows += s->items[i].n;
+    }
+    if (n_rows > 0) {
+        zoo_schedule_paced(s, n_rows, zoo_clock_seconds() - begin);
+    }
+    return ZOO_OK;
+}
+
 zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
 {
     zoo_schedule_admit(s);
@@ -350,7 +414,7 @@ zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
         return ZOO_OK;
     }
     build(s);
-    ZOO_TRY(zoo_engine_step(s->engine, s->items, s->n_items, err));
+    ZOO_TRY(run_step(s, err));
     s->stats.n_steps++;
     zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
     for (uint32_t i = 0; i < s->n_items; i++) {

@@ -2,8 +2,13 @@
  * schedule.h: continuous batching: rows in, steps of the engine, finished rows out.
  *
  * Pipeline of a step: admit waiting rows as long as the engine has room (a row's whole length is
- * reserved, so a started row never runs out); one token of every row that is generating; with what
- * is left of limits.rows_max, chunks of prompts; run; sample; finish.
+ * reserved, so a started row never runs out); one token of every row that is generating, and drafts
+ * of what it will say behind it where they pay (schedule_draft.c); with what is left of
+ * limits.rows_max, chunks of prompts; run; sample; take wrong drafts back; finish.
+ *
+ * A draft is read as if it had been chosen. Each position is then sampled as it would be without
+ * it: from its own logits, with its own number, under the penalties and masks of what came before;
+ * the first sample that is not the draft ends the look at what was read behind it.
  *
  * What rows have read may be kept when they end, too (zoo_schedule_keep), up to a part of the
  * pages: a later prompt that begins alike starts there (kept.h). Sequences with rings or states are
@@ -13,7 +18,7 @@
  * Order: rows whose prefix is kept first, then the longest. Rows that begin alike wait
  * for the first of them and start from what the engine kept (prefix_tree.h). Kept prefixes are
  * dropped, the longest unused first, when there is no room. What is chosen depends on the rows and
- * options alone, never on time; results do not depend on it at all.
+ * options alone, but for drafts never on time; results do not depend on it at all.
  *
  * Work of a step grows with running rows; of an admission with waiting ones, of which the owner
  * keeps few (zoo_schedule_wants_more). Finished rows cost nothing. One thread at a time.
@@ -24,18 +29,21 @@
 #include "checkpoint/generation.h"
 #include "engine/engine.h"
 #include "generate/row.h"
+#include "generate/step_costs.h"
 
 typedef struct zoo_schedule zoo_schedule;
 
 typedef struct zoo_schedule_stats {
     uint64_t n_steps;
-    uint64_t n_read;    /* prompt tokens computed */
-    uint64_t n_shared;  /* prompt tokens taken from kept prefixes */
-    uint64_t n_written; /* tokens generated */
-    uint64_t n_reread;  /* tokens computed again because of their position */
-    uint64_t n_resumed; /* rows that started from what an ended row left */
-    uint32_t n_kept;    /* entries of those now */
-    double cache_fill;  /* part of the pages that is held or promised */
+    uint64_t n_read;     /* prompt tokens computed */
+    uint64_t n_shared;   /* prompt tokens taken from kept prefixes */
+    uint64_t n_written;  /* tokens generated */
+    uint64_t n_reread;   /* tokens computed again because of their position or of wrong drafts */
+    uint64_t n_resumed;  /* rows that started from what an ended row left */
+    uint64_t n_drafted;  /* tokens read ahead before they were chosen */
+    uint64_t n_accepted; /* of them, those that were chosen */
+    uint32_t n_kept;     /* entries of what ended rows left now */
+    double cache_fill;   /* part of the pages that is held or promised */
     uint32_t n_running, n_waiting;
 } zoo_schedule_stats;
 
@@ -47,6 +55,30 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
 void zoo_schedule_keep(zoo_schedule *schedule, double share);
 /* Rows still inside are settled, not freed. */
 void zoo_schedule_free(zoo_schedule *schedule);
+
+typedef enum zoo_speculate {
+    ZOO_SPECULATE_OFF = 0,
+    ZOO_SPECULATE_TEXT /* drafts from the row's own prompt and output */
+} zoo_speculate;
+
+/* zoo_model_options.n_marks for it: with more rows than these, drafts of models with states seldom
+ * pay. */
+enum { ZOO_SPECULATE_MARKS = 8 };
+
+/* "off", "text"; false: another word. */
+bool zoo_speculate_read(const char *word, zoo_speculate *out);
+
+typedef struct zoo_speculation {
+    zoo_speculate kind;
+    uint32_t n_always; /* drafts of every row in every step, whether they pay or not; 0: what
+                             pays by costs, of which something must be known for any */
+    zoo_step_costs costs;
+} zoo_speculation;
+
+/* Rows read ahead what they will probably say, and keep what they then choose: the same tokens and
+ * log-probabilities in fewer steps. Kept by reference. Before the first row; without this call
+ * there are no drafts. */
+void zoo_schedule_speculate(zoo_schedule *schedule, const zoo_speculation *speculation);
 
 /* Whether more waiting rows would help to choose well. */
 bool zoo_schedule_wants_more(const zoo_schedule *schedule);

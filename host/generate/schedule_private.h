@@ -1,4 +1,5 @@
-/* schedule_private.h: what schedule.c (steps) and schedule_admit.c (admission) share. */
+/* schedule_private.h: what schedule.c (steps), schedule_admit.c (admission) and schedule_draft.c
+ * (tokens read ahead) share. */
 #ifndef ZOO_GENERATE_SCHEDULE_PRIVATE_H
 #define ZOO_GENERATE_SCHEDULE_PRIVATE_H
 
@@ -16,6 +17,9 @@ typedef struct zoo_sample_workspace {
 typedef struct zoo_step_row {
     zoo_row *row;
     uint32_t n_out;
+    bool is_proposed;  /* row->drafts say what may come */
+    uint32_t n_room;   /* of them may be read now */
+    uint32_t n_drafts; /* are read, at the end of the item */
 } zoo_step_row;
 
 struct zoo_schedule {
@@ -36,11 +40,28 @@ struct zoo_schedule {
     size_t waiting_tokens;
     uint64_t n_added;
     uint32_t n_running, n_waiting, n_items;
+    uint32_t n_answers; /* items of rows that generate; they come first */
     uint32_t waiting_max;
     uint32_t logits_max;
-    size_t n_mask; /* words */
+    size_t n_mask;                      /* words */
+    const zoo_speculation *speculation; /* null: no drafts */
+    bool has_states;
+    zoo_draft_odds odds;             /* of all rows */
+    bool drafts_now;                 /* the step at hand has drafts */
+    double pace_plain, pace_drafted; /* seconds of a step over the table's, without and with */
+    uint32_t n_drafted_steps;        /* since one without */
+    uint32_t n_refused;              /* steps whose drafts the pace alone forbade */
     zoo_schedule_stats stats;
 };
+
+/* Adds drafts to the items, which are those of rows that generate, n_max at most; n_prompt_rows
+ * come beside them. Returns how many. */
+uint32_t zoo_schedule_draft(zoo_schedule *schedule, uint32_t n_prompt_rows, uint32_t n_max);
+/* Learns from a step of rows that generate. */
+void zoo_schedule_paced(zoo_schedule *schedule, uint32_t n_rows, double seconds);
+/* Learns from the tokens that a row with a proposal got, and takes back what was read wrongly:
+ * row->pos is set where there were drafts. */
+void zoo_schedule_judge(zoo_schedule *schedule, const zoo_step_row *step_row);
 
 /* Opens waiting rows as long as the engine has room. */
 void zoo_schedule_admit(zoo_schedule *schedule);

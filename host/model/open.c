@@ -265,7 +265,8 @@ size_t zoo_model_memory_limit(const zoo_model_options *o)
 /* Parts, streams, names and shapes; what the weights will take is known then. */
 static zoo_status lay_out(zoo_model *model, const zoo_model_options *o, zoo_error *err)
 {
-    zoo_cache_options options = {.dtype = model->cache_kind, .limits = model->limits};
+    zoo_cache_options options = {
+        .dtype = model->cache_kind, .limits = model->limits, .n_marks = o->n_marks};
     ZOO_TRY(zoo_cache_pool_new(&options, &model->cache, err));
     zoo_cache_pool_kernels(model->cache, model->kernels);
     ZOO_TRY(zoo_model_lay_out(model, err));

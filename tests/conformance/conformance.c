@@ -6,8 +6,8 @@
  *
  * Without arguments: the demo models whose plugins are built. For each model and each pair of
  * weight and cache dtypes the whole prompt at once is the measure; then steps of one, chunks of
- * seven, a batch of ragged neighbours, restart and replay, save and load in the middle, two
- * threads. Each model runs in a process of its own.
+ * seven, a batch of ragged neighbours, restart and replay, save and load in the middle, steps whose
+ * last tokens are wrong and taken back, two threads. Each model runs in a process of its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +52,7 @@ static zoo_engine *open_engine(const trial *t, uint32_t n_threads)
                                   .seqs_max = NEIGHBOURS + 2,
                                   .context_max = N + 8,
                                   .n_threads = n_threads,
+                                  .n_marks = 1,
                                   .quiet = true};
     zoo_engine *engine = NULL;
     zoo_error error;
@@ -170,6 +171,37 @@ static bool run_kept(trial *t)
     return ok;
 }
 
+/* Steps of some tokens and some wrong ones behind them, which are taken back. */
+static bool run_taken_back(trial *t)
+{
+    uint32_t seq, pos = 0, done = 0;
+    zoo_error error;
+    bool ok = zoo_engine_seq_open(t->engine, N, N, &seq, &error) == ZOO_OK;
+    memset(t->logits, 0, (size_t)N * t->vocab * sizeof(float));
+    while (ok && done < N) {
+        int32_t tokens[N];
+        uint32_t right = done - pos + 1 + done % 4;
+        right = right < N - pos ? right : N - pos;
+        uint32_t wrong = done % 3 ? 1 + done % 5 : 0;
+        wrong = wrong < N - pos - right ? wrong : N - pos - right;
+        memcpy(tokens, t->tokens + pos, (right + wrong) * sizeof *tokens);
+        for (uint32_t i = right; i < right + wrong; i++) {
+            tokens[i] = (int32_t)(((uint32_t)tokens[i] + i) % t->vocab);
+        }
+        zoo_item item = {.seq = seq, .n = right + wrong, .tokens = tokens, .want = ZOO_WANT_ALL};
+        ok = zoo_engine_seq_mark(t->engine, seq) &&
+             zoo_engine_step(t->engine, &item, 1, &error) == ZOO_OK;
+        if (ok) {
+            memcpy(t->logits + (size_t)pos * t->vocab, item.logits,
+                   (size_t)right * t->vocab * sizeof(float));
+            done = pos + right;
+            pos = zoo_engine_seq_rewind(t->engine, seq, done);
+        }
+    }
+    zoo_engine_seq_close(t->engine, seq);
+    return ok;
+}
+
 static void run_all(trial *t)
 {
     result(run_chunks(t, t->engine, 1) && same(t), t->model, "steps of one are the whole prompt",
@@ -179,6 +211,7 @@ static void run_all(trial *t)
     result(run_batch(t) && same(t), t->model, "a batch is its sequences alone", t->dtypes);
     result(run_replay(t) && same(t), t->model, "restart and replay", t->dtypes);
     result(run_kept(t) && same(t), t->model, "a kept prefix goes on", t->dtypes);
+    result(run_taken_back(t) && same(t), t->model, "wrong tokens are taken back", t->dtypes);
     zoo_engine *two = open_engine(t, 2);
     result(two && run_chunks(t, two, 64) && same(t), t->model, "two threads are one", t->dtypes);
     zoo_engine_close(two);

@@ -302,6 +302,49 @@ static zoo_status run_kept(run *r, zoo_error *err)
     return ZOO_OK;
 }
 
+/* Steps of three tokens, behind which two wrong ones are read and taken back, every other time. */
+static zoo_status read_and_take_back(run *r, const case_prompt *p, float *logits, zoo_error *err)
+{
+    int32_t tokens[CASE_TOKENS_MAX];
+    uint32_t seq, pos = 0, done = 0, n = p->n_prompt;
+    ZOO_TRY(zoo_engine_seq_open(r->engine, n, n, &seq, err));
+    zoo_status status = ZOO_OK;
+    while (done < n && status == ZOO_OK) {
+        uint32_t most = n - pos, right = done - pos + 3 < most ? done - pos + 3 : most;
+        uint32_t wrong = done % 2 == 0 && right < most ? (right + 1 < most ? 2 : 1) : 0;
+        memcpy(tokens, p->tokens + pos, (right + wrong) * sizeof *tokens);
+        for (uint32_t i = right; i < right + wrong; i++) {
+            tokens[i] = (int32_t)(((uint32_t)tokens[i] + 1) % r->vocab);
+        }
+        zoo_item item = {.seq = seq, .n = right + wrong, .tokens = tokens, .want = ZOO_WANT_ALL};
+        status = zoo_engine_seq_mark(r->engine, seq) ? zoo_engine_step(r->engine, &item, 1, err)
+                                                     : zoo_fail(err, ZOO_E_INTERNAL, "no mark");
+        if (status == ZOO_OK) {
+            memcpy(logits + (size_t)pos * r->vocab, item.logits,
+                   (size_t)right * r->vocab * sizeof *logits);
+            done = pos + right;
+            pos = zoo_engine_seq_rewind(r->engine, seq, done);
+        }
+    }
+    zoo_engine_seq_close(r->engine, seq);
+    return status;
+}
+
+static zoo_status run_taken_back(run *r, zoo_error *err)
+{
+    for (uint32_t i = 0; i < r->c->n_prompts; i++) {
+        const case_prompt *p = &r->c->prompts[i];
+        float *logits = malloc((size_t)p->n_prompt * r->vocab * sizeof *logits);
+        zoo_status status = logits ? read_and_take_back(r, p, logits, err) : ZOO_E_MEMORY;
+        if (status == ZOO_OK) {
+            r->result->taken_back_differ += differing(logits, r->whole[i], p->n_prompt, r->vocab);
+        }
+        free(logits);
+        ZOO_TRY(status);
+    }
+    return ZOO_OK;
+}
+
 static int32_t best(const float *logits, uint32_t n)
 {
     uint32_t at = 0;
@@ -425,6 +468,7 @@ void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_
                                   .rows_max = ROWS,
                                   .seqs_max = CASE_PROMPTS_MAX,
                                   .context_max = CASE_TOKENS_MAX,
+                                  .n_marks = 1,
                                   .quiet = true};
     run r = {.c = c, .result = out};
     memset(out, 0, sizeof *out);
@@ -439,6 +483,7 @@ void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_
     }
     status = status == ZOO_OK ? run_chunks(&r, &error) : status;
     status = status == ZOO_OK ? run_batch(&r, &error) : status;
+    status = status == ZOO_OK ? run_taken_back(&r, &error) : status;
     status = status == ZOO_OK ? run_kept(&r, &error) : status;
     status = status == ZOO_OK ? run_decode(&r, &error) : status;
     if (status != ZOO_OK) {

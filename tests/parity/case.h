@@ -28,7 +28,8 @@ typedef struct parity_case {
 typedef struct case_result {
     double logits, layers, decode; /* against the reference */
     double cached;                 /* cached steps against one whole pass, 0: the same bits */
-    uint32_t chunks_differ, batch_differs, kept_differs, n_wrong_tokens; /* rows; tokens */
+    uint32_t chunks_differ, batch_differs, kept_differs, taken_back_differ; /* rows */
+    uint32_t n_wrong_tokens;
     /* Tensors: compared; that a reference must hold and this one does not; of the reference, that
      * were not recorded; of another size; that no step of the program gives (inside.txt). */
     uint32_t n_compared, n_absent, n_missing, n_resized, n_inside;

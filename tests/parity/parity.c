@@ -77,10 +77,11 @@ static bool judge(const parity_case *c, const case_result *r, char *why, size_t 
     } else if (!(r->logits <= c->limit) || !(r->layers <= c->limit)) {
         (void)snprintf(why, n, "nmse logits %.3g, layers %.3g, limit %.3g; first %s", r->logits,
                        r->layers, c->limit, r->first);
-    } else if (r->chunks_differ || r->batch_differs || r->kept_differs) {
+    } else if (r->chunks_differ || r->batch_differs || r->kept_differs || r->taken_back_differ) {
         (void)snprintf(why, n,
-                       "other bits: rows in chunks %u, in the batch %u, after a kept prefix %u",
-                       r->chunks_differ, r->batch_differs, r->kept_differs);
+                       "other bits: rows in chunks %u, in the batch %u, after a kept prefix %u, "
+                       "around rows taken back %u",
+                       r->chunks_differ, r->batch_differs, r->kept_differs, r->taken_back_differ);
     } else if (r->n_wrong_tokens || !(r->decode <= c->limit)) {
         (void)snprintf(why, n, "%u wrong tokens, nmse of decode %.3g", r->n_wrong_tokens,
                        r->decode);

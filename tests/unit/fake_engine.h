@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/engine.h"
 #include "kernels/select.h"
@@ -20,6 +21,7 @@ enum { FAKE_SEQS_MAX = 64, FAKE_CONTEXT_MAX = 4096, FAKE_PREFIXES_MAX = 256 };
 typedef struct fake_seq {
     bool open;
     uint32_t length, length_max, n_prompt, n_pages;
+    uint32_t mark;   /* where it stood when it was marked, plus 1 */
     int32_t *tokens; /* [length_max] */
 } fake_seq;
 
@@ -42,7 +44,11 @@ struct zoo_engine {
     uint32_t n_kept_now; /* prefixes */
     uint32_t end_bias;   /* how likely token 3 is */
     uint32_t grain;      /* of cuts in prefixes; 0: none */
-    float *logits;       /* [logits_max, vocab] */
+    bool has_states;     /* sequences are read again from their mark */
+    uint32_t marks_left;
+    long step_ns;  /* that a step takes besides */
+    float habit;   /* how much the last token alone says about the next */
+    float *logits; /* [logits_max, vocab] */
     fake_seq seqs[FAKE_SEQS_MAX];
     fake_prefix prefixes[FAKE_PREFIXES_MAX];
 };
@@ -73,6 +79,7 @@ static zoo_engine *fake_engine(uint32_t n_vocab, uint32_t rows_max, uint32_t seq
     e->logits_max = seqs_max;
     e->fail_at = -1;
     e->end_bias = 4;
+    e->marks_left = seqs_max;
     e->logits = malloc((size_t)e->logits_max * n_vocab * sizeof(float));
     FAKE_CHECK(e->logits);
     return e;
@@ -149,7 +156,7 @@ static zoo_status fake_open(zoo_engine *e, const fake_prefix *prefix, uint32_t s
         return zoo_fail(err, ZOO_E_MEMORY, "no room for %u positions now", length_max);
     }
     e->pages_used += pages;
-    e->seqs[at] = (fake_seq){true, shared, length_max, n_prompt, pages, NULL};
+    e->seqs[at] = (fake_seq){true, shared, length_max, n_prompt, pages, 0, NULL};
     e->seqs[at].tokens = malloc(length_max * sizeof(int32_t) + 1);
     FAKE_CHECK(e->seqs[at].tokens);
     if (shared > 0) {
@@ -193,6 +200,7 @@ void zoo_engine_seq_close(zoo_engine *e, uint32_t seq)
 {
     FAKE_CHECK(seq < FAKE_SEQS_MAX && e->seqs[seq].open);
     e->pages_used -= e->seqs[seq].n_pages;
+    e->marks_left += e->has_states && e->seqs[seq].mark;
     free(e->seqs[seq].tokens);
     memset(&e->seqs[seq], 0, sizeof e->seqs[seq]);
 }
@@ -240,6 +248,34 @@ void zoo_engine_seq_restart(zoo_engine *e, uint32_t seq, uint32_t n_total)
     e->seqs[seq].length = 0;
 }
 
+bool zoo_engine_has_states(const zoo_engine *e)
+{
+    return e->has_states;
+}
+
+bool zoo_engine_seq_mark(zoo_engine *e, uint32_t seq)
+{
+    FAKE_CHECK(e->seqs[seq].open);
+    if (e->has_states && !e->seqs[seq].mark) {
+        if (e->marks_left == 0) {
+            return false;
+        }
+        e->marks_left--;
+    }
+    e->seqs[seq].mark = e->seqs[seq].length + 1;
+    return true;
+}
+
+uint32_t zoo_engine_seq_rewind(zoo_engine *e, uint32_t seq, uint32_t length)
+{
+    fake_seq *s = &e->seqs[seq];
+    FAKE_CHECK(s->open && s->mark && length >= s->mark - 1 && length <= s->length);
+    s->length = e->has_states && length < s->length ? s->mark - 1 : length;
+    s->mark = 0;
+    e->marks_left += e->has_states;
+    return s->length;
+}
+
 /* Logits after n tokens: a hash of all of them. */
 static void fake_logits(const zoo_engine *e, const int32_t *tokens, uint32_t n, float *out)
 {
@@ -250,6 +286,9 @@ static void fake_logits(const zoo_engine *e, const int32_t *tokens, uint32_t n, 
     for (uint32_t v = 0; v < e->plan.vocab_size; v++) {
         uint64_t x = fake_mix(h + v * UINT64_C(0xd1342543de82ef95));
         out[v] = (float)(x >> 40) / 16777216.0f * 8.0f - 4.0f;
+    }
+    if (e->habit > 0.0f) {
+        out[fake_mix((uint64_t)tokens[n - 1] + 7) % e->plan.vocab_size] += e->habit;
     }
     if (e->plan.vocab_size > 3 && h % 32 < e->end_bias) {
         out[3] = 9.0f;
@@ -263,6 +302,9 @@ zoo_status zoo_engine_step(zoo_engine *e, zoo_item *items, uint32_t n_items, zoo
         return zoo_fail(err, ZOO_E_INTERNAL, "the engine was told to fail");
     }
     FAKE_CHECK(n_items > 0);
+    if (e->step_ns > 0) {
+        (void)nanosleep(&(struct timespec){0, e->step_ns}, NULL);
+    }
     for (uint32_t i = 0; i < n_items; i++) {
         zoo_item *item = &items[i];
         fake_seq *s = &e->seqs[item->seq];
@@ -273,7 +315,7 @@ zoo_status zoo_engine_step(zoo_engine *e, zoo_item *items, uint32_t n_items, zoo
             item->want == ZOO_WANT_NONE ? NULL : e->logits + (size_t)n_logits * e->plan.vocab_size;
         for (uint32_t k = 0; k < item->n; k++) {
             s->length++;
-            if (item->want == ZOO_WANT_ALL || (item->want == ZOO_WANT_LAST && k + 1 == item->n)) {
+            if (k + zoo_item_n_wanted(item) >= item->n) {
                 FAKE_CHECK(n_logits < e->logits_max);
                 fake_logits(e, s->tokens, s->length,
                             e->logits + (size_t)n_logits++ * e->plan.vocab_size);

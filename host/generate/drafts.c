@@ -1,0 +1,100 @@
+/* drafts.c: proposals and their odds (drafts.h). */
+#include "generate/drafts.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+/* A row's own trials count from `lean` on; trials fade by these factors, the rows' over about 40,
+ * those of all over about 1000. */
+static const float lean = 4.0f, row_fade = 0.975f, all_fade = 0.999f;
+
+void zoo_draft_odds_init(zoo_draft_odds *odds)
+{
+    static const float first[ZOO_DRAFT_CLASSES] = {1.0f,  0.8f, 0.25f, 0.4f,
+                                                   0.55f, 0.7f, 0.8f,  0.9f};
+    for (uint32_t i = 0; i < ZOO_DRAFT_CLASSES; i++) {
+        odds->n[i] = lean;
+        odds->n_right[i] = lean * first[i];
+    }
+}
+
+/* Matches of 2, 3, 4 .. 5, 6 .. 8, 9 .. 15 and more tokens. */
+static uint8_t class_of(uint32_t length)
+{
+    static const uint32_t ends[] = {2, 3, 5, 8, 15};
+    uint8_t class = ZOO_DRAFT_TEXT;
+    for (uint32_t i = 0; i < ZOO_COUNT(ends); i++) {
+        class = (uint8_t)(class + (length > ends[i]));
+    }
+    return class;
+}
+
+zoo_drafts *zoo_drafts_new(uint32_t n_max)
+{
+    zoo_drafts *d = zoo_mem_array(1, sizeof *d);
+    if (d && zoo_ngrams_init(&d->grams, n_max, NULL) != ZOO_OK) {
+        zoo_mem_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void zoo_drafts_free(zoo_drafts *d)
+{
+    if (d) {
+        zoo_ngrams_free(&d->grams);
+        zoo_mem_free(d);
+    }
+}
+
+void zoo_drafts_begin(zoo_drafts *d, const int32_t *tokens, uint32_t n)
+{
+    zoo_ngrams_follow(&d->grams, tokens, n);
+    d->n = 0;
+}
+
+bool zoo_drafts_add(zoo_drafts *d, int32_t token, uint32_t class)
+{
+    if (d->n == ZOO_DRAFTS_MAX) {
+        return false;
+    }
+    d->tokens[d->n] = token;
+    d->classes[d->n++] = (uint8_t) class;
+    return true;
+}
+
+void zoo_drafts_end(zoo_drafts *d, const int32_t *tokens, const zoo_draft_odds *all)
+{
+    float odds = 1.0f;
+    if (d->n == 0) {
+        d->n = zoo_ngrams_guess(&d->grams, tokens, d->tokens, ZOO_DRAFTS_MAX);
+        for (uint32_t i = 0; i < d->n; i++) {
+            d->classes[i] = class_of(d->grams.length + i);
+        }
+    }
+    for (uint32_t i = 0; i < d->n; i++) {
+        uint32_t c = d->classes[i];
+        if (c != ZOO_DRAFT_MUST) {
+            float rest = lean * all->n_right[c] / all->n[c];
+            odds *= (d->odds.n_right[c] + rest) / (d->odds.n[c] + lean);
+        }
+        d->odds_of[i] = odds;
+    }
+}
+
+static void count(zoo_draft_odds *odds, uint32_t class, float fade, bool right)
+{
+    odds->n[class] = odds->n[class] * fade + 1.0f;
+    odds->n_right[class] = odds->n_right[class] * fade + (right ? 1.0f : 0.0f);
+}
+
+void zoo_drafts_judge(zoo_drafts *d, const int32_t *tokens, uint32_t n, zoo_draft_odds *all)
+{
+    bool right = true;
+    for (uint32_t i = 0; i < n && i < d->n && right; i++) {
+        right = tokens[i] == d->tokens[i];
+        count(&d->odds, d->classes[i], row_fade, right);
+        count(all, d->classes[i], all_fade, right);
+    }
+}

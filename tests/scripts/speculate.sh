@@ -1,0 +1,95 @@
+#!/bin/sh
+# tests/scripts/speculate.sh: tokens read ahead change no byte of a result: every demo model, with drafts
+# that are forced and with those that pay, one row at a time and many, in small steps, and over an
+# interruption. What was drafted is told where it is asked for.
+set -u
+
+lmzoo=$LMZOO_BUILD/lmzoo
+work=$(mktemp -d "${TMPDIR:-/tmp}/speculate.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+n_tests=0
+
+result() { # result STATUS NAME
+    n_tests=$((n_tests + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $n_tests - $2"; else echo "not ok $n_tests - $2"; fi
+}
+
+batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
+    model=$1 kind=$2 output=$3
+    shift 3
+    "$lmzoo" batch "$LMZOO_SOURCE/demo/models/demo-$model" -i "$work/requests.jsonl" \
+        -o "$work/$output.jsonl" --weights "$kind" --cache "$kind" "$@" 2>"$work/words"
+    status=$?
+    [ "$status" -le 1 ] || sed 's/^/# /' "$work/words"
+    LC_ALL=C sort "$work/$output.jsonl" >"$work/$output"
+}
+
+# accepted: the counts of the summary; some drafts came, some did not
+accepted() {
+    line=$(grep 'read ahead came' "$work/words")
+    came=$(echo "$line" | cut -d' ' -f1) drafted=$(echo "$line" | cut -d' ' -f3)
+    [ "${came:-0}" -gt 0 ] && [ "$drafted" -gt "$came" ]
+}
+
+same() { # same MODEL KIND
+    rm -f "$work"/*.journal "$work"/*.results* "$work"/plain* "$work"/drafts*
+    batch "$1" "$2" plain --speculate off
+    [ "$(grep -c . "$work/plain")" -eq 20 ] && ! grep -q 'read ahead' "$work/words"
+    result $? "demo-$1, $2: without drafts"
+    batch "$1" "$2" drafts5 --draft-tokens 5 --max-seqs 1
+    cmp -s "$work/drafts5" "$work/plain" && accepted
+    result $? "demo-$1, $2: five drafts, one row at a time"
+    batch "$1" "$2" drafts3 --draft-tokens 3 --max-seqs 64 --max-rows 40
+    cmp -s "$work/drafts3" "$work/plain" && accepted
+    result $? "demo-$1, $2: three drafts, rows together, steps of 40"
+    batch "$1" "$2" drafts --max-seqs 2
+    cmp -s "$work/drafts" "$work/plain"
+    result $? "demo-$1, $2: as many as pay"
+}
+
+# Long answers, so that they repeat themselves.
+awk -v rows=20 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" |
+    sed 's/\("max_[a-z_]*tokens":[0-9]*\)/\12/g' >"$work/requests.jsonl"
+for model in llama gemma hybrid deepseek; do
+    if [ ! -e "$LMZOO_BUILD/plugins/$model.so" ]; then
+        n_tests=$((n_tests + 1))
+        echo "ok $n_tests - demo-$model # SKIP no plugin for it in the build"
+        continue
+    fi
+    same "$model" f32
+done
+[ -e "$LMZOO_BUILD/plugins/hybrid.so" ] && same hybrid int8
+
+folder=$LMZOO_SOURCE/demo/models/demo-llama
+if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
+    batch llama f32 plain --speculate off --restart
+    batch llama f32 parts --draft-tokens 8 --limit 6
+    batch llama f32 parts --speculate off --limit 6
+    batch llama f32 parts --draft-tokens 4
+    cmp -s "$work/parts" "$work/plain"
+    result $? "a run that is interrupted and goes on with other drafts"
+
+    batch llama f32 counted --draft-tokens 4 --cached-tokens --summary "$work/summary"
+    grep -q '"accepted_prediction_tokens":[1-9]' "$work/counted" &&
+        grep -q '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9]' "$work/summary"
+    result $? "usage and summary tell drafts"
+
+    set -- "$lmzoo" run "$folder" -p 'Once upon a time' -n 60 --ignore-eos --json
+    "$@" --speculate off >"$work/a" && "$@" --draft-tokens 6 >"$work/b" &&
+        [ "$(sed 's/"usage.*//' "$work/a")" = "$(sed 's/"usage.*//' "$work/b")" ] &&
+        grep -q '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0' "$work/a" &&
+        grep -q '"rejected_prediction_tokens":[1-9]' "$work/b"
+    result $? "run gives the same text and tells drafts"
+
+    "$lmzoo" bench "$folder" --tests decode --decode 40 -r 1 --speculate text --draft-tokens 4 --quiet |
+        grep -q '"drafted_tokens":[1-9]'
+    result $? "bench tells drafts"
+
+    "$lmzoo" run "$folder" -p x --speculate often 2>"$work/words"
+    [ $? -eq 2 ] && grep -q 'speculate must be off or text' "$work/words"
+    result $? "another word is refused"
+    "$lmzoo" run "$folder" -p x --draft-tokens 100 2>"$work/words"
+    [ $? -eq 2 ] && grep -q 'draft-tokens goes up to' "$work/words"
+    result $? "too many drafts are refused"
+fi
+echo "1..$n_tests"
