@@ -70,6 +70,10 @@ copy json
 printf '{"model_type": "llama",' >"$TMPDIR/json/config.json"
 check "a config that is no JSON" 'json/config.json, line 1' "$TMPDIR/json"
 
+copy wide
+sed -i 's/"head_dim": [0-9]*/"head_dim": 1000000000/' "$TMPDIR/wide/config.json"
+check "a head of a billion elements" '1000000000 rotated dims of a head' "$TMPDIR/wide"
+
 copy type
 sed -i 's/"model_type": "llama"/"model_type": "nonesuch", "odd_key": 1/' "$TMPDIR/type/config.json"
 check "a model_type without card, with a key the probe cannot place" 'type/config.json' "$TMPDIR/type"

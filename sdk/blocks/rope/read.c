@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { HEAD_MAX = 1 << 20 };
+
 static bool is_dict(const zoo_config *config, const char *path)
 {
     return config->type(config, path) == ZOO_OBJECT;
@@ -145,6 +147,10 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
         return zoo_fail(err, ZOO_E_CONFIG,
                         "%s: %u rotated dims of a head of %u (an even number up to it is needed)",
                         name, p.rotary_dim, p.head_dim);
+    }
+    if (p.rotary_dim > HEAD_MAX) { /* before a table of that size is made */
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: %u rotated dims of a head; up to %d are computed",
+                        name, p.rotary_dim, HEAD_MAX);
     }
     out->name = p.type;
     out->interleaved = want->interleaved;
