@@ -14,7 +14,8 @@ typedef enum zoo_level {
         N_LEVELS
 } zoo_level;
 
-/* Sets present[level] of the architecture's own levels that this CPU and its system have. [load] */
+/* Sets present[level] of the architecture's own levels that this CPU and its system have, and takes
+ * openblas away where its code may not run. [load] */
 void zoo_kernels_detect(bool *present);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * detect_x86_64.c: a level counts when CPUID lists it and XCR0 says that the system saves its
- * registers; AMX also needs a permission of the system, asked for once.
+ * registers; AMX also needs a permission of the system, asked for once. OpenBLAS counts from SSSE3
+ * on.
  */
 #include <cpuid.h>
 
@@ -44,8 +45,10 @@ void zoo_kernels_detect(bool *present)
     unsigned a1 = 0, b1 = 0, c1 = 0, d1 = 0, a = 0, b = 0, c = 0, d = 0;
     unsigned sub = 0, b2 = 0, c2 = 0, d2 = 0;
     uint64_t saved = saved_state();
-    if (!__get_cpuid(1, &a1, &b1, &c1, &d1) || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
-        (saved & XCR0_AVX) != XCR0_AVX) {
+    (void)__get_cpuid(1, &a1, &b1, &c1, &d1);
+    /* OpenBLAS's code for older CPUs of AMD has 3DNow! in it, which virtual ones lack. */
+    present[LEVEL_openblas] = bit(c1, 9);
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (saved & XCR0_AVX) != XCR0_AVX) {
         return;
     }
     if (a >= 1) {

@@ -17,7 +17,8 @@ static const char *const names[] = {
 };
 static zoo_kernels tables[N_LEVELS];
 static bool present[N_LEVELS];
-static atomic_int ready; /* 0: nobody filled them, 1: somebody does, 2: filled */
+static bool may_openblas; /* where its library is there */
+static atomic_int ready;  /* 0: nobody filled them, 1: somebody does, 2: filled */
 
 #define FILL_GEMM(kind, wtype, xtype, isa_x, isa_)                                                 \
     table->gemm[kind] = (zoo_gemm_slots){k_prepared_size_##xtype##_##isa_x,                        \
@@ -57,6 +58,7 @@ static void fill_all(void)
     zoo_kernels table = {.size = sizeof table};
     present[LEVEL_scalar] = present[LEVEL_openblas] = true;
     zoo_kernels_detect(present);
+    may_openblas = present[LEVEL_openblas];
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (present[i]) {
             fill(&table, (zoo_level)i);
@@ -87,7 +89,7 @@ static void refuse(const char *isa, zoo_error *err)
 {
     char list[128] = "";
     size_t used = 0;
-    if (means_openblas(isa) && !present[LEVEL_openblas]) {
+    if (means_openblas(isa) && may_openblas && !present[LEVEL_openblas]) {
         (void)zoo_fail(
             err, ZOO_E_USAGE,
             "instruction set openblas needs the library libopenblas.so.0, which cannot be "
@@ -110,7 +112,7 @@ static void begin_openblas(const char *isa)
     for (uint32_t i = LEVEL_openblas + 1; i < N_LEVELS; i++) {
         is_best &= !present[i];
     }
-    if (isa ? means_openblas(isa) : is_best) {
+    if (may_openblas && (isa ? means_openblas(isa) : is_best)) {
         const char *full = zoo_openblas_begin();
         present[LEVEL_openblas] = full != NULL;
         tables[LEVEL_openblas].isa = full ? full : names[LEVEL_openblas];
