@@ -35,13 +35,15 @@ enum {
  *                                                   rotated groups (below)
  *   int4  [ceil(cols / group) * group / 8][16][4]   bytes of eight columns: byte j holds column j
  *                                                   in its low nibble, column j + 4 in its high
- *                                                   one; value = nibble - 8
- *   int5  [ceil(cols / 32)][5][16][4]               a group of 32: first the upper bits, bit i of
+ *                                                   one; value = nibble - zero
+ *   int5  [ceil(cols / group) * group / 32][5][16][4]
+ *                                                   32 columns: first the upper bits, bit i of
  *                                                   byte j that of column 4 i + j, then the lower
  *                                                   four as int4; value = the five - 16
  *
- * int8, int4 and int5 have bf16 scales [panels][groups][16]. Outputs past `rows` and columns past
- * `cols` are zero.
+ * `scales` of a group of a panel: int8 16 bf16; int5 16 f16; int4 16 f16 and 8 bytes of zeros,
+ * byte j that of output j in its low nibble, of output j + 8 in its high one. Outputs past `rows`
+ * and columns past `cols` are zero.
  *
  * int8 stores H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns (or of
  * the largest power of two that divides the group, if that is less), in natural order, and products
@@ -54,7 +56,7 @@ typedef struct zoo_weight {
     uint32_t cols;  /* inputs */
     uint32_t group; /* columns that share a scale; 0: no scales */
     const void *data;
-    const uint16_t *scales; /* bf16 [panels][groups][16]; null without group */
+    const uint16_t *scales; /* [panels][groups][16], int4 [20]; null without group */
 } zoo_weight;
 
 /* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and the outputs o of panels

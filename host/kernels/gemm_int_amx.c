@@ -32,9 +32,9 @@ enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
 typedef struct amx_segment {
     const char *x;
     const unsigned char *w; /* signed bytes */
-    const uint16_t *w_scales;
-    const float *x_scales; /* [groups, TILE] */
-    float *sums;           /* [TILE, ZOO_PANEL] */
+    const float *w_scales;  /* [groups, ZOO_PANEL] */
+    const float *x_scales;  /* [groups, TILE] */
+    float *sums;            /* [TILE, ZOO_PANEL] */
 } amx_segment;
 
 typedef struct amx_job {
@@ -49,6 +49,7 @@ typedef struct amx_job {
     _Alignas(64) float x_scales[TILES][BLOCK / 32][TILE];
     _Alignas(64) float sums[PANELS][TILES][TILE_SUMS];
     _Alignas(64) unsigned char wide[BLOCK * ZOO_PANEL];
+    _Alignas(64) float w_scales[2][BLOCK / 32 * ZOO_PANEL]; /* of this panel and the one before */
 } amx_job;
 
 /* Tiles 0 .. 3: sums; 4 and 5: rows of x; 6 and 7: weights. */
@@ -62,13 +63,19 @@ static void configure(uint32_t rows, uint32_t depth)
     configure_tiles(&c);
 }
 
-static void widen_quads(const unsigned char *from, size_t columns, unsigned char *out)
+/* Groups of int4, with their scales and zeros. */
+static void widen_quads(const unsigned char *from, const uint16_t *scales, uint32_t n_groups,
+                        uint32_t group, unsigned char *out)
 {
-    __m512i eight = _mm512_set1_epi8(8);
-    for (size_t k = 0; k < columns; k += 8, from += 64, out += 128) {
-        vi raw = vi_load(from);
-        vi_store(out, _mm512_sub_epi8(vi_low(raw), eight));
-        vi_store(out + 64, _mm512_sub_epi8(vi_high(raw), eight));
+    for (uint32_t g = 0; g < n_groups; g++, scales += ZOO_PANEL + ZOO_PANEL / 4) {
+        __m512i zeros = vi_zeros(scales + ZOO_PANEL);
+        zeros = _mm512_or_si512(zeros, _mm512_slli_epi32(zeros, 8));
+        zeros = _mm512_or_si512(zeros, _mm512_slli_epi32(zeros, 16));
+        for (uint32_t k = 0; k < group; k += 8, from += 64, out += 128) {
+            vi raw = vi_load(from);
+            vi_store(out, _mm512_sub_epi8(vi_low(raw), zeros));
+            vi_store(out + 64, _mm512_sub_epi8(vi_high(raw), zeros));
+        }
     }
 }
 
@@ -100,7 +107,7 @@ static inline void prefetch_ahead(amx_job *j)
 __attribute__((always_inline)) static inline void add_group(v16 *sums, const int32_t *whole,
                                                             const amx_segment *s, uint32_t group)
 {
-    v16 w_scale = v16_from_bf16(s->w_scales + (size_t)group * ZOO_PANEL);
+    v16 w_scale = v16_load(s->w_scales + (size_t)group * ZOO_PANEL);
     const float *x_scale = s->x_scales + (size_t)group * TILE;
 #pragma GCC unroll 16
     for (int r = 0; r < TILE; r++) {
@@ -161,19 +168,32 @@ static void plan_ahead(amx_job *j, const unsigned char *packed, size_t group_byt
     j->pre_step = (group_bytes / j->n_tiles + 63) / 64 * 64;
 }
 
-/* The block's weights of one panel as signed bytes. */
-static const unsigned char *ready(amx_job *j, uint32_t panel)
+static void widen_scales(const zoo_weight *w, const uint16_t *from, uint32_t n_groups, float *out)
+{
+    size_t step = int_scales_step(w->kind);
+    for (uint32_t g = 0; g < n_groups; g++, from += step, out += ZOO_PANEL) {
+        v16_store(out, w->kind == ZOO_INT8 ? v16_from_bf16(from) : v16_from_f16(from));
+    }
+}
+
+/* The block's weights of one panel as signed bytes, and its scales. */
+static const unsigned char *ready(amx_job *j, uint32_t panel, float *scales)
 {
     const zoo_weight *w = j->g->weight;
     size_t group_bytes = int_group_bytes(w->kind, w->group);
     size_t first = (size_t)panel * int_groups(w->cols, w->group) + j->begin;
     const unsigned char *packed = (const unsigned char *)w->data + first * group_bytes;
+    const uint16_t *at = w->scales + first * int_scales_step(w->kind);
     plan_ahead(j, packed, group_bytes, panel + 1 == j->panel + j->n_panels);
+    widen_scales(w, at, j->n_groups, scales);
     if (w->kind == ZOO_INT8) {
         return packed;
     }
-    (w->kind == ZOO_INT5 ? widen_fives : widen_quads)(packed, (size_t)j->n_groups * w->group,
-                                                      j->wide);
+    if (w->kind == ZOO_INT5) {
+        widen_fives(packed, (size_t)j->n_groups * w->group, j->wide);
+    } else {
+        widen_quads(packed, at, j->n_groups, w->group, j->wide);
+    }
     settle(j->wide);
     return j->wide;
 }
@@ -200,14 +220,14 @@ static void run_block(amx_job *j)
 {
     float nothing[TILE_SUMS];
     const zoo_weight *weight = j->g->weight;
-    size_t n_groups = int_groups(weight->cols, weight->group);
-    amx_segment now = {.w_scales = weight->scales, .x_scales = j->x_scales[0][0], .sums = nothing};
+    memset(j->w_scales[1], 0, sizeof j->w_scales[1]);
+    amx_segment now = {.w_scales = j->w_scales[1], .x_scales = j->x_scales[0][0], .sums = nothing};
     amx_segment before = now;
     v16 sums[TILE];
     load_sums(sums, NULL);
     for (uint32_t p = 0; p < j->n_panels; p++) {
-        now.w = ready(j, j->panel + p);
-        now.w_scales = weight->scales + ((j->panel + p) * n_groups + j->begin) * ZOO_PANEL;
+        now.w_scales = j->w_scales[p % 2];
+        now.w = ready(j, j->panel + p, j->w_scales[p % 2]);
         for (uint32_t t = 0; t < j->n_tiles; t++) {
             now.x = j->x + tile_row(j, t) * j->g->x_stride + (size_t)j->begin * weight->group;
             now.x_scales = j->x_scales[t][0];

@@ -28,9 +28,21 @@ static unsigned char *store_eight(vi first, vi second, unsigned char *out)
     return out;
 }
 
-/* n groups of a panel. */
-static void make_ready(const zoo_weight *w, const unsigned char *from, uint32_t n,
-                       unsigned char *out)
+/* Each of 16 outputs' zeros four times. */
+static vi zeros_of(const uint16_t *zeros)
+{
+    vz words = vi_zeros(zeros);
+    VI_QUADS(r, vreinterpretq_u8_s32(vmulq_n_s32(words.q[i], 0x01010101)));
+}
+
+static vi less(vi x, vi zeros)
+{
+    VI_QUADS(r, vsubq_u8(x.q[i], zeros.q[i]));
+}
+
+/* n groups of a panel, as signed bytes. */
+static void make_ready(const zoo_weight *w, const unsigned char *from, const uint16_t *scales,
+                       uint32_t n, unsigned char *out)
 {
     const unsigned char *end = from + n * int_group_bytes(w->kind, w->group);
     if (w->kind == ZOO_INT8) {
@@ -39,18 +51,22 @@ static void make_ready(const zoo_weight *w, const unsigned char *from, uint32_t 
         }
         return;
     }
-    while (from < end) {
-        vi fifths = {{vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0)}};
-        if (w->kind == ZOO_INT5) {
+    bool five = w->kind == ZOO_INT5;
+    vi none = {{vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0)}}, fifths = none;
+    vi zeros = {{vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO),
+                 vdupq_n_u8(INT5_ZERO)}};
+    for (size_t k = 0; from < end; k += 8, from += 64) {
+        if (!five && k % w->group == 0) {
+            zeros = zeros_of(scales + k / w->group * int_scales_step(w->kind) + ZOO_PANEL);
+        }
+        if (five && k % 32 == 0) {
             fifths = vi_load(from);
             from += 64;
         }
-        for (uint32_t k = 0; k < w->group; k += 8, from += 64) {
-            vi raw = vi_load(from);
-            out = store_eight(vi_fifth(vi_low(raw), vi_left(fifths, 4)),
-                              vi_fifth(vi_high(raw), vi_left(fifths, 3)), out);
-            fifths = vi_right(fifths, 2);
-        }
+        vi raw = vi_load(from);
+        out = store_eight(less(vi_fifth(vi_low(raw), vi_left(fifths, 4)), zeros),
+                          less(vi_fifth(vi_high(raw), vi_left(fifths, 3)), zeros), out);
+        fifths = vi_right(fifths, 2);
     }
 }
 
@@ -59,10 +75,9 @@ typedef struct mm_tile {
     const uint16_t *w_scales;
     const int8_t *x; /* first row, first group */
     const float *x_scales;
-    const int32_t *shifts; /* null: none */
-    float *sums;           /* [rows][16] */
-    size_t x_row;          /* bytes between rows, of all three parts */
-    uint32_t group, n_groups;
+    float *sums;  /* [rows][16] */
+    size_t x_row; /* bytes between rows, of both parts */
+    uint32_t kind, group, n_groups;
     bool fresh;
 } mm_tile;
 
@@ -72,28 +87,15 @@ static inline const char *row_of(const void *p, size_t x_row, int r, int rows)
     return (const char *)p + (size_t)(r < rows ? r : rows - 1) * x_row;
 }
 
-__attribute__((always_inline)) static inline void mm_start(const mm_tile *t, size_t g, int rows,
-                                                           int32x4_t acc[][8])
-{
-    for (int p = 0; p < (rows + 1) / 2; p++) {
-        int32_t shifts[2] = {0, 0};
-        for (int i = 0; i < 2 && t->shifts; i++) {
-            memcpy(&shifts[i], row_of(t->shifts, t->x_row, 2 * p + i, rows) + g * 4, 4);
-        }
-        int32x4_t start = vcombine_s32(vdup_n_s32(shifts[0]), vdup_n_s32(shifts[1]));
-        for (int j = 0; j < 8; j++) {
-            acc[p][j] = start;
-        }
-    }
-}
-
 /* The integer sums of one row of a pair, times scales, to the row's float32 sums. */
 __attribute__((always_inline)) static inline void mm_scale(const mm_tile *t, size_t g, int r,
                                                            int rows, const int32x4_t *acc)
 {
     float scale, *sums = t->sums + (size_t)r * 16;
     memcpy(&scale, row_of(t->x_scales, t->x_row, r, rows) + g * 4, sizeof scale);
-    v16 scales = v16_mul(v16_from_bf16(t->w_scales + g * 16), v16_set1(scale));
+    const uint16_t *at = t->w_scales + g * int_scales_step(t->kind);
+    v16 scales = t->kind == ZOO_INT8 ? v16_from_bf16(at) : v16_from_f16(at);
+    scales = v16_mul(scales, v16_set1(scale));
     v16 whole, old = t->fresh && g == 0 ? v16_set1(0) : v16_load(sums);
     for (int i = 0; i < 4; i++) {
         int64x2_t a = vreinterpretq_s64_s32(acc[2 * i]), b = vreinterpretq_s64_s32(acc[2 * i + 1]);
@@ -108,7 +110,9 @@ __attribute__((always_inline)) static inline void mm_run(const mm_tile *t, int r
     const unsigned char *w = t->w;
     for (size_t g = 0; g < t->n_groups; g++) {
         int32x4_t acc[MM_PAIRS][8];
-        mm_start(t, g, rows, acc);
+        for (int i = 0; i < MM_PAIRS * 8; i++) {
+            acc[i / 8][i % 8] = vdupq_n_s32(0);
+        }
         for (size_t k = g * t->group; k < (g + 1) * t->group; k += 8, w += 128) {
             int8x16_t x[MM_PAIRS];
 #pragma GCC unroll 3
@@ -173,9 +177,10 @@ static void mm_block(const mm_part *p, float *sums)
     const unsigned char *from =
         (const unsigned char *)w->data + (p->panel * n_groups + p->begin) * bytes;
     int_row x = int_row_at(g, p->row);
-    mm_tile t = {.w = ready, .x_row = g->x_stride, .group = w->group, .n_groups = p->n_groups};
-    make_ready(w, from, p->n_groups, ready);
-    t.w_scales = w->scales + (p->panel * n_groups + p->begin) * ZOO_PANEL;
+    mm_tile t = {.w = ready, .x_row = g->x_stride, .kind = w->kind, .group = w->group};
+    t.n_groups = p->n_groups;
+    t.w_scales = w->scales + (p->panel * n_groups + p->begin) * int_scales_step(w->kind);
+    make_ready(w, from, t.w_scales, p->n_groups, ready);
     t.fresh = p->begin == 0;
     t.sums = sums;
     for (uint32_t row = 0, n; row < p->n_rows; row += n, t.sums += n * ZOO_PANEL) {
@@ -183,7 +188,6 @@ static void mm_block(const mm_part *p, float *sums)
         x = int_row_at(g, p->row + row);
         t.x = x.q + (size_t)p->begin * w->group;
         t.x_scales = x.scales + p->begin;
-        t.shifts = w->kind == ZOO_INT8 ? NULL : x.shifts + p->begin;
         mm_rows(&t, n);
     }
 }

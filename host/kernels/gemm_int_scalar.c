@@ -5,29 +5,32 @@
 #include <math.h>
 
 #include "kernels/bf16.h"
+#include "kernels/f16.h"
 #include "kernels/int_rows.h"
 #include "kernels/kernels.inc"
 
-/* Integer sums of one int5 group: its upper bits, then its nibbles. */
-static void group_sums5(const unsigned char *bits, const int8_t *x, int32_t *sums)
+/* Integer sums of 32 columns of int5: their upper bits, then their nibbles. */
+static void sums5(const unsigned char *bits, const int8_t *x, int32_t *sums)
 {
     for (uint32_t k = 0; k < 32; k++) {
         const unsigned char *quad = bits + 4 * ZOO_PANEL * (1 + k / 8) + k % 4;
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             int four = quad[o * 4] >> (k % 8 / 4 * 4) & 15,
                 fifth = bits[o * 4 + k % 4] >> (k / 4) & 1;
-            sums[o] += (four + 16 * fifth - 16) * x[k];
+            sums[o] += (four + 16 * fifth - INT5_ZERO) * x[k];
         }
     }
 }
 
 /* Integer sums of one group for the 16 outputs of a panel. */
-static void group_sums(const zoo_weight *w, const unsigned char *quads, const int8_t *x,
-                       int32_t *sums)
+static void group_sums(const zoo_weight *w, const unsigned char *quads, const uint16_t *zeros,
+                       const int8_t *x, int32_t *sums)
 {
     uint32_t step = w->kind == ZOO_INT8 ? 4 : 8;
     if (w->kind == ZOO_INT5) {
-        group_sums5(quads, x, sums);
+        for (uint32_t k = 0; k < w->group; k += 32, quads += 320) {
+            sums5(quads, x + k, sums);
+        }
         return;
     }
     for (uint32_t k = 0; k < w->group; k += step, quads += 4 * ZOO_PANEL) {
@@ -37,7 +40,8 @@ static void group_sums(const zoo_weight *w, const unsigned char *quads, const in
             if (w->kind == ZOO_INT8) {
                 sums[o] += (int8_t)byte * x[j];
             } else {
-                sums[o] += ((byte & 15) - 8) * x[j] + ((byte >> 4) - 8) * x[j + 4];
+                int zero = int4_zero(zeros, (uint32_t)o);
+                sums[o] += ((byte & 15) - zero) * x[j] + ((byte >> 4) - zero) * x[j + 4];
             }
         }
     }
@@ -49,15 +53,16 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
     uint32_t n_groups = int_groups(w->cols, w->group);
     size_t group_bytes = int_group_bytes(w->kind, w->group);
     const unsigned char *data = (const unsigned char *)w->data + panel * n_groups * group_bytes;
-    const uint16_t *scales = w->scales + (size_t)panel * n_groups * ZOO_PANEL;
+    size_t step = int_scales_step(w->kind);
+    const uint16_t *scales = w->scales + panel * n_groups * step;
     int_row x = int_row_at(g, row);
     float acc[ZOO_PANEL] = {0};
-    for (uint32_t i = 0; i < n_groups; i++) {
+    for (uint32_t i = 0; i < n_groups; i++, scales += step) {
         int32_t sums[ZOO_PANEL] = {0};
-        group_sums(w, data + i * group_bytes, x.q + (size_t)i * w->group, sums);
+        group_sums(w, data + i * group_bytes, scales + ZOO_PANEL, x.q + (size_t)i * w->group, sums);
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
-            acc[o] =
-                fmaf((float)sums[o], bf16_value(scales[i * ZOO_PANEL + o]) * x.scales[i], acc[o]);
+            float scale = w->kind == ZOO_INT8 ? bf16_value(scales[o]) : f16_value(scales[o]);
+            acc[o] = fmaf((float)sums[o], scale * x.scales[i], acc[o]);
         }
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {

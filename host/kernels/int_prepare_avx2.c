@@ -1,8 +1,8 @@
 /*
  * int_prepare_avx2.c: rows of activations to int8 groups; see int_rows.h. For products with AVX2
  * alone they differ: int8 wants the bytes as 16-bit numbers, the four columns of a quad in the
- * order 0, 2, 1, 3; int4 and int5 the shift of columns 0 and 1 of all quads of a group in its lower
- * half, that of columns 2 and 3 in its upper half.
+ * order 0, 2, 1, 3; int4 and int5 a shift for each 32 columns, that of columns 0 and 1 of all quads
+ * in its lower half, that of columns 2 and 3 in its upper half.
  */
 #include "kernels/v16_avx2.h"
 
@@ -38,34 +38,36 @@ void k_prepare_int16_avx2(const float *x, size_t x_stride, uint32_t n_rows,
     }
 }
 
-/* The shift of 32 bytes in halves; either is within 16 * 16 * 127. */
-static int32_t half_shifts(const unsigned char *bytes, int32_t offset)
+/* The shift of 32 bytes in halves; either is within 16 * 127. */
+static int32_t half_shifts(const unsigned char *bytes)
 {
     __m256i x = _mm256_loadu_si256((const void *)bytes);
     __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), x);
     __m128i sum = _mm_add_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
     sum = _mm_add_epi16(sum, _mm_shuffle_epi32(sum, 0x4e));
     sum = _mm_add_epi16(sum, _mm_shuffle_epi32(sum, 0xb1));
-    return _mm_cvtsi128_si32(_mm_mullo_epi16(sum, _mm_set1_epi16((short)offset)));
+    return _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), sum));
 }
 
 size_t k_prepared_size_halves_avx2(uint32_t cols, uint32_t group)
 {
-    return int_row_size(cols, group);
+    size_t n_groups = int_groups(cols, group), n_shifts = n_groups * group / 32;
+    size_t lines = (int_bytes(cols, group) + (n_groups + n_shifts) * sizeof(float) + 63) / 64;
+    return (lines | 1) * 64;
 }
 
 void k_prepare_halves_avx2(const float *x, size_t x_stride, uint32_t n_rows,
                            const zoo_weight *weight, void *out)
 {
     uint32_t cols = weight->cols, group = weight->group, n_groups = int_groups(cols, group);
-    size_t size = int_row_size(cols, group);
+    size_t size = k_prepared_size_halves_avx2(cols, group);
     for (uint32_t i = 0; i < n_rows; i++) {
         unsigned char *row = (unsigned char *)out + i * size;
         prepare_row(x + i * x_stride, weight, row);
         int32_t *shifts =
             (int32_t *)(void *)(row + int_bytes(cols, group) + n_groups * sizeof(float));
-        for (uint32_t g = 0; g < n_groups; g++) {
-            shifts[g] = half_shifts(row + (size_t)g * group, -int_offset(weight->kind));
+        for (uint32_t part = 0; part < n_groups * group / 32; part++) {
+            shifts[part] = half_shifts(row + (size_t)part * 32);
         }
     }
 }

@@ -5,15 +5,18 @@
  * int32 shifts; padded to an odd number of lines of 64 bytes, or rows would share few sets of a
  * cache. For int8 each group is rotated first (rotate.inc), the columns past `cols` as zeros.
  * Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same bits in
- * every instruction set. A shift is -128 (int8), -8 (int4) or -16 (int5) times the sum of
- * the group's bytes: what products with weights made unsigned have too much. AVX2's int4 and int5
- * products want the shift in two 16-bit halves (int_prepare_avx2.c).
- * Products then are
+ * every instruction set. A shift is -128 (int8) or -1 (int4, int5: to be multiplied by the weights'
+ * zero) times the sum of the group's bytes: what products with unsigned weights have too much.
+ * AVX2's int4 and int5 products want one for each 32 columns, in two 16-bit halves
+ * (int_prepare_avx2.c). Products then are
  *
- *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias.
+ *   acc = fma((float)sum_k (w[k] - zero) x[k], w_scale * x_scale, acc), groups ascending, from 0;
+ *   + bias.
  */
 #ifndef ZOO_INT_ROWS_H
 #define ZOO_INT_ROWS_H
+
+#include <string.h>
 
 #include "kernels.h"
 #include "kernels/rotate.h"
@@ -25,10 +28,20 @@ static inline uint32_t int_groups(uint32_t cols, uint32_t group)
     return (cols + group - 1) / group;
 }
 
-/* What makes a weight of this kind unsigned. */
-static inline int32_t int_offset(uint32_t kind)
+enum { INT5_ZERO = 16 };
+
+/* Scales of a group of a panel and, in int4, its zeros, in 16 bits. */
+static inline size_t int_scales_step(uint32_t kind)
 {
-    return kind == ZOO_INT8 ? 128 : kind == ZOO_INT5 ? 16 : 8;
+    return kind == ZOO_INT4 ? ZOO_PANEL + ZOO_PANEL / 4 : ZOO_PANEL;
+}
+
+/* Zero of output o from the zeros of a group of a panel. */
+static inline int int4_zero(const uint16_t *zeros, uint32_t o)
+{
+    unsigned char byte;
+    memcpy(&byte, (const unsigned char *)zeros + o % 8, 1);
+    return byte >> (o / 8 * 4) & 15;
 }
 
 /* Bytes of one group of a panel. */

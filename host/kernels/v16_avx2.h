@@ -193,6 +193,20 @@ static inline __m256 v16_from_bf16_half(const uint16_t *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
 }
 
+static inline v16 v16_from_f16(const uint16_t *p)
+{
+    const __m128i *halves = (const __m128i *)(const void *)p;
+    return v16_pair(_mm256_cvtph_ps(_mm_loadu_si128(halves)),
+                    _mm256_cvtph_ps(_mm_loadu_si128(halves + 1)));
+}
+
+static inline void v16_to_f16(uint16_t *p, v16 x)
+{
+    __m128i *halves = (__m128i *)(void *)p;
+    _mm_storeu_si128(halves, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline v16 v16_from_bf16(const uint16_t *p)
 {
     return v16_pair(v16_from_bf16_half(p), v16_from_bf16_half(p + 8));

@@ -181,6 +181,18 @@ static inline float v16_top(v16 x)
     return f[0] > f[1] ? f[0] : f[1];
 }
 
+static inline v16 v16_from_f16(const uint16_t *p)
+{
+    V16_QUADS(r, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))));
+}
+
+static inline void v16_to_f16(uint16_t *p, v16 x)
+{
+    for (int i = 0; i < 4; i++) {
+        vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.q[i])));
+    }
+}
+
 static inline v16 v16_from_bf16(const uint16_t *p)
 {
     V16_QUADS(r, vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)));

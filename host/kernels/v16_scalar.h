@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/f16.h"
+
 #define V16_ISA scalar
 /* Tile of the matrix kernels: rows and columns (of 16 floats) that stay in registers. */
 enum { V16_TILE_ROWS = 4, V16_TILE_COLS = 1 };
@@ -166,6 +168,18 @@ static inline float v16_top(v16 a)
         }
     }
     return a.f[0];
+}
+
+static inline v16 v16_from_f16(const uint16_t *p)
+{
+    V16_EACH(r, f16_value(p[i]));
+}
+
+static inline void v16_to_f16(uint16_t *p, v16 x)
+{
+    for (int i = 0; i < 16; i++) {
+        p[i] = f16_nearest(x.f[i]);
+    }
 }
 
 static inline v16 v16_from_bf16(const uint16_t *p)

@@ -3,8 +3,8 @@
  *
  * int8: weights and rows as 16-bit pairs, whose products are summed in 32 bits; a quad of packed
  * bytes gives the pairs (0, 2) and (1, 3), and rows come in that order (int_wide.h).
- * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of a group of 32 columns,
- * from that half's shift on: it ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
+ * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of 32 columns, from that
+ * half's shift on: it ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
  */
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H
@@ -13,9 +13,10 @@
 
 #include <stdbool.h>
 
-enum { INT_ROWS = 6, INT_DIRECT = 4, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 32, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
 
 typedef vi va;
+typedef vi vz;
 
 static inline vi vi_odd8(vi x)
 {
@@ -27,10 +28,29 @@ static inline vi vi_ready8(vi x)
     return vi_odd8((vi){_mm256_slli_epi16(x.a, 8), _mm256_slli_epi16(x.b, 8)});
 }
 
-static inline va vi_start(int32_t shift, bool int8)
+/* Zeros in both halves of 32 bits. */
+static inline vz vi_zeros(const uint16_t *p)
 {
-    __m256i start = _mm256_set1_epi32(int8 ? 0 : shift);
-    return (va){start, start};
+    vi x = vi_zero_words(p);
+    return (vz){_mm256_or_si256(x.a, _mm256_slli_epi32(x.a, 16)),
+                _mm256_or_si256(x.b, _mm256_slli_epi32(x.b, 16))};
+}
+
+static inline vz vi_sixteen(void)
+{
+    return (vz){_mm256_set1_epi16(16), _mm256_set1_epi16(16)};
+}
+
+static inline va vi_start8(int32_t shift)
+{
+    (void)shift;
+    return (va){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
+static inline va vi_start4(int32_t shift, vz zeros)
+{
+    __m256i x = _mm256_set1_epi32(shift);
+    return (va){_mm256_mullo_epi16(zeros.a, x), _mm256_mullo_epi16(zeros.b, x)};
 }
 
 /*

@@ -1,7 +1,7 @@
 /*
  * vi_avx512vnni.h: what gemm_int.inc needs, with AVX-512 VNNI: unsigned weights times signed rows.
- * int8 weights are shifted by 128, int4 by 8, int5 by 16; the accumulators start at the sum that
- * the shift adds.
+ * int8 weights are shifted by 128, int4 by its zero, int5 by 16; the accumulators start at the sum
+ * that the shift adds.
  */
 #ifndef ZOO_VI_AVX512VNNI_H
 #define ZOO_VI_AVX512VNNI_H
@@ -12,10 +12,11 @@
 
 #undef V16_ISA
 #define V16_ISA avx512vnni
-enum { INT_ROWS = 6, INT_DIRECT = 64, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 0 };
+enum { INT_ROWS = 6, INT_DIRECT = 64, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 0 };
 
 typedef __m512i vi;
 typedef __m512i va;
+typedef __m512i vz;
 
 static inline int int_cols(int rows)
 {
@@ -62,10 +63,28 @@ static inline vi vi_fifth(vi four, vi bits)
     return _mm512_ternarylogic_epi64(four, bits, _mm512_set1_epi8(16), 0xf8);
 }
 
-static inline va vi_start(int32_t shift, bool int8)
+/* Zeros in the lower halves of 32 bits, so that one multiply-add of halves gives the product with
+ * a shift, which 16 bits hold. */
+static inline vz vi_zeros(const uint16_t *p)
 {
-    (void)int8;
+    __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)p), mask = _mm_set1_epi8(15);
+    __m128i high = _mm_and_si128(_mm_srli_epi16(x, 4), mask);
+    return _mm512_cvtepu8_epi32(_mm_unpacklo_epi64(_mm_and_si128(x, mask), high));
+}
+
+static inline vz vi_sixteen(void)
+{
+    return _mm512_set1_epi32(16);
+}
+
+static inline va vi_start8(int32_t shift)
+{
     return _mm512_set1_epi32(shift);
+}
+
+static inline va vi_start4(int32_t shift, vz zeros)
+{
+    return _mm512_madd_epi16(zeros, _mm512_set1_epi32(shift));
 }
 
 static inline va vi_dot8(va acc, vi w, int32_t x)

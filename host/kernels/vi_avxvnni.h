@@ -10,9 +10,10 @@
 
 #undef V16_ISA
 #define V16_ISA avxvnni
-enum { INT_ROWS = 6, INT_DIRECT = 4, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
 
 typedef vi va;
+typedef vi vz;
 
 static inline vi vi_ready8(vi x)
 {
@@ -25,10 +26,26 @@ static inline vi vi_odd8(vi x)
     return x;
 }
 
-static inline va vi_start(int32_t shift, bool int8)
+static inline vz vi_zeros(const uint16_t *p)
 {
-    (void)int8;
+    return vi_zero_words(p);
+}
+
+static inline vz vi_sixteen(void)
+{
+    return (vz){_mm256_set1_epi32(16), _mm256_set1_epi32(16)};
+}
+
+static inline va vi_start8(int32_t shift)
+{
     return (va){_mm256_set1_epi32(shift), _mm256_set1_epi32(shift)};
+}
+
+/* The upper halves of zeros are 0, so that a multiply-add of halves is the product. */
+static inline va vi_start4(int32_t shift, vz zeros)
+{
+    __m256i x = _mm256_set1_epi32(shift);
+    return (va){_mm256_madd_epi16(zeros.a, x), _mm256_madd_epi16(zeros.b, x)};
 }
 
 static inline va vi_dot8(va acc, vi w, int32_t x)

@@ -33,6 +33,14 @@ static inline vi vi_low(vi x)
     return (vi){_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
 }
 
+/* Zeros of 16 int4 outputs, 8 bytes at p, as 32-bit numbers. */
+static inline vi vi_zero_words(const uint16_t *p)
+{
+    __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)p), mask = _mm_set1_epi8(15);
+    return (vi){_mm256_cvtepu8_epi32(_mm_and_si128(x, mask)),
+                _mm256_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(x, 4), mask))};
+}
+
 static inline vi vi_left(vi x, int n)
 {
     return (vi){_mm256_slli_epi16(x.a, n), _mm256_slli_epi16(x.b, n)};

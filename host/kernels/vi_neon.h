@@ -1,16 +1,17 @@
 /*
  * vi_neon.h: 64 bytes in four 128-bit registers, for gemm_int_neon.c and gemm_int_neondot.c: signed
  * bytes times signed bytes, summed in 32 bits. int8 goes as it is packed; int4 and int5 are 0 .. 15
- * or 31 and begin at the shift of the row's group, which takes 8 or 16 off each.
+ * or 31 and begin at the zeros times the shift of the row's group, which takes the zero off each.
  */
 #ifndef ZOO_VI_NEON_H
 #define ZOO_VI_NEON_H
 
+#include "kernels/int_rows.h"
 #include "kernels/v16_neon.h"
 
 #include <stdbool.h>
 
-enum { INT_DIRECT = 4, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
 
 typedef struct vi {
     uint8x16_t q[4];
@@ -19,6 +20,8 @@ typedef struct vi {
 typedef struct va {
     int32x4_t q[4];
 } va;
+
+typedef va vz;
 
 #define VI_QUADS(r, expression)                                                                    \
     vi r;                                                                                          \
@@ -86,10 +89,35 @@ static inline vi vi_odd8(vi x)
     return x;
 }
 
-static inline va vi_start(int32_t shift, bool int8)
+static inline vz vi_zeros(const uint16_t *p)
 {
-    int32x4_t start = vdupq_n_s32(int8 ? 0 : shift);
-    return (va){{start, start, start, start}};
+    uint8x8_t x = vreinterpret_u8_u16(vld1_u16(p));
+    uint16x8_t low = vmovl_u8(vand_u8(x, vdup_n_u8(15))), high = vmovl_u8(vshr_n_u8(x, 4));
+    return (vz){{vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))),
+                 vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low))),
+                 vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))),
+                 vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(high)))}};
+}
+
+static inline vz vi_sixteen(void)
+{
+    int32x4_t sixteen = vdupq_n_s32(INT5_ZERO);
+    return (vz){{sixteen, sixteen, sixteen, sixteen}};
+}
+
+static inline va vi_start8(int32_t shift)
+{
+    (void)shift;
+    return (va){{vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)}};
+}
+
+static inline va vi_start4(int32_t shift, vz zeros)
+{
+    va start;
+    for (int i = 0; i < 4; i++) {
+        start.q[i] = vmulq_n_s32(zeros.q[i], shift);
+    }
+    return start;
 }
 
 static inline v16 vi_done(va acc, bool int8)

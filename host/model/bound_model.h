@@ -11,7 +11,7 @@
 
 #include "base/pool.h"
 #include "cache/cache.h"
-#include "checkpoint/safetensors.h"
+#include "checkpoint/matrix.h"
 #include "config/card.h"
 #include "config/config.h"
 #include "zoo.h"
@@ -48,6 +48,17 @@ typedef struct zoo_bound_layer {
 
 typedef struct zoo_chunk zoo_chunk; /* of the model arena */
 struct zoo_packed;                  /* packed_cache.h */
+
+/* A stored tensor [outputs, inputs] of plain values and a matrix that was bound from all of its
+ * columns. A tensor may stand in several. */
+typedef struct zoo_source {
+    const zoo_tensor *tensor;
+    const zoo_weight *weight;
+    bool is_head;
+} zoo_source;
+
+/* Beside the flags of a bind row: the output matrix. */
+#define ZOO_BIND_HEAD (UINT32_C(1) << 31)
 
 /* What was bound from where, for inspect and for the left-over report. */
 typedef struct zoo_model_stats {
@@ -88,6 +99,8 @@ typedef struct zoo_model {
     zoo_model_stats stats;
     zoo_problems *problems;
     uint64_t renames_used; /* bits: pairs of the card's "tensors" that some name asked for */
+    zoo_source *sources;   /* [n_sources], in the order of binding */
+    uint32_t n_sources, sources_max;
     bool quiet;
 } zoo_model;
 
@@ -121,11 +134,18 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
                                  const float **out, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
-/* The output matrix; int5 where weights are int4. [load] */
+/* Kind and group of w, whose rows and cols are set, for what is stored as m; flags: of the bind row.
+ * Group 0: the kind's own (kinds.c). [load] */
+void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,
+                           zoo_weight *w);
+/* Adds a matrix that may be quantised to model->sources. ZOO_E_MEMORY. [load] */
+zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t flags,
+                                 const zoo_weight *w, zoo_error *err);
+/* The output matrix. [load] */
 zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
                                uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err);
 /*
- * Counts a packed matrix of out->kind, rows and cols; in mode PACK also room for it, or the matrix
+ * Counts a packed matrix of out->kind, group (0: the kind's), rows and cols; in mode PACK also room for it, or the matrix
  * itself out of the file of packed ones (zoo_model_is_packed). name: its key there, and for the
  * error. [load]
  */

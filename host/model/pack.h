@@ -3,8 +3,8 @@
  *
  * f32 keeps the bits, bf16 rounds to nearest even, int8 rotates each group of 64 columns by a
  * Hadamard matrix and takes amax / 127 of it as scale, rounded up to bf16; int4 and int5 the scale
- * of a few candidates that leaves the smallest squared error, refitted to its own rounding, then
- * rounded to bf16.
+ * (and int4 the zero) of a few candidates that leaves the smallest squared error, refitted to its
+ * own rounding, then rounded to f16.
  */
 #ifndef ZOO_MODEL_PACK_H
 #define ZOO_MODEL_PACK_H
@@ -17,7 +17,7 @@ uint32_t zoo_pack_group(zoo_dtype kind);
 /*
  * Bytes of data for a matrix [rows, cols] of a kind below ZOO_WEIGHT_KINDS, and of its
  * scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16
- * up to 256, int4 and int5: 32 alone), or a size that no memory holds.
+ * up to 256, int4 and int5: 32 or 64), or a size that no memory holds.
  */
 size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
                      size_t *scales_bytes);
@@ -31,6 +31,13 @@ const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
  * memory of zoo_pack_size bytes. Panels may be filled side by side.
  */
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
+
+/*
+ * The same for values that lie on a grid of int4 or int5 steps, as quantised checkpoints' do: finds
+ * each group's scale, zero and codes again, so that unpacking gives the values to the bit. false:
+ * some group does not, or its scale is no half float; the panel is to be packed as usual.
+ */
+bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
 
 /* Reads row `row` < w->rows back as float32 [cols], the rotation undone. */
 void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out);

@@ -266,6 +266,7 @@ void zoo_model_release(zoo_model *model)
     zoo_pool_free(model->pool);
     zoo_mem_free(model->bounds);
     zoo_mem_free(model->used);
+    zoo_mem_free(model->sources);
     zoo_tensors_close(model->tensors);
     zoo_model_config_close(model->config);
     zoo_cards_free(&model->cards);

@@ -187,7 +187,9 @@ static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
     uint32_t n = left < ZOO_PANEL ? (uint32_t)left : ZOO_PANEL;
     float *rows = job->scratch + (size_t)worker * ZOO_PANEL * job->weight->cols;
     read_panel(job, first, n, rows);
-    zoo_pack_panel(job->weight, panel, rows, n);
+    if (!job->source->codes || !zoo_pack_panel_exact(job->weight, panel, rows, n)) {
+        zoo_pack_panel(job->weight, panel, rows, n);
+    }
 }
 
 zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
@@ -197,7 +199,7 @@ zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const cha
     bool packs = mode == ZOO_BIND_PACK;
     size_t scales = 0;
     ZOO_TRY(zoo_kernels_check(model->kernels, out->kind, out->cols, err));
-    out->group = zoo_pack_group(kind);
+    out->group = out->group ? out->group : zoo_pack_group(kind);
     size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
     bool ready = bytes && packs && zoo_packed_take(model->packed, name, out, model->pool);
     if (bytes && packs && !ready) {
@@ -216,29 +218,6 @@ zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const cha
 bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
 {
     return zoo_packed_holds(model->packed, weight->data);
-}
-
-static bool is_bf16(const zoo_matrix *m)
-{
-    return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
-}
-
-/* Internal flag for the output matrix: its quantisation error is not attenuated by later
- * layers. */
-static const uint32_t bind_head = UINT32_C(1) << 31;
-
-static zoo_dtype packed_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags)
-{
-    if (flags & ZOO_BIND_EXACT) {
-        return ZOO_F32;
-    }
-    if ((flags & bind_head) && model->weight_kind == ZOO_INT4) {
-        return ZOO_INT5;
-    }
-    if (model->weight_kind != ZOO_DTYPE_MAX) {
-        return model->weight_kind;
-    }
-    return is_bf16(m) ? ZOO_BF16 : ZOO_F32;
 }
 
 /* Panels of one slice: read, pack, give the file's pages back: no matrix is in memory twice. */
@@ -303,10 +282,12 @@ static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_ro
 static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
                               const dims *d, zoo_weight *out, zoo_error *err)
 {
-    *out = (zoo_weight){.kind = packed_kind(model, m, d->flags),
-                        .rows = (uint32_t)d->rows,
-                        .cols = (uint32_t)d->cols};
+    *out = (zoo_weight){.rows = (uint32_t)d->rows, .cols = (uint32_t)d->cols};
+    zoo_model_choose_kind(model, m, d->flags, out);
     ZOO_TRY(zoo_model_take_packed(model, d->mode, name, out, err));
+    if (d->mode == ZOO_BIND_PACK) {
+        ZOO_TRY(zoo_model_note_source(model, m, d->flags, out, err));
+    }
     pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
     if (d->mode == ZOO_BIND_CHECK || zoo_model_is_packed(model, out)) {
@@ -585,7 +566,7 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
 zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
                                uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err)
 {
-    dims d = {.rows = rows, .cols = cols, .experts = 1, .flags = bind_head, .mode = mode};
+    dims d = {.rows = rows, .cols = cols, .experts = 1, .flags = ZOO_BIND_HEAD, .mode = mode};
     zoo_matrix m;
     bool found = false;
     ZOO_TRY(find_stored(model, name, &m, &found, err));

@@ -28,7 +28,11 @@ static zoo_weight make_weight(uint32_t kind, uint32_t rows, uint32_t cols, uint3
     w.scales = scales ? kt_take(scales) : NULL;
     for (uint32_t p = 0; p * ZOO_PANEL < rows; p++) {
         uint32_t n = rows - p * ZOO_PANEL < ZOO_PANEL ? rows - p * ZOO_PANEL : ZOO_PANEL;
-        zoo_pack_panel(&w, p, kt_values((size_t)n * cols, 1), n);
+        float *x = kt_values((size_t)n * cols, 1);
+        for (size_t i = 0; i < (size_t)n * cols; i++) { /* zeros anywhere, the ends too */
+            x[i] += (float)(i / cols % 5) * 0.5f - 1;
+        }
+        zoo_pack_panel(&w, p, x, n);
     }
     return w;
 }
@@ -121,11 +125,11 @@ static uint32_t pick_size(uint32_t i, uint32_t max)
 static gemm_case make_case(uint32_t kind, uint32_t i)
 {
     gemm_case c = {.n_rows = pick_size((i * 29) % CASES, ROWS_MAX)};
-    uint32_t group = kind == ZOO_INT8 ? 32 + i % 2 * 32 : kind > ZOO_INT8 ? 32 : 0;
+    uint32_t group = kind >= ZOO_INT8 ? 32 + i % 2 * 32 : 0;
     uint32_t cols = pick_size((i * 7) % CASES, i % 8 == 0 ? 1100 : 300);
     uint32_t rows = pick_size(i, 150);
     if (i < CASES / 2 && i % 5 == 4) { /* whole rounds of groups, which alone AMX takes */
-        cols = 128 * (1 + i / 5 % 11);
+        cols = 4 * (group ? group : 32) * (1 + i / 5 % 11);
         rows = 1 + kt_below(400);
     }
     c.w = make_weight(kind, rows, cols, group);

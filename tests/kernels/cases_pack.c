@@ -1,6 +1,7 @@
 /* cases_pack.c: packing against plain loops and reading back; int4 against plain rounding. */
 #include "kt.h"
 
+#include "kernels/f16.h"
 #include "kernels/kernels.inc"
 
 #include <math.h>
@@ -112,14 +113,60 @@ static void exact_kinds(void)
     kt_check(same, "f32 and bf16 values come back as they were");
 }
 
+/* Values as quantised checkpoints give them: (code - zero) * scale, scales of half floats. */
+static void fill_grid(float *x, uint32_t n, uint32_t kind)
+{
+    int top = kind == ZOO_INT5 ? 31 : 15, zero = kind == ZOO_INT5 ? 16 : (int)kt_below(16);
+    float scale = f16_value(f16_nearest(kt_value(0.1f)));
+    int step = kt_below(4) ? 1 : 3; /* every third code alone */
+    for (uint32_t i = 0; i < n; i++) {
+        int code = (int)kt_below((uint32_t)top + 1) / step * step;
+        x[i] = (float)(code - zero) * scale;
+    }
+}
+
+static void grids(void)
+{
+    bool same = true, refused = true;
+    for (uint32_t i = 0; i < 40; i++) {
+        zoo_weight w = {.kind = i % 2 ? ZOO_INT4 : ZOO_INT5,
+                        .rows = 1 + kt_below(50),
+                        .cols = 1 + kt_below(200),
+                        .group = 32 + i / 2 % 2 * 32};
+        float *x = kt_floats((size_t)w.rows * w.cols), *row = kt_floats(w.cols);
+        for (uint32_t k = 0; k < w.rows * w.cols; k++) {
+            uint32_t at = k % w.cols, left = w.cols - at;
+            if (at % w.group == 0) {
+                fill_grid(x + k, left < w.group ? left : w.group, w.kind);
+            }
+        }
+        pack_all(&w, x);
+        for (uint32_t p = 0; p * ZOO_PANEL < w.rows; p++) {
+            uint32_t n = w.rows - p * ZOO_PANEL < ZOO_PANEL ? w.rows - p * ZOO_PANEL : ZOO_PANEL;
+            same &= zoo_pack_panel_exact(&w, p, x + (size_t)p * ZOO_PANEL * w.cols, n);
+        }
+        for (uint32_t o = 0; o < w.rows; o++) {
+            zoo_unpack_row(&w, o, row);
+            for (uint32_t k = 0; k < w.cols; k++) {
+                same &= row[k] == x[(size_t)o * w.cols + k];
+            }
+        }
+        x[0] += 0.01f; /* no half float's multiple */
+        refused &= w.cols < 3 || !zoo_pack_panel_exact(&w, 0, x, w.rows < 16 ? w.rows : 16);
+        kt_clear();
+    }
+    kt_check(same, "values on a grid of steps come back as they were");
+    kt_check(refused, "values off it are left to the fit");
+}
+
 static void refusals(void)
 {
     size_t scales;
     bool right = zoo_pack_size(ZOO_F16, 16, 16, 0, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT8, 16, 16, 0, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT8, 16, 16, 20, &scales) == 0 &&
-                 zoo_pack_size(ZOO_INT4, 16, 16, 64, &scales) == 0 &&
-                 zoo_pack_size(ZOO_INT5, 16, 16, 64, &scales) == 0 &&
+                 zoo_pack_size(ZOO_INT4, 16, 16, 128, &scales) == 0 &&
+                 zoo_pack_size(ZOO_INT5, 16, 16, 48, &scales) == 0 &&
                  zoo_pack_size(ZOO_F32, UINT32_MAX, UINT32_MAX, 0, &scales) != 16;
     zoo_error err = {0};
     right &= !zoo_kernels_select("sse9", &err) && err.code == ZOO_E_USAGE &&
@@ -137,20 +184,21 @@ static void fits(void)
 {
     bool same = true;
     for (uint32_t i = 0; i < 50; i++) {
-        float *x = kt_values(512, i % 5 ? 0.1f : 0), *q = kt_floats(512), *s = kt_floats(16);
-        float *other = kt_floats(512), *scales = kt_floats(16);
-        float top = i % 2 ? 7 : 15;
-        k_fit_steps_scalar(x, top, q, s);
+        uint32_t n = 32 + i / 2 % 2 * 32;
+        float *x = kt_values((size_t)n * 16, i % 5 ? 0.1f : 0), *q = kt_floats((size_t)n * 16);
+        float *other = kt_floats((size_t)n * 16), s[32], scales[32];
+        k_fit_steps_scalar(x, n, i % 2, q, s, s + 16);
 #define FITS_LIKE_SCALAR(level)                                                                    \
     if (has(#level)) {                                                                             \
-        k_fit_steps_##level(x, top, other, scales);                                                \
-        same &= kt_same(q, other, 512) && kt_same(s, scales, 16);                                  \
+        k_fit_steps_##level(x, n, i % 2, other, scales, scales + 16);                              \
+        same &= kt_same(q, other, (size_t)n * 16) && kt_same(s, scales, 32);                       \
     }
         ZOO_WHOLE_LEVELS(FITS_LIKE_SCALAR)
 #undef FITS_LIKE_SCALAR
         kt_clear();
     }
-    kt_check(same, "int4 and int5 scales and steps are the same bits in every instruction set");
+    kt_check(same,
+             "int4 and int5 scales, zeros and codes are the same bits in every instruction set");
 }
 
 /* Where column k of output o lies in a panel of int8 bytes or bf16 values: words of `n` columns. */
@@ -214,25 +262,29 @@ static void plain_int8(const float *row, uint32_t left, uint32_t n, uint32_t o, 
 static void plain_steps(const float *x, const zoo_weight *w, uint32_t n, unsigned char *bytes,
                         uint16_t *scales)
 {
-    float columns[32 * ZOO_PANEL] = {0}, q[32 * ZOO_PANEL], fitted[ZOO_PANEL];
+    float columns[64 * ZOO_PANEL] = {0}, codes[64 * ZOO_PANEL], fitted[ZOO_PANEL];
+    float zeros[ZOO_PANEL];
     bool five = w->kind == ZOO_INT5;
-    int offset = five ? 16 : 8;
-    for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
+    unsigned char *zero_bytes = (unsigned char *)(scales + ZOO_PANEL);
+    for (uint32_t i = 0; i < w->group * ZOO_PANEL; i++) {
         uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
         columns[i] = o < n && (size_t)k < w->cols ? x[(size_t)o * w->cols + k] : 0;
     }
-    k_fit_steps_scalar(columns, (float)(offset - 1), q, fitted);
+    k_fit_steps_scalar(columns, w->group, five, codes, fitted, zeros);
     for (uint32_t o = 0; o < ZOO_PANEL; o++) {
-        scales[o] = plain_bf16(fitted[o]);
+        scales[o] = f16_nearest(fitted[o]);
+        if (!five) {
+            zero_bytes[o % 8] |= (unsigned char)((int)zeros[o] << (o / 8 * 4));
+        }
     }
-    for (uint32_t i = 0; i < 32 * ZOO_PANEL; i++) {
-        uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL;
-        size_t at = ((size_t)k / 8 * ZOO_PANEL + o) * 4 + k % 4 + (five ? 4 * ZOO_PANEL : 0);
-        int step = (int)q[i] + offset;
-        bytes[at] = (unsigned char)(bytes[at] | (step & 15) << (k % 8 / 4 * 4));
+    for (uint32_t i = 0; i < w->group * ZOO_PANEL; i++) {
+        uint32_t o = i % ZOO_PANEL, k = i / ZOO_PANEL, code = (uint32_t)codes[i];
+        unsigned char *block = bytes + (five ? k / 32 * 320 : 0);
+        size_t at = ((size_t)(five ? k % 32 / 8 + 1 : k / 8) * ZOO_PANEL + o) * 4 + k % 4;
+        block[at] = (unsigned char)(block[at] | (code & 15) << (k % 8 / 4 * 4));
         if (five) {
             at = (size_t)o * 4 + k % 4;
-            bytes[at] = (unsigned char)(bytes[at] | (step >> 4) << (k / 4));
+            block[at] = (unsigned char)(block[at] | (code >> 4) << (k % 32 / 4));
         }
     }
 }
@@ -245,14 +297,15 @@ static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *d
         uint32_t left = w->cols - k < step ? w->cols - k : step;
         size_t group = k / step;
         if (w->kind == ZOO_INT4 || w->kind == ZOO_INT5) {
-            size_t bytes = w->kind == ZOO_INT4 ? 256 : 320;
+            size_t bytes = (size_t)w->group * (w->kind == ZOO_INT4 ? 8 : 10);
+            size_t step_scales = w->kind == ZOO_INT4 ? 20 : 16;
             float *cut = kt_floats((size_t)n * w->cols);
             memset(cut, 0, (size_t)n * w->cols * sizeof *cut);
             for (uint32_t o = 0; o < n; o++) {
                 memcpy(cut + (size_t)o * w->cols, x + (size_t)o * w->cols + k, left * sizeof *cut);
             }
             plain_steps(cut, w, n, (unsigned char *)data + group * bytes,
-                        scales + group * ZOO_PANEL);
+                        scales + group * step_scales);
         }
         for (uint32_t o = 0; o < n; o++) {
             const float *row = x + (size_t)o * w->cols + k;
@@ -296,8 +349,9 @@ static void panels(void)
 {
     static const struct {
         uint32_t kind, group;
-    } kinds[] = {{ZOO_F32, 0},   {ZOO_BF16, 0},   {ZOO_INT8, 16}, {ZOO_INT8, 32}, {ZOO_INT8, 64},
-                 {ZOO_INT8, 80}, {ZOO_INT8, 256}, {ZOO_INT4, 32}, {ZOO_INT5, 32}};
+    } kinds[] = {{ZOO_F32, 0},   {ZOO_BF16, 0},  {ZOO_INT8, 16},  {ZOO_INT8, 32},
+                 {ZOO_INT8, 64}, {ZOO_INT8, 80}, {ZOO_INT8, 256}, {ZOO_INT4, 32},
+                 {ZOO_INT5, 32}, {ZOO_INT4, 64}, {ZOO_INT5, 64}};
     for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
         bool same = true;
         for (uint32_t cols = 1; cols < 300; cols += cols < 70 ? 1 : 23) {
@@ -321,5 +375,6 @@ void kt_pack(void)
     fits();
     errors();
     exact_kinds();
+    grids();
     refusals();
 }

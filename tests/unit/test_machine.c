@@ -62,7 +62,7 @@ static void run(const zoo_kernels *k, const zoo_weight *w, float *y)
 static void tally_counts_and_changes_nothing(void **state)
 {
     static _Alignas(64) unsigned char data[PANELS * ZOO_PANEL * 128 * sizeof(float)];
-    static uint16_t scales[PANELS * 8 * ZOO_PANEL];
+    static uint16_t scales[PANELS * 8 * (ZOO_PANEL + 4)];
     static float rows[ZOO_PANEL * COLS];
     const zoo_kernels *plain = zoo_kernels_select(NULL, NULL);
     const zoo_kernels *counting = zoo_counting_kernels_wrap(plain);
