@@ -16,6 +16,7 @@
 #include "engine/engine_private.h"
 #include "engine/inspect.h"
 #include "explain/arch.h"
+#include "quantise/folder.h"
 
 static zoo_status open_plan(const char *name, zoo_engine_options *options, zoo_engine **engine,
                             zoo_error *err)
@@ -124,6 +125,11 @@ static zoo_status inspect_folder(inspect_args *a, const char *name, zoo_error *e
     zoo_status status =
         a->common.engine.problems->n ? ZOO_OK : zoo_engine_inspect(engine, stdout, a->json);
     zoo_engine_close(engine);
+    char folder[4096];
+    if (status == ZOO_OK && !a->json &&
+        zoo_model_folder(name, folder, sizeof folder, NULL) == ZOO_OK) {
+        zoo_folder_tell(folder, stdout);
+    }
     return status;
 }
 

@@ -42,6 +42,7 @@ typedef struct zoo_command {
     X(serve)            \
     X(score)            \
     X(bench)            \
+    X(quantise)         \
     X(trace)            \
     X(compare)          \
     X(inspect)          \

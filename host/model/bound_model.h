@@ -134,8 +134,8 @@ zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n,
                                  const float **out, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
-/* Kind and group of w, whose rows and cols are set, for what is stored as m; flags: of the bind row.
- * Group 0: the kind's own (kinds.c). [load] */
+/* Kind and group of w, whose rows and cols are set, for what is stored as m; flags: of the bind
+ * row. Group 0: the kind's own (kinds.c). [load] */
 void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,
                            zoo_weight *w);
 /* Adds a matrix that may be quantised to model->sources. ZOO_E_MEMORY. [load] */
@@ -145,9 +145,9 @@ zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t
 zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
                                uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err);
 /*
- * Counts a packed matrix of out->kind, group (0: the kind's), rows and cols; in mode PACK also room for it, or the matrix
- * itself out of the file of packed ones (zoo_model_is_packed). name: its key there, and for the
- * error. [load]
+ * Counts a packed matrix of out->kind, group (0: the kind's), rows and cols; in mode PACK also room
+ * for it, or the matrix itself out of the file of packed ones (zoo_model_is_packed). name: its key
+ * there, and for the error. [load]
  */
 zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
                                  zoo_weight *out, zoo_error *err);

@@ -20,11 +20,27 @@ typedef struct room {
 } room;
 
 static const room table[] = {
-    {"base", 0, 0},       {"checkpoint", 1, 0},  {"cache", 1, 0},          {"kernels", 1, 1},
-    {"text/jinja", 1, 1}, {"text/output", 1, 1}, {"text/tokenizer", 1, 1}, {"text/grammar", 2, 1},
-    {"config", 3, 0},     {"model", 4, 0},       {"engine", 5, 0},         {"generate", 6, 0},
-    {"batch", 7, 0},      {"evaluate", 7, 0},    {"serve", 8, 0},          {"explain", 5, 0},
-    {"gallery", 6, 0},    {"cluster", 8, 0},     {"commands", 9, 1},       {"api", 8, 0},
+    {"base", 0, 0},
+    {"checkpoint", 1, 0},
+    {"cache", 1, 0},
+    {"kernels", 1, 1},
+    {"text/jinja", 1, 1},
+    {"text/output", 1, 1},
+    {"text/tokenizer", 1, 1},
+    {"text/grammar", 2, 1},
+    {"config", 3, 0},
+    {"model", 4, 0},
+    {"engine", 5, 0},
+    {"generate", 6, 0},
+    {"batch", 7, 0},
+    {"evaluate", 7, 0},
+    {"serve", 8, 0},
+    {"quantise", 8, 0},
+    {"explain", 5, 0},
+    {"gallery", 6, 0},
+    {"cluster", 8, 0},
+    {"commands", 9, 1},
+    {"api", 8, 0},
     {"", 10, 0} /* main.c */
 };
 enum { ROOMS = sizeof table / sizeof table[0], TOP = ROOMS - 1 };

@@ -1,0 +1,253 @@
+/*
+ * cmd_quantise.c: the command `quantise` (quantise/quantise.h).
+ *
+ * The last eighth of the calibration text, at most HELD tokens, is not read for statistics: the
+ * result is scored on it against the model as it was.
+ */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/mem.h"
+#include "batch/chat_model.h"
+#include "commands/commands.h"
+#include "quantise/quantise.h"
+
+enum { HELD = 2048, CONTEXT = 512 };
+
+typedef struct quantise_args {
+    zoo_common common;
+    const char *output, *text;
+    double bits;
+    bool by_lines;
+} quantise_args;
+
+typedef struct quantising {
+    const quantise_args *args;
+    zoo_chat_model loaded;
+    zoo_score_texts texts, held;
+    uint64_t text_hash;
+    char text_name[256];
+} quantising;
+
+static int fail(const zoo_error *err, int code)
+{
+    return zoo_command_failed("quantise", err, code);
+}
+
+/* Moves the last tokens of the last texts to `held`, whole texts or the end of one. */
+static zoo_status hold(quantising *q, zoo_error *err)
+{
+    zoo_score_texts *t = &q->texts, *held = &q->held;
+    size_t all = t->n_scored + t->n, want = all / 8 < HELD ? all / 8 : HELD, got = 0;
+    held->begin = t->begin;
+    held->list = zoo_mem_array(t->n, sizeof *held->list);
+    if (!held->list) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for %u texts", t->n);
+    }
+    while (got + 2 < want && t->n) {
+        zoo_score_text *last = &t->list[t->n - 1], cut = {.line = last->line, .first = got};
+        size_t need = want - got;
+        cut.n = last->n <= need && t->n > 1 ? last->n
+                : last->n <= need           ? last->n / 2
+                                            : (uint32_t)need;
+        cut.tokens = zoo_mem_alloc(((size_t)cut.n + 1) * sizeof *cut.tokens);
+        if (!cut.tokens || cut.n < 2) {
+            zoo_mem_free(cut.tokens);
+            break;
+        }
+        memcpy(cut.tokens, last->tokens + (last->n - cut.n), cut.n * sizeof *cut.tokens);
+        t->n_scored -= cut.n - (cut.n == last->n);
+        last->n -= cut.n;
+        if (last->n == 0) {
+            zoo_mem_free(last->tokens);
+            t->n--;
+        }
+        held->list[held->n++] = cut;
+        held->n_scored += cut.n - 1;
+        got += cut.n - 1;
+        if (t->n == 1 && cut.n == need) {
+            break;
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status read_text(quantising *q, zoo_error *err)
+{
+    const quantise_args *a = q->args;
+    zoo_score_source source = {.path = a->text,
+                               .tokenizer = q->loaded.tokenizer,
+                               .n_vocab = zoo_engine_plan(q->loaded.engine)->vocab_size,
+                               .by_lines = a->by_lines,
+                               .end = ZOO_ID_NONE};
+    const char *slash = strrchr(a->text, '/');
+    (void)snprintf(q->text_name, sizeof q->text_name, "%.255s", slash ? slash + 1 : a->text);
+    ZOO_TRY(zoo_score_texts_read(&source, &q->texts, err));
+    for (uint32_t i = 0; i < q->texts.n; i++) {
+        const zoo_score_text *t = &q->texts.list[i];
+        q->text_hash = XXH3_64bits_withSeed(t->tokens, t->n * sizeof *t->tokens, q->text_hash);
+    }
+    return hold(q, err);
+}
+
+static void report_words(const quantising *q, const zoo_quantise_report *r)
+{
+    (void)printf("%s: %u matrices, %u of them with 5 bits, the others with 4: %.4g bits a weight\n",
+                 q->args->output, r->n_matrices, r->n_wide, r->bits);
+    if (q->args->text) {
+        (void)printf("  statistics of %llu tokens of %s\n",
+                     (unsigned long long)(q->texts.n_scored + q->texts.n), q->text_name);
+    }
+    if (r->n_resumed) {
+        (void)printf("  %u matrices were there from a run before\n", r->n_resumed);
+    }
+    if (r->n_unseen) {
+        (void)printf("  %u matrices that no token of the text reached were only rounded\n",
+                     r->n_unseen);
+    }
+    if (r->n_damped) {
+        (void)printf("  %u matrices needed more damping: their inputs hardly vary in some "
+                     "directions\n",
+                     r->n_damped);
+    }
+}
+
+static zoo_status score_pair(quantising *q, zoo_engine *narrow, zoo_engine *wide, zoo_error *err)
+{
+    zoo_score_token *tokens = zoo_mem_array(q->held.n_scored, sizeof *tokens);
+    zoo_score_job job = {.engine = narrow,
+                         .reference = wide,
+                         .texts = &q->held,
+                         .generation = &q->loaded.generation,
+                         .shows_progress = isatty(STDERR_FILENO)};
+    if (!tokens) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scores");
+    }
+    zoo_status status = zoo_score_run(&job, tokens, err);
+    double kl = 0, nll = 0, reference = 0, n = (double)q->held.n_scored;
+    for (size_t i = 0; i < q->held.n_scored; i++) {
+        kl += tokens[i].kl / n;
+        nll += tokens[i].nll / n;
+        reference += tokens[i].reference_nll / n;
+    }
+    zoo_mem_free(tokens);
+    if (status == ZOO_OK) {
+        (void)printf("  on %zu tokens that were held back: KL divergence %.4g a token, perplexity "
+                     "%.5g to %.5g\n",
+                     q->held.n_scored, kl, exp(reference), exp(nll));
+    }
+    return status;
+}
+
+/* The result, packed as int4, against the model as it was. */
+static zoo_status score_result(quantising *q, zoo_error *err)
+{
+    zoo_engine_options o = q->args->common.engine;
+    zoo_engine *narrow = NULL, *wide = NULL;
+    o.context_max = CONTEXT;
+    o.seqs_max = 4;
+    o.cache = "f32";
+    o.weights = "int4";
+    zoo_status status = zoo_engine_open(q->args->output, &o, &narrow, err);
+    if (status == ZOO_OK) {
+        size_t held = zoo_engine_memory(narrow), allowed = zoo_engine_memory_limit(&o);
+        o.memory = allowed > held ? allowed - held : 1;
+        o.weights = "f32";
+        status = zoo_engine_open(q->loaded.folder, &o, &wide, err);
+    }
+    status = status == ZOO_OK ? score_pair(q, narrow, wide, err) : status;
+    zoo_engine_close(narrow);
+    zoo_engine_close(wide);
+    return status;
+}
+
+static int run_loaded(quantising *q)
+{
+    const quantise_args *a = q->args;
+    zoo_error err = {0};
+    zoo_quantise_report report;
+    zoo_status status = a->text ? read_text(q, &err) : ZOO_OK;
+    zoo_quantise_options o = {.folder = a->output,
+                              .bits = a->bits,
+                              .texts = a->text ? &q->texts : NULL,
+                              .text_name = q->text_name,
+                              .text_hash = q->text_hash,
+                              .shows_progress = isatty(STDERR_FILENO) && !a->common.engine.quiet};
+    status = status == ZOO_OK ? zoo_quantise_run(q->loaded.engine, &o, &report, &err) : status;
+    if (status != ZOO_OK) {
+        return fail(&err, status == ZOO_E_UNSUPPORTED ? 3 : zoo_exit_code(status));
+    }
+    report_words(q, &report);
+    zoo_engine_close(q->loaded.engine);
+    q->loaded.engine = NULL;
+    status = q->held.n_scored ? score_result(q, &err) : ZOO_OK;
+    return status == ZOO_OK ? 0 : fail(&err, zoo_exit_code(status));
+}
+
+static int run(void *args)
+{
+    quantise_args *a = args;
+    quantising q = {.args = a};
+    zoo_error err = {0};
+    zoo_engine_options o = a->common.engine;
+    if (!a->output || (strcmp(o.weights, "int4") != 0 && strcmp(o.weights, "auto") != 0)) {
+        (void)zoo_fail(&err, ZOO_E_USAGE,
+                       a->output ? "--weights must be int4: nothing else is "
+                                   "written"
+                                 : "usage: lmzoo quantise MODEL -o FOLDER --weights int4 "
+                                   "[--calibrate FILE]");
+        return fail(&err, 2);
+    }
+    o.weights = "auto";
+    o.cache = "f32";
+    o.isa = o.isa ? o.isa : zoo_quantise_isa();
+    o.context_max = o.context_max ? o.context_max : CONTEXT;
+    o.seqs_max = o.seqs_max ? o.seqs_max : 1;
+    zoo_status status = zoo_chat_model_open(a->common.positional[0], &o, &q.loaded, &err);
+    if (status != ZOO_OK) {
+        return fail(&err, zoo_exit_code_model(status));
+    }
+    int code = run_loaded(&q);
+    zoo_score_texts_free(&q.texts);
+    zoo_score_texts_free(&q.held);
+    zoo_chat_model_close(&q.loaded);
+    return code;
+}
+
+static const zoo_option options[] = {
+    {"--output", 'o', ZOO_OPTION_TEXT, offsetof(quantise_args, output), "DIR",
+     "folder of the result"},
+    {"--calibrate", 0, ZOO_OPTION_TEXT, offsetof(quantise_args, text), "FILE",
+     "text that the model is meant for: errors are weighed by its activations; x.jsonl: {\"text\": "
+     "...} or {\"tokens\": [...]} a line"},
+    {"--lines", 0, ZOO_OPTION_FLAG, offsetof(quantise_args, by_lines), NULL,
+     "each line of a text file is a text"},
+    {"--bits", 0, ZOO_OPTION_NUMBER, offsetof(quantise_args, bits), "N",
+     "bits a weight at most, scales and zeros counted (4.8)"},
+    ZOO_OPTIONS_END};
+
+static const quantise_args defaults = {.bits = 4.8};
+
+const zoo_command zoo_command_quantise = {
+    .name = "quantise",
+    .arguments = "MODEL -o FOLDER --weights int4 [--calibrate FILE] [options]",
+    .summary = "a checkpoint of 4 to 5 bits a weight",
+    .text = "Writes a Hugging Face folder whose matrices are codes of 4 or 5 bits (the layout "
+            "pack-quantized of compressed-tensors), to be run with --weights int4. With a text, "
+            "the error of each column is fed back into the columns behind it, weighed by the "
+            "text's activations: a few thousand tokens do, of the kind that the model is meant "
+            "for. Matrices whose errors hurt most for their size get 5 bits, up to --bits.\n\n"
+            "A run that was stopped goes on where it was when it is started again. Tensors that "
+            "are stored turned, or as stacks of experts in one, stay as they are.\n\n"
+            "Exit codes: 0 all done, 2 usage, 3 model refused, 4 environment.",
+    .example = "lmzoo quantise ./model -o ./model-int4 --weights int4 --calibrate stories.txt",
+    .options = options,
+    .opens_model = true,
+    .n_min = 1,
+    .n_max = 1,
+    .args_size = sizeof(quantise_args),
+    .defaults = &defaults,
+    .run = run};

@@ -1,0 +1,312 @@
+/* folder.c: see folder.h. Memory: the list of tensors. */
+#define _GNU_SOURCE
+#include "quantise/folder.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "quantise/feedback.h"
+
+static const size_t config_max = (size_t)16 << 20, copy_max = (size_t)1 << 30;
+
+typedef struct writing {
+    const zoo_model *model;
+    const zoo_jobs *jobs;
+    zoo_tensor *list;
+    size_t n;
+    char *names; /* of what is added */
+    size_t names_used;
+    int64_t *shapes; /* [jobs][2] */
+    const unsigned char **data;
+} writing;
+
+enum { NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32, TENSORS_A_JOB = 4 };
+
+static void add(writing *w, const char *module, const char *suffix, zoo_dtype dtype,
+                const uint64_t dims[2], const void *data)
+{
+    char *name = w->names + w->names_used++ * NAME_ROOM;
+    (void)snprintf(name, NAME_ROOM, "%s.%s", module, suffix);
+    zoo_tensor t = {.name = name, .dtype = dtype, .n_dims = dims[1] ? 2 : 1, .data = data};
+    t.dims[0] = dims[0];
+    t.dims[1] = dims[1];
+    w->list[w->n++] = t;
+}
+
+static zoo_status add_job(writing *w, uint32_t i, zoo_error *err)
+{
+    const zoo_job *job = &w->jobs->list[i];
+    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, job->bits);
+    ZOO_TRY(zoo_part_map(w->jobs, i, &w->data[i], err));
+    const unsigned char *at = w->data[i];
+    int64_t *shape = w->shapes + 2 * (size_t)i;
+    shape[0] = job->rows;
+    shape[1] = job->cols;
+    add(w, job->name, "weight_packed", ZOO_I32, (uint64_t[]){job->rows, s.words}, at);
+    add(w, job->name, "weight_scale", ZOO_BF16, (uint64_t[]){job->rows, s.groups}, at + s.codes);
+    if (s.zeros) {
+        add(w, job->name, "weight_zero_point", ZOO_I32, (uint64_t[]){s.zero_words, s.groups},
+            at + s.codes + s.scales);
+    }
+    add(w, job->name, "weight_shape", ZOO_I64, (uint64_t[]){2, 0}, shape);
+    return ZOO_OK;
+}
+
+static zoo_status add_all(writing *w, zoo_error *err)
+{
+    for (size_t i = 0; i < zoo_tensors_count(w->model->tensors); i++) {
+        const zoo_tensor *t = zoo_tensors_at(w->model->tensors, i);
+        bool stays = true;
+        for (uint32_t j = 0; j < w->jobs->n; j++) {
+            if (w->jobs->list[j].tensor == t) {
+                stays = w->jobs->list[j].is_shared;
+                ZOO_TRY(add_job(w, j, err));
+            }
+        }
+        if (stays && t->dtype == ZOO_DTYPE_MAX) {
+            return zoo_fail(err, ZOO_E_UNSUPPORTED, "%s: tensor %s: a dtype that is not written",
+                            t->file, t->name);
+        }
+        if (stays) {
+            w->list[w->n++] = *t;
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status write_tensors(writing *w, zoo_error *err)
+{
+    uint32_t n = w->jobs->n;
+    char path[4200];
+    size_t n_list = zoo_tensors_count(w->model->tensors) + (size_t)TENSORS_A_JOB * n;
+    w->list = zoo_mem_array(n_list, sizeof *w->list);
+    w->names = zoo_mem_array((size_t)TENSORS_A_JOB * n, NAME_ROOM);
+    w->shapes = zoo_mem_array((size_t)2 * n, sizeof *w->shapes);
+    w->data = zoo_mem_array(n, sizeof *w->data);
+    if (!w->list || !w->names || !w->shapes || !w->data) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the names of tensors");
+    }
+    ZOO_TRY(add_all(w, err));
+    (void)snprintf(path, sizeof path, "%s/model.safetensors", w->jobs->folder);
+    return zoo_tensors_write(path, w->list, w->n, err);
+}
+
+/* ---- config.json ---- */
+
+static cJSON *group_of(const zoo_jobs *jobs, uint32_t bits)
+{
+    cJSON *group = cJSON_CreateObject(), *targets = cJSON_AddArrayToObject(group, "targets");
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        if (jobs->list[i].bits == bits) {
+            (void)cJSON_AddItemToArray(targets, cJSON_CreateString(jobs->list[i].name));
+        }
+    }
+    cJSON *weights = cJSON_AddObjectToObject(group, "weights");
+    (void)cJSON_AddNumberToObject(weights, "num_bits", bits);
+    (void)cJSON_AddStringToObject(weights, "type", "int");
+    (void)cJSON_AddStringToObject(weights, "strategy", "group");
+    (void)cJSON_AddNumberToObject(weights, "group_size", ZOO_FEEDBACK_GROUP);
+    (void)cJSON_AddBoolToObject(weights, "symmetric", bits != 4);
+    (void)cJSON_AddBoolToObject(weights, "dynamic", 0);
+    (void)cJSON_AddNullToObject(group, "input_activations");
+    (void)cJSON_AddNullToObject(group, "output_activations");
+    return group;
+}
+
+static bool has_bits(const zoo_jobs *jobs, uint32_t bits)
+{
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        if (jobs->list[i].bits == bits) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_quantization(cJSON *config, const zoo_jobs *jobs)
+{
+    cJSON *q = cJSON_AddObjectToObject(config, "quantization_config");
+    bool head = false;
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        head = head || jobs->list[i].is_head;
+    }
+    (void)cJSON_AddStringToObject(q, "quant_method", "compressed-tensors");
+    (void)cJSON_AddStringToObject(q, "format", "pack-quantized");
+    (void)cJSON_AddStringToObject(q, "quantization_status", "compressed");
+    cJSON *groups = cJSON_AddObjectToObject(q, "config_groups");
+    for (uint32_t bits = 4; bits <= 5; bits++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "group_%u", bits - 4);
+        if (has_bits(jobs, bits)) {
+            (void)cJSON_AddItemToObject(groups, name, group_of(jobs, bits));
+        }
+    }
+    cJSON *ignore = cJSON_AddArrayToObject(q, "ignore");
+    if (!head) {
+        (void)cJSON_AddItemToArray(ignore, cJSON_CreateString("lm_head"));
+    }
+}
+
+static zoo_status save_text(const char *path, const char *text, zoo_error *err)
+{
+    char part[4224];
+    (void)snprintf(part, sizeof part, "%s.new", path);
+    FILE *file = text ? fopen(part, "w") : NULL;
+    bool good = file && fputs(text, file) >= 0 && fputc('\n', file) != EOF;
+    good = file && fclose(file) == 0 && good;
+    return good && rename(part, path) == 0 ? ZOO_OK
+                                           : zoo_fail(err, ZOO_E_IO, "%s: cannot be written", path);
+}
+
+static zoo_status write_json(const zoo_jobs *jobs, const char *name, cJSON *json, zoo_error *err)
+{
+    char path[4200], *text = cJSON_Print(json);
+    (void)snprintf(path, sizeof path, "%s/%s", jobs->folder, name);
+    zoo_status status = save_text(path, text, err);
+    cJSON_free(text);
+    return status;
+}
+
+static zoo_status write_config(const writing *w, zoo_error *err)
+{
+    cJSON *config;
+    ZOO_TRY(
+        zoo_json_read_python(zoo_model_config_path(w->model->config), config_max, &config, err));
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "quantization_config");
+    add_quantization(config, w->jobs);
+    for (uint32_t i = 0; i < w->jobs->n; i++) {
+        if (w->jobs->list[i].is_shared) {
+            cJSON_DeleteItemFromObjectCaseSensitive(config, "tie_word_embeddings");
+            (void)cJSON_AddBoolToObject(config, "tie_word_embeddings", 0);
+        }
+    }
+    zoo_status status = write_json(w->jobs, "config.json", config, err);
+    cJSON_Delete(config);
+    return status;
+}
+
+static zoo_status write_note(const writing *w, const zoo_folder_note *note, zoo_error *err)
+{
+    cJSON *json = cJSON_CreateObject();
+    char hash[20];
+    (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)note->text_hash);
+    (void)cJSON_AddStringToObject(json, "method", note->text ? "error feedback" : "rounding");
+    if (note->text) {
+        (void)cJSON_AddStringToObject(json, "text", note->text);
+        (void)cJSON_AddStringToObject(json, "text_xxh3", hash);
+        (void)cJSON_AddNumberToObject(json, "tokens", (double)note->n_tokens);
+    }
+    (void)cJSON_AddNumberToObject(json, "bits", note->bits);
+    cJSON *matrices = cJSON_AddArrayToObject(json, "matrices");
+    for (uint32_t i = 0; i < w->jobs->n; i++) {
+        const zoo_job *job = &w->jobs->list[i];
+        cJSON *one = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(one, "name", job->name);
+        (void)cJSON_AddNumberToObject(one, "bits", job->bits);
+        (void)cJSON_AddNumberToObject(one, "rows", (double)job->n_rows);
+        (void)cJSON_AddNumberToObject(one, "error", job->error[job->bits - ZOO_JOB_BITS]);
+        (void)cJSON_AddItemToArray(matrices, one);
+    }
+    zoo_status status = write_json(w->jobs, ZOO_QUANTISE_NOTE, json, err);
+    cJSON_Delete(json);
+    return status;
+}
+
+/* ---- the other files ---- */
+
+static bool is_copied(const char *name)
+{
+    size_t n = strlen(name);
+    bool weights = (n > 12 && strcmp(name + n - 12, ".safetensors") == 0) ||
+                   strcmp(name, "model.safetensors.index.json") == 0;
+    return name[0] != '.' && !weights && strcmp(name, "config.json") != 0 &&
+           strcmp(name, ZOO_QUANTISE_NOTE) != 0;
+}
+
+static zoo_status copy_file(const char *from, const char *to, zoo_error *err)
+{
+    char *data;
+    size_t n;
+    ZOO_TRY(zoo_file_read(from, copy_max, &data, &n, err));
+    FILE *file = fopen(to, "w");
+    bool good = file && fwrite(data, 1, n, file) == n;
+    good = file && fclose(file) == 0 && good;
+    zoo_mem_free(data);
+    return good ? ZOO_OK : zoo_fail(err, ZOO_E_IO, "%s: cannot be written", to);
+}
+
+static zoo_status copy_files(const writing *w, zoo_error *err)
+{
+    DIR *folder = opendir(w->model->folder);
+    zoo_status status = ZOO_OK;
+    struct stat st;
+    for (struct dirent *e; folder && status == ZOO_OK && (e = readdir(folder));) {
+        char from[4400], to[4400];
+        (void)snprintf(from, sizeof from, "%s/%.255s", w->model->folder, e->d_name);
+        (void)snprintf(to, sizeof to, "%s/%.255s", w->jobs->folder, e->d_name);
+        if (is_copied(e->d_name) && stat(from, &st) == 0 && S_ISREG(st.st_mode) &&
+            (size_t)st.st_size <= copy_max) {
+            status = copy_file(from, to, err);
+        }
+    }
+    if (folder) {
+        (void)closedir(folder);
+    }
+    return status;
+}
+
+zoo_status zoo_folder_write(const zoo_model *model, const zoo_jobs *jobs,
+                            const zoo_folder_note *note, zoo_error *err)
+{
+    writing w = {.model = model, .jobs = jobs};
+    zoo_status status = copy_files(&w, err);
+    status = status == ZOO_OK ? write_tensors(&w, err) : status;
+    status = status == ZOO_OK ? write_note(&w, note, err) : status;
+    status = status == ZOO_OK ? write_config(&w, err) : status;
+    for (uint32_t i = 0; w.data && i < jobs->n; i++) {
+        zoo_part_unmap(jobs, i, w.data[i]);
+    }
+    zoo_mem_free(w.list);
+    zoo_mem_free(w.names);
+    zoo_mem_free(w.shapes);
+    zoo_mem_free((void *)w.data);
+    return status;
+}
+
+/* ---- reading the note ---- */
+
+static const char *text_of(const cJSON *json, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, key));
+    return text ? text : "?";
+}
+
+static double number_of(const cJSON *json, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+void zoo_folder_tell(const char *folder, FILE *out)
+{
+    char path[4200];
+    cJSON *json = NULL;
+    (void)snprintf(path, sizeof path, "%.4000s/%s", folder, ZOO_QUANTISE_NOTE);
+    if (zoo_json_read(path, config_max, &json, NULL) != ZOO_OK) {
+        return;
+    }
+    (void)fprintf(out, "quantised    %.40s, %d matrices, %.4g bits a weight",
+                  text_of(json, "method"),
+                  cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "matrices")),
+                  number_of(json, "bits"));
+    if (cJSON_HasObjectItem(json, "text")) {
+        (void)fprintf(out, ", activations of %.0f tokens of %.200s (XXH3 %.20s)",
+                      number_of(json, "tokens"), text_of(json, "text"), text_of(json, "text_xxh3"));
+    }
+    (void)fputc('\n', out);
+    cJSON_Delete(json);
+}

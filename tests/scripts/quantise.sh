@@ -1,0 +1,99 @@
+#!/bin/sh
+# tests/scripts/quantise.sh: `quantise` on a demo model: a run that is killed goes on to the same
+# bytes, threads change none, the folder opens and keeps its numbers when it is packed, refusals.
+set -u
+
+lmzoo=$LMZOO_BUILD/lmzoo
+model=$LMZOO_SOURCE/demo/models/demo-llama
+stories=$LMZOO_SOURCE/demo/models/stories-heldout.txt
+work=$(mktemp -d "${TMPDIR:-/tmp}/quantise.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+n_tests=0
+
+result() { # result STATUS NAME
+    n_tests=$((n_tests + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $n_tests - $2"
+    else
+        echo "not ok $n_tests - $2"
+        sed 's/^/# /' "$work/words"
+    fi
+}
+
+if [ ! -e "$LMZOO_BUILD/plugins/llama.so" ]; then
+    echo "1..0 # SKIP no plugin for demo-llama in the build"
+    exit 0
+fi
+
+head -n 30 "$stories" >"$work/text.txt"
+sed -n 31,60p "$stories" >"$work/other.txt"
+
+quantise() { # quantise FOLDER OPTIONS...
+    folder=$1
+    shift
+    "$lmzoo" quantise "$model" -o "$folder" --weights int4 --lines "$@" >"$work/out" 2>"$work/words"
+}
+
+divergence() { # divergence FOLDER
+    "$lmzoo" score "$1" -i "$work/other.txt" --lines --json --weights int4 --cache f32 \
+        --against-model "$model" 2>"$work/words" | sed 's/.*"kl_mean":\([^,}]*\).*/\1/'
+}
+
+# --- with a text, without, and the model as it is packed at load
+quantise "$work/a" --calibrate "$work/text.txt" --bits 4.8
+result $? "a text, at most 4.8 bits"
+grep -q 'bits a weight' "$work/out" && grep -q 'held back: KL divergence' "$work/out"
+result $? "what was done is told, with the divergence on text that was held back"
+quantise "$work/plain"
+result $? "without a text"
+with=$(divergence "$work/a") without=$(divergence "$work/plain") load=$(divergence "$model")
+echo "with $with, without $without, at load $load" >>"$work/words"
+awk -v a="$with" -v b="$without" -v c="$load" 'BEGIN { exit !(a > 0 && a < 0.85 * b && a < c) }'
+result $? "with a text the divergence is less, on stories that were not read"
+
+# --- the folder keeps its numbers: codes read as float32 are those that int4 has
+"$lmzoo" score "$work/a" -i "$work/other.txt" --lines --json --weights f32 --cache f32 \
+    --against-model "$model" 2>"$work/words" | sed 's/.*"kl_mean":\([^,}]*\).*/\1/' >"$work/f32"
+echo "read as float32 $(cat "$work/f32"), packed $with" >>"$work/words"
+awk -v a="$(cat "$work/f32")" -v b="$with" 'BEGIN { d = a - b; exit !(d < 0.1 * b && d > -0.1 * b) }'
+result $? "packed as int4 the folder diverges as its own numbers do"
+
+"$lmzoo" inspect "$work/a" >"$work/out" 2>"$work/words"
+grep -q 'quantised .*tokens of text.txt' "$work/out"
+result $? "inspect tells what was done with which text"
+
+# --- the same bytes with other threads, and after kills
+quantise "$work/b" --calibrate "$work/text.txt" --bits 4.8 --threads 1
+cmp "$work/a/model.safetensors" "$work/b/model.safetensors" >>"$work/words" 2>&1 &&
+    cmp "$work/a/config.json" "$work/b/config.json" >>"$work/words" 2>&1
+result $? "one thread: the same bytes"
+for delay in 0.05 0.1 0.2 0.3 0.4; do
+    "$lmzoo" quantise "$model" -o "$work/c" --weights int4 --lines --calibrate "$work/text.txt" \
+        --bits 4.8 >/dev/null 2>&1 &
+    pid=$!
+    sleep "$delay"
+    kill -9 "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+done
+if [ ! -e "$work/c/config.json" ]; then
+    quantise "$work/c" --calibrate "$work/text.txt" --bits 4.8
+fi
+cmp "$work/a/model.safetensors" "$work/c/model.safetensors" >>"$work/words" 2>&1 &&
+    cmp "$work/a/config.json" "$work/c/config.json" >>"$work/words" 2>&1 && [ ! -e "$work/c/.parts" ]
+result $? "killed five times: the same bytes, and nothing is left over"
+
+# --- refusals
+quantise "$work/a" --calibrate "$work/text.txt"
+[ $? -eq 2 ] && grep -q 'holds a checkpoint already' "$work/words"
+result $? "a folder that holds a checkpoint is not written over"
+quantise "$work/d" --bits 4
+[ $? -eq 2 ] && grep -q -e '--bits 4' "$work/words"
+result $? "fewer bits than int4 takes"
+"$lmzoo" quantise "$work/a" -o "$work/e" --weights int4 >"$work/out" 2>"$work/words"
+[ $? -eq 3 ] && grep -q 'quantised already' "$work/words"
+result $? "a quantised checkpoint is not quantised again"
+"$lmzoo" quantise "$model" -o "$work/e" --weights int8 >"$work/out" 2>"$work/words"
+[ $? -eq 2 ] && grep -q 'must be int4' "$work/words"
+result $? "another kind of weights"
+
+echo "1..$n_tests"
