@@ -30,7 +30,7 @@ typedef struct zoo_dealer {
     zoo_error error;
 } zoo_dealer;
 
-/* Reads on when half of the window is dealt. ZOO_E_IO, ZOO_E_MEMORY. */
+/* Reads on when the window has become short. ZOO_E_IO, ZOO_E_MEMORY. */
 zoo_status zoo_dealer_refill(zoo_dealer *dealer, zoo_error *err);
 /* Gives rows to whoever shall have some now. */
 zoo_status zoo_dealer_deal(zoo_dealer *dealer, zoo_error *err);

@@ -63,12 +63,13 @@ static bool wants_lines(const zoo_dealer *d)
            d->order.bytes <= job->lines_bytes_max;
 }
 
-/* Reads on when half of the window is dealt. */
+/* Reads on when half of the window is dealt. Where the input's order is kept, when all of it is:
+ * else the shortest rows wait for the end of the file, and all results for them. */
 zoo_status zoo_dealer_refill(zoo_dealer *d, zoo_error *err)
 {
     zoo_input_line line;
     bool more = true, any = false;
-    if (d->window.n > window_rows(d) / 2) {
+    if (d->window.n > (d->job->in_order ? 0 : window_rows(d) / 2)) {
         return ZOO_OK;
     }
     while (wants_lines(d)) {
