@@ -57,7 +57,7 @@ result $? "batches of 1 and 64, steps of 5 and 512 rows: the same lines"
 
 # Killed at ten moments, each somewhere behind another tenth of the rows, then left to finish.
 : >"$work/killed.jsonl"
-moments=$(awk -v seed="$$" 'BEGIN { srand(seed); rand(); for (i = 0; i < 10; i++) print int(95 * i + 60 * rand()) }')
+moments=$(awk -v seed="$$" 'BEGIN { srand(seed); rand(); for (i = 0; i < 10; i++) print int(85 * i + 60 * rand()) }')
 kills=0
 for moment in $moments; do
     "$lmzoo" batch "$model" -i "$work/all.jsonl" -o "$work/killed.jsonl" --weights f32 --cache f32 \

@@ -107,7 +107,9 @@ mkdir packs
 "$lmzoo" batch m -i many.jsonl -o first.jsonl -q -t 1 --packed-cache packs --limit 1 2>/dev/null
 "$lmzoo" batch m -i many.jsonl -o bus.jsonl -q -t 1 --packed-cache packs 2>err &
 pid=$!
-sleep 0.6
+while kill -0 "$pid" 2>/dev/null && [ ! -s bus.jsonl ]; do
+    sleep 0.05
+done
 for pack in packs/*; do [ -f "$pack" ] && : >"$pack"; done
 wait "$pid"
 code=$?
