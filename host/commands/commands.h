@@ -54,6 +54,9 @@ typedef struct zoo_command {
     X(draw)             \
     X(cache)            \
     X(gallery)          \
+    X(new_card)         \
+    X(new_plugin)       \
+    X(new_block)        \
     X(tokenize)         \
     X(render)           \
     X(help)

@@ -303,16 +303,16 @@ zoo_status zoo_install_folder(const char *given, const char *kind, char *path, s
     }
     char own[PATH_MAX];
     own_folder(own, sizeof own);
-    bool cards = strcmp(kind, "models.d") == 0, links = strcmp(kind, "links") == 0;
+    const char *beside = "";
+    bool plugins = strcmp(kind, "plugins") == 0, cards = strcmp(kind, "models.d") == 0;
+    bool links = strcmp(kind, "links") == 0; /* lie beside plugins, other data beside cards */
     const char *const places[] = {kind,
-                                  cards   ? LMZOO_CARDS_FROM_BIN
-                                  : links ? LMZOO_PLUGINS_FROM_BIN "/../links"
-                                          : LMZOO_PLUGINS_FROM_BIN,
-                                  cards   ? LMZOO_CARDS_FROM_LIB
-                                  : links ? LMZOO_PLUGINS_FROM_LIB "/../links"
-                                          : LMZOO_PLUGINS_FROM_LIB};
+                                  plugins || links ? LMZOO_PLUGINS_FROM_BIN : LMZOO_CARDS_FROM_BIN,
+                                  plugins || links ? LMZOO_PLUGINS_FROM_LIB : LMZOO_CARDS_FROM_LIB};
     for (size_t i = 0; i < ZOO_COUNT(places); i++) {
-        if (snprintf(path, n, "%s/%s", own, places[i]) < (int)n && is_folder(path)) {
+        beside = i > 0 && !plugins && !cards ? "/../" : "";
+        if (snprintf(path, n, "%s/%s%s%s", own, places[i], beside, *beside ? kind : "") < (int)n &&
+            is_folder(path)) {
             return ZOO_OK;
         }
     }

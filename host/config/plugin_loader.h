@@ -31,7 +31,8 @@ bool zoo_own_file(char *path, size_t n);
 
 /*
  * Folder of plugins, cards or links (cluster/link.h): the given one, else `<kind>` beside the
- * program, else the installed place. kind: "plugins", "models.d" or "links". [load]
+ * program, else the installed place. kind: "plugins", "models.d", "links", or other data of the
+ * program: "template", "reference". [load]
  */
 zoo_status zoo_install_folder(const char *given, const char *kind, char *path, size_t n,
                               zoo_error *err);

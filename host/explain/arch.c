@@ -334,7 +334,7 @@ zoo_status zoo_arch_open_text(const char *name, const char *config,
     if (!arch) {
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
-    o.config_only = true;
+    o.config_only = !o.plan_only;
     o.config_text = config;
     o.quiet = true;
     take_name(arch, name);

@@ -94,7 +94,8 @@ typedef struct zoo_arch {
  */
 zoo_status zoo_arch_open(const char *name, const zoo_model_options *options, zoo_arch **out,
                          zoo_error *err);
-/* The same from the text of a config. [load] */
+/* The same from the text of a config; null: name is a folder, whose tensors are judged where
+ * options ask for plan_only. [load] */
 zoo_status zoo_arch_open_text(const char *name, const char *config,
                               const zoo_model_options *options, zoo_arch **out, zoo_error *err);
 void zoo_arch_close(zoo_arch *arch);

@@ -160,9 +160,12 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
     char plugin_dir[PATH_MAX], card_dir[PATH_MAX];
     ZOO_TRY(zoo_install_folder(o->plugin_dir, "plugins", plugin_dir, sizeof plugin_dir, err));
     ZOO_TRY(zoo_install_folder(o->card_dir, "models.d", card_dir, sizeof card_dir, err));
-    ZOO_TRY(zoo_cards_read(card_dir, &model->cards, err));
+    if (!o->card) {
+        ZOO_TRY(zoo_cards_read(card_dir, &model->cards, err));
+    }
     ZOO_TRY(zoo_model_config_unwrap(model->config, card_dir, err));
-    model->card = zoo_cards_find(&model->cards, zoo_model_config_type(model->config));
+    model->card =
+        o->card ? o->card : zoo_cards_find(&model->cards, zoo_model_config_type(model->config));
     if (!model->card) {
         model->card = zoo_cards_find(&model->cards, zoo_model_config_text_type(model->config));
     }

@@ -30,6 +30,8 @@ typedef struct zoo_model_options {
     bool config_only;
     struct zoo_problems *problems; /* told all refusals of the folder, or null: the first ends it */
     const char *config_text; /* with config_only: the config itself; the folder only names it */
+    /* A card that is tried: it counts whatever types it names, and no other card is read. */
+    const struct zoo_card *card;
 } zoo_model_options;
 
 #endif

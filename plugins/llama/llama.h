@@ -8,6 +8,7 @@
 
 #include "blocks/decoder/decoder.h"
 #include "blocks/gqa/impl.h"
+#include "blocks/ops.h"
 
 /* differential.c */
 typedef struct llama_differential {
@@ -91,6 +92,7 @@ typedef struct llama_xielu {
     uint32_t hidden, width, one;
 } llama_xielu;
 extern const zoo_block_ops llama_xielu_ops;
+zoo_part_maker llama_xielu_part;
 
 /* The mixer of a layer. mixers.c */
 zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part);

@@ -121,8 +121,15 @@ static zoo_status turn_routed(zoo_decoder *b, zoo_part *part)
     return ZOO_OK;
 }
 
+/* Mixers that are not attention with something before or behind the softmax. */
+static const zoo_part_choice mixer_choices[] = {{NULL, NULL}};
+
 zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part)
 {
+    zoo_part_maker *make = zoo_part_choose(mixer_choices, b->config->text(b->config, "@mixer", ""));
+    if (make) {
+        return make(b->config, b->setup, b->hidden, part, b->err);
+    }
     ZOO_TRY(zoo_decoder_attention(b, layer, part));
     if (has(b, "@mixer", "")) {
         return ZOO_OK;

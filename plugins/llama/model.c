@@ -3,7 +3,7 @@
  *
  * Options:
  *   mixer       a mixer of this plugin (mixers.c)
- *   ffn         "xielu": the dense part of that name, where hidden_act says so too
+ *   ffn         the dense part of that name (ffn_choices)
  *   layer_eps   eps of all norms but the last
  *   weighed     residuals have a weight for each channel
  *   products    with is_moe: experts of one value beside the dense part, num_experts and
@@ -57,19 +57,18 @@ static zoo_status add_constant(zoo_decoder *b, zoo_part *part)
     return ZOO_OK;
 }
 
-static zoo_status make_xielu(zoo_decoder *b, zoo_part *part)
+static const zoo_part_choice ffn_choices[] = {{"xielu", llama_xielu_part}, {NULL, NULL}};
+
+/* The part that the card chooses by option ffn; its ops stay null where there is none. */
+static zoo_status choose_ffn(zoo_decoder *b, zoo_part *out)
 {
-    const zoo_config *c = b->config;
-    llama_xielu *p = b->setup->take(b->setup, sizeof *p);
-    if (!p) {
-        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    const char *name = b->config->text(b->config, "@ffn", "");
+    zoo_part_maker *make = zoo_part_choose(ffn_choices, name);
+    *out = (zoo_part){.ops = NULL};
+    if (!make && *name) {
+        b->config->refuse(b->config, "the card's option ffn is no block of this plugin");
     }
-    p->hidden = b->hidden;
-    p->width = c->whole(c, "intermediate_size", 4 * b->hidden);
-    p->one = 1;
-    *part = (zoo_part){
-        .ops = &llama_xielu_ops, .params = p, .name = "mlp", .in_scale = 1.0f, .out_scale = 1.0f};
-    return ZOO_OK;
+    return make ? make(b->config, b->setup, b->hidden, out, b->err) : ZOO_OK;
 }
 
 /* The feed-forward parts of a layer. Where there are two, neither is the whole module: they get
@@ -80,10 +79,10 @@ static zoo_status make_ffn(zoo_decoder *b, uint32_t layer, zoo_part *parts, uint
     bool products = zoo_decoder_flag(b, "@products", false) && c->flag(c, "is_moe", false);
     bool constant = zoo_decoder_flag(b, "@sum_bias", false);
     char name[64];
-    if (strcmp(c->text(c, "@ffn", ""), "xielu") == 0 &&
-        strcmp(c->text(c, "hidden_act", "xielu"), "xielu") == 0) {
-        *n_parts = 2;
-        return make_xielu(b, &parts[1]);
+    ZOO_TRY(choose_ffn(b, &parts[1]));
+    *n_parts = 2;
+    if (parts[1].ops) {
+        return ZOO_OK;
     }
     ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
     *n_parts = products || constant ? 3 : 2;

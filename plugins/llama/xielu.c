@@ -11,6 +11,7 @@
  * out.
  */
 #include <math.h>
+#include <string.h>
 
 #include "blocks/ops.h"
 #include "llama.h"
@@ -141,3 +142,19 @@ const zoo_block_ops llama_xielu_ops = {.size = sizeof(zoo_block_ops),
                                        .prepare = prepare,
                                        .forward = forward,
                                        .explain = explain};
+
+zoo_status llama_xielu_part(const zoo_config *c, zoo_setup *setup, uint32_t hidden, zoo_part *out,
+                            zoo_error *err)
+{
+    llama_xielu *p = setup->take(setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    *p = (llama_xielu){
+        .hidden = hidden, .width = c->whole(c, "intermediate_size", 4 * hidden), .one = 1};
+    if (strcmp(c->text(c, "hidden_act", "xielu"), "xielu") == 0) {
+        *out = (zoo_part){
+            .ops = &llama_xielu_ops, .params = p, .name = "mlp", .in_scale = 1, .out_scale = 1};
+    }
+    return ZOO_OK;
+}

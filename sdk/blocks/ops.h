@@ -105,6 +105,23 @@ void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uin
  */
 uint32_t zoo_act_read(const zoo_config *config, const char *key, const char *fallback);
 
+/*
+ * Makes a block's part of a layer from the config: ops, params (in the model arena), module name;
+ * norm and scales are the caller's. out->ops stays null where the config is not for this block.
+ * [load]
+ */
+typedef zoo_status zoo_part_maker(const zoo_config *config, zoo_setup *setup, uint32_t hidden,
+                                  zoo_part *out, zoo_error *err);
+
+/* Parts that a card chooses by name; a null name ends the list. */
+typedef struct zoo_part_choice {
+    const char *name;
+    zoo_part_maker *make;
+} zoo_part_choice;
+
+/* The maker of this name; null: none. [load] */
+zoo_part_maker *zoo_part_choose(const zoo_part_choice *list, const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,7 +15,12 @@ typedef struct square_weights {
     zoo_weight down; /* [hidden, width] */
 } square_weights;
 
-/* 2. Params: sizes and choices, made once by configure (square_params in template.h). */
+/* 2. Params: sizes and choices, made once by template_square_part below. */
+typedef struct square_params {
+    uint32_t hidden; /* floats of x and y */
+    uint32_t width;  /* floats inside */
+    uint32_t act;    /* zoo_act */
+} square_params;
 
 /* 3. Bind rows: field, name below the module, shape as fields of the params. */
 static const zoo_bind binds[] = {
@@ -62,6 +67,15 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     zoo_linear(ctx, &down, 1, r.inner, p->width, span->n_rows);
 }
 
+/* For a reader: lmzoo explain, diff and draw show it. */
+static void facts(const void *params, const zoo_facts *to)
+{
+    const square_params *p = params;
+    to->text(to, "kind", "feed-forward");
+    to->number(to, "inner", p->width);
+    to->text(to, "activation", "square");
+}
+
 const zoo_block_ops template_square_ops = {
     .size = sizeof(zoo_block_ops),
     .weights_size = sizeof(square_weights),
@@ -69,4 +83,21 @@ const zoo_block_ops template_square_ops = {
     .binds = binds,
     .scratch = scratch,
     .forward = forward,
+    .facts = facts,
 };
+
+/* Its part of a layer, from the config. */
+zoo_status template_square_part(const zoo_config *config, zoo_setup *setup, uint32_t hidden,
+                                zoo_part *out, zoo_error *err)
+{
+    square_params *p = setup->take(setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->hidden = hidden;
+    p->width = config->whole(config, "intermediate_size", 4 * hidden);
+    p->act = zoo_act_read(config, "hidden_act", "silu");
+    *out = (zoo_part){
+        .ops = &template_square_ops, .params = p, .name = "mlp", .in_scale = 1, .out_scale = 1};
+    return ZOO_OK;
+}

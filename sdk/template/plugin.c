@@ -1,12 +1,12 @@
 /*
- * plugin.c: a whole plugin to copy: a pre-norm decoder with the shared attention block and the
- * feed-forward block of block.c.
+ * plugin.c: a whole plugin to copy: a pre-norm decoder with the shared attention block, or the mixer
+ * of mixer.c, and the feed-forward block of block.c.
  *
- *   1. Rename: the folder, `.name`, template_*.
+ *   1. `lmzoo new-plugin NAME` copies it under another name; `lmzoo new-block` adds a block.
  *   2. keys: what your config.json holds.
  *   3. probe: when it is yours.
  *   4. configure: fill the sizes, then one zoo_layer for each layer.
- *   5. A card in models.d names the plugin for a model_type.
+ *   5. A card names the plugin for a model_type.
  */
 #include <string.h>
 
@@ -29,32 +29,46 @@ static zoo_norm norm_of(const build *b, const char *name)
     return (zoo_norm){.kind = ZOO_NORM_RMS, .eps = b->eps, .name = name, .has_weight = 1};
 }
 
-static zoo_part part_of(const zoo_block_ops *ops, const void *params, const char *name,
-                        zoo_norm norm)
-{
-    return (zoo_part){
-        .ops = ops, .params = params, .name = name, .norm = norm, .in_scale = 1, .out_scale = 1};
-}
+/* The parts that a card may choose: options "template.mixer" and "template.ffn". */
+static const zoo_part_choice mixer_choices[] = {{"average", template_average_part}, {NULL, NULL}};
+static const zoo_part_choice ffn_choices[] = {{"square", template_square_part}, {NULL, NULL}};
 
-static zoo_status make_parts(build *b, zoo_part *parts)
+static zoo_status make_attention(const build *b, zoo_part *out)
 {
-    const zoo_config *c = b->config;
     zoo_gqa *attention = b->setup->take(b->setup, sizeof *attention);
-    square_params *square = b->setup->take(b->setup, sizeof *square);
-    if (!attention || !square) {
+    if (!attention) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     attention->shape.width_in = b->hidden;
     attention->shape.n_heads = b->heads;
-    attention->shape.n_kv_heads = c->whole(c, "num_key_value_heads", b->heads);
+    attention->shape.n_kv_heads = b->config->whole(b->config, "num_key_value_heads", b->heads);
     attention->shape.head_dim = b->hidden / b->heads;
     attention->options.rope = b->rope;
-    square->hidden = b->hidden;
-    square->width = c->whole(c, "intermediate_size", 4 * b->hidden);
-    square->act = zoo_act_read(c, "hidden_act", "silu");
-    parts[0] = part_of(&zoo_gqa_ops, attention, "self_attn", norm_of(b, "input_layernorm"));
-    parts[1] = part_of(&template_square_ops, square, "mlp", norm_of(b, "post_attention_layernorm"));
+    *out = (zoo_part){.ops = &zoo_gqa_ops,
+                      .params = attention,
+                      .name = "self_attn",
+                      .in_scale = 1,
+                      .out_scale = 1};
     return zoo_gqa_finish(attention, b->err);
+}
+
+static zoo_status make_parts(const build *b, zoo_part *parts)
+{
+    const zoo_config *c = b->config;
+    const char *mixer = c->text(c, "@template.mixer", "attention");
+    const char *ffn = c->text(c, "@template.ffn", "square");
+    zoo_part_maker *make_mixer = zoo_part_choose(mixer_choices, mixer);
+    zoo_part_maker *make_ffn = zoo_part_choose(ffn_choices, ffn);
+    if (!make_ffn || (!make_mixer && strcmp(mixer, "attention") != 0)) {
+        return zoo_fail(b->err, ZOO_E_CONFIG, "the card asks for mixer \"%s\", ffn \"%s\"", mixer,
+                        ffn);
+    }
+    ZOO_TRY(make_mixer ? make_mixer(c, b->setup, b->hidden, &parts[0], b->err)
+                       : make_attention(b, &parts[0]));
+    ZOO_TRY(make_ffn(c, b->setup, b->hidden, &parts[1], b->err));
+    parts[0].norm = norm_of(b, "input_layernorm");
+    parts[1].norm = norm_of(b, "post_attention_layernorm");
+    return ZOO_OK;
 }
 
 static zoo_status make_layer(build *b, uint32_t index, zoo_layer *out)
@@ -116,21 +130,28 @@ static zoo_status configure(const zoo_config *c, zoo_setup *setup, zoo_plan *pla
 /* Only a card chooses this plugin: no config is its own. */
 static uint32_t probe(const zoo_config *config, char *why, size_t n)
 {
-    bool named = config->flag(config, "@template", false);
+    bool named = config->type(config, "@card") != ZOO_ABSENT;
     (void)snprintf(why, n, named ? "a card names it" : "no card names it");
     return named ? 100 : 0;
 }
 
 static const zoo_key keys[] = {
-    {"hidden_act", ZOO_KEY_READ, NULL},          {"hidden_size", ZOO_KEY_READ, NULL},
-    {"intermediate_size", ZOO_KEY_READ, NULL},   {"max_position_embeddings", ZOO_KEY_READ, NULL},
-    {"num_attention_heads", ZOO_KEY_READ, NULL}, {"num_hidden_layers", ZOO_KEY_READ, NULL},
-    {"num_key_value_heads", ZOO_KEY_READ, NULL}, {"rms_norm_eps", ZOO_KEY_READ, NULL},
-    {"rope_parameters", ZOO_KEY_READ, NULL},     {"tie_word_embeddings", ZOO_KEY_READ, NULL},
-    {"vocab_size", ZOO_KEY_READ, NULL},          {NULL, 0, NULL},
+    {"average_width", ZOO_KEY_READ, NULL},
+    {"hidden_act", ZOO_KEY_READ, NULL},
+    {"hidden_size", ZOO_KEY_READ, NULL},
+    {"intermediate_size", ZOO_KEY_READ, NULL},
+    {"max_position_embeddings", ZOO_KEY_READ, NULL},
+    {"num_attention_heads", ZOO_KEY_READ, NULL},
+    {"num_hidden_layers", ZOO_KEY_READ, NULL},
+    {"num_key_value_heads", ZOO_KEY_READ, NULL},
+    {"rms_norm_eps", ZOO_KEY_READ, NULL},
+    {"rope_parameters", ZOO_KEY_READ, NULL},
+    {"tie_word_embeddings", ZOO_KEY_READ, NULL},
+    {"vocab_size", ZOO_KEY_READ, NULL},
+    {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, &template_average_ops, NULL};
 static const zoo_block_ops *const ffns[] = {&template_square_ops, NULL};
 
 ZOO_EXPORT extern const zoo_plugin zoo_plugin_entry;

@@ -2,14 +2,15 @@
 #ifndef TEMPLATE_H
 #define TEMPLATE_H
 
+#include "blocks/ops.h"
 #include "zoo.h"
 
-typedef struct square_params {
-    uint32_t hidden; /* floats of x and y */
-    uint32_t width;  /* floats inside */
-    uint32_t act;    /* zoo_act */
-} square_params;
-
+/* block.c */
 extern const zoo_block_ops template_square_ops;
+zoo_part_maker template_square_part;
+
+/* mixer.c */
+extern const zoo_block_ops template_average_ops;
+zoo_part_maker template_average_part;
 
 #endif

@@ -38,6 +38,7 @@ static const room table[] = {
     {"quantise", 8, 0},
     {"explain", 5, 0},
     {"gallery", 6, 0},
+    {"adding", 8, 0},
     {"cluster", 8, 0},
     {"commands", 9, 1},
     {"api", 8, 0},

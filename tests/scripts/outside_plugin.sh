@@ -72,6 +72,13 @@ for how in by-pkg-config by-cmake; do
     tap $? "it exports zoo_plugin_entry alone ($how)"
 done
 
+# What new-plugin and new-block write outside the tree.
+{ cd "$work" && "$prefix/bin/lmzoo" new-plugin mine && "$prefix/bin/lmzoo" new-block mine cubed &&
+    "$prefix/bin/lmzoo" new-block mine memory --kind mixer &&
+    cmake -G "$generator" -S mine -B mine/build -DCMAKE_PREFIX_PATH="$prefix" && cmake --build mine/build &&
+    "$prefix/bin/lmzoo" plugins --plugin-dir mine/build; } >"$work.log" 2>&1 && grep -q '^mine ' "$work.log"
+tap $? "new-plugin and new-block build at once against the installed SDK"
+
 # A block that begins with attention's bind rows, as docs/adding-a-model.md describes; its author's
 # names T, W, NONE and AT are the author's own.
 mkdir "$work/by-rows"

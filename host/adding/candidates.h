@@ -1,0 +1,33 @@
+/*
+ * candidates.h: existing cards as cards of another type, and the search for what still differs.
+ *
+ * Pipeline: every card is tried on the subject as it is; the one that fits best, and of equals the
+ * one whose class has most keys in common, is the nearest. Then options, values and tensor names
+ * that other cards of the same plugin have are tried one by one, and the best kept, until nothing
+ * fits better; at last what changes nothing is taken away.
+ */
+#ifndef ZOO_ADDING_CANDIDATES_H
+#define ZOO_ADDING_CANDIDATES_H
+
+#include "adding/trial.h"
+
+typedef struct zoo_candidate {
+    char nearest[128]; /* name of the card that it comes from */
+    cJSON *card;       /* for cJSON_Delete */
+    double cost;       /* zoo_trial_cost */
+    double likeness;   /* 0 to 1: keys in common, rare ones counting more */
+    bool own_class;    /* there is a class file of the type itself */
+    uint32_t n_trials;
+} zoo_candidate;
+
+/* The best card for model_type. ZOO_E_UNSUPPORTED: no card's plugin opens the config. [load] */
+zoo_status zoo_candidate_find(const zoo_trial_subject *subject, const zoo_cards *cards,
+                              const char *model_type, zoo_candidate *out, zoo_error *err);
+/* Changes its card until no single change fits better; at most a few hundred trials. [load] */
+zoo_status zoo_candidate_improve(const zoo_trial_subject *subject, const zoo_cards *cards,
+                                 zoo_candidate *candidate, zoo_error *err);
+/* Takes away what changes nothing here and depends on no key. [load] */
+zoo_status zoo_candidate_prune(const zoo_trial_subject *subject, zoo_candidate *candidate,
+                               zoo_error *err);
+
+#endif

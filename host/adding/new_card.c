@@ -1,0 +1,152 @@
+/* new_card.c: search, then words. */
+#include "adding/new_card.h"
+
+#include <string.h>
+
+#include "adding/questions.h"
+#include "base/json.h"
+#include "config/plugin_loader.h"
+#include "explain/words.h"
+
+/* A value with spaces after commas and colons. */
+static void write_value(zoo_out *out, const cJSON *value)
+{
+    const cJSON *item = NULL;
+    bool object = cJSON_IsObject(value);
+    if (!object && !cJSON_IsArray(value)) {
+        char *text = cJSON_PrintUnformatted(value);
+        zoo_out_text(out, text ? text : "null");
+        cJSON_free(text);
+        return;
+    }
+    zoo_out_text(out, object ? "{" : "[");
+    cJSON_ArrayForEach(item, value)
+    {
+        zoo_out_text(out, item == value->child ? "" : ", ");
+        if (object) {
+            zoo_out_string(out, item->string, strlen(item->string));
+            zoo_out_text(out, ": ");
+        }
+        write_value(out, item);
+    }
+    zoo_out_text(out, object ? "}" : "]");
+}
+
+void zoo_card_write(zoo_out *out, const cJSON *card)
+{
+    const cJSON *item = NULL;
+    zoo_out_text(out, "{\n");
+    cJSON_ArrayForEach(item, card)
+    {
+        zoo_out_text(out, "  ");
+        zoo_out_string(out, item->string, strlen(item->string));
+        zoo_out_text(out, ": ");
+        write_value(out, item);
+        zoo_out_text(out, item->next ? ",\n" : "\n");
+    }
+    zoo_out_text(out, "}\n");
+}
+
+/* Keys that nobody computes, so that the card loads and says what is open. */
+static zoo_status note_unsettled(const zoo_trial_subject *subject, zoo_candidate *candidate,
+                                 zoo_error *err)
+{
+    zoo_trial trial;
+    ZOO_TRY(zoo_trial_run(subject, candidate->card, &trial, err));
+    cJSON *ignored = cJSON_GetObjectItemCaseSensitive(candidate->card, "ignored");
+    for (uint32_t i = 0; i < trial.n_keys; i++) {
+        char key[ZOO_MISFIT_BYTES], note[ZOO_MISFIT_BYTES];
+        (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(trial.keys[i], " "), trial.keys[i]);
+        (void)snprintf(note, sizeof note, ZOO_UNSETTLED "what does the model do with it?");
+        ignored = ignored ? ignored : cJSON_AddObjectToObject(candidate->card, "ignored");
+        if (strchr(key, ':') == NULL) {
+            (void)cJSON_AddStringToObject(ignored, key, note);
+        }
+    }
+    zoo_trial_free(&trial);
+    return ZOO_OK;
+}
+
+static void describe(zoo_doc *doc, const zoo_trial_subject *subject, const zoo_candidate *c,
+                     const char *type)
+{
+    zoo_doc_heading(doc, 1, "A card for %s", type);
+    zoo_doc_para(doc,
+                 "The nearest card is %s (%.0f %% of the keys in common, by how telling they are); "
+                 "%s. Found with %u trials on %s.",
+                 c->nearest, 100 * c->likeness,
+                 c->cost > 0 ? "with the changes below it does not fit wholly"
+                             : "changed as below it fits wholly",
+                 c->n_trials,
+                 subject->has_tensors ? "keys, tensor names and shapes"
+                                      : "keys alone: there are no tensors beside the config");
+    if (!c->own_class) {
+        zoo_doc_para(doc,
+                     "There is no class file of this type, so defaults are those of %s's class. "
+                     "Where transformers knows the type, tools/reference/classes.py %s makes its "
+                     "own; remove \"class\" from the card then.",
+                     c->nearest, type);
+    }
+}
+
+static zoo_status search(const zoo_trial_subject *subject, const zoo_cards *cards, const char *type,
+                         zoo_doc *doc, zoo_candidate *c, zoo_error *err)
+{
+    uint32_t n = 0;
+    zoo_doc questions = {.form = doc->form};
+    ZOO_TRY(zoo_candidate_find(subject, cards, type, c, err));
+    ZOO_TRY(zoo_candidate_improve(subject, cards, c, err));
+    ZOO_TRY(zoo_candidate_prune(subject, c, err));
+    zoo_status status = zoo_questions_write(&questions, subject, c, &n, err);
+    if (status == ZOO_OK) {
+        status = note_unsettled(subject, c, err);
+    }
+    if (status == ZOO_OK) {
+        describe(doc, subject, c, type);
+        zoo_doc_heading(doc, 2, "Questions that files do not answer");
+        zoo_doc_end(&questions);
+        zoo_out_bytes(&doc->out, questions.out.data, questions.out.n);
+        zoo_doc_heading(doc, 2, "Next");
+        zoo_doc_item(doc, "answer the questions in the card; no rebuild is needed");
+        zoo_doc_item(doc, "lmzoo inspect %s", subject->path);
+        zoo_doc_item(doc, "lmzoo validate %s --reference (needs Python with transformers)",
+                     subject->path);
+    }
+    zoo_doc_free(&questions);
+    return status;
+}
+
+/* The type that the card shall name: the given one, or the file's. */
+static zoo_status type_of(const zoo_trial_subject *subject, const char *given, const char *folder,
+                          char *type, size_t n, zoo_error *err)
+{
+    zoo_model_config *config = NULL;
+    ZOO_TRY(zoo_model_config_open(subject->path, &config, err));
+    zoo_status status = zoo_model_config_unwrap(config, folder, err);
+    (void)snprintf(type, n, "%s", given ? given : zoo_model_config_text_type(config));
+    zoo_model_config_close(config);
+    return status;
+}
+
+zoo_status zoo_new_card(const zoo_trial_subject *subject, const char *model_type, zoo_doc *doc,
+                        zoo_out *text, char *name, size_t n_name, zoo_error *err)
+{
+    char folder[4096];
+    zoo_cards cards = {0};
+    zoo_candidate c = {.card = NULL};
+    ZOO_TRY(zoo_install_folder(subject->card_dir, "models.d", folder, sizeof folder, err));
+    ZOO_TRY(type_of(subject, model_type, folder, name, n_name, err));
+    ZOO_TRY(zoo_cards_read(folder, &cards, err));
+    const zoo_card *there = zoo_cards_find(&cards, name);
+    zoo_status status =
+        there ? zoo_fail(err, ZOO_E_USAGE,
+                         "%s: a card names model_type \"%s\" already; lmzoo validate tries it",
+                         there->path, name)
+              : search(subject, &cards, name, doc, &c, err);
+    if (status == ZOO_OK) {
+        zoo_card_write(text, c.card);
+    }
+    cJSON_Delete(c.card);
+    zoo_cards_free(&cards);
+    return status;
+}
