@@ -1,8 +1,9 @@
 /*
  * edits.c: where changes of a card come from.
  *
- * A tensor name: a tensor that is missing and one that nobody used, of one shape, whose names differ
- * in the middle: the parts that differ become a pair; so do the parts before the layer's number.
+ * A tensor name: a tensor that is missing and one that nobody used, of one shape, whose names
+ * differ in the middle: the parts that differ become a pair; so do the parts before the number of
+ * the layer.
  */
 #include "adding/edits.h"
 
@@ -11,7 +12,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "config/card_options.h"
 #include "config/tensor_names.h"
 
 enum { EDITS_MAX = 2048 };
@@ -104,13 +104,15 @@ static zoo_status add_known(zoo_edits *edits, const zoo_cards *cards, const cJSO
 }
 
 /* The words of options that choose among some. */
-static zoo_status add_words(zoo_edits *edits, zoo_error *err)
+static zoo_status add_words(zoo_edits *edits, const zoo_cards *cards, zoo_error *err)
 {
-    for (const zoo_card_option *o = zoo_card_options; o->name; o++) {
-        for (const char *p = o->values; p && *p; p += strcspn(p, "|"), p += *p == '|') {
-            char word[64];
-            (void)snprintf(word, sizeof word, "%.*s", (int)strcspn(p, "|"), p);
-            ZOO_TRY(add(edits, "options", o->name, cJSON_CreateString(word), 0, err));
+    const cJSON *option = NULL, *word = NULL;
+    cJSON_ArrayForEach(option, cards->options)
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(option, "name"));
+        cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(option, "words"))
+        {
+            ZOO_TRY(add(edits, "options", name ? name : "", cJSON_Duplicate(word, true), 0, err));
         }
     }
     return ZOO_OK;
@@ -297,7 +299,7 @@ zoo_status zoo_edits_list(const zoo_cards *cards, const cJSON *card, const zoo_t
     }
     ZOO_TRY(add_keys(out, cards, trial, err));
     ZOO_TRY(add_known(out, cards, card, trial, err));
-    ZOO_TRY(add_words(out, err));
+    ZOO_TRY(add_words(out, cards, err));
     ZOO_TRY(add_less(out, card, err));
     qsort(out->items, out->n, sizeof *out->items, by_favour);
     return ZOO_OK;

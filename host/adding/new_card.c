@@ -137,12 +137,14 @@ zoo_status zoo_new_card(const zoo_trial_subject *subject, const char *model_type
     ZOO_TRY(zoo_install_folder(subject->card_dir, "models.d", folder, sizeof folder, err));
     ZOO_TRY(type_of(subject, model_type, folder, name, n_name, err));
     ZOO_TRY(zoo_cards_read(folder, &cards, err));
+    zoo_trial_subject known = *subject;
+    known.options = cards.options;
     const zoo_card *there = zoo_cards_find(&cards, name);
     zoo_status status =
         there ? zoo_fail(err, ZOO_E_USAGE,
                          "%s: a card names model_type \"%s\" already; lmzoo validate tries it",
                          there->path, name)
-              : search(subject, &cards, name, doc, &c, err);
+              : search(&known, &cards, name, doc, &c, err);
     if (status == ZOO_OK) {
         zoo_card_write(text, c.card);
     }

@@ -135,22 +135,28 @@ static void tell_change(const zoo_arch *a, const zoo_arch *b, const char *value,
     zoo_doc_free(&change);
 }
 
+/* What questions are asked of. */
+typedef struct asking {
+    const zoo_trial_subject *subject;
+    zoo_candidate *candidate;
+    const zoo_trial *base;
+} asking;
+
 /* Whether the value fits as well and gives another plan; appends what it would change to `list`. */
-static zoo_status try_value(const zoo_trial_subject *subject, zoo_candidate *candidate,
-                            const zoo_trial *base, const choice *c, const char *value, bool is_set,
+static zoo_status try_value(const asking *a, const choice *c, const char *value, bool is_set,
                             zoo_out *list, zoo_error *err)
 {
     zoo_trial trial;
-    cJSON *card = with_option(candidate->card, c->option, value);
+    cJSON *card = with_option(a->candidate->card, c->option, value);
     if (!card) {
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
-    zoo_status status = zoo_trial_run(subject, card, &trial, err);
+    zoo_status status = zoo_trial_run(a->subject, card, &trial, err);
     cJSON_Delete(card);
     ZOO_TRY(status);
-    candidate->n_trials++;
-    if (trial.arch && zoo_trial_cost(&trial) <= zoo_trial_cost(base)) {
-        tell_change(base->arch, trial.arch, value, is_set, list);
+    a->candidate->n_trials++;
+    if (trial.arch && zoo_trial_cost(&trial) <= zoo_trial_cost(a->base)) {
+        tell_change(a->base->arch, trial.arch, value, is_set, list);
     }
     zoo_trial_free(&trial);
     return ZOO_OK;
@@ -161,13 +167,13 @@ static zoo_status ask(zoo_doc *doc, const zoo_trial_subject *subject, zoo_candid
 {
     zoo_out others = {0};
     zoo_status status = ZOO_OK;
+    const asking a = {subject, candidate, base};
     const cJSON *now = cJSON_GetObjectItemCaseSensitive(
         cJSON_GetObjectItemCaseSensitive(candidate->card, "options"), c->option);
     char *present = now ? cJSON_PrintUnformatted(now) : NULL;
     for (size_t i = 0; i < VALUES_MAX && c->values[i] && status == ZOO_OK; i++) {
         if (!present || strcmp(present, c->values[i]) != 0) {
-            status =
-                try_value(subject, candidate, base, c, c->values[i], now != NULL, &others, err);
+            status = try_value(&a, c, c->values[i], now != NULL, &others, err);
         }
     }
     if (status == ZOO_OK && others.n) {

@@ -105,6 +105,21 @@ static zoo_status write_card(const char *name, const char *path, zoo_out *out, z
     return write_told(path, text, out, err);
 }
 
+/* Small sizes, so that validate can make random weights. */
+static zoo_status write_config(const char *name, const char *folder, zoo_out *out, zoo_error *err)
+{
+    char path[ZOO_SCAFFOLD_PATH + 80], text[600];
+    (void)snprintf(path, sizeof path, "%s/config.json", folder);
+    (void)snprintf(text, sizeof text,
+                   "{\n  \"model_type\": \"%s\",\n  \"hidden_size\": 48,\n"
+                   "  \"intermediate_size\": 80,\n  \"max_position_embeddings\": 512,\n"
+                   "  \"num_attention_heads\": 4,\n  \"num_hidden_layers\": 3,\n"
+                   "  \"num_key_value_heads\": 2,\n  \"rms_norm_eps\": 1e-06,\n"
+                   "  \"vocab_size\": 331\n}\n",
+                   name);
+    return write_told(path, text, out, err);
+}
+
 static zoo_status write_build(const char *name, const char *folder, zoo_out *out, zoo_error *err)
 {
     char path[ZOO_SCAFFOLD_PATH + 80], text[600];
@@ -116,6 +131,7 @@ static zoo_status write_build(const char *name, const char *folder, zoo_out *out
                    "lmzoo_add_plugin(%s ${sources})\n",
                    name, name);
     ZOO_TRY(write_told(path, text, out, err));
+    ZOO_TRY(write_config(name, folder, out, err));
     (void)snprintf(path, sizeof path, "%s/models.d", folder);
     ZOO_TRY(make_folder(path, err));
     (void)snprintf(path, sizeof path, "%s/models.d/%s.json", folder, name);
@@ -123,9 +139,10 @@ static zoo_status write_build(const char *name, const char *folder, zoo_out *out
     zoo_out_format(out,
                    "build it:  cmake -S %s -B %s/build && cmake --build %s/build\n"
                    "           (-DCMAKE_PREFIX_PATH=PREFIX where lmzoo is not installed for all)\n"
-                   "try it:    lmzoo validate %s/build/%s.so\n"
+                   "try it:    lmzoo validate %s/build/%s.so --config %s/config.json --card-dir "
+                   "%s/models.d\n"
                    "run it:    lmzoo run MODEL --plugin-dir %s/build --card-dir %s/models.d\n",
-                   folder, folder, folder, folder, name, folder, folder);
+                   folder, folder, folder, folder, name, folder, folder, folder, folder);
     return ZOO_OK;
 }
 
@@ -174,7 +191,7 @@ static zoo_status find_plugin(const char *plugin, block_job *job, zoo_error *err
             const char *slash = strrchr(job->folder, '/');
             const char *name = slash ? slash + 1 : job->folder;
             ZOO_TRY(check_name(name, err));
-            (void)snprintf(job->plugin, sizeof job->plugin, "%s", name);
+            (void)snprintf(job->plugin, sizeof job->plugin, "%.*s", NAME_MAX_BYTES, name);
             return ZOO_OK;
         }
     }
@@ -259,14 +276,15 @@ static bool find_choices(const block_job *job, const char *table, char *path, si
 static zoo_status add_word(block_job *job, zoo_error *err)
 {
     char path[ZOO_SCAFFOLD_PATH + 80], after[64], what[NAME_MAX_BYTES + 8];
-    (void)snprintf(path, sizeof path, "%s/../../host/config/card_options.c", job->folder);
-    (void)snprintf(after, sizeof after, "{\"%s\", \"", job->kind);
-    (void)snprintf(what, sizeof what, "|%s", job->name);
-    char *text = NULL;
-    zoo_error none;
-    bool listed = zoo_scaffold_read(path, &text, &none) == ZOO_OK && strstr(text, after);
-    zoo_mem_free(text);
-    return listed ? insert_into(job, path, after, "\"}", what, err) : ZOO_OK;
+    (void)snprintf(path, sizeof path, "%s/../../models.d/options.json", job->folder);
+    (void)snprintf(after, sizeof after, "{\"name\": \"%s\",", job->kind);
+    (void)snprintf(what, sizeof what, ", \"%s\"", job->name);
+    if (access(path, R_OK) != 0) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(insert_into(job, path, after, "], \"what\"", what, err));
+    zoo_out_format(job->out, "then:       python3 tools/card_schema.py (the schema of cards)\n");
+    return ZOO_OK;
 }
 
 static zoo_status choose(block_job *job, zoo_error *err)

@@ -8,7 +8,8 @@ enum { ZOO_SCAFFOLD_PATH = 4096 };
 
 /* A whole file with a null behind it, for zoo_mem_free. ZOO_E_IO. [load] */
 zoo_status zoo_scaffold_read(const char *path, char **text, zoo_error *err);
-/* Writes a file that must not be there yet (fresh) or replaces one. ZOO_E_IO, ZOO_E_USAGE. [load] */
+/* Writes a file that must not be there yet (fresh) or replaces one. ZOO_E_IO, ZOO_E_USAGE.
+ * [load] */
 zoo_status zoo_scaffold_write(const char *path, const char *text, bool fresh, zoo_error *err);
 /* *text with every `from` replaced; null: out of memory. The old text is freed. */
 char *zoo_scaffold_replace(char *text, const char *from, const char *to);

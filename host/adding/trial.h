@@ -25,6 +25,7 @@ typedef struct zoo_trial {
     zoo_card card;                     /* a copy; arch points to it, so a trial is not moved */
     zoo_arch *arch;                    /* null: the config was refused */
     char why[ZOO_MISFIT_BYTES];        /* arch null: the sentence */
+    uint32_t n_useless;                /* members of the card that nobody reads */
     uint32_t n_misfits;                /* of tensors */
     char (*misfits)[ZOO_MISFIT_BYTES]; /* [n_misfits, at most ZOO_MISFITS] */
     uint32_t n_unused;                 /* tensors outside the layers that nobody reads */

@@ -82,7 +82,7 @@ const zoo_command zoo_command_new_block = {
             "and registers it: header, list of blocks, table of parts that a card may choose, and "
             "in lmzoo's source tree the words of that option. It builds at once; what it computes "
             "is then yours to change. docs/adding-a-block.md walks through one.",
-    .example = "lmzoo new-block llama cubed\n"
+    .example = "lmzoo new-block ./mine cubed\n"
                "lmzoo new-block ./mine memory --kind mixer",
     .options = block_options,
     .n_min = 2,

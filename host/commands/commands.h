@@ -57,6 +57,7 @@ typedef struct zoo_command {
     X(new_card)         \
     X(new_plugin)       \
     X(new_block)        \
+    X(validate)         \
     X(tokenize)         \
     X(render)           \
     X(help)

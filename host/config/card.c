@@ -237,6 +237,16 @@ zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
     return status;
 }
 
+zoo_status zoo_card_read(const cJSON *options, const char *path, zoo_card *out, zoo_error *err)
+{
+    *out = (zoo_card){.path = zoo_mem_text(path, strlen(path))};
+    if (!out->path) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", path);
+    }
+    ZOO_TRY(zoo_json_read_python(path, CARD_BYTES_MAX, &out->json, err));
+    return check_card(options, path, out->json, err);
+}
+
 void zoo_cards_free(zoo_cards *cards)
 {
     for (uint32_t i = 0; i < cards->n_cards; i++) {

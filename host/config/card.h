@@ -43,6 +43,9 @@ typedef struct zoo_cards {
  * An unknown key is refused. [load] */
 zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err);
 void zoo_cards_free(zoo_cards *cards);
+/* One card, checked against the table of options (null: they are not); its path is for
+ * zoo_mem_free, its json for cJSON_Delete, after an error too. [load] */
+zoo_status zoo_card_read(const cJSON *options, const char *path, zoo_card *out, zoo_error *err);
 
 /* The card that names this model_type, or null.
  * Two cards for one type are refused by zoo_cards_read. */

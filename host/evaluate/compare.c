@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "evaluate/compare_context.h"
 
 typedef struct entry {
     const char *name; /* without prefix */
@@ -29,7 +30,8 @@ static long layer_of(const char *name)
             return strtol(p, NULL, 10);
         }
     }
-    return strcmp(name, "norm") == 0 ? AFTER : strcmp(name, "logits") == 0 ? AFTER + 1 : -1;
+    bool last = strcmp(name, "norm") == 0 || strncmp(name, "norm#", 5) == 0;
+    return last ? AFTER : strcmp(name, "logits") == 0 ? AFTER + 1 : -1;
 }
 
 /* A layer's own name ends with its number. */
@@ -192,8 +194,8 @@ zoo_status zoo_compare_tensors(const zoo_tensor *a, const zoo_tensor *b, zoo_com
     return status;
 }
 
-static void note_first(const entry *e, const float *x, const zoo_compare_options *o,
-                       zoo_compare_result *result)
+static void note_first(const entry *e, const float *x, const zoo_tensors *const *sets,
+                       const zoo_compare_options *o, zoo_compare_result *result)
 {
     uint64_t width = e->b->n_dims ? e->b->dims[e->b->n_dims - 1] : 1;
     size_t n = (size_t)e->b->n_items;
@@ -201,12 +203,16 @@ static void note_first(const entry *e, const float *x, const zoo_compare_options
     if (x && width) {
         const zoo_compare_pair pair = {e->name, x, x + n, n / width, width, o->limit};
         zoo_compare_guess(&pair, result->guess, sizeof result->guess);
+        const zoo_compare_place place = {sets[0],     sets[1], o->prefix_a,
+                                         o->prefix_b, e->name, o->limit};
+        (void)zoo_compare_context(&place, result->guess, sizeof result->guess);
     } else {
         (void)snprintf(result->guess, sizeof result->guess, "the shapes differ");
     }
 }
 
-static zoo_status compare_one(entry *e, const zoo_compare_options *o, zoo_compare_result *result,
+static zoo_status compare_one(entry *e, const zoo_tensors *const *sets,
+                              const zoo_compare_options *o, zoo_compare_result *result,
                               zoo_error *err)
 {
     float *x = NULL;
@@ -216,7 +222,7 @@ static zoo_status compare_one(entry *e, const zoo_compare_options *o, zoo_compar
     if (status == ZOO_OK) {
         double nmse = e->figures.nmse;
         if (!(nmse <= o->limit) && result->n_out++ == 0) {
-            note_first(e, x, o, result);
+            note_first(e, x, sets, o, result);
         }
         result->worst = nmse > result->worst || isnan(nmse) ? nmse : result->worst;
         result->n_compared++;
@@ -261,6 +267,7 @@ zoo_status zoo_compare(const zoo_tensors *a, const zoo_tensors *b,
                        const zoo_compare_options *options, FILE *out, zoo_compare_result *result,
                        zoo_error *err)
 {
+    const zoo_tensors *const sets[] = {a, b};
     memset(result, 0, sizeof *result);
     entry *entries = zoo_mem_array(zoo_tensors_count(a) + 1, sizeof *entries);
     if (!entries) {
@@ -274,7 +281,7 @@ zoo_status zoo_compare(const zoo_tensors *a, const zoo_tensors *b,
         (void)fprintf(out, "%-56s %12s %12s\n", "tensor", "nmse", "largest");
     }
     for (uint32_t i = 0; i < n && status == ZOO_OK; i++) {
-        status = compare_one(&entries[i], options, result, err);
+        status = compare_one(&entries[i], sets, options, result, err);
         if (status == ZOO_OK) {
             print_row(out, &entries[i], options);
         }

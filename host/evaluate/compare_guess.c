@@ -131,7 +131,7 @@ static bool guess_rows(const char *name, const pair *p, char *text, size_t n)
         (void)snprintf(
             text, n,
             "position 0 is right, all later ones are wrong: rotary (halves swapped or interleaved, "
-            "theta, scaling), attention scale or mask");
+            "theta, scaling), q and k (heads, norms), scale, softcap or mask of the scores");
     } else if (tail && first_wrong > 1) {
         (void)snprintf(text, n,
                        "right up to position %llu: a window, chunk, rotary scaling or limit that "
@@ -148,6 +148,29 @@ static bool guess_rows(const char *name, const pair *p, char *text, size_t n)
                        (unsigned long long)first_wrong);
     }
     return true;
+}
+
+/* What is wrong in every row, position 0 included, and has no simple form: by module. */
+static bool guess_module(const char *name, double left, char *text, size_t n)
+{
+    static const char *const mixers[] = {"attn", "attention"};
+    static const char *const ffns[] = {"mlp", "feed", "ffn"};
+    if (has_word(name, mixers, ZOO_COUNT(mixers))) {
+        (void)snprintf(text, n,
+                       "position 0, which sees itself alone, is wrong too: values or the output "
+                       "projection (heads transposed or in another order), a gate, or the norm "
+                       "before");
+        return true;
+    }
+    if (has_word(name, ffns, ZOO_COUNT(ffns)) && left > 0.02 && left <= 0.98) {
+        (void)snprintf(
+            text, n,
+            "every row is wrong but related (%.0f %% of the power): gate and up exchanged, "
+            "or another activation",
+            100 * left);
+        return true;
+    }
+    return false;
 }
 
 static bool guess_columns(const pair *p, char *text, size_t n)
@@ -178,6 +201,82 @@ static bool guess_columns(const pair *p, char *text, size_t n)
     return false;
 }
 
+/* nmse left after one factor for each row; the smallest and largest of them. */
+static double per_row(const pair *p, double *least, double *most)
+{
+    double left = 0;
+    *least = INFINITY;
+    *most = -INFINITY;
+    for (uint64_t r = 0; r < p->n_rows; r++) {
+        double xy = 0, xx = 0, yy = 0;
+        for (uint64_t i = r * p->width; i < (r + 1) * p->width; i++) {
+            xy += (double)p->x[i] * (double)p->y[i];
+            xx += (double)p->x[i] * (double)p->x[i];
+            yy += (double)p->y[i] * (double)p->y[i];
+        }
+        double factor = xx > 0 ? xy / xx : 0;
+        left += fmax(yy - factor * xy, 0);
+        *least = fmin(*least, factor);
+        *most = fmax(*most, factor);
+    }
+    return p->power > 0 ? left / p->power : 1;
+}
+
+static bool guess_row_factors(const pair *p, char *text, size_t n)
+{
+    double least = 0, most = 0;
+    if (p->n_rows < 2 || per_row(p, &least, &most) > p->limit * 10 || least <= 0) {
+        return false;
+    }
+    (void)snprintf(text, n,
+                   "each row has a factor of its own (%.6g to %.6g): eps of a norm, or a norm too "
+                   "many or too few",
+                   least, most);
+    return true;
+}
+
+/* y = cap tanh(x / cap): the cap that the largest value asks for, by bisection. */
+static double cap_of(double x, double y)
+{
+    double low = y, high = 1e6 * y;
+    for (int i = 0; i < 200; i++) {
+        double cap = sqrt(low * high);
+        if (cap * tanh(x / cap) < y) {
+            low = cap;
+        } else {
+            high = cap;
+        }
+    }
+    return low;
+}
+
+static bool guess_cap(const pair *p, char *text, size_t n)
+{
+    uint64_t at = 0, count = p->n_rows * p->width;
+    for (uint64_t i = 1; i < count; i++) {
+        at = fabsf(p->x[i]) > fabsf(p->x[at]) ? i : at;
+    }
+    for (int there = 0; there < 2; there++) { /* the reference has the cap, or we have */
+        const float *x = there ? p->y : p->x, *y = there ? p->x : p->y;
+        double most = fabs((double)x[at]), capped = fabs((double)y[at]), error = 0;
+        if (!(most > capped * 1.000001) || capped <= 0) {
+            continue;
+        }
+        double cap = cap_of(most, capped);
+        for (uint64_t i = 0; i < count; i++) {
+            double d = cap * tanh((double)x[i] / cap) - (double)y[i];
+            error += d * d;
+        }
+        if (error <= p->power * fmax(p->limit * 10, 1e-7)) {
+            (void)snprintf(text, n, "the %s a soft cap of %.4g (cap tanh(x / cap))%s",
+                           there ? "reference has not" : "reference has", cap,
+                           there ? " that is here" : ", which is missing here");
+            return true;
+        }
+    }
+    return false;
+}
+
 void zoo_compare_guess(const zoo_compare_pair *given, char *text, size_t n)
 {
     const char *name = given->name;
@@ -197,13 +296,17 @@ void zoo_compare_guess(const zoo_compare_pair *given, char *text, size_t n)
                        (unsigned long long)n_bad);
     } else if (one_factor(&p, &factor) <= limit) {
         (void)snprintf(text, n, "one factor of %.6g makes it right: a scale or multiplier", factor);
-    } else if (guess_columns(&p, text, n) || guess_rows(name, &p, text, n)) {
+    } else if (guess_columns(&p, text, n) || guess_row_factors(&p, text, n) ||
+               guess_cap(&p, text, n) || guess_rows(name, &p, text, n)) {
         return;
     } else if (same_values(&p)) {
         (void)snprintf(text, n,
                        "each row holds the right values in another order: a permuted projection");
     } else {
         double left = one_factor(&p, &factor);
+        if (guess_module(name, left, text, n)) {
+            return;
+        }
         (void)snprintf(
             text, n,
             left > 0.5 ? "every row is wrong and hardly related: a transposed, permuted or wrong "

@@ -121,4 +121,17 @@ bool zoo_arch_is_parallel(const zoo_arch_layer *layer);
 /* count.c: fills params of arch and of its layers and blocks. */
 zoo_status zoo_arch_count(zoo_arch *arch, zoo_error *err);
 
+/* A tensor that the plan binds: `stack` matrices [rows, cols], stored turned or not; "%u" in the
+ * name stands for the number in the stack. Of spellings that a block takes the first. */
+typedef struct zoo_arch_tensor {
+    const char *name;
+    uint64_t stack, rows, cols;
+    bool turned, is_norm;
+} zoo_arch_tensor;
+typedef void zoo_arch_tensor_fn(void *arg, const zoo_arch_tensor *tensor);
+
+/* count.c: each tensor in the order of the plan; one that several fields are cut from is told more
+ * than once. [load] */
+zoo_status zoo_arch_tensors(zoo_arch *arch, zoo_arch_tensor_fn *fn, void *arg, zoo_error *err);
+
 #endif

@@ -17,6 +17,8 @@
 typedef struct zoo_names {
     uint64_t *items;
     size_t n, capacity;
+    zoo_arch_tensor_fn *tell; /* null: parameters are counted */
+    void *arg;
 } zoo_names;
 
 static bool insert(uint64_t *items, size_t capacity, uint64_t hash)
@@ -75,6 +77,7 @@ typedef struct piece {
     char name[ZOO_NAME_MAX];
     uint32_t offset; /* first row of the piece in its tensor */
     uint64_t n, active;
+    zoo_arch_tensor tensor; /* that it lies in; its name is the piece's */
 } piece;
 
 static piece take_piece(const zoo_arch_block *block, const zoo_bound *bound, const zoo_bind *bind)
@@ -87,6 +90,18 @@ static piece take_piece(const zoo_arch_block *block, const zoo_bound *bound, con
         p.offset = map->total ? map->offset : 0;
     }
     uint64_t cols = param(bound->params, bind->cols, 1);
+    p.tensor = (zoo_arch_tensor){.rows = param(bound->params, bind->rows, 1),
+                                 .cols = cols,
+                                 .stack = param(bound->params, bind->experts, 1),
+                                 .turned = (bind->flags & ZOO_BIND_TRANSPOSED) != 0};
+    if (bind->map != ZOO_NONE) {
+        const zoo_rowmap *map = (const void *)((const char *)bound->params + bind->map);
+        if ((bind->flags & ZOO_BIND_MAP_STORED) && map->total) { /* inside a longer one, turned */
+            p.tensor.cols = p.tensor.rows;
+            p.tensor.turned = false;
+        }
+        p.tensor.rows = map->total ? map->total : p.tensor.rows;
+    }
     uint64_t one = (uint64_t)param(bound->params, bind->rows, 1) * cols;
     uint32_t experts = param(bound->params, bind->experts, 1);
     double told = zoo_arch_number(block, "experts", 0);
@@ -116,6 +131,11 @@ static zoo_status count_rows(zoo_arch *arch, zoo_arch_block *block, const zoo_bo
         bool fresh = false;
         ZOO_TRY(remember(arch->names, p.name, p.offset, &fresh, err));
         any = any || fresh;
+        if (arch->names->tell) {
+            p.tensor.name = p.name;
+            arch->names->tell(arch->names->arg, &p.tensor);
+            continue;
+        }
         block->n_params += fresh ? p.n : 0;
         block->n_active += fresh ? p.active : 0;
         bool matrix = bind->kind == ZOO_BIND_MATRIX || bind->kind == ZOO_BIND_EXPERTS;
@@ -131,7 +151,21 @@ static zoo_status count_vector(zoo_arch *arch, const char *name, uint32_t n, uin
     bool fresh = false;
     ZOO_TRY(remember(arch->names, name, 0, &fresh, err));
     *sum += fresh ? n : 0;
+    if (arch->names->tell) {
+        const zoo_arch_tensor t = {.name = name, .rows = n, .cols = 1, .stack = 1, .is_norm = true};
+        arch->names->tell(arch->names->arg, &t);
+    }
     return ZOO_OK;
+}
+
+/* The tables at both ends. */
+static void tell_end(const zoo_names *names, const char *path, const char *what, uint64_t rows,
+                     uint64_t cols)
+{
+    char name[ZOO_NAME_MAX];
+    (void)snprintf(name, sizeof name, "%s.%s", path, what);
+    const zoo_arch_tensor t = {.name = name, .rows = rows, .cols = cols, .stack = 1};
+    names->tell(names->arg, &t);
 }
 
 static zoo_status count_norm(zoo_arch *arch, const char *path, uint32_t width, const zoo_norm *norm,
@@ -224,6 +258,15 @@ static zoo_status count_ends(zoo_arch *arch, zoo_error *err)
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         cols = last->width_out ? last->width_out : plan->hidden_size;
     }
+    if (arch->names->tell) {
+        tell_end(arch->names, plan->embed_path, "weight", rows, embed_width);
+        if (!plan->tied) {
+            tell_end(arch->names, plan->head_path, "weight", rows, cols);
+        }
+        if (plan->head_bias) {
+            tell_end(arch->names, plan->head_path, "bias", rows, 1);
+        }
+    }
     arch->params.products += rows * cols;
     uint64_t bias = plan->head_bias ? rows : 0, before = arch->params.norms;
     arch->params.embedding = plan->vocab_size * embed_width;
@@ -258,5 +301,17 @@ zoo_status zoo_arch_count(zoo_arch *arch, zoo_error *err)
     zoo_mem_free(names.items);
     zoo_arch_params *p = &arch->params;
     p->total = p->embedding + p->head + p->mixers + p->ffns + p->others + p->norms;
+    return status;
+}
+
+zoo_status zoo_arch_tensors(zoo_arch *arch, zoo_arch_tensor_fn *fn, void *arg, zoo_error *err)
+{
+    zoo_names names = {.tell = fn, .arg = arg};
+    const zoo_arch_params params = arch->params;
+    arch->names = &names;
+    zoo_status status = count_all(arch, err);
+    arch->names = NULL;
+    arch->params = params;
+    zoo_mem_free(names.items);
     return status;
 }

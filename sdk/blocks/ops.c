@@ -197,13 +197,3 @@ void zoo_linear_in(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const fl
     size_t cost = (size_t)job.panels[0] * ZOO_PANEL * proj[0].weight->cols * row_tile;
     zoo_items(ctx, job.first[n_proj], cost, linear_item, &job);
 }
-
-zoo_part_maker *zoo_part_choose(const zoo_part_choice *list, const char *name)
-{
-    for (; list->name; list++) {
-        if (strcmp(list->name, name) == 0) {
-            return list->make;
-        }
-    }
-    return NULL;
-}

@@ -1,6 +1,6 @@
 /*
- * plugin.c: a whole plugin to copy: a pre-norm decoder with the shared attention block, or the mixer
- * of mixer.c, and the feed-forward block of block.c.
+ * plugin.c: a whole plugin to copy: a pre-norm decoder with the shared attention block, or the
+ * mixer of mixer.c, and the feed-forward block of block.c.
  *
  *   1. `lmzoo new-plugin NAME` copies it under another name; `lmzoo new-block` adds a block.
  *   2. keys: what your config.json holds.
@@ -20,7 +20,7 @@ typedef struct build {
     zoo_plan *plan;
     zoo_error *err;
     const zoo_rope *rope;
-    uint32_t hidden, heads;
+    uint32_t hidden, heads, kv_heads;
     float eps;
 } build;
 
@@ -41,7 +41,7 @@ static zoo_status make_attention(const build *b, zoo_part *out)
     }
     attention->shape.width_in = b->hidden;
     attention->shape.n_heads = b->heads;
-    attention->shape.n_kv_heads = b->config->whole(b->config, "num_key_value_heads", b->heads);
+    attention->shape.n_kv_heads = b->kv_heads;
     attention->shape.head_dim = b->hidden / b->heads;
     attention->options.rope = b->rope;
     *out = (zoo_part){.ops = &zoo_gqa_ops,
@@ -103,6 +103,7 @@ static zoo_status configure(const zoo_config *c, zoo_setup *setup, zoo_plan *pla
     build b = {.config = c, .setup = setup, .plan = plan, .err = err};
     b.hidden = c->whole(c, "hidden_size", 0);
     b.heads = c->whole(c, "num_attention_heads", 0);
+    b.kv_heads = c->whole(c, "num_key_value_heads", b.heads);
     b.eps = (float)c->number(c, "rms_norm_eps", 1e-6);
     plan->n_layers = c->whole(c, "num_hidden_layers", 0);
     if (b.hidden == 0 || b.heads == 0 || plan->n_layers == 0 || plan->n_layers > 1024) {

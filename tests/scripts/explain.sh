@@ -52,6 +52,14 @@ echo 'no json' >"$TMPDIR/text.json"
 [ $? -eq 3 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ]
 result $? "no JSON: exit code 3 and one sentence"
 
+status=0
+for picture in "$LMZOO_SOURCE"/plugins/*/*.svg; do
+    type=$(basename "$picture" .svg)
+    "$lmzoo" draw "$type" -o "$TMPDIR/picture.svg" && cmp -s "$TMPDIR/picture.svg" "$picture" || status=1
+    grep -q "($type.svg)" "$(dirname "$picture")/MODEL.md" || status=1
+done
+[ -f "$LMZOO_SOURCE/plugins/llama/llama.svg" ] || status=1
+result $status "the pictures of plugins/*/MODEL.md are what draw gives (lmzoo draw TYPE -o plugins/NAME/TYPE.svg)"
 other=$LMZOO_SOURCE/demo/models/demo-gemma
 "$lmzoo" diff "$model" "$other" >"$TMPDIR/diff" && grep -q 'norms stand before each branch and after it' "$TMPDIR/diff" &&
     grep -q '^Sizes' "$TMPDIR/diff" && grep -q 'kept at 32k positions' "$TMPDIR/diff"

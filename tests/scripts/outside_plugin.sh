@@ -76,8 +76,9 @@ done
 { cd "$work" && "$prefix/bin/lmzoo" new-plugin mine && "$prefix/bin/lmzoo" new-block mine cubed &&
     "$prefix/bin/lmzoo" new-block mine memory --kind mixer &&
     cmake -G "$generator" -S mine -B mine/build -DCMAKE_PREFIX_PATH="$prefix" && cmake --build mine/build &&
-    "$prefix/bin/lmzoo" plugins --plugin-dir mine/build; } >"$work.log" 2>&1 && grep -q '^mine ' "$work.log"
-tap $? "new-plugin and new-block build at once against the installed SDK"
+    "$prefix/bin/lmzoo" plugins --plugin-dir mine/build && sed -i.old 's/"attention"/"memory"/; s/"square"/"cubed"/' mine/models.d/mine.json &&
+    "$prefix/bin/lmzoo" validate mine/build/mine.so --config mine/config.json --card-dir mine/models.d --weights bf16; } >"$work.log" 2>&1 && grep -q '^mine ' "$work.log"
+tap $? "new-plugin and new-block build at once and validate against the installed SDK"
 
 # A block that begins with attention's bind rows, as docs/adding-a-model.md describes; its author's
 # names T, W, NONE and AT are the author's own.

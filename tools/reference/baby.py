@@ -48,6 +48,59 @@ def read_config(source):
     return AutoConfig.for_model(d.pop("model_type"), **d)
 
 
+def read_raw(source):
+    """The file as it is spelled; None for a model type."""
+    if os.path.isdir(source):
+        source = os.path.join(source, "config.json")
+    if not os.path.exists(source):
+        return None
+    with open(source) as f:
+        d = json.load(f)
+    for key in ("quantization_config", "auto_map"):
+        d.pop(key, None)
+    return d
+
+
+def respell(raw, small, names):
+    """The values of `small` under the keys of `raw`, as far as it has them."""
+    rope = small.get("rope_parameters") if isinstance(small.get("rope_parameters"), dict) else {}
+    out = {}
+    for key, value in raw.items():
+        new = small.get(names.get(key, key), small.get(key, value))
+        if key == "rope_theta" and key not in small:
+            new = rope.get("rope_theta", value)
+        elif key == "partial_rotary_factor" and key not in small:
+            new = rope.get(key, value)
+        elif key in ("rope_scaling", "rope_parameters") and isinstance(value, dict):
+            new = {k: rope.get("rope_type" if k == "type" else k, v) for k, v in value.items()}
+        elif isinstance(value, dict) and isinstance(new, dict) and key != "id2label":
+            new = respell(value, new, names)
+        elif value is None and not isinstance(new, dict):
+            new = None
+        out[key] = new
+    return out
+
+
+def as_released(raw, config, folder):
+    """Writes config.json as the file spells it, with the small values; False, and nothing written, where the class
+    reads it otherwise than `config`."""
+    names = getattr(type(text_of(config)), "attribute_map", {})
+    with open(os.path.join(folder, "config.json")) as f:
+        stored = json.load(f)
+    spelled = respell(raw, config.to_dict(), names)
+    spelled.update({k: stored[k] for k in ("architectures", "dtype") if k in stored})
+    for attempt in range(2):
+        again = AutoConfig.for_model(spelled["model_type"], **{k: v for k, v in spelled.items() if k != "model_type"})
+        wrong = {k: v for k, v in config.to_dict().items()
+                 if k not in ("dtype", "architectures", "transformers_version") and again.to_dict().get(k) != v}
+        if not wrong:
+            with open(os.path.join(folder, "config.json"), "w") as f:
+                json.dump(spelled, f, indent=1)
+            return True
+        spelled.update({k: v for k, v in wrong.items() if attempt == 0})
+    return False
+
+
 def value_for(name, p, noise, embed_std):
     if any(word in name for word in OWN_RANGE):
         return p + 0.2 * noise
@@ -122,7 +175,7 @@ def greedy(model, prompt):
     return ids[len(prompt):], float((best[:, 0] - best[:, 1]).min()), logits
 
 
-def attempt(config, seed, dtype):
+def attempt(config, seed, dtype, strict=True):
     """(model, prompts of reference.json, tensors, what is wrong or None).
 
     Some models scale their embeddings up so far that a text repeats itself: every third seed has small ones."""
@@ -145,7 +198,7 @@ def attempt(config, seed, dtype):
             wrong = "values that are not finite"
         elif margin < MIN_MARGIN or watch.gap < MIN_GAP or len(set(tokens)) < MIN_DISTINCT:
             wrong = f"margin {margin:.1e}, gap {watch.gap:.1e}, {len(set(tokens))} different tokens"
-        if wrong:
+        if wrong and (strict or not torch.isfinite(steps).all()):
             return model, prompts, tensors, wrong
         last = i == len(LENGTHS) - 1
         traced = reference.trace(model, prompt, every_child=last)
@@ -153,12 +206,14 @@ def attempt(config, seed, dtype):
         names = {"embed", "norm", "logits", *(f"{path}.{j}" for j in range(len(layers)))}
         tensors.update({f"{i}/{k}": t for k, t in traced.items() if last or k in names})
         tensors[f"{i}/continuation.logits"] = steps.contiguous()
-    return model, prompts, tensors, None
+    return model, prompts, tensors, wrong
 
 
-def write(out, model, prompts, tensors, note, dtype):
+def write(out, model, prompts, tensors, note, dtype, raw):
     os.makedirs(out, exist_ok=True)
     model.to(dtype).save_pretrained(out)
+    if raw and not as_released(raw, model.config, out):
+        note += "; config.json as transformers writes it"
     save_file(tensors, os.path.join(out, "reference.safetensors"))
     again = reference.load(out)
     reload_nmse = max(reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"])
@@ -190,8 +245,14 @@ def main():
         if not wrong:
             break
     else:
-        sys.exit(f"{ATTEMPTS} seeds were refused, the last for: {wrong}")
-    reload_nmse = write(args.out, model, prompts, tensors, note, dtype)
+        print(f"{ATTEMPTS} seeds were refused, the last for: {wrong}; the first whole one is kept, whose near ties "
+              "another machine may decide otherwise", file=sys.stderr)
+        seed = args.seed * 1000
+        model, prompts, tensors, wrong = attempt(config, seed, dtype, strict=False)
+        note += f"; near ties: {wrong}"
+        if not tensors or len(prompts) < len(LENGTHS):
+            sys.exit(f"and that one gives {wrong}; --set other values")
+    reload_nmse = write(args.out, model, prompts, tensors, note, dtype, read_raw(args.config))
     n = sum(p.numel() for p in model.parameters())
     print(f"{args.out}: {model.config.model_type}, {n} parameters, {len(tensors)} tensors of reference, "
           f"seed {seed}, reload nmse {reload_nmse:.1e}", file=sys.stderr)

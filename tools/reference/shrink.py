@@ -87,7 +87,8 @@ def cut_layers(d, n_old, n_new, one_based=False):
     """Every per-layer list and string, and every list of layer numbers, in a dict of configuration."""
     for key, value in list(d.items()):
         numbers = isinstance(value, list) and value and all(type(v) is int for v in value)
-        if isinstance(value, (list, str)) and len(value) in (n_old, n_old + 1) and (n_old > 4 or "layer" in key):
+        letters = isinstance(value, str) and ("pattern" in key or "layer" in key or "block" in key)
+        if (isinstance(value, list) or letters) and len(value) in (n_old, n_old + 1) and (n_old > 4 or "layer" in key):
             d[key] = value[:n_new + len(value) - n_old]
         elif numbers and ("layer" in key or "idx" in key) and max(value) <= n_old:
             d[key] = [v for v in value if v < n_new + one_based]
@@ -331,8 +332,23 @@ def shrink_tower(d):
             d[key] = 2
 
 
+def with_overrides(config, overrides):
+    """The configuration as if the file had held them, so that lists and sizes follow."""
+    config = copy.deepcopy(config)
+    for key, value in (overrides or {}).items():
+        setattr(text_of(config), key, value)
+    whole = config.to_dict()
+    return AutoConfig.for_model(whole.pop("model_type"), **whole)
+
+
 def shrink(config, overrides=None):
+    overrides = overrides or {}
+    depth = next((k for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in overrides), None)
+    if overrides and not depth:
+        config = with_overrides(config, overrides)
     n_new, n_old, n_kinds = layers_needed(config)
+    if depth:
+        n_new = min(overrides[depth], n_old)
     notes = [f"{n_new} of {n_old} layers, {n_kinds} kinds"]
     text = text_of(config)
     whole = config.to_dict()
@@ -351,6 +367,8 @@ def shrink(config, overrides=None):
     for key, value in (overrides or {}).items():
         d[key] = value
     for part in (whole, d):
+        if part.get("head_dim", 0) is None:     # it is derived, but not from a null
+            del part["head_dim"]
         part.pop("quantization_config", None)
         part.pop("torch_dtype", None)
     whole["dtype"] = "bfloat16"

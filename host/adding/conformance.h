@@ -1,0 +1,25 @@
+/*
+ * conformance.h: what any model folder must keep: the same bits however a sequence is run.
+ *
+ * The whole prompt at once is the measure; then steps of one, chunks of seven, a batch of ragged
+ * neighbours, restart and replay, a kept prefix that another sequence goes on from, steps whose last
+ * tokens are wrong and taken back, two threads.
+ * Memory: two tables of logits and an engine, two while threads are compared.
+ */
+#ifndef ZOO_ADDING_CONFORMANCE_H
+#define ZOO_ADDING_CONFORMANCE_H
+
+#include "base.h"
+
+typedef struct zoo_conformance {
+    const char *folder, *plugin_dir, *card_dir, *isa;
+    const char *weights, *cache; /* dtypes, or "auto" */
+    /* Told of each property in turn; why: a sentence where it could not be tried, or "". */
+    void (*result)(void *arg, bool ok, const char *what, const char *why);
+    void *arg;
+} zoo_conformance;
+
+/* Tries all of it. ZOO_OK whatever the results; an error: the folder does not open. [load] */
+zoo_status zoo_conformance_run(const zoo_conformance *c, zoo_error *err);
+
+#endif
