@@ -15,7 +15,7 @@
 #include "config/plugin_loader.h"
 #include "explain/explain.h"
 
-enum { TRIED_MAX = 24 };
+enum { TRIED_MAX = 24, ALIKE_MAX = 1 };
 
 typedef struct ranked {
     const zoo_card *card;
@@ -172,12 +172,15 @@ static zoo_status has_class(const zoo_trial_subject *subject, const char *type, 
 }
 
 static zoo_status find(const zoo_trial_subject *subject, const zoo_cards *cards, const cJSON *text,
-                       const char *model_type, ranked *list, zoo_candidate *out, zoo_error *err)
+                       zoo_start start, ranked *list, zoo_candidate *out, zoo_error *err)
 {
+    const char *model_type = out->model_type;
+
     uint32_t n = 0;
     ZOO_TRY(has_class(subject, model_type, &out->own_class, err));
     ZOO_TRY(rank(subject, cards, text, list, &n, err));
-    for (uint32_t i = 0; i < n && i < TRIED_MAX; i++) {
+    uint32_t n_max = start == ZOO_START_ALIKE ? ALIKE_MAX : TRIED_MAX;
+    for (uint32_t i = 0; i < n && i < n_max; i++) {
         bring_forward(list, n, i);
         ZOO_TRY(try_one(subject, &list[i], model_type, out->own_class, out, err));
     }
@@ -186,15 +189,16 @@ static zoo_status find(const zoo_trial_subject *subject, const zoo_cards *cards,
 }
 
 zoo_status zoo_candidate_find(const zoo_trial_subject *subject, const zoo_cards *cards,
-                              const char *model_type, zoo_candidate *out, zoo_error *err)
+                              const char *model_type, zoo_start start, zoo_candidate *out,
+                              zoo_error *err)
 {
     zoo_model_config *config = NULL;
     ranked *list = zoo_mem_array((size_t)cards->n_cards + 1, sizeof *list);
-    *out = (zoo_candidate){.card = NULL};
+    *out = (zoo_candidate){.model_type = model_type};
     zoo_status status = list ? zoo_model_config_open(subject->path, &config, err)
                              : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     if (status == ZOO_OK) {
-        status = find(subject, cards, zoo_model_config_text(config), model_type, list, out, err);
+        status = find(subject, cards, zoo_model_config_text(config), start, list, out, err);
     }
     for (uint32_t i = 0; list && i < cards->n_cards; i++) {
         cJSON_Delete(list[i].class_json);

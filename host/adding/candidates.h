@@ -11,7 +11,14 @@
 
 #include "adding/trial.h"
 
+/* Where the search begins. A card whose plugin refuses the config may be one option away. */
+typedef enum zoo_start {
+    ZOO_START_FIT = 0,  /* at the card that fits best as it is */
+    ZOO_START_ALIKE = 1 /* at the one with most keys in common, even if it refuses */
+} zoo_start;
+
 typedef struct zoo_candidate {
+    const char *model_type;
     char nearest[128]; /* name of the card that it comes from */
     cJSON *card;       /* for cJSON_Delete */
     double cost;       /* zoo_trial_cost */
@@ -22,7 +29,8 @@ typedef struct zoo_candidate {
 
 /* The best card for model_type. ZOO_E_UNSUPPORTED: no card's plugin opens the config. [load] */
 zoo_status zoo_candidate_find(const zoo_trial_subject *subject, const zoo_cards *cards,
-                              const char *model_type, zoo_candidate *out, zoo_error *err);
+                              const char *model_type, zoo_start start, zoo_candidate *out,
+                              zoo_error *err);
 /* Changes its card until no single change fits better; at most a few hundred trials. [load] */
 zoo_status zoo_candidate_improve(const zoo_trial_subject *subject, const zoo_cards *cards,
                                  zoo_candidate *candidate, zoo_error *err);

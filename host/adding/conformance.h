@@ -2,8 +2,8 @@
  * conformance.h: what any model folder must keep: the same bits however a sequence is run.
  *
  * The whole prompt at once is the measure; then steps of one, chunks of seven, a batch of ragged
- * neighbours, restart and replay, a kept prefix that another sequence goes on from, steps whose last
- * tokens are wrong and taken back, two threads.
+ * neighbours, restart and replay, a kept prefix that another sequence goes on from, steps whose
+ * last tokens are wrong and taken back, two threads.
  * Memory: two tables of logits and an engine, two while threads are compared.
  */
 #ifndef ZOO_ADDING_CONFORMANCE_H

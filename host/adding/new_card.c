@@ -89,13 +89,88 @@ static void describe(zoo_doc *doc, const zoo_trial_subject *subject, const zoo_c
     }
 }
 
+/* The better of both starts. */
+static zoo_status find_best(const zoo_trial_subject *subject, const zoo_cards *cards,
+                            const char *type, zoo_candidate *c, zoo_error *err)
+{
+    zoo_candidate other = {.card = NULL};
+    ZOO_TRY(zoo_candidate_find(subject, cards, type, ZOO_START_FIT, c, err));
+    ZOO_TRY(zoo_candidate_improve(subject, cards, c, err));
+    if (c->cost <= 0) {
+        return ZOO_OK;
+    }
+    zoo_status status = zoo_candidate_find(subject, cards, type, ZOO_START_ALIKE, &other, err);
+    if (status == ZOO_OK) {
+        status = zoo_candidate_improve(subject, cards, &other, err);
+    }
+    other.n_trials += c->n_trials;
+    if (status == ZOO_OK && other.cost < c->cost) {
+        zoo_candidate left = *c;
+        *c = other;
+        other = left;
+    }
+    cJSON_Delete(other.card);
+    return status;
+}
+
+/* The stored name of one of our norms, taken out of the card's pairs; null: there is none. */
+static cJSON *take_norm(cJSON *pairs, const char *canonical)
+{
+    cJSON *pair = NULL;
+    cJSON_ArrayForEach(pair, pairs)
+    {
+        if (strcmp(cJSON_GetStringValue(pair->child), canonical) == 0) {
+            cJSON *name = cJSON_Duplicate(pair->child->next, true);
+            cJSON_Delete(cJSON_DetachItemViaPointer(pairs, pair));
+            return name;
+        }
+    }
+    return NULL;
+}
+
+/* Renamed norms of a layer are its modules' names: option norms says so, and traces then have the
+ * reference's names. Kept where it fits as well. */
+static zoo_status name_norms(const zoo_trial_subject *subject, zoo_candidate *c, zoo_error *err)
+{
+    cJSON *card = cJSON_Duplicate(c->card, true);
+    cJSON *pairs = cJSON_GetObjectItemCaseSensitive(card, "tensors");
+    cJSON *first = take_norm(pairs, "input_layernorm");
+    cJSON *second = take_norm(pairs, "post_attention_layernorm");
+    cJSON *list = cJSON_CreateArray(), *options = NULL;
+    zoo_trial trial;
+    if (!first || !second) {
+        cJSON_Delete(first);
+        cJSON_Delete(second);
+        cJSON_Delete(list);
+        cJSON_Delete(card);
+        return ZOO_OK;
+    }
+    (void)cJSON_AddItemToArray(list, first);
+    (void)cJSON_AddItemToArray(list, second);
+    options = cJSON_GetObjectItemCaseSensitive(card, "options");
+    options = options ? options : cJSON_AddObjectToObject(card, "options");
+    cJSON_DeleteItemFromObjectCaseSensitive(options, "norms");
+    (void)cJSON_AddItemToObject(options, "norms", list);
+    zoo_status status = zoo_trial_run(subject, card, &trial, err);
+    if (status == ZOO_OK && zoo_trial_cost(&trial) <= c->cost) {
+        cJSON *old = c->card;
+        c->card = card;
+        card = old;
+    }
+    if (status == ZOO_OK) {
+        zoo_trial_free(&trial);
+    }
+    cJSON_Delete(card);
+    return status;
+}
+
 static zoo_status search(const zoo_trial_subject *subject, const zoo_cards *cards, const char *type,
                          zoo_doc *doc, zoo_candidate *c, zoo_error *err)
 {
     uint32_t n = 0;
     zoo_doc questions = {.form = doc->form};
-    ZOO_TRY(zoo_candidate_find(subject, cards, type, c, err));
-    ZOO_TRY(zoo_candidate_improve(subject, cards, c, err));
+    ZOO_TRY(find_best(subject, cards, type, c, err));
+    ZOO_TRY(name_norms(subject, c, err));
     ZOO_TRY(zoo_candidate_prune(subject, c, err));
     zoo_status status = zoo_questions_write(&questions, subject, c, &n, err);
     if (status == ZOO_OK) {

@@ -253,6 +253,16 @@ static zoo_status write_all(zoo_doc *doc, const zoo_trial_subject *subject,
 {
     tell_unsettled(doc, base, n);
     tell_names(doc, candidate->card, n);
+    const cJSON *norms = cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(candidate->card, "options"), "norms");
+    if (cJSON_GetArraySize(norms) >= 2) {
+        zoo_doc_item(
+            doc,
+            "The norms of a layer are taken to be %s, then %s, by name and shape. To settle "
+            "it: forward of the decoder layer, which is called where.",
+            cJSON_GetStringValue(norms->child), cJSON_GetStringValue(norms->child->next));
+        ++*n;
+    }
     for (size_t i = 0; i < ZOO_COUNT(choices); i++) {
         ZOO_TRY(ask(doc, subject, candidate, base, &choices[i], n, err));
     }

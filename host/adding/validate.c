@@ -63,7 +63,8 @@ zoo_status zoo_validate_folder(const zoo_validation *v, const char *folder, zoo_
     static const char *const kinds[] = {"f32", "bf16", "int8", "int4"};
     bool one = v->weights || v->cache;
     for (size_t i = 0; i < (one ? 1 : ZOO_COUNT(kinds)); i++) {
-        pair p = {v, v->weights ? v->weights : kinds[i], v->cache ? v->cache : kinds[i]};
+        const char *weights = v->weights ? v->weights : kinds[i];
+        pair p = {v, weights, v->cache ? v->cache : weights};
         const zoo_conformance c = {.folder = folder,
                                    .plugin_dir = v->plugin_dir,
                                    .card_dir = v->card_dir,

@@ -282,32 +282,50 @@ static long whose_weight(const zoo_compare_place *p, const char *layer, long own
     return -1;
 }
 
-/* A norm of the reference in this layer, or before the layers, without a counterpart here. */
-static bool guess_missing(const zoo_compare_place *p, const char *layer, long i, char *text,
-                          size_t n)
+typedef struct absentees {
+    uint32_t n;
+    char first[NAME];
+} absentees;
+
+/* Norms of one file in this layer, or before the layers, that the other one does not name. */
+static absentees only_in(const zoo_tensors *set, const char *prefix, const zoo_tensors *other,
+                         const char *other_prefix, const char *layer, long i)
 {
-    for (size_t k = 0; k < zoo_tensors_count(p->b); k++) {
-        const char *full = zoo_tensors_at(p->b, k)->name;
-        size_t head = strlen(p->prefix_b), n_layer = strlen(layer);
+    absentees found = {.n = 0};
+    size_t head = strlen(prefix), n_layer = strlen(layer);
+    for (size_t k = 0; k < zoo_tensors_count(set); k++) {
+        const char *full = zoo_tensors_at(set, k)->name;
         long none;
-        if (strncmp(full, p->prefix_b, head) != 0 || !strstr(full, "norm")) {
+        if (strncmp(full, prefix, head) != 0 || !strstr(full, "norm") || strchr(full, '+')) {
             continue;
         }
         const char *name = full + head;
         bool inside = n_layer && strncmp(name, layer, n_layer) == 0 && name[n_layer] == '.';
         bool before = i == 0 && layer_of(name, &none) == 0 && strcmp(name, "norm") != 0;
-        table here = load(p->a, p->prefix_a, name);
-        bool absent = !here.x;
-        zoo_mem_free(here.x);
-        if (absent && (inside || before)) {
-            (void)snprintf(text, n,
-                           "the reference has %s, and nothing here gives it: a norm is "
-                           "missing",
-                           name);
-            return true;
+        if (!inside && !before) {
+            continue;
         }
+        table there = load(other, other_prefix, name);
+        if (!there.x && found.n++ == 0) {
+            (void)snprintf(found.first, sizeof found.first, "%s", name);
+        }
+        zoo_mem_free(there.x);
     }
-    return false;
+    return found;
+}
+
+/* The reference has more norms here: one is missing, not called otherwise. */
+static bool guess_missing(const zoo_compare_place *p, const char *layer, long i, char *text,
+                          size_t n)
+{
+    absentees there = only_in(p->b, p->prefix_b, p->a, p->prefix_a, layer, i);
+    absentees here = only_in(p->a, p->prefix_a, p->b, p->prefix_b, layer, i);
+    if (there.n <= here.n) {
+        return false;
+    }
+    (void)snprintf(text, n, "the reference has %s, and nothing here gives it: a norm is missing",
+                   there.first);
+    return true;
 }
 
 /* A tensor of a layer. */

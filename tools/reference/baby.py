@@ -118,7 +118,7 @@ def fill(model, generator, embed_std):
     """Random values for parameters and for the buffers that a checkpoint stores."""
     stored = model.state_dict()
     floats = [(n, p) for n, p in [*model.named_parameters(), *model.named_buffers()]
-              if n in stored and p.is_floating_point()]
+              if n in stored and p.is_floating_point() and not n.endswith(".eps")]
     was_zero = {n for n, p in floats if float(p.abs().mean()) < 0.05}
     for name, p in floats:
         p.copy_(value_for(name, p, torch.randn(p.shape, generator=generator), embed_std))
