@@ -8,6 +8,7 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(LIBEDIT IMPORTED_TARGET libedit) # without it `chat` reads plain lines
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas) # CBLAS and LAPACK, serial or held to one thread
 pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc)
 if(LMZOO_TESTS)

@@ -40,6 +40,7 @@ typedef struct zoo_command {
     X(status)           \
     X(merge)            \
     X(serve)            \
+    X(chat)             \
     X(score)            \
     X(bench)            \
     X(quantise)         \

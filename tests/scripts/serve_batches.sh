@@ -17,7 +17,7 @@ tap() { # STATUS NAME
     fi
 }
 serve() {
-    "$LMZOO_BUILD/lmzoo" serve "$model" --port 0 --weights f32 --files "$files" "$@" 2>"$TMPDIR/log" &
+    "$LMZOO_BUILD/lmzoo" serve "$model" --port 0 --weights f32 --files "$files" 2>"$TMPDIR/log" &
     pid=$!
     url=
     for _ in $(seq 300); do
