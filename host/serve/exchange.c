@@ -40,6 +40,64 @@ static zoo_exchange *new_exchange(zoo_server *s, struct MHD_Connection *connecti
     return e;
 }
 
+/* ---- connections ---- */
+
+void zoo_peer_notify(void *closure, struct MHD_Connection *connection, void **state,
+                     enum MHD_ConnectionNotificationCode what)
+{
+    zoo_server *s = closure;
+    zoo_peer *p = *state;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    (void)pthread_mutex_lock(&s->lock);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED && info) {
+        p = zoo_mem_array(1, sizeof *p);
+        *state = p;
+        if (p) {
+            *p = (zoo_peer){.fd = info->connect_fd, .since = zoo_clock_seconds(), .next = s->peers};
+            s->peers = p;
+        }
+        if (p && p->next) {
+            p->next->previous = p;
+        }
+    } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && p) {
+        *(p->previous ? &p->previous->next : &s->peers) = p->next;
+        if (p->next) {
+            p->next->previous = p->previous;
+        }
+        zoo_mem_free(p);
+        *state = NULL;
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+/* A head has come, or the next one may. */
+static void note_head(zoo_server *s, struct MHD_Connection *connection, double since)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    zoo_peer *p = info ? info->socket_context : NULL;
+    if (p) {
+        (void)pthread_mutex_lock(&s->lock);
+        p->since = since;
+        (void)pthread_mutex_unlock(&s->lock);
+    }
+}
+
+void zoo_peer_sweep(zoo_server *s)
+{
+    /* One that sends nothing at all is libmicrohttpd's to close, sooner. */
+    double oldest = zoo_clock_seconds() - 2.0 * (double)s->options->idle_seconds;
+    (void)pthread_mutex_lock(&s->lock);
+    for (zoo_peer *p = s->peers; p; p = p->next) {
+        if (p->since > 0 && p->since < oldest) {
+            (void)shutdown(p->fd, SHUT_RDWR);
+            p->since = 0;
+        }
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 /* ---- head ---- */
 
 /* As long for a wrong key as for the right one. */
@@ -246,10 +304,13 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
     if (!e) {
         e = new_exchange(closure, connection);
         *state = e;
-        if (e) {
-            judge_head(e, method, url);
+        if (!e) {
+            return MHD_NO;
         }
-        return e ? MHD_YES : MHD_NO;
+        note_head(e->server, connection, 0);
+        judge_head(e, method, url);
+        /* A body that is too long is not waited for. */
+        return e->status == MHD_HTTP_CONTENT_TOO_LARGE ? send_answer(e) : MHD_YES;
     }
     if (*n_data > 0) {
         take_body(e, data, *n_data);
@@ -265,7 +326,7 @@ void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, vo
 {
     zoo_exchange *e = *state;
     zoo_server *s = closure;
-    (void)connection;
+    note_head(s, connection, zoo_clock_seconds());
     if (!e) {
         return;
     }

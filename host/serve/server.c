@@ -54,10 +54,11 @@ static zoo_status start(zoo_server *s, zoo_error *err)
     s->daemon = MHD_start_daemon(
         flags | where.flags, 0, NULL, NULL, zoo_exchange_handle, s, MHD_OPTION_SOCK_ADDR,
         &where.at.any, MHD_OPTION_NOTIFY_COMPLETED, zoo_exchange_completed, s,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)o->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)ZOO_THREAD_STACK, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, zoo_peer_notify, s, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)o->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_seconds,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)ZOO_THREAD_STACK,
+        MHD_OPTION_END);
     if (!s->daemon) {
         return zoo_fail(err, ZOO_E_IO, "%s:%u cannot be listened on: %s", o->host, o->port,
                         errno ? strerror(errno) : "unknown reason");
@@ -145,6 +146,7 @@ zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *opti
         listening(info ? info->port : options->port);
         while (*stop == 0) {
             zoo_exchange_sweep(s, false);
+            zoo_peer_sweep(s);
             sleep_ms(WATCH_MS);
         }
         drain(s);

@@ -57,6 +57,13 @@ struct zoo_exchange {
     zoo_exchange *previous, *next; /* of all; under server->lock */
 };
 
+/* A connection, from its acceptance on; under server->lock. */
+typedef struct zoo_peer {
+    int fd;
+    double since; /* seconds: it has sent no whole head since then; 0: it has */
+    struct zoo_peer *previous, *next;
+} zoo_peer;
+
 struct zoo_server {
     zoo_chat_model *loaded;
     zoo_live *live;
@@ -68,6 +75,7 @@ struct zoo_server {
     zoo_metrics metrics;
     pthread_mutex_t lock; /* of the list of exchanges */
     zoo_exchange *exchanges;
+    zoo_peer *peers;
     atomic_uint n_inside; /* requests in the live queue */
     atomic_size_t n_held; /* bytes of bodies and of requests inside */
     atomic_ullong n_requests;
@@ -82,6 +90,11 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
                                     const char *data, size_t *n_data, void **state);
 void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, void **state,
                             enum MHD_RequestTerminationCode why);
+/* Of connections; *state: the zoo_peer. */
+void zoo_peer_notify(void *closure, struct MHD_Connection *connection, void **state,
+                     enum MHD_ConnectionNotificationCode what);
+/* Closes those that take too long to send a head. */
+void zoo_peer_sweep(zoo_server *server);
 /* Frees exchanges whose connection has ended and cancels those whose client went away. */
 void zoo_exchange_sweep(zoo_server *server, bool cancels_all);
 

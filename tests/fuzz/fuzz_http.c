@@ -1,8 +1,8 @@
 /*
  * fuzz_http.c: any bytes as the body of a request over HTTP, in every dialect, and as what a model
- * writes in answer to it: byte 0 chooses the dialect, a byte 0 behind it ends the body. Every body is
- * refused with a sentence or becomes a request; answers are JSON, and so is each event of a stream,
- * whatever pieces the text comes in.
+ * writes in answer to it: byte 0 chooses the dialect, a byte 0 behind it ends the body. Every body
+ * is refused with a sentence or becomes a request; answers are JSON, and so is each event of a
+ * stream, whatever pieces the text comes in.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -131,7 +131,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     (void)zoo_budget_enter(NULL);
     if (status == ZOO_OK && request.n_prompts * request.n_choices == 1 && !request.wants_logprobs &&
         request.n_prompt_top == ZOO_UNSAID && !request.wants_ids) {
-        answer(dialect, &request, t.asked, end ? end + 1 : "", end ? n - n_body - 2 : 0);
+        /* No model writes a byte 0 into its text: JSON as it is read here has none. */
+        const char *text = end ? end + 1 : "";
+        answer(dialect, &request, t.asked, text, end ? strnlen(text, n - n_body - 2) : 0);
     }
     zoo_request_free(&request);
     cJSON_Delete(t.body);

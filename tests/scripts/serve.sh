@@ -166,6 +166,8 @@ ask /v1/completions '{"prompt":["a","b","c","d"],"n":128,"max_tokens":400,"logpr
 refused 400 'limit_exceeded' "an answer that needs too much memory"
 ask /v1/completions "{\"prompt\":\"$(printf 'a%.0s' $(seq 110000))\"}"
 refused 413 'body_too_large' "a body too long"
+status=$(curl -sS -m 5 -o "$said" -w '%{http_code}' -H 'Content-Length: 99999999999' -d x "$url/v1/completions")
+refused 413 'body_too_large' "a body that is said to be too long, before it comes"
 ask /v1/nothing '{}'
 refused 404 '"error"' "an unknown path"
 status=$(curl -sS -m 20 -o "$said" -w '%{http_code}' "$url/v1/completions")
