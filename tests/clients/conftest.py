@@ -18,7 +18,7 @@ MODELS = ["demo-llama", "demo-gemma", "demo-deepseek", "demo-hybrid"]
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server for one of the demo models."""
     command = [BUILD / "lmzoo", "serve", SOURCE / "demo/models" / request.param, "--port", "0"]
-    command += ["--files", str(tmp_path_factory.mktemp("files"))]
+    command += ["--files", str(tmp_path_factory.mktemp("files")), "--context", "2048"]
     with subprocess.Popen([*command, "--weights", "f32"], stderr=subprocess.PIPE, text=True) as p:
         assert p.stderr is not None
         line = p.stderr.readline()
