@@ -58,6 +58,17 @@ static void check_events(const zoo_out *out)
     }
 }
 
+/* What a tokenizer's decoder gives: the text up to its first byte that is no UTF-8. */
+static size_t count_text(const char *text, size_t n)
+{
+    size_t at = 0, width = 1;
+    while (at < n && text[at] && width > 0) {
+        width = zoo_utf8_length(text + at, n - at);
+        at += width;
+    }
+    return at;
+}
+
 /* The text as one row's output, whole and in pieces. */
 static void answer(const zoo_dialect *dialect, const zoo_request *request, const cJSON *asked,
                    const char *text, size_t n)
@@ -69,8 +80,9 @@ static void answer(const zoo_dialect *dialect, const zoo_request *request, const
     zoo_out out = {0};
     zoo_error none = {0};
     check(copy && zoo_stream_open(&stream, &a, 1));
-    for (size_t i = 0; i < n; i += 3) {
-        zoo_stream_text(&stream, 0, text + i, n - i < 3 ? n - i : 3, NULL);
+    for (size_t i = 0, width; i < n; i += width) {
+        width = zoo_utf8_length(text + i, n - i);
+        zoo_stream_text(&stream, 0, text + i, width, NULL);
     }
     a.rows = &row;
     a.n_rows = 1;
@@ -131,9 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     (void)zoo_budget_enter(NULL);
     if (status == ZOO_OK && request.n_prompts * request.n_choices == 1 && !request.wants_logprobs &&
         request.n_prompt_top == ZOO_UNSAID && !request.wants_ids) {
-        /* No model writes a byte 0 into its text: JSON as it is read here has none. */
         const char *text = end ? end + 1 : "";
-        answer(dialect, &request, t.asked, text, end ? strnlen(text, n - n_body - 2) : 0);
+        answer(dialect, &request, t.asked, text, end ? count_text(text, n - n_body - 2) : 0);
     }
     zoo_request_free(&request);
     cJSON_Delete(t.body);
