@@ -268,7 +268,8 @@ static zoo_status run_all(batch_run *r, zoo_error *err)
     r->context = o->loaded->context;
     r->context.now = &r->now;
     (void)zoo_clock_parse(key.now, &r->now);
-    zoo_reader_options options = {.input = r->input,
+    zoo_reader_options options = {.source = zoo_input_source(r->input),
+                                  .input = r->input,
                                   .name = r->task->input,
                                   .hash = key.requests,
                                   .context = &r->context,
