@@ -4,6 +4,7 @@
     bench/targets.py run --model HF_FOLDER --llama BIN_FOLDER --gguf PREFIX --out results.jsonl
                      [--llama-avx2 BIN_FOLDER] [--peer 'NAME FORMAT COMMAND ...'] [--rounds 3]
     bench/targets.py table results.jsonl
+    bench/targets.py drafts --model HF_FOLDER       what tokens read ahead are worth (drafts.py)
 
 Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and format in turn,
 a ratio within a round, the median of the rounds and their range. Where the CPU has more than AVX2, --llama-avx2
@@ -30,6 +31,7 @@ import sys
 import tempfile
 import time
 
+import drafts
 import peers
 
 SEQS, CONTEXT, MIB = 32, 128, 1 << 20
@@ -221,8 +223,9 @@ def main():
     r.add_argument("--decode", type=int, default=64)
     t = sub.add_parser("table")
     t.add_argument("file")
+    drafts.add_options(sub.add_parser("drafts"))
     a = ap.parse_args()
-    run(a) if a.verb == "run" else table(a)
+    {"run": run, "table": table, "drafts": drafts.run}[a.verb](a)
 
 
 if __name__ == "__main__":

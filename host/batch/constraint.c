@@ -21,6 +21,11 @@ static void end(void *state)
     zoo_grammar_end(state);
 }
 
+static uint32_t guess(void *state, int32_t *out, uint32_t n_max)
+{
+    return zoo_grammar_guess(state, out, n_max);
+}
+
 zoo_status zoo_constraint_begin(zoo_grammar *grammar, zoo_row *row, zoo_error *err)
 {
     zoo_grammar_state *state;
@@ -28,7 +33,7 @@ zoo_status zoo_constraint_begin(zoo_grammar *grammar, zoo_row *row, zoo_error *e
         return ZOO_OK;
     }
     ZOO_TRY(zoo_grammar_begin(grammar, &state, err));
-    row->filter = (zoo_filter){state, mask, accept, is_whole, end};
+    row->filter = (zoo_filter){state, mask, accept, is_whole, end, guess};
     row->sampling.ignore_eos = false;
     row->sampling.min_tokens = 0;
     return ZOO_OK;

@@ -188,7 +188,7 @@ void zoo_row_settle(zoo_row *row)
     if (row->filter.end) {
         row->filter.end(row->filter.state);
     }
-    row->filter = (zoo_filter){NULL, NULL, NULL, NULL, NULL};
+    row->filter = (zoo_filter){NULL, NULL, NULL, NULL, NULL, NULL};
     row->decoder = NULL;
     row->drafts = NULL;
     row->chain = (zoo_prefix_chain){NULL, 0, 0};

@@ -37,6 +37,9 @@ typedef struct zoo_filter {
     bool (*is_whole)(const void *state);
     /* The row is settled; may be null. [any] */
     void (*end)(void *state);
+    /* Writes what will probably come, as far as little else is allowed, to out [n_max]; returns how
+     * many tokens. May be null. [step] */
+    uint32_t (*guess)(void *state, int32_t *out, uint32_t n_max);
 } zoo_filter;
 
 typedef struct zoo_row zoo_row;

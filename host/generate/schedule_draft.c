@@ -17,7 +17,8 @@
 
 enum {
     PLAIN_EVERY = 16, /* steps with drafts after which one without is due, where f is in doubt */
-    RETRY_EVERY = 64  /* steps without, where f alone forbids them */
+    RETRY_EVERY = 64, /* steps without, where f alone forbids them */
+    SHAPE_BELOW = 6   /* tokens of a match of the text that is preferred to a grammar's guess */
 };
 
 static const float odds_min = 0.02f;
@@ -66,6 +67,14 @@ static void propose(zoo_schedule *s, zoo_step_row *step_row)
     }
     zoo_drafts_begin(row->drafts, row->tokens, known);
     zoo_row_draft_forced(row, row->drafts);
+    /* A long match says more than the few tokens of a key. */
+    if (row->filter.guess && row->drafts->n == 0 && row->drafts->grams.length < SHAPE_BELOW) {
+        int32_t tokens[ZOO_DRAFTS_MAX];
+        uint32_t n = row->filter.guess(row->filter.state, tokens, ZOO_DRAFTS_MAX);
+        for (uint32_t i = 0; i < n; i++) {
+            (void)zoo_drafts_add(row->drafts, tokens[i], ZOO_DRAFT_SHAPE);
+        }
+    }
     zoo_drafts_end(row->drafts, row->tokens, &s->odds);
     step_row->is_proposed = true;
     step_row->n_room = room_of(s, row);

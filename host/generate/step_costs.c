@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/budget.h"
+#include "generate/drafts.h"
 
 enum { SIZES = 12, REPEATS = 3, FIRST = 2 };
 
@@ -85,8 +86,10 @@ zoo_status zoo_step_costs_measure(zoo_engine *engine, zoo_step_costs *out, zoo_e
     const zoo_limits *l = zoo_engine_limits(engine);
     uint32_t rows_max = zoo_engine_logits_max(engine);
     double least[SIZES] = {0};
-    rows_max = rows_max < l->rows_max ? rows_max : l->rows_max;
-    rows_max = rows_max < l->context_max ? rows_max : l->context_max;
+    const uint32_t bounds[] = {l->rows_max, l->context_max, l->seqs_max * (1 + ZOO_DRAFTS_MAX)};
+    for (uint32_t i = 0; i < ZOO_COUNT(bounds); i++) {
+        rows_max = rows_max < bounds[i] ? rows_max : bounds[i];
+    }
     memset(out, 0, sizeof *out);
     zoo_status status = measure(engine, rows_max, least, err);
     if (status == ZOO_OK) {

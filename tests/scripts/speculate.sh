@@ -74,6 +74,15 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
         grep -q '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9]' "$work/summary"
     result $? "usage and summary tell drafts"
 
+    schema='{"type":"object","properties":{"full_name_of_person":{"type":"string","maxLength":6},"favourite_animals":{"type":"array","minItems":2,"maxItems":3,"items":{"enum":["elephant","kangaroo"]}}},"required":["full_name_of_person","favourite_animals"]}'
+    for i in 1 2 3 4; do
+        printf '{"custom_id":"s%s","method":"POST","url":"/v1/completions","body":{"prompt":"Lily","max_tokens":90,"temperature":%s,"seed":%s,"logprobs":2,"response_format":{"type":"json_schema","json_schema":{"schema":%s}}}}\n' $i 0.$((i * 3)) $i "$schema"
+    done >"$work/requests.jsonl"
+    batch llama f32 plain --speculate off --restart
+    batch llama f32 drafts --draft-tokens 6 --restart
+    cmp -s "$work/drafts" "$work/plain" && [ "$(grep -c '"status_code":200' "$work/plain")" -eq 4 ] && accepted
+    result $? "answers of a schema, whose keys are guessed"
+
     set -- "$lmzoo" run "$folder" -p 'Once upon a time' -n 60 --ignore-eos --json
     "$@" --speculate off >"$work/a" && "$@" --draft-tokens 6 >"$work/b" &&
         [ "$(sed 's/"usage.*//' "$work/a")" = "$(sed 's/"usage.*//' "$work/b")" ] &&

@@ -502,6 +502,43 @@ static void missing_bytes(void **state)
     end_id = kept_end;
 }
 
+/* Behind the beginning of a constant comes its rest; behind free text nothing is certain. */
+static void what_must_come_is_guessed(void **state)
+{
+    static const char rest[] = "onderful days ahead\"";
+    char text[256] = "";
+    zoo_grammar *g = compile("{\"enum\": [\"wonderful days ahead\", \"no\"]}");
+    zoo_grammar_state *s;
+    uint32_t id;
+    int32_t out[64];
+    (void)state;
+    assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+    for (const char *begin = "\"w"; *begin; begin++) {
+        id = zoo_tokenizer_id(tokenizer, begin, 1);
+        assert_int_equal(zoo_grammar_accept(s, id, &err), ZOO_OK);
+    }
+    uint32_t n = zoo_grammar_guess(s, out, 64);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t length;
+        const char *bytes = zoo_tokenizer_bytes(tokenizer, (uint32_t)out[i], &length);
+        (void)strncat(text, bytes, length);
+        assert_int_equal(zoo_grammar_accept(s, (uint32_t)out[i], &err), ZOO_OK);
+    }
+    assert_string_equal(text, rest);
+    assert_true(n < sizeof rest - 1);
+    assert_true(zoo_grammar_is_complete(s));
+    assert_int_equal(zoo_grammar_guess(s, out, 64), 0);
+    zoo_grammar_end(s);
+    zoo_grammar_free(g);
+    g = compile("{\"type\": \"string\"}");
+    assert_int_equal(zoo_grammar_begin(g, &s, &err), ZOO_OK);
+    id = zoo_tokenizer_id(tokenizer, "\"", 1);
+    assert_int_equal(zoo_grammar_accept(s, id, &err), ZOO_OK);
+    assert_int_equal(zoo_grammar_guess(s, out, 64), 0);
+    zoo_grammar_end(s);
+    zoo_grammar_free(g);
+}
+
 static int open_tokenizer(const char *file, const char *end)
 {
     char path[4096];
@@ -529,10 +566,15 @@ int main(void)
                         {"demo-models/demo-gemma/tokenizer.json", "<eos>"},
                         {"tokenizers/llama3.tokenizer.json", "<|end_of_text|>"}};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_are_told_apart), cmocka_unit_test(what_is_not_enforced_is_refused),
-        cmocka_unit_test(random_schemas_hold),  cmocka_unit_test(any_object),
-        cmocka_unit_test(short_limits_are_met), cmocka_unit_test(masks_are_exact),
-        cmocka_unit_test(missing_bytes),        cmocka_unit_test(cost),
+        cmocka_unit_test(texts_are_told_apart),
+        cmocka_unit_test(what_is_not_enforced_is_refused),
+        cmocka_unit_test(random_schemas_hold),
+        cmocka_unit_test(any_object),
+        cmocka_unit_test(short_limits_are_met),
+        cmocka_unit_test(masks_are_exact),
+        cmocka_unit_test(what_must_come_is_guessed),
+        cmocka_unit_test(missing_bytes),
+        cmocka_unit_test(cost),
     };
     int failed = 0;
     const char *dump_path = getenv("LMZOO_GRAMMAR_DUMP");

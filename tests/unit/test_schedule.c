@@ -248,9 +248,9 @@ static void test_filters(void **unused)
     uint32_t counts[2] = {0, 0};
     (void)unused;
     make_alike(&f, 3, 10, 20);
-    f.rows[0].filter = (zoo_filter){&counts[0], allow_multiples, count_to_nine, NULL, NULL};
+    f.rows[0].filter = (zoo_filter){&counts[0], allow_multiples, count_to_nine, NULL, NULL, NULL};
     f.rows[0].n_new_max = 8;
-    f.rows[1].filter = (zoo_filter){&counts[1], allow_multiples, count_to_nine, NULL, NULL};
+    f.rows[1].filter = (zoo_filter){&counts[1], allow_multiples, count_to_nine, NULL, NULL, NULL};
     f.rows[1].n_new_max = 12;
     f.rows[1].sampling.temperature = 1.0f;
     (void)run_rows(e, &f);

@@ -115,6 +115,13 @@ zoo_status zoo_grammar_mask(zoo_grammar_state *state, uint32_t tokens_left, uint
 /* Takes the chosen token. ZOO_E_USAGE when the mask forbids it. */
 zoo_status zoo_grammar_accept(zoo_grammar_state *state, uint32_t id, zoo_error *err);
 
+/*
+ * The text that must come next, where one byte alone may follow each time (a key that has begun,
+ * what is left of a word), cut into the longest tokens: likely, not certain, as others spell the
+ * same. Returns how many stand in out [n_max]; 0 too where work or memory are spent.
+ */
+uint32_t zoo_grammar_guess(zoo_grammar_state *state, int32_t *out, uint32_t n_max);
+
 /* Whether the text so far is whole, so that generation may stop here. */
 bool zoo_grammar_is_complete(const zoo_grammar_state *state);
 

@@ -438,6 +438,74 @@ zoo_status zoo_grammar_accept(zoo_grammar_state *state, uint32_t id, zoo_error *
     return status;
 }
 
+/* The only byte that may follow, or -1: several, none, or a special token or the end instead. */
+static int only_byte(zoo_gstates *states, uint32_t at)
+{
+    int found = -1;
+    if (zoo_gstates_accepts(states, at) || zoo_gstates_special(states, at, 0) != ZOO_ID_NONE) {
+        return -1;
+    }
+    for (int byte = 0; byte < 256; byte++) {
+        if (zoo_gstates_step(states, at, (uint8_t)byte) != ZOO_GSTATE_DEAD) {
+            if (found >= 0) {
+                return -1;
+            }
+            found = byte;
+        }
+    }
+    return found;
+}
+
+/* The longest token that bytes [n] begin with; *length: its bytes. ZOO_ID_NONE: there is none. */
+static uint32_t longest_token(const zoo_vocab *v, const uint8_t *bytes, size_t n, size_t *length)
+{
+    uint32_t best = ZOO_ID_NONE, end = v->n_nodes;
+    for (uint32_t i = 0; i < end;) {
+        const zoo_gtrie *t = &v->nodes[i];
+        if (t->depth >= n || t->byte != bytes[t->depth]) {
+            i = t->skip;
+            continue;
+        }
+        end = t->skip;
+        if (t->n_ids) {
+            best = v->ids[t->first];
+            *length = (size_t)t->depth + 1;
+        }
+        i++;
+    }
+    return best;
+}
+
+uint32_t zoo_grammar_guess(zoo_grammar_state *state, int32_t *out, uint32_t n_max)
+{
+    enum { BYTES_MAX = 96 };
+    zoo_grammar *g = state->grammar;
+    uint8_t bytes[BYTES_MAX];
+    size_t n = 0, done = 0, length = 0;
+    uint32_t n_out = 0;
+    (void)pthread_mutex_lock(&g->lock);
+    if (!state->has_ended && !g->is_broken && !g->is_guessed_out &&
+        refresh(state, NULL) == ZOO_OK) {
+        zoo_gstates_allow(g->states, WORK_MAX);
+        uint32_t at = state->at;
+        for (int byte; n < BYTES_MAX && (byte = only_byte(g->states, at)) >= 0;) {
+            at = zoo_gstates_step(g->states, at, (uint8_t)byte);
+            bytes[n++] = (uint8_t)byte;
+        }
+        g->is_guessed_out = zoo_gstates_failed(g->states);
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+    while (done < n && n_out < n_max) {
+        uint32_t id = longest_token(g->vocab, bytes + done, n - done, &length);
+        if (id == ZOO_ID_NONE) {
+            break;
+        }
+        out[n_out++] = (int32_t)id;
+        done += length;
+    }
+    return n_out;
+}
+
 bool zoo_grammar_is_complete(const zoo_grammar_state *state)
 {
     return state->is_complete;

@@ -60,12 +60,13 @@ struct zoo_grammar {
     zoo_gstates *states;
     zoo_gmask *masks; /* by state */
     uint32_t n_masks;
-    size_t counted;    /* bytes of it that the vocabulary knows */
-    bool is_broken;    /* its automaton is too large for a mask */
-    size_t mask_bytes; /* of bits, ids and levels */
-    uint64_t epoch;    /* of the numbers of states */
-    uint32_t *path;    /* [depth_max + 1] states on the way down the trie */
-    uint32_t *way;     /* the same for steps.c */
+    size_t counted;      /* bytes of it that the vocabulary knows */
+    bool is_broken;      /* its automaton is too large for a mask */
+    bool is_guessed_out; /* looking for bytes that must come took too much once */
+    size_t mask_bytes;   /* of bits, ids and levels */
+    uint64_t epoch;      /* of the numbers of states */
+    uint32_t *path;      /* [depth_max + 1] states on the way down the trie */
+    uint32_t *way;       /* the same for steps.c */
     uint32_t *todo;
     uint32_t n_todo, todo_capacity;
 };

@@ -1,0 +1,73 @@
+"""Tokens read ahead: what they are worth on two sets of prompts, as pairs with and without.
+
+`targets.py drafts` runs prompts/rework.jsonl (answers that repeat parts of their prompt: edits, summaries, changes of
+code, extraction to JSON) and prompts/open.jsonl, one sequence and 32 together, with --speculate off and text in turn,
+each run a process of its own. A ratio is within a round; the table has the median of the rounds and their range. The
+results of a pair must be the same bytes. Steps of the engine are told too: they don't depend on what else the machine
+does.
+"""
+import argparse
+import collections.abc
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import peers
+
+PROMPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "prompts")
+MEASURES = [("rework", 1, 1.8), ("open", 1, 0.98), ("rework", 32, 0.98), ("open", 32, 0.98)]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="folder of an instruction model")
+    parser.add_argument("--lmzoo", default="build/lmzoo")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=0, help="of each set (all)")
+    parser.add_argument("--weights", default="auto")
+
+
+def run_batch(a: argparse.Namespace, name: str, seqs: int, kind: str) -> tuple[float, float, bytes]:
+    """New tokens a second, new tokens a step, and the results in a fixed order."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out.jsonl")
+        argv = [a.lmzoo, "batch", a.model, "-i", os.path.join(PROMPTS, name + ".jsonl"), "-o", out, "--quiet",
+                "--threads", str(a.threads), "--max-seqs", str(seqs), "--weights", a.weights, "--speculate", kind,
+                "--order", "input", "--limit", str(a.rows)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        told = re.search(r"(\d+) new tokens in ([0-9.]+) s", done.stderr)
+        steps = re.search(r"in (\d+) steps", done.stderr)
+        if done.returncode or not told:
+            sys.exit(f"targets: status {done.returncode}: {' '.join(argv)}: {done.stderr.strip()}")
+        with open(out, "rb") as file:
+            results = file.read()
+        new = int(told[1])
+        return new / float(told[2]), new / int(steps[1]) if steps else 0.0, results
+
+
+def pairs(a: argparse.Namespace, name: str, seqs: int) -> collections.abc.Iterator[tuple[float, float, float, float]]:
+    for i in range(a.rounds):
+        seen = {kind: run_batch(a, name, seqs, kind) for kind in (["off", "text"] if i % 2 == 0 else ["text", "off"])}
+        if seen["off"][2] != seen["text"][2]:
+            sys.exit(f"targets: drafts changed results of {name}, {seqs} together")
+        plain, ahead = seen["off"][0], seen["text"][0]
+        print(f"{name} {seqs}: {plain:.1f} {ahead:.1f}", file=sys.stderr)
+        yield ahead / plain, plain, ahead, seen["text"][1]
+
+
+def run(a: argparse.Namespace) -> None:
+    machine = peers.cpu()
+    print(f"{os.path.basename(os.path.normpath(a.model))}; {machine['cpu']}: {machine['flags']}; {a.threads} threads\n")
+    print("| measure | wanted | seen | met | new tokens a second without and with, tokens a step with, range |")
+    print("|---|---|---|---|---|")
+    for name, seqs, wanted in MEASURES:
+        found = list(pairs(a, name, seqs))
+        ratio, plain, ahead, per_step = (statistics.median(values) for values in zip(*found, strict=True))
+        least, most = min(f[0] for f in found), max(f[0] for f in found)
+        met = "yes" if ratio >= wanted else "no"
+        words = f"{name} prompts, " + ("one sequence" if seqs == 1 else f"{seqs} together")
+        print(f"| {words} | >= {wanted} | {ratio:.2f} | {met} | {plain:.1f}, {ahead:.1f}; {per_step:.2f}; "
+              f"{least:.2f} to {most:.2f} |", flush=True)
