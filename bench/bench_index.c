@@ -4,7 +4,7 @@
  *   bench_index MODEL [LENGTH]        default: 256 positions
  *
  * Prompts of MODEL/reference.json are continued greedily up to LENGTH positions with float32
- * caches. At every query that chooses, each index key is also rounded to bf16 and to int8 as the
+ * caches. At every query that chooses, each index key is also rounded to bf16, int8 and int4 as the
  * cache would store it, scored and chosen from again; the rest of the model keeps its float32
  * numbers, so differences do not add up. Markdown. MODEL: a folder whose layers have indexers.
  */
@@ -15,10 +15,10 @@
 #include "blocks/choose.h"
 #include "engine/engine_private.h"
 
-enum { LENGTH_MAX = 4096, PROMPT_MAX = 512, N_KINDS = 2 };
+enum { LENGTH_MAX = 4096, PROMPT_MAX = 512, N_KINDS = 3 };
 
-static const zoo_dtype kinds[N_KINDS] = {ZOO_BF16, ZOO_INT8};
-static const char *const kind_names[N_KINDS] = {"bf16", "int8"};
+static const zoo_dtype kinds[N_KINDS] = {ZOO_BF16, ZOO_INT8, ZOO_INT4};
+static const char *const kind_names[N_KINDS] = {"bf16", "int8", "int4"};
 
 typedef struct counts {
     uint64_t rows, other_rows[N_KINDS]; /* queries; those with another choice */
@@ -72,12 +72,20 @@ static void finish_query(void)
 static void score_rounded(const zoo_index_args *args, zoo_dtype kind, float *score)
 {
     static float keys[ZOO_PAGE * 1024];
-    unsigned char stored[4 * 1024];
+    static unsigned char page[ZOO_PAGE * 4 * 1024];
+    static float turned[1024];
+    const zoo_cache_ops *ops = zoo_cache_kinds[kind];
     zoo_index_args rounded = *args;
     for (uint32_t i = 0; i < args->n_keys; i++) {
-        float scale = 1.0f;
-        plain->narrow(kind, args->keys + (size_t)i * args->dim, stored, &scale, args->dim);
-        plain->widen(kind, stored, &scale, args->dim, keys + (size_t)i * args->dim, args->dim);
+        const float *x = args->keys + (size_t)i * args->dim;
+        float *y = keys + (size_t)i * args->dim;
+        bool turns = ops->flags & ZOO_CACHE_TURNED;
+        plain->turn(x, turned, args->dim, false);
+        ops->store(plain, args->dim, page, 0, turns ? turned : x);
+        ops->read(plain, args->dim, page, 0, 1, y, args->dim);
+        if (turns) {
+            plain->turn(y, y, args->dim, true);
+        }
     }
     rounded.keys = keys;
     rounded.score = score;

@@ -236,11 +236,11 @@ static void see(int part)
     loop_part = part > loop_part ? part : loop_part;
 }
 
-static void seen_widen(zoo_dtype dtype, const void *x, const float *scales, uint32_t width,
-                       float *y, size_t n)
+static void seen_decode(zoo_row_form form, const void *page, uint32_t row, uint32_t n,
+                        uint32_t width, float *y, size_t y_stride)
 {
     see(PART_GATHER);
-    plain->widen(dtype, x, scales, width, y, n);
+    plain->decode(form, page, row, n, width, y, y_stride);
 }
 
 static void seen_attend(const zoo_attend_args *args)
@@ -275,10 +275,11 @@ static void time_blocks(zoo_engine *e)
     plain_ctx = e->step.ctx;
     plain = plain_ctx.kernels;
     watched = *plain;
-    watched.widen = seen_widen;
+    watched.decode = seen_decode;
     watched.attend = seen_attend;
     watched.index = seen_index;
     e->step.ctx.kernels = &watched;
+    zoo_cache_pool_kernels(e->model.cache, &watched);
     e->step.ctx.parallel = timed_parallel;
 }
 

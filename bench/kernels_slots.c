@@ -1,6 +1,8 @@
 /* kernels_slots.c: the slots outside the gemm group, each on one thread with data in the cache. */
 #include "kernels.h"
 
+#include "cache/kinds.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +12,7 @@ typedef struct job {
     const zoo_kernels *k;
     float *a, *b, *c, *d, *y;
     zoo_act act;
-    zoo_dtype dtype;
+    uint32_t kind; /* of cache rows, by zoo_dtype */
     zoo_attend_args attend;
     zoo_conv_args conv;
     zoo_ssm_args ssm;
@@ -84,21 +86,31 @@ static void run_rope(void *arg)
     memcpy(j->y, j->a, N * sizeof(float));
     r.head_stride = HEAD;
     r.n_pairs = HEAD / 2;
-    r.interleaved = j->dtype != 0;
+    r.interleaved = j->kind != 0;
     j->k->rope(&r);
 }
 
-static void run_widen(void *arg)
+static void run_decode(void *arg)
 {
     job *j = arg;
-    j->k->widen(j->dtype, j->d, j->b, HEAD, j->y, N);
+    j->k->decode((zoo_row_form)zoo_cache_kinds[j->kind]->form, j->d, 0, N / HEAD, HEAD, j->y, HEAD);
 }
 
-static void run_narrow(void *arg)
+static void run_encode(void *arg)
 {
     job *j = arg;
-    float scale;
-    j->k->narrow(j->dtype, j->a, j->d, &scale, N);
+    zoo_row_form form = (zoo_row_form)zoo_cache_kinds[j->kind]->form;
+    for (uint32_t row = 0; row < N / HEAD; row++) {
+        j->k->encode(form, j->a + (size_t)row * HEAD, HEAD, j->d, row);
+    }
+}
+
+static void run_turn(void *arg)
+{
+    job *j = arg;
+    for (uint32_t row = 0; row < N / HEAD; row++) {
+        j->k->turn(j->a + (size_t)row * HEAD, j->y + (size_t)row * HEAD, HEAD, false);
+    }
 }
 
 static void run_topk(void *arg)
@@ -149,7 +161,6 @@ static void simple_slots(const bench *b, job *j)
 {
     static const char *const acts[] = {"none",  "silu",    "gelu", "gelu_tanh", "relu",
                                        "relu2", "sigmoid", "tanh", "softplus",  "exp"};
-    static const char *const dtypes[] = {"f32", "bf16", "int8", "int4"};
     figure(b, j, "rms_norm", "4096", run_rms_norm, 4.0 * N, 4.0 * N);
     figure(b, j, "layer_norm", "4096", run_layer_norm, 4.0 * N, 7.0 * N);
     for (uint32_t a = 1; a < ZOO_ACT_COUNT; a++) {
@@ -163,32 +174,34 @@ static void simple_slots(const bench *b, job *j)
     figure(b, j, "dot", "4096", run_dot, 8.0 * N, 2.0 * N);
     figure(b, j, "softmax", "4096", run_softmax, 4.0 * N, 2.0 * N);
     figure(b, j, "softcap", "4096", run_softcap, 4.0 * N, 1.0 * N);
-    j->dtype = ZOO_F32;
+    j->kind = ZOO_F32;
     figure(b, j, "rope", "halves", run_rope, 4.0 * N, 3.0 * N);
-    j->dtype = ZOO_BF16;
+    j->kind = ZOO_BF16;
     figure(b, j, "rope", "pairs", run_rope, 4.0 * N, 3.0 * N);
     for (uint32_t d = 1; d < 4; d++) {
-        j->dtype = (zoo_dtype)d;
-        figure(b, j, "widen", dtypes[d], run_widen, 4.0 * N, 1.0 * N);
-        figure(b, j, "narrow", dtypes[d], run_narrow, 4.0 * N, 1.0 * N);
+        j->kind = d;
+        figure(b, j, "encode", zoo_cache_kinds[d]->name, run_encode, 4.0 * N, 1.0 * N);
+        figure(b, j, "decode", zoo_cache_kinds[d]->name, run_decode, 4.0 * N, 1.0 * N);
     }
+    figure(b, j, "turn", "32 rows of 128", run_turn, 4.0 * N, 7.0 * N);
     figure(b, j, "topk", "40 of 32768", run_topk, 32.0 * N, 8.0 * N);
 }
 
-static void attend_slots(const bench *b, job *j, zoo_dtype dtype, uint32_t n_queries,
+static void attend_slots(const bench *b, job *j, uint32_t kind, uint32_t n_queries,
                          uint32_t n_heads)
 {
-    static const char *const dtypes[] = {"f32", "bf16", "int8", "int4"};
+    const zoo_cache_ops *ops = zoo_cache_kinds[kind];
     zoo_segment k[KEYS / ZOO_PAGE], v[KEYS / ZOO_PAGE];
     uint32_t first[KEYS] = {0};
     char shape[64];
-    size_t row = dtype == ZOO_F32 ? 4 * HEAD : dtype == ZOO_BF16 ? 2 * HEAD : HEAD;
-    unsigned char *pages = bench_take(2 * KEYS * row);
-    row = dtype == ZOO_INT4 ? HEAD / 2 : row;
-    memset(pages, 0x3c, 2 * KEYS * row);
-    for (uint32_t i = 0; i < KEYS / ZOO_PAGE; i++) {
-        k[i] = (zoo_segment){pages + i * ZOO_PAGE * row, j->b, ZOO_PAGE, i * ZOO_PAGE};
-        v[i] = (zoo_segment){pages + (KEYS + i * ZOO_PAGE) * row, j->b, ZOO_PAGE, i * ZOO_PAGE};
+    size_t page = ops->bytes(HEAD, ZOO_PAGE);
+    unsigned char *pages = bench_take(2 * (KEYS / ZOO_PAGE) * page);
+    for (uint32_t i = 0; i < 2 * KEYS / ZOO_PAGE; i++) {
+        for (uint32_t row = 0; row < ZOO_PAGE; row++) {
+            ops->store(b->k, HEAD, pages + i * page, row, j->a + (size_t)row * HEAD % N);
+        }
+        (i % 2 ? v : k)[i / 2] =
+            (zoo_segment){.page = pages + i * page, .n_rows = ZOO_PAGE, .row = i / 2 * ZOO_PAGE};
     }
     size_t width = (size_t)n_heads * HEAD;
     float *q = bench_take(n_queries * width * 4), *out = bench_take(n_queries * width * 4);
@@ -206,13 +219,14 @@ static void attend_slots(const bench *b, job *j, zoo_dtype dtype, uint32_t n_que
                                   .head_dim = HEAD,
                                   .v_dim = HEAD,
                                   .pos = KEYS - n_queries,
-                                  .k_dtype = dtype,
-                                  .v_dtype = dtype,
+                                  .k_kind = ops,
+                                  .v_kind = ops,
+                                  .kernels = b->k,
                                   .scale = 0.1f,
                                   .scratch = scratch};
-    (void)snprintf(shape, sizeof shape, "%s %u queries x %u heads, 2048 keys", dtypes[dtype],
-                   n_queries, n_heads);
-    figure(b, j, "attend", shape, run_attend, 2.0 * KEYS * (double)row,
+    (void)snprintf(shape, sizeof shape, "%s %u queries x %u heads, 2048 keys", ops->name, n_queries,
+                   n_heads);
+    figure(b, j, "attend", shape, run_attend, 2.0 * KEYS / ZOO_PAGE * (double)page,
            4.0 * KEYS * HEAD * n_queries * n_heads);
     free(pages);
     free(q);
@@ -268,10 +282,12 @@ void bench_slots(const bench *b)
     j.y = all + 32 * N;
     simple_slots(b, &j);
     for (uint32_t d = 0; d < 4; d++) {
-        attend_slots(b, &j, (zoo_dtype)d, 1, 4);
+        attend_slots(b, &j, d, 1, 4);
     }
     attend_slots(b, &j, ZOO_F32, 1, 1);
-    attend_slots(b, &j, ZOO_BF16, 64, 4);
+    for (uint32_t d = 1; d < 4; d++) {
+        attend_slots(b, &j, d, 64, 4);
+    }
     state_slots(b, &j);
     free(all);
 }

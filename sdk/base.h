@@ -84,8 +84,8 @@ static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *f
 
 /*
  * Element types of stored tensors, of packed weights and of cache rows. Numbers change with the ABI
- * alone. ZOO_INT8, ZOO_INT4 and ZOO_INT5 have scales: packed weights one for each group of columns,
- * caches one for each row and head.
+ * alone. ZOO_INT8, ZOO_INT4 and ZOO_INT5 have scales: packed weights one for each group of columns
+ * (caches: zoo_row_form).
  */
 typedef enum zoo_dtype {
     ZOO_F32 = 0,

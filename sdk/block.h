@@ -10,7 +10,7 @@
 #ifndef ZOO_BLOCK_H
 #define ZOO_BLOCK_H
 
-#include "kernels.h"
+#include "cache.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -82,17 +82,21 @@ typedef struct zoo_cache zoo_cache;
 struct zoo_cache {
     uint32_t size;
     uint32_t n_streams;
-    const zoo_dtype *dtypes; /* [n_streams] as stored */
+    const zoo_cache_ops *const *kinds; /* [n_streams] as stored; of a state: null */
     void *host;
     /* Stores rows row .. row + n - 1 of the stream from x [n, width],
      * x_stride floats apart. [step] */
     void (*put)(zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t row, uint32_t n,
                 const float *x, size_t x_stride);
-    /* The segment that holds `row` of one head, from that row to the end of its page. [step] */
+    /* The segment that holds `row` of one head, from that row to the end of its page, as its kind
+     * keeps it: for zoo_kernels.attend. [step] */
     zoo_segment (*get)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
                        uint32_t row);
     /* The sequence's state, `width` floats, in place. [step] */
     float *(*state)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq);
+    /* Rows row .. row + n - 1 of one head as float32 to y [n, width / heads]. [step] */
+    void (*read)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                 uint32_t row, uint32_t n, float *y);
 };
 
 typedef struct zoo_ctx zoo_ctx;

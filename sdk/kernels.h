@@ -148,12 +148,39 @@ typedef struct zoo_rope_args {
 } zoo_rope_args;
 typedef void zoo_k_rope(const zoo_rope_args *args);
 
-/* Consecutive rows of one stream and head, side by side in memory as the cache stores them. */
+typedef struct zoo_cache_ops zoo_cache_ops; /* cache.h: how rows are kept */
+typedef struct zoo_kernels zoo_kernels;
+
+/*
+ * Pages that kernels read by themselves. A page of one head holds 64 rows of `width` values; last
+ * groups may be short.
+ *
+ *   f32   float [64][width]
+ *   bf16  uint16_t [64][width]
+ *   int8  int8_t [64][width], then bf16 [64][ceil(width / 32)]: value = code * scale of its 32
+ *   int4  uint8_t [64][ceil(width / 2)]: byte b holds codes 2 b (low nibble) and 2 b + 1; then
+ *         uint16_t [64][ceil(width / 16)], s = its upper 9 bits for the scale, z = its lower 7 for
+ *         the zero of 16 values: value = (code - 7.5 - (z - 64) / 8) * scale,
+ *         scale = 2^(s / 16 - 18) (1 + s % 16 / 16) in whole division, and 0 for s = 0
+ */
+typedef enum zoo_row_form {
+    ZOO_FORM_OWN = 0, /* none of these: zoo_cache_ops.read */
+    ZOO_FORM_F32 = 1,
+    ZOO_FORM_BF16 = 2,
+    ZOO_FORM_INT8 = 3,
+    ZOO_FORM_INT4 = 4,
+    ZOO_FORMS = 5
+} zoo_row_form;
+
+enum { ZOO_GROUP_INT8 = 32, ZOO_GROUP_INT4 = 16, ZOO_TURN_MAX = 512 };
+
+/* Consecutive rows of one stream and head within a page. */
 typedef struct zoo_segment {
-    const void *rows;    /* [n_rows, width] of the stream's dtype */
-    const float *scales; /* [n_rows] where the dtype is INT8 or INT4, else null */
-    uint32_t n_rows;     /* at least 1 */
-    uint32_t row; /* number of the first row in its stream (its position, for plain streams) */
+    const void *page; /* as its kind lays it out; float32 rows where the reader names no kind */
+    uint32_t at;      /* first row, counted in the page */
+    uint32_t n_rows;  /* at least 1 */
+    uint32_t row;     /* number of the first row in its stream (its position, for plain streams) */
+    uint32_t reserved;
 } zoo_segment;
 
 /*
@@ -183,29 +210,38 @@ typedef struct zoo_attend_args {
     uint32_t n_queries, n_heads;
     uint32_t head_dim, v_dim;
     uint32_t pos;
-    zoo_dtype k_dtype, v_dtype;
+    uint32_t tail_dim; /* 0 without tail */
     float scale, softcap;
     float *scratch;          /* zoo_attend_scratch(head_dim, v_dim) floats of the calling thread */
     const zoo_segment *tail; /* [n_segments] or null */
-    uint32_t tail_dim;       /* 0 without tail */
-    zoo_dtype tail_dtype;
+    /* Of the three streams; null: float32 rows as they are. */
+    const zoo_cache_ops *k_kind, *v_kind, *tail_kind;
+    const zoo_kernels *kernels; /* for kinds that read pages themselves; null where none does */
 } zoo_attend_args;
 typedef void zoo_k_attend(const zoo_attend_args *args);
 
-/* Floats of scratch that one attend call may use: a widened block of keys and values,
- * and a tile of queries. */
+/* Floats of scratch that one attend call may use: a block of keys as they are read, a widened block
+ * of keys and values, and a tile of queries. */
 static inline size_t zoo_attend_scratch(uint32_t head_dim, uint32_t v_dim)
 {
-    return (size_t)ZOO_PAGE * (head_dim + v_dim + 32) + (size_t)64 * (v_dim + 2 * ZOO_PAGE + 4) +
-           256;
+    return (size_t)ZOO_PAGE * (3 * ((size_t)head_dim + v_dim) + 2 * ZOO_PAGE + 68) + 256;
 }
 
-/* Widens n values of a cache row or segment to float32; scales: one for each `width` values. */
-typedef void zoo_k_widen(zoo_dtype dtype, const void *x, const float *scales, uint32_t width,
-                         float *y, size_t n);
-/* Narrows one row of `width` floats to dtype; writes its scale for INT8 (amax / 127) and for INT4
- * (amax / 7). */
-typedef void zoo_k_narrow(zoo_dtype dtype, const float *x, void *y, float *scale, uint32_t width);
+/*
+ * y = H x, or y = H x / n with `back`, for one row of `width` values: H is the Hadamard matrix of
+ * n = the largest power of two in what is left of the row, at most ZOO_TURN_MAX, in natural order;
+ * then the next part. Turning and turning back gives x; x . z = turn(x) . turn back(z). y may be x.
+ */
+typedef void zoo_k_turn(const float *x, float *y, uint32_t width, bool back);
+/* Writes x [width] as row `row` of a page of a form but OWN. INT8: scale amax / 127 as bf16. INT4:
+ * of the five scales around a fifteenth of the range, the one with least squared error. */
+typedef void zoo_k_encode(zoo_row_form form, const float *x, uint32_t width, void *page,
+                          uint32_t row);
+/* Rows row .. row + n - 1 of such a page to y, y_stride floats apart. */
+typedef void zoo_k_decode(zoo_row_form form, const void *page, uint32_t row, uint32_t n,
+                          uint32_t width, float *y, size_t y_stride);
+/* Rounds x [width] to amax / 127 times whole numbers. y may be x. */
+typedef void zoo_k_round8(const float *x, float *y, uint32_t width);
 
 /*
  * Causal depthwise convolution of n_rows consecutive rows of one sequence, channels channel_begin
@@ -320,8 +356,10 @@ typedef void zoo_k_index(const zoo_index_args *args);
     SLOT(zoo_k_softmax, softmax)                                                                   \
     SLOT(zoo_k_rope, rope)                                                                         \
     SLOT(zoo_k_attend, attend)                                                                     \
-    SLOT(zoo_k_widen, widen)                                                                       \
-    SLOT(zoo_k_narrow, narrow)                                                                     \
+    SLOT(zoo_k_turn, turn)                                                                         \
+    SLOT(zoo_k_encode, encode)                                                                     \
+    SLOT(zoo_k_decode, decode)                                                                     \
+    SLOT(zoo_k_round8, round8)                                                                     \
     SLOT(zoo_k_conv, conv)                                                                         \
     SLOT(zoo_k_ssm, ssm)                                                                           \
     SLOT(zoo_k_scan, scan)                                                                         \
@@ -329,7 +367,7 @@ typedef void zoo_k_index(const zoo_index_args *args);
     SLOT(zoo_k_topk, topk)                                                                         \
     SLOT(zoo_k_index, index)
 
-typedef struct zoo_kernels {
+struct zoo_kernels {
     uint32_t size;
     uint32_t reserved;
     const char *isa; /* name of the best instruction set that filled a slot */
@@ -337,7 +375,7 @@ typedef struct zoo_kernels {
 #define ZOO_KERNEL_FIELD(type, name) type *name;
     ZOO_KERNEL_SLOTS(ZOO_KERNEL_FIELD)
 #undef ZOO_KERNEL_FIELD
-} zoo_kernels;
+};
 
 #ifdef __cplusplus
 }

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { ZOO_ABI_MAJOR = 3, ZOO_ABI_MINOR = 1 };
+enum { ZOO_ABI_MAJOR = 4, ZOO_ABI_MINOR = 0 };
 
 /* No padding. The sizes are those of all structs that host and plugin share and that do not begin
  * with a size of their own. */
@@ -49,6 +49,7 @@ typedef struct zoo_stamp {
     uint32_t size_scan_args;
     uint32_t size_delta_args;
     uint32_t size_index_args;
+    uint32_t size_cache_vector;
     uint32_t panel; /* ZOO_PANEL */
     uint32_t page;  /* ZOO_PAGE */
 } zoo_stamp;
@@ -64,7 +65,7 @@ typedef struct zoo_stamp {
             sizeof(zoo_gemm_slots), sizeof(zoo_norm_args), sizeof(zoo_rope_args),                  \
             sizeof(zoo_attend_args), sizeof(zoo_conv_args), sizeof(zoo_ssm_args),                  \
             sizeof(zoo_scan_args), sizeof(zoo_delta_args), sizeof(zoo_index_args),                 \
-            ZOO_PANEL, ZOO_PAGE                                                                    \
+            sizeof(zoo_cache_vector), ZOO_PANEL, ZOO_PAGE                                          \
     }
 /* clang-format on */
 
@@ -93,6 +94,7 @@ typedef struct zoo_plugin {
     const zoo_block_ops *const *mixers; /* null-ended, or null */
     const zoo_block_ops *const *ffns;   /* null-ended, or null */
     const zoo_block_ops *const *layers; /* null-ended, or null */
+    const zoo_cache_ops *const *caches; /* null-ended, or null; any model may be kept in them */
     const zoo_key *keys;                /* config keys that it understands */
     /* How well it computes this config: 0 refuses; why (n bytes) gets a reason in words. [load] */
     uint32_t (*probe)(const zoo_config *config, char *why, size_t n);

@@ -4,6 +4,7 @@
 
 #include "base.h"
 #include "block.h"
+#include "cache.h"
 #include "kernels.h"
 #include "model.h"
 #include "plugin.h"

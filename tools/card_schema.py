@@ -67,6 +67,11 @@ MEMBERS: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "object", "additionalProperties": {"type": "string"}},
         "the reference's module: the part here that gives the same",
     ),
+    "cache": (
+        {"type": "string"},
+        "how rows are kept where neither --cache nor float32 weights are asked for: "
+        "a kind, or STREAM=KIND with commas between",
+    ),
 }
 KINDS: dict[str, dict[str, Any]] = {
     "flag": {"type": "boolean"},

@@ -1,8 +1,8 @@
 /*
  * cache.c: the pool: streams, their groups and the layout of a page.
  *
- *   page of a group: for each stream [heads][64 rows][width / heads] of its dtype, then, for int8
- *   and int4, scales [heads][64]; parts begin at multiples of 64 bytes
+ *   page of a group: for each stream [heads] pages as its kind lays out 64 rows of width / heads
+ *   values; each begins at a multiple of 64 bytes
  *   states of a sequence: one array after the other, at multiples of 64 bytes
  *
  * Memory: a handle per block from zoo_mem; the rest is memory.c.
@@ -47,8 +47,8 @@ zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool *
                         "and %d",
                         l->rows_max, l->seqs_max, l->context_max, ROWS_MAX, SEQS_MAX, CONTEXT_MAX);
     }
-    if ((uint32_t)options->dtype > ZOO_INT4) {
-        return zoo_fail(err, ZOO_E_USAGE, "the cache does not store dtype %d", (int)options->dtype);
+    if (!options->kinds.kind) {
+        return zoo_fail(err, ZOO_E_USAGE, "no kind of cache is chosen");
     }
     zoo_cache_pool *pool = zoo_mem_array(1, sizeof *pool);
     if (!pool) {
@@ -69,40 +69,29 @@ void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max)
     pool->options.bytes_max = bytes_max;
 }
 
-static size_t part_bytes(zoo_dtype dtype, uint32_t part)
+const zoo_cache_ops *zoo_cache_choice(const zoo_cache_choices *choices, const zoo_stream *stream)
 {
-    switch (dtype) {
-    case ZOO_F32:
-        return (size_t)part * 4;
-    case ZOO_BF16:
-        return (size_t)part * 2;
-    case ZOO_INT8:
-        return part;
-    default:
-        return part / 2 + part % 2;
+    const zoo_cache_ops *asked = choices->kind;
+    if (stream->kind == ZOO_STATE) {
+        return NULL;
     }
+    for (uint32_t i = 0; stream->name && i < choices->n; i++) {
+        if (strcmp(choices->rows[i].stream, stream->name) == 0) {
+            asked = choices->rows[i].kind;
+        }
+    }
+    return zoo_cache_kind_for(stream, asked);
 }
 
-/* ZOO_F32, BF16, INT8, INT4 are numbered from wide to narrow. */
-static zoo_dtype stored_dtype(const zoo_stream *decl, zoo_dtype asked)
+zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, const zoo_cache_ops *asked)
 {
-    return (uint32_t)asked < decl->dtype_min ? asked : (zoo_dtype)decl->dtype_min;
-}
-
-static bool is_scaled(zoo_dtype dtype)
-{
-    return dtype == ZOO_INT8 || dtype == ZOO_INT4;
-}
-
-zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, zoo_dtype asked)
-{
-    uint32_t heads = decl->heads ? decl->heads : 1;
+    uint32_t heads = decl->heads ? decl->heads : 1, part = decl->width / heads;
     if (decl->kind == ZOO_STATE) {
-        return (zoo_row_cost){ZOO_F32, (size_t)decl->width * sizeof(float)};
+        return (zoo_row_cost){NULL, (double)decl->width * sizeof(float), 32};
     }
-    zoo_dtype dtype = stored_dtype(decl, asked);
-    size_t scale = is_scaled(dtype) ? sizeof(float) : 0;
-    return (zoo_row_cost){dtype, heads * (part_bytes(dtype, decl->width / heads) + scale)};
+    const zoo_cache_ops *kind = zoo_cache_kind_for(decl, asked);
+    double bits = part ? zoo_cache_kind_bits(kind, part) : 0;
+    return (zoo_row_cost){kind, bits / 8 * part * heads, bits};
 }
 
 /*
@@ -173,16 +162,17 @@ static zoo_status place_rows(zoo_cache_pool *pool, zoo_stream_place *place, zoo_
     ZOO_TRY(find_group(pool, &place->decl, &place->group, err));
     zoo_page_group *g = &pool->groups[place->group];
     uint32_t heads = place->decl.heads;
-    place->dtype = stored_dtype(&place->decl, pool->options.dtype);
-    place->scaled = is_scaled(place->dtype);
+    place->kind = zoo_cache_choice(&pool->options.kinds, &place->decl);
     place->part = place->decl.width / heads;
-    place->row_bytes = part_bytes(place->dtype, place->part);
-    place->offset = g->page_bytes;
-    place->scale_offset = place->offset + align_up(place->row_bytes * ZOO_PAGE * heads);
-    g->page_bytes = place->scale_offset;
-    if (place->scaled) {
-        g->page_bytes += align_up(sizeof(float) * ZOO_PAGE * heads);
+    size_t bytes = place->kind->bytes(place->part, ZOO_PAGE);
+    if (bytes == 0 || bytes > BYTES_MAX / heads - ALIGN) {
+        return zoo_fail(err, ZOO_E_PLUGIN, "cache kind %s takes %zu bytes for rows of %u values",
+                        place->kind->name, bytes, place->part);
     }
+    place->head_bytes = align_up(bytes);
+    place->offset = g->page_bytes;
+    ZOO_TRY(check_bytes(&place->decl, place->head_bytes, err));
+    g->page_bytes += place->head_bytes * heads;
     return check_bytes(&place->decl, g->page_bytes, err);
 }
 
@@ -193,7 +183,6 @@ static zoo_status place_stream(zoo_cache_pool *pool, const zoo_stream *decl,
     place->decl.heads = decl->heads ? decl->heads : 1;
     place->decl.stride = decl->stride ? decl->stride : 1;
     ZOO_TRY(check_stream(&place->decl, err));
-    place->dtype = ZOO_F32;
     if (decl->kind == ZOO_STATE) {
         place->offset = pool->state_bytes;
         pool->state_bytes += align_up((size_t)decl->width * sizeof(float));
@@ -221,7 +210,7 @@ zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, u
     h->pool = pool;
     for (uint32_t i = 0; i < n_streams; i++) {
         ZOO_TRY(place_stream(pool, &streams[i], &h->places[i], err));
-        h->dtypes[i] = h->places[i].dtype;
+        h->kinds[i] = h->places[i].kind;
     }
     zoo_cache_install(h, n_streams);
     *handle = &h->cache;

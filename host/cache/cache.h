@@ -7,20 +7,34 @@
  * wraps. States are one slot per sequence.
  *
  * Memory is mapped once, at zoo_cache_pool_fix, as zero pages that cost nothing until they are
- * written, and never grows after. Not thread-safe, but for put, get and state of zoo_cache: those
- * take no lock and may run side by side for different sequences between two calls from here.
+ * written, and never grows after. Not thread-safe, but for put, get, read and state of zoo_cache:
+ * those take no lock and may run side by side for different sequences between two calls from here.
  */
 #ifndef ZOO_CACHE_CACHE_H
 #define ZOO_CACHE_CACHE_H
 
-#include "zoo.h"
+#include "cache/kinds.h"
 
 typedef struct zoo_cache_pool zoo_cache_pool;
 
+enum { ZOO_CACHE_CHOICES_MAX = 8, ZOO_STREAM_NAME_MAX = 32 };
+
+/* Which kind keeps which streams. */
+typedef struct zoo_cache_choices {
+    const zoo_cache_ops *kind; /* of streams that no row names */
+    uint32_t n;
+    struct {
+        char stream[ZOO_STREAM_NAME_MAX];
+        const zoo_cache_ops *kind;
+    } rows[ZOO_CACHE_CHOICES_MAX];
+} zoo_cache_choices;
+
+/* The kind that keeps rows of a stream: the chosen one, or the host's of the stream's dtype_min
+ * where that tolerates no less or the kind does not suit it; null for a state. [any] */
+const zoo_cache_ops *zoo_cache_choice(const zoo_cache_choices *choices, const zoo_stream *stream);
+
 typedef struct zoo_cache_options {
-    /* ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4; a stream is stored in the wider of this and its
-     * dtype_min. */
-    zoo_dtype dtype;
+    zoo_cache_choices kinds;
     /* Of pages and states; 0: what limits need, seqs_max sequences of context_max positions.
      * Tables, some bytes a page, come on top. */
     size_t bytes_max;
@@ -37,17 +51,18 @@ typedef struct zoo_cache_cost {
     size_t bytes_at;           /* all of one sequence at the asked length */
 } zoo_cache_cost;
 
-/* What a row of a stream takes when `asked` is the dtype of the cache. */
+/* What a row of a stream takes when `asked` is the kind that is wanted. */
 typedef struct zoo_row_cost {
-    zoo_dtype dtype; /* as stored: the wider of asked and the stream's dtype_min */
-    size_t bytes;    /* of a row of all heads, scales included; of a state: all of it */
+    const zoo_cache_ops *kind; /* null: a state, float32 */
+    double bytes;              /* of a row of all heads, scales included; of a state: all of it */
+    double bits;               /* of a value */
 } zoo_row_cost;
-zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, zoo_dtype asked);
+zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, const zoo_cache_ops *asked);
 
-/* An empty pool. ZOO_E_USAGE: limits or dtype make no sense. [load] */
+/* An empty pool. ZOO_E_USAGE: limits make no sense or there is no kind. [load] */
 zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool **out,
                               zoo_error *err);
-/* Sets the kernels that narrow rows (zoo_kernels.narrow); before the first put. */
+/* Sets the kernels that rows are stored and read with; before the first put. */
 void zoo_cache_pool_kernels(zoo_cache_pool *pool, const zoo_kernels *kernels);
 /* Replaces bytes_max, before zoo_cache_pool_fix. */
 void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max);

@@ -32,11 +32,9 @@ typedef struct zoo_stream_place {
     zoo_stream decl;
     uint32_t group; /* ZOO_STATE: unused */
     uint32_t part;  /* floats of a row of one head */
-    zoo_dtype dtype;
-    bool scaled;
-    size_t row_bytes;    /* of one head */
-    size_t offset;       /* in a page, or in a sequence's states */
-    size_t scale_offset; /* in a page */
+    const zoo_cache_ops *kind;
+    size_t head_bytes; /* of a page of one head, a multiple of 64 */
+    size_t offset;     /* in a page, or in a sequence's states */
 } zoo_stream_place;
 
 /* What a block holds; `cache` first, so that its pointer leads here. */
@@ -44,7 +42,7 @@ typedef struct zoo_cache_handle {
     zoo_cache cache;
     zoo_cache_pool *pool;
     zoo_stream_place places[ZOO_STREAMS_MAX];
-    zoo_dtype dtypes[ZOO_STREAMS_MAX];
+    const zoo_cache_ops *kinds[ZOO_STREAMS_MAX];
     struct zoo_cache_handle *next;
 } zoo_cache_handle;
 

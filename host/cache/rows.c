@@ -1,5 +1,5 @@
 /*
- * rows.c: what blocks call while a step runs: put, get, state. No lock, no allocation: a
+ * rows.c: what blocks call while a step runs: put, get, read, state. No lock, no allocation: a
  * sequence's table is written by zoo_cache_seq_extend before the blocks run.
  */
 #include <assert.h>
@@ -17,23 +17,25 @@ static uint32_t page_of(const zoo_cache_pool *pool, uint32_t group, uint32_t slo
     return *zoo_block_table_entry(&pool->groups[group], slot, run);
 }
 
+static bool is_turned(const zoo_stream_place *place)
+{
+    return place->kind->flags & ZOO_CACHE_TURNED;
+}
+
 /* Stores n rows of one page: rows at .. at + n - 1 of it. */
 static void put_rows(const zoo_cache_pool *pool, const zoo_stream_place *place, unsigned char *page,
                      uint32_t at, uint32_t n, const float *x, size_t x_stride)
 {
-    float *scales = (float *)(void *)(page + place->scale_offset);
+    float turned[ZOO_TURNED_WIDTH_MAX];
     for (uint32_t head = 0; head < place->decl.heads; head++) {
-        size_t cell = (size_t)head * ZOO_PAGE + at;
-        unsigned char *out = page + place->offset + cell * place->row_bytes;
-        const float *in = x + (size_t)head * place->part;
+        unsigned char *out = page + place->offset + head * place->head_bytes;
         for (uint32_t i = 0; i < n; i++) {
-            if (place->dtype == ZOO_F32) {
-                memcpy(out + i * place->row_bytes, in + i * x_stride, place->row_bytes);
-            } else {
-                float *scale = place->scaled ? scales + cell + i : NULL;
-                pool->kernels->narrow(place->dtype, in + i * x_stride, out + i * place->row_bytes,
-                                      scale, place->part);
+            const float *in = x + i * x_stride + (size_t)head * place->part;
+            if (is_turned(place)) {
+                pool->kernels->turn(in, turned, place->part, false);
+                in = turned;
             }
+            place->kind->store(pool->kernels, place->part, out, at + i, in);
         }
     }
 }
@@ -65,12 +67,28 @@ static zoo_segment get(const zoo_cache *cache, uint32_t stream, const zoo_seq *s
     const unsigned char *page = zoo_page_memory(&h->pool->groups[place->group],
                                                 page_of(h->pool, place->group, seq->slot, row));
     uint32_t at = row % ZOO_PAGE;
-    size_t cell = (size_t)head * ZOO_PAGE + at;
-    const float *scales = (const float *)(const void *)(page + place->scale_offset);
-    return (zoo_segment){.rows = page + place->offset + cell * place->row_bytes,
-                         .scales = place->scaled ? scales + cell : NULL,
+    return (zoo_segment){.page = page + place->offset + head * place->head_bytes,
+                         .at = at,
                          .n_rows = ZOO_PAGE - at,
                          .row = row};
+}
+
+static void read(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                 uint32_t row, uint32_t n, float *y)
+{
+    const zoo_cache_handle *h = (const zoo_cache_handle *)cache;
+    const zoo_stream_place *place = &h->places[stream];
+    const zoo_kernels *kernels = h->pool->kernels;
+    size_t part = place->part;
+    for (uint32_t done = 0; done < n;) {
+        zoo_segment s = get(cache, stream, seq, head, row + done);
+        uint32_t count = n - done < s.n_rows ? n - done : s.n_rows;
+        place->kind->read(kernels, place->part, s.page, s.at, count, y + done * part, part);
+        done += count;
+    }
+    for (uint32_t i = 0; i < n && is_turned(place); i++) {
+        kernels->turn(y + i * part, y + i * part, place->part, true);
+    }
 }
 
 static float *state(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq)
@@ -85,9 +103,10 @@ void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams)
 {
     handle->cache = (zoo_cache){.size = sizeof(zoo_cache),
                                 .n_streams = n_streams,
-                                .dtypes = handle->dtypes,
+                                .kinds = handle->kinds,
                                 .host = handle,
                                 .put = put,
                                 .get = get,
-                                .state = state};
+                                .state = state,
+                                .read = read};
 }

@@ -10,12 +10,14 @@
 #include "base/file_hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "cache/kind_check.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
 #include "config/card.h"
 #include "engine/engine_private.h"
 #include "engine/inspect.h"
 #include "explain/arch.h"
+#include "kernels/select.h"
 #include "quantise/folder.h"
 
 static zoo_status open_plan(const char *name, zoo_engine_options *options, zoo_engine **engine,
@@ -211,6 +213,8 @@ static void print_plan(const zoo_engine *engine, uint32_t batch, uint32_t contex
     }
     (void)printf("In bytes; nothing is loaded yet.\n\n%-36s %16zu\n\n", "weights, packed", weights);
     print_sequence(m->cache, context);
+    (void)printf("\nrows are kept so:\n");
+    zoo_model_print_kinds(m, stdout);
     (void)printf("\n%-4u such sequences of %-16u %16zu\n", batch, context, cost.bytes_at * batch);
     (void)printf("%-36s %16zu\n", "buffers of a step, scratch", step);
     (void)printf("%-36s %16zu\n", "logits", logits);
@@ -261,8 +265,29 @@ const zoo_command zoo_command_plan = {
 
 typedef struct plugin_list {
     const char *folder;
+    const zoo_kernels *kernels; /* null: cache kinds are not tried */
     bool refused;
 } plugin_list;
+
+/* The kinds of one plugin, or of the host; tried where that is asked for. */
+static void print_kinds(plugin_list *list, const zoo_cache_ops *const *kinds)
+{
+    for (; kinds && *kinds; kinds++) {
+        const zoo_cache_ops *k = *kinds;
+        zoo_error error;
+        bool tried = list->kernels != NULL, right = true;
+        if (tried && zoo_cache_kind_check(k, list->kernels, &error) != ZOO_OK) {
+            (void)fprintf(stderr, "lmzoo plugins: %s\n", error.text);
+            list->refused = true;
+            right = false;
+        }
+        (void)printf("  cache %-12s %5.3g bits a value of 128  %s%s\n", k->name,
+                     zoo_cache_kind_bits(k, 128), k->summary,
+                     !tried  ? ""
+                     : right ? "; keeps its promises"
+                             : "; BROKEN");
+    }
+}
 
 static void print_plugin(void *arg, const char *name)
 {
@@ -280,22 +305,38 @@ static void print_plugin(void *arg, const char *name)
     (void)printf("%-12s %-8s ABI %u.%u  %-12s %s  %s\n", plugin->name, plugin->version,
                  plugin->stamp.abi_major, plugin->stamp.abi_minor, plugin->licence, hash,
                  plugin->summary);
+    print_kinds(list, plugin->caches);
 }
 
-static const zoo_option plugins_options[] = {{"--plugin-dir", 0, ZOO_OPTION_TEXT,
-                                              offsetof(zoo_common, engine.plugin_dir), "DIR",
-                                              "where plugins lie"},
-                                             ZOO_OPTIONS_END};
+typedef struct plugins_args {
+    zoo_common common;
+    bool check;
+} plugins_args;
+
+static const zoo_option plugins_options[] = {
+    {"--plugin-dir", 0, ZOO_OPTION_TEXT, offsetof(plugins_args, common.engine.plugin_dir), "DIR",
+     "where plugins lie"},
+    {"--check", 0, ZOO_OPTION_FLAG, offsetof(plugins_args, check), NULL,
+     "try every cache kind: vectors, error, rows that do not touch one another"},
+    {"--isa", 0, ZOO_OPTION_TEXT, offsetof(plugins_args, common.engine.isa), "NAME",
+     "instruction set of --check, not above this one"},
+    ZOO_OPTIONS_END};
 
 static int run_plugins(void *args)
 {
-    const zoo_common *common = args;
+    const plugins_args *a = args;
     char folder[PATH_MAX];
     zoo_error error;
-    plugin_list list = {folder, false};
+    plugin_list list = {.folder = folder};
+    list.kernels = a->check ? zoo_kernels_select(a->common.engine.isa, &error) : NULL;
+    if (a->check && !list.kernels) {
+        return zoo_command_failed("plugins", &error, 2);
+    }
     zoo_status status =
-        zoo_install_folder(common->engine.plugin_dir, "plugins", folder, sizeof folder, &error);
+        zoo_install_folder(a->common.engine.plugin_dir, "plugins", folder, sizeof folder, &error);
     if (status == ZOO_OK) {
+        (void)printf("the host\n");
+        print_kinds(&list, zoo_cache_kinds);
         status = zoo_plugins_list(folder, print_plugin, &list, &error);
     }
     if (status != ZOO_OK) {
@@ -309,9 +350,11 @@ const zoo_command zoo_command_plugins = {
     .arguments = "[options]",
     .summary = "the installed plugins",
     .text = "Loads each plugin of the folder and prints its name, version, ABI, licence, hash and "
-            "what it covers. Exit code 3: one of them cannot be used; the reason is on stderr.",
+            "what it covers, with the cache kinds of each. Exit code 3: one of them cannot be "
+            "used, or a "
+            "kind breaks a promise; the reason is on stderr.",
     .options = plugins_options,
-    .args_size = sizeof(zoo_common),
+    .args_size = sizeof(plugins_args),
     .run = run_plugins};
 
 static void print_card(const zoo_card *card)

@@ -21,7 +21,7 @@ typedef struct score_args {
     const char *input, *output, *against, *against_model;
     uint32_t n_new, n_prompt, n_prompts, end;
     bool by_lines, documents, json;
-    char weights[8], cache[8]; /* of the reference */
+    char weights[8], cache[128]; /* of the reference */
 } score_args;
 
 /* Figures of all texts, or of one. */
@@ -420,23 +420,34 @@ static const zoo_option options[] = {
     {"--json", 0, ZOO_OPTION_FLAG, offsetof(score_args, json), NULL, "one JSON object on stdout"},
     ZOO_OPTIONS_END};
 
-/* "weights=f32,cache=int8", either or both. */
+/* "weights=f32,cache=int8", either or both; behind cache= also single streams, as
+ * "cache=k=int8,v=int4". */
 static zoo_status read_against(score_args *a, zoo_error *err)
 {
     const char *at = a->against;
+    bool in_cache = false;
     (void)snprintf(a->weights, sizeof a->weights, "f32");
     (void)snprintf(a->cache, sizeof a->cache, "f32");
     while (at && *at) {
         size_t n = strcspn(at, ",");
         bool weights = strncmp(at, "weights=", 8) == 0, cache = strncmp(at, "cache=", 6) == 0;
-        size_t skip = weights ? 8 : 6;
-        if ((!weights && !cache) || n < skip || !zoo_options_kind_known(at + skip, n - skip)) {
-            return zoo_fail(err, ZOO_E_USAGE,
-                            "--against needs weights=KIND,cache=KIND with auto, f32, bf16, int8 or "
-                            "int4, not \"%.60s\"",
-                            a->against);
+        bool more = !weights && !cache && in_cache; /* a further stream of the cache */
+        size_t skip = weights ? 8 : cache ? 6 : 0, used = more ? strlen(a->cache) : 0;
+        if ((!weights && !cache && !more) || used + n + 2 > sizeof a->cache ||
+            (weights && !zoo_options_weights_known(at + skip, n - skip))) {
+            return zoo_fail(
+                err, ZOO_E_USAGE,
+                "--against needs weights=KIND,cache=KIND, weights being auto, f32, bf16, "
+                "int8 or int4, not \"%.60s\"",
+                a->against);
         }
-        (void)snprintf(weights ? a->weights : a->cache, 8, "%.*s", (int)(n - skip), at + skip);
+        in_cache = !weights;
+        if (weights) {
+            (void)snprintf(a->weights, sizeof a->weights, "%.*s", (int)(n - skip), at + skip);
+        } else {
+            (void)snprintf(a->cache + used, sizeof a->cache - used, "%s%.*s", more ? "," : "",
+                           (int)(n - skip), at + skip);
+        }
         at += n + (at[n] == ',');
     }
     return ZOO_OK;

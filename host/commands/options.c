@@ -20,8 +20,9 @@ const zoo_option zoo_options_help[] = {
 const zoo_option zoo_options_model[] = {
     {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int4",
      "how weights are packed"},
-    {"--cache", 0, ZOO_OPTION_TEXT, ENGINE(cache), "auto|f32|bf16|int8|int4",
-     "how keys and values are stored (auto: bf16 beside bf16, int8 and int4 weights)"},
+    {"--cache", 0, ZOO_OPTION_TEXT, ENGINE(cache), "KIND|STREAM=KIND,...",
+     "how keys and values are kept: auto (bf16 beside bf16, int8 and int4 weights), f32, bf16, "
+     "int8, int4 or a plugin's; also of single streams, as k=int8,v=int4"},
     {"--packed-cache", 0, ZOO_OPTION_TEXT, ENGINE(packed_cache), "DIR|auto",
      "keep packed weights in a file there, for quick starts (auto: ~/.cache/lmzoo)"},
     {"--threads", 't', ZOO_OPTION_COUNT, ENGINE(n_threads), "N", "threads (one per core)"},
@@ -207,7 +208,7 @@ static zoo_status read_option(int argc, char **argv, int *at, const zoo_option_t
     return set_value(row, equals ? equals + 1 : argv[++*at], args, err);
 }
 
-bool zoo_options_kind_known(const char *kind, size_t n)
+bool zoo_options_weights_known(const char *kind, size_t n)
 {
     static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4"};
     for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
@@ -221,13 +222,10 @@ bool zoo_options_kind_known(const char *kind, size_t n)
 zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
 {
     zoo_engine_options *e = &common->engine;
-    const char *const given[] = {e->weights, e->cache};
-    for (size_t i = 0; i < ZOO_COUNT(given); i++) {
-        if (given[i] && !zoo_options_kind_known(given[i], strlen(given[i]))) {
-            return zoo_fail(err, ZOO_E_USAGE,
-                            "%s must be auto, f32, bf16, int8 or int4, not \"%.40s\"",
-                            i == 0 ? "--weights" : "--cache", given[i]);
-        }
+    if (e->weights && !zoo_options_weights_known(e->weights, strlen(e->weights))) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "--weights must be auto, f32, bf16, int8 or int4, not \"%.40s\"",
+                        e->weights);
     }
     zoo_speculate kind = ZOO_SPECULATE_OFF;
     if (common->speculate && !zoo_speculate_read(common->speculate, &kind)) {

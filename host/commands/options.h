@@ -86,12 +86,12 @@ typedef struct zoo_option_tables {
 } zoo_option_tables;
 zoo_status zoo_options_read(int argc, char **argv, const zoo_option_tables *tables, void *args,
                             zoo_error *err);
-/* After the options of a model: kinds of weights and caches are judged, what was not said is
- * "auto". */
+/* After the options of a model: the kind of weights is judged, what was not said is "auto". Kinds
+ * of caches are judged when the model and its plugins are known. */
 zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err);
 
 /* Whether kind[n] is auto, f32, bf16, int8 or int4. */
-bool zoo_options_kind_known(const char *kind, size_t n);
+bool zoo_options_weights_known(const char *kind, size_t n);
 
 /* "1,2,3" as ids; *tokens [*n] for zoo_mem_free. */
 zoo_status zoo_tokens_read(const char *list, int32_t **tokens, uint32_t *n, zoo_error *err);

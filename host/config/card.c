@@ -28,7 +28,7 @@ static const struct {
     {"tensors", PAIRS},    {"ignored_tensors", TEXTS},
     {"output", ANY},       {"refused", TEXT},
     {"class", TEXT},       {"prediction_layers", FLAG},
-    {"trace", NAMES},
+    {"trace", NAMES},      {"cache", TEXT},
 };
 
 static bool has_only_texts(const cJSON *item)

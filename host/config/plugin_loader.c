@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/cache.h"
+
 #ifndef LMZOO_PLUGINS_FROM_BIN
 #define LMZOO_PLUGINS_FROM_BIN "../lib/lmzoo/plugins"
 #endif
@@ -149,6 +151,49 @@ static zoo_status judge_blocks(const char *path, const char *role, const zoo_blo
     return ZOO_OK;
 }
 
+static bool is_kind_name(const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+    return n > 0 && n < ZOO_STREAM_NAME_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == n;
+}
+
+static const char *lacking_of_kind(const zoo_cache_ops *ops)
+{
+    return !ops->bytes                               ? "bytes"
+           : !ops->store                             ? "store"
+           : !ops->read                              ? "read"
+           : !ops->summary                           ? "summary"
+           : !ops->vectors || !ops->vectors[0].width ? "test vectors"
+                                                     : NULL;
+}
+
+static zoo_status judge_caches(const char *path, const zoo_cache_ops *const *list, zoo_error *err)
+{
+    for (uint32_t i = 0; list && list[i]; i++) {
+        const zoo_cache_ops *ops = list[i];
+        if (i == BLOCKS_MAX) {
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: the list of caches does not end", path);
+        }
+        if (ops->size < sizeof(zoo_cache_ops) || !is_kind_name(ops->name)) {
+            return zoo_fail(err, ZOO_E_PLUGIN,
+                            "%s: caches[%u]: table of %u bytes, at least %zu are needed, or no "
+                            "name of small letters, digits, '-' and '_'",
+                            path, i, ops->size, sizeof(zoo_cache_ops));
+        }
+        if (strcmp(ops->name, "auto") == 0 || zoo_cache_kind(ops->name)) {
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: cache kind %s has a name of the host", path,
+                            ops->name);
+        }
+        if (lacking_of_kind(ops) || ops->form >= ZOO_FORMS || ops->narrowness > ZOO_INT4) {
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: cache kind %s has no %s", path, ops->name,
+                            lacking_of_kind(ops) ? lacking_of_kind(ops)
+                                                 : "form or narrowness that this host knows");
+        }
+    }
+    return ZOO_OK;
+}
+
 zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_error *err)
 {
     ZOO_TRY(judge_stamp(path, &plugin->stamp, err));
@@ -168,6 +213,7 @@ zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_erro
     ZOO_TRY(judge_blocks(path, "mixers", plugin->mixers, err));
     ZOO_TRY(judge_blocks(path, "ffns", plugin->ffns, err));
     ZOO_TRY(judge_blocks(path, "layers", plugin->layers, err));
+    ZOO_TRY(judge_caches(path, plugin->caches, err));
     uint32_t n_keys = 0;
     for (const zoo_key *key = plugin->keys; key && key->key; key++) {
         if (++n_keys > KEYS_MAX || key->rule > ZOO_KEY_IS ||

@@ -9,8 +9,9 @@
 #include "config/tensor_names.h"
 #include "engine/engine_private.h"
 #include "engine/inspect.h"
+#include "model/cache_choice.h"
 
-enum { WORDS_MAX = 1024, TEXT_COLUMNS = 100, SAID_MAX = 16, NAMES_MAX = 40 };
+enum { WORDS_MAX = 1024, TEXT_COLUMNS = 100, SAID_MAX = 16, NAMES_MAX = 40, KINDS_MAX = 32 };
 
 /* What a block has been said to be, and where. */
 typedef struct said {
@@ -231,10 +232,46 @@ static void print_layers(FILE *out, const zoo_model *model)
     }
 }
 
+typedef struct kind_lines {
+    FILE *out;
+    const zoo_model *model;
+    struct {
+        const char *stream;
+        uint32_t part;
+        const zoo_cache_ops *kind;
+    } told[KINDS_MAX];
+    uint32_t n;
+} kind_lines;
+
+static void print_kind(void *arg, const zoo_stream *stream)
+{
+    kind_lines *l = arg;
+    const zoo_cache_ops *kind = zoo_cache_choice(&l->model->cache_kinds, stream);
+    uint32_t part = stream->width / (stream->heads ? stream->heads : 1);
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (strcmp(l->told[i].stream, stream->name) == 0 && l->told[i].part == part &&
+            l->told[i].kind == kind) {
+            return;
+        }
+    }
+    if (part && stream->name && l->n < KINDS_MAX) {
+        l->told[l->n].stream = stream->name;
+        l->told[l->n].part = part;
+        l->told[l->n++].kind = kind;
+        (void)fprintf(l->out, "  %s in %s: %s; %.3g bits a value of %u\n", stream->name, kind->name,
+                      kind->summary, zoo_cache_kind_bits(kind, part), part);
+    }
+}
+
+void zoo_model_print_kinds(const zoo_model *model, FILE *out)
+{
+    kind_lines lines = {.out = out, .model = model};
+    zoo_model_streams(model, print_kind, &lines);
+}
+
 static void print_cache(FILE *out, const zoo_model *model)
 {
     static const uint32_t lengths[] = {64, 1024, 16384, 131072};
-    static const char *const kinds[] = {"f32", "bf16", "int8", "int4"}; /* by zoo_dtype */
     zoo_cache_cost cost = zoo_cache_pool_cost(model->cache, lengths[3]);
     zoo_cache_cost half = zoo_cache_pool_cost(model->cache, lengths[3] / 2);
     (void)fprintf(
@@ -242,9 +279,9 @@ static void print_cache(FILE *out, const zoo_model *model)
         "one sequence remembers, all layers together, with --cache %s where a stream "
         "tolerates it:\n  %.0f bytes for each further token; %zu bytes in windows and %zu "
         "in states, however long it is\n",
-        kinds[model->cache_kind <= ZOO_INT4 ? model->cache_kind : ZOO_F32],
-        (double)(cost.bytes_at - half.bytes_at) / (lengths[3] / 2), cost.ring_bytes,
-        cost.state_bytes);
+        model->cache_kinds.kind->name, (double)(cost.bytes_at - half.bytes_at) / (lengths[3] / 2),
+        cost.ring_bytes, cost.state_bytes);
+    zoo_model_print_kinds(model, out);
     for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
         cost = zoo_cache_pool_cost(model->cache, lengths[i]);
         (void)fprintf(out, "  %6u tokens: %.1f MiB\n", lengths[i],

@@ -44,7 +44,7 @@ static double bytes_of(const zoo_arch_block *block)
     double bytes = 0;
     for (uint32_t i = 0; i < block->n_streams && !block->borrows; i++) {
         const zoo_stream *s = &block->streams[i].decl;
-        double row = (double)zoo_cache_row_cost(s, ZOO_BF16).bytes;
+        double row = zoo_cache_row_cost(s, zoo_cache_kinds[ZOO_BF16]).bytes;
         bytes += s->kind == ZOO_STATE ? 0 : row / (s->stride ? s->stride : 1);
     }
     return bytes;
@@ -55,7 +55,7 @@ static double states_of(const zoo_arch_block *block)
     double bytes = 0;
     for (uint32_t i = 0; i < block->n_streams && !block->borrows; i++) {
         const zoo_stream *s = &block->streams[i].decl;
-        bytes += s->kind == ZOO_STATE ? (double)zoo_cache_row_cost(s, ZOO_BF16).bytes : 0;
+        bytes += s->kind == ZOO_STATE ? zoo_cache_row_cost(s, zoo_cache_kinds[ZOO_BF16]).bytes : 0;
     }
     return bytes;
 }

@@ -12,16 +12,28 @@ static const struct {
     const char *name;
 } dtypes[] = {{ZOO_F32, "f32"}, {ZOO_BF16, "bf16"}, {ZOO_INT8, "int8"}, {ZOO_INT4, "int4"}};
 
-static const char *dtype_name(zoo_dtype dtype)
+/* What the kinds take of a value in the model's widest stream, scales included. */
+static void write_bits(zoo_doc *doc, const zoo_arch_sum *sums, uint32_t n)
 {
-    return dtypes[dtype <= ZOO_INT4 ? dtype : ZOO_F32].name;
+    const zoo_arch_sum *widest = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        bool rows = sums[i].decl.kind != ZOO_STATE && sums[i].decl.dtype_min == ZOO_INT4;
+        widest = rows && (!widest || sums[i].decl.width > widest->decl.width) ? &sums[i] : widest;
+    }
+    if (widest) {
+        zoo_doc_cell(doc, "bits a value of %s, scales included", widest->decl.name);
+        for (size_t d = 0; d < ZOO_COUNT(dtypes); d++) {
+            zoo_row_cost row = zoo_cache_row_cost(&widest->decl, zoo_cache_kinds[dtypes[d].dtype]);
+            zoo_doc_cell(doc, "%s", zoo_say_number(row.bits).text);
+        }
+    }
 }
 
 static void write_sum(zoo_doc *doc, const zoo_arch_sum *sum)
 {
     const zoo_stream *s = &sum->decl;
-    zoo_row_cost row = zoo_cache_row_cost(s, ZOO_BF16);
-    double all = (double)row.bytes * sum->n, stride = s->stride ? s->stride : 1;
+    zoo_row_cost row = zoo_cache_row_cost(s, zoo_cache_kinds[ZOO_BF16]);
+    double all = row.bytes * sum->n, stride = s->stride ? s->stride : 1;
     if (s->kind == ZOO_STATE) {
         zoo_doc_item(doc, "%s: %u layers x %u numbers x 4 bytes = %s, whatever the length", s->name,
                      sum->n, s->width, zoo_say_bytes(all).text);
@@ -38,22 +50,22 @@ static void write_sum(zoo_doc *doc, const zoo_arch_sum *sum)
         zoo_doc_item(doc,
                      "%s: %u layers x %u numbers in %s = %s a position until %u are full, then "
                      "none: %s%s%s",
-                     s->name, sum->n, s->width, dtype_name(row.dtype), zoo_say_bytes(all).text,
-                     s->window, zoo_say_bytes(all * s->window).text, every, read);
+                     s->name, sum->n, s->width, row.kind->name, zoo_say_bytes(all).text, s->window,
+                     zoo_say_bytes(all * s->window).text, every, read);
     } else {
         zoo_doc_item(doc, "%s: %u layers x %u numbers in %s = %s a position%s%s", s->name, sum->n,
-                     s->width, dtype_name(row.dtype), zoo_say_bytes(all / stride).text, every,
-                     read);
+                     s->width, row.kind->name, zoo_say_bytes(all / stride).text, every, read);
     }
 }
 
-static void write_kept(zoo_doc *doc, const zoo_arch *arch)
+static void write_kept(zoo_doc *doc, const zoo_arch *arch, const zoo_arch_sum *sums, uint32_t n)
 {
     zoo_doc_table(doc, 1 + (uint32_t)ZOO_COUNT(dtypes));
     zoo_doc_cell(doc, "kept of a sequence");
     for (size_t d = 0; d < ZOO_COUNT(dtypes); d++) {
         zoo_doc_cell(doc, "%s", dtypes[d].name);
     }
+    write_bits(doc, sums, n);
     zoo_doc_cell(doc, "a position, windows not full");
     for (size_t d = 0; d < ZOO_COUNT(dtypes); d++) {
         zoo_doc_cell(doc, "%s",
@@ -107,7 +119,7 @@ void zoo_explain_memory(zoo_doc *doc, const zoo_arch *arch)
     if (!n) {
         zoo_doc_item(doc, "nothing");
     }
-    write_kept(doc, arch);
+    write_kept(doc, arch, sums, n);
     zoo_doc_para(doc,
                  "int8 and int4 rows have a float32 scale for each head, counted here. A stream "
                  "that tolerates no narrower format stays wide. Caches are held in pages of 64 "

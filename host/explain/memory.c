@@ -13,7 +13,7 @@ static double rows_at(const zoo_stream *s, double positions)
 static void add_stream(zoo_arch_cost *cost, const zoo_arch_block *block, const zoo_arch_stream *s,
                        zoo_dtype dtype, double positions)
 {
-    double bytes = (double)zoo_cache_row_cost(&s->decl, dtype).bytes;
+    double bytes = zoo_cache_row_cost(&s->decl, zoo_cache_kinds[dtype]).bytes;
     if (s->decl.kind == ZOO_STATE) {
         cost->kept += block->borrows ? 0 : bytes;
         cost->states += block->borrows ? 0 : bytes;

@@ -110,7 +110,7 @@ static void mixer_card(card *c)
     }
     for (uint32_t i = 0; i < b->n_streams; i++) {
         const zoo_stream *s = &b->streams[i].decl;
-        double bytes = (double)zoo_cache_row_cost(s, ZOO_BF16).bytes;
+        double bytes = zoo_cache_row_cost(s, zoo_cache_kinds[ZOO_BF16]).bytes;
         card_line *cache = &c->caches[c->n_caches++];
         cache->number = s->kind == ZOO_STATE ? 0 : s->width;
         if (b->borrows) {

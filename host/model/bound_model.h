@@ -86,7 +86,7 @@ typedef struct zoo_model {
     struct zoo_packed *packed; /* null: matrices are always packed */
     zoo_cache_pool *cache;
     zoo_dtype weight_kind; /* as asked; ZOO_DTYPE_MAX: by what is stored */
-    zoo_dtype cache_kind;
+    zoo_cache_choices cache_kinds;
     zoo_bound *prologue, *epilogue;
     zoo_bound_layer *layers;
     zoo_bound_norm norm;

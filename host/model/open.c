@@ -20,6 +20,7 @@
 #include "config/plugin_loader.h"
 #include "config/tensor_renames.h"
 #include "kernels/select.h"
+#include "model/cache_choice.h"
 #include "model/packed_cache.h"
 
 enum {
@@ -35,7 +36,7 @@ static const struct {
     zoo_dtype kind;
 } kinds[] = {{"f32", ZOO_F32}, {"bf16", ZOO_BF16}, {"int8", ZOO_INT8}, {"int4", ZOO_INT4}};
 
-static zoo_status read_kind(const char *what, const char *name, zoo_dtype *out, zoo_error *err)
+static zoo_status read_weights(const char *name, zoo_dtype *out, zoo_error *err)
 {
     *out = ZOO_DTYPE_MAX;
     if (!name || strcmp(name, "auto") == 0) {
@@ -47,7 +48,7 @@ static zoo_status read_kind(const char *what, const char *name, zoo_dtype *out, 
             return ZOO_OK;
         }
     }
-    return zoo_fail(err, ZOO_E_USAGE, "%s: \"%.40s\" is none of auto, f32, bf16, int8, int4", what,
+    return zoo_fail(err, ZOO_E_USAGE, "--weights: \"%.40s\" is none of auto, f32, bf16, int8, int4",
                     name);
 }
 
@@ -64,12 +65,7 @@ static zoo_status read_limits(zoo_model *model, const zoo_model_options *o, zoo_
                         "rows of a step go up to %d, sequences to %d, threads to 1024", ROWS_LIMIT,
                         SEQS_LIMIT);
     }
-    ZOO_TRY(read_kind("--weights", o->weights, &model->weight_kind, err));
-    ZOO_TRY(read_kind("--cache", o->cache, &model->cache_kind, err));
-    if (model->cache_kind == ZOO_DTYPE_MAX) {
-        bool narrow = model->weight_kind != ZOO_DTYPE_MAX && model->weight_kind != ZOO_F32;
-        model->cache_kind = narrow ? ZOO_BF16 : ZOO_F32;
-    }
+    ZOO_TRY(read_weights(o->weights, &model->weight_kind, err));
     return ZOO_OK;
 }
 
@@ -268,11 +264,15 @@ size_t zoo_model_memory_limit(const zoo_model_options *o)
 /* Parts, streams, names and shapes; what the weights will take is known then. */
 static zoo_status lay_out(zoo_model *model, const zoo_model_options *o, zoo_error *err)
 {
+    char plugin_dir[PATH_MAX];
+    ZOO_TRY(zoo_install_folder(o->plugin_dir, "plugins", plugin_dir, sizeof plugin_dir, err));
+    ZOO_TRY(zoo_model_choose_caches(model, o->cache, plugin_dir, err));
     zoo_cache_options options = {
-        .dtype = model->cache_kind, .limits = model->limits, .n_marks = o->n_marks};
+        .kinds = model->cache_kinds, .limits = model->limits, .n_marks = o->n_marks};
     ZOO_TRY(zoo_cache_pool_new(&options, &model->cache, err));
     zoo_cache_pool_kernels(model->cache, model->kernels);
     ZOO_TRY(zoo_model_lay_out(model, err));
+    ZOO_TRY(zoo_model_judge_caches(model, err));
     if (o->config_only) {
         return ZOO_OK;
     }

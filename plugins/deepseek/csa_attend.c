@@ -17,15 +17,7 @@ static uint32_t window_begin(const ds_csa *p, uint32_t pos)
 static void copy_rows(const csa_step *step, uint32_t stream, const zoo_seq *seq, uint32_t begin,
                       uint32_t end, float *out)
 {
-    uint32_t d = step->params->head_dim;
-    for (uint32_t row = begin; row < end;) {
-        zoo_segment s = step->cache->get(step->cache, stream, seq, 0, row);
-        uint32_t n = s.n_rows < end - row ? s.n_rows : end - row;
-        step->ctx->kernels->widen(step->cache->dtypes[stream], s.rows, s.scales, d, out,
-                                  (size_t)n * d);
-        out += (size_t)n * d;
-        row += n;
-    }
+    step->cache->read(step->cache, stream, seq, 0, begin, end - begin, out);
 }
 
 static void gather_item(void *arg, uint32_t item, uint32_t worker)
@@ -66,7 +58,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     const float *keys = r->picked + (size_t)at * r->keys_max * p->head_dim;
     zoo_segment *segs = r->segs + (size_t)worker * r->segs_max;
     for (uint32_t k = 0; k < n_keys; k += ZOO_PAGE) {
-        segs[n++] = (zoo_segment){.rows = keys + (size_t)k * p->head_dim,
+        segs[n++] = (zoo_segment){.page = keys + (size_t)k * p->head_dim,
                                   .n_rows = n_keys - k < ZOO_PAGE ? n_keys - k : ZOO_PAGE,
                                   .row = k};
     }

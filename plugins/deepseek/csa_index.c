@@ -13,10 +13,8 @@ static void score_entries(const csa_step *step, uint32_t row, uint32_t n, float 
     const zoo_kernels *k = step->ctx->kernels;
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
     for (uint32_t w = 0; w < n;) {
-        zoo_segment s = step->cache->get(step->cache, CSA_INDEX_ENTRY, seq, 0, w);
-        uint32_t count = s.n_rows < n - w ? s.n_rows : n - w;
-        k->widen(step->cache->dtypes[CSA_INDEX_ENTRY], s.rows, s.scales, p->index_dim, keys,
-                 (size_t)count * p->index_dim);
+        uint32_t count = ZOO_PAGE < n - w ? ZOO_PAGE : n - w;
+        step->cache->read(step->cache, CSA_INDEX_ENTRY, seq, 0, w, count, keys);
         k->index(&(zoo_index_args){.q = step->room.index_q + (size_t)row * p->index_q_rows,
                                    .weight = step->room.index_w + (size_t)row * p->index_heads,
                                    .keys = keys,

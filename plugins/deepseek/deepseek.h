@@ -36,6 +36,7 @@ zoo_status ds_hyper_ends(ds_model *m);
 zoo_status ds_hyper_layer(ds_model *m, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops ds_longcat_ops; /* "shortcut" */
 extern const zoo_block_ops ds_framed_ops;  /* "framed" */
+extern const zoo_cache_ops ds_fp8_rows;    /* "fp8_ds_mla" */
 /* All layers into the plan. layers.c */
 zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan, zoo_error *err);
 

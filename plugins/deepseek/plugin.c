@@ -46,6 +46,7 @@ static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, &ds_csa_ops, NULL};
 static const zoo_block_ops *const ffns[] = {&ds_spread_ops, &ds_gather_ops, &zoo_mlp_ops,
                                             &zoo_moe_ops, NULL};
 static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &ds_hyper_ops, NULL};
+static const zoo_cache_ops *const caches[] = {&ds_fp8_rows, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only configs that a card names: the widths alone do not say how a router or a rope works. */
@@ -74,6 +75,7 @@ const zoo_plugin zoo_plugin_entry = {
     .mixers = mixers,
     .ffns = ffns,
     .layers = layers,
+    .caches = caches,
     .keys = keys,
     .probe = probe,
     .configure = ds_configure,

@@ -46,9 +46,8 @@ static void score_blocks(const blocks_job *j, const zoo_seq *seq, const float *q
         room->score[b] = -INFINITY;
     }
     for (uint32_t t = 0; t <= pos;) {
-        zoo_segment s = cache->get(cache, 2, seq, 0, t);
-        uint32_t n = s.n_rows < pos + 1 - t ? s.n_rows : pos + 1 - t;
-        k->widen(cache->dtypes[2], s.rows, s.scales, d, room->page, (size_t)n * d);
+        uint32_t n = ZOO_PAGE < pos + 1 - t ? ZOO_PAGE : pos + 1 - t;
+        cache->read(cache, 2, seq, 0, t, n, room->page);
         for (uint32_t i = 0; i < n; i++, t++) {
             float x = k->dot(q, room->page + (size_t)i * d, d),
                   *best = &room->score[t / j->p->block];

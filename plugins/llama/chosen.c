@@ -25,14 +25,6 @@ llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_
     return c;
 }
 
-static void gather(const gqa_step *step, uint32_t stream, const zoo_seq *seq, uint32_t head,
-                   uint32_t key, uint32_t width, float *out)
-{
-    const zoo_cache *cache = step->cache;
-    zoo_segment s = cache->get(cache, stream, seq, head, key);
-    step->ctx->kernels->widen(cache->dtypes[stream], s.rows, s.scales, width, out, width);
-}
-
 /* The queries of the head, each with its element for the bias behind it. */
 static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint32_t width,
                          float *out)
@@ -57,10 +49,10 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
     copy_queries(step, row, head, width, room->q);
     for (uint32_t i = 0; i < keys->n; i++) {
         float *k = room->k + (size_t)i * width;
-        gather(step, 0, seq, head, keys->at[i], p->shape.head_dim, k);
+        step->cache->read(step->cache, 0, seq, head, keys->at[i], 1, k);
         k[width - 1] = keys->bias ? keys->bias[keys->at[i]] : k[width - 1];
-        gather(step, 1, seq, head, keys->at[i], p->shape.v_dim,
-               room->v + (size_t)i * p->shape.v_dim);
+        step->cache->read(step->cache, 1, seq, head, keys->at[i], 1,
+                          room->v + (size_t)i * p->shape.v_dim);
     }
     zoo_segment *v = room->segs + keys->n / ZOO_PAGE + 1;
     size_t out = (size_t)row * p->derived.o_cols + (size_t)head * group * p->shape.v_dim;
@@ -74,8 +66,6 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
                             .head_dim = width,
                             .v_dim = p->shape.v_dim,
                             .pos = keys->n - 1,
-                            .k_dtype = ZOO_F32,
-                            .v_dtype = ZOO_F32,
                             .scale = p->options.scale,
                             .scratch = room->scratch};
     args.n_segments = zoo_rows_segments(room->k, width, keys->n, room->segs);

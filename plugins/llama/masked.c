@@ -133,12 +133,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     const zoo_seq *seq = &span->seqs[span->seq_of[row]];
     uint32_t end = span->pos[row] + 1, window = j->p->gqa.shape.window;
     uint32_t first = window && end > window ? end - window : 0;
-    for (uint32_t t = first; t < end;) {
-        zoo_segment s = j->step.cache->get(j->step.cache, 2, seq, head, t);
-        uint32_t n = s.n_rows < end - t ? s.n_rows : end - t;
-        memcpy(room->bias + t, s.rows, n * sizeof(float));
-        t += n;
-    }
+    j->step.cache->read(j->step.cache, 2, seq, head, first, end - first, room->bias + first);
     const llama_keys keys = {room->keys, choose(j, room, first, end), room->bias};
     llama_chosen_attend(&j->step, &room->chosen, row, head, &keys);
 }

@@ -148,7 +148,8 @@ class _Request:
 class LLM:
     """An open model.
 
-    weights, cache: "auto", "f32", "bf16", "int8" or "int4". memory: bytes for weights and caches,
+    weights, cache: "auto", "f32", "bf16", "int8" or "int4"; cache also for single streams, as
+    "k=int8,v=int4", and kinds of plugins. memory: bytes for weights and caches,
     as a number or "8G". context: tokens of a sequence at most; sequences: how many run at once;
     rows: tokens of a step. packed_cache: a folder where packed weights are kept for later starts.
     allow_unknown: config keys to ignore. Raises what `lmzoo run` would say.

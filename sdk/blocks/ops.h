@@ -94,10 +94,9 @@ static inline void zoo_trace_rows(zoo_ctx *ctx, const char *name, const float *x
 
 /*
  * Rounds each row to 8 bits and back: y = round(x / s) * s, s = largest magnitude / 127. y may be
- * x. tmp: n_threads * width bytes.
+ * x.
  */
-void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width,
-                    void *tmp);
+void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width);
 
 /*
  * The activation that a config key names ("silu", "swish", "gelu", "gelu_new", "gelu_fast",

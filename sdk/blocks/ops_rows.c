@@ -114,26 +114,22 @@ typedef struct round_job {
     const zoo_kernels *kernels;
     const float *x;
     float *y;
-    unsigned char *tmp;
     uint32_t width;
 } round_job;
 
 static void round_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 {
     const round_job *job = arg;
-    unsigned char *tmp = job->tmp + (size_t)worker * job->width;
+    (void)worker;
     for (uint32_t row = begin; row < end; row++) {
         size_t at = (size_t)row * job->width;
-        float scale = 0;
-        job->kernels->narrow(ZOO_INT8, job->x + at, tmp, &scale, job->width);
-        job->kernels->widen(ZOO_INT8, tmp, &scale, job->width, job->y + at, job->width);
+        job->kernels->round8(job->x + at, job->y + at, job->width);
     }
 }
 
-void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width,
-                    void *tmp)
+void zoo_round_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width)
 {
-    round_job job = {ctx->kernels, x, y, tmp, width};
+    round_job job = {ctx->kernels, x, y, width};
     zoo_rows(ctx, n_rows, (size_t)width * 4, round_range, &job);
 }
 
@@ -142,7 +138,7 @@ uint32_t zoo_rows_segments(const float *x, uint32_t width, uint32_t n_rows, zoo_
     uint32_t n = 0;
     for (uint32_t row = 0; row < n_rows; row += ZOO_PAGE) {
         uint32_t left = n_rows - row;
-        out[n++] = (zoo_segment){.rows = x + (size_t)row * width,
+        out[n++] = (zoo_segment){.page = x + (size_t)row * width,
                                  .n_rows = left < ZOO_PAGE ? left : ZOO_PAGE,
                                  .row = row};
     }

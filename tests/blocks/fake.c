@@ -1,6 +1,7 @@
 /* fake.c: see fake.h. Slow and plain on purpose. */
 #include "fake.h"
 
+#include "cache/kinds.h"
 #include "kernels/select.h"
 #include "model/pack.h"
 
@@ -104,11 +105,22 @@ static zoo_segment get(const zoo_cache *cache, uint32_t stream, const zoo_seq *s
                        uint32_t row)
 {
     const fake *f = cache->host;
-    zoo_segment s = {row_at(f, stream, seq, head, row), NULL, ZOO_PAGE - row % ZOO_PAGE, row};
+    zoo_segment s = {
+        .page = row_at(f, stream, seq, head, row), .n_rows = ZOO_PAGE - row % ZOO_PAGE, .row = row};
     uint32_t window = f->streams[stream].window;
     assert_true(row < seq->pos + seq->n);
     assert_true(f->streams[stream].kind != ZOO_RING || row + window > seq->pos);
     return s;
+}
+
+static void read_rows(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                      uint32_t row, uint32_t n, float *y)
+{
+    const fake *f = cache->host;
+    size_t width = f->streams[stream].width / f->streams[stream].heads;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(y + i * width, get(cache, stream, seq, head, row + i).page, width * sizeof *y);
+    }
 }
 
 static float *state(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq)
@@ -136,11 +148,15 @@ void fake_open(fake *f, const zoo_kernels *kernels, uint32_t n_threads)
                        .parallel = parallel,
                        .memo = memo};
     f->cache = (zoo_cache){.size = sizeof(zoo_cache),
-                           .dtypes = f->dtypes,
+                           .kinds = f->kinds,
                            .host = f,
                            .put = put,
                            .get = get,
-                           .state = state};
+                           .state = state,
+                           .read = read_rows};
+    for (uint32_t s = 0; s < ZOO_STREAMS_MAX; s++) {
+        f->kinds[s] = zoo_cache_kinds[ZOO_F32];
+    }
     f->setup =
         (zoo_setup){.size = sizeof(zoo_setup), .host = f, .take = setup_take, .limits = &f->limits};
 }

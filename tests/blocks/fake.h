@@ -31,7 +31,7 @@ typedef struct fake {
         void *memory;
     } memos[FAKE_MEMOS];
     zoo_stream streams[ZOO_STREAMS_MAX];
-    zoo_dtype dtypes[ZOO_STREAMS_MAX];
+    const zoo_cache_ops *kinds[ZOO_STREAMS_MAX];
     float *rows[ZOO_STREAMS_MAX][FAKE_SEQS]; /* [heads][FAKE_LENGTH][width / heads] */
     fake_tensor tensors[FAKE_MATRICES];
     uint32_t n_tensors;

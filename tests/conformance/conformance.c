@@ -38,23 +38,32 @@ static void result(void *arg, bool ok, const char *what, const char *why)
     n_failed += !ok;
 }
 
+static void run_pair(const char *model, const char *weights, const char *cache)
+{
+    pair p = {model, weights, cache};
+    const zoo_conformance c = {.folder = model,
+                               .plugin_dir = plugin_dir,
+                               .card_dir = card_dir,
+                               .isa = getenv("LMZOO_ISA"),
+                               .weights = p.weights,
+                               .cache = p.cache,
+                               .result = result,
+                               .arg = &p};
+    zoo_error error;
+    if (zoo_conformance_run(&c, &error) != ZOO_OK) {
+        result(&p, false, "the folder is loaded", error.text);
+    }
+}
+
 static int run_model(const char *model)
 {
     static const char *const kinds[] = {"f32", "bf16", "int8", "int4"};
     for (size_t i = 0; i < ZOO_COUNT(kinds) * ZOO_COUNT(kinds); i++) {
-        pair p = {model, kinds[i / ZOO_COUNT(kinds)], kinds[i % ZOO_COUNT(kinds)]};
-        const zoo_conformance c = {.folder = model,
-                                   .plugin_dir = plugin_dir,
-                                   .card_dir = card_dir,
-                                   .isa = getenv("LMZOO_ISA"),
-                                   .weights = p.weights,
-                                   .cache = p.cache,
-                                   .result = result,
-                                   .arg = &p};
-        zoo_error error;
-        if (zoo_conformance_run(&c, &error) != ZOO_OK) {
-            result(&p, false, "the folder is loaded", error.text);
-        }
+        run_pair(model, kinds[i / ZOO_COUNT(kinds)], kinds[i % ZOO_COUNT(kinds)]);
+    }
+    run_pair(model, "f32", "uneven4");
+    if (strstr(model, "deepseek")) {
+        run_pair(model, "f32", "fp8_ds_mla");
     }
     (void)printf("# %u results\n", n_results);
     return n_failed ? 1 : 0;

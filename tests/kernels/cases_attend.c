@@ -1,5 +1,8 @@
-/* cases_attend.c: attention against softmax in double; any cut into calls, every cache dtype. */
+/* cases_attend.c: attention against softmax in double; any cut into calls, every kind of
+ * cache. */
 #include "kt.h"
+
+#include "cache/kinds.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,53 +16,62 @@ typedef struct attend_case {
     float *wide_k, *wide_v; /* [n_keys, dim] as stored, widened by formula */
 } attend_case;
 
-static size_t stored_size(zoo_dtype dtype, uint32_t width)
+/* A kind that reads its pages itself: float32 rows, the last one first. */
+static size_t own_bytes(uint32_t width, uint32_t n_rows)
 {
-    return dtype == ZOO_F32    ? 4u * width
-           : dtype == ZOO_BF16 ? 2u * width
-           : dtype == ZOO_INT8 ? width
-                               : (width + 1u) / 2;
+    return (size_t)width * n_rows * sizeof(float);
 }
 
-static float stored_value(zoo_dtype dtype, const unsigned char *row, float scale, uint32_t i)
+static void own_store(const zoo_kernels *kernels, uint32_t width, void *page, uint32_t row,
+                      const float *x)
 {
-    float x;
-    if (dtype == ZOO_F32) {
-        memcpy(&x, row + 4 * i, sizeof x);
-        return x;
-    }
-    if (dtype == ZOO_BF16) {
-        uint32_t bits = (uint32_t)row[2 * i] << 16 | (uint32_t)row[2 * i + 1] << 24;
-        memcpy(&x, &bits, sizeof x);
-        return x;
-    }
-    if (dtype == ZOO_INT8) {
-        return (float)(int8_t)row[i] * scale;
-    }
-    return (float)((row[i / 2] >> (i % 2 * 4) & 15) - 8) * scale;
+    (void)kernels;
+    memcpy((float *)page + (size_t)(ZOO_PAGE - 1 - row) * width, x, width * sizeof *x);
 }
 
-/* Rows first .. n_keys - 1 into pages; returns all rows widened. */
-static float *make_stream(const kt_pair *k, zoo_dtype dtype, uint32_t width, attend_case *c,
-                          zoo_segment *segments, uint32_t first)
+static void own_read(const zoo_kernels *kernels, uint32_t width, const void *page, uint32_t row,
+                     uint32_t n, float *y, size_t y_stride)
 {
-    float *wide = kt_floats((size_t)c->n_keys * width);
+    (void)kernels;
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(y + i * y_stride, (const float *)page + (size_t)(ZOO_PAGE - 1 - row - i) * width,
+               width * sizeof *y);
+    }
+}
+
+static const zoo_cache_ops own_kind = {
+    .form = ZOO_FORM_OWN, .bytes = own_bytes, .store = own_store, .read = own_read};
+
+static const zoo_cache_ops *draw_kind(void)
+{
+    uint32_t i = kt_below(5);
+    return i < 4 ? zoo_cache_kinds[i] : &own_kind;
+}
+
+/* Rows first .. n_keys - 1 into pages; returns all rows as they read, in float32. */
+static float *make_stream(const kt_pair *k, const zoo_cache_ops *kind, uint32_t width,
+                          attend_case *c, zoo_segment *segments, uint32_t first)
+{
+    float *wide = kt_floats((size_t)c->n_keys * width), *turned = kt_floats(width);
     uint32_t n = 0;
     for (uint32_t row = first; row < c->n_keys; n++) {
-        uint32_t end = (row / ZOO_PAGE + 1) * ZOO_PAGE;
+        uint32_t end = (row / ZOO_PAGE + 1) * ZOO_PAGE, at = row % ZOO_PAGE;
         uint32_t rows = (end < c->n_keys ? end : c->n_keys) - row;
-        size_t size = stored_size(dtype, width);
-        unsigned char *page = kt_take(size * rows);
-        float *scales = kt_floats(rows);
+        unsigned char *page = kt_take(kind->bytes(width, ZOO_PAGE));
         for (uint32_t i = 0; i < rows; i++) {
-            k->scalar->narrow(dtype, kt_values(width, 1), page + i * size, scales + i, width);
-            for (uint32_t d = 0; d < width; d++) {
-                wide[(size_t)(row + i) * width + d] =
-                    stored_value(dtype, page + i * size, scales[i], d);
+            float *to = wide + (size_t)(row + i) * width;
+            const float *x = kt_values(width, 1);
+            if (kind->flags & ZOO_CACHE_TURNED) {
+                k->scalar->turn(x, turned, width, false);
+                x = turned;
+            }
+            kind->store(k->scalar, width, page, at + i, x);
+            kind->read(k->scalar, width, page, at + i, 1, to, width);
+            if (kind->flags & ZOO_CACHE_TURNED) {
+                k->scalar->turn(to, to, width, true);
             }
         }
-        bool scaled = dtype == ZOO_INT8 || dtype == ZOO_INT4;
-        segments[n] = (zoo_segment){page, scaled ? scales : NULL, rows, row};
+        segments[n] = (zoo_segment){.page = page, .at = at, .n_rows = rows, .row = row};
         row += rows;
     }
     c->args.n_segments = n;
@@ -86,8 +98,9 @@ static void make_case(const kt_pair *k, uint32_t i, attend_case *c)
     a->head_dim = dims[i % 8];
     a->v_dim = i % 4 == 3 ? dims[kt_below(8)] : a->head_dim;
     a->pos = kt_below(i % 2 ? 200 : 40);
-    a->k_dtype = (zoo_dtype)kt_below(4);
-    a->v_dtype = (zoo_dtype)kt_below(4);
+    a->k_kind = draw_kind();
+    a->v_kind = draw_kind();
+    a->kernels = k->scalar;
     a->scale = 0.3f;
     a->softcap = i % 5 == 1 ? 3.0f : 0;
     a->slopes = i % 6 == 2 ? kt_values(a->n_heads, 0.2f) : NULL;
@@ -97,8 +110,8 @@ static void make_case(const kt_pair *k, uint32_t i, attend_case *c)
     a->q = kt_values(a->n_queries * a->q_stride - i % 4, 1);
     c->n_keys = a->pos + a->n_queries;
     make_first(a, i % 4 == 1 ? 1 + kt_below(90) : 0);
-    c->wide_k = make_stream(k, a->k_dtype, a->head_dim, c, c->k, a->first[0]);
-    c->wide_v = make_stream(k, a->v_dtype, a->v_dim, c, c->v, a->first[0]);
+    c->wide_k = make_stream(k, a->k_kind, a->head_dim, c, c->k, a->first[0]);
+    c->wide_v = make_stream(k, a->v_kind, a->v_dim, c, c->v, a->first[0]);
     a->k = c->k;
     a->v = c->v;
 }
@@ -150,10 +163,8 @@ static float *run_queries(const zoo_kernels *k, const attend_case *c, uint32_t b
     memcpy(ks, a.k + skip, a.n_segments * sizeof *ks);
     memcpy(vs, a.v + skip, a.n_segments * sizeof *vs);
     uint32_t cut = a.first[begin] - ks[0].row;
-    ks[0].rows = (const unsigned char *)ks[0].rows + cut * stored_size(a.k_dtype, a.head_dim);
-    vs[0].rows = (const unsigned char *)vs[0].rows + cut * stored_size(a.v_dtype, a.v_dim);
-    ks[0].scales = ks[0].scales ? ks[0].scales + cut : NULL;
-    vs[0].scales = vs[0].scales ? vs[0].scales + cut : NULL;
+    ks[0].at += cut;
+    vs[0].at += cut;
     ks[0].row += cut;
     vs[0].row += cut;
     ks[0].n_rows -= cut;

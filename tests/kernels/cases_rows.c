@@ -1,6 +1,8 @@
 /* cases_rows.c: norms, elementwise maps, dot, softmax, rotation, cache rows, top-k and index. */
 #include "kt.h"
 
+#include "cache/kinds.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -207,38 +209,131 @@ static void ropes(const kt_pair *k)
     end(&t, 3e-4);
 }
 
-/* A row narrowed and widened again: error of at most half a step, and the same bytes everywhere. */
-static void stored(const kt_pair *k, zoo_dtype dtype)
+/* Value i of row `row` of a page, by the layout of kernels.h. */
+static double stored_value(uint32_t kind, const unsigned char *page, uint32_t width, uint32_t row,
+                           uint32_t i)
 {
-    static const char *const names[] = {"narrow f32", "narrow bf16", "narrow int8", "narrow int4"};
-    tally t = begin(k, names[dtype]);
+    const unsigned char *scales =
+        page + (size_t)ZOO_PAGE * (kind == ZOO_INT8 ? width : (width + 1) / 2);
+    size_t at = (size_t)row * width + i;
+    float x;
+    if (kind == ZOO_F32) {
+        memcpy(&x, page + 4 * at, sizeof x);
+        return (double)x;
+    }
+    if (kind == ZOO_BF16) {
+        uint32_t bits = (uint32_t)page[2 * at] << 16 | (uint32_t)page[2 * at + 1] << 24;
+        memcpy(&x, &bits, sizeof x);
+        return (double)x;
+    }
+    if (kind == ZOO_INT8) {
+        scales += 2 * ((size_t)row * ((width + 31) / 32) + i / 32);
+        uint32_t bits = (uint32_t)scales[0] << 16 | (uint32_t)scales[1] << 24;
+        memcpy(&x, &bits, sizeof x);
+        return (double)(int8_t)page[at] * (double)x;
+    }
+    scales += 2 * ((size_t)row * ((width + 15) / 16) + i / 16);
+    int code = page[(size_t)row * ((width + 1) / 2) + i / 2] >> (i % 2 * 4) & 15;
+    int bits = scales[0] | scales[1] << 8, s = bits >> 7, z = bits & 127;
+    return (code - 7.5 - (z - 64) / 8.0) * (s ? ldexp(1 + s % 16 / 16.0, s / 16 - 18) : 0);
+}
+
+/* Rows stored among others and read again: error of at most a part of the largest value, the
+ * layout of kernels.h, and the same bytes everywhere. */
+static void stored(const kt_pair *k, uint32_t kind)
+{
+    static const char *const names[] = {"rows f32", "rows bf16", "rows int8", "rows int4"};
+    static const uint32_t rows[] = {0, 1, 17, 63};
+    static const double limits[] = {0, 0.00391, 0.00397, 0.17};
+    tally t = begin(k, names[kind]);
+    const zoo_row_form form = (zoo_row_form)zoo_cache_kinds[kind]->form;
     for (uint32_t i = 0; i < SIZES; i++) {
         uint32_t n = (uint32_t)size_at(i);
-        size_t bytes = dtype == ZOO_F32    ? 4u * n
-                       : dtype == ZOO_BF16 ? 2u * n
-                       : dtype == ZOO_INT8 ? n
-                                           : (n + 1u) / 2;
-        unsigned char *a = kt_take(2 * bytes), *b = kt_take(2 * bytes);
-        float *x = kt_values(n, 1), *y = kt_floats(2 * n), *z = kt_floats(2 * n), top = 0;
-        float sa[2] = {0, 0}, sb[2] = {0, 0};
-        for (uint32_t row = 0; row < 2; row++) {
-            k->best->narrow(dtype, x, a + row * bytes, &sa[row], n);
-            k->scalar->narrow(dtype, x, b + row * bytes, &sb[row], n);
+        size_t bytes = zoo_cache_kinds[kind]->bytes(n, ZOO_PAGE);
+        unsigned char *a = kt_take(bytes), *b = kt_take(bytes);
+        float *y = kt_floats(2 * n), *z = kt_floats(2 * n), *x[ZOO_COUNT(rows)];
+        double *want = kt_take(2 * n * sizeof *want), top = 0;
+        for (uint32_t r = 0; r < ZOO_COUNT(rows); r++) {
+            x[r] = kt_values(n, i % 7 == 3 ? 0 : 1);
+            k->best->encode(form, x[r], n, a, rows[r]);
+            k->scalar->encode(form, x[r], n, b, rows[r]);
         }
-        t.equal &= memcmp(a, b, 2 * bytes) == 0 && memcmp(sa, sb, sizeof sa) == 0;
-        k->best->widen(dtype, a, sa, n, y, 2 * n);
-        k->scalar->widen(dtype, a, sa, n, z, 2 * n);
-        add(&t, y, z, NULL, 2 * n);
+        t.equal &= memcmp(a, b, bytes) == 0;
+        k->best->decode(form, a, 0, 2, n, y, n);
+        k->scalar->decode(form, a, 0, 2, n, z, n);
+        for (uint32_t j = 0; j < 2 * n; j++) {
+            want[j] = stored_value(kind, a, n, j / n, j % n);
+            top = fmax(top, fabs((double)x[j / n][j % n]));
+        }
+        t.equal &= kt_same(y, z, 2 * n) && kt_worst(y, want, 2 * n, 1e-30) < 1e-6;
+        for (uint32_t j = 0; j < 2 * n && top > 0; j++) {
+            double e = fabs((double)y[j] - (double)x[j / n][j % n]) / top;
+            t.worst = e > t.worst ? e : t.worst;
+        }
+    }
+    end(&t, limits[kind]);
+}
+
+/* y = H x by its definition: H[i][j] = (-1)^(bits that i and j share). */
+static void wanted_turn(const float *x, uint32_t width, double *want)
+{
+    for (uint32_t at = 0, n; at < width; at += n) {
+        for (n = ZOO_TURN_MAX; n > width - at; n /= 2) {
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            want[at + i] = 0;
+            for (uint32_t j = 0; j < n; j++) {
+                bool odd = __builtin_popcount(i & j) % 2;
+                want[at + i] += odd ? -(double)x[at + j] : (double)x[at + j];
+            }
+        }
+    }
+}
+
+static void turns(const kt_pair *k)
+{
+    tally t = begin(k, "turn");
+    for (uint32_t i = 0; i < SIZES; i++) {
+        uint32_t n = (uint32_t)size_at(i);
+        const float *x = kt_values(n, 1);
+        float *y = kt_floats(n), *z = kt_floats(n), *back = kt_floats(n);
+        double *want = kt_take(n * sizeof *want), *same = kt_take(n * sizeof *same);
+        k->best->turn(x, y, n, false);
+        k->scalar->turn(x, z, n, false);
+        wanted_turn(x, n, want);
+        t.equal &= kt_same(y, z, n) && kt_worst(y, want, n, 10) < 1e-6;
+        memcpy(back, y, n * sizeof *back);
+        k->best->turn(back, back, n, true);
+        for (uint32_t j = 0; j < n; j++) {
+            same[j] = (double)x[j];
+        }
+        double e = kt_worst(back, same, n, 1);
+        t.worst = e > t.worst ? e : t.worst;
+    }
+    end(&t, 1e-6);
+}
+
+static void rounds(const kt_pair *k)
+{
+    tally t = begin(k, "round8");
+    for (uint32_t i = 0; i < SIZES; i++) {
+        uint32_t n = (uint32_t)size_at(i);
+        const float *x = kt_values(n, 1);
+        float *y = kt_floats(n), *z = kt_floats(n), top = 0;
+        k->best->round8(x, y, n);
+        k->scalar->round8(x, z, n);
+        add(&t, y, z, NULL, n);
         for (uint32_t j = 0; j < n; j++) {
             top = fabsf(x[j]) > top ? fabsf(x[j]) : top;
         }
         for (uint32_t j = 0; j < n; j++) {
-            double e = fabs((double)y[n + j] - (double)x[j]) / (double)top;
+            double steps = (double)y[j] * 127 / (double)top;
+            double e = fmax(fabs((double)y[j] - (double)x[j]) / (double)top,
+                            fabs(steps - rint(steps)) / 100);
             t.worst = e > t.worst ? e : t.worst;
         }
     }
-    static const double limits[] = {0, 0.00391, 0.00395, 0.0715};
-    end(&t, limits[dtype]);
+    end(&t, 0.00395);
 }
 
 static void topks(const kt_pair *k)
@@ -302,9 +397,11 @@ void kt_rows(const kt_pair *k)
     }
     dots(k);
     ropes(k);
-    for (uint32_t d = 0; d < 4; d++) {
-        stored(k, (zoo_dtype)d);
+    for (uint32_t kind = ZOO_F32; kind <= ZOO_INT4; kind++) {
+        stored(k, kind);
     }
+    turns(k);
+    rounds(k);
     topks(k);
     indexes(k);
 }

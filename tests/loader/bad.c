@@ -58,6 +58,53 @@ static const zoo_block_ops *const mixers[] = {EIGHT, EIGHT, EIGHT, EIGHT, EIGHT,
 static const zoo_block_ops *const mixers[] = {&block, NULL};
 #endif
 
+__attribute__((unused)) static size_t cache_bytes(uint32_t width, uint32_t n_rows)
+{
+    return (size_t)width * n_rows;
+}
+
+__attribute__((unused)) static void cache_store(const zoo_kernels *k, uint32_t width, void *page,
+                                                uint32_t row, const float *x)
+{
+    (void)k, (void)width, (void)page, (void)row, (void)x;
+}
+
+__attribute__((unused)) static void cache_read(const zoo_kernels *k, uint32_t width,
+                                               const void *page, uint32_t row, uint32_t n, float *y,
+                                               size_t y_stride)
+{
+    (void)k, (void)width, (void)page, (void)row, (void)n, (void)y, (void)y_stride;
+}
+
+#ifndef BAD_CACHE_NO_VECTORS
+static const float vector_x[1] = {0};
+static const zoo_cache_vector vectors[] = {{1, 0, vector_x, vector_x, NULL}, {.width = 0}};
+#endif
+
+static const zoo_cache_ops kind = {
+    .size = sizeof(zoo_cache_ops),
+#if defined(BAD_CACHE_NAME)
+    .name = "Two Words",
+#elif defined(BAD_CACHE_OF_HOST)
+    .name = "int8",
+#else
+    .name = "bad-rows",
+#endif
+    .summary = "for the loader's test",
+#ifdef BAD_CACHE_FORM
+    .form = 77,
+#endif
+    .bytes = cache_bytes,
+    .store = cache_store,
+#ifndef BAD_CACHE_NO_READ
+    .read = cache_read,
+#endif
+#ifndef BAD_CACHE_NO_VECTORS
+    .vectors = vectors,
+#endif
+};
+static const zoo_cache_ops *const caches[] = {&kind, NULL};
+
 #ifdef BAD_NEEDS
 static const char *const needs[] = {"zoo.kernels/1", "zoo.telepathy/1", NULL};
 #else
@@ -159,6 +206,7 @@ const zoo_plugin zoo_plugin_entry = {
               .size_scan_args = sizeof(zoo_scan_args),
               .size_delta_args = sizeof(zoo_delta_args),
               .size_index_args = sizeof(zoo_index_args),
+              .size_cache_vector = sizeof(zoo_cache_vector),
               .panel = PANEL,
               .page = ZOO_PAGE},
 #ifdef BAD_SHORT_DESCRIPTOR
@@ -174,6 +222,7 @@ const zoo_plugin zoo_plugin_entry = {
     .summary = "for the loader's test",
     .needs = needs,
     .mixers = mixers,
+    .caches = caches,
     .keys = keys,
     .probe = probe,
 #ifndef BAD_NO_CONFIGURE

@@ -14,8 +14,8 @@ static const struct {
     const char *mistake, *words;
 } cases[] = {
     {"magic", "no plugin magic"},
-    {"abi_major", "abi_major is 41, this host has 3"},
-    {"abi_minor", "abi_minor is 2, this host has 1"},
+    {"abi_major", "abi_major is 41, this host has 4"},
+    {"abi_minor", "abi_minor is 1, this host has 0"},
     {"size_bind", "size_bind is"},
     {"size_attend_args", "size_attend_args is"},
     {"panel", "panel is 8, this host has 16"},
@@ -30,6 +30,11 @@ static const struct {
     {"bind_kind", "is not one this host knows"},
     {"key_rule", "has no rule"},
     {"endless_list", "does not end"},
+    {"cache_name", "no name of small letters"},
+    {"cache_of_host", "cache kind int8 has a name of the host"},
+    {"cache_form", "no form or narrowness"},
+    {"cache_no_read", "cache kind bad-rows has no read"},
+    {"cache_no_vectors", "cache kind bad-rows has no test vectors"},
     {"no_symbol", "exports no zoo_plugin_entry"},
 };
 

@@ -1,6 +1,5 @@
 /*
- * cache_pool.h: what both tests of the caches need: a narrow that follows the formulas of
- * zoo_kernels.narrow in the plainest way, and a pool over it.
+ * cache_pool.h: what both tests of the caches need: a kind of their own, and pools.
  */
 #ifndef TEST_CACHE_POOL_H
 #define TEST_CACHE_POOL_H
@@ -17,50 +16,57 @@
 
 #include "base/mem.h"
 #include "cache/cache.h"
+#include "kernels/select.h"
 
-static inline uint16_t narrow_bf16(float x)
+/*
+ * A kind of the tests: a row as whole numbers of its width's own step, and a byte that says which
+ * row of the page it is, so that a row which moved is seen.
+ */
+static size_t marked_bytes(uint32_t width, uint32_t n_rows)
 {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    return (size_t)n_rows * (width * sizeof(int16_t) + 1);
 }
 
-static void plain_narrow(zoo_dtype dtype, const float *x, void *y, float *scale, uint32_t width)
+static void marked_store(const zoo_kernels *kernels, uint32_t width, void *page, uint32_t row,
+                         const float *x)
 {
-    uint8_t *out = y;
-    float amax = 0;
+    unsigned char *to = (unsigned char *)page + row * marked_bytes(width, 1);
+    (void)kernels;
+    to[width * sizeof(int16_t)] = (unsigned char)row;
     for (uint32_t i = 0; i < width; i++) {
-        amax = fmaxf(amax, fabsf(x[i]));
+        int16_t q = (int16_t)lrintf(x[i] * 64);
+        memcpy(to + i * sizeof q, &q, sizeof q);
     }
-    float top = dtype == ZOO_INT8 ? 127.0F : 7.0F;
-    if (dtype == ZOO_BF16) {
+}
+
+static void marked_read(const zoo_kernels *kernels, uint32_t width, const void *page, uint32_t row,
+                        uint32_t n, float *y, size_t y_stride)
+{
+    (void)kernels;
+    for (uint32_t r = 0; r < n; r++) {
+        const unsigned char *at = (const unsigned char *)page + (row + r) * marked_bytes(width, 1);
+        assert_int_equal(at[width * sizeof(int16_t)], row + r);
         for (uint32_t i = 0; i < width; i++) {
-            uint16_t half = narrow_bf16(x[i]);
-            memcpy(out + 2 * i, &half, sizeof half);
-        }
-        return;
-    }
-    *scale = amax / top;
-    memset(out, 0, dtype == ZOO_INT8 ? width : (width + 1) / 2);
-    for (uint32_t i = 0; i < width; i++) {
-        int q = amax > 0 ? (int)lrintf(x[i] * top / amax) : 0;
-        if (dtype == ZOO_INT8) {
-            out[i] = (uint8_t)q;
-        } else {
-            out[i / 2] = (uint8_t)(out[i / 2] | (unsigned)(q + 8) << (i % 2 * 4));
+            int16_t q;
+            memcpy(&q, at + i * sizeof q, sizeof q);
+            y[r * y_stride + i] = (float)q / 64;
         }
     }
 }
 
-static inline size_t plain_row_bytes(zoo_dtype dtype, uint32_t width)
+static bool marked_suits(const zoo_stream *stream)
 {
-    return dtype == ZOO_F32    ? 4 * (size_t)width
-           : dtype == ZOO_BF16 ? 2 * (size_t)width
-           : dtype == ZOO_INT8 ? width
-                               : (width + 1) / 2;
+    return stream->kind != ZOO_STATE;
 }
 
-static const zoo_kernels plain_kernels = {.size = sizeof plain_kernels, .narrow = plain_narrow};
+static const zoo_cache_ops marked_kind = {.size = sizeof(zoo_cache_ops),
+                                          .name = "marked",
+                                          .summary = "of the tests",
+                                          .narrowness = ZOO_INT8,
+                                          .suits = marked_suits,
+                                          .bytes = marked_bytes,
+                                          .store = marked_store,
+                                          .read = marked_read};
 
 /* xorshift64*, so that every run of a test is the same run. */
 static inline uint64_t draw(uint64_t *seed)
@@ -82,18 +88,25 @@ static inline float draw_float(uint64_t *seed)
     return (float)(int64_t)(draw(seed) >> 40) / 65536.0F - 128.0F;
 }
 
-static inline zoo_cache_pool *new_pool(zoo_dtype dtype, size_t bytes_max, uint32_t rows_max,
-                                       uint32_t seqs_max, uint32_t context_max)
+static inline zoo_cache_pool *new_pool_of(const zoo_cache_ops *kind, size_t bytes_max,
+                                          uint32_t rows_max, uint32_t seqs_max,
+                                          uint32_t context_max)
 {
     zoo_cache_options options = {
-        .dtype = dtype,
+        .kinds.kind = kind,
         .bytes_max = bytes_max,
         .limits = {.rows_max = rows_max, .seqs_max = seqs_max, .context_max = context_max}};
     zoo_cache_pool *pool;
     zoo_error err;
     assert_int_equal(zoo_cache_pool_new(&options, &pool, &err), ZOO_OK);
-    zoo_cache_pool_kernels(pool, &plain_kernels);
+    zoo_cache_pool_kernels(pool, zoo_kernels_select("scalar", &err));
     return pool;
+}
+
+static inline zoo_cache_pool *new_pool(zoo_dtype dtype, size_t bytes_max, uint32_t rows_max,
+                                       uint32_t seqs_max, uint32_t context_max)
+{
+    return new_pool_of(zoo_cache_kinds[dtype], bytes_max, rows_max, seqs_max, context_max);
 }
 
 static inline zoo_cache *add_streams(zoo_cache_pool *pool, const zoo_stream *streams, uint32_t n)

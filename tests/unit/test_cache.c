@@ -38,7 +38,7 @@ static float read_row(zoo_cache *cache, uint32_t slot, uint32_t row)
 {
     const zoo_seq seq = {.slot = slot};
     zoo_segment part = cache->get(cache, 0, &seq, 1, row);
-    return ((const float *)part.rows)[0] - 4;
+    return ((const float *)part.page)[(size_t)part.at * 4] - 4;
 }
 
 /* Reads to `end` in steps of `n` from a first step of `offset` and looks back on every window. */
@@ -155,7 +155,7 @@ static void states_begin_at_zero(void **state)
     uint32_t slot;
     zoo_error err;
     (void)state;
-    assert_int_equal(cache->dtypes[0], ZOO_F32);
+    assert_ptr_equal(cache->kinds[0], zoo_cache_kinds[ZOO_F32]);
     for (int turn = 0; turn < 3; turn++) {
         assert_int_equal(zoo_cache_seq_open(pool, 100, &slot, &err), ZOO_OK);
         const zoo_seq seq = {.slot = slot};
@@ -342,7 +342,7 @@ static void cost(void **state)
     (void)add_streams(pool, streams, 4);
     for (int fixed = 0; fixed < 2; fixed++) {
         zoo_cache_cost c = zoo_cache_pool_cost(pool, 0);
-        const size_t page = 64 * 32 + 64 * 4 * 4, ring = (size_t)64 * 32 * 2, n_ring = 4;
+        const size_t page = 64 * 32 + 64 * 4 * 2, ring = (size_t)64 * 32 * 2, n_ring = 4;
         assert_int_equal(c.bytes_per_page_set, 2 * page);
         assert_int_equal(c.ring_bytes, n_ring * ring);
         assert_int_equal(c.state_bytes, 448);
@@ -405,8 +405,7 @@ static void hostile_sizes(void **state)
         zoo_cache_options o = {.limits = {.rows_max = 1, .seqs_max = 1, .context_max = 1}};
         if (i < ZOO_COUNT(bad)) {
             o.limits = bad[i];
-        } else {
-            o.dtype = ZOO_F16;
+            o.kinds.kind = zoo_cache_kinds[ZOO_F32];
         }
         assert_int_equal(zoo_cache_pool_new(&o, &pool, &err), ZOO_E_USAGE);
         assert_null(pool);
@@ -447,7 +446,8 @@ static void too_many_groups(void **state)
 /* Every call for memory of building a pool fails once: a status, and nothing is left behind. */
 static void memory_fails(void **state)
 {
-    zoo_cache_options options = {.limits = {.rows_max = 64, .seqs_max = 3, .context_max = 300}};
+    zoo_cache_options options = {.kinds.kind = zoo_cache_kinds[ZOO_F32],
+                                 .limits = {.rows_max = 64, .seqs_max = 3, .context_max = 300}};
     int64_t n = 0;
     zoo_status status = ZOO_E_MEMORY;
     (void)state;

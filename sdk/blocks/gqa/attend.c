@@ -50,8 +50,9 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .head_dim = p->derived.k_width,
                             .v_dim = p->shape.v_dim,
                             .pos = pos,
-                            .k_dtype = step->cache->dtypes[0],
-                            .v_dtype = step->cache->dtypes[1],
+                            .k_kind = step->cache->kinds[0],
+                            .v_kind = step->cache->kinds[1],
+                            .kernels = step->ctx->kernels,
                             .scale = p->options.scale,
                             .softcap = p->options.softcap};
     args.n_segments = list_segments(step, 0, seq, head, first[0], pos + tile->n, k);

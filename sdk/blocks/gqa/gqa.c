@@ -33,10 +33,7 @@ static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_scratch_layout 
         b.slopes = zoo_scratch_layout_floats(room, 1, p->shape.n_heads);
     }
     if (p->options.round_input) {
-        uint32_t width =
-            p->shape.width_in > p->derived.o_cols ? p->shape.width_in : p->derived.o_cols;
         b.x = zoo_scratch_layout_floats(room, s->n_rows, p->shape.width_in);
-        b.bytes = zoo_scratch_layout_take(room, (size_t)s->n_threads * width);
     }
     b.tiles = zoo_scratch_layout_take(room, s->n_rows * sizeof(gqa_tile));
     b.attend = zoo_scratch_layout_floats(room, s->n_threads, b.attend_size);
@@ -130,14 +127,13 @@ static void gqa_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     const zoo_gqa_weights *w = weights;
     gqa_step step = zoo_gqa_begin(ctx, p, w, cache, span);
     if (p->options.round_input) {
-        zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->shape.width_in, step.room.bytes);
+        zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->shape.width_in);
         x = step.room.x;
     }
     zoo_gqa_project(&step, x);
     zoo_gqa_attend(&step);
     if (p->options.round_input) {
-        zoo_round_rows(ctx, step.room.out, step.room.out, span->n_rows, p->derived.o_cols,
-                       step.room.bytes);
+        zoo_round_rows(ctx, step.room.out, step.room.out, span->n_rows, p->derived.o_cols);
     }
     const zoo_proj out = {&w->o, w->o_bias, y, 0};
     zoo_linear(ctx, &out, 1, step.room.out, p->derived.o_cols, span->n_rows);

@@ -27,7 +27,6 @@ typedef struct gqa_room {
     float *gate;         /* [n_rows, gate_rows] */
     float *out;          /* [n_rows, n_heads, v_dim] */
     float *x;            /* [n_rows, width_in], rounded rows */
-    void *bytes;         /* [n_threads, max(width_in, o_cols)] */
     float *slopes;       /* [n_heads] */
     gqa_tile *tiles;     /* [n_rows] at most */
     float *attend;       /* [n_threads, attend_size] */

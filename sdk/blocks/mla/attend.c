@@ -64,9 +64,10 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .v_dim = p->kv_lora,
                             .tail_dim = p->rope_dim,
                             .pos = pos,
-                            .k_dtype = step->cache->dtypes[MLA_LATENT],
-                            .v_dtype = step->cache->dtypes[MLA_LATENT],
-                            .tail_dtype = step->cache->dtypes[MLA_ROPE],
+                            .k_kind = step->cache->kinds[MLA_LATENT],
+                            .v_kind = step->cache->kinds[MLA_LATENT],
+                            .tail_kind = step->cache->kinds[MLA_ROPE],
+                            .kernels = step->ctx->kernels,
                             .scale = p->scale,
                             .sinks = p->sinks ? step->weights->sinks + head : NULL,
                             .scratch = room->attend + worker * room->attend_size};

@@ -19,19 +19,24 @@ typedef struct index_job {
     uint32_t n_spans;
 } index_job;
 
-static void score_page(const mla_step *step, uint32_t row, const zoo_segment *s, float *keys,
-                       float *score, uint32_t n)
+/* The keys of a segment: where they stand if that is float32, else read to `keys`. */
+static const float *page_keys(const mla_step *step, const zoo_seq *seq, const zoo_segment *s,
+                              uint32_t n, float *keys)
+{
+    uint32_t d = step->params->index.dim;
+    if (step->cache->kinds[MLA_INDEX]->form == ZOO_FORM_F32) {
+        return (const float *)s->page + (size_t)s->at * d;
+    }
+    step->cache->read(step->cache, MLA_INDEX, seq, 0, s->row, n, keys);
+    return keys;
+}
+
+static void score_page(const mla_step *step, uint32_t row, const float *from, float *score,
+                       uint32_t n)
 {
     const zoo_mla *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
-    zoo_dtype dtype = step->cache->dtypes[MLA_INDEX];
     uint32_t d = p->index.dim;
-    const float *from = keys;
-    if (dtype == ZOO_F32) {
-        from = s->rows;
-    } else {
-        k->widen(dtype, s->rows, s->scales, d, keys, (size_t)n * d);
-    }
     k->index(&(zoo_index_args){.q = step->room.index_q + (size_t)row * p->index_q_rows,
                                .weight = step->room.index_w + (size_t)row * p->index.n_heads,
                                .keys = from,
@@ -56,7 +61,7 @@ static void score_item(void *arg, uint32_t item, uint32_t worker)
     for (uint32_t t = begin; t < end;) {
         zoo_segment s = step->cache->get(step->cache, MLA_INDEX, seq, 0, t);
         uint32_t n = s.n_rows < end - t ? s.n_rows : end - t;
-        score_page(step, row, &s, keys, score + t, n);
+        score_page(step, row, page_keys(step, seq, &s, n, keys), score + t, n);
         t += n;
     }
 }

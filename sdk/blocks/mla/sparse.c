@@ -11,29 +11,19 @@ enum {
     AHEAD = 4
 }; /* rows prefetched before they are read: the stream outgrows the caches of the CPU */
 
-/* Prefetches row `row` of a stream. */
+/* Prefetches row `row` of a stream, as far as its kind keeps rows one behind the other. */
 static void fetch(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
                   uint32_t row)
 {
 #ifdef __GNUC__
-    static const uint32_t quarters[] = {
-        [ZOO_F32] = 16, [ZOO_BF16] = 8, [ZOO_INT8] = 4, [ZOO_INT4] = 2};
-    const char *at = step->cache->get(step->cache, stream, seq, 0, row).rows;
-    uint32_t n = width * quarters[step->cache->dtypes[stream]] / 4;
-    for (uint32_t i = 0; i < n; i += 64) {
-        __builtin_prefetch(at + i);
+    zoo_segment s = step->cache->get(step->cache, stream, seq, 0, row);
+    size_t n = step->cache->kinds[stream]->bytes(width, 1);
+    for (size_t i = 0; i < n; i += 64) {
+        __builtin_prefetch((const char *)s.page + s.at * n + i);
     }
 #else
     (void)step, (void)stream, (void)width, (void)seq, (void)row;
 #endif
-}
-
-static void gather(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
-                   uint32_t row, float *out)
-{
-    const zoo_cache *cache = step->cache;
-    zoo_segment s = cache->get(cache, stream, seq, 0, row);
-    step->ctx->kernels->widen(cache->dtypes[stream], s.rows, s.scales, width, out, width);
 }
 
 /* Item: a page of the chosen rows of one query. */
@@ -46,6 +36,7 @@ static void gather_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t end = begin + ZOO_PAGE < top_k ? begin + ZOO_PAGE : top_k;
     uint32_t row = step->sparse[step->first_row + at];
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
+    const zoo_cache *cache = step->cache;
     const uint32_t *chosen = step->chosen + (size_t)row * top_k;
     float *c = step->room.picked + (size_t)at * top_k * p->kv_lora;
     float *k_pe = step->room.picked_rope + (size_t)at * top_k * p->rope_dim;
@@ -54,8 +45,8 @@ static void gather_item(void *arg, uint32_t item, uint32_t worker)
         uint32_t next = chosen[i + AHEAD < end ? i + AHEAD : end - 1];
         fetch(step, MLA_LATENT, p->kv_lora, seq, next);
         fetch(step, MLA_ROPE, p->rope_dim, seq, next);
-        gather(step, MLA_LATENT, p->kv_lora, seq, chosen[i], c + (size_t)i * p->kv_lora);
-        gather(step, MLA_ROPE, p->rope_dim, seq, chosen[i], k_pe + (size_t)i * p->rope_dim);
+        cache->read(cache, MLA_LATENT, seq, 0, chosen[i], 1, c + (size_t)i * p->kv_lora);
+        cache->read(cache, MLA_ROPE, seq, 0, chosen[i], 1, k_pe + (size_t)i * p->rope_dim);
     }
 }
 

@@ -19,7 +19,6 @@ typedef struct mlp_rows {
     size_t stride;  /* floats between their rows */
     float *tmp;     /* [n_threads, width], with alpha */
     float *x;       /* [n_rows, width_in], rounded rows */
-    void *bytes;    /* [n_threads, max(width, width_in)] */
     void *prepared; /* of the rows that enter a matrix */
 } mlp_rows;
 
@@ -36,9 +35,7 @@ static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n, uint32_t n_threads,
     b.gate = p->gated ? zoo_scratch_layout_floats(room, n_rows, b.stride) : b.up;
     b.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
     if (p->round_input) {
-        uint32_t width = p->width > p->width_in ? p->width : p->width_in;
         b.x = zoo_scratch_layout_floats(room, n_rows, p->width_in);
-        b.bytes = zoo_scratch_layout_take(room, (size_t)n_threads * width);
     }
     return b;
 }
@@ -123,13 +120,13 @@ static void run_part(zoo_ctx *ctx, mlp_job *job, const zoo_mlp_weights *w, const
     const zoo_proj out = {&w->down, w->down_bias, y, 0};
     job->added = p->added ? x + p->width_in : NULL;
     if (p->round_input) {
-        zoo_round_rows(ctx, x, rows->x, n_rows, p->width_in, rows->bytes);
+        zoo_round_rows(ctx, x, rows->x, n_rows, p->width_in);
         x = rows->x;
     }
     zoo_linear_in(ctx, in, p->gated ? 2 : 1, x, job->x_stride, n_rows, rows->prepared);
     zoo_rows(ctx, n_rows, (size_t)p->width * 4, mlp_inner, job);
     if (p->round_input) {
-        zoo_round_rows(ctx, rows->gate, rows->gate, n_rows, p->width, rows->bytes);
+        zoo_round_rows(ctx, rows->gate, rows->gate, n_rows, p->width);
     }
     zoo_linear_in(ctx, &out, 1, rows->gate, rows->stride, n_rows, rows->prepared);
     if (p->down_scale != 1.0f) {
