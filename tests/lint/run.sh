@@ -187,6 +187,28 @@ for plugin in "$LMZOO_BUILD"/plugins/*.so; do
     fi
 done
 
+# ---- documents
+
+# Lines of more than 100 characters outside tables and code; a lone long word (a link) may stand.
+long_lines() {
+    LC_ALL=C awk 'FNR == 1 { fence = 0 }
+        /^```/ { fence = !fence }
+        fence || /^\|/ || /^    / || !/[^ ] +[^ ]/ { next }
+        { line = $0; gsub(/[\200-\277]/, "", line) }
+        length(line) > 100 { print FILENAME ":" FNR ": " length(line) " columns" }' "$@"
+}
+{
+    printf '%0100d\n| %0120d |\n    %0120d\n%s%0120d\n' 0 0 0 https: 0
+    printf '```\n%060d %060d\n```\n%099d \303\244\n' 0 0 0
+} >"$TMPDIR/long.md"
+long_lines "$TMPDIR/long.md" >"$said"
+[ "$(sed 's/.*md:\([0-9]*\):.*/\1/' "$said")" = 8 ]
+tap $? "a line of 101 columns is found, tables, code and links may be longer" "$said"
+find . \( -name '.?*' -o -name 'build*' -o -name venv \) -prune -o -name '*.md' -print |
+    while read -r file; do long_lines "$file"; done >"$said"
+[ ! -s "$said" ]
+tap $? "documents stay within 100 columns outside tables and code" "$said"
+
 # ---- formatting
 
 if ! command -v clang-format >/dev/null; then

@@ -86,7 +86,7 @@ os.write(fd, b"/think off\n")
 until(b"> ")
 os.write(fd, b"Say more words, a very long story\n")
 until(b"story\r\n")
-time.sleep(0.1)
+seen = seen or os.read(fd, 1)  # the answer has begun
 os.write(fd, b"\x03")
 until(b"cancelled")
 until(b"> ")
