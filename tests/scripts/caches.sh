@@ -49,7 +49,7 @@ remains over other bytes
 neighbour changes another one
 first_row alone than among others
 stride stride between them
-address reads otherwise
+address reads
 vector test vector of 2 values: value 1 reads 1.5, not 1.25
 form not of the form
 END
@@ -82,7 +82,7 @@ result $? "the released layout of latent rows: float8 beside bf16"
 # A card's default holds where nothing else is said.
 mkdir "$work/cards"
 cp -R "$LMZOO_SOURCE"/models.d/. "$work/cards"
-card=$(grep -l '"llama"' "$work"/cards/*.json | head -n 1)
+card=$work/cards/llama.json
 sed '0,/{/s//{ "cache": "k=int8,v=int4",/' "$card" >"$work/card" && cp "$work/card" "$card"
 [ "$(kinds llama --card-dir "$work/cards")" = "k int8 v int4 " ] &&
     [ "$(kinds llama --card-dir "$work/cards" --weights f32)" = "k f32 v f32 " ] &&
