@@ -52,6 +52,7 @@ cat >terminal.py <<'END'
 
 import os
 import pty
+import re
 import select
 import sys
 import time
@@ -63,7 +64,7 @@ if pid == 0:
 seen = b""
 
 
-def until(word: bytes, seconds: float = 60) -> None:
+def until(word: bytes, seconds: float = 8) -> None:
     """Reads until the word stands behind what was seen before."""
     global seen
     end = time.time() + seconds
@@ -86,7 +87,8 @@ os.write(fd, b"/think off\n")
 until(b"> ")
 os.write(fd, b"Say more words, a very long story\n")
 until(b"story\r\n")
-seen = seen or os.read(fd, 1)  # the answer has begun
+while not re.search(rb"[A-Za-z]{3}", seen):  # the answer has begun
+    seen += os.read(fd, 1)
 os.write(fd, b"\x03")
 until(b"cancelled")
 until(b"> ")
@@ -96,7 +98,12 @@ os.write(fd, b"\x04")
 _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 END
-timeout 100 python3 terminal.py "$LMZOO_BUILD/lmzoo" chat "$model" --weights f32 --threads 1 --temperature 1.2 --seed 3 >"$said" 2>&1
+# The answer may end before ctrl-C comes; then once more.
+for try in 1 2 3 4; do
+    timeout 60 python3 terminal.py "$LMZOO_BUILD/lmzoo" chat "$model" --weights f32 --threads 1 \
+        --temperature 1.2 --seed $try >"$said" 2>&1 && break
+    false
+done
 tap $? "at a terminal: editing, dimmed reasoning, ctrl-C, ctrl-D"
 cp pty.json "$said"
 grep -q 'Tell me a story' "$said" && ! grep -q 'very long' "$said"
