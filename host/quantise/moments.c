@@ -15,8 +15,8 @@ typedef struct piece {
 } piece;
 
 typedef struct moment {
-    const zoo_weight *weight;
-    float *h; /* null: shared or without rows */
+    const zoo_weight *weight; /* null: none wanted */
+    float *h;                 /* null: shared or without rows */
     uint32_t of;
     uint64_t n_rows;
     piece *pieces; /* of the step */
@@ -25,8 +25,8 @@ typedef struct moment {
 
 struct zoo_moments {
     moment *list;
-    uint32_t *by_data; /* numbers in the order of their data */
-    uint32_t n;
+    uint32_t *by_data; /* numbers in the order of their data, of those with a weight */
+    uint32_t n, n_by_data;
     const zoo_blas *blas;
     bool failed; /* out of memory */
 };
@@ -38,7 +38,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static moment *find(zoo_moments *s, const void *data)
 {
-    uint32_t low = 0, high = s->n;
+    uint32_t low = 0, high = s->n_by_data;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         moment *m = &s->list[s->by_data[middle]];
@@ -125,10 +125,12 @@ zoo_status zoo_moments_begin(const zoo_weight *const *weights, uint32_t n, const
     s->blas = blas;
     for (uint32_t i = 0; i < n; i++) {
         s->list[i] = (moment){.weight = weights[i], .of = i};
-        s->by_data[i] = i;
+        if (weights[i]) {
+            s->by_data[s->n_by_data++] = i;
+        }
     }
     sorting = s;
-    qsort(s->by_data, n, sizeof *s->by_data, by_data);
+    qsort(s->by_data, s->n_by_data, sizeof *s->by_data, by_data);
     current = s;
     return ZOO_OK;
 }
@@ -171,7 +173,7 @@ static void add_one(void *arg, uint32_t i, uint32_t worker)
 {
     zoo_moments *s = arg;
     moment *m = &s->list[i];
-    int n = (int)m->weight->cols;
+    int n = m->weight ? (int)m->weight->cols : 0;
     (void)worker;
     for (uint32_t p = 0; m->of == i && m->h && p < m->n_pieces; p++) {
         s->blas->syrk(CblasRowMajor, CblasUpper, CblasTrans, n, (int)m->pieces[p].n, 1.0f,

@@ -22,7 +22,8 @@ typedef struct zoo_moments zoo_moments;
 /* Kernels that do what `kernels` do and collect. They live as long as the program. */
 const zoo_kernels *zoo_moments_wrap(const zoo_kernels *kernels);
 
-/* Collects for the n matrices from now on, in place of others. ZOO_E_MEMORY. */
+/* Collects for the n matrices from now on, in place of others; null among them: for none.
+ * ZOO_E_MEMORY. */
 zoo_status zoo_moments_begin(const zoo_weight *const *weights, uint32_t n, const zoo_blas *blas,
                              zoo_moments **out, zoo_error *err);
 /* After each step: adds its rows, with run(arg, n, fn, fn's argument) on the caller's threads. */

@@ -349,7 +349,11 @@ static zoo_status make_parts(run *r, zoo_error *err)
 
 /* ---- rounds ---- */
 
-/* As many matrices from begin on as statistics have room for; whether any is not done yet. */
+/*
+ * As many matrices from begin on as statistics have room for; whether any is not done yet. Where a
+ * round ends must not depend on what is done: it decides how the text is cut into steps, and that
+ * decides the order of the sums.
+ */
 static bool next_round(run *r)
 {
     size_t room = r->model->stats.bytes_packed, used = 0;
@@ -360,7 +364,7 @@ static bool next_round(run *r)
         if (r->end > r->begin && used + size > room) {
             break;
         }
-        used += is_done(r, r->end) ? 0 : size;
+        used += size;
         any = any || !is_done(r, r->end);
         r->end++;
     }
@@ -375,7 +379,7 @@ static zoo_status collect(run *r, zoo_error *err)
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for statistics of %u matrices", n);
     }
     for (uint32_t i = 0; i < n; i++) {
-        weights[i] = r->jobs.list[r->begin + i].weight;
+        weights[i] = is_done(r, r->begin + i) ? NULL : r->jobs.list[r->begin + i].weight;
     }
     zoo_status status = zoo_moments_begin(weights, n, &r->blas, &r->moments, err);
     status = status == ZOO_OK ? read_texts(r, err) : status;
@@ -409,7 +413,8 @@ static void make_key(run *r)
 {
     XXH3_state_t *state = XXH3_createState();
     const zoo_quantise_options *o = r->options;
-    uint32_t context = zoo_engine_limits(r->engine)->context_max;
+    const zoo_limits *limits = zoo_engine_limits(r->engine);
+    const char *isa = r->model->kernels->isa;
     (void)XXH3_128bits_reset(state);
     for (size_t i = 0; i < zoo_tensors_n_files(r->model->tensors); i++) {
         zoo_file_stamp stamp = zoo_tensors_stamp(r->model->tensors, i);
@@ -420,7 +425,9 @@ static void make_key(run *r)
         (void)XXH3_128bits_update(state, &text->n, sizeof text->n);
         (void)XXH3_128bits_update(state, text->tokens, text->n * sizeof *text->tokens);
     }
-    (void)XXH3_128bits_update(state, &context, sizeof context);
+    (void)XXH3_128bits_update(state, &limits->context_max, sizeof limits->context_max);
+    (void)XXH3_128bits_update(state, &limits->rows_max, sizeof limits->rows_max);
+    (void)XXH3_128bits_update(state, isa, strlen(isa));
     (void)XXH3_128bits_update(state, LMZOO_VERSION, strlen(LMZOO_VERSION));
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     r->jobs.key[0] = hash.low64;

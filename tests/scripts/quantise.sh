@@ -67,6 +67,31 @@ quantise "$work/b" --calibrate "$work/text.txt" --bits 4.8 --threads 1
 cmp "$work/a/model.safetensors" "$work/b/model.safetensors" >>"$work/words" 2>&1 &&
     cmp "$work/a/config.json" "$work/b/config.json" >>"$work/words" 2>&1
 result $? "one thread: the same bytes"
+# Whatever parts were done: the first ones gone, the last ones, every other one.
+for _ in 1 2 3 4 5; do
+    rm -rf "$work/d"
+    "$lmzoo" quantise "$model" -o "$work/d" --weights int4 --lines --calibrate "$work/text.txt" \
+        --bits 4.8 >/dev/null 2>&1 &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null && [ ! -e "$work/d/.parts/00010-5.part" ]; do
+        :
+    done
+    kill -9 "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    [ ! -d "$work/d/.parts" ] || break
+done
+[ -e "$work/d/.parts/00010-5.part" ]
+same=$?
+for gone in 'NR <= 8' 'NR > 8' 'NR % 2'; do
+    mkdir -p "$work/e"
+    cp -R "$work/d/.parts" "$work/e/.parts"
+    find "$work/e/.parts" -name '*.part' | sort | awk "$gone" >"$work/gone"
+    while read -r part; do rm "$part"; done <"$work/gone"
+    quantise "$work/e" --calibrate "$work/text.txt" --bits 4.8
+    cmp "$work/a/model.safetensors" "$work/e/model.safetensors" >>"$work/words" 2>&1 || same=1
+    rm -rf "$work/e"
+done
+result $same "any parts of a run that was killed lead to the same bytes"
 for delay in 0.05 0.1 0.2 0.3 0.4; do
     "$lmzoo" quantise "$model" -o "$work/c" --weights int4 --lines --calibrate "$work/text.txt" \
         --bits 4.8 >/dev/null 2>&1 &
