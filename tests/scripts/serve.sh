@@ -4,33 +4,10 @@
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 model=$LMZOO_SOURCE/demo/models/demo-llama
-said=$TMPDIR/said
-n=0
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$said" | cut -c 1-300
-    fi
-}
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 # serve ARGUMENT...: starts a server on a free port; sets pid and url
-serve() {
-    "$LMZOO_BUILD/lmzoo" serve "$model" --port 0 --weights f32 "$@" 2>"$TMPDIR/log" &
-    pid=$!
-    url=
-    for _ in $(seq 300); do
-        url=$(sed -n 's/.*listening on //p' "$TMPDIR/log")
-        [ -z "$url" ] || return 0
-        sleep 0.1
-    done
-    cp "$TMPDIR/log" "$said"
-    tap 1 "the server starts"
-    echo "Bail out! no server"
-    exit 1
-}
+serve() { start_server log demo-llama "$@"; }
 stop() { kill -TERM "$pid" 2>/dev/null; wait "$pid"; }
 trap 'kill "$pid" 2>/dev/null' EXIT
 

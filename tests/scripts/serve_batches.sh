@@ -4,31 +4,9 @@
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 model=$LMZOO_SOURCE/demo/models/demo-llama
-said=$TMPDIR/said
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 files=$TMPDIR/files
-n=0
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$said" | cut -c 1-300
-    fi
-}
-serve() {
-    "$LMZOO_BUILD/lmzoo" serve "$model" --port 0 --weights f32 --files "$files" 2>"$TMPDIR/log" &
-    pid=$!
-    url=
-    for _ in $(seq 300); do
-        url=$(sed -n 's/.*listening on //p' "$TMPDIR/log")
-        [ -z "$url" ] || return 0
-        sleep 0.1
-    done
-    cp "$TMPDIR/log" "$said"
-    tap 1 "the server starts"
-    exit 1
-}
+serve() { start_server log demo-llama --files "$files"; }
 pid=
 trap 'kill -9 $pid 2>/dev/null' EXIT
 ask() { # PATH CURL-OPTION...: the answer in $said, the status in $status

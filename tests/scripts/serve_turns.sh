@@ -3,36 +3,10 @@
 # and states alike, and its bytes are those of a server that keeps nothing.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
-said=$TMPDIR/said
-n=0
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$said" | cut -c 1-300
-    fi
-}
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 # serve LOG MODEL ARGUMENT...: starts a server; its address goes to url, its process to pid
-serve() {
-    log=$TMPDIR/$1
-    model=$2
-    shift 2
-    "$LMZOO_BUILD/lmzoo" serve "$LMZOO_SOURCE/demo/models/$model" --port 0 --weights f32 \
-        --threads 1 "$@" 2>"$log" &
-    pid=$!
-    url=
-    for _ in $(seq 300); do
-        url=$(sed -n 's/.*listening on //p' "$log")
-        [ -z "$url" ] || return 0
-        sleep 0.1
-    done
-    cp "$log" "$said"
-    tap 1 "the server of $model starts"
-    exit 1
-}
+serve() { start_server "$@" --threads 1; }
 trap 'kill $pid $other 2>/dev/null' EXIT
 pid=
 other=
