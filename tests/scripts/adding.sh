@@ -4,11 +4,9 @@
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 demo=$LMZOO_SOURCE/demo/models/demo-llama
-n=0
-result() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; sed 's/^/# /' "$TMPDIR/log"; fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$TMPDIR/log
 : >"$TMPDIR/log"
 tokens() { # FOLDER [OPTION...]
     "$lmzoo" run "$@" --tokens 300,317,334 --max-tokens 8 --ignore-eos --json 2>>"$TMPDIR/log" | sed -n 's/.*"tokens": *\(\[[^]]*\]\).*/\1/p'

@@ -2,32 +2,25 @@
 # lmzoo.h as another program uses it: alone in C11 and C++17, and a small program linked against
 # liblmzoo that goes on from a text.
 set -u
-n=0
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$TMPDIR/log"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$TMPDIR/log
 flags="-Wall -Wextra -Wconversion -Wshadow -Werror -pedantic -I$LMZOO_SOURCE/include"
 printf '#include "lmzoo.h"\nint main(void) { return (int)lmzoo_api_version() - LMZOO_API_VERSION; }\n' \
     >"$TMPDIR/one.c"
 cp "$TMPDIR/one.c" "$TMPDIR/one.cc"
 # shellcheck disable=SC2086 # flags are words
 cc -std=c11 $flags -fsyntax-only "$TMPDIR/one.c" >"$TMPDIR/log" 2>&1
-tap $? "lmzoo.h as C11"
+result $? "lmzoo.h as C11"
 # shellcheck disable=SC2086
 c++ -std=c++17 $flags -fsyntax-only "$TMPDIR/one.cc" >"$TMPDIR/log" 2>&1
-tap $? "lmzoo.h as C++17"
+result $? "lmzoo.h as C++17"
 
 sanitize=$(sed -n 's/^LMZOO_SANITIZE:STRING=//p' "$LMZOO_BUILD/CMakeCache.txt")
 nm -D --defined-only --format=posix "$LMZOO_BUILD/liblmzoo.so" | sed 's/ .*//' |
     grep -v '^lmzoo_' >"$TMPDIR/log"
 [ ! -s "$TMPDIR/log" ] || [ -n "$sanitize" ]
-tap $? "liblmzoo.so exports lmzoo_ names alone"
+result $? "liblmzoo.so exports lmzoo_ names alone"
 
 cat >"$TMPDIR/program.c" <<'END'
 #include <lmzoo.h>
@@ -62,11 +55,11 @@ END
 # shellcheck disable=SC2086
 ${CC:-cc} -std=c11 $flags ${sanitize:+-fsanitize=$sanitize} "$TMPDIR/program.c" -L"$LMZOO_BUILD" -llmzoo \
     -Wl,-rpath,"$LMZOO_BUILD" -o "$TMPDIR/program" >"$TMPDIR/log" 2>&1
-tap $? "a program is linked against liblmzoo"
+result $? "a program is linked against liblmzoo"
 "$TMPDIR/program" "$LMZOO_SOURCE/demo/models/demo-llama" >"$TMPDIR/text" 2>"$TMPDIR/log"
-tap $? "it finds plugins and cards beside the library and runs"
+result $? "it finds plugins and cards beside the library and runs"
 "$LMZOO_BUILD/lmzoo" run "$LMZOO_SOURCE/demo/models/demo-llama" -p "Once upon a time" --max-tokens 20 \
     --temperature 0 >"$TMPDIR/wanted" 2>"$TMPDIR/log"
 [ "$(cat "$TMPDIR/text")" = "$(cat "$TMPDIR/wanted")" ]
-tap $? "its text is the command's"
+result $? "its text is the command's"
 echo "1..$n"

@@ -8,12 +8,9 @@ model=$LMZOO_SOURCE/demo/models/demo-llama
 lmzoo=$LMZOO_BUILD/lmzoo
 work=$(mktemp -d "${TMPDIR:-/tmp}/batch_resume.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n_tests - $2"; else echo "not ok $n_tests - $2"; fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 if [ ! -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     echo "1..0 # SKIP no plugin for the demo model in the build"
@@ -115,4 +112,4 @@ result $? "and the option that goes on"
 batch "$work/few.jsonl" "$work/level.jsonl" --isa "$name"
 same_lines "$work/level.jsonl" "$work/level.whole"
 result $? "goes on with it, with the same results"
-echo "1..$n_tests"
+echo "1..$n"

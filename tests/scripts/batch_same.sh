@@ -8,12 +8,9 @@ set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 work=$(mktemp -d "${TMPDIR:-/tmp}/batch_same.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n_tests - $2"; else echo "not ok $n_tests - $2"; fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
     model=$1 kind=$2 output=$3
@@ -43,8 +40,8 @@ same() { # same MODEL KIND
 awk -v rows=60 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" >"$work/requests.jsonl"
 for model in llama gemma hybrid deepseek; do
     if [ ! -e "$LMZOO_BUILD/plugins/$model.so" ]; then
-        n_tests=$((n_tests + 1))
-        echo "ok $n_tests - demo-$model # SKIP no plugin for it in the build"
+        n=$((n + 1))
+        echo "ok $n - demo-$model # SKIP no plugin for it in the build"
         continue
     fi
     for kind in f32 bf16 int8 int4; do
@@ -54,4 +51,4 @@ for model in llama gemma hybrid deepseek; do
     isa=openblas
     same "$model" f32
 done
-echo "1..$n_tests"
+echo "1..$n"

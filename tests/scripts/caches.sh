@@ -8,17 +8,10 @@ lmzoo=$LMZOO_BUILD/lmzoo
 models=$LMZOO_SOURCE/demo/models
 work=$(mktemp -d "${TMPDIR:-/tmp}/caches.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n_tests - $2"
-    else
-        echo "not ok $n_tests - $2"
-        sed 's/^/# /' "$work/words"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work/words
 
 refused() { # refused CODE WORDS NAME ARGUMENT...: exit code and words on stderr
     code=$1 words=$2 name=$3
@@ -108,4 +101,4 @@ deepseek int4 0.03
 deepseek fp8_ds_mla 0.002
 END
 
-echo "1..$n_tests"
+echo "1..$n"

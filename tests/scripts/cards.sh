@@ -6,16 +6,9 @@ set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
 cards=$TMPDIR/cards
-n=0
-result() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$TMPDIR/words" | head -20
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$TMPDIR/words
 mkdir "$cards"
 cp -r "$LMZOO_SOURCE/models.d/classes" "$cards"
 misspelt() { # NAME NEAREST MEMBERS: a card of llama with these members more

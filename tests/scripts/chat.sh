@@ -2,35 +2,36 @@
 # lmzoo chat through a pipe and at a terminal: answers, commands, a saved conversation, ctrl-C.
 set -u
 model=$LMZOO_SOURCE/demo/models/demo-llama
+# shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 chat() { "$LMZOO_BUILD/lmzoo" chat "$model" --weights f32 --temperature 0 -n 40 "$@"; }
 cd "$TMPDIR" || exit 1
 
 printf 'Tell me a story\nGo on\n/save one.json\n' | chat >"$said" 2>err
 [ $? -eq 0 ] && [ "$(grep -c '"assistant"' one.json)" -eq 2 ] && [ "$(wc -c <"$said")" -gt 60 ]
-tap $? "two lines through a pipe are two answers"
+result $? "two lines through a pipe are two answers"
 cp err "$said"
 grep -q 'saved to one.json' "$said" && "$LMZOO_BUILD/lmzoo" run "$model" --weights f32 \
     --chat one.json -n 4 >/dev/null 2>"$said"
-tap $? "what /save writes run --chat reads"
+result $? "what /save writes run --chat reads"
 printf '{"messages":[{"role":"user","content":"Tell me a story"}]}' >ask.json
 "$LMZOO_BUILD/lmzoo" run "$model" --weights f32 --chat ask.json -n 40 --json >"$said" 2>/dev/null
 wanted=$(sed -n 's/.*"text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$said" | sed 's/.*<.think>//; s/<|[a-z_]*|>//g; s/\\n//g; s/\\"/"/g')
 printf 'Tell me a story\n' | chat 2>/dev/null | tr -d '\n' >"$said"
 grep -qF "$(echo "$wanted" | cut -c 1-60)" "$said"
-tap $? "the answer is that of run"
+result $? "the answer is that of run"
 printf 'Two \\\nlines\n/clear\n/system Be brief.\nHello\n/save two.json\n' | chat >/dev/null 2>"$said"
 tr -d '\n\t' <two.json | grep -q '"system".*Be brief.*"user".*Hello' && ! grep -q 'Two' two.json
-tap $? "/clear, /system and a line of two"
+result $? "/clear, /system and a line of two"
 printf '/nonsense\nHello\n/exit\nnever\n' | chat >out 2>"$said"
 [ $? -eq 1 ] && grep -q '/system TEXT' "$said" && [ "$(grep -c '\[\.\.\.\]' out)" -le 1 ]
-tap $? "an unknown command lists the known; /exit ends"
+result $? "an unknown command lists the known; /exit ends"
 printf '%s\n' "$(printf 'word %.0s' $(seq 3000))" | chat >/dev/null 2>"$said"
 [ $? -eq 1 ] && grep -q 'room for' "$said"
-tap $? "a line too long is refused in one sentence"
+result $? "a line too long is refused in one sentence"
 chat --system 2>"$said" </dev/null
 [ $? -eq 2 ]
-tap $? "a missing value is a usage error"
+result $? "a missing value is a usage error"
 
 if ! python3 -c 'import pty' 2>/dev/null; then
     echo "ok $((n + 1)) # SKIP no python3 with pty"
@@ -103,8 +104,8 @@ sys.exit(os.waitstatus_to_exitcode(status))
 END
 timeout 100 python3 terminal.py "$LMZOO_BUILD/lmzoo" chat "$model" --weights f32 --threads 1 \
     --temperature 1.2 --seed 16 >"$said" 2>&1
-tap $? "at a terminal: editing, dimmed reasoning, ctrl-C, ctrl-D"
+result $? "at a terminal: editing, dimmed reasoning, ctrl-C, ctrl-D"
 cp pty.json "$said"
 grep -q 'Tell me a story' "$said" && ! grep -q 'very long' "$said"
-tap $? "what was cancelled is not part of the conversation"
+result $? "what was cancelled is not part of the conversation"
 echo "1..$n"

@@ -6,16 +6,9 @@ set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
 work=$TMPDIR
-n=0
-result() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$work/words" | head -20
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work/words
 same() { # NAME FILE FILE: both hold the same lines, and there are some
     diff "$2" "$3" >"$work/words" && [ -s "$2" ]
     result $? "$1"

@@ -3,7 +3,6 @@
 # models without a plugin are named, a failed batch and missing rows fail the demo.
 set -u
 build=$TMPDIR/build
-n=0
 mkdir -p "$build"
 
 # Has one plugin. Answers the rows of -i in reverse order; SKIP_ROWS leaves that many out, STATUS is its exit code.
@@ -25,38 +24,32 @@ exit "${STATUS:-0}"
 SCRIPT
 chmod +x "$build/lmzoo"
 
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$TMPDIR/out"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$TMPDIR/out
 has() { grep -qF -- "$1" "$TMPDIR/out"; }
 demo() { "$LMZOO_SOURCE/demo/run" "$build" >"$TMPDIR/out" 2>&1; }
 
 rows=$(cat "$LMZOO_SOURCE"/demo/prompts-*.jsonl | grep -c .)
 echo 1..8
 demo && has "demo-llama     $rows rows, $((7 * rows)) prompt tokens, $((9 * rows)) new tokens"
-tap $? "every row is counted"
+result $? "every row is counted"
 # shellcheck disable=SC1112 # the quote is in the text
 has '> She said "hé’llo"' && has 'and \o/ went.' && has 'Tell me a story about Lily and a dog.'
-tap $? "texts are unescaped behind their prompts"
+result $? "texts are unescaped behind their prompts"
 [ "$(grep -o '\[story-[0-9]*\]' "$TMPDIR/out" | head -n 2 | tr -d '\n')" = '[story-01][story-02]' ]
-tap $? "texts stand in the order of the requests"
+result $? "texts stand in the order of the requests"
 has "demo-gemma     left out: $build/lmzoo has no plugin for this family"
-tap $? "a model without a plugin is named"
+result $? "a model without a plugin is named"
 ! STATUS=3 demo && has "demo-llama     FAILED"
-tap $? "a refused model fails the demo"
+result $? "a refused model fails the demo"
 ! SKIP_ROWS=1 demo && has "has not all"
-tap $? "a missing row fails the demo"
+result $? "a missing row fails the demo"
 PATH=$build:$PATH "$LMZOO_SOURCE/demo/run" --installed "$TMPDIR/there" >"$TMPDIR/out" 2>&1 &&
     [ -s "$TMPDIR/there/demo-llama/stories.jsonl" ] && has "results in $TMPDIR/there"
-tap $? "the program in PATH, results in a folder that is named"
+result $? "the program in PATH, results in a folder that is named"
 mkdir "$TMPDIR/few"
 ln -s "$(command -v dirname)" "$TMPDIR/few/dirname"
 PATH=$TMPDIR/few /bin/sh "$LMZOO_SOURCE/demo/run" --installed >"$TMPDIR/out" 2>&1
 [ $? -eq 4 ] && has "no lmzoo in PATH"
-tap $? "no program in PATH is said"
+result $? "no program in PATH is said"

@@ -3,11 +3,8 @@
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
-n=0
-result() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 number() { # KEY FILE: the first number of that key in a JSON text
     sed -n "s/.*\"$1\":[^0-9]*\([0-9][0-9.]*\).*/\1/p" "$2" | head -n 1
 }

@@ -6,16 +6,9 @@ lmzoo=$LMZOO_BUILD/lmzoo
 models=$LMZOO_SOURCE/demo/models
 llama=$models/demo-llama
 work=$TMPDIR
-n=0
-result() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$work/words" | head -20
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work/words
 field() { # NAME FILE: the number behind the first such name
     sed -n "s/.*\"$1\": *\\([0-9.]*\\).*/\\1/p" "$2" | head -n 1
 }

@@ -8,19 +8,12 @@ skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 sanitized=$(sed -n 's/^LMZOO_SANITIZE:STRING=//p' "$LMZOO_BUILD/CMakeCache.txt")
 [ -z "$sanitized" ] || skip_all "the shared blocks are built for the $sanitized sanitizer"
 
-n=0
 work=$TMPDIR/out
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$work.log"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work.log
 must() { # STATUS NAME: what all the rest stands on
-    tap "$1" "$2"
+    result "$1" "$2"
     [ "$1" -eq 0 ] || { echo "Bail out! nothing to build against"; exit 1; }
 }
 mkdir "$work"
@@ -43,7 +36,7 @@ mkdir "$work/by-pkg-config" "$work/by-cmake"
 cc -std=c11 -O2 -fPIC -shared -fvisibility=hidden -ffp-contract=off -Wall -Wextra -Wconversion \
     -Wshadow -Werror $(pkg-config --cflags lmzoo-sdk) "$work"/template/*.c \
     $(pkg-config --libs lmzoo-sdk) -o "$work/by-pkg-config/$name.so" >"$work.log" 2>&1
-tap $? "built through pkg-config, without a warning"
+result $? "built through pkg-config, without a warning"
 
 cat >"$work/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.20)
@@ -61,15 +54,15 @@ END
 generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$LMZOO_BUILD/CMakeCache.txt")
 { cmake -G "$generator" -S "$work" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" &&
     cmake --build "$work/build"; } >"$work.log" 2>&1
-tap $? "built through find_package(lmzoo)"
+result $? "built through find_package(lmzoo)"
 
 for how in by-pkg-config by-cmake; do
     "$prefix/bin/lmzoo" plugins --plugin-dir "$work/$how" >"$work.log" 2>&1 &&
         grep -q "\\b$name\\b" "$work.log"
-    tap $? "lmzoo plugins lists it ($how)"
+    result $? "lmzoo plugins lists it ($how)"
     nm -D --defined-only --format=posix "$work/$how/$name.so" >"$work.log" 2>&1
     [ "$(sed 's/[@ ].*//' "$work.log")" = zoo_plugin_entry ]
-    tap $? "it exports zoo_plugin_entry alone ($how)"
+    result $? "it exports zoo_plugin_entry alone ($how)"
 done
 
 # What new-plugin and new-block write outside the tree.
@@ -78,7 +71,7 @@ done
     cmake -G "$generator" -S mine -B mine/build -DCMAKE_PREFIX_PATH="$prefix" && cmake --build mine/build &&
     "$prefix/bin/lmzoo" plugins --plugin-dir mine/build && sed -i.old 's/"attention"/"memory"/; s/"square"/"cubed"/' mine/models.d/mine.json &&
     "$prefix/bin/lmzoo" validate mine/build/mine.so --config mine/config.json --card-dir mine/models.d --weights bf16; } >"$work.log" 2>&1 && grep -q '^mine ' "$work.log"
-tap $? "new-plugin and new-block build at once and validate against the installed SDK"
+result $? "new-plugin and new-block build at once and validate against the installed SDK"
 
 # A block that begins with attention's bind rows, as docs/adding-a-model.md describes; its author's
 # names T, W, NONE and AT are the author's own.
@@ -115,7 +108,7 @@ END
 cc -std=c11 -Wall -Wextra -Wconversion -Wshadow -Werror $(pkg-config --cflags lmzoo-sdk) \
     "$work/rows.c" $(pkg-config --libs lmzoo-sdk) -lm -o "$work/by-rows/rows" >"$work.log" 2>&1 &&
     "$work/by-rows/rows"
-tap $? "a block outside the tree begins with attention's bind rows"
+result $? "a block outside the tree begins with attention's bind rows"
 
 # Every file of the SDK that a document or an installed header tells an author to include is there.
 : >"$work.log"
@@ -127,7 +120,7 @@ includes=$(pkg-config --cflags-only-I lmzoo-sdk | sed 's/-I//; s/ .*//')
     [ -f "$includes/$file" ] || [ -f "$template/$file" ] || echo "$file is not installed" >>"$work.log"
 done
 [ ! -s "$work.log" ]
-tap $? "what documents and headers include is installed"
+result $? "what documents and headers include is installed"
 
 here=$(cd "$prefix" && find . -path '*/lmzoo/plugins/*.so' | sed 's/.*\///; s/\.so$//' | sort)
 (cd / && "$prefix/bin/lmzoo" plugins) >"$work.log" 2>&1
@@ -135,7 +128,7 @@ status=$?
 for plugin in $here; do
     grep -q "\\b$plugin\\b" "$work.log" || { status=1; echo "no $plugin" >>"$work.log"; }
 done
-tap $status "the moved program finds its own plugins"
+result $status "the moved program finds its own plugins"
 "$prefix/bin/lmzoo" cards >"$work.log" 2>&1 && [ -s "$work.log" ]
-tap $? "the moved program finds its own cards"
+result $? "the moved program finds its own cards"
 echo "1..$n"

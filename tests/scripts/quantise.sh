@@ -8,17 +8,10 @@ model=$LMZOO_SOURCE/demo/models/demo-llama
 stories=$LMZOO_SOURCE/demo/models/stories-heldout.txt
 work=$(mktemp -d "${TMPDIR:-/tmp}/quantise.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n_tests - $2"
-    else
-        echo "not ok $n_tests - $2"
-        sed 's/^/# /' "$work/words"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work/words
 
 if [ ! -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     echo "1..0 # SKIP no plugin for demo-llama in the build"
@@ -121,4 +114,4 @@ result $? "a quantised checkpoint is not quantised again"
 [ $? -eq 2 ] && grep -q 'must be int4' "$work/words"
 result $? "another kind of weights"
 
-echo "1..$n_tests"
+echo "1..$n"

@@ -7,17 +7,10 @@ lmzoo=$LMZOO_BUILD/lmzoo
 models=$LMZOO_SOURCE/demo/models
 work=$(mktemp -d "${TMPDIR:-/tmp}/score.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n_tests - $2"
-    else
-        echo "not ok $n_tests - $2"
-        sed 's/^/# /' "$work/words"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work/words
 
 score() { # score MODEL OPTIONS...
     model=$1
@@ -37,8 +30,8 @@ head -n 20 "$models/stories-heldout.txt" >"$work/few.txt"
 for limit in llama:0.01221 gemma:0.00769 hybrid:0.00601 deepseek:0.01184; do
     model=${limit%:*}
     if [ ! -e "$LMZOO_BUILD/plugins/$model.so" ]; then
-        n_tests=$((n_tests + 1))
-        echo "ok $n_tests - demo-$model # SKIP no plugin for it in the build"
+        n=$((n + 1))
+        echo "ok $n - demo-$model # SKIP no plugin for it in the build"
         continue
     fi
     # demo-llama's stories end with another token than its chats.
@@ -125,4 +118,4 @@ refused 4 'beside the model, which holds 2 of 4 MiB' "a reference that does not 
     --max-seqs 2 --max-rows 16
 refused 4 'no/such/place' "results that cannot be written" "$llama" -i "$work/few.txt" --lines \
     -o "$work/no/such/place"
-echo "1..$n_tests"
+echo "1..$n"

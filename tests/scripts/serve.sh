@@ -4,6 +4,7 @@
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 model=$LMZOO_SOURCE/demo/models/demo-llama
+# shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 # serve ARGUMENT...: starts a server on a free port; sets pid and url
@@ -29,24 +30,24 @@ chat='{"messages":[{"role":"user","content":"Tell me a story"}],"max_tokens":60,
 
 curl -sS -m 20 "$url/health" >"$said"
 grep -q '"ok"' "$said"
-tap $? "health"
+result $? "health"
 curl -sS -m 20 "$url/v1/models" >"$said"
 grep -q '"id":"demo-llama"' "$said"
-tap $? "models"
+result $? "models"
 
 ask /v1/completions "$story"
 cp "$said" "$TMPDIR/alone"
 [ "$status" = 200 ] && grep -q '"completion_tokens":' "$said"
-tap $? "a completion"
+result $? "a completion"
 printf '{"custom_id":"a","method":"POST","url":"/v1/completions","body":%s}\n' "$story" >"$TMPDIR/in.jsonl"
 "$LMZOO_BUILD/lmzoo" batch "$model" --weights f32 -i "$TMPDIR/in.jsonl" -o "$TMPDIR/out.jsonl" 2>"$said"
 [ "$(choices "$TMPDIR/out.jsonl")" = "$(choices "$TMPDIR/alone")" ]
-tap $? "its choices are those of batch, byte for byte"
+result $? "its choices are those of batch, byte for byte"
 
 ask /v1/chat/completions "$chat}"
 cp "$said" "$TMPDIR/chat"
 [ "$status" = 200 ]
-tap $? "a chat"
+result $? "a chat"
 
 # joined KEY FILE: that member of all deltas, one behind the other, as JSON text without quotes
 joined() { sed -n "s/^data: .*\"$1\":\"\(\([^\"\\\\]\|\\\\.\)*\)\".*/\1/p" "$2" | tr -d '\n'; }
@@ -54,21 +55,21 @@ ask /v1/chat/completions "$chat,\"stream\":true,\"stream_options\":{\"include_us
 for key in content reasoning_content; do
     whole=$(sed -n "s/.*\"$key\":\"\(\([^\"\\\\]\|\\\\.\)*\)\".*/\1/p" "$TMPDIR/chat")
     [ "$(joined $key "$said")" = "$whole" ]
-    tap $? "the $key of a stream, joined, is that of the answer"
+    result $? "the $key of a stream, joined, is that of the answer"
 done
 [ "$(grep -c '^data: ' "$said")" -gt 10 ] && [ "$(tail -2 "$said" | head -1)" = "data: [DONE]" ] &&
     [ "$(grep -c '"usage"' "$said")" = 1 ]
-tap $? "it comes in pieces, with the usage and [DONE] at its end"
+result $? "it comes in pieces, with the usage and [DONE] at its end"
 ask /v1/completions "${story%\}},\"stream\":true}" -N
 whole=$(sed -n 's/.*"text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$TMPDIR/alone")
 [ "$(joined text "$said")" = "$whole" ]
-tap $? "the text of a completion's stream, too"
+result $? "the text of a completion's stream, too"
 
 ask /v1/chat/completions "$chat,\"logprobs\":true,\"top_logprobs\":1}"
 grep -o '"logprob":-*[0-9.e-]*' "$said" >"$TMPDIR/logprobs"
 ask /v1/chat/completions "$chat,\"logprobs\":true,\"top_logprobs\":1,\"stream\":true}" -N
 grep -o '"logprob":-*[0-9.e-]*' "$said" | cmp -s - "$TMPDIR/logprobs" && [ -s "$TMPDIR/logprobs" ]
-tap $? "and its log-probabilities"
+result $? "and its log-probabilities"
 
 # ---- other dialects
 
@@ -76,35 +77,35 @@ words=$(sed -n 's/.*"content":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$TMPDIR/chat")
 ask /v1/messages "$chat}"
 grep -q '"type":"message"' "$said" && grep -qF "\"text\":\"$words\"" "$said" &&
     grep -q '"stop_reason":"max_tokens"' "$said"
-tap $? "a message says what the chat says"
+result $? "a message says what the chat says"
 ask /v1/messages "$chat,\"stream\":true}" -N
 [ "$(sed -n 's/.*"type":"text_delta","text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$said" | tr -d '\n')" = "$words" ] &&
     [ "$(sed -n 's/^event: //p' "$said" | sed -n '1p;$p' | tr '\n' ' ')" = "message_start message_stop " ]
-tap $? "in events, too"
+result $? "in events, too"
 ask /v1/messages/count_tokens '{"model":"m","messages":[{"role":"user","content":"Tell me a story"}]}'
 count=$(sed -n 's/.*"input_tokens":\([0-9]*\).*/\1/p' "$said")
 grep -q "\"prompt_tokens\":$count," "$TMPDIR/chat"
-tap $? "and its tokens are counted as the chat's"
+result $? "and its tokens are counted as the chat's"
 ask /v1/messages '{"model":"m","max_tokens":4,"messages":[{"role":"user","content":[{"type":"image"}]}]}'
 [ "$status" = 400 ] && grep -q '"type":"error".*image' "$said"
-tap $? "an image is refused in that dialect's shape"
+result $? "an image is refused in that dialect's shape"
 response='{"model":"m","input":"Tell me a story","max_output_tokens":60,"temperature":0.8,"seed":7'
 ask /v1/responses "$response}"
 grep -q '"object":"response"' "$said" && grep -qF "\"text\":\"$words\"" "$said"
-tap $? "a response says what the chat says"
+result $? "a response says what the chat says"
 ask /v1/responses "$response,\"stream\":true}" -N
 [ "$(sed -n 's/.*"type":"response.output_text.delta".*"delta":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$said" | tr -d '\n')" = "$words" ] &&
     [ "$(sed -n 's/^event: //p' "$said" | tail -1)" = response.incomplete ]
-tap $? "in events, too"
+result $? "in events, too"
 ask /v1/responses "$response,\"previous_response_id\":\"x\"}"
 [ "$status" = 400 ] && grep -q 'not stored' "$said"
-tap $? "a response to go on from is refused"
+result $? "a response to go on from is refused"
 
 ask /tokenize '{"prompt":"Once upon a time"}'
 ids=$(sed 's/.*"tokens":\(\[[^]]*\]\).*/\1/' "$said")
 ask /detokenize "{\"tokens\":$ids}"
 grep -q 'Once upon a time' "$said"
-tap $? "tokenize and detokenize"
+result $? "tokenize and detokenize"
 
 # ---- company
 
@@ -120,13 +121,13 @@ for i in $(seq 16); do
 done
 echo "$differs differ" >"$said"
 [ "$differs" -eq 0 ]
-tap $? "16 at once give the bytes of one alone"
+result $? "16 at once give the bytes of one alone"
 
 # ---- refusals
 
 refused() { # STATUS TEXT NAME
     [ "$status" = "$1" ] && grep -q "$2" "$said"
-    tap $? "$3"
+    result $? "$3"
 }
 ask /v1/completions '{"prompt":"x","temperature":-1}'
 refused 400 '"param":"temperature"' "a bad value is 400 and named"
@@ -161,7 +162,7 @@ done
 wait $(cat "$TMPDIR/pids")
 sort "$TMPDIR/statuses" | uniq -c >"$said"
 grep -q ' 429$' "$said" && grep -q ' 200$' "$said" && ! grep -Evq ' (200|429)$' "$said"
-tap $? "beyond the queue's length 429, the others as ever"
+result $? "beyond the queue's length 429, the others as ever"
 
 # ---- clients that go away
 
@@ -176,10 +177,10 @@ for _ in $(seq 50); do
 done
 echo "$inside inside" >"$said"
 [ "$inside" = 0 ]
-tap $? "what a client left behind is cancelled"
+result $? "what a client left behind is cancelled"
 ask /v1/completions "$story"
 [ "$(choices "$said")" = "$(choices "$TMPDIR/alone")" ]
-tap $? "and changes nothing for the next"
+result $? "and changes nothing for the next"
 
 # ---- the end
 
@@ -191,7 +192,7 @@ status=$?
 wait $last
 cp "$TMPDIR/log" "$said"
 [ $status -eq 0 ] && [ "$(choices "$TMPDIR/last")" = "$(choices "$TMPDIR/alone")" ]
-tap $? "SIGTERM lets what is inside end, exit code 0"
+result $? "SIGTERM lets what is inside end, exit code 0"
 
 serve --api-key secret
 ask /v1/completions "$story"
@@ -204,5 +205,5 @@ stop
 
 "$LMZOO_BUILD/lmzoo" serve "$model" --host nowhere >"$said" 2>&1
 [ $? -eq 2 ] && grep -q 'nowhere' "$said"
-tap $? "a bad address is a usage error"
+result $? "a bad address is a usage error"
 echo "1..$n"

@@ -4,6 +4,7 @@
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 model=$LMZOO_SOURCE/demo/models/demo-llama
+# shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 files=$TMPDIR/files
 serve() { start_server log demo-llama --files "$files"; }
@@ -43,22 +44,22 @@ grep -v '"custom_id":"other"' "$TMPDIR/out.jsonl" | sort >"$TMPDIR/wanted"
 serve
 create "$TMPDIR/in.jsonl"
 poll completed
-tap $? "a batch ends"
+result $? "a batch ends"
 grep -q '"total":62,"completed":60,"failed":2' "$said"
-tap $? "with its counts"
+result $? "with its counts"
 output=$(field output_file_id)
 errors=$(field error_file_id)
 ask "/v1/files/$output/content"
 sort "$said" | cmp -s - "$TMPDIR/wanted"
-tap $? "its output is that of lmzoo batch, line by line"
+result $? "its output is that of lmzoo batch, line by line"
 ask "/v1/files/$errors/content"
 grep -q '"custom_id":"bad"' "$said" && grep -q '"custom_id":"other"' "$said" &&
     grep -q 'temperature' "$said" && grep -q 'endpoint of the batch' "$said"
-tap $? "and its errors are the refused lines"
+result $? "and its errors are the refused lines"
 ask "/v1/files/$file"
 [ "$(field purpose)" = batch ] && ask "/v1/files/$file" -X DELETE && [ "$status" = 200 ] &&
     ask "/v1/files/$file" && [ "$status" = 404 ]
-tap $? "a file is shown and deleted"
+result $? "a file is shown and deleted"
 
 for i in $(seq 150); do
     echo "{\"custom_id\":\"r$i\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"The $i\",\"max_tokens\":60,\"ignore_eos\":true}}"
@@ -79,30 +80,30 @@ poll completed
 ask "/v1/files/$(field output_file_id)/content"
 [ "$(wc -l <"$said")" -eq 150 ] &&
     [ "$(sed -n 's/.*"custom_id":"\(r[0-9]*\)".*/\1/p' "$said" | sort -u | wc -l)" -eq 150 ]
-tap $? "after kill -9, twice, every row stands there once"
+result $? "after kill -9, twice, every row stands there once"
 
 create "$TMPDIR/long.jsonl"
 poll in_progress
 ask "/v1/batches/$batch/cancel" -X POST
 poll cancelled
-tap $? "a cancelled batch ends"
+result $? "a cancelled batch ends"
 ask /v1/completions -d '{"prompt":"Once","max_tokens":4}'
 [ "$status" = 200 ]
-tap $? "and the server answers on"
+result $? "and the server answers on"
 ask /v1/batches -d '{"input_file_id":"file-none","endpoint":"/v1/completions"}'
 [ "$status" = 400 ] && grep -q input_file_id "$said"
-tap $? "a batch of no file is refused"
+result $? "a batch of no file is refused"
 ask "/v1/files/..%2fsecret/content"
 [ "$status" = 404 ]
-tap $? "no id leads out of the folder"
+result $? "no id leads out of the folder"
 head -c 3000000 /dev/zero >"$TMPDIR/large"
 curl -sS -m 1 --limit-rate 100K -o /dev/null -F purpose=batch -F "file=@$TMPDIR/large" "$url/v1/files" 2>/dev/null
 create "$TMPDIR/long.jsonl"
 kill -TERM "$pid"
 wait "$pid"
 [ $? -eq 0 ] && [ -z "$(find "$files" -name '*.part')" ]
-tap $? "SIGTERM leaves a batch for another time, and no torn upload"
+result $? "SIGTERM leaves a batch for another time, and no torn upload"
 serve
 poll completed
-tap $? "which is now"
+result $? "which is now"
 echo "1..$n"

@@ -3,6 +3,7 @@
 # and states alike, and its bytes are those of a server that keeps nothing.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
+# shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 # serve LOG MODEL ARGUMENT...: starts a server; its address goes to url, its process to pid
@@ -47,7 +48,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     cp "$TMPDIR/turns" "$said"
     echo "$bad" >>"$said"
     [ -z "$bad" ]
-    tap $? "$model: six turns read what is new, with the bytes of a server that keeps nothing"
+    result $? "$model: six turns read what is new, with the bytes of a server that keeps nothing"
 
     # Words that come first: of the system, or of the user where the template has no place for one.
     first="Lily and Tom went to the park. They saw a big dog and a small cat there."
@@ -65,7 +66,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     chat "Tell me a story"
     echo "the same again: prompt $prompt, cached $cached; other words: cached $second" >"$said"
     [ "$cached" -ge $((prompt - 8)) ] && { [ "$second" -ge 20 ] || [ "$model" = demo-gemma ]; }
-    tap $? "$model: a request again, and other words behind the same instructions"
+    result $? "$model: a request again, and other words behind the same instructions"
     kill -TERM "$pid" "$other"
     wait "$pid" "$other"
 done

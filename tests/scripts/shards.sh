@@ -8,17 +8,10 @@ model=$LMZOO_SOURCE/demo/models/demo-llama
 lmzoo=$LMZOO_BUILD/lmzoo
 work=$(mktemp -d "${TMPDIR:-/tmp}/shards.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n_tests - $2"
-    else
-        echo "not ok $n_tests - $2"
-        sed 's/^/# /' "$work/words"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
+said=$work/words
 
 if [ ! -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     echo "1..0 # SKIP no plugin for the demo model in the build"
@@ -203,4 +196,4 @@ merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/f-1.jsonl" "$work/s-2.jsonl"
 refused 2 "the request file differs" "a shard of another request file"
 merge "$work/x.jsonl" "$work"/s-?.jsonl --order input
 refused 2 "is not the request file of these shards" "the order of an input that changed"
-echo "1..$n_tests"
+echo "1..$n"

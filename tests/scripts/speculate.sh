@@ -7,12 +7,9 @@ set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 work=$(mktemp -d "${TMPDIR:-/tmp}/speculate.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-n_tests=0
 
-result() { # result STATUS NAME
-    n_tests=$((n_tests + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $n_tests - $2"; else echo "not ok $n_tests - $2"; fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
     model=$1 kind=$2 output=$3
@@ -52,8 +49,8 @@ awk -v rows=20 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" |
     sed 's/\("max_[a-z_]*tokens":[0-9]*\)/\12/g' >"$work/requests.jsonl"
 for model in llama gemma hybrid deepseek; do
     if [ ! -e "$LMZOO_BUILD/plugins/$model.so" ]; then
-        n_tests=$((n_tests + 1))
-        echo "ok $n_tests - demo-$model # SKIP no plugin for it in the build"
+        n=$((n + 1))
+        echo "ok $n - demo-$model # SKIP no plugin for it in the build"
         continue
     fi
     same "$model" f32
@@ -101,4 +98,4 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     [ $? -eq 2 ] && grep -q 'draft-tokens goes up to' "$work/words"
     result $? "too many drafts are refused"
 fi
-echo "1..$n_tests"
+echo "1..$n"

@@ -11,20 +11,12 @@ weights=$LMZOO_REFERENCE/weights
 
 echo 1..3
 said=$TMPDIR/said
-n=0
-tap() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $n - $2"
-    else
-        echo "not ok $n - $2"
-        sed 's/^/# /' "$said"
-    fi
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 "$python" "$LMZOO_SOURCE/tools/convert_stories.py" "$weights/stories260K.bin" \
     "$weights/tok512.bin" "$TMPDIR/stories" >"$said" 2>&1
-tap $? "the converter writes a folder"
+result $? "the converter writes a folder"
 
 cat >"$TMPDIR/story" <<'END'
 Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. She wanted to play with it, but it was too high.
@@ -41,10 +33,10 @@ sed '1s/^ //' "$TMPDIR/got" >"$TMPDIR/told"
 printf '%s' "$(cat "$TMPDIR/told")" | cmp -s - "$TMPDIR/want" && [ $status -eq 0 ]
 status=$?
 cat "$TMPDIR/got" >>"$said"
-tap $status "greedy text from the start token is the known story"
+result $status "greedy text from the start token is the known story"
 
 head -c 100000 "$weights/stories260K.bin" >"$TMPDIR/cut.bin"
 "$python" "$LMZOO_SOURCE/tools/convert_stories.py" "$TMPDIR/cut.bin" "$weights/tok512.bin" \
     "$TMPDIR/cut" >"$said" 2>&1
 [ $? -eq 1 ] && grep -q 'ends within its weights' "$said"
-tap $? "a cut checkpoint is refused"
+result $? "a cut checkpoint is refused"

@@ -46,9 +46,10 @@ if [ $# -eq 1 ]; then
     exit 0
 fi
 
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 "$lmzoo" cards >"$TMPDIR/cards"
 other=${LMZOO_REFERENCE:-/nonexistent}/parity
-n=0
 {
     for folder in "$here"/cases/*/ "$other"/*/; do
         [ -f "$folder/reference.json" ] || continue
@@ -69,15 +70,7 @@ fi
 # --- the rest of both commands, on one case
 model=$here/cases/llama-bias-llama3
 work=$TMPDIR
-result() { # STATUS NAME
-    n=$((n + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok - $2"
-    else
-        echo "not ok - $2"
-        sed 's/^/# /' "$work/words" | head -20
-    fi
-}
+said=$TMPDIR/words
 tokens=3,1,4,1,5,9,2,6,5,3,5,8,9,7,9
 "$lmzoo" trace "$model" --tokens $tokens -o "$work/a" -q 2>"$work/words" &&
     "$lmzoo" trace "$model" --tokens $tokens -o "$work/b" -q --chunk 4 2>>"$work/words" &&
