@@ -42,6 +42,12 @@ static void fill(zoo_kernels *table, zoo_level to)
     }
     ZOO_WHOLE_LEVELS(FILL_WHOLE)
 #undef FILL_WHOLE
+#define FILL_ATTEND(level)                                                                         \
+    if (to == LEVEL_##level) {                                                                     \
+        table->attend = k_attend_##level;                                                          \
+    }
+    ZOO_OWN_ATTEND(FILL_ATTEND)
+#undef FILL_ATTEND
 }
 
 static void fill_all(void)

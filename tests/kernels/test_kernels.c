@@ -18,8 +18,10 @@ int main(int argc, char **argv)
         if (wanted) {
             kt_gemm(&k);
         }
-        if (wanted && (!before || before->attend != k.best->attend)) { /* more than gemm */
+        if (wanted && (!before || before->attend != k.best->attend)) {
             kt_attend(&k);
+        }
+        if (wanted && (!before || before->add != k.best->add)) { /* more than gemm, attention */
             kt_rows(&k);
             kt_recur(&k);
             kt_math(&k);

@@ -86,14 +86,24 @@ zoo_status zoo_gqa_check(const void *params, zoo_error *err)
     return ZOO_OK;
 }
 
+/* Queries of a tile: as many as go well together, fewer where threads would wait for items. */
+static uint32_t tile_queries(const zoo_gqa *p, const gqa_sizes *s)
+{
+    uint32_t group = p->shape.n_heads / p->shape.n_kv_heads, rows = GQA_TILE;
+    while (rows > GQA_TILE_FEW &&
+           (uint64_t)s->n_rows * p->shape.n_heads < (uint64_t)4 * s->n_threads * rows) {
+        rows /= 2;
+    }
+    return group < rows ? rows / group : 1;
+}
+
 gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w, zoo_cache *cache,
                        const zoo_span *span)
 {
-    uint32_t group = p->shape.n_heads / p->shape.n_kv_heads;
     gqa_sizes sizes = {span->n_rows, ctx->n_threads, zoo_span_length(span)};
     zoo_scratch_layout room = {.ctx = ctx};
     gqa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
-    step.tile = group < GQA_TILE ? GQA_TILE / group : 1;
+    step.tile = tile_queries(p, &sizes);
     step.v_heads = p->shape.n_kv_heads;
     step.room = layout(p, &sizes, &room);
     if (p->options.rope) {

@@ -10,7 +10,8 @@
 #include "blocks/gqa/gqa.h"
 #include "blocks/ops.h"
 
-enum { GQA_TILE = 64 }; /* query rows times heads of one item of the attend loop */
+/* Query rows times heads of one item of the attend loop: at most, and where items are few. */
+enum { GQA_TILE = 256, GQA_TILE_FEW = 64 };
 
 extern const zoo_bind zoo_gqa_binds[];
 

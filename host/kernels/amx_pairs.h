@@ -1,0 +1,171 @@
+/*
+ * amx_pairs.h: what attention takes from AMX: a product of bf16 pairs, rows rounded to bf16, powers
+ * of two. Include behind v16_avx512.h and stored.inc.
+ */
+#ifndef ZOO_AMX_PAIRS_H
+#define ZOO_AMX_PAIRS_H
+
+#include "kernels/amx.h"
+
+/* c [16 n_m][16] (+)= a [16 n_m][16 n_k pairs] b [16 n_k pairs][16] */
+typedef struct pairs {
+    const void *a;
+    size_t a_row; /* bytes */
+    const uint32_t *b;
+    float *c;
+    uint32_t n_m;
+    size_t n_k;
+    bool fresh;
+} pairs;
+
+static void pairs_begin(void)
+{
+    tile_config c = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        c.row_bytes[i] = 64;
+        c.rows[i] = 16;
+    }
+    configure_tiles(&c);
+}
+
+static void pairs_end(void)
+{
+    _tile_release();
+}
+
+/* Sums in tiles 0 .. 3, columns in 4 and 5, rows in 6 and 7. */
+__attribute__((always_inline)) static inline void multiply_some(const pairs *p, int n)
+{
+    const char *a = p->a;
+    size_t down = 16 * p->a_row;
+    long row = (long)p->a_row;
+#define BEGIN(i)                                                                                   \
+    if (n > (i)) {                                                                                 \
+        if (p->fresh) {                                                                            \
+            _tile_zero(i);                                                                         \
+        } else {                                                                                   \
+            _tile_loadd(i, p->c + (i)*256, 64);                                                    \
+        }                                                                                          \
+    }
+#define STEP(i, columns, rows)                                                                     \
+    if (n > (i)) {                                                                                 \
+        _tile_loadd(rows, a + (i)*down, row);                                                      \
+        _tile_dpbf16ps(i, rows, columns);                                                          \
+    }
+#define END(i)                                                                                     \
+    if (n > (i)) {                                                                                 \
+        _tile_stored(i, p->c + (i)*256, 64);                                                       \
+    }
+    BEGIN(0) BEGIN(1) BEGIN(2) BEGIN(3) for (size_t k = 0; k < p->n_k; k++, a += 64)
+    {
+        _tile_loadd(4, p->b + k * 256, 64);
+        STEP(0, 4, 6)
+        STEP(1, 4, 7)
+        STEP(2, 4, 6)
+        STEP(3, 4, 7)
+    }
+    END(0) END(1) END(2) END(3)
+#undef BEGIN
+#undef STEP
+#undef END
+}
+
+static void pairs_multiply(const pairs *args)
+{
+    pairs p = *args;
+    settle(p.b);
+    for (; p.n_m >= 4; p.n_m -= 4) {
+        multiply_some(&p, 4);
+        p.a = (const char *)p.a + 64 * p.a_row;
+        p.c += 1024;
+    }
+    switch (p.n_m) {
+    case 3:
+        multiply_some(&p, 3);
+        break;
+    case 2:
+        multiply_some(&p, 2);
+        break;
+    case 1:
+        multiply_some(&p, 1);
+        break;
+    default:
+        break;
+    }
+    settle(p.c);
+}
+
+/* 2^x for x <= 0, at least 2^-126: no result below the normal range. Not a number stays one. */
+static inline v16 power_of_two(v16 x)
+{
+    const v16 magic = v16_set1(12582912.0f + 127.0f); /* 1.5 * 2^23: the sum is rounded to ones */
+    x = v16_max(v16_set1(-126.0f), x);
+    v16 whole = v16_add(x, magic);
+    v16 r = v16_sub(x, v16_sub(whole, magic));
+    v16 y = v16_fma(v16_set1(0.00960039552f), r, v16_set1(0.0559168938f));
+    y = v16_fma(y, r, v16_set1(0.240237185f));
+    y = v16_fma(y, r, v16_set1(0.693121995f));
+    y = v16_fma(y, r, v16_set1(1.0f));
+    return v16_mul(y, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(whole), 23)));
+}
+
+/* Two rows of sixteen non-negative numbers to sixteen pairs of bf16, halves up. */
+static inline __m512i pair_up(v16 lower, v16 upper)
+{
+    const __m512i half = _mm512_set1_epi32(0x8000);
+    __m512i a = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(lower), half), 16);
+    __m512i b = _mm512_add_epi32(_mm512_castps_si512(upper), half);
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, a, b);
+}
+
+/* Sixteen floats to bf16, to nearest even. */
+static inline void store_bf16(uint16_t *to, v16 x)
+{
+    _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh(x));
+}
+
+/* Rows of floats [n][width], `step` apart, to bf16 [n][pad]. */
+static void round_rows(const float *x, size_t step, uint32_t n, size_t width, uint16_t *to,
+                       size_t pad)
+{
+    for (uint32_t r = 0; r < n; r++, x += step, to += pad) {
+        for (size_t d = 0; d < pad; d += 16) {
+            store_bf16(to + d, d < width ? v16_get(x + d, width - d) : v16_set1(0));
+        }
+    }
+}
+
+/* Whole parts of 32 codes of int8 with their scale; returns the values done. */
+static inline size_t narrow_int8(const stored_row *row, size_t width, uint16_t *to)
+{
+    size_t d = 0;
+    for (; d + 32 <= width; d += 32) {
+        uint16_t s;
+        memcpy(&s, row->scales + d / 16, sizeof s);
+        v16 scale = v16_set1(float_of_bits((uint32_t)s << 16));
+        v16 a = v16_mul(widen_codes(ZOO_FORM_INT8, row->codes + d), scale);
+        v16 b = v16_mul(widen_codes(ZOO_FORM_INT8, row->codes + d + 16), scale);
+        _mm512_storeu_si512(to + d, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+    }
+    return d;
+}
+
+/* Rows begin .. begin + n - 1 of a page of a constant form to bf16 [n][pad]. */
+__attribute__((always_inline)) static inline void narrow_rows(zoo_row_form form, const void *page,
+                                                              uint32_t begin, uint32_t n,
+                                                              size_t width, uint16_t *to,
+                                                              size_t pad)
+{
+    for (uint32_t r = 0; r < n; r++, to += pad) {
+        const stored_row row = row_of_page(form, page, width, begin + r);
+        size_t d = form == ZOO_FORM_INT8 ? narrow_int8(&row, width, to) : 0;
+        for (; d + 16 <= width; d += 16) {
+            store_bf16(to + d, whole_part(form, row, d));
+        }
+        for (; d < pad; d += 16) {
+            store_bf16(to + d, d < width ? any_part(form, row, d, width) : v16_set1(0));
+        }
+    }
+}
+
+#endif
