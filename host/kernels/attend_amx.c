@@ -76,46 +76,56 @@ static bool is_narrow(const zoo_cache_ops *kind)
     return kind->form != ZOO_FORM_OWN || kind->narrowness != ZOO_F32;
 }
 
-/* Rows begin .. of a segment to bf16 [n][pad]. */
-static void fill_rows(const bf16_walk *w, const zoo_cache_ops *kind, const zoo_segment *s,
-                      uint32_t begin, uint32_t n, size_t width, uint16_t *to, size_t pad)
+/* Columns [lo, hi) of a block of one stream. */
+typedef struct block_part {
+    const zoo_cache_ops *kind;
+    const zoo_segment *segment;
+    uint32_t lo, hi;
+    size_t width, pad; /* elements of a row, and rounded up */
+    uint16_t *copy;    /* [64][pad] */
+} block_part;
+
+/* Rounds the part's rows to its copy. */
+static void fill_rows(const bf16_walk *w, const block_part *b)
 {
-    uint32_t at = s->at + begin;
-    switch (kind->form) {
+    const zoo_segment *s = b->segment;
+    uint32_t at = s->at + b->lo - s->row % ZOO_PAGE, n = b->hi - b->lo;
+    uint16_t *to = b->copy + b->lo * b->pad;
+    switch (b->kind->form) {
     case ZOO_FORM_BF16:
-        narrow_rows(ZOO_FORM_BF16, s->page, at, n, width, to, pad);
+        narrow_rows(ZOO_FORM_BF16, s->page, at, n, b->width, to, b->pad);
         return;
     case ZOO_FORM_INT8:
-        narrow_rows(ZOO_FORM_INT8, s->page, at, n, width, to, pad);
+        narrow_rows(ZOO_FORM_INT8, s->page, at, n, b->width, to, b->pad);
         return;
     case ZOO_FORM_INT4:
-        narrow_rows(ZOO_FORM_INT4, s->page, at, n, width, to, pad);
+        narrow_rows(ZOO_FORM_INT4, s->page, at, n, b->width, to, b->pad);
         return;
     default:
         break;
     }
     for (uint32_t r = 0; r < n; r += LANES) {
         uint32_t some = n - r < LANES ? n - r : LANES;
-        kind->read(w->args->kernels, (uint32_t)width, s->page, at + r, some, w->read, width);
-        round_rows(w->read, width, some, width, to + r * pad, pad);
+        b->kind->read(w->args->kernels, (uint32_t)b->width, s->page, at + r, some, w->read,
+                      b->width);
+        round_rows(w->read, b->width, some, b->width, to + r * b->pad, b->pad);
     }
 }
 
-/* Columns [lo, hi) of a segment's block as rows of bf16: where they stand, or rounded to `copy`
- * [64][pad]. Returns the row of column 0; rows outside [lo, hi) may hold anything. */
-static const uint16_t *block_rows(const bf16_walk *w, const zoo_cache_ops *kind,
-                                  const zoo_segment *s, uint32_t lo, uint32_t hi, size_t width,
-                                  uint16_t *copy, size_t pad)
+/* The part as rows of bf16: where they stand, or in the copy. Returns the row of column 0; rows
+ * outside [lo, hi) may hold anything. */
+static const uint16_t *block_rows(const bf16_walk *w, const block_part *b)
 {
-    if (kind->form == ZOO_FORM_BF16 && width == pad && s->at == s->row % ZOO_PAGE) {
+    const zoo_segment *s = b->segment;
+    if (b->kind->form == ZOO_FORM_BF16 && b->width == b->pad && s->at == s->row % ZOO_PAGE) {
         return s->page;
     }
-    fill_rows(w, kind, s, lo - s->row % ZOO_PAGE, hi - lo, width, copy + lo * pad, pad);
-    return copy;
+    fill_rows(w, b);
+    return b->copy;
 }
 
 /* Values [64][v_pad], of which columns [lo, hi) are there, to pairs of keys; and prefetches `bytes`
- * bytes at `next` and at `next_too` meanwhile. */
+ * bytes at `next` meanwhile. */
 static void turn_values(const bf16_walk *w, const uint16_t *rows, uint32_t lo, uint32_t hi,
                         const char *const next[2], const size_t bytes[2])
 {
@@ -305,16 +315,18 @@ static void attend_segment(const bf16_walk *w, uint32_t s, uint32_t begin, uint3
     }
     b.lo = (k->row > begin ? k->row : begin) - b.key;
     b.hi = (k->row + k->n_rows < end ? k->row + k->n_rows : end) - b.key;
-    b.keys = block_rows(w, a->k_kind, k, b.lo, b.hi, split, w->keys, w->k_pad);
+    const block_part keys = {a->k_kind, k, b.lo, b.hi, split, w->k_pad, w->keys};
+    const block_part values = {a->v_kind, &a->v[s], b.lo, b.hi, a->v_dim, w->v_pad, w->rows};
+    b.keys = block_rows(w, &keys);
     if (a->tail) {
-        b.tail =
-            block_rows(w, a->tail_kind, &a->tail[s], b.lo, b.hi, a->tail_dim, w->tail, w->tail_pad);
+        const block_part tail = {a->tail_kind, &a->tail[s], b.lo,   b.hi,
+                                 a->tail_dim,  w->tail_pad, w->tail};
+        b.tail = block_rows(w, &tail);
     }
     const char *pages[2] = {next ? next->page : NULL, next ? a->v[s + 1].page : NULL};
     size_t bytes[2] = {next ? a->k_kind->bytes((uint32_t)split, ZOO_PAGE) : 0,
                        next && pages[1] != pages[0] ? a->v_kind->bytes(a->v_dim, ZOO_PAGE) : 0};
-    turn_values(w, block_rows(w, a->v_kind, &a->v[s], b.lo, b.hi, a->v_dim, w->rows, w->v_pad),
-                b.lo, b.hi, pages, bytes);
+    turn_values(w, block_rows(w, &values), b.lo, b.hi, pages, bytes);
     for (uint32_t t = 0; t < w->n_tiles; t++) {
         attend_tile_block(w, t, &b);
     }
