@@ -28,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0, help="of each set (all)")
     parser.add_argument("--weights", default="auto")
+    parser.add_argument("--measures", default="", help="some of rework:1,open:1,rework:32,open:32 (all)")
 
 
 def run_batch(a: argparse.Namespace, name: str, seqs: int, kind: str) -> tuple[float, float, bytes]:
@@ -63,7 +64,10 @@ def run(a: argparse.Namespace) -> None:
     print(f"{os.path.basename(os.path.normpath(a.model))}; {machine['cpu']}: {machine['flags']}; {a.threads} threads\n")
     print("| measure | wanted | seen | met | new tokens a second without and with, tokens a step with, range |")
     print("|---|---|---|---|---|")
+    asked = a.measures.split(",") if a.measures else [f"{name}:{seqs}" for name, seqs, _ in MEASURES]
     for name, seqs, wanted in MEASURES:
+        if f"{name}:{seqs}" not in asked:
+            continue
         found = list(pairs(a, name, seqs))
         ratio, plain, ahead, per_step = (statistics.median(values) for values in zip(*found, strict=True))
         least, most = min(f[0] for f in found), max(f[0] for f in found)

@@ -1,6 +1,7 @@
 /* drafts.c: proposals and their odds (drafts.h). */
 #include "generate/drafts.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -64,6 +65,15 @@ bool zoo_drafts_add(zoo_drafts *d, int32_t token, uint32_t class)
     return true;
 }
 
+/* How often such drafts are right, less its standard error. */
+static float share_of(const zoo_drafts *d, uint32_t class, const zoo_draft_odds *all)
+{
+    float n = d->odds.n[class] + lean;
+    float right = (d->odds.n_right[class] + lean * all->n_right[class] / all->n[class]) / n;
+    float low = right - sqrtf(right * (1.0f - right) / n);
+    return low > 0.0f ? low : 0.0f;
+}
+
 void zoo_drafts_end(zoo_drafts *d, const int32_t *tokens, const zoo_draft_odds *all)
 {
     float odds = 1.0f;
@@ -76,8 +86,7 @@ void zoo_drafts_end(zoo_drafts *d, const int32_t *tokens, const zoo_draft_odds *
     for (uint32_t i = 0; i < d->n; i++) {
         uint32_t c = d->classes[i];
         if (c != ZOO_DRAFT_MUST) {
-            float rest = lean * all->n_right[c] / all->n[c];
-            odds *= (d->odds.n_right[c] + rest) / (d->odds.n[c] + lean);
+            odds *= share_of(d, c, all);
         }
         d->odds_of[i] = odds;
     }

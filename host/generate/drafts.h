@@ -7,7 +7,8 @@
  * Each draft belongs to a class: its source and how long the match is by then. For each class of a
  * row it is counted how often the draft was what was sampled, whether it was read ahead or not: a
  * guess that nobody acted on is measured for nothing. The odds of a draft are those of its class in
- * this row, leaning on those of all rows while it has few, times those of the drafts before it.
+ * this row, leaning on those of all rows while it has few, less their standard error (what a row
+ * has not shown yet is not counted on), times those of the drafts before it.
  *
  * Memory: a few hundred bytes and the tables of ngrams.h for each running row.
  */

@@ -60,6 +60,10 @@ void zoo_metrics_write(const zoo_metrics *m, const zoo_schedule_stats *s, uint32
     write_one(out, "lmzoo_steps_total", "counter", "Steps of the model.", s->n_steps);
     write_one(out, "lmzoo_tokens_read_total", "counter", "Prompt tokens computed.", s->n_read);
     write_one(out, "lmzoo_tokens_written_total", "counter", "Tokens sampled.", s->n_written);
+    write_one(out, "lmzoo_drafted_tokens_total", "counter",
+              "Tokens read ahead before they were sampled.", s->n_drafted);
+    write_one(out, "lmzoo_accepted_tokens_total", "counter",
+              "Of those read ahead, the ones that were then sampled.", s->n_accepted);
     write_one(out, "lmzoo_requests_inside", "gauge", "Requests that wait or run.", n_inside);
     write_one(out, "lmzoo_sequences_running", "gauge", "Sequences of the present step.",
               s->n_running);

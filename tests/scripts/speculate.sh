@@ -66,10 +66,13 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     cmp -s "$work/parts" "$work/plain"
     result $? "a run that is interrupted and goes on with other drafts"
 
-    batch llama f32 counted --draft-tokens 4 --cached-tokens --summary "$work/summary"
+    batch llama f32 counted --draft-tokens 4 --cached-tokens --summary "$work/summary" \
+        --metrics-file "$work/metrics"
     grep -q '"accepted_prediction_tokens":[1-9]' "$work/counted" &&
-        grep -q '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9]' "$work/summary"
-    result $? "usage and summary tell drafts"
+        grep -q '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9]' "$work/summary" &&
+        grep -q '^lmzoo_batch_drafted_tokens_total [1-9]' "$work/metrics" &&
+        grep -q '^lmzoo_batch_accepted_tokens_total [1-9]' "$work/metrics"
+    result $? "usage, summary and metrics tell drafts"
 
     schema='{"type":"object","properties":{"full_name_of_person":{"type":"string","maxLength":6},"favourite_animals":{"type":"array","minItems":2,"maxItems":3,"items":{"enum":["elephant","kangaroo"]}}},"required":["full_name_of_person","favourite_animals"]}'
     for i in 1 2 3 4; do
