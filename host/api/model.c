@@ -100,7 +100,7 @@ int lmzoo_open(const char *model, const lmzoo_options *options, lmzoo_model **ou
     o.n_marks = ZOO_SPECULATE_MARKS;
     status = zoo_chat_model_open(model, &o, &m->loaded, &why);
     if (status == ZOO_OK) {
-        status = zoo_chat_model_speculate(&m->loaded, "text", 0, &why);
+        status = zoo_chat_model_speculate(&m->loaded, "text", 0, 0, &why);
     }
     if (status == ZOO_OK) {
         read_clock(&m->now);

@@ -359,7 +359,9 @@ zoo_status zoo_batch_run(const zoo_batch_job *job, zoo_batch_totals *totals, zoo
     zoo_status status =
         zoo_schedule_new(s->engine, s->tokenizer, &s->generation, &loop.schedule, err);
     if (status == ZOO_OK) {
-        zoo_schedule_speculate(loop.schedule, &s->speculation);
+        status = zoo_schedule_speculate(loop.schedule, &s->speculation, err);
+    }
+    if (status == ZOO_OK) {
         status = zoo_reader_start(&options, &loop.reader, err);
     }
     if (status == ZOO_OK) {

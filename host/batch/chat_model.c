@@ -167,13 +167,14 @@ void zoo_chat_model_limit(zoo_chat_model *s, size_t grammar_bytes_max)
 }
 
 zoo_status zoo_chat_model_speculate(zoo_chat_model *s, const char *word, uint32_t n_always,
-                                    zoo_error *err)
+                                    size_t pool_bytes, zoo_error *err)
 {
     zoo_speculation *speculation = &s->speculation;
     if (!zoo_speculate_read(word, &speculation->kind)) {
         return zoo_fail(err, ZOO_E_USAGE, "there is no speculation named \"%.40s\"", word);
     }
     speculation->n_always = n_always;
+    speculation->pool_bytes = pool_bytes;
     return speculation->kind == ZOO_SPECULATE_OFF || n_always > 0
                ? ZOO_OK
                : zoo_step_costs_measure(s->engine, &speculation->costs, err);

@@ -36,10 +36,10 @@ zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *opti
                                zoo_chat_model *out, zoo_error *err);
 /* What grammars may take of memory, all together. */
 void zoo_chat_model_limit(zoo_chat_model *loaded, size_t grammar_bytes_max);
-/* Turns drafts on for rows that run with it: word of zoo_speculate_read, n_always of
+/* Turns drafts on for rows that run with it: word of zoo_speculate_read, n_always and pool_bytes of
  * zoo_speculation. Costs of steps are measured where they are needed. [load] */
 zoo_status zoo_chat_model_speculate(zoo_chat_model *loaded, const char *word, uint32_t n_always,
-                                    zoo_error *err);
+                                    size_t pool_bytes, zoo_error *err);
 void zoo_chat_model_close(zoo_chat_model *loaded);
 
 #endif

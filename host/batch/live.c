@@ -351,11 +351,14 @@ zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error 
     live->loaded = loaded;
     status = zoo_schedule_new(loaded->engine, loaded->tokenizer, &loaded->generation,
                               &live->schedule, err);
+    if (status == ZOO_OK) {
+        status = zoo_schedule_speculate(live->schedule, &loaded->speculation, err);
+    }
     if (status != ZOO_OK) {
+        zoo_schedule_free(live->schedule);
         zoo_mem_free(live);
         return status;
     }
-    zoo_schedule_speculate(live->schedule, &loaded->speculation);
     (void)pthread_mutex_init(&live->lock, NULL);
     (void)pthread_cond_init(&live->work, NULL);
     (void)pthread_cond_init(&live->ended, NULL);

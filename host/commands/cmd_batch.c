@@ -302,7 +302,7 @@ static int run_model(batch_run *r)
         summarise(a, r->journal, r->n_lines, &nothing);
         return judge_end(r, &nothing, ZOO_OK, &err);
     }
-    engine.reserve = 3 * zoo_session_share(&engine);
+    engine.reserve = 3 * zoo_session_share(&engine) + zoo_session_drafts(&a->common);
     zoo_status status = zoo_chat_model_open(r->folder, &engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
@@ -315,7 +315,8 @@ static int run_model(batch_run *r)
         return fail(&err, 2);
     }
     if (!a->validate) {
-        status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts, &err);
+        status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts,
+                                          zoo_session_drafts(&a->common), &err);
     }
     if (status != ZOO_OK) {
         zoo_chat_model_close(&loaded);

@@ -30,6 +30,7 @@
 #include "batch/batch.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
+#include "commands/session.h"
 #include "engine/engine_private.h"
 #include "evaluate/counting_kernels.h"
 #include "evaluate/machine.h"
@@ -159,8 +160,7 @@ static zoo_status run_rows(bench *b, zoo_row *rows, uint32_t n, bench_round *out
 {
     zoo_schedule *schedule;
     ZOO_TRY(zoo_schedule_new(b->engine, NULL, &b->generation, &schedule, err));
-    zoo_status status = ZOO_OK;
-    zoo_schedule_speculate(schedule, &b->speculation);
+    zoo_status status = zoo_schedule_speculate(schedule, &b->speculation, err);
     for (uint32_t i = 0; i < n && status == ZOO_OK; i++) {
         status = zoo_schedule_add(schedule, &rows[i], err);
     }
@@ -322,6 +322,7 @@ static zoo_status prepare_drafts(bench *b, zoo_error *err)
 {
     (void)zoo_speculate_read(b->args->common.speculate, &b->speculation.kind);
     b->speculation.n_always = b->args->common.n_drafts;
+    b->speculation.pool_bytes = zoo_session_drafts(&b->args->common);
     return b->speculation.kind == ZOO_SPECULATE_OFF || b->speculation.n_always > 0
                ? ZOO_OK
                : zoo_step_costs_measure(b->engine, &b->speculation.costs, err);
@@ -413,6 +414,7 @@ static int run(void *args)
     if (judge_args(a, &err) != ZOO_OK) {
         return fail(&err, 2);
     }
+    a->common.engine.reserve = zoo_session_drafts(&a->common);
     a->common.engine.seqs_max = a->common.engine.seqs_max ? a->common.engine.seqs_max : a->n_batch;
     return run_model(a);
 }

@@ -15,6 +15,7 @@
 #include "batch/request_rows.h"
 #include "batch/result.h"
 #include "commands/commands.h"
+#include "commands/session.h"
 
 typedef struct zoo_run_args {
     zoo_common common;
@@ -169,7 +170,9 @@ static zoo_status generate(const zoo_chat_model *loaded, zoo_row *row, zoo_error
     zoo_status status =
         zoo_schedule_new(loaded->engine, loaded->tokenizer, &loaded->generation, &schedule, err);
     if (status == ZOO_OK) {
-        zoo_schedule_speculate(schedule, &loaded->speculation);
+        status = zoo_schedule_speculate(schedule, &loaded->speculation, err);
+    }
+    if (status == ZOO_OK) {
         status = zoo_schedule_add(schedule, row, err);
     }
     while (status == ZOO_OK && !zoo_schedule_is_idle(schedule)) {
@@ -250,6 +253,7 @@ static int run(void *args)
     if (a->common.engine.seqs_max == 0) {
         a->common.engine.seqs_max = 1;
     }
+    a->common.engine.reserve = zoo_session_drafts(&a->common);
     zoo_status status =
         zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
@@ -258,7 +262,8 @@ static int run(void *args)
     if (loaded.note[0] && !a->common.engine.quiet) {
         (void)fprintf(stderr, "lmzoo run: %s\n", loaded.note);
     }
-    status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts, &err);
+    status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts,
+                                      zoo_session_drafts(&a->common), &err);
     int code = status == ZOO_OK ? run_loaded(a, &loaded) : fail(&err, 4);
     zoo_chat_model_close(&loaded);
     return code;

@@ -69,7 +69,7 @@ static int run(void *args)
     a->server.kept_share = (double)a->reuse / 100.0;
     a->server.request_bytes_max = share > ROW_LEAST ? share : ROW_LEAST;
     a->server.held_bytes_max = 2 * a->server.request_bytes_max;
-    a->common.engine.reserve = 3 * share;
+    a->common.engine.reserve = 3 * share + zoo_session_drafts(&a->common);
     status = zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return zoo_command_failed("serve", &err, zoo_exit_code_model(status));
@@ -91,7 +91,8 @@ static int run(void *args)
     a->server.key = &key;
     zoo_session_signals(on_signal);
     address = a->server.host;
-    status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts, &err);
+    status = zoo_chat_model_speculate(&loaded, a->common.speculate, a->common.n_drafts,
+                                      zoo_session_drafts(&a->common), &err);
     if (status == ZOO_OK) {
         status = zoo_server_run(&loaded, &a->server, &caught, listening, &err);
     }

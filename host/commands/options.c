@@ -229,7 +229,7 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
     }
     zoo_speculate kind = ZOO_SPECULATE_OFF;
     if (common->speculate && !zoo_speculate_read(common->speculate, &kind)) {
-        return zoo_fail(err, ZOO_E_USAGE, "--speculate must be off or text, not \"%.40s\"",
+        return zoo_fail(err, ZOO_E_USAGE, "--speculate must be off, text or file, not \"%.40s\"",
                         common->speculate);
     }
     if (common->n_drafts > ZOO_DRAFTS_MAX) {

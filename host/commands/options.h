@@ -68,10 +68,9 @@ extern const zoo_option zoo_options_model[];
      0,                                                                                            \
      ZOO_OPTION_TEXT,                                                                              \
      offsetof(zoo_common, speculate),                                                              \
-     "off|text",                                                                                   \
-     "read ahead what a row will probably say, judged by its own text, where that saves time; "    \
-     "the "                                                                                        \
-     "tokens stay the same (" otherwise ")"},                                                      \
+     "off|text|file",                                                                              \
+     "read ahead what a row will probably say, judged by its own text, or also by what other "     \
+     "rows said (file), where that saves time; the tokens stay the same (" otherwise ")"},         \
     {                                                                                              \
         "--draft-tokens", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_drafts), "N",                \
             "read so many ahead in every step, whether it saves time or not (0: what pays)"        \

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/file_hash.h"
+#include "generate/schedule.h"
 
 void zoo_session_signals(void (*handler)(int number))
 {
@@ -33,6 +34,14 @@ size_t zoo_session_share(const zoo_engine_options *options)
     const size_t least = (size_t)1 << 20, most = (size_t)256 << 20;
     size_t share = zoo_engine_memory_limit(options) / 8;
     return share < least ? least : share > most ? most : share;
+}
+
+size_t zoo_session_drafts(const zoo_common *common)
+{
+    zoo_speculate kind = ZOO_SPECULATE_OFF;
+    bool pools = common->speculate && zoo_speculate_read(common->speculate, &kind) &&
+                 kind == ZOO_SPECULATE_FILE;
+    return pools ? zoo_session_share(&common->engine) / 4 : 0;
 }
 
 void zoo_session_options(const zoo_common *common, uint64_t seed, char text[400])

@@ -13,6 +13,8 @@ void zoo_session_time(char text[24]);
 /* Bytes that one request, all requests that wait or run, and grammars may take each: an eighth of
  * what the options allow, 1 to 256 MiB. */
 size_t zoo_session_share(const zoo_engine_options *options);
+/* Bytes of them that rows take which read ahead by what others said (--speculate file); else 0. */
+size_t zoo_session_drafts(const zoo_common *common);
 /* What can change a result, as text; threads and sizes of steps cannot. The instruction set stands
  * in the key by the name of what computes. */
 void zoo_session_options(const zoo_common *common, uint64_t seed, char text[400]);

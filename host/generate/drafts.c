@@ -12,23 +12,21 @@ static const float lean = 4.0f, row_fade = 0.975f, all_fade = 0.999f;
 
 void zoo_draft_odds_init(zoo_draft_odds *odds)
 {
-    static const float first[ZOO_DRAFT_CLASSES] = {1.0f,  0.8f, 0.25f, 0.4f,
-                                                   0.55f, 0.7f, 0.8f,  0.9f};
+    static const float first[ZOO_DRAFT_FILE] = {1.0f, 0.8f, 0.25f, 0.4f, 0.55f, 0.7f, 0.8f, 0.9f};
     for (uint32_t i = 0; i < ZOO_DRAFT_CLASSES; i++) {
         odds->n[i] = lean;
-        odds->n_right[i] = lean * first[i];
+        odds->n_right[i] = lean * first[i < ZOO_DRAFT_FILE ? i : i - ZOO_DRAFT_LENGTHS];
     }
 }
 
 /* Matches of 2, 3, 4 .. 5, 6 .. 8, 9 .. 15 and more tokens. */
-static uint8_t class_of(uint32_t length)
+static uint32_t class_of(uint32_t first, uint32_t length)
 {
-    static const uint32_t ends[] = {2, 3, 5, 8, 15};
-    uint8_t class = ZOO_DRAFT_TEXT;
+    static const uint32_t ends[ZOO_DRAFT_LENGTHS - 1] = {2, 3, 5, 8, 15};
     for (uint32_t i = 0; i < ZOO_COUNT(ends); i++) {
-        class = (uint8_t)(class + (length > ends[i]));
+        first += length > ends[i];
     }
-    return class;
+    return first;
 }
 
 zoo_drafts *zoo_drafts_new(uint32_t n_max)
@@ -49,9 +47,12 @@ void zoo_drafts_free(zoo_drafts *d)
     }
 }
 
-void zoo_drafts_begin(zoo_drafts *d, const int32_t *tokens, uint32_t n)
+void zoo_drafts_begin(zoo_drafts *d, const zoo_draft_pool *pool, const int32_t *tokens, uint32_t n)
 {
     zoo_ngrams_follow(&d->grams, tokens, n);
+    if (pool) {
+        zoo_draft_pool_follow(pool, &d->match, tokens, n);
+    }
     d->n = 0;
 }
 
@@ -74,14 +75,31 @@ static float share_of(const zoo_drafts *d, uint32_t class, const zoo_draft_odds 
     return low > 0.0f ? low : 0.0f;
 }
 
-void zoo_drafts_end(zoo_drafts *d, const int32_t *tokens, const zoo_draft_odds *all)
+/* Adds what the likelier of the matches says. */
+static void add_texts(zoo_drafts *d, const zoo_draft_pool *pool, const int32_t *tokens,
+                      const zoo_draft_odds *all)
+{
+    uint32_t own = d->grams.length, others = pool ? d->match.length : 0;
+    uint32_t first = ZOO_DRAFT_TEXT, length = own;
+    if (others > 0 && (own == 0 || share_of(d, class_of(ZOO_DRAFT_FILE, others), all) >
+                                       share_of(d, class_of(ZOO_DRAFT_TEXT, own), all))) {
+        d->n = zoo_draft_pool_guess(pool, &d->match, d->tokens, ZOO_DRAFTS_MAX);
+        first = ZOO_DRAFT_FILE;
+        length = others;
+    } else {
+        d->n = zoo_ngrams_guess(&d->grams, tokens, d->tokens, ZOO_DRAFTS_MAX);
+    }
+    for (uint32_t i = 0; i < d->n; i++) {
+        d->classes[i] = (uint8_t)class_of(first, length + i);
+    }
+}
+
+void zoo_drafts_end(zoo_drafts *d, const zoo_draft_pool *pool, const int32_t *tokens,
+                    const zoo_draft_odds *all)
 {
     float odds = 1.0f;
     if (d->n == 0) {
-        d->n = zoo_ngrams_guess(&d->grams, tokens, d->tokens, ZOO_DRAFTS_MAX);
-        for (uint32_t i = 0; i < d->n; i++) {
-            d->classes[i] = class_of(d->grams.length + i);
-        }
+        add_texts(d, pool, tokens, all);
     }
     for (uint32_t i = 0; i < d->n; i++) {
         uint32_t c = d->classes[i];

@@ -2,7 +2,8 @@
  * drafts.h: what a row will probably say next, and how probable that is.
  *
  * Where drafts come from: tokens that must come (the end of reasoning that had its tokens), what a
- * grammar leaves no choice about, and the row's own text where its end was seen before (ngrams.h).
+ * grammar leaves no choice about, and the text where the row's end was seen before: its own
+ * (ngrams.h) or what other rows have said (draft_pool.h), whichever is the likelier.
  *
  * Each draft belongs to a class: its source and how long the match is by then. For each class of a
  * row it is counted how often the draft was what was sampled, whether it was read ahead or not: a
@@ -15,6 +16,7 @@
 #ifndef ZOO_GENERATE_DRAFTS_H
 #define ZOO_GENERATE_DRAFTS_H
 
+#include "generate/draft_pool.h"
 #include "generate/ngrams.h"
 
 enum {
@@ -22,7 +24,9 @@ enum {
     ZOO_DRAFT_MUST = 0,  /* class: no other token is possible */
     ZOO_DRAFT_SHAPE,     /* a grammar's text, cut into tokens as is most likely */
     ZOO_DRAFT_TEXT,      /* and on: matches of the row's own text by length */
-    ZOO_DRAFT_CLASSES = ZOO_DRAFT_TEXT + 6
+    ZOO_DRAFT_LENGTHS = 6,
+    ZOO_DRAFT_FILE = ZOO_DRAFT_TEXT + ZOO_DRAFT_LENGTHS, /* and on: the same of other rows */
+    ZOO_DRAFT_CLASSES = ZOO_DRAFT_FILE + ZOO_DRAFT_LENGTHS
 };
 
 /* How often drafts of each class were right; old trials count less and less. */
@@ -35,8 +39,9 @@ void zoo_draft_odds_init(zoo_draft_odds *odds);
 
 typedef struct zoo_drafts {
     zoo_ngrams grams;
-    zoo_draft_odds odds; /* of this row */
-    uint32_t n;          /* proposed now */
+    zoo_pool_match match; /* in the pool of all rows, if there is one */
+    zoo_draft_odds odds;  /* of this row */
+    uint32_t n;           /* proposed now */
     int32_t tokens[ZOO_DRAFTS_MAX];
     uint8_t classes[ZOO_DRAFTS_MAX];
     float odds_of[ZOO_DRAFTS_MAX]; /* that it and all before it are right; falling */
@@ -46,12 +51,14 @@ typedef struct zoo_drafts {
 zoo_drafts *zoo_drafts_new(uint32_t n_max);
 void zoo_drafts_free(zoo_drafts *drafts);
 
-/* Begins a proposal for a text of n tokens, which it takes over. */
-void zoo_drafts_begin(zoo_drafts *drafts, const int32_t *tokens, uint32_t n);
+/* Begins a proposal for a text of n tokens, which it takes over; pool may be null. */
+void zoo_drafts_begin(zoo_drafts *drafts, const zoo_draft_pool *pool, const int32_t *tokens,
+                      uint32_t n);
 /* Adds one token of a class below ZOO_DRAFT_TEXT; false: there is no room. */
 bool zoo_drafts_add(zoo_drafts *drafts, int32_t token, uint32_t class);
-/* Adds what the text says, when nothing was added before, and finds the odds. */
-void zoo_drafts_end(zoo_drafts *drafts, const int32_t *tokens, const zoo_draft_odds *all);
+/* Adds what the texts say, when nothing was added before, and finds the odds. */
+void zoo_drafts_end(zoo_drafts *drafts, const zoo_draft_pool *pool, const int32_t *tokens,
+                    const zoo_draft_odds *all);
 
 /* Counts the proposal against the n tokens that came. */
 void zoo_drafts_judge(zoo_drafts *drafts, const int32_t *tokens, uint32_t n, zoo_draft_odds *all);

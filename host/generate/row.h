@@ -93,7 +93,8 @@ struct zoo_row {
     zoo_prefix_chain chain; /* while it waits, or owns a prefix */
     zoo_decoder *decoder;
     zoo_history history;
-    zoo_drafts *drafts; /* null: none are made */
+    zoo_drafts *drafts;      /* null: none are made */
+    zoo_pool_tail pool_tail; /* of its answer, where rows read ahead what others said */
     zoo_row *next;
 };
 

@@ -92,6 +92,7 @@ void zoo_schedule_free(zoo_schedule *s)
         zoo_mem_free(s->workspaces[i].mask);
         zoo_mem_free(s->workspaces[i].raw);
     }
+    zoo_draft_pool_free(s->pool);
     zoo_mem_free(s->workspaces);
     zoo_mem_free(s->running);
     zoo_mem_free(s->items);
@@ -351,6 +352,7 @@ static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item
     if (step_row->is_proposed) {
         zoo_schedule_judge(s, step_row);
     }
+    zoo_schedule_pool(s, row);
     if (row->chain.n > 0) {
         keep_prefix(s, row);
     }

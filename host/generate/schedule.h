@@ -58,27 +58,30 @@ void zoo_schedule_free(zoo_schedule *schedule);
 
 typedef enum zoo_speculate {
     ZOO_SPECULATE_OFF = 0,
-    ZOO_SPECULATE_TEXT /* drafts from the row's own prompt and output */
+    ZOO_SPECULATE_TEXT, /* drafts from the row's own prompt and output */
+    ZOO_SPECULATE_FILE  /* and from the outputs of other rows that run or have ended */
 } zoo_speculate;
 
 /* zoo_model_options.n_marks for it: with more rows than these, drafts of models with states seldom
  * pay. */
 enum { ZOO_SPECULATE_MARKS = 8 };
 
-/* "off", "text"; false: another word. */
+/* "off", "text", "file"; false: another word. */
 bool zoo_speculate_read(const char *word, zoo_speculate *out);
 
 typedef struct zoo_speculation {
     zoo_speculate kind;
     uint32_t n_always; /* drafts of every row in every step, whether they pay or not; 0: what
                              pays by costs, of which something must be known for any */
+    size_t pool_bytes; /* for what other rows said, with ZOO_SPECULATE_FILE */
     zoo_step_costs costs;
 } zoo_speculation;
 
 /* Rows read ahead what they will probably say, and keep what they then choose: the same tokens and
- * log-probabilities in fewer steps. Kept by reference. Before the first row; without this call
- * there are no drafts. */
-void zoo_schedule_speculate(zoo_schedule *schedule, const zoo_speculation *speculation);
+ * log-probabilities in fewer steps. Kept by reference. Once, before the first row; without this
+ * call there are no drafts. ZOO_E_MEMORY. */
+zoo_status zoo_schedule_speculate(zoo_schedule *schedule, const zoo_speculation *speculation,
+                                  zoo_error *err);
 
 /* Whether more waiting rows would help to choose well. */
 bool zoo_schedule_wants_more(const zoo_schedule *schedule);

@@ -18,6 +18,7 @@
 enum {
     PLAIN_EVERY = 16, /* steps with drafts after which one without is due, where f is in doubt */
     RETRY_EVERY = 64, /* steps without, where f alone forbids them */
+    PIECE = 16,       /* new tokens after which other rows see them */
     SHAPE_BELOW = 6   /* tokens of a match of the text that is preferred to a grammar's guess */
 };
 
@@ -26,7 +27,7 @@ static const double doubt = 1.1, f_max = 8.0;
 
 bool zoo_speculate_read(const char *word, zoo_speculate *out)
 {
-    static const char *const words[] = {"off", "text"};
+    static const char *const words[] = {"off", "text", "file"};
     for (uint32_t i = 0; i < ZOO_COUNT(words); i++) {
         if (strcmp(word, words[i]) == 0) {
             *out = (zoo_speculate)i;
@@ -36,12 +37,30 @@ bool zoo_speculate_read(const char *word, zoo_speculate *out)
     return false;
 }
 
-void zoo_schedule_speculate(zoo_schedule *s, const zoo_speculation *speculation)
+zoo_status zoo_schedule_speculate(zoo_schedule *s, const zoo_speculation *speculation,
+                                  zoo_error *err)
 {
     /* Positions of such a model are read again at once or not at all. */
     bool never = s->plan->reread_after && zoo_engine_has_states(s->engine);
     s->speculation = speculation->kind != ZOO_SPECULATE_OFF && !never ? speculation : NULL;
     zoo_draft_odds_init(&s->odds);
+    if (!s->speculation || speculation->kind != ZOO_SPECULATE_FILE) {
+        return ZOO_OK;
+    }
+    s->pool = zoo_draft_pool_new(speculation->pool_bytes);
+    return s->pool ? ZOO_OK
+                   : zoo_fail(err, ZOO_E_MEMORY, "%zu bytes do not hold what rows have said",
+                              speculation->pool_bytes);
+}
+
+void zoo_schedule_pool(zoo_schedule *s, zoo_row *row)
+{
+    uint32_t n = row->n_prompt + row->n_out;
+    uint32_t from = row->pool_tail.n ? row->pool_tail.n : row->n_prompt;
+    bool is_due = row->finish == ZOO_UNFINISHED ? n - from >= PIECE : n > from;
+    if (s->pool && is_due && row->finish != ZOO_FINISH_FAILED) {
+        zoo_draft_pool_add(s->pool, &row->pool_tail, row->tokens, from, n);
+    }
 }
 
 /* Tokens that the row may read ahead now. */
@@ -65,7 +84,7 @@ static void propose(zoo_schedule *s, zoo_step_row *step_row)
     if (!row->drafts) {
         return; /* no memory: it does without */
     }
-    zoo_drafts_begin(row->drafts, row->tokens, known);
+    zoo_drafts_begin(row->drafts, s->pool, row->tokens, known);
     zoo_row_draft_forced(row, row->drafts);
     /* A long match says more than the few tokens of a key. */
     if (row->filter.guess && row->drafts->n == 0 && row->drafts->grams.length < SHAPE_BELOW) {
@@ -75,7 +94,7 @@ static void propose(zoo_schedule *s, zoo_step_row *step_row)
             (void)zoo_drafts_add(row->drafts, tokens[i], ZOO_DRAFT_SHAPE);
         }
     }
-    zoo_drafts_end(row->drafts, row->tokens, &s->odds);
+    zoo_drafts_end(row->drafts, s->pool, row->tokens, &s->odds);
     step_row->is_proposed = true;
     step_row->n_room = room_of(s, row);
 }

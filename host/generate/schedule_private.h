@@ -45,6 +45,7 @@ struct zoo_schedule {
     uint32_t logits_max;
     size_t n_mask;                      /* words */
     const zoo_speculation *speculation; /* null: no drafts */
+    zoo_draft_pool *pool;               /* of all rows; null: each goes by its own text */
     bool has_states;
     zoo_draft_odds odds;             /* of all rows */
     bool drafts_now;                 /* the step at hand has drafts */
@@ -62,6 +63,9 @@ void zoo_schedule_paced(zoo_schedule *schedule, uint32_t n_rows, double seconds)
 /* Learns from the tokens that a row with a proposal got, and takes back what was read wrongly:
  * row->pos is set where there were drafts. */
 void zoo_schedule_judge(zoo_schedule *schedule, const zoo_step_row *step_row);
+
+/* Shows the row's new tokens to other rows, where they read ahead by one another. */
+void zoo_schedule_pool(zoo_schedule *schedule, zoo_row *row);
 
 /* Opens waiting rows as long as the engine has room. */
 void zoo_schedule_admit(zoo_schedule *schedule);

@@ -39,6 +39,9 @@ same() { # same MODEL KIND
     batch "$1" "$2" drafts3 --draft-tokens 3 --max-seqs 64 --max-rows 40
     cmp -s "$work/drafts3" "$work/plain" && accepted
     result $? "demo-$1, $2: three drafts, rows together, steps of 40"
+    batch "$1" "$2" drafts4 --speculate file --draft-tokens 4 --max-seqs 5
+    cmp -s "$work/drafts4" "$work/plain" && accepted
+    result $? "demo-$1, $2: four drafts, from other rows too"
     batch "$1" "$2" drafts --max-seqs 2
     cmp -s "$work/drafts" "$work/plain"
     result $? "demo-$1, $2: as many as pay"
@@ -61,7 +64,8 @@ folder=$LMZOO_SOURCE/demo/models/demo-llama
 if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     batch llama f32 plain --speculate off --restart
     batch llama f32 parts --draft-tokens 8 --limit 6
-    batch llama f32 parts --speculate off --limit 6
+    batch llama f32 parts --speculate off --limit 4
+    batch llama f32 parts --speculate file --draft-tokens 5 --limit 4
     batch llama f32 parts --draft-tokens 4
     cmp -s "$work/parts" "$work/plain"
     result $? "a run that is interrupted and goes on with other drafts"
@@ -83,6 +87,18 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     cmp -s "$work/drafts" "$work/plain" && [ "$(grep -c '"status_code":200' "$work/plain")" -eq 4 ] && accepted
     result $? "answers of a schema, whose keys are guessed"
 
+    # The same answers again and again, each without repeats of its own.
+    for i in 1 2 3 4 5 6; do
+        printf '{"custom_id":"a%s","method":"POST","url":"/v1/completions","body":{"prompt":"Tom","max_tokens":60,"temperature":0.9,"seed":4,"logprobs":1,"presence_penalty":1.5}}\n' $i
+    done >"$work/requests.jsonl"
+    batch llama f32 plain --speculate off --restart
+    batch llama f32 text --draft-tokens 6 --max-seqs 1 --restart
+    own=$(grep -c . "$work/text") came=0
+    cmp -s "$work/text" "$work/plain" && accepted && own=$came
+    batch llama f32 file --speculate file --draft-tokens 6 --max-seqs 1 --memory 64M --restart
+    cmp -s "$work/file" "$work/plain" && accepted && [ "$came" -gt $((own + 150)) ]
+    result $? "answers that are alike go by one another"
+
     set -- "$lmzoo" run "$folder" -p 'Once upon a time' -n 60 --ignore-eos --json
     "$@" --speculate off >"$work/a" && "$@" --draft-tokens 6 >"$work/b" &&
         [ "$(sed 's/"usage.*//' "$work/a")" = "$(sed 's/"usage.*//' "$work/b")" ] &&
@@ -95,7 +111,7 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     result $? "bench tells drafts"
 
     "$lmzoo" run "$folder" -p x --speculate often 2>"$work/words"
-    [ $? -eq 2 ] && grep -q 'speculate must be off or text' "$work/words"
+    [ $? -eq 2 ] && grep -q 'speculate must be off, text or file' "$work/words"
     result $? "another word is refused"
     "$lmzoo" run "$folder" -p x --draft-tokens 100 2>"$work/words"
     [ $? -eq 2 ] && grep -q 'draft-tokens goes up to' "$work/words"

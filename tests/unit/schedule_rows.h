@@ -85,7 +85,7 @@ static zoo_schedule_stats run_rows(zoo_engine *e, fixture *f)
     assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
     zoo_schedule_keep(s, kept_share);
     if (speculation) {
-        zoo_schedule_speculate(s, speculation);
+        assert_int_equal(zoo_schedule_speculate(s, speculation, &err), ZOO_OK);
     }
     while (n_done < f->n_rows) {
         while (n_added < f->n_rows && zoo_schedule_wants_more(s)) {

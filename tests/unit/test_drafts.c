@@ -45,7 +45,9 @@ static void test_drafts_change_nothing(void **unused)
     zoo_schedule_stats before = run_rows(e, &plain);
     zoo_engine_close(e);
     for (uint32_t i = 0; i < 5 * 3 * 2; i++) {
-        zoo_speculation s = {.kind = ZOO_SPECULATE_TEXT, .n_always = 1 + i * 5 % 23};
+        zoo_speculation s = {.kind = i % 4 < 2 ? ZOO_SPECULATE_TEXT : ZOO_SPECULATE_FILE,
+                             .n_always = 1 + i * 5 % 23,
+                             .pool_bytes = (size_t)1 << (14 + i % 6)};
         e = habitual_engine(rows_max[i % 5], seqs_max[i / 5 % 3], i >= 15);
         speculation = &s;
         kept_share = i % 2 ? 0.8 : 0;
@@ -99,9 +101,114 @@ static void test_drafts_pay_or_are_off(void **unused)
     }
 }
 
+/* Rows that say the same one after the other: the second goes by the first. */
+static void test_rows_go_by_one_another(void **unused)
+{
+    static fixture f;
+    uint64_t n_steps[2];
+    (void)unused;
+    for (uint32_t i = 0; i < 2; i++) {
+        zoo_speculation s = {.kind = i == 0 ? ZOO_SPECULATE_TEXT : ZOO_SPECULATE_FILE,
+                             .n_always = 8,
+                             .pool_bytes = 1 << 16};
+        make_alike(&f, 6, 60, 60);
+        for (uint32_t r = 0; r < f.n_rows; r++) {
+            f.rows[r].n_new_max = 100;
+            f.rows[r].sampling.temperature = 0.7f;
+            f.rows[r].sampling.seed = 11;
+        }
+        zoo_engine *e = habitual_engine(512, 1, false);
+        e->habit = 0.0f; /* an answer does not repeat itself */
+        speculation = &s;
+        n_steps[i] = run_rows(e, &f).n_steps;
+        speculation = NULL;
+        forget_results(&f);
+        zoo_engine_close(e);
+    }
+    assert_true(n_steps[0] > 550);
+    assert_true(n_steps[1] < 250);
+}
+
+/* A guess is what followed some place of the rows that ends like this one. */
+static void test_pool_finds_what_followed(void **unused)
+{
+    enum { ROWS = 40, LONG = 300 };
+    static int32_t texts[ROWS][LONG];
+    zoo_draft_pool *pool = zoo_draft_pool_new((size_t)1 << 18);
+    zoo_pool_tail tails[ROWS] = {0};
+    uint32_t n_guesses = 0;
+    (void)unused;
+    assert_non_null(pool);
+    for (uint32_t r = 0; r < ROWS; r++) {
+        for (uint32_t i = 0; i < LONG; i++) {
+            bool copies = r > 0 && i % 50 > 5;
+            texts[r][i] = copies ? texts[(r - 1) / 2][i] : (int32_t)(next_random() % VOCAB);
+        }
+    }
+    for (uint32_t r = 0; r < ROWS; r++) {
+        for (uint32_t n = 20; n < LONG; n++) { /* in pieces */
+            zoo_pool_match match = {0};
+            int32_t guess[8];
+            zoo_draft_pool_follow(pool, &match, texts[r], n);
+            uint32_t n_guessed = zoo_draft_pool_guess(pool, &match, guess, 8);
+            bool is_true = n_guessed == 0;
+            for (uint32_t k = 0; k < ROWS && !is_true; k++) {
+                for (uint32_t i = match.length; i + n_guessed <= LONG && !is_true; i++) {
+                    is_true = memcmp(texts[k] + i - match.length, texts[r] + n - match.length,
+                                     match.length * sizeof(int32_t)) == 0 &&
+                              memcmp(texts[k] + i, guess, n_guessed * sizeof(int32_t)) == 0;
+                }
+            }
+            assert_true(is_true);
+            n_guesses += n_guessed == 8; /* beyond ends of pieces */
+            if (n % (7 + r % 9) == 0) {
+                zoo_draft_pool_add(pool, &tails[r], texts[r], tails[r].n ? tails[r].n : 20, n);
+            }
+        }
+    }
+    assert_true(n_guesses > LONG * ROWS / 2);
+    zoo_draft_pool_free(pool);
+    assert_null(zoo_draft_pool_new(100));
+}
+
+/* Small rings are overwritten again and again. */
+static void test_pool_forgets(void **unused)
+{
+    static int32_t text[5000];
+    zoo_draft_pool *pool = zoo_draft_pool_new(1 << 14);
+    zoo_pool_match match = {0};
+    int32_t guess[8];
+    (void)unused;
+    assert_non_null(pool);
+    for (uint32_t i = 0; i < 5000; i++) {
+        text[i] = (int32_t)(next_random() % 20000);
+    }
+    zoo_draft_pool_add(pool, &(zoo_pool_tail){0}, text, 10, 5000); /* keeps its end */
+    zoo_draft_pool_follow(pool, &match, text, 4900);
+    assert_int_equal(zoo_draft_pool_guess(pool, &match, guess, 8), 8);
+    assert_memory_equal(guess, text + 4900, sizeof guess);
+    match = (zoo_pool_match){0};
+    zoo_draft_pool_follow(pool, &match, text, 1000);
+    assert_int_equal(match.length, 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        zoo_draft_pool_add(pool, &(zoo_pool_tail){0}, text, 40 * i, 40 * i + 39);
+        match = (zoo_pool_match){0};
+        zoo_draft_pool_follow(pool, &match, text, 40 * i + 20);
+        assert_int_equal(zoo_draft_pool_guess(pool, &match, guess, 8), 8);
+        assert_memory_equal(guess, text + 40 * i + 20, sizeof guess);
+    }
+    match = (zoo_pool_match){0};
+    zoo_draft_pool_follow(pool, &match, text, 100);
+    assert_int_equal(match.length, 0);
+    zoo_draft_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_go_by_one_another),
+        cmocka_unit_test(test_pool_finds_what_followed),
+        cmocka_unit_test(test_pool_forgets),
         cmocka_unit_test(test_drafts_change_nothing),
         cmocka_unit_test(test_drafts_pay_or_are_off),
     };
