@@ -8,16 +8,14 @@
  * the sums of the columns before; the bias at the end. zoo_kernels_check makes sure that a row's
  * bits then depend on nothing else. They are this level's own, and this CPU's and this version's.
  *
- * The library is loaded when the level is chosen: some builds of it start threads at once. It is
- * held to one thread a call: rows and panels are what threads share. It keeps a buffer
- * for each thread that calls it. Stack: 55 KiB.
+ * The library is opened when the level is chosen and held to one thread a call (blas_library.h):
+ * rows and panels are what threads share. Stack: 55 KiB.
  */
-#include <cblas.h>
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "kernels/bf16.h"
+#include "kernels/blas_library.h"
 #include "kernels/openblas.h"
 
 enum { TILE_ROWS = 8, K_BLOCK = 512, ROWS_BLOCK = 64 };
@@ -26,28 +24,16 @@ static char isa[48] = "openblas";
 
 static __typeof__(&cblas_sgemm) sgemm;
 
-/* "OpenBLAS 0.3.21 DYNAMIC_ARCH ..." and the core that it took this CPU for. */
 const char *zoo_openblas_begin(void)
 {
-    __typeof__(&openblas_set_num_threads) set_num_threads;
-    __typeof__(&openblas_get_config) get_config;
-    __typeof__(&openblas_get_corename) get_corename;
     char version[24] = "";
-    void *library = sgemm ? NULL : dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    const zoo_blas_library *library = zoo_blas_library_open();
     if (!library) {
-        return sgemm ? isa : NULL;
-    }
-    *(void **)&set_num_threads = dlsym(library, "openblas_set_num_threads");
-    *(void **)&get_config = dlsym(library, "openblas_get_config");
-    *(void **)&get_corename = dlsym(library, "openblas_get_corename");
-    *(void **)&sgemm = dlsym(library, "cblas_sgemm");
-    if (!set_num_threads || !get_config || !get_corename || !sgemm) {
-        sgemm = NULL;
         return NULL;
     }
-    set_num_threads(1);
-    (void)sscanf(get_config(), "OpenBLAS %23s", version);
-    (void)snprintf(isa, sizeof isa, "openblas-%s-%.16s", version, get_corename());
+    sgemm = library->gemm;
+    (void)sscanf(library->config, "OpenBLAS %23s", version);
+    (void)snprintf(isa, sizeof isa, "openblas-%s-%.16s", version, library->core);
     return isa;
 }
 

@@ -1,27 +1,19 @@
-/* blas.c: see blas.h. Needs no memory of its own; the library stays loaded. */
+/* blas.c: see blas.h. Needs no memory of its own. */
 #include "quantise/blas.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 zoo_status zoo_blas_open(zoo_blas *out, zoo_error *err)
 {
-    void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-    __typeof__(&openblas_set_num_threads) set_num_threads;
+    const zoo_blas_library *library = zoo_blas_library_open();
     if (!library) {
         return zoo_fail(err, ZOO_E_UNSUPPORTED,
-                        "libopenblas.so.0 is not there; install libopenblas0");
+                        "libopenblas.so.0 cannot be loaded; install libopenblas0-pthread");
     }
-    *(void **)&set_num_threads = dlsym(library, "openblas_set_num_threads");
-    *(void **)&out->syrk = dlsym(library, "cblas_ssyrk");
-    *(void **)&out->gemm = dlsym(library, "cblas_sgemm");
-    *(void **)&out->symm = dlsym(library, "cblas_ssymm");
-    *(void **)&out->potrf = dlsym(library, "spotrf_");
-    *(void **)&out->potri = dlsym(library, "spotri_");
-    if (!set_num_threads || !out->syrk || !out->gemm || !out->symm || !out->potrf || !out->potri) {
+    if (!library->potrf || !library->potri) {
         return zoo_fail(err, ZOO_E_UNSUPPORTED, "libopenblas.so.0 was built without LAPACK");
     }
-    set_num_threads(1);
+    *out = *library;
     return ZOO_OK;
 }
 

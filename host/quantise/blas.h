@@ -1,5 +1,5 @@
 /*
- * blas.h: OpenBLAS and its LAPACK, loaded when they are needed: some builds start threads at once.
+ * blas.h: OpenBLAS and its LAPACK (kernels/blas_library.h), opened when calibration needs them.
  *
  * Matrices are row-major and symmetric ones are their upper triangle, which LAPACK calls the lower
  * one of columns. A call uses one thread; callers share work out themselves.
@@ -7,17 +7,10 @@
 #ifndef ZOO_QUANTISE_BLAS_H
 #define ZOO_QUANTISE_BLAS_H
 
-#include <cblas.h>
-
 #include "base.h"
+#include "kernels/blas_library.h"
 
-typedef struct zoo_blas {
-    __typeof__(&cblas_ssyrk) syrk;
-    __typeof__(&cblas_sgemm) gemm;
-    __typeof__(&cblas_ssymm) symm;
-    void (*potrf)(const char *uplo, const int *n, float *a, const int *lda, int *info, size_t);
-    void (*potri)(const char *uplo, const int *n, float *a, const int *lda, int *info, size_t);
-} zoo_blas;
+typedef zoo_blas_library zoo_blas;
 
 /* ZOO_E_UNSUPPORTED: the library is not there or has no LAPACK. By one thread. [load] */
 zoo_status zoo_blas_open(zoo_blas *out, zoo_error *err);

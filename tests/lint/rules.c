@@ -237,16 +237,15 @@ static void check_include(void *user, const scan_include *i)
     const char *home = home_of(c->source->path, home_text);
     int in_kernels = home && starts_with(home, "host/");
     int is_isa = listed(isa_headers, i->path);
-    int is_blas = strcmp(i->path, "cblas.h") == 0 && starts_with(c->source->path, "host/quantise/");
     measure(c, RULE_INCLUDES, 1);
     if (starts_with(c->source->path, "tests/")) {
         return;
     }
     if (i->angled) {
-        if (is_isa ? !in_kernels && !is_blas && !starts_with(c->source->path, "bench/")
+        if (is_isa ? !in_kernels && !starts_with(c->source->path, "bench/")
                    : home && !listed(libc_headers, i->path)) {
             say(c, RULE_INCLUDES, "include", "line %d: <%s>: %s", i->line, i->path,
-                is_isa ? "only kernels may (cblas.h: quantise too)" : "only libc here");
+                is_isa ? "only kernels may" : "only libc here");
         }
         return;
     }

@@ -39,7 +39,7 @@ expect() {
 
 echo 1..6
 all='gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libpcre2-dev libutf8proc-dev'
-all="$all libxxhash-dev zlib1g-dev libzstd-dev libmicrohttpd-dev libedit-dev libopenblas-serial-dev libjemalloc-dev libcmocka-dev curl g++"
+all="$all libxxhash-dev zlib1g-dev libzstd-dev libmicrohttpd-dev libedit-dev libopenblas-pthread-dev libjemalloc-dev libcmocka-dev curl g++"
 echo 'echo 0' | stand_in id
 expect "no apt-get" 4 "this system has no apt-get; install by hand (Debian names): $all"
 
