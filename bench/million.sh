@@ -3,7 +3,8 @@
 #
 #   bench/million.sh [ROWS [MODEL [options of lmzoo batch]]]
 #
-# The run is killed when 99.5 % of its rows are done and is started again. Markdown on stdout: the
+# Rows of one token that ask for one, so that what a row costs beside the model is what is seen. The
+# run is killed when 99.5 % of its rows are done and is started again. Markdown on stdout: the
 # resident size beside the number of rows done, then seconds and the greatest resident size of the
 # second start; exit 1 when a row is missing or there twice. LMZOO names another program than
 # build/lmzoo, TMPDIR where its 1 GB goes. Linux: resident sizes are read in /proc.
@@ -27,7 +28,7 @@ seconds() { awk -v from="$1" -v to="$2" 'BEGIN { printf "%.1f", (to - from) / 1e
 start() { "$lmzoo" batch "$model" -i "$requests" -o "$results" -q "$@" 2>"$work/words" & pid=$!; }
 
 awk -v n="$rows" 'BEGIN { for (i = 0; i < n; i++)
-    printf "{\"custom_id\":\"r%d\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"Day %d: Lily\",\"max_tokens\":2,\"temperature\":0}}\n", i, i }' >"$requests"
+    printf "{\"custom_id\":\"r%d\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":[%d],\"max_tokens\":1,\"temperature\":0}}\n", i, 300 + i % 700 }' >"$requests"
 
 printf '| rows done | resident MiB | seconds |\n|---|---|---|\n'
 from=$(now)

@@ -9,7 +9,7 @@
 #include "batch/request_rows.h"
 
 /* Enough to fill the scheduler's window twice. */
-enum { QUEUE_MAX = 512, SETTLE_BYTES = 4 << 20 };
+enum { QUEUE_MAX = 512, SETTLE_BYTES = 1 << 20 };
 
 struct zoo_reader {
     zoo_reader_options o;
@@ -34,6 +34,9 @@ void zoo_line_free(zoo_line *line)
         size_t bytes = line->bytes;
         zoo_request_free(&line->request);
         zoo_mem_free(line);
+        if (bytes > SETTLE_BYTES) {
+            zoo_mem_trim();
+        }
         (void)pthread_mutex_lock(&r->mutex);
         r->bytes -= bytes;
         (void)pthread_cond_broadcast(&r->changed);

@@ -155,7 +155,7 @@ static zoo_status fill_finder(zoo_tokenizer *t, tok_run *run, bool normalized, t
 zoo_status tok_added_finish(zoo_tokenizer *t, zoo_error *err)
 {
     uint32_t n_ids = 0;
-    tok_run run = {.t = t, .s = tok_scratch_take(t), .err = err};
+    tok_run run = {.t = t, .s = tok_scratch_take(t, true), .err = err};
     if (!run.s) {
         return tok_no_memory(err);
     }

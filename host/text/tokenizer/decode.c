@@ -406,7 +406,7 @@ zoo_status zoo_decoder_open(const zoo_tokenizer *t, unsigned flags, zoo_decoder 
     if (d) {
         d->t = t;
         d->flags = flags;
-        d->s = tok_scratch_take(t);
+        d->s = tok_scratch_take(t, false);
         d->stages = zoo_mem_array(t->n_decs + 1, sizeof *d->stages);
     }
     if (!d || !d->s || !d->stages) {

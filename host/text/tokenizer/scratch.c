@@ -1,8 +1,10 @@
 /*
- * scratch.c: what a call of encode needs besides the tokenizer, lent from a pool.
+ * scratch.c: what a call of encode or a decoder needs besides the tokenizer, lent from a pool.
  *
- * The pool keeps what came back, with grown buffers and a warm word cache. Its lock is held for a
- * few instructions per call; nothing else of a tokenizer is shared and written.
+ * The pool keeps what came back, with grown buffers and a warm word cache. Decoders live long and
+ * are many, one for each row that runs, and need no word cache: theirs are apart, so that there are
+ * as many caches (2 MiB) as encodes at once. The pool's lock is held for a few instructions per
+ * call; nothing else of a tokenizer is shared and written.
  */
 #include "base/mem.h"
 #include "text/tokenizer/tokenizer_private.h"
@@ -12,7 +14,7 @@
 
 struct tok_scratch_pool {
     pthread_mutex_t lock;
-    tok_scratch *idle;
+    tok_scratch *idle[2]; /* without and with a word cache */
 };
 
 struct tok_scratch_pool *tok_scratch_pool_open(void)
@@ -48,45 +50,47 @@ void tok_scratch_pool_close(struct tok_scratch_pool *pool)
     if (!pool) {
         return;
     }
-    while (pool->idle) {
-        tok_scratch *next = pool->idle->next;
-        scratch_free(pool->idle);
-        pool->idle = next;
+    for (int with = 0; with < 2; with++) {
+        while (pool->idle[with]) {
+            tok_scratch *next = pool->idle[with]->next;
+            scratch_free(pool->idle[with]);
+            pool->idle[with] = next;
+        }
     }
     (void)pthread_mutex_destroy(&pool->lock);
     zoo_mem_free(pool);
 }
 
-static tok_scratch *scratch_new(void)
+static tok_scratch *scratch_new(bool encodes)
 {
     tok_scratch *s = zoo_mem_array(1, sizeof *s);
     if (!s) {
         return NULL;
     }
-    s->words = zoo_mem_array(TOK_WORDS, sizeof *s->words);
+    s->words = encodes ? zoo_mem_array(TOK_WORDS, sizeof *s->words) : NULL;
     s->matcher = tok_matcher_open();
-    if (!s->words || !s->matcher) {
+    if ((encodes && !s->words) || !s->matcher) {
         scratch_free(s);
         return NULL;
     }
     return s;
 }
 
-tok_scratch *tok_scratch_take(const zoo_tokenizer *t)
+tok_scratch *tok_scratch_take(const zoo_tokenizer *t, bool encodes)
 {
     (void)pthread_mutex_lock(&t->scratch->lock);
-    tok_scratch *s = t->scratch->idle;
+    tok_scratch *s = t->scratch->idle[encodes];
     if (s) {
-        t->scratch->idle = s->next;
+        t->scratch->idle[encodes] = s->next;
     }
     (void)pthread_mutex_unlock(&t->scratch->lock);
-    return s ? s : scratch_new();
+    return s ? s : scratch_new(encodes);
 }
 
 /* One huge text must not keep its memory for ever. */
 static void trim(tok_scratch *s)
 {
-    const size_t keep = 1u << 20;
+    const size_t keep = 1u << 16;
     if (s->sym_capacity > keep || s->heap_capacity > keep || s->lattice_capacity > keep) {
         zoo_mem_free(s->sym);
         zoo_mem_free(s->heap);
@@ -100,6 +104,9 @@ static void trim(tok_scratch *s)
         if (s->step[i].capacity > keep) {
             zoo_text_free(&s->step[i]);
         }
+    }
+    if (s->word.capacity > keep) {
+        zoo_text_free(&s->word);
     }
     if (s->lossy.capacity > keep || s->norm[0].capacity > keep || s->norm[1].capacity > keep) {
         zoo_text_free(&s->lossy);
@@ -115,7 +122,7 @@ void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s)
     }
     trim(s);
     (void)pthread_mutex_lock(&t->scratch->lock);
-    s->next = t->scratch->idle;
-    t->scratch->idle = s;
+    s->next = t->scratch->idle[s->words != NULL];
+    t->scratch->idle[s->words != NULL] = s;
     (void)pthread_mutex_unlock(&t->scratch->lock);
 }

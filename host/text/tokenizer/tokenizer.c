@@ -268,7 +268,7 @@ static zoo_status encode_posted(tok_run *run, const char *text, size_t n)
 zoo_status zoo_tokenizer_encode(const zoo_tokenizer *t, const char *text, size_t n, unsigned flags,
                                 zoo_ids *out, zoo_error *err)
 {
-    tok_run run = {.t = t, .s = tok_scratch_take(t), .out = out, .err = err, .flags = flags};
+    tok_run run = {.t = t, .s = tok_scratch_take(t, true), .out = out, .err = err, .flags = flags};
     size_t before = out->n;
     if (!run.s || !tok_grow(&out->data, &out->capacity, 1, sizeof *out->data)) {
         tok_scratch_give(t, run.s);

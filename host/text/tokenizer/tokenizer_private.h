@@ -466,7 +466,7 @@ typedef struct tok_word { /* a remembered piece and its ids; 64 bytes */
 typedef struct tok_scratch {
     struct tok_scratch *next;
     tok_matcher *matcher;
-    tok_word *words; /* [TOK_WORDS] */
+    tok_word *words; /* [TOK_WORDS]; null in those of decoders */
     zoo_text lossy, word, norm[2];
     zoo_text step[TOK_STEPS_MAX];
     zoo_ids ids;
@@ -486,8 +486,9 @@ typedef struct tok_run {
     unsigned flags;
 } tok_run;
 
-/* A scratch for one call; null: no memory. Given back it keeps its buffers for the next call. */
-tok_scratch *tok_scratch_take(const zoo_tokenizer *t);
+/* A scratch for one call of encode, or else for a decoder; null: no memory. Given back it keeps its
+ * buffers for the next one of its kind. */
+tok_scratch *tok_scratch_take(const zoo_tokenizer *t, bool encodes);
 void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s);
 struct tok_scratch_pool *tok_scratch_pool_open(void);
 void tok_scratch_pool_close(struct tok_scratch_pool *pool);
