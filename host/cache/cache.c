@@ -170,9 +170,9 @@ static zoo_status place_rows(zoo_cache_pool *pool, zoo_stream_place *place, zoo_
                         place->kind->name, bytes, place->part);
     }
     place->head_bytes = align_up(bytes);
-    place->offset = g->page_bytes;
+    place->bytes = place->head_bytes * heads;
     ZOO_TRY(check_bytes(&place->decl, place->head_bytes, err));
-    g->page_bytes += place->head_bytes * heads;
+    g->page_bytes += place->bytes;
     return check_bytes(&place->decl, g->page_bytes, err);
 }
 
@@ -184,8 +184,8 @@ static zoo_status place_stream(zoo_cache_pool *pool, const zoo_stream *decl,
     place->decl.stride = decl->stride ? decl->stride : 1;
     ZOO_TRY(check_stream(&place->decl, err));
     if (decl->kind == ZOO_STATE) {
-        place->offset = pool->state_bytes;
-        pool->state_bytes += align_up((size_t)decl->width * sizeof(float));
+        place->bytes = align_up((size_t)decl->width * sizeof(float));
+        pool->state_bytes += place->bytes;
         ZOO_TRY(check_bytes(decl, pool->state_bytes, err));
     } else {
         ZOO_TRY(place_rows(pool, place, err));
@@ -215,6 +215,44 @@ zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, u
     zoo_cache_install(h, n_streams);
     *handle = &h->cache;
     return ZOO_OK;
+}
+
+void zoo_cache_elsewhere(zoo_cache *cache)
+{
+    ((zoo_cache_handle *)cache)->is_elsewhere = true;
+}
+
+void zoo_cache_place(zoo_cache_pool *pool)
+{
+    pool->stored_states = 0;
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        pool->groups[i].stored_bytes = 0;
+    }
+    for (zoo_cache_handle *h = pool->handles; h; h = h->next) {
+        for (uint32_t i = 0; i < h->cache.n_streams && !h->is_elsewhere; i++) {
+            zoo_stream_place *place = &h->places[i];
+            bool is_state = place->decl.kind == ZOO_STATE;
+            size_t *end =
+                is_state ? &pool->stored_states : &pool->groups[place->group].stored_bytes;
+            place->offset = *end;
+            *end += place->bytes;
+        }
+    }
+}
+
+double zoo_cache_pool_share(zoo_cache_pool *pool)
+{
+    double most = 0.0;
+    zoo_cache_place(pool);
+    if (pool->state_bytes > 0) {
+        most = (double)pool->stored_states / (double)pool->state_bytes;
+    }
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        double share = g->page_bytes > 0 ? (double)g->stored_bytes / (double)g->page_bytes : 0.0;
+        most = share > most ? share : most;
+    }
+    return most;
 }
 
 zoo_cache_cost zoo_cache_pool_cost(const zoo_cache_pool *pool, uint32_t length)

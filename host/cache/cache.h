@@ -72,6 +72,11 @@ void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max);
  */
 zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, uint32_t n_streams,
                               zoo_cache **handle, zoo_error *err);
+/* The streams of this block are counted and get no memory: another process keeps them, which has
+ * the same pool and is told the same calls. Before zoo_cache_pool_fix. */
+void zoo_cache_elsewhere(zoo_cache *cache);
+/* The part of bytes_max that the streams kept here take at most, 0 to 1. */
+double zoo_cache_pool_share(zoo_cache_pool *pool);
 /* Takes the memory. ZOO_E_MEMORY: bytes_max is below what rings and states of seqs_max sequences
  * need, or the system has no room. [load] */
 zoo_status zoo_cache_pool_fix(zoo_cache_pool *pool, zoo_error *err);

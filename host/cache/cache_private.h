@@ -17,12 +17,13 @@ typedef struct zoo_page_group {
     uint32_t n_ring;         /* runs a ring must hold; 0: ROWS */
     uint32_t n_entries;      /* of a block table: n_ring, or less when the context is shorter */
     uint32_t n_entries_kept; /* at most that many pages of a ring are live between steps */
-    size_t page_bytes;
+    size_t page_bytes;       /* of all streams: what is planned with */
+    size_t stored_bytes;     /* of those that are kept here */
     uint32_t n_pages, n_free;
     uint32_t n_reserved;   /* promised to open sequences, still free; never above n_free */
     uint32_t n_fresh;      /* pages below this number were taken once */
     uint32_t n_returned;   /* of them in `returned` */
-    unsigned char *memory; /* [n_pages][page_bytes] */
+    unsigned char *memory; /* [n_pages][stored_bytes] */
     uint32_t *refs;        /* [n_pages] */
     uint32_t *returned;    /* [n_pages], a stack: pages used last are used first */
     uint32_t *entries;     /* [block tables][n_entries] page numbers */
@@ -34,6 +35,7 @@ typedef struct zoo_stream_place {
     uint32_t part;  /* floats of a row of one head */
     const zoo_cache_ops *kind;
     size_t head_bytes; /* of a page of one head, a multiple of 64 */
+    size_t bytes;      /* in a page, of all heads; or of the state */
     size_t offset;     /* in a page, or in a sequence's states */
 } zoo_stream_place;
 
@@ -43,6 +45,7 @@ typedef struct zoo_cache_handle {
     zoo_cache_pool *pool;
     zoo_stream_place places[ZOO_STREAMS_MAX];
     const zoo_cache_ops *kinds[ZOO_STREAMS_MAX];
+    bool is_elsewhere; /* its streams are counted, and kept by another process */
     struct zoo_cache_handle *next;
 } zoo_cache_handle;
 
@@ -64,10 +67,11 @@ struct zoo_cache_pool {
     zoo_page_group groups[ZOO_GROUPS_MAX];
     uint32_t n_groups;
     uint32_t n_prefixes;     /* block tables beyond the sequences, at most */
-    size_t state_bytes;      /* of one table */
-    unsigned char *states;   /* [block tables][state_bytes] */
+    size_t state_bytes;      /* of one table, of all streams */
+    size_t stored_states;    /* of those that are kept here */
+    unsigned char *states;   /* [block tables][stored_states] */
     uint32_t n_marks;        /* 0 without states */
-    unsigned char *marks;    /* [n_marks][state_bytes] */
+    unsigned char *marks;    /* [n_marks][stored_states] */
     bool *marks_held;        /* [n_marks] */
     zoo_block_table *tables; /* [seqs_max + n_prefixes] */
     zoo_cache_handle *handles, *handles_last;
@@ -112,17 +116,19 @@ static inline uint32_t *zoo_block_table_entry(const zoo_page_group *group, uint3
 
 static inline unsigned char *zoo_page_memory(const zoo_page_group *group, uint32_t page)
 {
-    return group->memory + (size_t)page * group->page_bytes;
+    return group->memory + (size_t)page * group->stored_bytes;
 }
 
 static inline unsigned char *zoo_block_table_states(const zoo_cache_pool *pool, uint32_t table)
 {
-    return pool->states + (size_t)table * pool->state_bytes;
+    return pool->states + (size_t)table * pool->stored_states;
 }
 
 /* Pages that a sequence of `length` positions needs in a group, at most n_entries. */
 uint32_t zoo_group_need(const zoo_page_group *group, uint32_t length);
 void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams);
+/* Where each stream lies in a page or in the states, of those that are kept here. */
+void zoo_cache_place(zoo_cache_pool *pool);
 
 /* memory.c. A page with one reference; one must be free. */
 uint32_t zoo_page_take(zoo_page_group *group);

@@ -5,6 +5,9 @@
  *   then:  rings and states of kept prefixes, out of what ROWS leave, or an eighth of the rest
  *   then:  ROWS, all that the limits may need, or each group its part of the rest
  *
+ * Counts are those of all streams, also of such as another process keeps (zoo_cache_elsewhere):
+ * processes with the same streams and limits have the same tables. Memory is that of the others.
+ *
  * The layout runs twice, to measure and for real. The mapping is zero pages without a reservation
  * of swap: a page costs nothing until a row is stored, and pages used once are used again first.
  */
@@ -125,12 +128,12 @@ static bool lay_out(zoo_cache_pool *pool, zoo_arena *arena)
         g->refs = claim(arena, g->n_pages, sizeof *g->refs, &ok);
         g->returned = claim(arena, g->n_pages, sizeof *g->returned, &ok);
     }
-    pool->states = claim(arena, n_tables, pool->state_bytes, &ok);
-    pool->marks = claim(arena, pool->n_marks, pool->state_bytes, &ok);
+    pool->states = claim(arena, n_tables, pool->stored_states, &ok);
+    pool->marks = claim(arena, pool->n_marks, pool->stored_states, &ok);
     pool->marks_held = claim(arena, pool->n_marks, sizeof *pool->marks_held, &ok);
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
-        g->memory = claim(arena, g->n_pages, g->page_bytes, &ok);
+        g->memory = claim(arena, g->n_pages, g->stored_bytes, &ok);
     }
     return ok;
 }
@@ -142,6 +145,7 @@ zoo_status zoo_cache_pool_fix(zoo_cache_pool *pool, zoo_error *err)
         return zoo_fail(err, ZOO_E_INTERNAL, "the cache is fixed already");
     }
     ZOO_TRY(count_pages(pool, err));
+    zoo_cache_place(pool);
     if (!lay_out(pool, &arena)) {
         return zoo_fail(err, ZOO_E_MEMORY, "the cache is larger than any address space");
     }

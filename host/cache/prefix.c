@@ -37,7 +37,7 @@ static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to, uint32_t len
             } else {
                 uint32_t copy = target->n_reserved[i] ? zoo_block_table_take(pool, target, i)
                                                       : zoo_page_take(g);
-                memcpy(zoo_page_memory(g, copy), zoo_page_memory(g, page), g->page_bytes);
+                memcpy(zoo_page_memory(g, copy), zoo_page_memory(g, page), g->stored_bytes);
                 page = copy;
             }
             *zoo_block_table_entry(g, to, run) = page;
@@ -48,7 +48,8 @@ static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to, uint32_t len
         target->n_runs[i] = n_runs;
     }
     target->begin = target->length = length;
-    memcpy(zoo_block_table_states(pool, to), zoo_block_table_states(pool, from), pool->state_bytes);
+    memcpy(zoo_block_table_states(pool, to), zoo_block_table_states(pool, from),
+           pool->stored_states);
 }
 
 static uint32_t free_prefix(const zoo_cache_pool *pool)

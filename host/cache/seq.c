@@ -78,7 +78,7 @@ zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, uint32_t n_s
 
 static void zero_states(zoo_cache_pool *pool, uint32_t slot)
 {
-    memset(zoo_block_table_states(pool, slot), 0, pool->state_bytes);
+    memset(zoo_block_table_states(pool, slot), 0, pool->stored_states);
 }
 
 zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_t *slot,
@@ -226,8 +226,8 @@ bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot)
     }
     pool->marks_held[mark] = true;
     seq->mark = mark + 1;
-    memcpy(pool->marks + mark * pool->state_bytes, zoo_block_table_states(pool, slot),
-           pool->state_bytes);
+    memcpy(pool->marks + mark * pool->stored_states, zoo_block_table_states(pool, slot),
+           pool->stored_states);
     return true;
 }
 
@@ -238,7 +238,7 @@ uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t leng
     if (seq->mark && length < seq->length) {
         length = seq->begin;
         memcpy(zoo_block_table_states(pool, slot),
-               pool->marks + (seq->mark - 1) * pool->state_bytes, pool->state_bytes);
+               pool->marks + (seq->mark - 1) * pool->stored_states, pool->stored_states);
     }
     assert(length == seq->length || pool->state_bytes == 0 || seq->mark);
     drop_mark(pool, seq);
