@@ -32,30 +32,20 @@ static zoo_status hear_hello(zoo_dealer *d, uint32_t rank, const zoo_message *m,
 {
     zoo_hello hello;
     zoo_peer *p = &d->table.peers[rank];
-    const zoo_journal_key *a = d->key, *b = &hello.key;
     if (m->n != sizeof hello) {
         return refuse_rank(rank, "?", "its program differs from that of rank 0", err);
     }
     memcpy(&hello, m->data, sizeof hello);
     end_texts(&hello);
-    const struct {
-        const char *mine, *its, *what;
-    } rows[] = {{a->build, b->build, "its program differs from that of rank 0"},
-                {a->options, b->options, "its options differ from those of rank 0"},
-                {a->shard, b->shard, "its --shard differs from that of rank 0"},
-                {d->cluster->files, hello.files, "its requests or results are not those of rank 0"},
-                {a->model, b->model, "its model folder differs from that of rank 0"},
-                {a->plugin, b->plugin, "its plugin differs from that of rank 0"},
-                {a->card, b->card, "its card differs from that of rank 0"},
-                {a->isa, b->isa,
-                 "it computes with another instruction set than rank 0; give all the same --isa"}};
-    for (size_t i = 0; hello.magic == ZOO_HELLO_MAGIC && i < ZOO_COUNT(rows); i++) {
-        if (strcmp(rows[i].mine, rows[i].its) != 0) {
-            return refuse_rank(rank, hello.host, rows[i].what, err);
-        }
-    }
     if (hello.magic != ZOO_HELLO_MAGIC) {
         return refuse_rank(rank, "?", "its machine orders bytes differently", err);
+    }
+    const char *what = zoo_key_differs(d->key, &hello.key);
+    if (!what && strcmp(d->cluster->files, hello.files) != 0) {
+        what = "its requests or results are not those of rank 0";
+    }
+    if (what) {
+        return refuse_rank(rank, hello.host, what, err);
     }
     if (hello.line_bytes_max != d->job->line_bytes_max ||
         hello.context_max != d->job->loaded->context.context_max) {

@@ -6,6 +6,26 @@
 
 #include "base/mem.h"
 
+const char *zoo_key_differs(const zoo_journal_key *a, const zoo_journal_key *b)
+{
+    const struct {
+        const char *mine, *its, *what;
+    } rows[] = {{a->build, b->build, "its program differs from that of rank 0"},
+                {a->options, b->options, "its options differ from those of rank 0"},
+                {a->shard, b->shard, "its --shard differs from that of rank 0"},
+                {a->model, b->model, "its model folder differs from that of rank 0"},
+                {a->plugin, b->plugin, "its plugin differs from that of rank 0"},
+                {a->card, b->card, "its card differs from that of rank 0"},
+                {a->isa, b->isa,
+                 "it computes with another instruction set than rank 0; give all the same --isa"}};
+    for (size_t i = 0; i < ZOO_COUNT(rows); i++) {
+        if (strcmp(rows[i].mine, rows[i].its) != 0) {
+            return rows[i].what;
+        }
+    }
+    return NULL;
+}
+
 zoo_message *zoo_message_new(zoo_message_kind kind, size_t n)
 {
     zoo_message *m = zoo_mem_array(1, sizeof *m + n);

@@ -24,7 +24,7 @@ typedef enum zoo_message_kind {
     ZOO_MESSAGE_END,
     ZOO_MESSAGE_QUIT,
     ZOO_MESSAGE_DONE,  /* zoo_schedule_stats */
-    ZOO_MESSAGE_FAILED /* zoo_error */
+    ZOO_MESSAGE_FAILED /* zoo_error; those of a pipeline (model/ring.h) begin at 64 */
 } zoo_message_kind;
 
 typedef struct zoo_hello {
@@ -62,6 +62,9 @@ struct zoo_message {
     size_t n;
     char data[];
 };
+
+/* What the ranks differ in, as a sentence's end, or null: bytes that they compute are the same. */
+const char *zoo_key_differs(const zoo_journal_key *mine, const zoo_journal_key *its);
 
 /* With room for n bytes; null: no memory. For zoo_mem_free. */
 zoo_message *zoo_message_new(zoo_message_kind kind, size_t n);

@@ -14,6 +14,7 @@
 #include "cluster/cluster.h"
 #include "commands/commands.h"
 #include "commands/session.h"
+#include "model/ring.h"
 
 static volatile sig_atomic_t caught, is_orderly, shows_now;
 
@@ -89,6 +90,7 @@ static const zoo_option options[] = {
     {"--cached-tokens", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, cached_tokens), NULL,
      "usage counts prompt tokens shared with other rows and tokens read ahead; lines then depend "
      "on what ran together"},
+    ZOO_OPTIONS_PIPELINE,
     ZOO_OPTIONS_SPECULATE("text"),
     ZOO_OPTIONS_END};
 
@@ -517,6 +519,11 @@ static zoo_status judge_args(const zoo_batch_args *a, zoo_shard *shard, zoo_erro
     if (a->mpi && a->validate) {
         return zoo_fail(err, ZOO_E_USAGE, "--validate is done by one process, without --mpi");
     }
+    if (a->common.pipeline && (a->mpi || a->validate)) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "--pipeline goes with neither --mpi nor --validate: the "
+                        "ranks have parts of one model");
+    }
     if (a->row_timeout < 0.0) {
         return zoo_fail(err, ZOO_E_USAGE, "--row-timeout must not be below 0");
     }
@@ -543,6 +550,10 @@ static int run(void *args)
                                         .as_json = a->progress && strcmp(a->progress, "json") == 0,
                                         .metrics = a->metrics,
                                         .wanted = &shows_now};
+    if (a->common.pipeline) {
+        a->common.engine.ring->stop = &caught;
+        return run_input(&r);
+    }
     bool understood = zoo_cluster_is_launched() && !a->validate && !a->shard;
     return a->mpi || understood ? run_ranks(&r) : run_input(&r);
 }

@@ -30,6 +30,7 @@ static const zoo_option trace_options[] = {
      "the trace, a safetensors file"},
     {"--chunk", 0, ZOO_OPTION_COUNT, offsetof(trace_args, chunk), "N",
      "read the tokens N at a time (all in one step)"},
+    ZOO_OPTIONS_PIPELINE,
     ZOO_OPTIONS_END};
 
 /* The model is open: its exit code. */

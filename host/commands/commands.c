@@ -6,6 +6,7 @@
 #include "base/mapped.h"
 #include "base/mem.h"
 #include "commands/pages.h"
+#include "commands/pipeline.h"
 
 #define ZOO_COMMAND_ROW(name) &zoo_command_##name,
 const zoo_command *const zoo_commands[] = {ZOO_COMMANDS(ZOO_COMMAND_ROW) NULL};
@@ -77,6 +78,8 @@ int zoo_command_main(const zoo_command *command, int argc, char **argv)
         code = zoo_command_failed(command->name, &err, 2);
     } else if (((zoo_common *)args)->help) {
         zoo_page_help(stdout, command);
+    } else if (((zoo_common *)args)->pipeline) {
+        code = zoo_pipeline_run(command, args);
     } else {
         code = command->run(args);
     }

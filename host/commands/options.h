@@ -55,6 +55,8 @@ typedef struct zoo_common {
     uint32_t n_positional;
     const char *speculate; /* null: the command does not speculate */
     uint32_t n_drafts;     /* with it; 0: as many as pay */
+    bool pipeline;         /* the ranks of the run have the layers */
+    uint32_t n_flights;    /* with it: micro-batches under way; 0: what is usual */
     bool help;
 } zoo_common;
 
@@ -74,6 +76,22 @@ extern const zoo_option zoo_options_model[];
     {                                                                                              \
         "--draft-tokens", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_drafts), "N",                \
             "read so many ahead in every step, whether it saves time or not (0: what pays)"        \
+    }
+
+/* Rows for commands whose model may lie on several ranks (pipeline.h). */
+#define ZOO_OPTIONS_PIPELINE                                                                       \
+    {"--pipeline",                                                                                 \
+     0,                                                                                            \
+     ZOO_OPTION_FLAG,                                                                              \
+     offsetof(zoo_common, pipeline),                                                               \
+     NULL,                                                                                         \
+     "each rank that mpirun or srun started has a part of the layers alone, for models that do "   \
+     "not "                                                                                        \
+     "fit one machine; the bytes stay the same"},                                                  \
+    {                                                                                              \
+        "--micro-batches", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_flights), "N",              \
+            "with --pipeline: steps under way at once, each with its part of the rows (one more "  \
+            "than there are ranks)"                                                                \
     }
 
 /*

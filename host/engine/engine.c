@@ -8,21 +8,65 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/pipeline.h"
 #include "model/open.h"
+
+static bool open_flight(zoo_flight *f, const zoo_limits *l)
+{
+    uint32_t **const lists[] = {&f->pos, &f->seq_of, &f->wanted};
+    f->seqs = zoo_mem_array(l->seqs_max + 1, sizeof *f->seqs);
+    for (size_t i = 0; i < ZOO_COUNT(lists); i++) {
+        *lists[i] = zoo_mem_array(l->rows_max + 1, sizeof(uint32_t));
+    }
+    f->tokens = zoo_mem_array(l->rows_max + 1, sizeof *f->tokens);
+    return f->seqs && f->pos && f->seq_of && f->wanted && f->tokens;
+}
+
+static void close_flight(zoo_flight *f)
+{
+    zoo_mem_free(f->seqs);
+    zoo_mem_free(f->pos);
+    zoo_mem_free(f->seq_of);
+    zoo_mem_free(f->wanted);
+    zoo_mem_free(f->tokens);
+}
 
 static zoo_status open_session(zoo_engine *engine, zoo_error *err)
 {
     const zoo_limits *l = &engine->model.limits;
+    uint32_t n = engine->model.ring ? engine->model.ring->n_flights : 1;
     engine->states = zoo_mem_array(l->seqs_max + 1, sizeof *engine->states);
-    engine->seqs = zoo_mem_array(l->seqs_max + 1, sizeof *engine->seqs);
-    uint32_t **const lists[] = {&engine->pos, &engine->seq_of, &engine->wanted};
-    for (size_t i = 0; i < ZOO_COUNT(lists); i++) {
-        *lists[i] = zoo_mem_array(l->rows_max + 1, sizeof(uint32_t));
+    engine->flights = zoo_mem_array(n, sizeof *engine->flights);
+    bool all = engine->states && engine->flights;
+    engine->n_flights = all ? n : 0;
+    for (uint32_t i = 0; i < engine->n_flights && all; i++) {
+        all = open_flight(&engine->flights[i], l);
     }
-    engine->tokens = zoo_mem_array(l->rows_max + 1, sizeof(int32_t));
-    bool all = engine->states && engine->seqs && engine->pos && engine->seq_of && engine->wanted &&
-               engine->tokens;
     return all ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
+}
+
+/* The ranks open the same model, with the bounds of rank 0. */
+static zoo_status tell_bounds(const zoo_engine_options *o, zoo_error *err)
+{
+    const zoo_ring_bounds bounds = {.reserve = o->reserve,
+                                    .rows_max = o->rows_max,
+                                    .seqs_max = o->seqs_max,
+                                    .context_max = o->context_max,
+                                    .n_marks = o->n_marks};
+    zoo_ring *ring = o->ring;
+    for (uint32_t i = 1; ring && ring->rank == 0 && i < ring->n_ranks; i++) {
+        ZOO_TRY(ring->send(ring, i, ZOO_RING_OPEN, &bounds, sizeof bounds, err));
+    }
+    return ZOO_OK;
+}
+
+static zoo_status open_ring(zoo_engine *engine, zoo_error *err)
+{
+    if (!engine->model.ring) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_pipeline_new(engine, err));
+    return engine->model.ring->meet(engine->model.ring, engine, err);
 }
 
 zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options, zoo_engine **out,
@@ -33,13 +77,19 @@ zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options
     if (!engine) {
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
-    zoo_status status = zoo_model_open(&engine->model, folder, options, err);
+    zoo_status status = tell_bounds(options, err);
+    if (status == ZOO_OK) {
+        status = zoo_model_open(&engine->model, folder, options, err);
+    }
     if (status == ZOO_OK && !options->plan_only) {
         status = zoo_step_init(&engine->step, &engine->model, err);
     }
     zoo_mem_trim();
     if (status == ZOO_OK) {
         status = open_session(engine, err);
+    }
+    if (status == ZOO_OK) {
+        status = open_ring(engine, err);
     }
     if (status != ZOO_OK) {
         zoo_engine_close(engine);
@@ -58,14 +108,14 @@ void zoo_engine_close(zoo_engine *engine)
         return;
     }
     zoo_model *model = &engine->model;
+    zoo_pipeline_free(engine);
     zoo_step_release(&engine->step);
     zoo_model_release(model);
     zoo_mem_free(engine->states);
-    zoo_mem_free(engine->seqs);
-    zoo_mem_free(engine->pos);
-    zoo_mem_free(engine->seq_of);
-    zoo_mem_free(engine->wanted);
-    zoo_mem_free(engine->tokens);
+    for (uint32_t i = 0; i < engine->n_flights; i++) {
+        close_flight(&engine->flights[i]);
+    }
+    zoo_mem_free(engine->flights);
     zoo_mem_free(engine);
 }
 

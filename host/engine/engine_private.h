@@ -1,4 +1,4 @@
-/* engine_private.h: the inside of zoo_engine, for engine.c, sequences.c and inspect.c. */
+/* engine_private.h: the inside of zoo_engine, for the files of this room. */
 #ifndef ZOO_ENGINE_ENGINE_PRIVATE_H
 #define ZOO_ENGINE_ENGINE_PRIVATE_H
 
@@ -17,14 +17,23 @@ typedef struct zoo_seq_state {
     uint64_t step; /* the last one that it took part in */
 } zoo_seq_state;
 
+/* A step, from its begin to its end. */
+typedef struct zoo_flight {
+    zoo_span span;
+    zoo_seq *seqs;                   /* [seqs_max] */
+    uint32_t *pos, *seq_of, *wanted; /* [rows_max] */
+    int32_t *tokens;                 /* [rows_max] */
+    uint32_t n_wanted;
+} zoo_flight;
+
 struct zoo_engine {
     zoo_model model;
     zoo_step step;
     zoo_seq_state *states; /* [seqs_max] */
     uint64_t n_steps;
-    zoo_seq *seqs;                   /* [seqs_max] of the present step */
-    uint32_t *pos, *seq_of, *wanted; /* [rows_max] */
-    int32_t *tokens;                 /* [rows_max] */
+    zoo_flight *flights; /* [n_flights] */
+    uint32_t n_flights;
+    struct zoo_pipeline *pipeline; /* null: all layers are here */
 };
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/engine_private.h"
+#include "engine/pipeline.h"
 
 static zoo_status open_slot(zoo_engine *engine, uint32_t slot, uint32_t n_prompt, uint32_t length,
                             uint32_t length_max, uint32_t *seq)
@@ -32,6 +33,7 @@ zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t l
     uint32_t slot;
     ZOO_TRY(check_length(engine, length_max, err));
     ZOO_TRY(zoo_cache_seq_open(engine->model.cache, length_max, &slot, err));
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_OPEN, length_max, 0, 0, slot});
     return open_slot(engine, slot, n_prompt, 0, length_max, seq);
 }
 
@@ -42,12 +44,14 @@ zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint3
     uint32_t slot;
     ZOO_TRY(check_length(engine, length_max, err));
     ZOO_TRY(zoo_cache_seq_open_at(engine->model.cache, length_max, prefix, length, &slot, err));
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_OPEN_AT, length_max, prefix, length, slot});
     return open_slot(engine, slot, n_prompt, length, length_max, seq);
 }
 
 void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq)
 {
     zoo_cache_seq_close(engine->model.cache, seq);
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_CLOSE, seq, 0, 0, 0});
     memset(&engine->states[seq], 0, sizeof engine->states[seq]);
 }
 
@@ -59,12 +63,15 @@ zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t len
                         "a sequence of %u positions cannot be kept as a prefix of %u",
                         engine->states[seq].length, length);
     }
-    return zoo_cache_prefix_keep(engine->model.cache, seq, length, prefix, err);
+    ZOO_TRY(zoo_cache_prefix_keep(engine->model.cache, seq, length, prefix, err));
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_KEEP, seq, length, 0, *prefix});
+    return ZOO_OK;
 }
 
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix)
 {
     zoo_cache_prefix_drop(engine->model.cache, prefix);
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_DROP, prefix, 0, 0, 0});
 }
 
 uint32_t zoo_engine_prefix_grain(const zoo_engine *engine)
@@ -88,7 +95,8 @@ bool zoo_engine_must_reread(const zoo_engine *engine, uint32_t length_before, ui
 void zoo_engine_seq_restart(zoo_engine *engine, uint32_t seq, uint32_t n_total)
 {
     /* Where this fails the next step is refused: it starts at 0, the cache stands elsewhere. */
-    (void)zoo_cache_seq_restart(engine->model.cache, seq, NULL);
+    bool ok = zoo_cache_seq_restart(engine->model.cache, seq, NULL) == ZOO_OK;
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_RESTART, seq, 0, 0, ok});
     engine->states[seq].length = 0;
     engine->states[seq].n_whole = n_total;
 }
@@ -100,13 +108,17 @@ bool zoo_engine_has_states(const zoo_engine *engine)
 
 bool zoo_engine_seq_mark(zoo_engine *engine, uint32_t seq)
 {
-    return zoo_cache_seq_mark(engine->model.cache, seq);
+    bool ok = zoo_cache_seq_mark(engine->model.cache, seq);
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_MARK, seq, 0, 0, ok});
+    return ok;
 }
 
 uint32_t zoo_engine_seq_rewind(zoo_engine *engine, uint32_t seq, uint32_t length)
 {
-    engine->states[seq].length = zoo_cache_seq_rewind(engine->model.cache, seq, length);
-    return engine->states[seq].length;
+    uint32_t stands = zoo_cache_seq_rewind(engine->model.cache, seq, length);
+    zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_REWIND, seq, length, 0, stands});
+    engine->states[seq].length = stands;
+    return stands;
 }
 
 uint32_t zoo_engine_logits_max(const zoo_engine *engine)
@@ -143,25 +155,26 @@ static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uin
     return ZOO_OK;
 }
 
-static void fill_rows(zoo_engine *engine, const zoo_item *item, uint32_t index, uint32_t row)
+static void fill_rows(const zoo_engine *engine, zoo_flight *f, const zoo_item *item, uint32_t index,
+                      uint32_t row)
 {
     const zoo_seq_state *s = &engine->states[item->seq];
     uint32_t after = s->length + item->n;
-    engine->seqs[index] = (zoo_seq){.row = row,
-                                    .n = item->n,
-                                    .pos = s->length,
-                                    .n_prompt = s->n_prompt,
-                                    .n_total = after <= s->n_whole ? s->n_whole : after,
-                                    .slot = item->seq};
+    f->seqs[index] = (zoo_seq){.row = row,
+                               .n = item->n,
+                               .pos = s->length,
+                               .n_prompt = s->n_prompt,
+                               .n_total = after <= s->n_whole ? s->n_whole : after,
+                               .slot = item->seq};
     for (uint32_t i = 0; i < item->n; i++) {
-        engine->pos[row + i] = s->length + i;
-        engine->seq_of[row + i] = index;
-        engine->tokens[row + i] = item->tokens[i];
+        f->pos[row + i] = s->length + i;
+        f->seq_of[row + i] = index;
+        f->tokens[row + i] = item->tokens[i];
     }
 }
 
-static zoo_status fill_span(zoo_engine *engine, const zoo_item *items, uint32_t n_items,
-                            zoo_span *span, zoo_error *err)
+static zoo_status fill_span(zoo_engine *engine, zoo_flight *f, const zoo_item *items,
+                            uint32_t n_items, zoo_error *err)
 {
     uint32_t row = 0;
     if (n_items > engine->model.limits.seqs_max) {
@@ -174,44 +187,71 @@ static zoo_status fill_span(zoo_engine *engine, const zoo_item *items, uint32_t 
         s->step = engine->n_steps;
         ZOO_TRY(
             zoo_cache_seq_extend(engine->model.cache, items[i].seq, s->length, items[i].n, err));
-        fill_rows(engine, &items[i], i, row);
+        fill_rows(engine, f, &items[i], i, row);
         row += items[i].n;
     }
-    *span = (zoo_span){.size = sizeof *span,
-                       .n_rows = row,
-                       .n_seqs = n_items,
-                       .seqs = engine->seqs,
-                       .tokens = engine->tokens,
-                       .pos = engine->pos,
-                       .seq_of = engine->seq_of};
+    f->span = (zoo_span){.size = sizeof f->span,
+                         .n_rows = row,
+                         .n_seqs = n_items,
+                         .seqs = f->seqs,
+                         .tokens = f->tokens,
+                         .pos = f->pos,
+                         .seq_of = f->seq_of};
     return ZOO_OK;
 }
 
-static uint32_t choose_rows(zoo_engine *engine, const zoo_item *items, uint32_t n_items)
+static void choose_rows(zoo_flight *f, const zoo_item *items, uint32_t n_items)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_items; i++) {
-        const zoo_seq *seq = &engine->seqs[i];
+        const zoo_seq *seq = &f->seqs[i];
         for (uint32_t r = seq->n - zoo_item_n_wanted(&items[i]); r < seq->n; r++) {
-            engine->wanted[n++] = seq->row + r;
+            f->wanted[n++] = seq->row + r;
         }
     }
-    return n;
+    f->n_wanted = n;
 }
 
-zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err)
+uint32_t zoo_engine_n_flights(const zoo_engine *engine)
 {
-    zoo_span span;
+    return engine->n_flights;
+}
+
+zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t flight, zoo_item *items,
+                                 uint32_t n_items, zoo_error *err)
+{
+    zoo_flight *f = &engine->flights[flight];
     engine->n_steps++;
-    ZOO_TRY(fill_span(engine, items, n_items, &span, err));
-    uint32_t n_wanted = choose_rows(engine, items, n_items);
-    ZOO_TRY(zoo_step_run(&engine->step, &span, engine->wanted, n_wanted, err));
+    ZOO_TRY(fill_span(engine, f, items, n_items, err));
+    choose_rows(f, items, n_items);
+    if (engine->pipeline) {
+        ZOO_TRY(zoo_pipeline_begin(engine, f, err));
+    } else {
+        ZOO_TRY(zoo_step_run(&engine->step, &f->span, f->wanted, f->n_wanted, err));
+    }
+    for (uint32_t i = 0; i < n_items; i++) {
+        engine->states[items[i].seq].length += items[i].n;
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_engine_step_end(zoo_engine *engine, uint32_t flight, zoo_item *items,
+                               uint32_t n_items, zoo_error *err)
+{
+    if (engine->pipeline) {
+        ZOO_TRY(zoo_pipeline_end(engine, &engine->flights[flight], err));
+    }
     float *logits = engine->step.logits;
     for (uint32_t i = 0; i < n_items; i++) {
         uint32_t n = zoo_item_n_wanted(&items[i]);
         items[i].logits = n ? logits : NULL;
         logits = n ? logits + (size_t)n * engine->model.head.rows : logits;
-        engine->states[items[i].seq].length += items[i].n;
     }
     return ZOO_OK;
+}
+
+zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err)
+{
+    ZOO_TRY(zoo_engine_step_begin(engine, 0, items, n_items, err));
+    return zoo_engine_step_end(engine, 0, items, n_items, err);
 }

@@ -20,13 +20,24 @@ static zoo_status open_workspace(zoo_schedule *s, const zoo_generation *generati
                            generation->n_eos, &workspace->sampler, err);
 }
 
+static bool take_flights(zoo_schedule *s)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < s->n_flights; i++) {
+        zoo_step_flight *f = &s->flights[i];
+        f->items = zoo_mem_array(s->limits->seqs_max, sizeof *f->items);
+        f->step_rows = zoo_mem_array(s->limits->seqs_max, sizeof *f->step_rows);
+        all = all && f->items && f->step_rows;
+    }
+    return all;
+}
+
 static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation, zoo_error *err)
 {
     s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
-    s->items = zoo_mem_array(s->limits->seqs_max, sizeof *s->items);
-    s->step_rows = zoo_mem_array(s->limits->seqs_max, sizeof *s->step_rows);
+    s->flights = zoo_mem_array(s->n_flights, sizeof *s->flights);
     s->workspaces = zoo_mem_array(s->limits->n_threads, sizeof *s->workspaces);
-    if (!s->running || !s->items || !s->step_rows || !s->workspaces) {
+    if (!s->running || !s->flights || !take_flights(s) || !s->workspaces) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
     }
     for (uint32_t i = 0; i < s->limits->n_threads; i++) {
@@ -58,6 +69,7 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     s->logits_max = zoo_engine_logits_max(engine);
     s->n_mask = mask_words(s);
     s->has_states = zoo_engine_has_states(engine);
+    s->n_flights = zoo_engine_n_flights(engine);
     status = take_memory(s, generation, err);
     if (status != ZOO_OK) {
         zoo_schedule_free(s);
@@ -67,11 +79,24 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     return ZOO_OK;
 }
 
+/* Ends the steps that have begun; what they gave is lost. */
+static void land_all(zoo_schedule *s)
+{
+    zoo_error ignored;
+    bool ok = true;
+    for (; s->n_under_way > 0; s->n_under_way--, s->oldest = (s->oldest + 1) % s->n_flights) {
+        zoo_step_flight *f = &s->flights[s->oldest];
+        ok = ok &&
+             zoo_engine_step_end(s->engine, s->oldest, f->items, f->n_items, &ignored) == ZOO_OK;
+    }
+}
+
 void zoo_schedule_free(zoo_schedule *s)
 {
     if (!s) {
         return;
     }
+    land_all(s);
     for (uint32_t i = 0; i < s->n_running; i++) {
         zoo_engine_seq_close(s->engine, s->running[i]->seq);
         zoo_row_settle(s->running[i]);
@@ -95,8 +120,11 @@ void zoo_schedule_free(zoo_schedule *s)
     zoo_draft_pool_free(s->pool);
     zoo_mem_free(s->workspaces);
     zoo_mem_free(s->running);
-    zoo_mem_free(s->items);
-    zoo_mem_free(s->step_rows);
+    for (uint32_t i = 0; s->flights && i < s->n_flights; i++) {
+        zoo_mem_free(s->flights[i].items);
+        zoo_mem_free(s->flights[i].step_rows);
+    }
+    zoo_mem_free(s->flights);
     zoo_mem_free(s->waiting);
     zoo_mem_free(s);
 }
@@ -182,13 +210,20 @@ static bool generates(const zoo_row *row)
     return row->n_out > 0 && known(row) - row->pos <= 1 + ZOO_DRAFTS_MAX;
 }
 
+/* Each of several steps under way has its part of the rows. */
+static uint32_t items_max(const zoo_schedule *s)
+{
+    return (s->n_running + s->n_flights - 1) / s->n_flights;
+}
+
 static void add_items(zoo_schedule *s, bool of_answers, uint32_t *rows_left, uint32_t *logits_left)
 {
+    uint32_t n_max = items_max(s);
     uint32_t rows_max = s->limits->rows_max;
     uint32_t start = s->n_running > rows_max ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
-    for (uint32_t i = 0; i<s->n_running && * rows_left> 0; i++) {
+    for (uint32_t i = 0; i<s->n_running && * rows_left> 0 && s->n_items < n_max; i++) {
         zoo_row *row = s->running[(start + i) % s->n_running];
-        if (generates(row) == of_answers) {
+        if (!row->is_in_flight && generates(row) == of_answers) {
             add_item(s, row, rows_left, logits_left);
         }
     }
@@ -199,7 +234,8 @@ static uint32_t count_prompt_rows(const zoo_schedule *s, uint32_t most)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
-        n += generates(s->running[i]) ? 0 : chunk_end(s, s->running[i]) - s->running[i]->pos;
+        bool waits = generates(s->running[i]) || s->running[i]->is_in_flight;
+        n += waits ? 0 : chunk_end(s, s->running[i]) - s->running[i]->pos;
     }
     return n < most ? (uint32_t)n : most;
 }
@@ -210,7 +246,9 @@ static void build(zoo_schedule *s)
     uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
     s->n_items = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
-        reread_if_needed(s, s->running[i]);
+        if (!s->running[i]->is_in_flight) {
+            reread_if_needed(s, s->running[i]);
+        }
     }
     add_items(s, true, &rows_left, &logits_left);
     if (s->speculation) {
@@ -292,6 +330,9 @@ static void read_logits(void *arg, uint32_t index, uint32_t worker)
 {
     zoo_schedule *s = arg;
     zoo_row *row = s->step_rows[index].row;
+    if (row->finish != ZOO_UNFINISHED) {
+        return; /* cancelled since the step began */
+    }
     const zoo_item *item = &s->items[index];
     const zoo_sample_workspace *workspace = &s->workspaces[worker];
     uint32_t n_drafts = s->step_rows[index].n_drafts;
@@ -345,6 +386,7 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
 static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item *item)
 {
     zoo_row *row = step_row->row;
+    row->is_in_flight = false;
     row->pos += item->n;
     row->scored |= row->pos >= row->n_prompt;
     s->stats.n_read += step_row->n_out == 0 ? item->n : 0;
@@ -365,7 +407,7 @@ static void retire(zoo_schedule *s)
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
         zoo_row *row = s->running[i];
-        if (row->finish == ZOO_UNFINISHED) {
+        if (row->finish == ZOO_UNFINISHED || row->is_in_flight) {
             s->running[n++] = row;
             continue;
         }
@@ -394,12 +436,54 @@ void zoo_schedule_cancel(zoo_schedule *s, zoo_row *row)
     }
 }
 
-static zoo_status run_step(zoo_schedule *s, zoo_error *err)
+/* Builds a step in the flight and begins it; *any: there were rows for it. */
+static zoo_status begin_step(zoo_schedule *s, uint32_t flight, bool *any, zoo_error *err)
 {
-    bool learns = s->speculation && s->speculation->costs.n_rows > 0 && s->n_answers == s->n_items;
+    zoo_step_flight *f = &s->flights[flight];
+    s->items = f->items;
+    s->step_rows = f->step_rows;
+    build(s);
+    f->n_items = s->n_items;
+    *any = s->n_items > 0;
+    if (!*any) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_engine_step_begin(s->engine, flight, s->items, s->n_items, err));
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        s->step_rows[i].row->is_in_flight = true;
+    }
+    s->n_under_way++;
+    return ZOO_OK;
+}
+
+static zoo_status end_step(zoo_schedule *s, zoo_error *err)
+{
+    zoo_step_flight *f = &s->flights[s->oldest];
+    s->items = f->items;
+    s->step_rows = f->step_rows;
+    s->n_items = f->n_items;
+    ZOO_TRY(zoo_engine_step_end(s->engine, s->oldest, s->items, s->n_items, err));
+    s->oldest = (s->oldest + 1) % s->n_flights;
+    s->n_under_way--;
+    return ZOO_OK;
+}
+
+/* Begins as many steps as may be under way, and ends the oldest; false: there was none. */
+static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
+{
+    bool learns = s->speculation && s->speculation->costs.n_rows > 0;
     double begin = learns ? zoo_clock_seconds() : 0.0;
     uint32_t n_rows = 0;
-    ZOO_TRY(zoo_engine_step(s->engine, s->items, s->n_items, err));
+    *any = true;
+    while (*any && s->n_under_way < s->n_flights) {
+        ZOO_TRY(begin_step(s, (s->oldest + s->n_under_way) % s->n_flights, any, err));
+    }
+    *any = s->n_under_way > 0;
+    if (!*any) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(end_step(s, err));
+    learns = learns && s->n_answers == s->n_items;
     for (uint32_t i = 0; learns && i < s->n_items; i++) {
         n_rows += s->items[i].n;
     }
@@ -411,12 +495,12 @@ static zoo_status run_step(zoo_schedule *s, zoo_error *err)
 
 zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
 {
+    bool any = false;
     zoo_schedule_admit(s);
-    if (s->n_running == 0) {
+    ZOO_TRY(run_step(s, &any, err));
+    if (!any) {
         return ZOO_OK;
     }
-    build(s);
-    ZOO_TRY(run_step(s, err));
     s->stats.n_steps++;
     zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
     for (uint32_t i = 0; i < s->n_items; i++) {

@@ -22,6 +22,13 @@ typedef struct zoo_step_row {
     uint32_t n_drafts; /* are read, at the end of the item */
 } zoo_step_row;
 
+/* A step from its begin to its end. */
+typedef struct zoo_step_flight {
+    zoo_item *items;         /* [seqs_max] */
+    zoo_step_row *step_rows; /* [seqs_max] */
+    uint32_t n_items;
+} zoo_step_flight;
+
 struct zoo_schedule {
     zoo_engine *engine;
     const zoo_tokenizer *tokenizer;
@@ -30,12 +37,14 @@ struct zoo_schedule {
     zoo_sample_workspace *workspaces; /* [limits->n_threads] */
     zoo_prefixes prefixes;
     zoo_kept kept;
-    double kept_share;       /* 0: nothing is kept of ended rows */
-    uint32_t grain;          /* zoo_engine_prefix_grain */
-    zoo_row **running;       /* [n_running], in the order of admission */
-    zoo_row **waiting;       /* [n_waiting], in no order */
-    zoo_item *items;         /* [n_items] of the step at hand */
-    zoo_step_row *step_rows; /* [n_items] */
+    double kept_share;        /* 0: nothing is kept of ended rows */
+    uint32_t grain;           /* zoo_engine_prefix_grain */
+    zoo_row **running;        /* [n_running], in the order of admission */
+    zoo_row **waiting;        /* [n_waiting], in no order */
+    zoo_item *items;          /* [n_items] of the step at hand */
+    zoo_step_row *step_rows;  /* [n_items] */
+    zoo_step_flight *flights; /* [n_flights] of steps: several where ranks have the layers */
+    uint32_t n_flights, n_under_way, oldest;
     zoo_row *done_first, *done_last;
     size_t waiting_tokens;
     uint64_t n_added;

@@ -48,7 +48,7 @@ static zoo_status bind_norm(zoo_model *model, const char *path, uint32_t width,
 static zoo_bound *find_shared(const zoo_model *model, const zoo_bound *bound)
 {
     for (uint32_t i = 0; i < model->n_bounds && model->bounds[i] != bound; i++) {
-        if (model->bounds[i]->ops == bound->ops &&
+        if (!model->bounds[i]->is_elsewhere && model->bounds[i]->ops == bound->ops &&
             strcmp(model->bounds[i]->path, bound->path) == 0) {
             return model->bounds[i];
         }
@@ -245,16 +245,18 @@ static void note_leftover(void *arg, const char *name, bool matters)
 static zoo_status bind_all(zoo_model *model, zoo_bind_mode mode, zoo_error *err)
 {
     const zoo_plan *plan = &model->plan;
-    for (uint32_t i = 0; i < plan->n_prologue; i++) {
+    for (uint32_t i = 0; model->has_ends && i < plan->n_prologue; i++) {
         ZOO_TRY(bind_part(model, mode, "", &model->prologue[i], err));
     }
-    for (uint32_t i = 0; i < plan->n_layers; i++) {
+    for (uint32_t i = model->layer_begin; i < model->layer_end; i++) {
+        uint64_t before = model->stats.bytes_packed;
         ZOO_TRY(bind_layer(model, mode, &model->layers[i], err));
+        model->layer_bytes[i] = model->stats.bytes_packed - before;
     }
-    for (uint32_t i = 0; i < plan->n_epilogue; i++) {
+    for (uint32_t i = 0; model->has_ends && i < plan->n_epilogue; i++) {
         ZOO_TRY(bind_part(model, mode, "", &model->epilogue[i], err));
     }
-    return bind_head(model, mode, err);
+    return model->has_ends ? bind_head(model, mode, err) : ZOO_OK;
 }
 
 zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *const *allowed,

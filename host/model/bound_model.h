@@ -14,6 +14,7 @@
 #include "checkpoint/matrix.h"
 #include "config/card.h"
 #include "config/config.h"
+#include "model/ring.h"
 #include "zoo.h"
 
 /* A norm with its vectors. */
@@ -30,7 +31,8 @@ typedef struct zoo_bound {
     void *weights;
     zoo_cache *cache;
     zoo_bound_norm norm;
-    const char *path; /* of its tensors */
+    const char *path;  /* of its tensors */
+    bool is_elsewhere; /* another rank computes it */
 } zoo_bound;
 
 typedef struct zoo_bound_branch {
@@ -89,6 +91,10 @@ typedef struct zoo_model {
     zoo_cache_choices cache_kinds;
     zoo_bound *prologue, *epilogue;
     zoo_bound_layer *layers;
+    zoo_ring *ring;                  /* null: this process has all layers */
+    uint32_t layer_begin, layer_end; /* that are computed here */
+    bool has_ends;                   /* what stands before and behind the layers, too */
+    uint64_t *layer_bytes;           /* [n_layers] packed, after ZOO_BIND_CHECK */
     zoo_bound_norm norm;
     zoo_table embed;
     struct zoo_table_source *tables; /* all of them (checkpoint/embedding_table.h) */
@@ -153,6 +159,10 @@ zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const cha
                                  zoo_weight *out, zoo_error *err);
 /* Whether the matrix needs no packing any more. [load] */
 bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight);
+/* Where an address of the model arena is, the same in every process that opened the model alike;
+ * and back. False and null: it is in none. */
+bool zoo_model_place_of(const zoo_model *model, const void *at, uint32_t *chunk, uint64_t *offset);
+const void *zoo_model_at(const zoo_model *model, uint32_t chunk, uint64_t offset);
 /* Frees all of it, caches and pool too. */
 void zoo_model_release(zoo_model *model);
 /* Installs setup.pack and setup.unpack. */

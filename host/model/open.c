@@ -22,6 +22,7 @@
 #include "kernels/select.h"
 #include "model/cache_choice.h"
 #include "model/packed_cache.h"
+#include "model/stage.h"
 
 enum {
     ROWS_DEFAULT = 512,
@@ -276,6 +277,11 @@ static zoo_status lay_out(zoo_model *model, const zoo_model_options *o, zoo_erro
     if (o->config_only) {
         return ZOO_OK;
     }
+    ZOO_TRY(zoo_model_bind(model, ZOO_BIND_CHECK, o->allow_unknown, err));
+    if (!model->ring) {
+        return ZOO_OK;
+    }
+    ZOO_TRY(zoo_stage_choose(model, err));
     return zoo_model_bind(model, ZOO_BIND_CHECK, o->allow_unknown, err);
 }
 
@@ -288,7 +294,11 @@ static zoo_status open_caches(zoo_model *model, const zoo_model_options *o, zoo_
                         model->folder, packed >> 20, memory >> 20);
     }
     size_t left = memory - packed, kept = o->reserve < left / 2 ? o->reserve : left / 2;
-    zoo_cache_pool_limit(model->cache, left - kept);
+    size_t room = left - kept;
+    if (model->ring) {
+        ZOO_TRY(zoo_stage_room(model, left - kept, &room, err));
+    }
+    zoo_cache_pool_limit(model->cache, room);
     return zoo_cache_pool_fix(model->cache, err);
 }
 
@@ -298,8 +308,14 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     if (!o->packed_cache) {
         return zoo_model_bind(model, ZOO_BIND_PACK, o->allow_unknown, err);
     }
-    ZOO_TRY(zoo_packed_open(model, o->packed_cache, o->weights ? o->weights : "auto",
-                            &model->packed, err));
+    char kind[64];
+    const char *weights = o->weights ? o->weights : "auto";
+    (void)snprintf(kind, sizeof kind, "%s", weights);
+    if (model->ring) { /* a file for each rank */
+        (void)snprintf(kind, sizeof kind, "%.20s-%u-%u", weights, model->layer_begin,
+                       model->layer_end);
+    }
+    ZOO_TRY(zoo_packed_open(model, o->packed_cache, kind, &model->packed, err));
     ZOO_TRY(zoo_model_bind(model, ZOO_BIND_PACK, o->allow_unknown, err));
     zoo_packed_finish(model->packed, model);
     if (zoo_packed_note(model->packed)[0]) {
@@ -337,6 +353,7 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
                           zoo_error *err)
 {
     model->quiet = o->quiet;
+    model->ring = o->ring;
     model->problems = o->problems;
     model->folder = zoo_mem_text(folder, strlen(folder));
     if (!model->folder) {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct zoo_ring;
+
 typedef struct zoo_model_options {
     const char *weights;    /* "auto", "f32", "bf16", "int8", "int4" */
     const char *cache;      /* "auto", a kind, or kinds of single streams (model/cache_choice.h) */
@@ -14,17 +16,18 @@ typedef struct zoo_model_options {
     const char *card_dir;
     const char *const *allow_unknown; /* config keys, null-ended, or null */
     const char *packed_cache;         /* folder where packed weights are kept, "auto", or null */
-    size_t reserve;       /* of memory that caches leave to others, up to half of what they have */
-    size_t memory;        /* bytes for weights and caches; 0: three quarters of the machine's */
-    uint32_t n_threads;   /* 0: one per core */
-    uint32_t rows_max;    /* rows of a step; 0: 512 */
-    uint32_t seqs_max;    /* sequences alive; 0: 64 */
-    uint32_t context_max; /* positions of a sequence; 0: the model's, at most 8192 */
-    uint32_t n_marks;     /* sequences with states whose last step can be taken back at once */
-    bool plan_only;       /* stop after the plan: no weights are read (inspect, plan) */
-    bool strict;          /* a config key that the reference does not read is refused */
-    bool quiet;           /* no progress line */
-    bool pin;             /* each thread stays on a core of its own */
+    size_t reserve;        /* of memory that caches leave to others, up to half of what they have */
+    size_t memory;         /* bytes for weights and caches; 0: three quarters of the machine's */
+    uint32_t n_threads;    /* 0: one per core */
+    uint32_t rows_max;     /* rows of a step; 0: 512 */
+    uint32_t seqs_max;     /* sequences alive; 0: 64 */
+    uint32_t context_max;  /* positions of a sequence; 0: the model's, at most 8192 */
+    uint32_t n_marks;      /* sequences with states whose last step can be taken back at once */
+    bool plan_only;        /* stop after the plan: no weights are read (inspect, plan) */
+    bool strict;           /* a config key that the reference does not read is refused */
+    bool quiet;            /* no progress line */
+    bool pin;              /* each thread stays on a core of its own */
+    struct zoo_ring *ring; /* ranks that have the layers (model/ring.h), or null: all are here */
     /* plan_only from config.json alone: no tensors are looked at, and keys that nobody computes are
      * left to zoo_model_config_judge. */
     bool config_only;

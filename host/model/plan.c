@@ -14,6 +14,8 @@ enum { LARGE_PAGE = 1 << 21 }; /* bytes */
 
 struct zoo_chunk {
     zoo_chunk *next;
+    size_t n;        /* bytes asked for */
+    uint32_t number; /* of the ones before */
 };
 
 static void want_large_pages(void *block, size_t n)
@@ -23,6 +25,11 @@ static void want_large_pages(void *block, size_t n)
     if (begin < end) {
         zoo_system_large_pages((void *)begin, end - begin);
     }
+}
+
+static void *bytes_of(const zoo_chunk *chunk)
+{
+    return (void *)(((uintptr_t)chunk + sizeof *chunk + 63u) & ~(uintptr_t)63u);
 }
 
 void *zoo_model_take(zoo_model *model, size_t n)
@@ -37,9 +44,42 @@ void *zoo_model_take(zoo_model *model, size_t n)
     want_large_pages(block, n);
     zoo_chunk *chunk = block;
     chunk->next = model->chunks;
+    chunk->n = n;
+    chunk->number = model->chunks ? model->chunks->number + 1 : 0;
     model->chunks = chunk;
-    uintptr_t begin = ((uintptr_t)block + sizeof(zoo_chunk) + 63u) & ~(uintptr_t)63u;
-    return (void *)begin;
+    return bytes_of(chunk);
+}
+
+bool zoo_model_place_of(const zoo_model *model, const void *at, uint32_t *chunk, uint64_t *offset)
+{
+    uintptr_t plan = (uintptr_t)&model->plan; /* a part of the model, and a key of blocks, too */
+    if ((uintptr_t)at >= plan && (uintptr_t)at - plan < sizeof model->plan) {
+        *chunk = ZOO_NONE;
+        *offset = (uintptr_t)at - plan;
+        return true;
+    }
+    for (const zoo_chunk *c = model->chunks; c; c = c->next) {
+        uintptr_t begin = (uintptr_t)bytes_of(c);
+        if ((uintptr_t)at >= begin && (uintptr_t)at - begin < c->n) {
+            *chunk = c->number;
+            *offset = (uintptr_t)at - begin;
+            return true;
+        }
+    }
+    return false;
+}
+
+const void *zoo_model_at(const zoo_model *model, uint32_t chunk, uint64_t offset)
+{
+    if (chunk == ZOO_NONE) {
+        return offset < sizeof model->plan ? (const char *)&model->plan + offset : NULL;
+    }
+    for (const zoo_chunk *c = model->chunks; c; c = c->next) {
+        if (c->number == chunk) {
+            return offset < c->n ? (const char *)bytes_of(c) + offset : NULL;
+        }
+    }
+    return NULL;
 }
 
 static zoo_status out_of_memory(const zoo_model *model, zoo_error *err)
@@ -242,7 +282,10 @@ zoo_status zoo_model_lay_out(zoo_model *model, zoo_error *err)
     ZOO_TRY(check_plan(model, err));
     ZOO_TRY(lay_parts(model, "", plan->prologue, plan->n_prologue, &model->prologue, err));
     model->layers = zoo_model_take(model, plan->n_layers * sizeof(zoo_bound_layer));
-    if (!model->layers) {
+    model->layer_bytes = zoo_model_take(model, plan->n_layers * sizeof *model->layer_bytes);
+    model->layer_end = plan->n_layers;
+    model->has_ends = true;
+    if (!model->layers || !model->layer_bytes) {
         return out_of_memory(model, err);
     }
     for (uint32_t i = 0; i < plan->n_layers; i++) {

@@ -52,7 +52,7 @@ static void *memo(zoo_ctx *ctx, const void *key, size_t n, bool *fresh)
     if (!bytes || step->n_memos == ZOO_MEMOS_MAX) {
         abort(); /* as in take; more memos than any plan has keys */
     }
-    step->memos[step->n_memos++] = (zoo_memo){key, bytes};
+    step->memos[step->n_memos++] = (zoo_memo){key, bytes, n};
     *fresh = true;
     return bytes;
 }
@@ -349,26 +349,60 @@ static void head(zoo_step *step, const uint32_t *rows, uint32_t n_rows)
 zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *rows, uint32_t n_rows,
                         zoo_error *err)
 {
-    zoo_model *model = step->model;
-    ZOO_TRY(fit_logits(step, n_rows, err));
+    ZOO_TRY(zoo_step_enter(step, span, err));
+    ZOO_TRY(zoo_step_layers(step, span, err));
+    return zoo_step_leave(step, span, rows, n_rows, err);
+}
+
+void zoo_step_clear(zoo_step *step)
+{
     step->n_memos = 0;
     zoo_scratch_clear(&step->scratch);
     zoo_scratch_clear(&step->kept);
     step->ctx.trace = step->trace ? trace : NULL;
+}
+
+void *zoo_step_put(zoo_step *step, const void *key, size_t n)
+{
+    bool fresh;
+    return memo(&step->ctx, key, n, &fresh);
+}
+
+zoo_status zoo_step_enter(zoo_step *step, const zoo_span *span, zoo_error *err)
+{
+    const zoo_model *model = step->model;
+    zoo_step_clear(step);
     embed(step, span);
     ZOO_TRY(check_tables(model, err)); /* before layers work on zeros */
     run_chain(step, model->prologue, model->plan.n_prologue, span);
     if (model->plan.embed_scale_inside == 2) {
         emit_trace(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);
     }
-    for (uint32_t i = 0; i < model->plan.n_layers; i++) {
+    return ZOO_OK;
+}
+
+zoo_status zoo_step_layers(zoo_step *step, const zoo_span *span, zoo_error *err)
+{
+    const zoo_model *model = step->model;
+    for (uint32_t i = model->layer_begin; i < model->layer_end; i++) {
         run_layer(step, &model->layers[i], span);
+        if (model->ring) {
+            model->ring->progress(model->ring);
+        }
     }
+    return check_tables(model, err); /* blocks read tables too */
+}
+
+zoo_status zoo_step_leave(zoo_step *step, const zoo_span *span, const uint32_t *rows,
+                          uint32_t n_rows, zoo_error *err)
+{
+    const zoo_model *model = step->model;
+    ZOO_TRY(fit_logits(step, n_rows, err));
     if (n_rows || step->trace) {
         run_chain(step, model->epilogue, model->plan.n_epilogue, span);
         head(step, rows, n_rows);
     }
-    return check_tables(model, err); /* blocks read tables too */
+    return check_tables(model, err);
 }
 
 static uint32_t widest(const zoo_model *model)

@@ -11,6 +11,7 @@
 typedef struct zoo_memo {
     const void *key;
     void *bytes;
+    size_t n; /* of them */
 } zoo_memo;
 
 enum { ZOO_MEMOS_MAX = 64 };
@@ -40,8 +41,19 @@ zoo_status zoo_step_init(zoo_step *step, zoo_model *model, zoo_error *err);
 size_t zoo_step_size(const zoo_model *model);
 void zoo_step_release(zoo_step *step);
 
-/* Runs the rows of the span; rows[n_rows] of the span get logits,
- * in this order, in step->logits. */
+/*
+ * The three ways of a step: enter: embedding and prologue; layers: those of this rank, over step->h
+ * [n_rows, stream width]; leave: epilogue, norm and head, rows [n_rows] of the span get logits, in
+ * this order, in step->logits. A rank that has not the whole way begins with zoo_step_clear, puts
+ * rows into step->h and, with the key that blocks know them by, what the blocks share.
+ */
+void zoo_step_clear(zoo_step *step);
+void *zoo_step_put(zoo_step *step, const void *key, size_t n);
+zoo_status zoo_step_enter(zoo_step *step, const zoo_span *span, zoo_error *err);
+zoo_status zoo_step_layers(zoo_step *step, const zoo_span *span, zoo_error *err);
+zoo_status zoo_step_leave(zoo_step *step, const zoo_span *span, const uint32_t *rows,
+                          uint32_t n_rows, zoo_error *err);
+/* All of it. */
 zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *rows, uint32_t n_rows,
                         zoo_error *err);
 
