@@ -551,7 +551,9 @@ static int run(void *args)
                                         .metrics = a->metrics,
                                         .wanted = &shows_now};
     if (a->common.pipeline) {
-        a->common.engine.ring->stop = &caught;
+        if (a->common.engine.ring) {
+            a->common.engine.ring->stop = &caught;
+        }
         return run_input(&r);
     }
     bool understood = zoo_cluster_is_launched() && !a->validate && !a->shard;

@@ -166,7 +166,7 @@ int zoo_pipeline_run(const zoo_command *command, void *args)
         return zoo_command_failed(command->name, &err,
                                   run.folder[0] ? 4 : zoo_exit_code_model(status));
     }
-    common->engine.ring = &run.link.ring;
+    common->engine.ring = run.link.ring.n_ranks > 1 ? &run.link.ring : NULL;
     zoo_session_options(common, 0, run.options);
     return run.link.ring.rank == 0 ? run_first(command, args) : run_other(command);
 }

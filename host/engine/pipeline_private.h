@@ -16,6 +16,12 @@ struct zoo_pipeline {
     zoo_error error;
 };
 
+/* Of ZOO_RING_TRACE; [n_rows, width] floats follow. */
+typedef struct zoo_trace_head {
+    uint32_t n_rows, width;
+    char name[504];
+} zoo_trace_head;
+
 /* A step begins. */
 void zoo_pipeline_works(zoo_pipeline *pipeline);
 /* The next message, its wait counted where steps have begun. */

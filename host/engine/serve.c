@@ -4,79 +4,9 @@
  *   message -> what was done to sequences, again -> extend -> layers -> message to the next rank
  */
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/budget.h"
-#include "base/mem.h"
 #include "engine/pipeline_private.h"
-
-typedef struct trace_head {
-    uint32_t n_rows, width;
-    char name[504];
-} trace_head;
-
-/* ---- what both sides do ---- */
-
-void zoo_pipeline_works(zoo_pipeline *p)
-{
-    p->began = p->n_steps > 0 ? p->began : zoo_clock_seconds();
-}
-
-zoo_status zoo_pipeline_wait(zoo_engine *engine, zoo_ring_message *out, zoo_error *err)
-{
-    zoo_pipeline *p = engine->pipeline;
-    double begin = zoo_clock_seconds();
-    ZOO_TRY(engine->model.ring->receive(engine->model.ring, out, err));
-    if (p->n_steps > 0 && out->kind == ZOO_RING_STEP) {
-        p->waited += zoo_clock_seconds() - begin;
-    }
-    return ZOO_OK;
-}
-
-void zoo_pipeline_tell(const zoo_engine *engine)
-{
-    const zoo_pipeline *p = engine->pipeline;
-    const zoo_model *model = &engine->model;
-    char host[64] = "";
-    struct rusage use = {0};
-    double seconds = p->ended - p->began;
-    if (model->quiet || p->n_steps == 0 || seconds <= 0.0) {
-        return;
-    }
-    (void)gethostname(host, sizeof host - 1);
-    (void)getrusage(RUSAGE_SELF, &use);
-    (void)fprintf(
-        stderr,
-        "lmzoo: rank %u of %u (%s): %u layers from %u on of %u, %.1f MiB of weights, %.1f "
-        "MiB in memory; %llu steps in %.2f s, %.1f %% of it waiting\n",
-        model->ring->rank, model->ring->n_ranks, host, model->layer_end - model->layer_begin,
-        model->layer_begin, model->plan.n_layers, (double)model->stats.bytes_packed / 1048576.0,
-        (double)use.ru_maxrss / 1024.0, (unsigned long long)p->n_steps, seconds,
-        100.0 * p->waited / seconds);
-}
-
-bool zoo_pipeline_wants_all(const zoo_engine *engine, bool traces)
-{
-    return traces || engine->model.plan.n_epilogue > 0;
-}
-
-void zoo_pipeline_trace(const zoo_engine *engine, const zoo_ring_message *m)
-{
-    trace_head head;
-    const zoo_step *step = &engine->step;
-    if (!step->trace || m->n < sizeof head) {
-        return;
-    }
-    memcpy(&head, m->data, sizeof head);
-    head.name[sizeof head.name - 1] = 0;
-    if ((m->n - sizeof head) / sizeof(float) / (head.width ? head.width : 1) >= head.n_rows) {
-        step->trace(step->trace_arg, head.name, (const float *)(m->data + sizeof head), head.n_rows,
-                    head.width);
-    }
-}
-
-/* ---- a rank above 0 ---- */
 
 static zoo_status repeat(zoo_cache_pool *cache, const zoo_seq_op *op, zoo_error *err)
 {
@@ -161,7 +91,7 @@ static void send_trace(void *arg, const char *name, const float *x, uint32_t n_r
     zoo_engine *engine = arg;
     zoo_pipeline *p = engine->pipeline;
     zoo_ring *ring = engine->model.ring;
-    trace_head head = {.n_rows = n_rows, .width = width};
+    zoo_trace_head head = {.n_rows = n_rows, .width = width};
     (void)snprintf(head.name, sizeof head.name, "%s", name);
     p->wire.n = 0;
     zoo_wire_add(&p->wire, &head, sizeof head);
@@ -204,7 +134,8 @@ static zoo_status run_step(zoo_engine *engine, const zoo_ring_message *m, zoo_er
         ZOO_TRY(repeat(engine->model.cache, &rows.ops[i], err));
     }
     ZOO_TRY(fill_flight(engine, &rows, f, err));
-    zoo_engine_trace(engine, rows.head.traces ? send_trace : NULL, engine);
+    step->trace = rows.head.traces ? send_trace : NULL;
+    step->trace_arg = engine;
     zoo_step_clear(step);
     ZOO_TRY(zoo_wire_put(&rows, step, err));
     ZOO_TRY(zoo_step_layers(step, &f->span, err));
