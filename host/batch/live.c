@@ -45,6 +45,7 @@ struct zoo_live {
     zoo_live_request *first, *last; /* queue */
     zoo_live_request *running;      /* list; changed by the thread alone */
     zoo_schedule_stats stats;       /* after the last step */
+    zoo_kept_file *store;           /* null: what is kept goes with the process */
     uint32_t n_queued, n_pauses;
     bool has_cancelled; /* a running request is to be cancelled */
     bool is_held, is_stopping;
@@ -331,6 +332,9 @@ static void *run(void *arg)
             end_all(live, status, err.text);
         }
     }
+    if (live->store && live->schedule) {
+        zoo_schedule_save(live->schedule, live->store);
+    }
     end_all(live, ZOO_E_CANCELLED, "the model was closed");
     live->is_held = true;
     (void)pthread_cond_broadcast(&live->held);
@@ -376,6 +380,14 @@ void zoo_live_keep(zoo_live *live, double share)
 {
     (void)pthread_mutex_lock(&live->lock);
     zoo_schedule_keep(live->schedule, share);
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
+void zoo_live_store(zoo_live *live, zoo_kept_file *file)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    zoo_schedule_load(live->schedule, file);
+    live->store = file;
     (void)pthread_mutex_unlock(&live->lock);
 }
 

@@ -35,6 +35,9 @@ typedef struct zoo_live_events {
 zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error *err);
 /* Before the first request: what requests have read is kept after their end (schedule.h). */
 void zoo_live_keep(zoo_live *live, double share);
+/* Behind it: what is kept is loaded from the file, and saved there when the queue ends. The file is
+ * kept by reference, and its note told. */
+void zoo_live_store(zoo_live *live, zoo_kept_file *file);
 /* Ends after the step at hand. What is unfinished ends as cancelled; requests must be released
  * before. Null is fine. */
 void zoo_live_free(zoo_live *live);

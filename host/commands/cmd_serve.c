@@ -1,8 +1,10 @@
 /* cmd_serve.c: the command `serve`: a model behind HTTP (serve/server.h). */
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file_hash.h"
 #include "commands/commands.h"
@@ -16,6 +18,8 @@ typedef struct serve_args {
     zoo_common common;
     zoo_server_options server;
     uint32_t reuse; /* percent */
+    const char *cache_dir;
+    size_t store_max; /* bytes */
 } serve_args;
 
 static volatile sig_atomic_t caught;
@@ -26,19 +30,29 @@ static void on_signal(int number)
 }
 
 static const char *address;
+static zoo_kept_file store;
+
+static void tell_store(void)
+{
+    if (store.note[0]) {
+        (void)fprintf(stderr, "lmzoo serve: %s\n", store.note);
+        store.note[0] = 0;
+    }
+}
 
 static void listening(uint32_t port)
 {
     bool is_v6 = strchr(address, ':') != NULL;
+    tell_store();
     (void)fprintf(stderr, "lmzoo serve: listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", address,
                   is_v6 ? "]" : "", port);
 }
 
-/* What batches are resumed by; nothing without a folder for them. */
+/* What batches are resumed by and a file of kept prefixes is known by; nothing without either. */
 static zoo_status make_key(const serve_args *a, const zoo_chat_model *loaded, const char *now,
                            zoo_journal_key *key, zoo_error *err)
 {
-    if (!a->server.files) {
+    if (!a->server.files && !a->cache_dir) {
         return ZOO_OK;
     }
     ZOO_TRY(zoo_journal_hash_model(loaded->folder, key->model, err));
@@ -46,6 +60,34 @@ static zoo_status make_key(const serve_args *a, const zoo_chat_model *loaded, co
     (void)zoo_file_hash("/proc/self/exe", key->build, sizeof key->build);
     zoo_session_engine(loaded->engine, key);
     (void)snprintf(key->now, sizeof key->now, "%s", now);
+    return ZOO_OK;
+}
+
+/* The file of kept prefixes, in a folder that is made where it is missing. */
+static zoo_status name_store(serve_args *a, const zoo_chat_model *loaded,
+                             const zoo_journal_key *key, zoo_error *err)
+{
+    char whole[PATH_MAX], text[1024];
+    struct stat info;
+    if (!a->cache_dir) {
+        return ZOO_OK;
+    }
+    (void)mkdir(a->cache_dir, 0700);
+    if (stat(a->cache_dir, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return zoo_fail(err, ZOO_E_USAGE, "--cache-dir %.400s is no folder and cannot be made one",
+                        a->cache_dir);
+    }
+    const char *path = realpath(loaded->folder, whole) ? whole : loaded->folder;
+    zoo_id id = zoo_id_of(path, strlen(path), 0);
+    (void)snprintf(store.path, sizeof store.path, "%.4000s/%.100s-%016llx.kept", a->cache_dir,
+                   loaded->name, (unsigned long long)id.part[0]);
+    int n = snprintf(text, sizeof text, "%s %s %s %s %s %s", key->model, key->options, key->build,
+                     key->isa, key->plugin, key->card);
+    id = zoo_id_of(text, (size_t)n, 0);
+    store.key[0] = id.part[0];
+    store.key[1] = id.part[1];
+    store.bytes_max = a->store_max;
+    a->server.store = &store;
     return ZOO_OK;
 }
 
@@ -61,6 +103,10 @@ static int run(void *args)
     size_t share = zoo_session_share(&a->common.engine);
     if (a->reuse > 100) {
         (void)zoo_fail(&err, ZOO_E_USAGE, "--reuse is a part of the cache in percent, 0 to 100");
+        return zoo_command_failed("serve", &err, 2);
+    }
+    if (a->cache_dir && a->reuse == 0) {
+        (void)zoo_fail(&err, ZOO_E_USAGE, "--cache-dir has nothing to save with --reuse 0");
         return zoo_command_failed("serve", &err, 2);
     }
     if (!a->server.api_key) {
@@ -84,6 +130,9 @@ static int run(void *args)
     loaded.context.usual_max = 16;
     loaded.context.marks_turns = a->reuse > 0 && zoo_engine_prefix_grain(loaded.engine) == 0;
     status = make_key(a, &loaded, text, &key, &err);
+    if (status == ZOO_OK) {
+        status = name_store(a, &loaded, &key, &err);
+    }
     if (status != ZOO_OK) {
         zoo_chat_model_close(&loaded);
         return zoo_command_failed("serve", &err, zoo_exit_code(status));
@@ -96,6 +145,7 @@ static int run(void *args)
     if (status == ZOO_OK) {
         status = zoo_server_run(&loaded, &a->server, &caught, listening, &err);
     }
+    tell_store();
     zoo_chat_model_close(&loaded);
     return status == ZOO_OK ? 0 : zoo_command_failed("serve", &err, zoo_exit_code(status));
 }
@@ -121,6 +171,10 @@ static const zoo_option options[] = {
      "for making a request ready, and for running it; then it is refused (0: no bound)"},
     {"--reuse", 0, ZOO_OPTION_COUNT, offsetof(serve_args, reuse), "PERCENT",
      "of the cache that ended requests may keep for those that begin alike (50)"},
+    {"--cache-dir", 0, ZOO_OPTION_TEXT, offsetof(serve_args, cache_dir), "DIR",
+     "where that is saved at the end and found by the next start (nowhere)"},
+    {"--cache-dir-max", 0, ZOO_OPTION_SIZE, offsetof(serve_args, store_max), "BYTES",
+     "of its file at most; what was unused longest is left out (1G)"},
     {"--drain", 0, ZOO_OPTION_COUNT, AT(drain_seconds), "SECONDS",
      "for what is inside after SIGTERM (20)"},
     ZOO_OPTIONS_SPECULATE("text"),
@@ -128,6 +182,7 @@ static const zoo_option options[] = {
 
 static const serve_args defaults = {.common = {.speculate = "text"},
                                     .reuse = 50,
+                                    .store_max = (size_t)1 << 30,
                                     .server = {.host = "127.0.0.1",
                                                .port = 8080,
                                                .body_max = (size_t)32 << 20,

@@ -8,7 +8,7 @@
 #ifndef ZOO_ENGINE_ENGINE_H
 #define ZOO_ENGINE_ENGINE_H
 
-#include "cache/cache.h"
+#include "cache/save.h"
 #include "model/options.h"
 #include "model/trace.h"
 #include "zoo.h"
@@ -51,6 +51,10 @@ void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq);
 zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
                                   uint32_t *prefix, zoo_error *err);
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix);
+/* For a file of kept prefixes (cache/save.h); positions of one, 0: not kept. */
+zoo_status zoo_engine_saver(zoo_engine *engine, zoo_cache_saver **out, zoo_error *err);
+uint64_t zoo_engine_cache_shape(const zoo_engine *engine);
+uint32_t zoo_engine_prefix_length(const zoo_engine *engine, uint32_t prefix);
 /* A sequence may start inside a kept prefix at multiples of this; 0: only at its end. */
 uint32_t zoo_engine_prefix_grain(const zoo_engine *engine);
 /* How full the pages of sequences are, 0 to 1: what is held, kept or promised. */

@@ -74,6 +74,21 @@ void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix)
     zoo_pipeline_note(engine, (zoo_seq_op){ZOO_SEQ_DROP, prefix, 0, 0, 0});
 }
 
+zoo_status zoo_engine_saver(zoo_engine *engine, zoo_cache_saver **out, zoo_error *err)
+{
+    return zoo_cache_saver_new(engine->model.cache, out, err);
+}
+
+uint64_t zoo_engine_cache_shape(const zoo_engine *engine)
+{
+    return zoo_cache_pool_shape(engine->model.cache);
+}
+
+uint32_t zoo_engine_prefix_length(const zoo_engine *engine, uint32_t prefix)
+{
+    return zoo_cache_prefix_length(engine->model.cache, prefix);
+}
+
 uint32_t zoo_engine_prefix_grain(const zoo_engine *engine)
 {
     return zoo_cache_pool_grain(engine->model.cache);

@@ -28,6 +28,7 @@
 
 #include "checkpoint/generation.h"
 #include "engine/engine.h"
+#include "generate/kept_file.h"
 #include "generate/row.h"
 #include "generate/step_costs.h"
 
@@ -53,6 +54,10 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
 /* From now on what rows have read is kept after their end, while it and what runs take no more than
  * this part of the pages, 0 to 1. */
 void zoo_schedule_keep(zoo_schedule *schedule, double share);
+/* What an earlier process left in the file is kept from now on, within the share; before the first
+ * row. And what is kept now goes to the file. */
+void zoo_schedule_load(zoo_schedule *schedule, zoo_kept_file *file);
+void zoo_schedule_save(zoo_schedule *schedule, zoo_kept_file *file);
 /* Rows still inside are settled, not freed. */
 void zoo_schedule_free(zoo_schedule *schedule);
 

@@ -13,6 +13,24 @@ void zoo_schedule_keep(zoo_schedule *s, double share)
     s->grain = zoo_engine_prefix_grain(s->engine);
 }
 
+static void keep_within_share(zoo_schedule *s)
+{
+    while (s->kept.n > 1 && zoo_engine_cache_fill(s->engine) > s->kept_share) {
+        (void)zoo_schedule_drop_oldest(s);
+    }
+}
+
+void zoo_schedule_load(zoo_schedule *s, zoo_kept_file *file)
+{
+    zoo_kept_load(file, s->engine, &s->kept);
+    keep_within_share(s);
+}
+
+void zoo_schedule_save(zoo_schedule *s, zoo_kept_file *file)
+{
+    zoo_kept_save(file, s->engine, &s->kept);
+}
+
 zoo_kept_entry *zoo_schedule_find_kept(zoo_schedule *s, const zoo_row *row, uint32_t *common)
 {
     *common = 0;
@@ -115,7 +133,5 @@ void zoo_schedule_keep_row(zoo_schedule *s, const zoo_row *row, bool has_ended)
         zoo_engine_prefix_drop(s->engine, prefix);
         return;
     }
-    while (s->kept.n > 1 && zoo_engine_cache_fill(s->engine) > s->kept_share) {
-        (void)zoo_schedule_drop_oldest(s);
-    }
+    keep_within_share(s);
 }

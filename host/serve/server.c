@@ -136,6 +136,9 @@ zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *opti
     status = zoo_live_new(loaded, &s->live, err);
     if (status == ZOO_OK) {
         zoo_live_keep(s->live, options->kept_share);
+        if (options->store) {
+            zoo_live_store(s->live, options->store);
+        }
         status = open_files(s, err);
     }
     if (status == ZOO_OK) {

@@ -32,6 +32,7 @@ typedef struct zoo_server_options {
     size_t held_bytes_max;      /* bodies, and requests inside with their answers, all together */
     double request_seconds;     /* for making it ready, and for running it; 0: no bound */
     double kept_share;          /* of the cache, for what ended requests leave (schedule.h) */
+    zoo_kept_file *store;       /* where that outlives the process; null: nowhere */
     size_t upload_max;          /* bytes of a file */
     const char *files;          /* folder of files and batches; null: there are none */
     const zoo_journal_key *key; /* of batches: all but requests */

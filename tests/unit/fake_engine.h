@@ -378,4 +378,22 @@ zoo_status zoo_engine_step_end(zoo_engine *e, uint32_t flight, zoo_item *items, 
     return ZOO_OK;
 }
 
+/* What is kept here goes to no file. */
+zoo_status zoo_engine_saver(zoo_engine *e, zoo_cache_saver **out, zoo_error *err)
+{
+    (void)e;
+    *out = NULL;
+    return zoo_fail(err, ZOO_E_UNSUPPORTED, "the fake engine saves nothing");
+}
+
+uint64_t zoo_engine_cache_shape(const zoo_engine *e)
+{
+    return e->plan.vocab_size;
+}
+
+uint32_t zoo_engine_prefix_length(const zoo_engine *e, uint32_t prefix)
+{
+    return e->prefixes[prefix].kept ? e->prefixes[prefix].length : 0;
+}
+
 #endif
