@@ -1,7 +1,7 @@
 /*
  * save.h: kept prefixes as bytes, and back, for a file that outlives the process.
  *
- *   prefix: length, then for each group its pages: a number, and where that is new its bytes; states
+ *   prefix: length; for each group its pages: a number, and its bytes where that is new; states
  *
  * Pages that several prefixes share are written once. Bytes are those of the pool's own kinds and
  * layout, so a reader compares zoo_cache_pool_shape first. What is read is not believed where it
@@ -26,7 +26,7 @@ void zoo_cache_saver_free(zoo_cache_saver *saver);
 /* What bytes of prefixes depend on, as a hash: streams, their kinds and their places. */
 uint64_t zoo_cache_pool_shape(const zoo_cache_pool *pool);
 
-/* Bytes that the prefix adds to what was counted or saved before with this saver, and counts them. */
+/* Bytes that the prefix adds to what was counted or saved with this saver, and counts them. */
 uint64_t zoo_cache_saver_count(zoo_cache_saver *saver, uint32_t prefix);
 /* Writes a kept prefix. False: move gave up. */
 bool zoo_cache_saver_write(zoo_cache_saver *saver, uint32_t prefix, zoo_cache_move *move,

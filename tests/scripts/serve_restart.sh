@@ -50,7 +50,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     file=$(ls "$dir"/*.kept)
     echo "files: $(ls -l "$dir")" >"$said"
     [ "$first" = "$one" ] && [ -s "$file" ] && [ "$(ls "$dir" | wc -l)" -eq 1 ]
-    tap $? "$model: SIGTERM leaves one file"
+    result $? "$model: SIGTERM leaves one file"
 
     serve second "$model" --cache-dir "$dir"
     ask "$url" "$more"
@@ -58,14 +58,14 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     second=$(cat "$TMPDIR/text")
     echo "prompt $prompt, cached $cached, read $read, before $before; $second, not $two" >>"$said"
     [ "$second" = "$two" ] && [ "$cached" -ge "$before" ] && [ $((prompt - cached)) -eq "$read" ]
-    tap $? "$model: after a restart a turn reads what is new alone, and its bytes are the same"
+    result $? "$model: after a restart a turn reads what is new alone, and its bytes are the same"
 
     # Killed: what the first start left is still there.
     end KILL "$pid"
     serve third "$model" --cache-dir "$dir"
     ask "$url" "$more"
     [ "$(cat "$TMPDIR/text")" = "$two" ] && [ "$cached" -ge "$before" ]
-    tap $? "$model: after kill -9 the file of the last good end is used"
+    result $? "$model: after kill -9 the file of the last good end is used"
     end TERM "$pid"
 
     # Half written: the header comes last; then cut; then one byte is another.
@@ -90,7 +90,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     rm -f "$TMPDIR"/fault-* "$TMPDIR/first" "$TMPDIR/second" "$TMPDIR/third"
     echo "$bad" >>"$said"
     [ -z "$bad" ]
-    tap $? "$model: files half written, cut, changed and empty are told and not used"
+    result $? "$model: files half written, cut, changed and empty are told and not used"
 
     # Other caches, and a bound too small for the file.
     cp "$TMPDIR/whole" "$file"
@@ -104,7 +104,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     end TERM "$pid"
     ls -l "$dir" >>"$said"
     [ $told -eq 0 ] && [ "$(cat "$TMPDIR/text")" = "$one" ] && [ ! -e "$file" ]
-    tap $? "$model: another --cache is told; --cache-dir-max bounds the file"
+    result $? "$model: another --cache is told; --cache-dir-max bounds the file"
     end TERM "$other"
     rm -f "$TMPDIR/plain" "$TMPDIR/kinds" "$TMPDIR/small"
 done
@@ -114,10 +114,10 @@ done
     --port 0 2>"$said"
 code=$?
 [ $code -eq 2 ] && grep -q 'cache-dir .* is no folder' "$said"
-tap $? "a file in place of the folder: exit code $code"
-"$LMZOO_BUILD/lmzoo" serve "$LMZOO_SOURCE/demo/models/demo-llama" --cache-dir "$TMPDIR/x" --reuse 0 \
-    2>"$said"
+result $? "a file in place of the folder: exit code $code"
+"$LMZOO_BUILD/lmzoo" serve "$LMZOO_SOURCE/demo/models/demo-llama" --cache-dir "$TMPDIR/x" \
+    --reuse 0 2>"$said"
 code=$?
 [ $code -eq 2 ] && grep -q "cache-dir has nothing to save with --reuse 0" "$said"
-tap $? "--reuse 0 beside it: exit code $code"
+result $? "--reuse 0 beside it: exit code $code"
 echo "1..$n"
