@@ -497,9 +497,12 @@ zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
 {
     bool any = false;
     zoo_schedule_admit(s);
-    ZOO_TRY(run_step(s, &any, err));
-    if (!any) {
-        return ZOO_OK;
+    zoo_status status = run_step(s, &any, err);
+    if (status != ZOO_OK) {
+        s->n_under_way = 0; /* nobody answers any more */
+    }
+    if (status != ZOO_OK || !any) {
+        return status;
     }
     s->stats.n_steps++;
     zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
