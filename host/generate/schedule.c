@@ -448,6 +448,7 @@ static zoo_status begin_step(zoo_schedule *s, uint32_t flight, bool *any, zoo_er
     if (!*any) {
         return ZOO_OK;
     }
+    s->begun = zoo_clock_seconds();
     ZOO_TRY(zoo_engine_step_begin(s->engine, flight, s->items, s->n_items, err));
     for (uint32_t i = 0; i < s->n_items; i++) {
         s->step_rows[i].row->is_in_flight = true;
@@ -471,8 +472,6 @@ static zoo_status end_step(zoo_schedule *s, zoo_error *err)
 /* Begins as many steps as may be under way, and ends the oldest; false: there was none. */
 static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
 {
-    bool learns = s->speculation && s->speculation->costs.n_rows > 0;
-    double begin = learns ? zoo_clock_seconds() : 0.0;
     uint32_t n_rows = 0;
     *any = true;
     while (*any && s->n_under_way < s->n_flights) {
@@ -483,12 +482,12 @@ static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
         return ZOO_OK;
     }
     ZOO_TRY(end_step(s, err));
-    learns = learns && s->n_answers == s->n_items;
+    bool learns = s->speculation && s->speculation->costs.n_rows > 0 && s->n_answers == s->n_items;
     for (uint32_t i = 0; learns && i < s->n_items; i++) {
         n_rows += s->items[i].n;
     }
     if (n_rows > 0) {
-        zoo_schedule_paced(s, n_rows, zoo_clock_seconds() - begin);
+        zoo_schedule_paced(s, n_rows, zoo_clock_seconds() - s->begun);
     }
     return ZOO_OK;
 }

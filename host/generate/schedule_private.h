@@ -45,6 +45,7 @@ struct zoo_schedule {
     zoo_step_row *step_rows;  /* [n_items] */
     zoo_step_flight *flights; /* [n_flights] of steps: several where ranks have the layers */
     uint32_t n_flights, n_under_way, oldest;
+    double begun; /* seconds: the last step that began */
     zoo_row *done_first, *done_last;
     size_t waiting_tokens;
     uint64_t n_added;
