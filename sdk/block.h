@@ -152,13 +152,15 @@ typedef enum zoo_bind_kind {
 } zoo_bind_kind;
 
 enum {
-    ZOO_BIND_OPTIONAL = 1,   /* absent: the field stays zero */
-    ZOO_BIND_TRANSPOSED = 2, /* stored as [cols, rows] */
-    ZOO_BIND_OR_NEXT = 4,    /* absent: the next row fills the same field */
-    ZOO_BIND_EXACT = 8,      /* never narrower than float32: routers, small gates */
-    ZOO_BIND_ABSOLUTE = 16,  /* the name is whole, not below the block's module */
-    ZOO_BIND_MAP_STORED = 32 /* TRANSPOSED stacks: the map tells which stored rows of each matrix,
-                                from offset on, are its columns */
+    ZOO_BIND_OPTIONAL = 1,    /* absent: the field stays zero */
+    ZOO_BIND_TRANSPOSED = 2,  /* stored as [cols, rows] */
+    ZOO_BIND_OR_NEXT = 4,     /* absent: the next row fills the same field */
+    ZOO_BIND_EXACT = 8,       /* never narrower than float32: routers, small gates */
+    ZOO_BIND_ABSOLUTE = 16,   /* the name is whole, not below the block's module */
+    ZOO_BIND_MAP_STORED = 32, /* TRANSPOSED stacks: the map tells which stored rows of each matrix,
+                                 from offset on, are its columns */
+    ZOO_BIND_WIDE = 64 /* narrow kinds keep more bits of it, where it has few outputs: nothing
+                                 behind evens its errors out (values of attention) */
 };
 
 /* Lookup of single rows of a big table by number. */

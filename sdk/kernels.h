@@ -35,15 +35,18 @@ enum {
  *                                                   rotated groups (below)
  *   int4  [ceil(cols / group) * group / 8][16][4]   bytes of eight columns: byte j holds column j
  *                                                   in its low nibble, column j + 4 in its high
- *                                                   one; value = nibble - zero
+ *                                                   one; value = times * nibble - zero, in
+ *                                                   eighths of the scale
  *   int5  [ceil(cols / group) * group / 32][5][16][4]
  *                                                   32 columns: first the upper bits, bit i of
  *                                                   byte j that of column 4 i + j, then the lower
  *                                                   four as int4; value = the five - 16
  *
- * `scales` of a group of a panel: int8 16 bf16; int5 16 f16; int4 16 f16 and 8 bytes of zeros,
- * byte j that of output j in its low nibble, of output j + 8 in its high one. Outputs past `rows`
- * and columns past `cols` are zero.
+ * `scales` of a group of a panel: int8 16 bf16; int5 16 f16; int4 16 f16 and 16 bytes for each 32
+ * columns of the group, byte o with times - 5 of output o in its upper two bits and zero / 2 in its
+ * lower six. So two runs of 32 columns have steps of their own, in the ratio of two whole numbers
+ * from 5 to 8, while one integer sum and one scale serve both. Outputs past `rows` are zero;
+ * columns past `cols` meet zeros.
  *
  * int8 stores H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns (or of
  * the largest power of two that divides the group, if that is less), in natural order, and products
@@ -56,7 +59,7 @@ typedef struct zoo_weight {
     uint32_t cols;  /* inputs */
     uint32_t group; /* columns that share a scale; 0: no scales */
     const void *data;
-    const uint16_t *scales; /* [panels][groups][16], int4 [20]; null without group */
+    const uint16_t *scales; /* [panels][groups][16], int4 [16 + group / 4]; null without group */
 } zoo_weight;
 
 /* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and the outputs o of panels

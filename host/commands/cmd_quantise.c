@@ -95,8 +95,9 @@ static zoo_status read_text(quantising *q, zoo_error *err)
 
 static void report_words(const quantising *q, const zoo_quantise_report *r)
 {
-    (void)printf("%s: %u matrices, %u of them with 5 bits, the others with 4: %.4g bits a weight\n",
-                 q->args->output, r->n_matrices, r->n_wide, r->bits);
+    (void)printf("%s: %u matrices, %u of them with 8 bits and %u with 5, the others with 4: %.4g "
+                 "bits a weight\n",
+                 q->args->output, r->n_matrices, r->n_eight, r->n_wide, r->bits);
     if (q->args->text) {
         (void)printf("  statistics of %llu tokens of %s\n",
                      (unsigned long long)(q->texts.n_scored + q->texts.n), q->text_name);

@@ -24,8 +24,8 @@
 #define V16_ISA amx
 #include "kernels/vmath.h"
 
-/* Up to so many rows avx512vnni is as fast: int8; int4 and int5, whose groups are shorter. */
-enum { ROWS_FEW_8 = 3, ROWS_FEW_4 = 15 };
+/* Up to so many rows avx512vnni is as fast: int8 and int4; where groups are shorter. */
+enum { ROWS_FEW = 3, ROWS_FEW_SHORT = 15 };
 enum { TILE = 16, TILES = 4, PANELS = 16, BLOCK = 512 };
 enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
 
@@ -63,18 +63,27 @@ static void configure(uint32_t rows, uint32_t depth)
     configure_tiles(&c);
 }
 
-/* Groups of int4, with their scales and zeros. */
+/* 32 columns of int4, with the bytes of their steps. */
+static inline void widen_run(const unsigned char *from, const uint16_t *steps, unsigned char *out)
+{
+    vi times = vi_steps(steps), zeros = vi_zeros(steps, 1);
+    zeros = _mm512_or_si512(zeros, _mm512_slli_epi32(zeros, 8));
+    zeros = _mm512_or_si512(zeros, _mm512_slli_epi32(zeros, 16));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++, from += 64, out += 128) {
+        vi raw = vi_load(from);
+        vi_store(out, _mm512_sub_epi8(vi_times(vi_low(raw), times), zeros));
+        vi_store(out + 64, _mm512_sub_epi8(vi_times(vi_high(raw), times), zeros));
+    }
+}
+
+/* Groups of int4, with their scales and steps. */
 static void widen_quads(const unsigned char *from, const uint16_t *scales, uint32_t n_groups,
                         uint32_t group, unsigned char *out)
 {
-    for (uint32_t g = 0; g < n_groups; g++, scales += ZOO_PANEL + ZOO_PANEL / 4) {
-        __m512i zeros = vi_zeros(scales + ZOO_PANEL);
-        zeros = _mm512_or_si512(zeros, _mm512_slli_epi32(zeros, 8));
-        zeros = _mm512_or_si512(zeros, _mm512_slli_epi32(zeros, 16));
-        for (uint32_t k = 0; k < group; k += 8, from += 64, out += 128) {
-            vi raw = vi_load(from);
-            vi_store(out, _mm512_sub_epi8(vi_low(raw), zeros));
-            vi_store(out + 64, _mm512_sub_epi8(vi_high(raw), zeros));
+    for (uint32_t g = 0; g < n_groups; g++, scales += int_scales_step(ZOO_INT4, group)) {
+        for (uint32_t part = 0; part < group / 32; part++, from += 256, out += 512) {
+            widen_run(from, scales + ZOO_PANEL + part * ZOO_PANEL / 2, out);
         }
     }
 }
@@ -170,7 +179,7 @@ static void plan_ahead(amx_job *j, const unsigned char *packed, size_t group_byt
 
 static void widen_scales(const zoo_weight *w, const uint16_t *from, uint32_t n_groups, float *out)
 {
-    size_t step = int_scales_step(w->kind);
+    size_t step = int_scales_step(w->kind, w->group);
     for (uint32_t g = 0; g < n_groups; g++, from += step, out += ZOO_PANEL) {
         v16_store(out, w->kind == ZOO_INT8 ? v16_from_bf16(from) : v16_from_f16(from));
     }
@@ -183,7 +192,7 @@ static const unsigned char *ready(amx_job *j, uint32_t panel, float *scales)
     size_t group_bytes = int_group_bytes(w->kind, w->group);
     size_t first = (size_t)panel * int_groups(w->cols, w->group) + j->begin;
     const unsigned char *packed = (const unsigned char *)w->data + first * group_bytes;
-    const uint16_t *at = w->scales + first * int_scales_step(w->kind);
+    const uint16_t *at = w->scales + first * int_scales_step(w->kind, w->group);
     plan_ahead(j, packed, group_bytes, panel + 1 == j->panel + j->n_panels);
     widen_scales(w, at, j->n_groups, scales);
     if (w->kind == ZOO_INT8) {
@@ -250,11 +259,12 @@ static void gather_scales(amx_job *j)
     __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     at = _mm512_mullo_epi32(at, _mm512_set1_epi32((int)(j->g->x_stride / sizeof(float))));
     __mmask16 rows = (__mmask16)((1u << j->tile_rows) - 1);
+    v16 part = v16_set1(j->g->weight->kind == ZOO_INT4 ? 0.125f : 1);
     for (uint32_t t = 0; t < j->n_tiles; t++) {
         const float *scales = int_row_at(j->g, j->row + tile_row(j, t)).scales + j->begin;
         for (uint32_t g = 0; g < j->n_groups; g++) {
             v16 s = _mm512_mask_i32gather_ps(v16_set1(0), rows, at, scales + g, sizeof(float));
-            v16_store(j->x_scales[t][g], s);
+            v16_store(j->x_scales[t][g], v16_mul(s, part));
         }
     }
 }
@@ -310,7 +320,7 @@ static bool few_or_odd(const zoo_gemm *g)
 {
     uint32_t group = g->weight->group;
     bool odd = (group != 32 && group != 64) || g->weight->cols % (group * ROUND);
-    return odd || g->n_rows <= (g->weight->kind == ZOO_INT8 ? ROWS_FEW_8 : ROWS_FEW_4);
+    return odd || g->n_rows <= (group == 64 ? ROWS_FEW : ROWS_FEW_SHORT);
 }
 
 void k_gemm_int8_amx(const zoo_gemm *g)

@@ -28,16 +28,36 @@ static unsigned char *store_eight(vi first, vi second, unsigned char *out)
     return out;
 }
 
-/* Each of 16 outputs' zeros four times. */
-static vi zeros_of(const uint16_t *zeros)
-{
-    vz words = vi_zeros(zeros);
-    VI_QUADS(r, vreinterpretq_u8_s32(vmulq_n_s32(words.q[i], 0x01010101)));
-}
-
 static vi less(vi x, vi zeros)
 {
     VI_QUADS(r, vsubq_u8(x.q[i], zeros.q[i]));
+}
+
+/* 32 columns of int4, with the bytes of their steps. */
+static unsigned char *ready4(const unsigned char *from, const uint16_t *steps, unsigned char *out)
+{
+    vi times = vi_steps(steps), zeros = vi_all_bytes(vi_zero_words(steps));
+    for (int i = 0; i < 4; i++, from += 64) {
+        vi raw = vi_load(from);
+        out = store_eight(less(vi_times(vi_low(raw), times), zeros),
+                          less(vi_times(vi_high(raw), times), zeros), out);
+    }
+    return out;
+}
+
+/* 32 columns of int5. */
+static unsigned char *ready5(const unsigned char *from, unsigned char *out)
+{
+    vi zeros = {{vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO),
+                 vdupq_n_u8(INT5_ZERO)}};
+    vi fifths = vi_load(from);
+    for (int i = 1; i <= 4; i++) {
+        vi raw = vi_load(from + (size_t)i * 64);
+        out = store_eight(less(vi_fifth(vi_low(raw), vi_left(fifths, 4)), zeros),
+                          less(vi_fifth(vi_high(raw), vi_left(fifths, 3)), zeros), out);
+        fifths = vi_right(fifths, 2);
+    }
+    return out;
 }
 
 /* n groups of a panel, as signed bytes. */
@@ -51,22 +71,13 @@ static void make_ready(const zoo_weight *w, const unsigned char *from, const uin
         }
         return;
     }
-    bool five = w->kind == ZOO_INT5;
-    vi none = {{vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0)}}, fifths = none;
-    vi zeros = {{vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO),
-                 vdupq_n_u8(INT5_ZERO)}};
-    for (size_t k = 0; from < end; k += 8, from += 64) {
-        if (!five && k % w->group == 0) {
-            zeros = zeros_of(scales + k / w->group * int_scales_step(w->kind) + ZOO_PANEL);
+    for (; w->kind == ZOO_INT5 && from < end; from += 320) {
+        out = ready5(from, out);
+    }
+    for (; w->kind == ZOO_INT4 && from < end; scales += int_scales_step(w->kind, w->group)) {
+        for (uint32_t part = 0; part < w->group / 32; part++, from += 256) {
+            out = ready4(from, scales + ZOO_PANEL + part * ZOO_PANEL / 2, out);
         }
-        if (five && k % 32 == 0) {
-            fifths = vi_load(from);
-            from += 64;
-        }
-        vi raw = vi_load(from);
-        out = store_eight(less(vi_fifth(vi_low(raw), vi_left(fifths, 4)), zeros),
-                          less(vi_fifth(vi_high(raw), vi_left(fifths, 3)), zeros), out);
-        fifths = vi_right(fifths, 2);
     }
 }
 
@@ -93,7 +104,8 @@ __attribute__((always_inline)) static inline void mm_scale(const mm_tile *t, siz
 {
     float scale, *sums = t->sums + (size_t)r * 16;
     memcpy(&scale, row_of(t->x_scales, t->x_row, r, rows) + g * 4, sizeof scale);
-    const uint16_t *at = t->w_scales + g * int_scales_step(t->kind);
+    scale = t->kind == ZOO_INT4 ? scale * 0.125f : scale;
+    const uint16_t *at = t->w_scales + g * int_scales_step(t->kind, t->group);
     v16 scales = t->kind == ZOO_INT8 ? v16_from_bf16(at) : v16_from_f16(at);
     scales = v16_mul(scales, v16_set1(scale));
     v16 whole, old = t->fresh && g == 0 ? v16_set1(0) : v16_load(sums);
@@ -179,7 +191,7 @@ static void mm_block(const mm_part *p, float *sums)
     int_row x = int_row_at(g, p->row);
     mm_tile t = {.w = ready, .x_row = g->x_stride, .kind = w->kind, .group = w->group};
     t.n_groups = p->n_groups;
-    t.w_scales = w->scales + (p->panel * n_groups + p->begin) * int_scales_step(w->kind);
+    t.w_scales = w->scales + (p->panel * n_groups + p->begin) * int_scales_step(w->kind, w->group);
     make_ready(w, from, t.w_scales, p->n_groups, ready);
     t.fresh = p->begin == 0;
     t.sums = sums;

@@ -23,7 +23,7 @@ static void sums5(const unsigned char *bits, const int8_t *x, int32_t *sums)
 }
 
 /* Integer sums of one group for the 16 outputs of a panel. */
-static void group_sums(const zoo_weight *w, const unsigned char *quads, const uint16_t *zeros,
+static void group_sums(const zoo_weight *w, const unsigned char *quads, const uint16_t *scales,
                        const int8_t *x, int32_t *sums)
 {
     uint32_t step = w->kind == ZOO_INT8 ? 4 : 8;
@@ -40,8 +40,9 @@ static void group_sums(const zoo_weight *w, const unsigned char *quads, const ui
             if (w->kind == ZOO_INT8) {
                 sums[o] += (int8_t)byte * x[j];
             } else {
-                int zero = int4_zero(zeros, (uint32_t)o);
-                sums[o] += ((byte & 15) - zero) * x[j] + ((byte >> 4) - zero) * x[j + 4];
+                int4_steps s = int4_steps_at(scales, k / 32, (uint32_t)o);
+                sums[o] += (s.times * (byte & 15) - s.zero) * x[j] +
+                           (s.times * (byte >> 4) - s.zero) * x[j + 4];
             }
         }
     }
@@ -53,16 +54,17 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
     uint32_t n_groups = int_groups(w->cols, w->group);
     size_t group_bytes = int_group_bytes(w->kind, w->group);
     const unsigned char *data = (const unsigned char *)w->data + panel * n_groups * group_bytes;
-    size_t step = int_scales_step(w->kind);
+    size_t step = int_scales_step(w->kind, w->group);
     const uint16_t *scales = w->scales + panel * n_groups * step;
     int_row x = int_row_at(g, row);
     float acc[ZOO_PANEL] = {0};
     for (uint32_t i = 0; i < n_groups; i++, scales += step) {
         int32_t sums[ZOO_PANEL] = {0};
-        group_sums(w, data + i * group_bytes, scales + ZOO_PANEL, x.q + (size_t)i * w->group, sums);
+        float x_scale = x.scales[i] * (w->kind == ZOO_INT4 ? 0.125f : 1);
+        group_sums(w, data + i * group_bytes, scales, x.q + (size_t)i * w->group, sums);
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             float scale = w->kind == ZOO_INT8 ? bf16_value(scales[o]) : f16_value(scales[o]);
-            acc[o] = fmaf((float)sums[o], scale * x.scales[i], acc[o]);
+            acc[o] = fmaf((float)sums[o], scale * x_scale, acc[o]);
         }
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {

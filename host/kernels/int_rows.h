@@ -5,13 +5,16 @@
  * int32 shifts; padded to an odd number of lines of 64 bytes, or rows would share few sets of a
  * cache. For int8 each group is rotated first (rotate.inc), the columns past `cols` as zeros.
  * Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same bits in
- * every instruction set. A shift is -128 (int8) or -1 (int4, int5: to be multiplied by the weights'
- * zero) times the sum of the group's bytes: what products with unsigned weights have too much.
- * AVX2's int4 and int5 products want one for each 32 columns, in two 16-bit halves
- * (int_prepare_avx2.c). Products then are
+ * every instruction set. A shift is what products with unsigned weights have too much: -128 times
+ * the sum of the group's bytes for int8; for int4 and int5 two 16-bit halves, -1 times the sums of
+ * the group's first and second 32 bytes, to be multiplied by the weights' zeros. AVX2's int4 and
+ * int5 products want one for each 32 columns, in halves of another kind (int_prepare_avx2.c).
+ * Products then are
  *
- *   acc = fma((float)sum_k (w[k] - zero) x[k], w_scale * x_scale, acc), groups ascending, from 0;
- *   + bias.
+ *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias
+ *
+ * with w[k] = byte (int8), the five bits - 16 (int5), times * code - zero of its 32 columns (int4,
+ * whose x_scale is an eighth of the row's).
  */
 #ifndef ZOO_INT_ROWS_H
 #define ZOO_INT_ROWS_H
@@ -30,18 +33,32 @@ static inline uint32_t int_groups(uint32_t cols, uint32_t group)
 
 enum { INT5_ZERO = 16 };
 
-/* Scales of a group of a panel and, in int4, its zeros, in 16 bits. */
-static inline size_t int_scales_step(uint32_t kind)
+enum { INT4_TIMES_MIN = 5, INT4_TIMES_MAX = 8, INT4_ZERO_MAX = 126 };
+
+/* Scales of a group of a panel and, in int4, the steps of each 32 columns, in 16 bits. */
+static inline size_t int_scales_step(uint32_t kind, uint32_t group)
 {
-    return kind == ZOO_INT4 ? ZOO_PANEL + ZOO_PANEL / 4 : ZOO_PANEL;
+    return ZOO_PANEL + (kind == ZOO_INT4 ? group / 32 * ZOO_PANEL / 2 : 0);
 }
 
-/* Zero of output o from the zeros of a group of a panel. */
-static inline int int4_zero(const uint16_t *zeros, uint32_t o)
+/* What codes of 32 columns of int4 stand for, in eighths of the scale: times * code - zero, zero
+ * even. */
+typedef struct int4_steps {
+    int times, zero;
+} int4_steps;
+
+static inline unsigned char int4_byte(int4_steps s)
+{
+    return (unsigned char)((s.times - INT4_TIMES_MIN) << 6 | s.zero / 2);
+}
+
+/* Of output o and columns 32 part .. of a group, from its scales in a panel. */
+static inline int4_steps int4_steps_at(const uint16_t *scales, uint32_t part, uint32_t o)
 {
     unsigned char byte;
-    memcpy(&byte, (const unsigned char *)zeros + o % 8, 1);
-    return byte >> (o / 8 * 4) & 15;
+    const unsigned char *bytes = (const unsigned char *)(scales + ZOO_PANEL);
+    memcpy(&byte, bytes + (size_t)part * ZOO_PANEL + o, 1);
+    return (int4_steps){INT4_TIMES_MIN + (byte >> 6), (byte & 63) * 2};
 }
 
 /* Bytes of one group of a panel. */

@@ -3,8 +3,9 @@
  *
  * int8: weights and rows as 16-bit pairs, whose products are summed in 32 bits; a quad of packed
  * bytes gives the pairs (0, 2) and (1, 3), and rows come in that order (int_wide.h).
- * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of 32 columns, from that
- * half's shift on: it ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
+ * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of 32 columns. int4 stays
+ * within 16 * 127 * 15 = 30480, and the sums are multiplied by what codes count; int5 begins at that
+ * half's shift and ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
  */
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 
 enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 32, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
+#define INT_TIMES 0
 
 typedef vi va;
 typedef vi vz;
@@ -28,17 +30,12 @@ static inline vi vi_ready8(vi x)
     return vi_odd8((vi){_mm256_slli_epi16(x.a, 8), _mm256_slli_epi16(x.b, 8)});
 }
 
-/* Zeros in both halves of 32 bits. */
-static inline vz vi_zeros(const uint16_t *p)
+/* int4's sums get their zeros at the end. */
+static inline vz vi_zeros(const uint16_t *p, uint32_t n)
 {
-    vi x = vi_zero_words(p);
-    return (vz){_mm256_or_si256(x.a, _mm256_slli_epi32(x.a, 16)),
-                _mm256_or_si256(x.b, _mm256_slli_epi32(x.b, 16))};
-}
-
-static inline vz vi_sixteen(void)
-{
-    return (vz){_mm256_set1_epi16(16), _mm256_set1_epi16(16)};
+    (void)p;
+    (void)n;
+    return (vz){_mm256_setzero_si256(), _mm256_setzero_si256()};
 }
 
 static inline va vi_start8(int32_t shift)
@@ -88,6 +85,27 @@ static inline v16 vi_done(va acc, bool int8)
         acc = (va){_mm256_madd_epi16(acc.a, one), _mm256_madd_epi16(acc.b, one)};
     }
     return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
+}
+
+/* What codes of 32 columns count, and their zeros, in both halves of 32 bits. */
+typedef struct vs {
+    vi times, zeros;
+} vs;
+
+static inline vs vi_sum_steps(const uint16_t *p)
+{
+    vi zeros = vi_byte_zeros(p);
+    return (vs){vi_byte_times(p), {vi_both_halves(zeros.a), vi_both_halves(zeros.b)}};
+}
+
+static inline v16 vi_count(va acc, const vs *steps, int32_t shift)
+{
+    __m256i x = _mm256_set1_epi32(shift);
+    __m256i a = _mm256_add_epi32(_mm256_madd_epi16(acc.a, steps->times.a),
+                                 _mm256_madd_epi16(steps->zeros.a, x));
+    __m256i b = _mm256_add_epi32(_mm256_madd_epi16(acc.b, steps->times.b),
+                                 _mm256_madd_epi16(steps->zeros.b, x));
+    return v16_pair(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b));
 }
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * vi_avx512vnni.h: what gemm_int.inc needs, with AVX-512 VNNI: unsigned weights times signed rows.
- * int8 weights are shifted by 128, int4 by its zero, int5 by 16; the accumulators start at the sum
+ * int8 weights are shifted by 128, int4 by its zeros, int5 by 16; the accumulators start at the sum
  * that the shift adds.
  */
 #ifndef ZOO_VI_AVX512VNNI_H
 #define ZOO_VI_AVX512VNNI_H
 
+#include "kernels/int_rows.h"
 #include "kernels/v16_avx512.h"
 
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #undef V16_ISA
 #define V16_ISA avx512vnni
 enum { INT_ROWS = 6, INT_DIRECT = 64, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 0 };
+#define INT_TIMES 1
 
 typedef __m512i vi;
 typedef __m512i va;
@@ -63,18 +65,40 @@ static inline vi vi_fifth(vi four, vi bits)
     return _mm512_ternarylogic_epi64(four, bits, _mm512_set1_epi8(16), 0xf8);
 }
 
-/* Zeros in the lower halves of 32 bits, so that one multiply-add of halves gives the product with
- * a shift, which 16 bits hold. */
-static inline vz vi_zeros(const uint16_t *p)
+static inline __m512i vi_step_words(const uint16_t *p)
 {
-    __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)p), mask = _mm_set1_epi8(15);
-    __m128i high = _mm_and_si128(_mm_srli_epi16(x, 4), mask);
-    return _mm512_cvtepu8_epi32(_mm_unpacklo_epi64(_mm_and_si128(x, mask), high));
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* In both halves of 32 bits: one product of 16 bits multiplies two codes, which stay bytes. */
+static inline vi vi_steps(const uint16_t *p)
+{
+    __m512i words = _mm512_srli_epi32(vi_step_words(p), 6);
+    words = _mm512_add_epi32(words, _mm512_set1_epi32(INT4_TIMES_MIN));
+    return _mm512_or_si512(words, _mm512_slli_epi32(words, 16));
+}
+
+static inline vi vi_times(vi x, vi times)
+{
+    return _mm512_mullo_epi16(x, times);
+}
+
+/* Zeros of the first and the second run in halves, so that one multiply-add gives the sum of their
+ * products with the two shifts, which 16 bits hold. */
+static inline vz vi_zeros(const uint16_t *p, uint32_t n)
+{
+    __m512i mask = _mm512_set1_epi32(63);
+    __m512i words = _mm512_slli_epi32(_mm512_and_si512(vi_step_words(p), mask), 1);
+    if (n > 1) {
+        __m512i second = _mm512_and_si512(vi_step_words(p + ZOO_PANEL / 2), mask);
+        words = _mm512_or_si512(words, _mm512_slli_epi32(second, 17));
+    }
+    return words;
 }
 
 static inline vz vi_sixteen(void)
 {
-    return _mm512_set1_epi32(16);
+    return _mm512_set1_epi16(16);
 }
 
 static inline va vi_start8(int32_t shift)

@@ -11,6 +11,7 @@
 #undef V16_ISA
 #define V16_ISA avxvnni
 enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
+#define INT_TIMES 1
 
 typedef vi va;
 typedef vi vz;
@@ -26,14 +27,27 @@ static inline vi vi_odd8(vi x)
     return x;
 }
 
-static inline vz vi_zeros(const uint16_t *p)
+static inline vi vi_steps(const uint16_t *p)
 {
-    return vi_zero_words(p);
+    return vi_byte_times(p);
 }
 
-static inline vz vi_sixteen(void)
+/* A product of 16 bits multiplies two codes, which stay bytes. */
+static inline vi vi_times(vi x, vi times)
 {
-    return (vz){_mm256_set1_epi32(16), _mm256_set1_epi32(16)};
+    return (vi){_mm256_mullo_epi16(x.a, times.a), _mm256_mullo_epi16(x.b, times.b)};
+}
+
+/* Of the first and the second run in halves. */
+static inline vz vi_zeros(const uint16_t *p, uint32_t n)
+{
+    vi first = vi_byte_zeros(p);
+    if (n > 1) {
+        vi second = vi_byte_zeros(p + ZOO_PANEL / 2);
+        first.a = _mm256_or_si256(first.a, _mm256_slli_epi32(second.a, 16));
+        first.b = _mm256_or_si256(first.b, _mm256_slli_epi32(second.b, 16));
+    }
+    return first;
 }
 
 static inline va vi_start8(int32_t shift)
@@ -41,7 +55,7 @@ static inline va vi_start8(int32_t shift)
     return (va){_mm256_set1_epi32(shift), _mm256_set1_epi32(shift)};
 }
 
-/* The upper halves of zeros are 0, so that a multiply-add of halves is the product. */
+/* A multiply-add of halves gives the sum of two zeros' products with two shifts. */
 static inline va vi_start4(int32_t shift, vz zeros)
 {
     __m256i x = _mm256_set1_epi32(shift);

@@ -4,6 +4,7 @@
 #ifndef ZOO_VI_BYTES_AVX2_H
 #define ZOO_VI_BYTES_AVX2_H
 
+#include "kernels/int_rows.h"
 #include "kernels/v16_avx2.h"
 
 typedef struct vi {
@@ -33,12 +34,43 @@ static inline vi vi_low(vi x)
     return (vi){_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
 }
 
-/* Zeros of 16 int4 outputs, 8 bytes at p, as 32-bit numbers. */
-static inline vi vi_zero_words(const uint16_t *p)
+/* The bytes of the steps of 16 int4 outputs as 32-bit numbers. */
+static inline vi vi_step_words(const uint16_t *p)
 {
-    __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)p), mask = _mm_set1_epi8(15);
-    return (vi){_mm256_cvtepu8_epi32(_mm_and_si128(x, mask)),
-                _mm256_cvtepu8_epi32(_mm_and_si128(_mm_srli_epi16(x, 4), mask))};
+    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (vi){_mm256_cvtepu8_epi32(x), _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(x, x))};
+}
+
+static inline __m256i vi_both_halves(__m256i words)
+{
+    return _mm256_or_si256(words, _mm256_slli_epi32(words, 16));
+}
+
+static inline __m256i vi_times_of(__m256i words)
+{
+    __m256i least = _mm256_set1_epi32(INT4_TIMES_MIN);
+    return vi_both_halves(_mm256_add_epi32(_mm256_srli_epi32(words, 6), least));
+}
+
+/* In both halves of 32 bits. */
+static inline vi vi_byte_times(const uint16_t *p)
+{
+    vi words = vi_step_words(p);
+    return (vi){vi_times_of(words.a), vi_times_of(words.b)};
+}
+
+/* Zeros in the lower halves of 32 bits. */
+static inline vi vi_byte_zeros(const uint16_t *p)
+{
+    vi words = vi_step_words(p);
+    __m256i mask = _mm256_set1_epi32(63);
+    return (vi){_mm256_slli_epi32(_mm256_and_si256(words.a, mask), 1),
+                _mm256_slli_epi32(_mm256_and_si256(words.b, mask), 1)};
+}
+
+static inline vi vi_sixteen(void)
+{
+    return (vi){_mm256_set1_epi16(16), _mm256_set1_epi16(16)};
 }
 
 static inline vi vi_left(vi x, int n)

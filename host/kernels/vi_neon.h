@@ -1,7 +1,7 @@
 /*
  * vi_neon.h: 64 bytes in four 128-bit registers, for gemm_int_neon.c and gemm_int_neondot.c: signed
- * bytes times signed bytes, summed in 32 bits. int8 goes as it is packed; int4 and int5 are 0 .. 15
- * or 31 and begin at the zeros times the shift of the row's group, which takes the zero off each.
+ * bytes times signed bytes, summed in 32 bits. int8 goes as it is packed; int4 and int5 are 0 .. 120
+ * or 31 and begin at the zeros times the shifts of the row's group, which takes the zero off each.
  */
 #ifndef ZOO_VI_NEON_H
 #define ZOO_VI_NEON_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 enum { INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
+#define INT_TIMES 1
 
 typedef struct vi {
     uint8x16_t q[4];
@@ -21,7 +22,10 @@ typedef struct va {
     int32x4_t q[4];
 } va;
 
-typedef va vz;
+/* Of the first and the second 32 columns of a group. */
+typedef struct vz {
+    va run[2];
+} vz;
 
 #define VI_QUADS(r, expression)                                                                    \
     vi r;                                                                                          \
@@ -89,20 +93,64 @@ static inline vi vi_odd8(vi x)
     return x;
 }
 
-static inline vz vi_zeros(const uint16_t *p)
+/* Bytes of 16 outputs, each in the lowest of the four bytes of a word. */
+static inline vi vi_words(uint8x16_t x)
 {
-    uint8x8_t x = vreinterpret_u8_u16(vld1_u16(p));
-    uint16x8_t low = vmovl_u8(vand_u8(x, vdup_n_u8(15))), high = vmovl_u8(vshr_n_u8(x, 4));
-    return (vz){{vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))),
-                 vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low))),
-                 vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))),
-                 vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(high)))}};
+    uint16x8_t low = vmovl_u8(vget_low_u8(x)), high = vmovl_high_u8(x);
+    return (vi){{vreinterpretq_u8_u32(vmovl_u16(vget_low_u16(low))),
+                 vreinterpretq_u8_u32(vmovl_high_u16(low)),
+                 vreinterpretq_u8_u32(vmovl_u16(vget_low_u16(high))),
+                 vreinterpretq_u8_u32(vmovl_high_u16(high))}};
+}
+
+/* The same in all four bytes. */
+static inline vi vi_all_bytes(vi words)
+{
+    VI_QUADS(r, vreinterpretq_u8_u32(
+                    vmulq_n_u32(vreinterpretq_u32_u8(words.q[i]), (uint32_t)0x01010101)));
+}
+
+static inline uint8x16_t vi_step_bytes(const uint16_t *p)
+{
+    return vld1q_u8((const unsigned char *)p);
+}
+
+static inline vi vi_steps(const uint16_t *p)
+{
+    uint8x16_t times = vshrq_n_u8(vi_step_bytes(p), 6);
+    return vi_all_bytes(vi_words(vaddq_u8(times, vdupq_n_u8(INT4_TIMES_MIN))));
+}
+
+static inline vi vi_times(vi x, vi times)
+{
+    VI_QUADS(r, vmulq_u8(x.q[i], times.q[i]));
+}
+
+static inline vi vi_zero_words(const uint16_t *p)
+{
+    return vi_words(vshlq_n_u8(vandq_u8(vi_step_bytes(p), vdupq_n_u8(63)), 1));
+}
+
+static inline va vi_zero_run(const uint16_t *p)
+{
+    vi words = vi_zero_words(p);
+    va r;
+    for (int i = 0; i < 4; i++) {
+        r.q[i] = vreinterpretq_s32_u8(words.q[i]);
+    }
+    return r;
+}
+
+static inline vz vi_zeros(const uint16_t *p, uint32_t n)
+{
+    return (vz){{vi_zero_run(p), vi_zero_run(n > 1 ? p + ZOO_PANEL / 2 : p)}};
 }
 
 static inline vz vi_sixteen(void)
 {
     int32x4_t sixteen = vdupq_n_s32(INT5_ZERO);
-    return (vz){{sixteen, sixteen, sixteen, sixteen}};
+    va all = {{sixteen, sixteen, sixteen, sixteen}};
+    return (vz){{all, all}};
 }
 
 static inline va vi_start8(int32_t shift)
@@ -113,9 +161,11 @@ static inline va vi_start8(int32_t shift)
 
 static inline va vi_start4(int32_t shift, vz zeros)
 {
+    int32_t first = (int16_t)shift, second = shift >> 16;
     va start;
     for (int i = 0; i < 4; i++) {
-        start.q[i] = vmulq_n_s32(zeros.q[i], shift);
+        start.q[i] = vmulq_n_s32(zeros.run[0].q[i], first);
+        start.q[i] = vmlaq_n_s32(start.q[i], zeros.run[1].q[i], second);
     }
     return start;
 }

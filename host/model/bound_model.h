@@ -56,7 +56,7 @@ struct zoo_packed;                  /* packed_cache.h */
 typedef struct zoo_source {
     const zoo_tensor *tensor;
     const zoo_weight *weight;
-    bool is_head;
+    bool is_head, is_wide; /* is_wide: narrow kinds keep more bits of it */
 } zoo_source;
 
 /* Beside the flags of a bind row: the output matrix. */

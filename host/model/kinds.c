@@ -2,10 +2,11 @@
  * kinds.c: in which kind a matrix is packed, and from which stored tensor it came.
  *
  * Where int4 is asked for, a matrix that is stored as codes of at most five bits, in groups that
- * the kernels have, keeps its own width and groups: packing then finds scale, zero and codes again
+ * the kernels have, keeps its own width and groups: packing then finds scale, steps and codes again
  * (pack.h) and rounds nothing. Of the others the output matrix is int5, since no layer behind it
- * dampens its errors, and so are matrices that make few outputs of the residual stream (keys and
- * values that several heads share): they are few weights, and each of their errors reaches many.
+ * dampens its errors. Matrices that make few outputs of the residual stream (keys and values that
+ * several heads share) are few weights, each of whose errors reaches many: int5, and those that
+ * their block wants wide int8.
  */
 #include "base/mem.h"
 #include "model/bound_model.h"
@@ -16,18 +17,41 @@ static bool is_bf16(const zoo_matrix *m)
     return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
 }
 
+/* Whether eight bits a code are int4's whole numbers, as `quantise` writes them: by the first row. */
+static bool holds_steps(const zoo_matrix *m)
+{
+    float *row = zoo_mem_array((size_t)m->cols, sizeof *row);
+    bool holds = row && zoo_matrix_read_rows(m, 0, 1, row) == ZOO_OK &&
+                 zoo_pack_is_exact(ZOO_INT4, 64, row, (uint32_t)m->cols);
+    zoo_mem_free(row);
+    return holds;
+}
+
 /* Groups of the matrix as it is stored that can be kept; 0: none. */
 static uint32_t stored_group(const zoo_matrix *m)
 {
+    bool eight = m->codes && m->codes != m->plain && m->bits == 8 && !m->groups &&
+                 m->block_rows <= 1 && m->block_cols == 64 && m->cols <= UINT32_MAX;
+    if (eight && holds_steps(m)) {
+        return 64;
+    }
     bool codes = m->codes && m->codes != m->plain && m->bits >= 2 && m->bits <= 5 && !m->groups &&
                  m->block_rows <= 1;
     uint64_t block = m->block_cols;
     return !codes || block % 32 ? 0 : block % 64 ? 32 : 64;
 }
 
+static bool has_few(const zoo_model *model, const zoo_weight *w)
+{
+    return w->cols == model->plan.hidden_size && w->rows <= w->cols / 2;
+}
+
 static zoo_dtype int4_kind(const zoo_model *model, uint32_t flags, const zoo_weight *w)
 {
-    bool few = w->cols == model->plan.hidden_size && w->rows <= w->cols / 2;
+    bool few = has_few(model, w);
+    if (few && flags & ZOO_BIND_WIDE) {
+        return ZOO_INT8;
+    }
     return flags & ZOO_BIND_HEAD || few ? ZOO_INT5 : ZOO_INT4;
 }
 
@@ -66,6 +90,7 @@ zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t
         model->sources = list;
         model->sources_max = max;
     }
-    model->sources[model->n_sources++] = (zoo_source){m->plain, w, flags & ZOO_BIND_HEAD};
+    model->sources[model->n_sources++] = (zoo_source){m->plain, w, flags & ZOO_BIND_HEAD,
+                                                      flags & ZOO_BIND_WIDE && has_few(model, w)};
     return ZOO_OK;
 }

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { INT8_GROUP = 64, INT4_GROUP = 32, INT5_GROUP = 32, STEPS_GROUP_MAX = 64, GROUP_MAX = 256 };
+enum { INT8_GROUP = 64, INT4_GROUP = 64, INT5_GROUP = 32, STEPS_GROUP_MAX = 64, GROUP_MAX = 256 };
 
 uint32_t zoo_pack_group(zoo_dtype kind)
 {
@@ -55,7 +55,7 @@ size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t grou
 {
     size_t panels = ((size_t)rows + ZOO_PANEL - 1) / ZOO_PANEL;
     size_t bytes = panel_bytes(kind, cols, group);
-    size_t step = int_scales_step(kind) * sizeof(uint16_t);
+    size_t step = int_scales_step(kind, group) * sizeof(uint16_t);
     *scales_bytes = group ? panels * groups_of(cols, group) * step : 0;
     return bytes && panels > SIZE_MAX / bytes ? 0 : panels * bytes;
 }
@@ -72,7 +72,7 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
     unsigned char *data = (unsigned char *)(uintptr_t)w->data;
     uint16_t *scales = (uint16_t *)(uintptr_t)w->scales;
     if (w->group) {
-        scales += panel * groups_of(w->cols, w->group) * int_scales_step(w->kind);
+        scales += panel * groups_of(w->cols, w->group) * int_scales_step(w->kind, w->group);
     }
     data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
     zoo_kernels_pack_panel(w, rows, n, data, scales);
@@ -80,51 +80,104 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
 
 /* ---- values that lie on a grid already ---- */
 
+/* Whole numbers of a scale, and codes for them; int4: eighths of the scale, and steps of each run of
+ * 32 columns. */
 typedef struct grid {
     uint16_t scale;
-    int zero;
+    int4_steps runs[STEPS_GROUP_MAX / 32];
+    int whole[STEPS_GROUP_MAX];
     uint8_t codes[STEPS_GROUP_MAX];
 } grid;
 
-/* Whether all n values are whole multiples of scale, from -zero on within `width` steps; zero below
- * 0: the one that the least value asks for. */
-static bool on_grid(const float *x, uint32_t n, float scale, int width, int zero, grid *out)
+/* Whether all n values are whole multiples of `unit`, from -most to most. */
+static bool are_whole(const float *x, uint32_t n, float unit, int most, int *whole)
 {
-    int low = 0, high = 0, steps[STEPS_GROUP_MAX];
     for (uint32_t i = 0; i < n; i++) {
-        float q = rintf(x[i] / scale);
-        if (!(fabsf(q) <= (float)width) || q * scale != x[i]) {
+        float q = rintf(x[i] / unit);
+        if (!(fabsf(q) <= (float)most) || q * unit != x[i]) {
             return false;
         }
-        steps[i] = (int)q;
-        low = steps[i] < low ? steps[i] : low;
-        high = steps[i] > high ? steps[i] : high;
+        whole[i] = (int)q;
     }
-    out->zero = zero < 0 ? -low : zero;
-    for (uint32_t i = 0; i < n; i++) {
-        out->codes[i] = (uint8_t)(steps[i] + out->zero);
-    }
-    return low + out->zero >= 0 && high + out->zero <= width;
+    return true;
 }
 
-/* Finds scale, zero and codes that give n values to the bit. The smallest is some number of steps
- * of a scale that a half float holds. */
-static bool find_grid(const zoo_weight *w, const float *x, uint32_t n, grid *out)
+/* Steps for n whole numbers: a multiple of `times` apart from each other, at most 15 of them. */
+static bool run_steps(const int *whole, uint32_t n, int4_steps *out)
 {
-    bool five = w->kind == ZOO_INT5;
+    int low = 0, high = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        low = i == 0 || whole[i] < low ? whole[i] : low;
+        high = i == 0 || whole[i] > high ? whole[i] : high;
+    }
+    for (int times = INT4_TIMES_MAX; times >= INT4_TIMES_MIN; times--) {
+        bool fits = high - low <= 15 * times;
+        for (uint32_t i = 0; i < n && fits; i++) {
+            fits = (whole[i] - low) % times == 0;
+        }
+        int zero = low > 0 ? (times - low % times) % times : -low;
+        for (; fits && zero <= INT4_ZERO_MAX && high + zero <= 15 * times; zero += times) {
+            if (zero % 2 == 0) {
+                *out = (int4_steps){times, zero};
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool four_codes(uint32_t n, grid *out)
+{
+    for (uint32_t k = 0; k < n; k += 32) {
+        uint32_t left = n - k < 32 ? n - k : 32;
+        if (!run_steps(out->whole + k, left, &out->runs[k / 32])) {
+            return false;
+        }
+        for (uint32_t i = k; i < k + left; i++) {
+            int4_steps s = out->runs[k / 32];
+            out->codes[i] = (uint8_t)((out->whole[i] + s.zero) / s.times);
+        }
+    }
+    return true;
+}
+
+static bool five_codes(uint32_t n, grid *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (out->whole[i] + INT5_ZERO > 31) {
+            return false;
+        }
+        out->codes[i] = (uint8_t)(out->whole[i] + INT5_ZERO);
+    }
+    return true;
+}
+
+static float least_of(const float *x, uint32_t n)
+{
     float least = 0;
     for (uint32_t i = 0; i < n; i++) {
         float size = fabsf(x[i]);
         least = size > 0 && !(size >= least && least > 0) ? size : least;
     }
-    *out = (grid){.zero = five ? INT5_ZERO : 0};
-    memset(out->codes, out->zero, sizeof out->codes);
-    for (int k = 1; k <= (five ? 16 : 15) && least > 0; k++) {
-        float scale = least / (float)k;
+    return least;
+}
+
+/* Finds scale, steps and codes that give n values to the bit. The smallest is some number of units
+ * of a scale that a half float holds. */
+static bool find_grid(const zoo_weight *w, const float *x, uint32_t n, grid *out)
+{
+    bool five = w->kind == ZOO_INT5;
+    int most = five ? INT5_ZERO : INT4_ZERO_MAX;
+    float least = least_of(x, n), eighths = five ? 1 : 8;
+    *out = (grid){.runs = {{INT4_TIMES_MAX, 0}, {INT4_TIMES_MAX, 0}}};
+    memset(out->codes, five ? INT5_ZERO : 0, sizeof out->codes);
+    for (int k = 1; k <= most && least > 0; k++) {
         for (int sign = 1; sign >= (five ? -1 : 1); sign -= 2) {
-            out->scale = f16_nearest(scale * (float)sign);
-            if (f16_value(out->scale) == scale * (float)sign &&
-                on_grid(x, n, scale * (float)sign, five ? 31 : 15, five ? INT5_ZERO : -1, out)) {
+            float unit = least / (float)(k * sign);
+            out->scale = f16_nearest(unit * eighths);
+            if (f16_value(out->scale) == unit * eighths &&
+                are_whole(x, n, unit, most, out->whole) &&
+                (five ? five_codes : four_codes)(n, out)) {
                 return true;
             }
         }
@@ -132,15 +185,27 @@ static bool find_grid(const zoo_weight *w, const float *x, uint32_t n, grid *out
     return least == 0;
 }
 
+bool zoo_pack_is_exact(zoo_dtype kind, uint32_t group, const float *row, uint32_t cols)
+{
+    zoo_weight w = {.kind = kind, .rows = 1, .cols = cols, .group = group};
+    for (uint32_t k = 0; k < cols; k += group) {
+        grid found;
+        if (!find_grid(&w, row + k, cols - k < group ? cols - k : group, &found)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Codes of output o to a group of a panel that was cleared. */
 static void put_grid(const zoo_weight *w, const grid *g, uint32_t o, unsigned char *group,
                      uint16_t *scales)
 {
     bool five = w->kind == ZOO_INT5;
+    unsigned char *steps = (unsigned char *)(scales + ZOO_PANEL);
     scales[o] = g->scale;
-    if (!five) {
-        unsigned char *zeros = (unsigned char *)(scales + ZOO_PANEL) + o % 8;
-        *zeros = (unsigned char)(*zeros | g->zero << (o / 8 * 4));
+    for (uint32_t run = 0; !five && run < w->group / 32; run++) {
+        steps[run * ZOO_PANEL + o] = int4_byte(g->runs[run]);
     }
     for (uint32_t k = 0; k < w->group; k++) {
         unsigned char *block = group + (five ? k / 32 * 320 : 0);
@@ -159,7 +224,7 @@ bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint
     if (w->kind != ZOO_INT4 && w->kind != ZOO_INT5) {
         return false;
     }
-    size_t groups = groups_of(w->cols, w->group), step = int_scales_step(w->kind);
+    size_t groups = groups_of(w->cols, w->group), step = int_scales_step(w->kind, w->group);
     size_t bytes = panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
     unsigned char *data = (unsigned char *)(uintptr_t)w->data + panel * bytes;
     uint16_t *scales = (uint16_t *)(uintptr_t)w->scales + panel * groups * step;
@@ -173,7 +238,8 @@ bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint
             if (!find_grid(w, rows + (o < n ? o * w->cols + begin : 0), n_values, &found)) {
                 return false;
             }
-            memset(found.codes + n_values, found.zero, sizeof found.codes - n_values);
+            memset(found.codes + n_values, w->kind == ZOO_INT5 ? INT5_ZERO : 0,
+                   sizeof found.codes - n_values);
             put_grid(w, &found, o, data + g * (bytes / groups), scales + g * step);
         }
     }
@@ -188,7 +254,7 @@ static int five_bits(const unsigned char *group, size_t k, uint32_t o)
     return four + (group[at] >> (k / 4) & 1) * 16;
 }
 
-/* Value of column k, output o of the panel at data, unscaled and with the zero of int4. */
+/* Value of column k, output o of the panel at data, unscaled; of int4 the code. */
 static float panel_value(const zoo_weight *w, const unsigned char *data, size_t k, uint32_t o)
 {
     if (w->kind == ZOO_F32) {
@@ -213,15 +279,20 @@ static void unpack_part(const zoo_weight *w, uint32_t panel, uint32_t o, size_t 
 {
     const unsigned char *data = w->data;
     data += panel * panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
-    float scale = 1, zero = 0;
+    const uint16_t *scales = NULL;
+    float scale = 1;
     if (w->group) {
         size_t group = panel * groups_of(w->cols, w->group) + begin / w->group;
-        const uint16_t *scales = w->scales + group * int_scales_step(w->kind);
+        scales = w->scales + group * int_scales_step(w->kind, w->group);
         scale = w->kind == ZOO_INT8 ? bf16_value(scales[o]) : f16_value(scales[o]);
-        zero = w->kind == ZOO_INT4 ? (float)int4_zero(scales + ZOO_PANEL, o) : 0;
     }
     for (size_t i = 0; i < n; i++) {
-        out[i] = (panel_value(w, data, begin + i, o) - zero) * scale;
+        float value = panel_value(w, data, begin + i, o);
+        if (w->kind == ZOO_INT4) {
+            int4_steps s = int4_steps_at(scales, (uint32_t)i / 32, o);
+            value = (value * (float)s.times - (float)s.zero) * 0.125f;
+        }
+        out[i] = value * scale;
     }
 }
 

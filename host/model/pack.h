@@ -3,7 +3,7 @@
  *
  * f32 keeps the bits, bf16 rounds to nearest even, int8 rotates each group of 64 columns by a
  * Hadamard matrix and takes amax / 127 of it as scale, rounded up to bf16; int4 and int5 the scale
- * (and int4 the zero) of a few candidates that leaves the smallest squared error, refitted to its
+ * (and int4 the steps of each 32 columns) of a few candidates that leaves the smallest squared error, refitted to its
  * own rounding, then rounded to f16.
  */
 #ifndef ZOO_MODEL_PACK_H
@@ -38,6 +38,9 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
  * some group does not, or its scale is no half float; the panel is to be packed as usual.
  */
 bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
+
+/* Whether the values of a row lie so on the grids of groups of int4 or int5. */
+bool zoo_pack_is_exact(zoo_dtype kind, uint32_t group, const float *row, uint32_t cols);
 
 /* Reads row `row` < w->rows back as float32 [cols], the rotation undone. */
 void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out);

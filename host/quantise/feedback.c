@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "kernels/bf16.h"
+#include "kernels/int_rows.h"
 
-enum { ROWS = ZOO_FEEDBACK_ROWS, GROUP = ZOO_FEEDBACK_GROUP, BLOCK = 64 };
-enum { SPANS = 12, FIVES = 12, AGAIN = 2 };
+enum { ROWS = ZOO_FEEDBACK_ROWS, GROUP_MAX = ZOO_FEEDBACK_GROUP_MAX, RUN = 32, BLOCK = 64 };
+enum { SPANS = 8, COMMONS = 7, ZEROS = 2, FIVES = 12, AGAIN = 2 };
 
 /* Nearest whole number, ties to even, of less than 2^22. */
 static inline float whole(float x)
@@ -21,101 +22,215 @@ static inline float clamp(float x, float low, float high)
     return x < high ? x : high;
 }
 
-/* The nearest bf16 that half floats hold too: at least 2^-17, where those have 8 bits. */
-static uint16_t narrow_scale(float x)
+/* The nearest bf16 at least 2^-17, of whose multiples up to 8 half floats hold all bits. */
+static uint16_t narrow_unit(float x)
 {
     float least = x < 0 ? -0x1p-17f : 0x1p-17f;
     uint32_t bits;
-    x = fabsf(x) < 0x1p-17f ? least : clamp(x, -65280.0f, 65280.0f);
+    x = fabsf(x) < 0x1p-17f ? least : clamp(x, -8160.0f, 8160.0f);
     memcpy(&bits, &x, sizeof bits);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/* The best steps of each row of a group so far. */
+/* Columns [n][ROWS] of a group and the weights of their squares. */
+typedef struct columns {
+    const float *x, *weight;
+    uint32_t n;
+} columns;
+
+/* Units of each row of a group; of each of its runs what codes count, and their zeros. */
 typedef struct fit {
-    float gain[ROWS], scale[ROWS], low[ROWS], high[ROWS];
+    float unit[ROWS], times[2][ROWS], zero[2][ROWS];
 } fit;
 
-static void fit_trial(const float *x, const float *weight, uint32_t n, const float *inverse,
-                      const float *low, const float *high, fit *best)
+/* Sums over columns of a trial: of weighted squares of what is left, x q and q q. */
+typedef struct sums {
+    float left[ROWS], xq[ROWS], qq[ROWS];
+} sums;
+
+static void try_steps(const columns *c, const float *inverse, const float *times, const float *zero,
+                      float top, sums *out)
 {
-    float xq[ROWS] = {0}, qq[ROWS] = {0};
-    for (uint32_t k = 0; k < n; k++) {
-        for (uint32_t r = 0; r < ROWS; r++) {
-            float v = x[k * ROWS + r], q = clamp(whole(v * inverse[r]), low[r], high[r]);
-            xq[r] += weight[k] * v * q;
-            qq[r] += weight[k] * q * q;
-        }
-    }
+    float each[ROWS];
+    memset(out, 0, sizeof *out);
     for (uint32_t r = 0; r < ROWS; r++) {
-        float scale = xq[r] / (qq[r] > 1e-30f ? qq[r] : 1e-30f), gain = xq[r] * scale;
-        if (gain > best->gain[r]) {
-            best->gain[r] = gain;
-            best->scale[r] = scale;
-            best->low[r] = low[r];
-            best->high[r] = high[r];
+        each[r] = 1 / times[r];
+    }
+    for (uint32_t k = 0; k < c->n; k++) {
+        for (uint32_t r = 0; r < ROWS; r++) {
+            float x = c->x[k * ROWS + r], v = x * inverse[r];
+            float q = clamp(whole((v + zero[r]) * each[r]), 0, top) * times[r] - zero[r];
+            out->left[r] += c->weight[k] * (v - q) * (v - q);
+            out->xq[r] += c->weight[k] * x * q;
+            out->qq[r] += c->weight[k] * q * q;
         }
     }
 }
 
-static void fit_four(const float *x, const float *weight, uint32_t n, fit *best)
+static void ends_of(const columns *c, float *low, float *high)
 {
-    float lo[ROWS] = {0}, hi[ROWS] = {0}, inverse[ROWS], low[ROWS], high[ROWS];
-    for (uint32_t i = 0; i < n * ROWS; i++) {
+    memset(low, 0, ROWS * sizeof *low);
+    memset(high, 0, ROWS * sizeof *high);
+    for (uint32_t i = 0; i < c->n * ROWS; i++) {
         uint32_t r = i % ROWS;
-        lo[r] = x[i] < lo[r] ? x[i] : lo[r];
-        hi[r] = x[i] > hi[r] ? x[i] : hi[r];
-    }
-    for (int t = 0; t < 2 * SPANS; t++) {
-        for (uint32_t r = 0; r < ROWS; r++) {
-            float span = hi[r] - lo[r] > 1e-30f ? hi[r] - lo[r] : 1e-30f;
-            inverse[r] = (14.4f + 0.6f * (float)(t / 2)) / span;
-            float middle = (lo[r] + hi[r]) * inverse[r] * -0.5f;
-            low[r] = -clamp(whole(middle + 7.0f + (float)(t % 2)), 0, 15);
-            high[r] = 15 + low[r];
-        }
-        fit_trial(x, weight, n, inverse, low, high, best);
+        low[r] = c->x[i] < low[r] ? c->x[i] : low[r];
+        high[r] = c->x[i] > high[r] ? c->x[i] : high[r];
     }
 }
 
-static void fit_five(const float *x, const float *weight, uint32_t n, fit *best)
+/* Takes the scale of a trial where it explains more than the best so far. */
+static void take_better(const sums *s, float *gain, float *scale)
 {
-    float size[ROWS], inverse[ROWS], low[ROWS], high[ROWS];
     for (uint32_t r = 0; r < ROWS; r++) {
-        size[r] = 1e-30f;
-        low[r] = -16;
-        high[r] = 15;
+        float fitted = s->xq[r] / (s->qq[r] > 1e-30f ? s->qq[r] : 1e-30f);
+        if (s->xq[r] * fitted > gain[r]) {
+            gain[r] = s->xq[r] * fitted;
+            scale[r] = fitted;
+        }
     }
-    for (uint32_t i = 0; i < n * ROWS; i++) {
-        uint32_t r = i % ROWS;
-        size[r] = fabsf(x[i]) > size[r] ? fabsf(x[i]) : size[r];
+}
+
+/* What a run of 32 columns would like as its step of 16. */
+static void run_scale(const columns *c, const float *low, const float *high, float *scale)
+{
+    float gain[ROWS] = {0}, inverse[ROWS], zero[ROWS], ones[ROWS];
+    sums s;
+    memset(scale, 0, ROWS * sizeof *scale);
+    for (int t = 0; t < SPANS; t++) {
+        for (uint32_t r = 0; r < ROWS; r++) {
+            float span = high[r] - low[r] > 1e-30f ? high[r] - low[r] : 1e-30f;
+            ones[r] = 1;
+            inverse[r] = (14.4f + 0.65f * (float)t) / span;
+            zero[r] = clamp(7.5f - (low[r] + high[r]) * inverse[r] * 0.5f, 0, 15);
+        }
+        try_steps(c, inverse, ones, zero, 15, &s);
+        take_better(&s, gain, scale);
     }
-    for (int t = 0; t < 2 * FIVES; t++) {
+}
+
+/* The best of some zeros for a run in units of 1 / inverse. */
+static void best_zero(const columns *c, const float *inverse, const float *low, const float *high,
+                      const float *times, float *zero, sums *best)
+{
+    for (int i = -ZEROS; i <= ZEROS; i++) {
+        float trial[ROWS];
+        sums s;
+        for (uint32_t r = 0; r < ROWS; r++) {
+            float middle = 7.5f * times[r] - (low[r] + high[r]) * 0.5f * inverse[r];
+            trial[r] = 2 * clamp(whole(middle * 0.5f) + (float)i, 0, INT4_ZERO_MAX / 2);
+        }
+        try_steps(c, inverse, times, trial, 15, &s);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            if (i == -ZEROS || s.left[r] < best->left[r]) {
+                best->left[r] = s.left[r];
+                best->xq[r] = s.xq[r];
+                best->qq[r] = s.qq[r];
+                zero[r] = trial[r];
+            }
+        }
+    }
+}
+
+/* A trial of one common step for the runs of a group. */
+typedef struct common {
+    columns runs[2];
+    float low[2][ROWS], high[2][ROWS], scale[2][ROWS];
+    uint32_t n_runs;
+} common;
+
+static void try_common(const common *c, float factor, float *gain, fit *best)
+{
+    fit f;
+    float inverse[ROWS];
+    sums all = {0}, s;
+    for (uint32_t r = 0; r < ROWS; r++) {
+        float top = c->scale[0][r];
+        top = c->n_runs > 1 && c->scale[1][r] > top ? c->scale[1][r] : top;
+        inverse[r] = 8 / (top * factor > 1e-30f ? top * factor : 1e-30f);
+    }
+    for (uint32_t i = 0; i < c->n_runs; i++) {
+        for (uint32_t r = 0; r < ROWS; r++) {
+            float times = whole(c->scale[i][r] * inverse[r]);
+            f.times[i][r] = clamp(times, INT4_TIMES_MIN, INT4_TIMES_MAX);
+        }
+        best_zero(&c->runs[i], inverse, c->low[i], c->high[i], f.times[i], f.zero[i], &s);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            all.xq[r] += s.xq[r];
+            all.qq[r] += s.qq[r];
+        }
+    }
+    for (uint32_t r = 0; r < ROWS; r++) {
+        float fitted = all.xq[r] / (all.qq[r] > 1e-30f ? all.qq[r] : 1e-30f);
+        if (all.xq[r] * fitted > gain[r]) {
+            gain[r] = all.xq[r] * fitted;
+            best->unit[r] = fitted;
+            for (uint32_t i = 0; i < c->n_runs; i++) {
+                best->times[i][r] = f.times[i][r];
+                best->zero[i][r] = f.zero[i][r];
+            }
+        }
+    }
+}
+
+static void fit_four(const columns *group, fit *best)
+{
+    common c = {.n_runs = group->n > RUN ? 2 : 1};
+    float gain[ROWS] = {0};
+    for (uint32_t i = 0; i < c.n_runs; i++) {
+        uint32_t left = group->n - i * RUN;
+        c.runs[i] = (columns){group->x + (size_t)i * RUN * ROWS, group->weight + i * RUN,
+                              left < RUN ? left : RUN};
+        ends_of(&c.runs[i], c.low[i], c.high[i]);
+        run_scale(&c.runs[i], c.low[i], c.high[i], c.scale[i]);
+    }
+    for (int t = 0; t < COMMONS; t++) {
+        try_common(&c, 1 + 0.02f * (float)(t - COMMONS / 2), gain, best);
+    }
+}
+
+/* The zero in the middle, the largest value near either end. */
+static void fit_five(const columns *group, fit *best)
+{
+    float low[ROWS], high[ROWS], gain[ROWS] = {0}, inverse[ROWS];
+    sums s;
+    ends_of(group, low, high);
+    for (int t = 0; t < 2 * FIVES + AGAIN; t++) {
         float steps = 14.5f + 0.2f * (float)(t % FIVES);
         for (uint32_t r = 0; r < ROWS; r++) {
-            inverse[r] = (t < FIVES ? steps : -steps) / size[r];
+            float size = high[r] > -low[r] ? high[r] : -low[r];
+            inverse[r] = (t < FIVES ? steps : -steps) / (size > 1e-30f ? size : 1e-30f);
+            if (t >= 2 * FIVES) {
+                inverse[r] = best->unit[r] != 0 ? 1 / best->unit[r] : 0;
+            }
         }
-        fit_trial(x, weight, n, inverse, low, high, best);
+        try_steps(group, inverse, best->times[0], best->zero[0], 31, &s);
+        take_better(&s, gain, best->unit);
     }
 }
 
-/* Scales and zeros of the group of n columns x [n][ROWS]. */
-static void fit_group(uint32_t bits, const float *x, const float *weight, uint32_t n, fit *best)
+static void fit_eight(const columns *group, fit *best)
+{
+    float low[ROWS], high[ROWS];
+    ends_of(group, low, high);
+    for (uint32_t r = 0; r < ROWS; r++) {
+        best->unit[r] = (high[r] > -low[r] ? high[r] : -low[r]) / 127;
+    }
+}
+
+/* What the zero of codes is, but of 4 bits, where runs have their own. */
+static float middle_of(uint32_t bits)
+{
+    return bits == 5 ? 16 : 128;
+}
+
+static void fit_group(uint32_t bits, const columns *group, fit *best)
 {
     memset(best, 0, sizeof *best);
-    for (uint32_t r = 0; r < ROWS; r++) {
-        best->low[r] = bits == 4 ? -8 : -16;
-        best->high[r] = bits == 4 ? 7 : 15;
+    for (uint32_t r = 0; r < 2 * ROWS; r++) {
+        best->times[r / ROWS][r % ROWS] = bits == 4 ? INT4_TIMES_MAX : 1;
+        best->zero[r / ROWS][r % ROWS] = bits == 4 ? 64 : middle_of(bits);
     }
-    (bits == 4 ? fit_four : fit_five)(x, weight, n, best);
-    for (int i = 0; i < AGAIN; i++) {
-        fit last = *best;
-        float inverse[ROWS];
-        for (uint32_t r = 0; r < ROWS; r++) {
-            inverse[r] = last.scale[r] != 0 ? 1 / last.scale[r] : 0;
-        }
-        fit_trial(x, weight, n, inverse, last.low, last.high, best);
-    }
+    (bits == 4 ? fit_four : bits == 5 ? fit_five : fit_eight)(group, best);
 }
 
 typedef struct part {
@@ -123,6 +238,7 @@ typedef struct part {
     uint32_t first, n; /* rows */
     float *x;          /* [cols][ROWS], in order */
     float *y;          /* [cols][ROWS]: errors */
+    fit *fits;         /* [groups] */
 } part;
 
 /* Rows of the tensor, the columns as they stand. */
@@ -145,19 +261,21 @@ static zoo_status read_rows(const part *p, float *room)
 static void fit_groups(const part *p)
 {
     const zoo_feedback *f = p->f;
-    uint32_t groups = (f->cols + GROUP - 1) / GROUP;
-    float ones[GROUP], *weight = ones;
-    fit best;
+    uint32_t size = zoo_feedback_group(f->bits), groups = (f->cols + size - 1) / size;
+    float weight[GROUP_MAX];
     for (uint32_t g = 0; g < groups; g++) {
-        uint32_t begin = g * GROUP, n = f->cols - begin < GROUP ? f->cols - begin : GROUP;
+        uint32_t begin = g * size, n = f->cols - begin < size ? f->cols - begin : size;
+        columns c = {p->y + (size_t)begin * ROWS, weight, n};
         for (uint32_t k = 0; k < n; k++) {
             weight[k] = f->weight ? f->weight[begin + k] : 1;
         }
-        fit_group(f->bits, p->y + (size_t)begin * ROWS, weight, n, &best);
-        for (uint32_t r = 0; r < p->n; r++) {
-            size_t at = (size_t)(p->first + r) * groups + g;
-            f->scales[at] = narrow_scale(best.scale[r]);
-            f->zeros[at] = (uint8_t)-best.low[r];
+        fit_group(f->bits, &c, &p->fits[g]);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            uint16_t unit = narrow_unit(p->fits[g].unit[r]);
+            p->fits[g].unit[r] = bf16_value(unit);
+            if (r < p->n) {
+                f->scales[(size_t)(p->first + r) * groups + g] = unit;
+            }
         }
     }
 }
@@ -166,15 +284,18 @@ static void fit_groups(const part *p)
 static void round_column(const part *p, uint32_t i, const float *x, float *e, double *error)
 {
     const zoo_feedback *f = p->f;
-    uint32_t k = f->order ? f->order[i] : i, groups = (f->cols + GROUP - 1) / GROUP;
-    float top = (float)((1u << f->bits) - 1);
+    uint32_t k = f->order ? f->order[i] : i, group = zoo_feedback_group(f->bits);
+    const fit *of = &p->fits[k / group];
+    const float *times = of->times[k % group / RUN], *zero = of->zero[k % group / RUN];
+    float top = (float)((1u << f->bits) - 1), least = f->bits == 8 ? 1 : 0;
     float divisor = f->factor ? f->factor[(size_t)i * f->cols + i] : 1;
+    int middle = (int)middle_of(f->bits);
     for (uint32_t r = 0; r < p->n; r++) {
-        size_t at = (size_t)(p->first + r) * groups + k / GROUP;
-        float scale = bf16_value(f->scales[at]), zero = (float)f->zeros[at];
-        float code = clamp(whole(clamp(x[r] / scale, -100, 100)) + zero, 0, top);
-        f->codes[(size_t)(p->first + r) * f->cols + k] = (uint8_t)code;
-        e[r] = (x[r] - (code - zero) * scale) / divisor;
+        float v = clamp(x[r] / of->unit[r], -1000, 1000);
+        float code = clamp(whole((v + zero[r]) / times[r]), least, top);
+        float q = code * times[r] - zero[r];
+        f->codes[(size_t)(p->first + r) * f->cols + k] = (uint8_t)((int)q + middle);
+        e[r] = (x[r] - q * of->unit[r]) / divisor;
         *error += (double)e[r] * (double)e[r];
     }
 }
@@ -223,14 +344,16 @@ static double size_of(const part *p)
 
 size_t zoo_feedback_room(uint32_t cols)
 {
-    return (size_t)cols * (2 * ROWS + 1);
+    size_t fits = (cols + RUN - 1) / RUN * sizeof(fit) / sizeof(float);
+    return (size_t)cols * (2 * ROWS + 1) + fits;
 }
 
 zoo_status zoo_feedback_item(const zoo_feedback *f, uint32_t item, float *room)
 {
     uint32_t left = f->rows - item * ROWS;
     size_t cells = (size_t)f->cols * ROWS;
-    part p = {f, item * ROWS, left < ROWS ? left : ROWS, room, room + cells};
+    part p = {f, item * ROWS, left < ROWS ? left : ROWS, room, room + cells, NULL};
+    p.fits = (fit *)(void *)(room + 2 * cells + f->cols);
     double *errors = f->errors + 2 * (size_t)item;
     ZOO_TRY(read_rows(&p, room + 2 * cells));
     fit_groups(&p);

@@ -24,7 +24,7 @@ typedef struct writing {
     const unsigned char **data;
 } writing;
 
-enum { NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32, TENSORS_A_JOB = 4 };
+enum { NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32, TENSORS_A_JOB = 3 };
 
 static void add(writing *w, const char *module, const char *suffix, zoo_dtype dtype,
                 const uint64_t dims[2], const void *data)
@@ -40,7 +40,7 @@ static void add(writing *w, const char *module, const char *suffix, zoo_dtype dt
 static zoo_status add_job(writing *w, uint32_t i, zoo_error *err)
 {
     const zoo_job *job = &w->jobs->list[i];
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, job->bits);
+    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, job->kind);
     ZOO_TRY(zoo_part_map(w->jobs, i, &w->data[i], err));
     const unsigned char *at = w->data[i];
     int64_t *shape = w->shapes + 2 * (size_t)i;
@@ -48,10 +48,6 @@ static zoo_status add_job(writing *w, uint32_t i, zoo_error *err)
     shape[1] = job->cols;
     add(w, job->name, "weight_packed", ZOO_I32, (uint64_t[]){job->rows, s.words}, at);
     add(w, job->name, "weight_scale", ZOO_BF16, (uint64_t[]){job->rows, s.groups}, at + s.codes);
-    if (s.zeros) {
-        add(w, job->name, "weight_zero_point", ZOO_I32, (uint64_t[]){s.zero_words, s.groups},
-            at + s.codes + s.scales);
-    }
     add(w, job->name, "weight_shape", ZOO_I64, (uint64_t[]){2, 0}, shape);
     return ZOO_OK;
 }
@@ -97,30 +93,31 @@ static zoo_status write_tensors(writing *w, zoo_error *err)
 
 /* ---- config.json ---- */
 
-static cJSON *group_of(const zoo_jobs *jobs, uint32_t bits)
+static cJSON *group_of(const zoo_jobs *jobs, uint32_t kind)
 {
     cJSON *group = cJSON_CreateObject(), *targets = cJSON_AddArrayToObject(group, "targets");
+    zoo_part_sizes s = zoo_part_measure(1, 1, kind);
     for (uint32_t i = 0; i < jobs->n; i++) {
-        if (jobs->list[i].bits == bits) {
+        if (jobs->list[i].kind == kind) {
             (void)cJSON_AddItemToArray(targets, cJSON_CreateString(jobs->list[i].name));
         }
     }
     cJSON *weights = cJSON_AddObjectToObject(group, "weights");
-    (void)cJSON_AddNumberToObject(weights, "num_bits", bits);
+    (void)cJSON_AddNumberToObject(weights, "num_bits", s.bits);
     (void)cJSON_AddStringToObject(weights, "type", "int");
     (void)cJSON_AddStringToObject(weights, "strategy", "group");
-    (void)cJSON_AddNumberToObject(weights, "group_size", ZOO_FEEDBACK_GROUP);
-    (void)cJSON_AddBoolToObject(weights, "symmetric", bits != 4);
+    (void)cJSON_AddNumberToObject(weights, "group_size", s.group);
+    (void)cJSON_AddBoolToObject(weights, "symmetric", 1);
     (void)cJSON_AddBoolToObject(weights, "dynamic", 0);
     (void)cJSON_AddNullToObject(group, "input_activations");
     (void)cJSON_AddNullToObject(group, "output_activations");
     return group;
 }
 
-static bool has_bits(const zoo_jobs *jobs, uint32_t bits)
+static bool has_kind(const zoo_jobs *jobs, uint32_t kind)
 {
     for (uint32_t i = 0; i < jobs->n; i++) {
-        if (jobs->list[i].bits == bits) {
+        if (jobs->list[i].kind == kind) {
             return true;
         }
     }
@@ -138,11 +135,11 @@ static void add_quantization(cJSON *config, const zoo_jobs *jobs)
     (void)cJSON_AddStringToObject(q, "format", "pack-quantized");
     (void)cJSON_AddStringToObject(q, "quantization_status", "compressed");
     cJSON *groups = cJSON_AddObjectToObject(q, "config_groups");
-    for (uint32_t bits = 4; bits <= 5; bits++) {
+    for (uint32_t kind = 0; kind < ZOO_JOB_KINDS; kind++) {
         char name[16];
-        (void)snprintf(name, sizeof name, "group_%u", bits - 4);
-        if (has_bits(jobs, bits)) {
-            (void)cJSON_AddItemToObject(groups, name, group_of(jobs, bits));
+        (void)snprintf(name, sizeof name, "group_%u", kind);
+        if (has_kind(jobs, kind)) {
+            (void)cJSON_AddItemToObject(groups, name, group_of(jobs, kind));
         }
     }
     cJSON *ignore = cJSON_AddArrayToObject(q, "ignore");
@@ -206,9 +203,9 @@ static zoo_status write_note(const writing *w, const zoo_folder_note *note, zoo_
         const zoo_job *job = &w->jobs->list[i];
         cJSON *one = cJSON_CreateObject();
         (void)cJSON_AddStringToObject(one, "name", job->name);
-        (void)cJSON_AddNumberToObject(one, "bits", job->bits);
+        (void)cJSON_AddNumberToObject(one, "bits", zoo_job_bits(job->kind));
         (void)cJSON_AddNumberToObject(one, "rows", (double)job->n_rows);
-        (void)cJSON_AddNumberToObject(one, "error", job->error[job->bits - ZOO_JOB_BITS]);
+        (void)cJSON_AddNumberToObject(one, "error", job->error[job->kind]);
         (void)cJSON_AddItemToArray(matrices, one);
     }
     zoo_status status = write_json(w->jobs, ZOO_QUANTISE_NOTE, json, err);

@@ -3,10 +3,12 @@
  * compressed-tensors, which transformers and vLLM read.
  *
  *   <module>.weight_packed      int32 [rows, words]: codes, little end first
- *   <module>.weight_scale       bf16 [rows, groups of 32]
- *   <module>.weight_zero_point  int32 [words, groups], 4 bits alone; 5 bits have theirs at 16
+ *   <module>.weight_scale       bf16 [rows, groups]
  *   <module>.weight_shape       int64 [2]
  *
+ * Codes of 4 bits have zeros within a step and steps of each 32 columns, which the layout has no
+ * place for; what they stand for are whole numbers of eight bits in groups of 64, and so they are
+ * stored, in symmetric groups. The host finds the four bits again (pack.h) and keeps them.
  * Everything else is the source's. config.json gains quantization_config; what was done with which
  * text stands in lmzoo_quantise.json, which `inspect` shows. Tensors go straight from the mapped
  * files; model.safetensors takes its name when it is whole, config.json after it.

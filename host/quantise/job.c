@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "quantise/feedback.h"
 
-enum { ROWS_MIN = 16 };
+enum { ROWS_MIN = 16, COLS_MIN = 32 };
 
 typedef struct part_head {
     char magic[8];
@@ -24,7 +24,7 @@ typedef struct part_head {
     unsigned char zeros[8];
 } part_head;
 
-static const char part_magic[8] = "zoopart1";
+static const char part_magic[8] = "zoopart2";
 
 static bool is_listed(const zoo_jobs *jobs, const zoo_source *source)
 {
@@ -47,7 +47,7 @@ static void add(zoo_jobs *jobs, const zoo_model *model, const zoo_source *source
                      .is_shared = shared,
                      .rows = (uint32_t)t->dims[0],
                      .cols = (uint32_t)t->dims[1],
-                     .bits = ZOO_JOB_BITS};
+                     .is_wide = source->is_wide};
     const char *name = shared ? model->plan.head_path : t->name;
     size_t n = strlen(name), suffix = strlen(".weight");
     bool is_weight = n > suffix && strcmp(name + n - suffix, ".weight") == 0;
@@ -62,7 +62,7 @@ zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err)
     }
     for (uint32_t i = 0; i < model->n_sources; i++) {
         const zoo_source *s = &model->sources[i];
-        bool small = s->tensor->dims[0] < ROWS_MIN || s->tensor->dims[1] < ZOO_FEEDBACK_GROUP;
+        bool small = s->tensor->dims[0] < ROWS_MIN || s->tensor->dims[1] < COLS_MIN;
         bool huge = s->tensor->dims[0] > INT32_MAX || s->tensor->dims[1] > INT32_MAX;
         if (!small && !huge && !is_listed(out, s)) {
             add(out, model, s);
@@ -82,40 +82,40 @@ void zoo_jobs_free(zoo_jobs *jobs)
     jobs->n = 0;
 }
 
-zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t bits)
+zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t kind)
 {
-    zoo_part_sizes s = {.words = ((uint64_t)cols * bits + 31) / 32,
-                        .groups = (cols + ZOO_FEEDBACK_GROUP - 1) / ZOO_FEEDBACK_GROUP,
-                        .zero_words = bits == 4 ? ((uint64_t)rows + 7) / 8 : 0};
+    uint32_t bits = zoo_job_bits(kind), group = zoo_feedback_group(bits);
+    zoo_part_sizes s = {.bits = bits == 4 ? 8 : bits, .group = group};
+    s.words = ((uint64_t)cols * s.bits + 31) / 32;
+    s.groups = (cols + group - 1) / group;
     s.codes = rows * s.words * sizeof(uint32_t);
     s.scales = (rows * s.groups * sizeof(uint16_t) + 3) / 4 * 4;
-    s.zeros = s.zero_words * s.groups * sizeof(uint32_t);
     return s;
 }
 
-static void part_path(const zoo_jobs *jobs, uint32_t i, uint32_t bits, char *path, size_t n)
+static void part_path(const zoo_jobs *jobs, uint32_t i, uint32_t kind, char *path, size_t n)
 {
-    (void)snprintf(path, n, "%s/.parts/%05u-%u.part", jobs->folder, i, bits);
+    (void)snprintf(path, n, "%s/.parts/%05u-%u.part", jobs->folder, i, zoo_job_bits(kind));
 }
 
-static size_t part_size(const zoo_job *job, uint32_t bits)
+static size_t part_size(const zoo_job *job, uint32_t kind)
 {
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, bits);
-    return sizeof(part_head) + s.codes + s.scales + s.zeros;
+    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, kind);
+    return sizeof(part_head) + s.codes + s.scales;
 }
 
-static bool read_head(const zoo_jobs *jobs, uint32_t i, uint32_t bits, part_head *head)
+static bool read_head(const zoo_jobs *jobs, uint32_t i, uint32_t kind, part_head *head)
 {
     char path[4200];
     struct stat st;
-    part_path(jobs, i, bits, path, sizeof path);
+    part_path(jobs, i, kind, path, sizeof path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool good = fd >= 0 && fstat(fd, &st) == 0 &&
-                (uint64_t)st.st_size == part_size(&jobs->list[i], bits) &&
-                read(fd, head, sizeof *head) == (ssize_t)sizeof *head &&
-                memcmp(head->magic, part_magic, sizeof part_magic) == 0 &&
-                memcmp(head->key, jobs->key, sizeof head->key) == 0 && head->bits == bits &&
-                head->rows == jobs->list[i].rows && head->cols == jobs->list[i].cols;
+    bool good =
+        fd >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size == part_size(&jobs->list[i], kind) &&
+        read(fd, head, sizeof *head) == (ssize_t)sizeof *head &&
+        memcmp(head->magic, part_magic, sizeof part_magic) == 0 &&
+        memcmp(head->key, jobs->key, sizeof head->key) == 0 && head->bits == zoo_job_bits(kind) &&
+        head->rows == jobs->list[i].rows && head->cols == jobs->list[i].cols;
     if (fd >= 0) {
         (void)close(fd);
     }
@@ -127,7 +127,7 @@ void zoo_jobs_resume(zoo_jobs *jobs)
     for (uint32_t i = 0; i < jobs->n; i++) {
         for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
             part_head head;
-            if (read_head(jobs, i, ZOO_JOB_BITS + k, &head)) {
+            if (read_head(jobs, i, k, &head)) {
                 jobs->list[i].done[k] = true;
                 jobs->list[i].error[k] = head.error;
                 jobs->list[i].n_rows = head.n_rows;
@@ -149,15 +149,6 @@ static void pack_row(const uint8_t *codes, uint32_t cols, uint32_t bits, uint32_
     }
 }
 
-static void pack_zeros(const uint8_t *zeros, uint32_t rows, uint64_t groups, uint32_t *words)
-{
-    for (uint32_t r = 0; r < rows; r++) {
-        for (uint64_t g = 0; g < groups; g++) {
-            words[r / 8 * groups + g] |= (uint32_t)zeros[r * groups + g] << (r % 8 * 4);
-        }
-    }
-}
-
 static zoo_status save(const char *path, const void *data, size_t n, zoo_error *err)
 {
     char part[4224];
@@ -173,36 +164,33 @@ static zoo_status save(const char *path, const void *data, size_t n, zoo_error *
     return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(code));
 }
 
-zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t bits, const uint8_t *codes,
-                          const uint16_t *scales, const uint8_t *zeros, zoo_error *err)
+zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const uint8_t *codes,
+                          const uint16_t *scales, zoo_error *err)
 {
     const zoo_job *job = &jobs->list[i];
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, bits);
-    size_t size = part_size(job, bits);
+    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, kind);
+    size_t size = part_size(job, kind);
     unsigned char *data = zoo_mem_array(size, 1);
     char path[4200];
     if (!data) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for %s", job->name);
     }
-    part_head head = {.error = job->error[bits - ZOO_JOB_BITS],
+    part_head head = {.error = job->error[kind],
                       .key = {jobs->key[0], jobs->key[1]},
                       .n_rows = job->n_rows,
                       .rows = job->rows,
                       .cols = job->cols,
-                      .bits = bits,
+                      .bits = zoo_job_bits(kind),
                       .size = sizeof head};
     memcpy(head.magic, part_magic, sizeof head.magic);
     memcpy(data, &head, sizeof head);
     unsigned char *at = data + sizeof head;
     for (uint32_t r = 0; r < job->rows; r++) {
         uint32_t *words = (uint32_t *)(void *)at + r * s.words;
-        pack_row(codes + (size_t)r * job->cols, job->cols, bits, words);
+        pack_row(codes + (size_t)r * job->cols, job->cols, s.bits, words);
     }
     memcpy(at + s.codes, scales, job->rows * s.groups * sizeof *scales);
-    if (s.zeros) {
-        pack_zeros(zeros, job->rows, s.groups, (uint32_t *)(void *)(at + s.codes + s.scales));
-    }
-    part_path(jobs, i, bits, path, sizeof path);
+    part_path(jobs, i, kind, path, sizeof path);
     zoo_status status = save(path, data, size, err);
     zoo_mem_free(data);
     return status;
@@ -212,8 +200,8 @@ zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, const unsigned char **
                         zoo_error *err)
 {
     char path[4200];
-    size_t size = part_size(&jobs->list[i], jobs->list[i].bits);
-    part_path(jobs, i, jobs->list[i].bits, path, sizeof path);
+    size_t size = part_size(&jobs->list[i], jobs->list[i].kind);
+    part_path(jobs, i, jobs->list[i].kind, path, sizeof path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     void *map = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (fd >= 0) {
@@ -230,7 +218,7 @@ void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, const unsigned char *data)
 {
     if (data) {
         (void)munmap((void *)(uintptr_t)(data - sizeof(part_head)),
-                     part_size(&jobs->list[i], jobs->list[i].bits));
+                     part_size(&jobs->list[i], jobs->list[i].kind));
     }
 }
 
@@ -239,7 +227,7 @@ void zoo_parts_remove(const zoo_jobs *jobs)
     char path[4200];
     for (uint32_t i = 0; i < jobs->n; i++) {
         for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
-            part_path(jobs, i, ZOO_JOB_BITS + k, path, sizeof path);
+            part_path(jobs, i, k, path, sizeof path);
             (void)unlink(path);
         }
     }

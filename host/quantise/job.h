@@ -10,17 +10,23 @@
 
 #include "model/bound_model.h"
 
-enum { ZOO_JOB_KINDS = 2, ZOO_JOB_BITS = 4 }; /* kinds of 4 and of 5 bits */
+/* 4, 5 and 8 bits, the last for matrices that their block wants wide. */
+enum { ZOO_JOB_KINDS = 3 };
+
+static inline uint32_t zoo_job_bits(uint32_t kind)
+{
+    return kind < 2 ? 4 + kind : 8;
+}
 
 typedef struct zoo_job {
     const zoo_tensor *tensor;
     const zoo_weight *weight;           /* one that is bound from it */
     char name[ZOO_TENSOR_NAME_MAX + 1]; /* of the module in the new checkpoint */
-    bool is_head, is_shared;            /* is_shared: the embedding table stays beside it */
+    bool is_head, is_shared, is_wide;   /* is_shared: the embedding table stays beside it */
     uint32_t rows, cols;
     double error[ZOO_JOB_KINDS]; /* of the outputs' squares, as a share */
     bool done[ZOO_JOB_KINDS];
-    uint32_t bits; /* chosen */
+    uint32_t kind; /* chosen */
     uint64_t n_rows;
 } zoo_job;
 
@@ -36,19 +42,21 @@ typedef struct zoo_jobs {
 zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err);
 void zoo_jobs_free(zoo_jobs *jobs);
 
-/* Bytes of the parts of a part, in this order: codes, scales, zeros (0 for 5 bits). */
+/* Bytes of the parts of a part, in this order: codes, scales. Codes of 4 bits stand for whole
+ * numbers of 8, which is how they are stored. */
 typedef struct zoo_part_sizes {
-    uint64_t words, groups, zero_words; /* words of a row; words of zeros of a group */
-    size_t codes, scales, zeros;
+    uint32_t bits, group;
+    uint64_t words, groups; /* words of a row */
+    size_t codes, scales;
 } zoo_part_sizes;
-zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t bits);
+zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t kind);
 
 /* Looks which parts are there. */
 void zoo_jobs_resume(zoo_jobs *jobs);
 /* What feedback.h made of job i, packed, to its part. ZOO_E_IO. */
-zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t bits, const uint8_t *codes,
-                          const uint16_t *scales, const uint8_t *zeros, zoo_error *err);
-/* Maps the part of the chosen bits; *data lies behind its head. zoo_part_unmap gives back. */
+zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const uint8_t *codes,
+                          const uint16_t *scales, zoo_error *err);
+/* Maps the part of the chosen kind; *data lies behind its head. zoo_part_unmap gives back. */
 zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, const unsigned char **data,
                         zoo_error *err);
 void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, const unsigned char *data);

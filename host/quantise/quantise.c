@@ -29,7 +29,6 @@ typedef struct run {
     zoo_jobs jobs;
     zoo_moments *moments; /* of jobs begin .. end - 1 */
     uint32_t begin, end;
-    uint32_t n_kinds; /* of bits that are made */
     /* Of the H at hand, that of job `of`. */
     uint32_t of;
     float *h, *factor, *weight;
@@ -58,9 +57,10 @@ const char *zoo_quantise_isa(void)
 
 /* ---- bits ---- */
 
-static double bits_of(uint32_t bits)
+/* A weight, with scales and steps, as kernels read it. */
+static double bits_of(uint32_t kind)
 {
-    return bits + (bits == 4 ? 20.0 : 16.0) / ZOO_FEEDBACK_GROUP;
+    return kind == 0 ? 4 + 32.0 / 64 : kind == 1 ? 5 + 16.0 / 32 : 8 + 16.0 / 64;
 }
 
 static double values_of(const zoo_job *job)
@@ -68,43 +68,66 @@ static double values_of(const zoo_job *job)
     return (double)job->rows * (double)job->cols;
 }
 
-/* Error that the fifth bit takes away, a bit. */
+/* The kind of more than four bits that a matrix may have. */
+static uint32_t wider(const zoo_job *job)
+{
+    return job->is_wide ? 2 : 1;
+}
+
+/* Whether a part of this kind is made: one of more bits only where there may be room for it. */
+static bool is_wanted(const run *r, const zoo_job *job, uint32_t kind)
+{
+    return kind == 0 || (kind == wider(job) && r->options->bits > bits_of(0));
+}
+
+/* Error that more bits take away, a bit. */
 static double gain_of(const zoo_job *job)
 {
-    return (job->error[0] - job->error[1]) / values_of(job);
+    uint32_t kind = wider(job);
+    return (job->error[0] - job->error[kind]) / (values_of(job) * (bits_of(kind) - bits_of(0)));
 }
 
 static const zoo_jobs *ranked;
+
+/* The output matrix, then those that their blocks want wide, then by gain. */
+static int rank_of(const zoo_job *job)
+{
+    return job->is_head ? 0 : job->is_wide ? 1 : 2;
+}
 
 static int by_gain(const void *a, const void *b)
 {
     uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
     double x = gain_of(&ranked->list[i]), y = gain_of(&ranked->list[j]);
-    return x == y ? (i > j) - (i < j) : x < y ? 1 : -1;
+    int first = rank_of(&ranked->list[i]) - rank_of(&ranked->list[j]);
+    return first ? first : x == y ? (i > j) - (i < j) : x < y ? 1 : -1;
 }
 
 static zoo_status choose_bits(run *r, zoo_error *err)
 {
     zoo_jobs *jobs = &r->jobs;
     uint32_t *order = zoo_mem_array(jobs->n, sizeof *order);
-    double values = 0, bits = 0, step = bits_of(5) - bits_of(4);
+    double values = 0, bits = 0;
     if (!order) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for an order of %u matrices", jobs->n);
     }
     for (uint32_t i = 0; i < jobs->n; i++) {
         order[i] = i;
         values += values_of(&jobs->list[i]);
-        bits += bits_of(4) * values_of(&jobs->list[i]);
+        bits += bits_of(0) * values_of(&jobs->list[i]);
     }
     ranked = jobs;
     qsort(order, jobs->n, sizeof *order, by_gain);
-    for (uint32_t i = 0; i < jobs->n && r->n_kinds > 1; i++) {
+    for (uint32_t i = 0; i < jobs->n; i++) {
         zoo_job *job = &jobs->list[order[i]];
-        double more = step * values_of(job);
-        if (bits + more <= r->options->bits * values && gain_of(job) > 0) {
+        uint32_t kind = wider(job);
+        double more = (bits_of(kind) - bits_of(0)) * values_of(job);
+        if (is_wanted(r, job, kind) && bits + more <= r->options->bits * values &&
+            gain_of(job) > 0) {
             bits += more;
-            job->bits = 5;
-            r->report->n_wide++;
+            job->kind = kind;
+            r->report->n_wide += kind == 1;
+            r->report->n_eight += kind == 2;
         }
     }
     r->report->bits = bits / values;
@@ -248,8 +271,8 @@ static void work_item(void *arg, uint32_t item, uint32_t worker)
     }
 }
 
-/* Codes of job i in so many bits. */
-static zoo_status run_feedback(run *r, uint32_t i, zoo_feedback *f, zoo_error *err)
+/* Codes of job i in one kind. */
+static zoo_status run_feedback(run *r, uint32_t i, uint32_t kind, zoo_feedback *f, zoo_error *err)
 {
     zoo_job *job = &r->jobs.list[i];
     uint32_t items = (job->rows + ZOO_FEEDBACK_ROWS - 1) / ZOO_FEEDBACK_ROWS;
@@ -268,7 +291,7 @@ static zoo_status run_feedback(run *r, uint32_t i, zoo_feedback *f, zoo_error *e
         error += f->errors[2 * t];
         size += f->errors[2 * t + 1];
     }
-    job->error[f->bits - ZOO_JOB_BITS] = size > 0 ? error / size : 0;
+    job->error[kind] = size > 0 ? error / size : 0;
     zoo_mem_free(w.room);
     zoo_mem_free(f->errors);
     zoo_tensor_release(job->tensor);
@@ -277,31 +300,29 @@ static zoo_status run_feedback(run *r, uint32_t i, zoo_feedback *f, zoo_error *e
                                          job->tensor->file, job->tensor->name);
 }
 
-static zoo_status make_part(run *r, uint32_t i, uint32_t bits, zoo_error *err)
+static zoo_status make_part(run *r, uint32_t i, uint32_t kind, zoo_error *err)
 {
     const zoo_job *job = &r->jobs.list[i];
-    size_t groups = (job->cols + ZOO_FEEDBACK_GROUP - 1) / ZOO_FEEDBACK_GROUP;
+    size_t groups = zoo_part_measure(job->rows, job->cols, kind).groups;
     zoo_feedback f = {.blas = &r->blas,
                       .tensor = job->tensor,
                       .rows = job->rows,
                       .cols = job->cols,
-                      .bits = bits,
+                      .bits = zoo_job_bits(kind),
                       .h = r->factor ? r->h : NULL,
                       .factor = r->factor,
                       .order = r->factor ? r->order : NULL,
                       .weight = r->weight,
                       .codes = zoo_mem_array(job->rows, job->cols),
-                      .scales = zoo_mem_array(job->rows * groups, sizeof *f.scales),
-                      .zeros = zoo_mem_array(job->rows, groups)};
-    zoo_status status = f.codes && f.scales && f.zeros
-                            ? run_feedback(r, i, &f, err)
+                      .scales = zoo_mem_array(job->rows * groups, sizeof *f.scales)};
+    zoo_status status = f.codes && f.scales
+                            ? run_feedback(r, i, kind, &f, err)
                             : zoo_fail(err, ZOO_E_MEMORY, "no memory for %s", job->name);
     if (status == ZOO_OK) {
-        status = zoo_part_write(&r->jobs, i, bits, f.codes, f.scales, f.zeros, err);
+        status = zoo_part_write(&r->jobs, i, kind, f.codes, f.scales, err);
     }
     zoo_mem_free(f.codes);
     zoo_mem_free(f.scales);
-    zoo_mem_free(f.zeros);
     return status;
 }
 
@@ -327,7 +348,12 @@ static zoo_status take_moments(run *r, uint32_t i, zoo_error *err)
 
 static bool is_done(const run *r, uint32_t i)
 {
-    return r->jobs.list[i].done[0] && (r->n_kinds < 2 || r->jobs.list[i].done[1]);
+    const zoo_job *job = &r->jobs.list[i];
+    bool done = true;
+    for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
+        done = done && (job->done[k] || !is_wanted(r, job, k));
+    }
+    return done;
 }
 
 static zoo_status make_parts(run *r, zoo_error *err)
@@ -340,8 +366,10 @@ static zoo_status make_parts(run *r, zoo_error *err)
             continue;
         }
         ZOO_TRY(take_moments(r, i, err));
-        for (uint32_t k = 0; k < r->n_kinds; k++) {
-            ZOO_TRY(make_part(r, i, ZOO_JOB_BITS + k, err));
+        for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
+            if (is_wanted(r, &r->jobs.list[i], k)) {
+                ZOO_TRY(make_part(r, i, k, err));
+            }
         }
     }
     return ZOO_OK;
@@ -466,11 +494,11 @@ static zoo_status judge(const run *r, zoo_error *err)
                         "from",
                         r->model->folder);
     }
-    if (!(r->options->bits >= bits_of(4))) {
+    if (!(r->options->bits >= bits_of(0))) {
         return zoo_fail(err, ZOO_E_USAGE,
                         "--bits %.3g: int4 takes %.4g a weight with its scales "
-                        "and zeros",
-                        r->options->bits, bits_of(4));
+                        "and steps",
+                        r->options->bits, bits_of(0));
     }
     return ZOO_OK;
 }
@@ -484,7 +512,6 @@ static zoo_status run_all(run *r, zoo_error *err)
     ZOO_TRY(open_folder(r, err));
     make_key(r);
     zoo_jobs_resume(&r->jobs);
-    r->n_kinds = o->bits > bits_of(4) ? 2 : 1;
     r->model->kernels = r->engine->step.ctx.kernels = zoo_moments_wrap(r->model->kernels);
     ZOO_TRY(run_rounds(r, err));
     ZOO_TRY(choose_bits(r, err));

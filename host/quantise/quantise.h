@@ -1,10 +1,11 @@
 /*
- * quantise.h: a checkpoint to one of 4 and 5 bits a weight, with a text's activations or without.
+ * quantise.h: a checkpoint to one of 4 to 8 bits a weight, with a text's activations or without.
  *
  *   for some matrices after the other, as many as statistics have room:
  *     the text through the model -> moments (moments.h) -> factor (blas.h)
- *     -> codes of 4 and of 5 bits with their errors (feedback.h) -> parts on disk (job.h)
- *   then 5 bits where they take most error away for a bit, up to the budget; the folder (folder.h)
+ *     -> codes of 4 and of more bits with their errors (feedback.h) -> parts on disk (job.h)
+ *   then more bits up to the budget: 5 for the output matrix, 8 for those that their blocks want
+ *   wide, 5 where they take most error away for a bit; the folder (folder.h)
  *
  * Activations are those of the model as it is, so a matrix's codes depend on no other's, and a run
  * that was killed goes on with the parts that are there to the same bytes. The error of a matrix is
@@ -29,10 +30,11 @@ typedef struct zoo_quantise_options {
 } zoo_quantise_options;
 
 typedef struct zoo_quantise_report {
-    uint32_t n_matrices, n_wide, n_resumed; /* of them with 5 bits; parts that were there */
-    uint32_t n_unseen;                      /* matrices that no row of the text reached */
-    uint32_t n_damped;                      /* whose factor needed more damping */
-    uint64_t n_tokens;                      /* read */
+    uint32_t n_matrices, n_wide, n_eight; /* of them with 5 and 8 bits */
+    uint32_t n_resumed;                   /* whose parts were there */
+    uint32_t n_unseen;                    /* matrices that no row of the text reached */
+    uint32_t n_damped;                    /* whose factor needed more damping */
+    uint64_t n_tokens;                    /* read */
     double bits;
 } zoo_quantise_report;
 
