@@ -161,6 +161,7 @@ typedef struct zoo_plan {
     uint32_t reread_always;
     /* Positions that exist at all (rows of a stored table): no context is longer. 0: any number. */
     uint32_t positions_max;
+    uint32_t embed_rows; /* rows of the embedding table; 0: vocab_size */
 } zoo_plan;
 
 #ifdef __cplusplus

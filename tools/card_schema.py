@@ -55,6 +55,18 @@ MEMBERS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "keys that the reference does not read either, each with its reason",
     ),
+    "must": (
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"is": {}, "why": {"type": "string"}},
+                "required": ["is", "why"],
+                "additionalProperties": False,
+            },
+        },
+        "values, or lists of them, that keys must have where the file has them, each with its reason",
+    ),
     "tensors": (
         {"type": "array", "items": {**STRINGS, "minItems": 2, "maxItems": 2}},
         "pairs [canonical, stored]: parts of tensor names, applied in order",

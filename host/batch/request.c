@@ -342,9 +342,11 @@ static zoo_status settle_lengths(const zoo_request_context *context, zoo_request
     }
     if (longest > context->context_max ||
         (longest == context->context_max && r->n_new_max == ZOO_UNSAID)) {
-        return zoo_request_refuse(r, key, ZOO_E_LIMIT, err,
-                                  "the prompt has %u tokens, the context has room for %u", longest,
-                                  context->context_max);
+        return zoo_request_refuse(
+            r, key, ZOO_E_LIMIT, err,
+            "the prompt has %u tokens, the context has room for %u; --context "
+            "sets it, as far as the model has positions",
+            longest, context->context_max);
     }
     if (r->n_new_max == ZOO_UNSAID) {
         r->n_new_max = default_length(context, r, context->context_max - longest);
@@ -355,7 +357,7 @@ static zoo_status settle_lengths(const zoo_request_context *context, zoo_request
     if (r->n_new_max > context->context_max - longest) {
         return zoo_request_refuse(r, "max_tokens", ZOO_E_LIMIT, err,
                                   "%u prompt tokens and %u new ones are more than the context of "
-                                  "%u",
+                                  "%u; --context sets it, as far as the model has positions",
                                   longest, r->n_new_max, context->context_max);
     }
     return ZOO_OK;

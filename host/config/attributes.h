@@ -66,12 +66,14 @@ zoo_status zoo_attributes_whole(const zoo_attributes *a, const char *key, const 
 /* Python's idea of true: not null, false, 0, "", [] or {}. */
 bool zoo_json_truthy(const cJSON *item);
 
-/* One derivation of the class file. derive.c, derive_layers.c, derive_rope.c */
+/* One derivation of the class file. derive*.c */
 typedef zoo_status zoo_derivation(zoo_attributes *a, const cJSON *step, zoo_error *err);
 zoo_derivation zoo_derive_first, zoo_derive_periodic, zoo_derive_repeat, zoo_derive_where,
     zoo_derive_cycle, zoo_derive_numbered, zoo_derive_prefix_pattern, zoo_derive_every_nth,
     zoo_derive_letters, zoo_derive_last, zoo_derive_indices, zoo_derive_expand,
     zoo_derive_indexer_pattern, zoo_derive_compressed_layers;
+zoo_derivation zoo_derive_cut_layers, zoo_derive_enumerated, zoo_derive_layer_heads,
+    zoo_derive_typed_rope;
 zoo_derivation zoo_derive_rope, zoo_derive_rotated_share, zoo_derive_compressed_rope;
 
 /* The last step: rotary parameters keep what their kind and the model's code read. derive_rope.c */

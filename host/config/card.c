@@ -29,6 +29,7 @@ static const struct {
     {"output", ANY},       {"refused", TEXT},
     {"class", TEXT},       {"prediction_layers", FLAG},
     {"trace", NAMES},      {"cache", TEXT},
+    {"must", REMARKS},
 };
 
 static bool has_only_texts(const cJSON *item)
@@ -273,14 +274,20 @@ const cJSON *zoo_card_part(const zoo_card *card, const char *key)
     return card ? cJSON_GetObjectItemCaseSensitive(card->json, key) : NULL;
 }
 
+bool zoo_card_is(const cJSON *is, const cJSON *value)
+{
+    bool holds = cJSON_Compare(is, value, true);
+    for (const cJSON *one = cJSON_IsArray(is) ? is->child : NULL; one && !holds; one = one->next) {
+        holds = cJSON_Compare(one, value, true);
+    }
+    return holds;
+}
+
 const char *zoo_card_remark(const zoo_card *card, const char *key, const cJSON *value)
 {
     const cJSON *remark = cJSON_GetObjectItemCaseSensitive(zoo_card_part(card, "ignored"), key);
-    const cJSON *is = cJSON_GetObjectItemCaseSensitive(remark, "is"), *one = NULL;
-    bool holds = cJSON_IsString(remark) || cJSON_Compare(is, value, true);
-    for (one = cJSON_IsArray(is) ? is->child : NULL; one && !holds; one = one->next) {
-        holds = cJSON_Compare(one, value, true);
-    }
+    const cJSON *is = cJSON_GetObjectItemCaseSensitive(remark, "is");
+    bool holds = cJSON_IsString(remark) || zoo_card_is(is, value);
     const cJSON *why = cJSON_GetObjectItemCaseSensitive(remark, "why");
     return !holds ? NULL : why ? cJSON_GetStringValue(why) : cJSON_GetStringValue(remark);
 }

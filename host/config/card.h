@@ -54,6 +54,8 @@ const zoo_card *zoo_cards_find(const zoo_cards *cards, const char *model_type);
 /* Members, null where the card has none. */
 const char *zoo_card_text(const zoo_card *card, const char *key);
 const cJSON *zoo_card_part(const zoo_card *card, const char *key);
+/* Whether a value is the one that `is` of a remark names, or one of its list. */
+bool zoo_card_is(const cJSON *is, const cJSON *value);
 /* Why a key of the file with this value is ignored; null: the card does not say so. */
 const char *zoo_card_remark(const zoo_card *card, const char *key, const cJSON *value);
 /* Name of the card: its file's name without folder and suffix; copied to name. */

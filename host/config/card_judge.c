@@ -182,7 +182,9 @@ static zoo_status judge_ignored(const judged *j, zoo_problems *problems, zoo_err
         cJSON_ArrayForEach(key, j->config->text)
         {
             bool said = cJSON_GetObjectItemCaseSensitive(ignored, key->string);
-            if (!said && !zoo_config_name_is_harmless(key->string)) {
+            bool counts =
+                !j->config->class_json || zoo_attributes_reads(&j->config->attributes, key->string);
+            if (!said && counts && !zoo_config_name_is_harmless(key->string)) {
                 zoo_nearest_try(&near, key->string);
             }
         }
@@ -191,6 +193,37 @@ static zoo_status judge_ignored(const judged *j, zoo_problems *problems, zoo_err
                 err, ZOO_E_FORMAT,
                 "%s: \"ignored\" names \"%.80s\", which is no key of %s; did you mean \"%s\"?",
                 j->card, item->string, j->config->path, near.text);
+            ZOO_TRY(zoo_problems_take(problems, status, err));
+        }
+    }
+    return ZOO_OK;
+}
+
+/* What the file, or the class, has at a key of member "must". */
+static const cJSON *value_at(const zoo_model_config *c, const char *key)
+{
+    return c->class_json ? zoo_attributes_get(&c->attributes, key)
+                         : cJSON_GetObjectItemCaseSensitive(c->text, key);
+}
+
+/* Values that this type's code takes, of keys that the plugin reads in more ways. */
+static zoo_status judge_must(const judged *j, zoo_problems *problems, zoo_error *err)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, zoo_card_part(j->config->card, "must"))
+    {
+        const cJSON *value = value_at(j->config, item->string);
+        const cJSON *is = cJSON_GetObjectItemCaseSensitive(item, "is");
+        if (!is_read(j, item->string)) {
+            ZOO_TRY(zoo_problems_take(problems, nobody_reads(j, "must", item->string, err), err));
+        } else if (value && !zoo_card_is(is, value)) {
+            char *found = cJSON_PrintUnformatted(value), *wanted = cJSON_PrintUnformatted(is);
+            zoo_status status =
+                zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" is %.80s, it must be %.80s: %s",
+                         j->config->path, item->string, found ? found : "", wanted ? wanted : "",
+                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "why")));
+            cJSON_free(found);
+            cJSON_free(wanted);
             ZOO_TRY(zoo_problems_take(problems, status, err));
         }
     }
@@ -207,5 +240,6 @@ zoo_status zoo_card_judge(const zoo_model_config *config, const zoo_plugin *plug
     ZOO_TRY(judge_keys(&j, "defaults", problems, err));
     ZOO_TRY(judge_keys(&j, "fixed", problems, err));
     ZOO_TRY(judge_aliases(&j, problems, err));
+    ZOO_TRY(judge_must(&j, problems, err));
     return judge_ignored(&j, problems, err);
 }

@@ -64,6 +64,17 @@ static zoo_status take_tie(zoo_model_config *c, zoo_error *err)
                               outer ? "file: tie_word_embeddings" : "class", err);
 }
 
+/* Some wrappers hand a false is_causal on to their text part. */
+static zoo_status take_causal(zoo_model_config *c, zoo_error *err)
+{
+    static const char *const key = "is_causal";
+    const cJSON *outer = member(c->json, key);
+    if (!cJSON_IsFalse(outer) || !member(member(c->wrapper_json, "keys"), key)) {
+        return ZOO_OK;
+    }
+    return zoo_attributes_set(&c->attributes, key, cJSON_CreateFalse(), "file: is_causal", err);
+}
+
 /* Factors and caps on logits that the wrapper's own head does not apply count for nothing. */
 static zoo_status drop_head_factors(zoo_model_config *c, zoo_error *err)
 {
@@ -112,6 +123,7 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
                                      .problems = c->problems};
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
     ZOO_TRY(drop_head_factors(c, err));
+    ZOO_TRY(take_causal(c, err));
     return c->text == c->json && !c->wrapper_json ? ZOO_OK : take_tie(c, err);
 }
 

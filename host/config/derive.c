@@ -1,7 +1,7 @@
 /*
  * derive.c: the derivations that a class file names, and when each applies.
  *
- * Of one key (the others stand in derive_layers.c and derive_rope.c):
+ * Of one key (the others stand in derive_layers.c, derive_typed.c and derive_rope.c):
  *   same        the value of `of`
  *   value       `value`; {"key": K} inside stands for the value of K
  *   sum         of[0] + of[1]
@@ -195,6 +195,10 @@ static const struct {
     {"expand", zoo_derive_expand},
     {"indexer_pattern", zoo_derive_indexer_pattern},
     {"compressed_layers", zoo_derive_compressed_layers},
+    {"cut_layers", zoo_derive_cut_layers},
+    {"enumerated", zoo_derive_enumerated},
+    {"layer_heads", zoo_derive_layer_heads},
+    {"typed_rope", zoo_derive_typed_rope},
     {"rope", zoo_derive_rope},
     {"rotated_share", zoo_derive_rotated_share},
     {"compressed_rope", zoo_derive_compressed_rope},

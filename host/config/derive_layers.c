@@ -9,7 +9,7 @@
  *                    stands before and is not counted; `first`: layer 0 too is of[0]; `not_first`:
  *                    it never is; `back`: counted from the last layer; `below`: later layers are
  *                    of[0]
- *                    `last`: so is the last layer
+ *                    `last`: so is the last layer; `some`: so is it where no other is
  *   cycle            of[layer % length]; `first` for layer 0
  *   prefix_pattern   two periodic lists: of `prefix` layers with prefix_period, of the rest
  *   where            of[0] where `list` holds a true value, else of[1]
@@ -159,9 +159,12 @@ zoo_status zoo_derive_periodic(zoo_attributes *a, const cJSON *step, zoo_error *
     }
     uint32_t n_head = (uint32_t)cJSON_GetArraySize(head);
     n_layers = n_layers > n_head ? n_layers - n_head : 0;
+    bool some = !cJSON_IsTrue(member(step, "some"));
     for (uint32_t i = 0; i < n_layers; i++) {
-        bool last = i + 1 == n_layers && cJSON_IsTrue(member(step, "last"));
-        (void)append(list, a, of, !hits(&p, i, n_layers) && !last);
+        bool hit = hits(&p, i, n_layers);
+        bool last = i + 1 == n_layers && (cJSON_IsTrue(member(step, "last")) || !some);
+        some = some || hit;
+        (void)append(list, a, of, !hit && !last);
     }
     return set(a, step, list, err);
 }

@@ -16,6 +16,9 @@
  *   rotary_dim     partial_rotary_factor is rotary_dim / head_dim
  *   late           a default table with the base rope_theta; a rope_parameters of the file, which
  *                  is no field, replaces it
+ *   xdrope         the same for "xdrope", which is dynamic
+ *   typed          what stands beside objects of layer types is left out; a rope_scaling replaces
+ *                  all of it
  *   none           rope_parameters stays as it is; a rope_scaling replaces it
  * Source: RotaryEmbeddingConfigMixin of the reference and the classes that override it.
  */
@@ -273,6 +276,8 @@ static zoo_status convert_renamed(zoo_attributes *a, bool longrope, zoo_error *e
                     partial ? cJSON_Duplicate(partial, true) : cJSON_CreateNumber(1.0));
     } else if (type && strcmp(type, "mrope") == 0) {
         replace(params, "rope_type", cJSON_CreateString("default"));
+    } else if (type && strcmp(type, "xdrope") == 0) {
+        replace(params, "rope_type", cJSON_CreateString("dynamic"));
     }
     ZOO_TRY(standardize(a, err));
     type = text_in(params, "rope_type");
@@ -293,6 +298,28 @@ static zoo_status convert_rotary_dim(zoo_attributes *a, zoo_error *err)
     return convert_standard(a, err);
 }
 
+static zoo_status replace_by_scaling(zoo_attributes *a, zoo_error *err)
+{
+    const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
+    return !scaling ? ZOO_OK
+                    : zoo_attributes_set(a, "rope_parameters", cJSON_Duplicate(scaling, true),
+                                         "file: rope_scaling", err);
+}
+
+static zoo_status convert_typed(zoo_attributes *a, zoo_error *err)
+{
+    if (!cJSON_IsObject(zoo_attributes_get(a, "rope_parameters"))) {
+        ZOO_TRY(zoo_attributes_set(a, "rope_parameters", cJSON_CreateObject(), "class", err));
+    }
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    if (any_nested(a, params)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(params, "rope_theta");
+        cJSON_DeleteItemFromObjectCaseSensitive(params, "rope_type");
+    }
+    ZOO_TRY(standardize(a, err));
+    return replace_by_scaling(a, err);
+}
+
 static zoo_status convert(zoo_attributes *a, zoo_error *err)
 {
     const char *how = cJSON_GetStringValue(rope_of(a, "how"));
@@ -300,10 +327,10 @@ static zoo_status convert(zoo_attributes *a, zoo_error *err)
         return ZOO_OK;
     }
     if (strcmp(how, "none") == 0) {
-        const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
-        return !scaling ? ZOO_OK
-                        : zoo_attributes_set(a, "rope_parameters", cJSON_Duplicate(scaling, true),
-                                             "file: rope_scaling", err);
+        return replace_by_scaling(a, err);
+    }
+    if (strcmp(how, "typed") == 0) {
+        return convert_typed(a, err);
     }
     if (strcmp(how, "late") == 0) {
         cJSON *params = cJSON_CreateObject();
@@ -320,7 +347,7 @@ static zoo_status convert(zoo_attributes *a, zoo_error *err)
     if (strcmp(how, "rotary_pct") == 0) {
         return convert_rotary_pct(a, err);
     }
-    if (strcmp(how, "longrope") == 0 || strcmp(how, "mrope") == 0) {
+    if (strcmp(how, "longrope") == 0 || strcmp(how, "mrope") == 0 || strcmp(how, "xdrope") == 0) {
         return convert_renamed(a, strcmp(how, "longrope") == 0, err);
     }
     return strcmp(how, "rotary_dim") == 0 ? convert_rotary_dim(a, err) : convert_standard(a, err);
@@ -457,6 +484,19 @@ zoo_status zoo_derive_compressed_rope(zoo_attributes *a, const cJSON *step, zoo_
     return zoo_attributes_set(a, "rope_parameters", both, "derived: compressed_rope", err);
 }
 
+/* What the model's own table of frequencies takes where a member is absent. */
+static void fill_absent(const zoo_attributes *a, cJSON *params)
+{
+    const char *type = text_in(params, "rope_type");
+    const cJSON *item = NULL, *usual = rope_of(a, "absent");
+    if (type && strcmp(type, "default") == 0) {
+        cJSON_ArrayForEach(item, usual)
+        {
+            set_default(params, item->string, cJSON_Duplicate(item, true));
+        }
+    }
+}
+
 static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *outer)
 {
     if (rope_of(a, "kinds")) {
@@ -500,12 +540,14 @@ zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
     cJSON_DeleteItemFromObjectCaseSensitive(a->set, "partial_rotary_factor"); /* as above */
     if (!nested) {
         drop_unread(a, params, NULL);
+        fill_absent(a, params);
     }
     cJSON *next = NULL;
     for (cJSON *item = nested ? params->child : NULL; item; item = next) {
         next = item->next;
         if (cJSON_IsObject(item) && is_nested(a, item)) {
             drop_unread(a, item, params);
+            fill_absent(a, item);
         }
     }
     for (cJSON *item = nested ? params->child : NULL; item; item = next) {

@@ -114,10 +114,11 @@ static zoo_status bind_head(zoo_model *model, zoo_bind_mode mode, zoo_error *err
     const zoo_plan *plan = &model->plan;
     uint32_t embed_width = plan->embed_width ? plan->embed_width : plan->hidden_size;
     uint32_t rows = plan->vocab_size;
+    uint32_t embed_rows = plan->embed_rows ? plan->embed_rows : rows;
     char name[ZOO_NAME_MAX];
     (void)snprintf(name, sizeof name, "%s.weight", plan->embed_path);
     zoo_status status =
-        zoo_model_bind_table(model, name, plan->vocab_size, embed_width, &model->embed, err);
+        zoo_model_bind_table(model, name, embed_rows, embed_width, &model->embed, err);
     ZOO_TRY(settle(model, status, err));
     if (!plan->tied) {
         (void)snprintf(name, sizeof name, "%s.weight", plan->head_path);

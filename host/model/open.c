@@ -215,7 +215,9 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
     }
     ZOO_TRY(zoo_card_judge(model->config, model->plugin, o->problems, err));
     if (model->limits.context_max == 0) {
-        uint32_t promised = model->plan.context_max;
+        /* Tables that grow with the length promise more than the config's number of positions. */
+        bool grows = model->plan.reread_after || model->plan.reread_always;
+        uint32_t promised = grows ? 0 : model->plan.context_max;
         model->limits.context_max =
             promised && promised < CONTEXT_DEFAULT ? promised : CONTEXT_DEFAULT;
     }

@@ -270,7 +270,7 @@ static zoo_status check_plan(const zoo_model *model, zoo_error *err)
         return bad_plan(model, NULL, "it has no layers, or too many", err);
     }
     if (!plan->embed_path || !plan->norm_path || !plan->head_path ||
-        plan->embed_width > WIDTH_MAX) {
+        plan->embed_width > WIDTH_MAX || plan->embed_rows > WIDTH_MAX) {
         return bad_plan(model, NULL, "the embedding, the last norm or the head has no path", err);
     }
     return ZOO_OK;

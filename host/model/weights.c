@@ -485,7 +485,7 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
     if (!*found) {
         return ZOO_OK;
     }
-    if (all_rows(m) < d->rows || m->cols != d->cols) {
+    if (all_rows(m) != d->rows || m->cols != d->cols) {
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
     *out = zoo_table_make(source);
@@ -573,7 +573,7 @@ zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char 
     if (!found) {
         return missing(model, name, &d, err);
     }
-    if (all_rows(&m) < rows || m.cols != cols) {
+    if (all_rows(&m) != rows || m.cols != cols) {
         return wrong_shape(model, name, rows, cols, &m, err);
     }
     mark_used(model, &m);

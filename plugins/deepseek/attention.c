@@ -12,7 +12,7 @@
  *   temperature          "yarn": llama_4_scaling_beta over original_max_position_embeddings
  *   index                an indexer; index_interleaved: its vectors rotate pairs (2i, 2i + 1)
  *   q_both, gate_in_q    q_b reads the normed and the raw latent; holds gate rows
- *   latent_eps           eps of the norms of latents, 1e-6
+ *   latent_eps           eps of the norms of latents, 1e-6, or a key that holds it
  *   index_eps            the norm of index keys has rms_norm_eps
  *   index_last           index vectors rotate their last elements
  *   gate                 "element": a gate of every value; sinks
@@ -111,7 +111,8 @@ static void read_sizes(const ds_model *m, zoo_mla *p)
     p->rope_dim = c->whole(c, "qk_rope_head_dim", 64);
     p->v_dim = c->whole(c, "v_head_dim", m->b.hidden / m->b.n_heads);
     p->bias = c->flag(c, "attention_bias", false);
-    p->norm_eps = (float)c->number(c, "@latent_eps", 1e-6);
+    const char *eps = c->text(c, "@latent_eps", "@latent_eps");
+    p->norm_eps = (float)c->number(c, eps, 1e-6);
 }
 
 zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part *out)

@@ -45,6 +45,21 @@ for value in 1 2 3; do
     result $? "a key that is ignored where it is 1 or 2, at $value"
 done
 
+# --- a key that must have one of some values
+printf '{"model_type": "llama", "plugin": "llama", "must": {"hidden_act": {"is": ["silu", "gelu"], "why": "so"}}}\n' >"$cards/odd.json"
+for value in silu gelu relu; do
+    sed "s/\"hidden_act\": \"[a-z]*\"/\"hidden_act\": \"$value\"/" "$model/config.json" >"$odd/config.json"
+    "$lmzoo" inspect "$odd" --card-dir "$cards" >"$TMPDIR/words" 2>&1
+    code=$?
+    if [ $value = relu ]; then
+        [ $code -eq 3 ] && grep -q 'config.json: "hidden_act" is "relu", it must be \["silu","gelu"\]: so' "$TMPDIR/words"
+    else
+        [ $code -eq 0 ]
+    fi
+    result $? "a key that must be silu or gelu, at $value"
+done
+misspelt "a key that must have a value" hidden_act '"must": {"hiden_act": {"is": "silu", "why": "x"}}'
+
 # --- inspect of a config alone: plan and wanted tensors; the file itself will do
 for name in "$odd" "$odd/config.json"; do
     cp "$model/config.json" "$odd/config.json"

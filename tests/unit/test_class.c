@@ -288,6 +288,68 @@ static void wrong_values_are_refused(void **state)
     }
 }
 
+static void lists_of_older_files(void **state)
+{
+    static const example examples[] = {
+        {TYPE("olmo_hybrid") ", \"num_hidden_layers\": 2}", "layer_types",
+         "[\"linear_attention\",\"full_attention\"]", "derived: periodic"},
+        {TYPE("olmo_hybrid") ", \"num_hidden_layers\": 5}", "layer_types",
+         "[\"linear_attention\",\"linear_attention\",\"linear_attention\",\"full_attention\","
+         "\"linear_attention\"]",
+         "derived: periodic"},
+        {TYPE("step3p5") ", \"num_hidden_layers\": 2, \"num_nextn_predict_layers\": 1, "
+                         "\"layer_types\": [\"full_attention\", \"sliding_attention\", "
+                         "\"full_attention\"]}",
+         "layer_types", "[\"full_attention\",\"sliding_attention\"]", NULL},
+        {TYPE("step3p5") ", \"num_hidden_layers\": 3, \"moe_layers_enum\": \"0, 2\"}",
+         "mlp_layer_types", "[\"sparse\",\"dense\",\"sparse\"]", "derived: enumerated"},
+        {TYPE("step3p5") ", \"num_hidden_layers\": 2, \"moe_layers_enum\": [1]}", "mlp_layer_types",
+         "[\"dense\",\"sparse\"]", "derived: enumerated"},
+        {TYPE("step3p5") ", \"num_hidden_layers\": 2, \"num_attention_heads\": 8, "
+                         "\"layer_types\": [\"full_attention\", \"sliding_attention\"], "
+                         "\"attention_other_setting\": {\"num_attention_heads\": 12}}",
+         "num_attention_heads_per_layer", "[8,12]", "derived: layer_heads"},
+        {TYPE("step3p5") ", \"num_hidden_layers\": 2, \"num_attention_heads\": 8, "
+                         "\"num_sliding_attention_heads\": 12, \"layer_types\": "
+                         "[\"full_attention\", \"sliding_attention\"], "
+                         "\"per_layer_config\": {\"0\": {\"num_attention_heads\": 4}}}",
+         "num_attention_heads_per_layer", "[4,8]", "derived: layer_heads"},
+    };
+    (void)state;
+    check(examples, sizeof examples / sizeof *examples);
+}
+
+static void rotary_forms_by_type(void **state)
+{
+    static const example examples[] = {
+        {TYPE("step3p5") ", \"num_hidden_layers\": 2, \"rope_theta\": [50.0, 70.0], "
+                         "\"partial_rotary_factors\": [0.5, 1.0], \"rope_scaling\": "
+                         "{\"rope_type\": \"linear\", \"factor\": 2.0}, \"layer_types\": "
+                         "[\"full_attention\", \"sliding_attention\"]}",
+         "rope_parameters",
+         "{\"full_attention\":{\"rope_theta\":50,\"partial_rotary_factor\":0.5,\"rope_type\":"
+         "\"linear\",\"factor\":2},"
+         "\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":70,"
+         "\"partial_rotary_factor\":1}}",
+         NULL},
+        {TYPE("mimo_v2_flash") ", \"num_hidden_layers\": 1, \"rope_parameters\": "
+                               "{\"full_attention\": {\"rope_type\": \"default\", "
+                               "\"rope_theta\": 50.0}}}",
+         "rope_parameters",
+         "{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":50,"
+         "\"partial_rotary_factor\":0.334}}",
+         NULL},
+        {TYPE("cohere_compass_text") ", \"num_hidden_layers\": 1, \"rope_parameters\": "
+                                     "{\"full_attention\": null, \"rope_theta\": 50.0}}",
+         "rope_parameters", "{\"full_attention\":null}", NULL},
+        {TYPE("hunyuan_vl_text") ", \"rope_scaling\": {\"type\": \"xdrope\", \"alpha\": "
+                                 "10.0, \"xdrope_section\": [4, 4]}, \"rope_theta\": 50.0}",
+         "rope_parameters", "{\"alpha\":10,\"rope_theta\":50,\"rope_type\":\"dynamic\"}", NULL},
+    };
+    (void)state;
+    check(examples, sizeof examples / sizeof *examples);
+}
+
 /* null where the class has true or false is false to its code, absent is the class's own. */
 static void null_flags_are_false(void **state)
 {
@@ -315,6 +377,8 @@ static void wrappers_name_their_text_part(void **state)
          "final_logit_softcapping", "3", "file: final_logit_softcapping"},
         {TYPE("llama4") ", \"text_config\": {\"tie_word_embeddings\": true}}",
          "tie_word_embeddings", "false", "class"},
+        {TYPE("mistral3") ", \"is_causal\": false}", "is_causal", "false", "file: is_causal"},
+        {TYPE("gemma3") ", \"is_causal\": false}", "is_causal", "", ""},
     };
     (void)state;
     check(examples, sizeof examples / sizeof *examples);
@@ -326,7 +390,9 @@ int main(void)
         cmocka_unit_test(keys_and_spellings),
         cmocka_unit_test(single_values),
         cmocka_unit_test(lists_of_layers),
+        cmocka_unit_test(lists_of_older_files),
         cmocka_unit_test(rotary_forms),
+        cmocka_unit_test(rotary_forms_by_type),
         cmocka_unit_test(null_flags_are_false),
         cmocka_unit_test(wrong_values_are_refused),
         cmocka_unit_test(wrappers_name_their_text_part),

@@ -144,6 +144,7 @@ class Reader(ast.NodeVisitor):
         self.keys: set[str] = set()
         self.fallbacks: dict[str, Any] = {}
         self.rope: set[str] = set()
+        self.rope_absent: dict[str, float] = {}
         self.names: set[str] = set()
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -174,6 +175,9 @@ class Reader(ast.NodeVisitor):
                 self.fallbacks[constant] = args[2].value
         if isinstance(f, ast.Attribute) and f.attr == "get" and "rope_parameters" in ast.unparse(f.value) and constant:
             self.rope.add(constant)
+            usual = args[1].value if len(args) > 1 and isinstance(args[1], ast.Constant) else None
+            if isinstance(usual, (int, float)) and usual not in (0, 1):
+                self.rope_absent[constant] = usual
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
@@ -196,8 +200,9 @@ def model_class(cls: type) -> type:
     sys.exit(f"classes.py: no model class for {cls.__name__}")
 
 
-def read_model(cls: type) -> tuple[dict[str, Any], set[str], set[str]]:
-    """(keys with the value that getattr falls back to, members of rope_parameters, helpers) that can be reached from the model's class."""
+def read_model(cls: type) -> tuple[dict[str, Any], set[str], set[str], dict[str, float]]:
+    """(keys with the value that getattr falls back to, members of rope_parameters, helpers, what stands for absent members) that can be reached
+    from the model's class."""
     start = model_class(cls)
     tree = ast.parse(Path(inspect.getfile(start)).read_text())
     top = [n for node in tree.body for n in (ast.walk(node) if isinstance(node, ast.If) else [node])]
@@ -211,6 +216,7 @@ def read_model(cls: type) -> tuple[dict[str, Any], set[str], set[str]]:
     keys: set[str] = set()
     rope: set[str] = set()
     helpers: set[str] = set()
+    absent: dict[str, float] = {}
     fallbacks: dict[str, Any] = {"is_causal": True}
     while todo:
         name = todo.pop()
@@ -227,9 +233,10 @@ def read_model(cls: type) -> tuple[dict[str, Any], set[str], set[str]]:
         keys |= reader.keys
         fallbacks.update(reader.fallbacks)
         rope |= reader.rope
+        absent.update(reader.rope_absent)
         if not reader.text_only:
             todo += [n for n in reader.names if n in known or n in HELPERS]
-    return {k: fallbacks.get(k, MISSING) for k in sorted(keys)}, rope, helpers
+    return {k: fallbacks.get(k, MISSING) for k in sorted(keys)}, rope, helpers, absent
 
 
 def own_classes(cls: type) -> list[type]:
@@ -383,10 +390,16 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
             if "rotary_pct" in source
             else "longrope"
             if "longrope" in source
+            else "xdrope"
+            if '"xdrope"' in source
             else "mrope"
             if '"mrope"' in source
             else "rotary_dim"
             if "rotary_dim" in source
+            else "typed"
+            if "self.standardize_rope_params()" in source and "isdisjoint" in source
+            else "standard"
+            if "PreTrainedConfig.convert_rope_params_to_dict(self" in source
             else "none"
         )
     theta = getattr(cls, "default_theta", None)
@@ -475,7 +488,7 @@ def derived_names(steps: list[Json]) -> set[str]:
     return found
 
 
-LISTS = {"first", "periodic", "where", "cycle", "numbered", "prefix_pattern"}
+LISTS = {"first", "periodic", "where", "cycle", "numbered", "prefix_pattern", "enumerated"}
 
 
 HEAD_FACTORS = ("logit_scale", "logits_scaling", "final_logit_softcapping", "output_multiplier", "lm_head_multiplier")
@@ -500,6 +513,9 @@ def make(model_type: str) -> Json:
         tie = every.get("tie_word_embeddings")
         out["text"] = part
         out["keys"] = {"tie_word_embeddings": tie or {"default": False}}
+        base = modeling_auto.MODEL_MAPPING.get(cls, None)
+        if base and "@merge_with_config_defaults" in inspect.getsource(base.forward):
+            out["keys"]["is_causal"] = {"absent": True}
         chain = [k for k in own_classes(cls) if "__post_init__" in vars(k)]
         source = source_of(chain[0]) if chain else ""
         if "tie_word_embeddings" in source:
@@ -510,7 +526,7 @@ def make(model_type: str) -> Json:
         if "text_params" in source:
             out["flat"] = True
         return out
-    reads, members, helpers = read_model(cls)
+    reads, members, helpers, absent = read_model(cls)
     names = dict(getattr(cls, "attribute_map", None) or {})
     model = {names.get(k, k) for k in reads}
     made = properties(cls)
@@ -522,6 +538,8 @@ def make(model_type: str) -> Json:
         model.add("tie_word_embeddings")
     steps = post_init(cls)
     rope = rope_of(cls, model, members, helpers)
+    if rope and absent:
+        rope["absent"] = absent
     used = derived_names(steps)
     if rope is None:
         model -= ROPE

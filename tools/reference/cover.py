@@ -55,7 +55,7 @@ def build(name, recipe, out):
             break
     else:
         raise RuntimeError(f"every seed was refused, the last for {wrong}")
-    made = baby.write(os.path.join(out, name), model, prompts, tensors, "; ".join(notes), torch.bfloat16)
+    made = baby.write(os.path.join(out, name), model, prompts, tensors, "; ".join(notes), torch.bfloat16, None)
     if made >= 1e-10:
         raise RuntimeError(f"it does not load back to the same numbers: {made:.1e}")
     return f"seed {seed}, {sum(p.numel() for p in model.parameters())} parameters"

@@ -5,17 +5,19 @@
  *   attention                 module name, "self_attn"
  *   qkv_bias, o_bias          true, false or a key
  *   fused_qkv                 one tensor for q, k, v
- *   qk_norm                   "head", "own", "full"; qk_norm_if (key), qk_norm_after,
- *                             qk_norm_bias, qk_norm_weight, qk_norm_rotating (where it rotates)
+ *   qk_norm                   "head", "own", "full"; qk_norm_if (key), qk_norm_by (a key: where it
+ *                             says olmo it is full), qk_norm_after, qk_norm_bias, qk_norm_weight,
+ *                             qk_norm_rotating (where it rotates)
  *   query_scalar              scale by query_pre_attn_scalar^-0.5
  *   query_factor              qk_scale_factor on q
  *   softcap_scores            attn_logit_softcapping
  *   clip                      clip_qkv
  *   sinks                     true, or "sliding": windowed layers only
- *   temperature               "yarn": llama_4_scaling_beta; "no_rope": attn_scale, floor_scale on
- *                             layers that do not rotate
+ *   temperature               "yarn": llama_4_scaling_beta; on layers that do not rotate
+ *                             "no_rope": attn_scale, floor_scale, "power": (1 + (position + 1) /
+ *                             2048)^0.1
  *   gate                      "element", "head", "in_q", or a key: true is head, or a word;
- *                             gate_act
+ *                             gate_act; gate_bias: one for each head
  *   sliding_kv_double         twice the key-value heads on windowed layers
  *   window_plus               added to sliding_window
  *   sub_norm                  a norm before o_proj
@@ -31,6 +33,8 @@ static void read_qk_norm(const zoo_decoder *b, uint32_t layer, zoo_qk_norm *norm
 {
     const zoo_config *c = b->config;
     const char *span = c->text(c, "@qk_norm", "");
+    const char *by = c->text(c, "@qk_norm_by", NULL);
+    span = by && strcmp(c->text(c, by, ""), "olmo") == 0 ? "full" : span;
     bool resting =
         zoo_decoder_flag(b, "@qk_norm_rotating", false) && !zoo_decoder_layer_rotates(b, layer);
     if (!*span || !zoo_decoder_flag(b, "@qk_norm_if", true) || resting) {
@@ -62,6 +66,10 @@ static void read_temperature(const zoo_decoder *b, uint32_t layer, zoo_gqa *p)
         p->options.temp_scale = tuned ? (float)scale : 0.0f;
         p->options.temp_period = (float)period;
         p->options.temp_shift = 1.0f;
+    } else if (strcmp(how, "power") == 0 && !zoo_decoder_layer_rotates(b, layer)) {
+        p->options.temp_power = 0.1f;
+        p->options.temp_period = 2048.0f;
+        p->options.temp_shift = 1.0f;
     }
 }
 
@@ -83,6 +91,7 @@ static void read_gate(const zoo_decoder *b, zoo_gqa *p)
                       : strcmp(how, "in_q") == 0 ? ZOO_GATE_IN_Q
                       : element                  ? ZOO_GATE_ELEMENT
                                                  : ZOO_GATE_HEAD;
+    p->options.gate_bias = p->options.gate && zoo_decoder_flag(b, "@gate_bias", false);
     p->options.gate_act =
         strcmp(c->text(c, "@gate_act", ""), "softplus") == 0 ? ZOO_ACT_SOFTPLUS : ZOO_ACT_SIGMOID;
 }
@@ -120,6 +129,9 @@ static void read_heads(const zoo_decoder *b, uint32_t layer, zoo_gqa *p)
     p->shape.width_in = b->hidden;
     p->shape.n_heads =
         (uint32_t)zoo_decoder_number(b, "num_attention_heads_per_layer", layer, b->n_heads);
+    char key[64];
+    (void)snprintf(key, sizeof key, "per_layer_config.%u.num_attention_heads", layer);
+    (void)c->type(c, key); /* the list holds it */
     p->shape.n_kv_heads = b->n_kv_heads * (doubled ? 2 : 1);
     p->shape.head_dim = b->head_dim;
     p->shape.v_dim = c->whole(c, "v_head_dim", 0);

@@ -2,9 +2,9 @@
  * decoder.h: a config and a card become the plan of a decoder: embedding, layers, last norm, head.
  *
  * What varies between releases comes as config keys or as options of the card ("@..."); the files
- * decoder_*.c say which, each for its part. An option that is a string where true or false is meant
- * names the config key that decides. Plugins call zoo_decoder_configure, or its steps where their
- * layers differ: zoo_decoder_begin, then layers of their own from zoo_decoder_attention,
+ * beside this one say which, each for its part. An option that is a string where true or false is
+ * meant names the config key that decides. Plugins call zoo_decoder_configure, or its steps where
+ * their layers differ: zoo_decoder_begin, then layers of their own from zoo_decoder_attention,
  * zoo_decoder_ffn and zoo_decoder_frame.
  */
 #ifndef ZOO_BLOCKS_DECODER_H
@@ -38,11 +38,13 @@ typedef struct zoo_decoder {
     uint32_t n_layers, hidden;
     uint32_t n_heads, n_kv_heads, head_dim, v_dim;
     uint32_t window, chunk; /* of the layer that is made; 0: none */
+    uint32_t layer;         /* whose dense part is made */
     zoo_reach reach;
     float eps;
     uint32_t norm_kind; /* zoo_norm_kind */
     uint32_t norm_weight, norm_bias;
     const zoo_rope *ropes[ZOO_REACHES]; /* by zoo_reach; shared by their layers */
+    const zoo_rope *unscaled;           /* of layers outside the list of option scaled_layers */
     float residual;
     uint32_t k_is_v,
         shares;         /* of the attention that is made: values are keys, reads other streams */
@@ -62,6 +64,8 @@ double zoo_decoder_number(const zoo_decoder *b, const char *key, uint32_t layer,
 /* layer_types.c */
 zoo_reach zoo_decoder_layer_reach(const zoo_decoder *b, uint32_t layer);
 bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer);
+/* Whether the list of layers at the key that the option names holds this one; lists.c */
+bool zoo_decoder_layer_listed(const zoo_decoder *b, const char *option, uint32_t layer);
 bool zoo_decoder_layer_skipped(const zoo_decoder *b, uint32_t layer);
 /* sparse.c */
 bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
@@ -74,10 +78,14 @@ zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out
 zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out);
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out);
+/* How experts are chosen in a layer. router.c */
+void zoo_decoder_router(const zoo_decoder *b, uint32_t layer, zoo_router *r);
 /* Reads the keys of experts, for layers that have none. experts.c */
 void zoo_decoder_experts_keys(const zoo_decoder *b, uint32_t layer);
 /* The activation, of dense parts and of experts. ffn.c */
 zoo_glu zoo_decoder_glu(const zoo_decoder *b, const char *act);
+/* The clamp that a list over the layers, named by the option, gives. ffn.c */
+void zoo_decoder_limit(const zoo_decoder *b, const char *option, uint32_t layer, zoo_glu *glu);
 /* Whether rows are rounded to 8 bits before matrices. ffn.c */
 bool zoo_decoder_rounds(const zoo_decoder *b);
 /* Branches around parts[0] (mixer) and parts[1 .. n_parts - 1] (feed-forward,

@@ -1,21 +1,12 @@
 /*
  * experts.c: params of the routed experts of a layer.
  *
- * Keys (cards alias the other spellings): num_experts, num_experts_per_tok (a list: one a layer),
- * moe_intermediate_size, routed_scaling_factor, n_group, topk_group, n_shared_experts,
- * shared_expert_intermediate_size, moe_norm_min, swiglu_limit, swiglu_alpha, router_jitter_noise,
- * moe_router_logit_softcapping.
+ * Keys (cards alias the other spellings): moe_intermediate_size, n_shared_experts,
+ * shared_expert_intermediate_size, swiglu_limit, swiglu_alpha; those of the choice: router.c.
  * Options (sparse: sparse.c):
  *   moe              module name, "mlp"
- *   score            "softmax", "logit", "sigmoid", "sqrt_softplus", "sparsemixer"
- *   chosen           "softmax", "sigmoid", or a key that says which
- *   renorm           true, false or a key; renorm_eps; renorm_floor (moe_norm_min);
- *                    renorm_p: a key with the p of a p-norm
- *   correction_bias, router_bias, expert_bias
- *   groups           n_group, topk_group; a group scores the sum of its two best, with group_max
- *                    its best; group_zero: experts of other groups score 0; groups_by: a key that
- *                    must say "group_limited_greedy"
- *   softcap          moe_router_logit_softcapping
+ *   correction_bias, router_bias, expert_bias; router_in_out: the router is stored [in, experts];
+ *   correction_rows: so many rows of correction biases are stored, the first counts
  *   stacked          3-D tensors ("auto": where the checkpoint has them); transposed,
  *   down_transposed, interleaved_gate, split
  *   weigh_input      the weight multiplies the input
@@ -33,77 +24,11 @@ static bool same(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
-static uint32_t read_score(const zoo_decoder *b)
+/* Of a list, one for each kind of input, the first is the text's. */
+static uint32_t expert_width(const zoo_config *c)
 {
-    static const char *const names[] = {"logit", "softmax", "sigmoid", "sqrt_softplus",
-                                        "sparsemixer"};
-    const zoo_config *c = b->config;
-    const char *name = c->text(c, "@score", "softmax");
-    for (uint32_t i = 0; i < ZOO_COUNT(names); i++) {
-        if (same(name, names[i])) {
-            return i;
-        }
-    }
-    c->refuse(c, "the card's option score is \"%s\"", name);
-    return 0;
-}
-
-static uint32_t read_chosen(const zoo_decoder *b)
-{
-    const zoo_config *c = b->config;
-    const char *name = c->text(c, "@chosen", "score");
-    const char *word = c->type(c, name) == ZOO_STRING ? c->text(c, name, "") : name;
-    return same(word, "softmax")   ? ZOO_CHOSEN_SOFTMAX
-           : same(word, "sigmoid") ? ZOO_CHOSEN_SIGMOID
-                                   : ZOO_CHOSEN_SCORE;
-}
-
-static void read_renorm(const zoo_decoder *b, zoo_router *r)
-{
-    const zoo_config *c = b->config;
-    const char *p = c->text(c, "@renorm_p", NULL);
-    if (p) {
-        double power = c->number(c, p, 0.0);
-        r->renorm = power > 0 ? ZOO_RENORM_P : ZOO_RENORM_NONE;
-        r->renorm_eps = (float)power;
-        return;
-    }
-    bool floor = zoo_decoder_flag(b, "@renorm_floor", false);
-    bool on = zoo_decoder_flag(b, "@renorm", true) && r->chosen != ZOO_CHOSEN_SOFTMAX;
-    r->renorm = !on ? ZOO_RENORM_NONE : floor ? ZOO_RENORM_FLOOR : ZOO_RENORM_SUM;
-    r->renorm_eps =
-        (float)(floor ? c->number(c, "moe_norm_min", 1e-12) : c->number(c, "@renorm_eps", 0.0));
-}
-
-static bool has_groups(const zoo_decoder *b)
-{
-    const zoo_config *c = b->config;
-    if (c->type(c, "@groups_by") == ZOO_STRING) {
-        return same(c->text(c, c->text(c, "@groups_by", ""), ""), "group_limited_greedy");
-    }
-    return zoo_decoder_flag(b, "@groups", false);
-}
-
-static void read_router(const zoo_decoder *b, uint32_t layer, zoo_router *r)
-{
-    const zoo_config *c = b->config;
-    r->n_experts = (uint32_t)zoo_decoder_number(b, "num_experts", layer, 0);
-    r->top_k = (uint32_t)zoo_decoder_number(b, "num_experts_per_tok", layer, 2);
-    r->score = read_score(b);
-    r->chosen = read_chosen(b);
-    r->scale = (float)c->number(c, "routed_scaling_factor", 1.0);
-    r->softcap = zoo_decoder_flag(b, "@softcap", false)
-                     ? (float)c->number(c, "moe_router_logit_softcapping", 0)
-                     : 0;
-    r->jitter =
-        r->score == ZOO_SCORE_SPARSEMIXER ? (float)c->number(c, "router_jitter_noise", 0.01) : 0;
-    read_renorm(b, r);
-    if (has_groups(b)) {
-        r->n_groups = c->whole(c, "n_group", 1);
-        r->groups_kept = c->whole(c, "topk_group", 1);
-        r->group_sum2 = !zoo_decoder_flag(b, "@group_max", false);
-        r->group_zero = zoo_decoder_flag(b, "@group_zero", false);
-    }
+    bool list = c->type(c, "moe_intermediate_size") == ZOO_ARRAY;
+    return c->whole(c, list ? "moe_intermediate_size[0]" : "moe_intermediate_size", 0);
 }
 
 /* Option stacked; "auto" looks which of the two forms the checkpoint holds. */
@@ -159,9 +84,9 @@ static void read_shared(const zoo_decoder *b, zoo_moe *p)
 void zoo_decoder_experts_keys(const zoo_decoder *b, uint32_t layer)
 {
     zoo_moe unused = {.shared_scale = 0};
-    read_router(b, layer, &unused.router);
+    zoo_decoder_router(b, layer, &unused.router);
     read_shared(b, &unused);
-    (void)b->config->whole(b->config, "moe_intermediate_size", 0);
+    (void)expert_width(b->config);
 }
 
 zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
@@ -171,13 +96,15 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     if (!p) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    read_router(b, layer, &p->router);
+    zoo_decoder_router(b, layer, &p->router);
     p->router_bias = zoo_decoder_flag(b, "@router_bias", false);
     p->correction_bias = zoo_decoder_flag(b, "@correction_bias", false);
+    p->router_turned = zoo_decoder_flag(b, "@router_in_out", false);
+    p->bias_rows = c->whole(c, "@correction_rows", 0);
     p->expert_bias = zoo_decoder_flag(b, "@expert_bias", false);
     p->experts.n = p->router.n_experts;
     p->experts.width_in = b->hidden;
-    p->experts.width = c->whole(c, "moe_intermediate_size", 0);
+    p->experts.width = expert_width(c);
     p->experts.gated = !zoo_decoder_flag(b, "@plain", false);
     p->latent = zoo_decoder_flag(b, "@latent", false) ? c->whole(c, "moe_latent_size", 0) : 0;
     p->latent_bias = p->latent && zoo_decoder_flag(b, "@mlp_bias", false);
@@ -185,6 +112,8 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->experts.glu = zoo_decoder_glu(b, c->text(c, "@act", "silu"));
     read_storage(b, layer, p);
     read_shared(b, p);
+    zoo_decoder_limit(b, "@layer_limits", layer, &p->experts.glu);
+    zoo_decoder_limit(b, "@shared_limits", layer, &p->shared.glu);
     *out = (zoo_part){.ops = &zoo_moe_ops,
                       .params = p,
                       .name = c->text(c, "@moe", "mlp"),

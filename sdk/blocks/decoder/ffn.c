@@ -1,11 +1,13 @@
 /*
  * ffn.c: params of the dense feed-forward block.
  *
- * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up; act (class default of
- * hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width, "intermediate_size");
+ * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up, up_first (its rows); act
+ * (class default of hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width,
+ * "intermediate_size");
  * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is there);
  * stored_in_out (matrices are stored [in, out]); limit (swiglu_limit and swiglu_alpha, of experts
- * too).
+ * too); layer_limits (a key: the clamp behind the activation of each layer's routed experts),
+ * shared_limits (the same of its dense part or shared expert).
  * The key mlp_multipliers holds a factor before the activation and one on the output.
  */
 #include "blocks/decoder/decoder.h"
@@ -30,6 +32,16 @@ zoo_glu zoo_decoder_glu(const zoo_decoder *b, const char *act)
     return glu;
 }
 
+void zoo_decoder_limit(const zoo_decoder *b, const char *option, uint32_t layer, zoo_glu *glu)
+{
+    const zoo_config *c = b->config;
+    const char *key = c->text(c, option, NULL);
+    if (key && c->type(c, key) == ZOO_ARRAY) {
+        glu->limit = (float)zoo_decoder_number(b, key, layer, 0.0);
+        glu->clamp_after = 1;
+    }
+}
+
 zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, zoo_part *out)
 {
     const zoo_config *c = b->config;
@@ -40,11 +52,14 @@ zoo_status zoo_decoder_dense(zoo_decoder *b, uint32_t width, const char *name, z
     p->width_in = b->hidden;
     p->width = width;
     p->gated = !zoo_decoder_flag(b, "@plain", false);
-    p->fused = zoo_decoder_flag(b, "@fused_gate_up", false) ? ZOO_FUSED_HALVES : ZOO_FUSED_NONE;
+    p->fused = !zoo_decoder_flag(b, "@fused_gate_up", false) ? ZOO_FUSED_NONE
+               : zoo_decoder_flag(b, "@up_first", false)     ? ZOO_FUSED_HALVES_UP
+                                                             : ZOO_FUSED_HALVES;
     p->glu = zoo_decoder_glu(b, c->text(c, "@act", "silu"));
     if (p->glu.act == ZOO_ACT_GELU && zoo_decoder_flag(b, "@gelu_is_tanh", false)) {
         p->glu.act = ZOO_ACT_GELU_TANH;
     }
+    zoo_decoder_limit(b, "@shared_limits", b->layer, &p->glu);
     p->in_bias = p->out_bias = zoo_decoder_flag(b, "@mlp_bias", false);
     p->sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->sub_norm_eps = b->eps;
@@ -71,5 +86,6 @@ zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out)
         zoo_decoder_experts_keys(b, layer);
     }
     uint32_t width = c->whole(c, key, 4 * b->hidden);
+    b->layer = layer;
     return zoo_decoder_dense(b, width, c->text(c, "@mlp", "mlp"), out);
 }

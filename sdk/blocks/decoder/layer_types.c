@@ -25,9 +25,8 @@
  *   theta             where layer_rope_theta[i] is not 0
  *   none              no layer
  *   unless_null       every layer, unless rope_theta is given as null
+ *   by_type           where rope_parameters holds more than null for the layer's type
  *   position_type     where position_embedding_type is "rope"
- *
- * Option skipped names a list of layers that a text alone does not pass.
  */
 #include <string.h>
 
@@ -177,24 +176,15 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
     }
     if (same(rule, "unless_null")) {
         zoo_value theta = c->type(c, "rope_parameters.rope_theta");
+        (void)c->type(c, "rope_parameters.rope_type"); /* of no rotation: not unknown */
         return theta != ZOO_NULL && (theta != ZOO_ABSENT || c->type(c, "rope_theta") != ZOO_NULL);
+    }
+    if (same(rule, "by_type")) {
+        (void)snprintf(key, sizeof key, "rope_parameters.%.40s", type_at(b, "layer_types", layer));
+        return c->type(c, key) != ZOO_NULL;
     }
     if (!same(rule, "all")) {
         c->refuse(c, "the card's option rotate is \"%s\"", rule);
     }
     return true;
-}
-
-bool zoo_decoder_layer_skipped(const zoo_decoder *b, uint32_t layer)
-{
-    const zoo_config *c = b->config;
-    const char *list = c->text(c, "@skipped", "");
-    for (uint32_t i = 0; *list && i < c->count(c, list); i++) {
-        char key[96];
-        (void)snprintf(key, sizeof key, "%s[%u]", list, i);
-        if (c->whole(c, key, UINT32_MAX) == layer) {
-            return true;
-        }
-    }
-    return false;
 }

@@ -10,9 +10,12 @@
  *   parallel  h += attn(n0 h) + ffn(n0 h)             input_layernorm
  * placement_if names a key; where it is true, placement_then and norms_then hold instead.
  * Layers of one kind may have attention_placement and attention_norms instead (own_frame).
+ * Option depth_weights: the addition of number n = 2, 3, ... is h = sqrt((n - 1) / n) h + u /
+ * sqrt(n).
  * Option shared_mlp: a dense block of that module name and of width shared_intermediate_size
  * stands beside the feed-forward part.
  */
+#include <math.h>
 #include <string.h>
 
 #include "blocks/decoder/decoder.h"
@@ -76,6 +79,16 @@ static zoo_branch one_branch(const zoo_decoder *b, zoo_part *part, const char *p
     return branch;
 }
 
+/* Each addition weighs what was added before by how many there were. */
+static void weigh_by_depth(uint32_t layer, zoo_branch *branches, uint32_t n_branches)
+{
+    for (uint32_t i = 0; i < n_branches; i++) {
+        double n = 2.0 * (layer + 1.0) + i;
+        branches[i].scale = (float)(1.0 / sqrt(n));
+        branches[i].h_scale = (float)sqrt((n - 1.0) / n);
+    }
+}
+
 static uint32_t fill_branches(const zoo_decoder *b, const frame *f, zoo_part *parts,
                               uint32_t n_parts, zoo_branch *out)
 {
@@ -119,6 +132,9 @@ zoo_status zoo_decoder_frame(zoo_decoder *b, uint32_t layer, zoo_part *parts, ui
     *out = (zoo_layer){.path = path,
                        .branches = branches,
                        .n_branches = fill_branches(b, &f, parts, n_parts, branches)};
+    if (zoo_decoder_flag(b, "@depth_weights", false)) {
+        weigh_by_depth(layer, branches, out->n_branches);
+    }
     return ZOO_OK;
 }
 

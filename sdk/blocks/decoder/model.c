@@ -8,6 +8,7 @@
  *                     layer_norm_eps counts
  *   embed_scale       "sqrt": sqrt(hidden_size), where the key embed_scale_if is true;
  *                     embed_scale_inside: the reference's embedding module scales
+ *   more_embeddings   a key: so many rows stand in the embedding behind those of vocab_size
  *   logits            "divide", "multiply": by logits_scaling
  *   softcap_logits    final_logit_softcapping
  *   head_bias         true, false or a key
@@ -18,26 +19,6 @@
 #include <string.h>
 
 #include "blocks/decoder/decoder.h"
-
-double zoo_decoder_number(const zoo_decoder *b, const char *key, uint32_t layer, double fallback)
-{
-    const zoo_config *c = b->config;
-    char at[96];
-    if (c->type(c, key) != ZOO_ARRAY) {
-        return c->number(c, key, fallback);
-    }
-    (void)snprintf(at, sizeof at, "%s[%u]", key, layer);
-    return c->number(c, at, fallback);
-}
-
-bool zoo_decoder_flag(const zoo_decoder *b, const char *option, bool fallback)
-{
-    const zoo_config *c = b->config;
-    if (c->type(c, option) == ZOO_STRING) {
-        return c->flag(c, c->text(c, option, ""), false);
-    }
-    return c->flag(c, option, fallback);
-}
 
 const char *zoo_decoder_path(zoo_decoder *b, const char *name)
 {
@@ -149,6 +130,8 @@ static void read_embedding(zoo_decoder *b)
     plan->embed_path = zoo_decoder_path(b, c->text(c, "@embed", "embed_tokens"));
     bool root = strcmp(c->text(c, "@embed_scale", ""), "sqrt") == 0 &&
                 zoo_decoder_flag(b, "@embed_scale_if", true);
+    const char *more = c->text(c, "@more_embeddings", NULL);
+    plan->embed_rows = plan->vocab_size + (more ? c->whole(c, more, 0) : 0);
     plan->embed_scale_inside = c->flag(c, "@embed_scale_inside", false);
     plan->embed_scale =
         root ? sqrtf((float)b->hidden) : (float)c->number(c, "embedding_multiplier", 1.0);

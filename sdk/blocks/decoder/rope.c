@@ -9,19 +9,30 @@
  *   theta_ignored             a top-level rope_theta counts for nothing
  *   sliding_theta             default base of windowed layers; sliding_theta_key: its key
  *   unscaled_sliding          windowed layers rotate without scaling
+ *   scaled_layers             a key with the list of layers that rotate with scaling
  *   same_theta                with rotate "theta": the list says only who rotates
  */
 #include <string.h>
 
 #include "blocks/decoder/decoder.h"
 
+/* Whether the layer is left out of the list that option scaled_layers names. */
+static bool is_unscaled(const zoo_decoder *b, uint32_t layer)
+{
+    const zoo_config *c = b->config;
+    bool given = c->type(c, c->text(c, "@scaled_layers", "@scaled_layers")) == ZOO_ARRAY;
+    return given && !zoo_decoder_layer_listed(b, "@scaled_layers", layer);
+}
+
 zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out)
 {
     zoo_reach reach = b->reach;
     const zoo_config *c = b->config;
     bool by_layer = strcmp(c->text(c, "@rotate", "all"), "theta") == 0;
-    if (b->ropes[reach]) {
-        *out = b->ropes[reach];
+    bool unscaled = is_unscaled(b, layer);
+    const zoo_rope **kept = unscaled ? &b->unscaled : &b->ropes[reach];
+    if (*kept) {
+        *out = *kept;
         return ZOO_OK;
     }
     char key[64];
@@ -41,7 +52,7 @@ zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out
         .partial = c->number(c, "@rope_partial", 1.0),
         .interleaved = zoo_decoder_flag(b, "@interleaved", false),
         .negated = zoo_decoder_flag(b, "@negated", false),
-        .unscaled = own};
+        .unscaled = own || unscaled};
     if (!want.theta_key || *want.theta_key) {
         (void)c->type(c, "rope_theta"); /* a dict may supersede them */
         (void)c->type(c, "partial_rotary_factor");
@@ -52,7 +63,7 @@ zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out
     }
     ZOO_TRY(zoo_rope_read(c, b->setup, &want, rope, b->err));
     zoo_rope_reread(rope, b->plan);
-    b->ropes[reach] = fixed ? NULL : rope;
+    *kept = fixed ? NULL : rope;
     *out = rope;
     return ZOO_OK;
 }

@@ -177,6 +177,7 @@ const zoo_block_ops zoo_gqa_ops = {.size = sizeof(zoo_block_ops),
                                    .streams = zoo_gqa_streams,
                                    .scratch = zoo_gqa_scratch,
                                    .check = zoo_gqa_check,
+                                   .prepare = zoo_gqa_prepare,
                                    .forward = gqa_forward,
                                    .explain = gqa_explain,
                                    .facts = zoo_gqa_facts};

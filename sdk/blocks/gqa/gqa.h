@@ -18,7 +18,7 @@
  *   fused: qkv_proj.weight, qkv_proj.bias in place of the first three, rows by q_map, k_map, v_map
  *   q_norm.weight, k_norm.weight (.bias): [D], [heads, D] or [heads D], by qk_norm.span; heads' own
  *       vectors may also stand as q_norm.norms.<head>.weight
- *   sinks [n_heads]   gate_proj.weight [n_heads or n_heads Dv, in]
+ *   sinks [n_heads]   gate_proj.weight [n_heads or n_heads Dv, in]   gate_bias [n_heads]
  *   attn_sub_norm.weight [n_heads Dv]
  */
 #ifndef ZOO_BLOCKS_GQA_H
@@ -88,15 +88,18 @@ typedef struct zoo_gqa_options {
     float clip;                      /* clamp of q, k, v; 0: none */
     /* q *= 1 + temp_scale * ln(1 + floor((position + temp_shift) / temp_period)); 0: none */
     float temp_scale, temp_period, temp_shift;
+    /* q *= (1 + (position + temp_shift) / temp_period) ^ temp_power; 0: none */
+    float temp_power;
 
     uint32_t sinks;         /* a learned logit for each query head */
     const float *slopes;    /* [n_heads] zoo_alibi_slopes, or null */
     uint32_t slopes_scaled; /* the bias is added before `scale`: (q . k + bias) * scale */
     uint32_t slopes_bf16;   /* slopes and products rounded to bf16 */
 
-    uint32_t gate;     /* zoo_gate_kind */
-    uint32_t gate_act; /* zoo_act; 0: ZOO_ACT_SIGMOID */
-    uint32_t sub_norm; /* zoo_norm_kind of attn_sub_norm before o_proj; 0: none */
+    uint32_t gate;      /* zoo_gate_kind */
+    uint32_t gate_bias; /* gate_bias [n_heads], one for all of a head; with ZOO_GATE_ELEMENT */
+    uint32_t gate_act;  /* zoo_act; 0: ZOO_ACT_SIGMOID */
+    uint32_t sub_norm;  /* zoo_norm_kind of attn_sub_norm before o_proj; 0: none */
     float sub_norm_eps;
     uint32_t round_input; /* rows that enter a matrix are rounded to 8 bits */
     uint32_t shared;      /* reads the streams of another part: q only */
@@ -136,6 +139,7 @@ typedef struct zoo_gqa_weights {
     const float *q_bias, *k_bias, *v_bias, *o_bias, *gate_bias;
     const float *q_norm, *k_norm, *q_norm_bias, *k_norm_bias;
     const float *sinks, *sub_norm;
+    const float *gate_head_bias;
 } zoo_gqa_weights;
 
 /* Sets defaults and derived fields; refuses what the block cannot compute. [load] */

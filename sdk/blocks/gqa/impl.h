@@ -69,6 +69,7 @@ static inline uint32_t zoo_span_length(const zoo_span *span)
 uint32_t zoo_gqa_streams(const void *params, zoo_stream *out);
 size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits);
 zoo_status zoo_gqa_check(const void *params, zoo_error *err);
+zoo_status zoo_gqa_prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
 void zoo_gqa_facts(const void *params, const zoo_facts *to); /* facts.c */
 
 /* Lays out the scratch of a step and makes its rotary rows. */

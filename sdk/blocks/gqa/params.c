@@ -66,9 +66,13 @@ static zoo_status refuse_options(const zoo_gqa *p, zoo_error *err)
     if (p->shape.window && p->shape.chunk) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: a window and chunks at once");
     }
-    if (p->options.temp_scale != 0 && !(p->options.temp_period >= 1)) {
+    if ((p->options.temp_scale != 0 || p->options.temp_power != 0) &&
+        !(p->options.temp_period >= 1)) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: a temperature with period %g",
                         (double)p->options.temp_period);
+    }
+    if (p->options.gate_bias && p->options.gate != ZOO_GATE_ELEMENT) {
+        return zoo_fail(err, ZOO_E_CONFIG, "attention: biases of gate %u", p->options.gate);
     }
     if (p->options.gate == ZOO_GATE_IN_Q && p->shape.layout != ZOO_QKV_SPLIT) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: a gate inside a fused qkv matrix");

@@ -100,11 +100,11 @@ static void add_bias_elements(const zoo_gqa *p, float *x, uint32_t n_heads, cons
 
 static float temperature(const zoo_gqa *p, uint32_t pos)
 {
-    if (p->options.temp_scale == 0) {
-        return 1.0f;
-    }
-    return 1.0f + p->options.temp_scale * logf(1.0f + floorf(((float)pos + p->options.temp_shift) /
-                                                             p->options.temp_period));
+    const zoo_gqa_options *o = &p->options;
+    float periods = ((float)pos + o->temp_shift) / o->temp_period;
+    return o->temp_power != 0   ? expf(o->temp_power * log1pf(periods))
+           : o->temp_scale != 0 ? 1.0f + o->temp_scale * logf(1.0f + floorf(periods))
+                                : 1.0f;
 }
 
 /* Adds columns `from` .. of what stands behind the row's input. */

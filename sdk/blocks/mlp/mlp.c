@@ -50,6 +50,13 @@ size_t zoo_mlp_scratch(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads)
 void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,
                  size_t n)
 {
+    if (glu->limit > 0 && glu->clamp_after) {
+        kernels->act((zoo_act)glu->act, gate, gate, n);
+        kernels->clamp(-INFINITY, glu->limit, gate, gate, n);
+        kernels->clamp(-glu->limit, glu->limit, up, up, n);
+        kernels->mul(gate, up, gate, n);
+        return;
+    }
     if (glu->limit > 0) {
         kernels->clamp(-INFINITY, glu->limit, gate, gate, n);
         kernels->clamp(-glu->limit, glu->limit, up, up, n);

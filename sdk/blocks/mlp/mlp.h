@@ -19,12 +19,14 @@ extern "C" {
 #endif
 
 /* act(gate) * up, and its clamped relatives: gate = min(gate, limit), up = clamp(up, -limit,
- * limit); with alpha: gate * sigmoid(alpha * gate) * (up + up_shift). */
+ * limit); with clamp_after act(gate) is clamped in place of gate; with alpha: gate * sigmoid(alpha
+ * * gate) * (up + up_shift). */
 typedef struct zoo_glu {
     uint32_t act;   /* zoo_act; unused with alpha */
     float limit;    /* 0: no clamp */
     float alpha;    /* 0: act */
     float up_shift; /* 0 or 1 */
+    uint32_t clamp_after;
 } zoo_glu;
 
 typedef enum zoo_fused {

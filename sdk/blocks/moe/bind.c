@@ -62,6 +62,9 @@ static void set_rows(zoo_moe *p)
     uint32_t each = p->storage == ZOO_EXPERTS_EACH, split = !p->fused, gated = p->experts.gated;
     uint32_t plain = !each && !p->in_transposed, turned = !each && p->in_transposed;
     uint32_t bias = p->expert_bias;
+    p->when.router = !p->router_turned;
+    p->bias_map.total = p->bias_rows * p->router.n_experts;
+    p->bias_map.group = p->bias_map.stride = p->router.n_experts;
     p->when.gate = each && split && gated;
     p->when.up = each && split;
     p->when.fused = each && !split;
@@ -128,10 +131,12 @@ zoo_status zoo_moe_finish(zoo_moe *p, uint32_t width_in, zoo_error *err)
 
 /* clang-format off */
 const zoo_bind zoo_moe_binds[] = {
-    EXACT(router, "gate.weight", router.n_experts, ZOO_NONE),
+    EXACT(router, "gate.weight", router.n_experts, ZOO_ROW_AT(when.router)),
+    ZOO_ROW_MATRIX(router, "gate.weight", ZOO_BIND_EXACT | ZOO_BIND_TRANSPOSED, router.n_experts,
+                   width_in, ZOO_NONE, ZOO_ROW_AT(router_turned)),
     ZOO_ROW_VECTOR(router_bias, "gate.bias", router.n_experts, ZOO_NONE, ZOO_ROW_AT(router_bias)),
-    ZOO_ROW_VECTOR(correction_bias, "gate.e_score_correction_bias", router.n_experts, ZOO_NONE,
-           ZOO_ROW_AT(correction_bias)),
+    ZOO_ROW_VECTOR(correction_bias, "gate.e_score_correction_bias", router.n_experts,
+                   ZOO_ROW_AT(bias_map), ZOO_ROW_AT(correction_bias)),
     {.name = "gate.tid2eid", .kind = ZOO_BIND_TABLE, .field = ZOO_AT(ZOO_ROW_WEIGHTS, hash),
      .rows = ZOO_ROW_AT(hash_rows), .cols = ZOO_ROW_AT(router.top_k), .experts = ZOO_NONE,
          .map = ZOO_NONE,

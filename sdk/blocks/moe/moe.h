@@ -135,6 +135,8 @@ typedef struct zoo_moe {
     zoo_experts experts;
     uint32_t router_bias;     /* gate.bias: on the logits */
     uint32_t correction_bias; /* gate.e_score_correction_bias: for the choice only */
+    uint32_t bias_rows;       /* it is stored [bias_rows, n_experts], its first row counts; 0: 1 */
+    uint32_t router_turned;   /* gate.weight is stored [in, n_experts] */
     /* gate.tid2eid [hash_rows, top_k]: the experts of each token id, whatever their scores.
      * 0: no such table. */
     uint32_t hash_rows;
@@ -156,8 +158,9 @@ typedef struct zoo_moe {
     /* Derived by zoo_moe_finish. */
     uint32_t width_in, width_out; /* of the block */
     uint32_t one, shared_out_bias;
-    zoo_rowmap gate_map, up_map;
+    zoo_rowmap gate_map, up_map, bias_map;
     struct {
+        uint32_t router;
         uint32_t gate, up, down, fused;                             /* each */
         uint32_t s_gate, s_up, s_fused, s_down;                     /* stacked */
         uint32_t t_gate, t_up, t_fused, t_down;                     /* stacked, transposed */

@@ -50,16 +50,18 @@ static bool fill_linear(const rope_params *p, zoo_rope *out)
 
 static bool fill_dynamic(const rope_params *p, zoo_rope *out)
 {
-    double alpha = zoo_rope_number(p, "alpha", 0.0);
-    double d = p->head_dim;
-    if (alpha > 0) {
+    double alpha = zoo_rope_number(p, "alpha", 0.0), d = p->head_dim;
+    rope_params whole = *p;
+    if (alpha > 0) { /* whatever partial_rotary_factor says, as in the reference */
         out->theta = p->theta * pow(alpha, d / (d - 2));
+        whole.rotary_dim = p->head_dim;
     } else {
         out->kind = ZOO_ROPE_DYNAMIC;
         out->growth = zoo_rope_number(p, "factor", 1.0);
         out->limit = (uint32_t)p->max_positions;
     }
-    return p->head_dim > 2 && p->rotary_dim > 2 && out->growth >= 0 && fill_default(p, out, 1.0f);
+    return p->head_dim > 2 && whole.rotary_dim > 2 && out->growth >= 0 &&
+           fill_default(&whole, out, 1.0f);
 }
 
 static bool fill_llama3(const rope_params *p, zoo_rope *out)
