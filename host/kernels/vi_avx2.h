@@ -4,8 +4,8 @@
  * int8: weights and rows as 16-bit pairs, whose products are summed in 32 bits; a quad of packed
  * bytes gives the pairs (0, 2) and (1, 3), and rows come in that order (int_wide.h).
  * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of 32 columns. int4 stays
- * within 16 * 127 * 15 = 30480, and the sums are multiplied by what codes count; int5 begins at that
- * half's shift and ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
+ * within 16 * 127 * 15 = 30480, and the sums are multiplied by what codes count; int5 begins at
+ * that half's shift and ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
  */
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H

@@ -1,7 +1,8 @@
 /*
- * vi_neon.h: 64 bytes in four 128-bit registers, for gemm_int_neon.c and gemm_int_neondot.c: signed
- * bytes times signed bytes, summed in 32 bits. int8 goes as it is packed; int4 and int5 are 0 .. 120
- * or 31 and begin at the zeros times the shifts of the row's group, which takes the zero off each.
+ * vi_neon.h: 64 bytes in four 128-bit registers, for gemm_int_neon.c and gemm_int_neondot.c:
+ * signed bytes times signed bytes, summed in 32 bits. int8 goes as it is packed; int4 and int5
+ * are 0 .. 120 or 31 and begin at the zeros times the shifts of the row's group, which takes the
+ * zero off each.
  */
 #ifndef ZOO_VI_NEON_H
 #define ZOO_VI_NEON_H

@@ -17,7 +17,7 @@ static bool is_bf16(const zoo_matrix *m)
     return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
 }
 
-/* Whether eight bits a code are int4's whole numbers, as `quantise` writes them: by the first row. */
+/* Whether eight bits a code are int4's whole numbers, as `quantise` writes them: by one row. */
 static bool holds_steps(const zoo_matrix *m)
 {
     float *row = zoo_mem_array((size_t)m->cols, sizeof *row);

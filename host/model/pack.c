@@ -80,8 +80,8 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
 
 /* ---- values that lie on a grid already ---- */
 
-/* Whole numbers of a scale, and codes for them; int4: eighths of the scale, and steps of each run of
- * 32 columns. */
+/* Whole numbers of a scale, and codes for them; int4: eighths of the scale, and steps of each run
+ * of 32 columns. */
 typedef struct grid {
     uint16_t scale;
     int4_steps runs[STEPS_GROUP_MAX / 32];

@@ -2,9 +2,9 @@
  * pack.h: float32 rows of a matrix to packed panels (kernels.h, zoo_weight) and back.
  *
  * f32 keeps the bits, bf16 rounds to nearest even, int8 rotates each group of 64 columns by a
- * Hadamard matrix and takes amax / 127 of it as scale, rounded up to bf16; int4 and int5 the scale
- * (and int4 the steps of each 32 columns) of a few candidates that leaves the smallest squared error, refitted to its
- * own rounding, then rounded to f16.
+ * Hadamard matrix and takes amax / 127 of it as scale, rounded up to bf16; int4 and int5 the
+ * scale (and int4 the steps of each 32 columns) of a few candidates that leaves the smallest
+ * squared error, refitted to its own rounding, then rounded to f16.
  */
 #ifndef ZOO_MODEL_PACK_H
 #define ZOO_MODEL_PACK_H
