@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network otherwise
 SOURCE = Path(os.environ["LMZOO_SOURCE"])
 BUILD = Path(os.environ["LMZOO_BUILD"])
 MODELS = ["demo-llama", "demo-gemma", "demo-deepseek", "demo-hybrid"]
