@@ -82,6 +82,23 @@ static zoo_status sort_special(zoo_chat_model *s, zoo_error *err)
     return ok ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for the special tokens");
 }
 
+static void add_note(zoo_chat_model *s, const char *text)
+{
+    size_t n = strlen(s->note);
+    (void)snprintf(s->note + n, sizeof s->note - n, "%s%s%s", n > 0 ? "" : s->name,
+                   n > 0 ? "; " : ": ", text);
+}
+
+static void add_warnings(zoo_chat_model *s)
+{
+    const char *note;
+    for (size_t i = 0; s->tokenizer && (note = zoo_tokenizer_note(s->tokenizer, i)); i++) {
+        if (zoo_tokenizer_warns(s->tokenizer, i)) {
+            add_note(s, note);
+        }
+    }
+}
+
 /* The tokenizer's own end token ends rows too: a fine-tune may keep the generation_config.json of
  * its base. */
 static void add_end(zoo_chat_model *s)
@@ -96,11 +113,13 @@ static void add_end(zoo_chat_model *s)
         return;
     }
     if (g->n_eos > 0) {
+        char note[256];
         const char *text = zoo_tokenizer_token(s->tokenizer, id, &n);
-        (void)snprintf(s->note, sizeof s->note,
-                       "%s: the tokenizer's end token %.*s (%u) is not among those of "
+        (void)snprintf(note, sizeof note,
+                       "the tokenizer's end token %.*s (%u) is not among those of "
                        "generation_config.json; it ends rows too",
-                       s->name, n < 64 ? (int)n : 64, text ? text : "", id);
+                       n < 64 ? (int)n : 64, text ? text : "", id);
+        add_note(s, note);
     }
     g->eos[g->n_eos++] = id;
 }
@@ -131,6 +150,7 @@ static zoo_status open_all(zoo_chat_model *s, const char *model, const zoo_engin
     plan = zoo_engine_plan(s->engine);
     ZOO_TRY(zoo_generation_read(s->folder, plan->vocab_size, &s->generation, err));
     add_end(s);
+    add_warnings(s);
     if (s->tokenizer) {
         ZOO_TRY(
             zoo_vocab_new(s->tokenizer, s->generation.eos, s->generation.n_eos, &s->vocab, err));

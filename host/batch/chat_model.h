@@ -22,7 +22,7 @@ typedef struct zoo_chat_model {
     zoo_template *chat;       /* null: none in the folder */
     zoo_vocab *vocab;         /* of the tokenizer, for constrained output */
     zoo_grammars *grammars;   /* of vocab */
-    char note[512];           /* what the user should know, a line without its end; or "" */
+    char note[1024];          /* what the user should know, a line without its end; or "" */
     char **marks;             /* special tokens that are marks of format, null-ended; null: none */
     uint32_t *hidden; /* bits of special tokens that are no marks of format; null without one */
     zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */

@@ -148,15 +148,36 @@ typedef struct zoo_offsets {
     zoo_decoder *decoder;
     zoo_text text; /* of one token */
     size_t at, max;
+    const zoo_text *spelled; /* the prompt as it was sent; or null */
+    size_t n_bytes;          /* of it, behind the tokens so far */
 } zoo_offsets;
 
-static size_t next_offset(zoo_offsets *o, uint32_t id, zoo_out *out)
+/* Of special tokens a prompt that was sent as text shows those that stand in it. */
+static bool is_shown(const zoo_offsets *o, const zoo_answer *a, uint32_t id)
+{
+    size_t n;
+    if (!a->tokenizer || !zoo_tokenizer_is_special(a->tokenizer, id)) {
+        return true;
+    }
+    if (!o->spelled) {
+        return a->request->keep_special;
+    }
+    const char *text = token_text(a, id, &n);
+    return n <= o->spelled->n && o->n_bytes <= o->spelled->n - n &&
+           memcmp(o->spelled->data + o->n_bytes, text, n) == 0;
+}
+
+static size_t next_offset(zoo_offsets *o, const zoo_answer *a, uint32_t id, zoo_out *out)
 {
     size_t at = o->at < o->max ? o->at : o->max;
+    if (!is_shown(o, a, id)) {
+        return at;
+    }
     o->text.n = 0;
     if (o->decoder && zoo_decoder_feed(o->decoder, id, &o->text, NULL) != ZOO_OK) {
         out->failed = true;
     }
+    o->n_bytes += o->text.n;
     o->at += zoo_utf8_characters(o->text.data ? o->text.data : "", o->text.n);
     return at;
 }
@@ -167,26 +188,27 @@ static void put_offsets(zoo_out *out, const zoo_answer *a, const zoo_row *row, u
 {
     uint32_t n_prompt = a->request->echo ? row->n_prompt : 0;
     size_t n_shown = zoo_utf8_characters(row->text.data ? row->text.data : "", row->text.n);
-    unsigned flags = a->request->keep_special ? 0u : ZOO_DECODE_SKIP_SPECIAL;
     zoo_text shown = {0};
     zoo_offsets o = {0};
-    if (a->tokenizer && zoo_decoder_open(a->tokenizer, flags, &o.decoder, NULL) != ZOO_OK) {
+    if (a->tokenizer && zoo_decoder_open(a->tokenizer, 0u, &o.decoder, NULL) != ZOO_OK) {
         out->failed = true;
     }
     if (n_prompt > 0) {
-        zoo_result_prompt_text(a, &a->request->prompts[(row - a->rows) / a->request->n_choices],
-                               &shown, out);
+        const zoo_prompt *p = &a->request->prompts[(row - a->rows) / a->request->n_choices];
+        zoo_result_prompt_text(a, p, &shown, out);
+        o.spelled = p->text && shown.data ? &shown : NULL;
         o.max = zoo_utf8_characters(shown.data ? shown.data : "", shown.n);
     }
     zoo_out_text(out, "],\"text_offset\":[");
     for (uint32_t i = 0; i < to; i++) {
         if (i == n_prompt) {
             o.text.n = 0;
+            o.spelled = NULL;
             out->failed |= o.decoder && zoo_decoder_flush(o.decoder, &o.text, NULL) != ZOO_OK;
             o.at = o.max;
             o.max += n_shown;
         }
-        size_t at = next_offset(&o, noted(a, row, i).id, out);
+        size_t at = next_offset(&o, a, noted(a, row, i).id, out);
         if (i >= from) {
             zoo_out_format(out, i > from ? ",%zu" : "%zu", at);
         }

@@ -62,8 +62,8 @@ static zoo_status add(tok_json *j, const tok_added_token *token, uint32_t id)
     ZOO_TRY(tok_add_token(j->t, token, ZOO_ID_NONE, j->name, j->err));
     const tok_added_token *fresh = known(j->t, token->content);
     if (id != ZOO_ID_NONE && fresh && fresh->id != id) {
-        tok_add_note(j->t, "An added token is listed with another id than it gets, which is the "
-                           "next one, as in the reference.");
+        tok_add_warning(j->t, "An added token is listed with another id than it gets, which is the "
+                              "next one, as in the reference.");
     }
     return ZOO_OK;
 }

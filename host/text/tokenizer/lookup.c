@@ -61,3 +61,8 @@ const char *zoo_tokenizer_note(const zoo_tokenizer *t, size_t index)
 {
     return index < t->n_notes ? t->notes[index].p : NULL;
 }
+
+bool zoo_tokenizer_warns(const zoo_tokenizer *t, size_t index)
+{
+    return index < t->n_notes && (t->warnings >> index & 1u);
+}

@@ -237,6 +237,11 @@ bool tok_regex_tiles(const tok_regex *regex)
     return regex->kind == KIND_TILES;
 }
 
+bool tok_regex_takes_runs(const tok_regex *regex)
+{
+    return regex->rule.shape == TOK_SHAPE_RUNS;
+}
+
 size_t tok_regex_tile(const tok_regex *regex, const uint8_t *p, size_t n, size_t i)
 {
     return tok_scan_piece(&regex->rule, regex->chars, p, n, i);

@@ -112,5 +112,7 @@ const char *zoo_tokenizer_special_text(const zoo_tokenizer *tokenizer, zoo_speci
 
 /* What was read but not applied, one sentence each; null when index is past the last. */
 const char *zoo_tokenizer_note(const zoo_tokenizer *tokenizer, size_t index);
+/* Whether that note is a warning: texts may become other tokens than the model was trained on. */
+bool zoo_tokenizer_warns(const zoo_tokenizer *tokenizer, size_t index);
 
 #endif

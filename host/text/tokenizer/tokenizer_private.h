@@ -241,6 +241,8 @@ int tok_regex_find(const tok_regex *regex, tok_matcher *matcher, const uint8_t *
  * is not one with a scanner. */
 size_t tok_regex_tile(const tok_regex *regex, const uint8_t *p, size_t n, size_t i);
 bool tok_regex_tiles(const tok_regex *regex);
+/* Whether it takes runs of letters, whatever their case. */
+bool tok_regex_takes_runs(const tok_regex *regex);
 extern const char tok_pattern_words[]; /* the pattern of the ByteLevel pre-tokenizer */
 
 /* ---- the compiled pipeline ---- */
@@ -445,6 +447,7 @@ struct zoo_tokenizer {
     tok_str roles[ZOO_SPECIAL_COUNT];
     tok_str notes[32];
     uint32_t n_notes;
+    uint32_t warnings;         /* bit i: notes[i] is one */
     uint8_t *scripts;          /* [0x110000] for splitting by script; else null */
     struct tok_config *config; /* while opening */
     /* The only part that changes after opening; it has its own lock. */
@@ -523,6 +526,7 @@ uint32_t tok_added_find(const zoo_tokenizer *t, const tok_finder *finder, const 
 zoo_status tok_add_regex(zoo_tokenizer *t, tok_str pattern, bool literal, tok_regex **out,
                          zoo_error *err);
 void tok_add_note(zoo_tokenizer *t, const char *text);
+void tok_add_warning(zoo_tokenizer *t, const char *text);
 /* Fills tries, id tables and byte strings once everything else is in place. */
 zoo_status tok_finish(zoo_tokenizer *t, zoo_error *err);
 zoo_status tok_added_finish(zoo_tokenizer *t, zoo_error *err);
