@@ -1,8 +1,9 @@
 """Tokens read ahead: what they are worth on two sets of prompts, as pairs with and without.
 
 `targets.py drafts` runs prompts/rework.jsonl (answers that repeat parts of their prompt: edits, summaries, changes of
-code, extraction to JSON) and prompts/open.jsonl, one sequence and 32 together, with --speculate off and text in turn,
-each run a process of its own. A ratio is within a round; the table has the median of the rounds and their range. The
+code, extraction to JSON) and prompts/open.jsonl, one sequence and 32 together, and prompts/alike.jsonl (mails of one
+kind) where it is asked for, with --speculate off and with --kind (and a draft model) in turn, each run a process of its
+own. A ratio is within a round; the table has the median of the rounds and their range. The
 results of a pair must be the same bytes. Steps of the engine are told too: they don't depend on what else the machine
 does.
 """
@@ -18,7 +19,9 @@ import tempfile
 import peers
 
 PROMPTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "prompts")
-MEASURES = [("rework", 1, 1.8), ("open", 1, 0.98), ("rework", 32, 0.98), ("open", 32, 0.98)]
+MEASURES = [("rework", 1, 1.8), ("open", 1, 0.98), ("rework", 32, 0.98), ("open", 32, 0.98), ("alike", 1, 1.0),
+            ("alike", 32, 1.0)]
+USUAL = "rework:1,open:1,rework:32,open:32"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +31,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0, help="of each set (all)")
     parser.add_argument("--weights", default="auto")
-    parser.add_argument("--measures", default="", help="some of rework:1,open:1,rework:32,open:32 (all)")
+    parser.add_argument("--measures", default=USUAL, help=f"prompts and sequences ({USUAL}); also alike:1, alike:32")
+    parser.add_argument("--kind", default="text", help="of --speculate against off (text)")
+    parser.add_argument("--draft", help="a draft model beside it")
+    parser.add_argument("--draft-weights")
 
 
 def run_batch(a: argparse.Namespace, name: str, seqs: int, kind: str) -> tuple[float, float, bytes]:
@@ -38,6 +44,8 @@ def run_batch(a: argparse.Namespace, name: str, seqs: int, kind: str) -> tuple[f
         argv = [a.lmzoo, "batch", a.model, "-i", os.path.join(PROMPTS, name + ".jsonl"), "-o", out, "--quiet",
                 "--threads", str(a.threads), "--max-seqs", str(seqs), "--weights", a.weights, "--speculate", kind,
                 "--order", "input", "--limit", str(a.rows)]
+        if kind != "off" and a.draft:
+            argv += ["--draft", a.draft] + (["--draft-weights", a.draft_weights] if a.draft_weights else [])
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         told = re.search(r"(\d+) new tokens in ([0-9.]+) s", done.stderr)
         steps = re.search(r"in (\d+) steps", done.stderr)
@@ -51,12 +59,12 @@ def run_batch(a: argparse.Namespace, name: str, seqs: int, kind: str) -> tuple[f
 
 def pairs(a: argparse.Namespace, name: str, seqs: int) -> collections.abc.Iterator[tuple[float, float, float, float]]:
     for i in range(a.rounds):
-        seen = {kind: run_batch(a, name, seqs, kind) for kind in (["off", "text"] if i % 2 == 0 else ["text", "off"])}
-        if seen["off"][2] != seen["text"][2]:
+        seen = {kind: run_batch(a, name, seqs, kind) for kind in (["off", a.kind] if i % 2 == 0 else [a.kind, "off"])}
+        if seen["off"][2] != seen[a.kind][2]:
             sys.exit(f"targets: drafts changed results of {name}, {seqs} together")
-        plain, ahead = seen["off"][0], seen["text"][0]
+        plain, ahead = seen["off"][0], seen[a.kind][0]
         print(f"{name} {seqs}: {plain:.1f} {ahead:.1f}", file=sys.stderr)
-        yield ahead / plain, plain, ahead, seen["text"][1]
+        yield ahead / plain, plain, ahead, seen[a.kind][1]
 
 
 def run(a: argparse.Namespace) -> None:
@@ -64,7 +72,7 @@ def run(a: argparse.Namespace) -> None:
     print(f"{os.path.basename(os.path.normpath(a.model))}; {machine['cpu']}: {machine['flags']}; {a.threads} threads\n")
     print("| measure | wanted | seen | met | new tokens a second without and with, tokens a step with, range |")
     print("|---|---|---|---|---|")
-    asked = a.measures.split(",") if a.measures else [f"{name}:{seqs}" for name, seqs, _ in MEASURES]
+    asked = a.measures.split(",")
     for name, seqs, wanted in MEASURES:
         if f"{name}:{seqs}" not in asked:
             continue

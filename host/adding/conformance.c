@@ -207,6 +207,36 @@ static bool run_taken_back(trial *t)
     return ok;
 }
 
+/* Some tokens, then wrong ones in steps of their own, which are taken back together. */
+static bool run_steps_taken_back(trial *t)
+{
+    uint32_t seq, done = 0;
+    forget(t);
+    if (zoo_engine_seq_open(t->engine, t->n, t->n, &seq, &t->error) != ZOO_OK) {
+        return false;
+    }
+    bool ok = true;
+    while (ok && done < t->n) {
+        uint32_t left = t->n - done, right = left < 5 ? left : 1 + done % 5;
+        zoo_item item = {.seq = seq, .n = right, .tokens = t->tokens + done, .want = ZOO_WANT_ALL};
+        ok = zoo_engine_step(t->engine, &item, 1, &t->error) == ZOO_OK;
+        if (ok) {
+            keep(t, done, right, item.logits);
+            done += right;
+        }
+        for (uint32_t i = 0; ok && i < done % 7 && done + i < t->n; i++) {
+            int32_t wrong = (int32_t)(((uint32_t)t->tokens[done + i] + 1 + i) % t->vocab);
+            zoo_item further = {.seq = seq, .n = 1, .tokens = &wrong, .want = ZOO_WANT_NONE};
+            ok = zoo_engine_step(t->engine, &further, 1, &t->error) == ZOO_OK;
+        }
+        if (ok) {
+            (void)zoo_engine_seq_rewind(t->engine, seq, done);
+        }
+    }
+    zoo_engine_seq_close(t->engine, seq);
+    return ok;
+}
+
 static void run_all(trial *t)
 {
     tell(t, run_chunks(t, t->engine, 1), "steps of one are the whole prompt");
@@ -215,6 +245,9 @@ static void run_all(trial *t)
     tell(t, run_replay(t), "restart and replay");
     tell(t, run_kept(t), "a kept prefix goes on");
     tell(t, run_taken_back(t), "wrong tokens are taken back");
+    if (!zoo_engine_has_states(t->engine)) {
+        tell(t, run_steps_taken_back(t), "wrong steps are taken back");
+    }
     zoo_engine *two = NULL;
     bool ran = open_engine(t->c, 2, &two, &t->error) == ZOO_OK && run_chunks(t, two, 64);
     tell(t, ran, "two threads are one");

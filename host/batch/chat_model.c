@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "checkpoint/hub.h"
 #include "config/plugin_loader.h"
+#include "generate/draft_model.h"
 
 static bool has_any(const char *folder, const char *const *names)
 {
@@ -179,6 +180,111 @@ zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *opti
     return status;
 }
 
+/* The first token that differs is named. */
+static zoo_status compare_tokens(const zoo_tokenizer *a, const char *a_name, const zoo_tokenizer *b,
+                                 const char *b_name, zoo_error *err)
+{
+    uint32_t n = zoo_tokenizer_size(a), n_b = zoo_tokenizer_size(b);
+    if (n != n_b) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "%s cannot draft for %s: it has %u tokens, not %u; a draft model needs the "
+                        "same tokenizer",
+                        b_name, a_name, n_b, n);
+    }
+    for (uint32_t id = 0; id < n; id++) {
+        size_t n_text = 0, n_text_b = 0;
+        const char *text = zoo_tokenizer_token(a, id, &n_text);
+        const char *text_b = zoo_tokenizer_token(b, id, &n_text_b);
+        if ((text == NULL) != (text_b == NULL) || n_text != n_text_b ||
+            (text && memcmp(text, text_b, n_text) != 0)) {
+            return zoo_fail(err, ZOO_E_USAGE,
+                            "%s cannot draft for %s: token %u is \"%.*s\" there and \"%.*s\" here; "
+                            "a draft model needs the same tokenizer",
+                            b_name, a_name, id, n_text_b < 40 ? (int)n_text_b : 40,
+                            text_b ? text_b : "", n_text < 40 ? (int)n_text : 40, text ? text : "");
+        }
+    }
+    return ZOO_OK;
+}
+
+static zoo_status judge_draft(const zoo_chat_model *s, const zoo_engine *draft, const char *folder,
+                              zoo_error *err)
+{
+    zoo_tokenizer *tokens = NULL;
+    ZOO_TRY(zoo_draft_model_judge(draft, folder, err));
+    if (!s->tokenizer) {
+        uint32_t n = zoo_engine_plan(s->engine)->vocab_size;
+        uint32_t n_draft = zoo_engine_plan(draft)->vocab_size;
+        return n == n_draft ? ZOO_OK
+                            : zoo_fail(err, ZOO_E_USAGE,
+                                       "%s cannot draft for %s: its vocabulary has %u tokens, not "
+                                       "%u",
+                                       folder, s->folder, n_draft, n);
+    }
+    ZOO_TRY(zoo_tokenizer_open(folder, &tokens, err));
+    zoo_status status = compare_tokens(s->tokenizer, s->folder, tokens, folder, err);
+    zoo_tokenizer_close(tokens);
+    return status;
+}
+
+/* A model that is large for its part of the memory is tried with more. */
+static zoo_status open_draft(const char *folder, const char *weights,
+                             const zoo_engine_options *options, zoo_engine **out, zoo_error *err)
+{
+    size_t allowed = zoo_engine_memory_limit(options);
+    zoo_engine_options o = *options;
+    o.weights = weights ? weights : o.weights;
+    o.cache = "auto";
+    o.reserve = 0;
+    o.n_marks = 0;
+    o.memory = allowed / 4;
+    zoo_status status = zoo_engine_open(folder, &o, out, err);
+    if (status == ZOO_E_MEMORY) {
+        o.memory = allowed / 2;
+        zoo_error inner = {0};
+        status = zoo_engine_open(folder, &o, out, &inner);
+        *err = inner;
+        if (status == ZOO_E_MEMORY) {
+            return zoo_fail(err, status, "a draft model may hold half of %zu MiB: %s",
+                            allowed >> 20, inner.text);
+        }
+    }
+    return status;
+}
+
+zoo_status zoo_chat_model_open_with(const char *model, const char *draft, const char *draft_weights,
+                                    const zoo_engine_options *options, zoo_chat_model *out,
+                                    zoo_error *err)
+{
+    zoo_engine_options o = *options;
+    char folder[4096];
+    zoo_engine *engine = NULL;
+    if (!draft) {
+        return zoo_chat_model_open(model, options, out, err);
+    }
+    memset(out, 0, sizeof *out);
+    ZOO_TRY(zoo_model_folder(draft, folder, sizeof folder, err));
+    ZOO_TRY(open_draft(folder, draft_weights, options, &engine, err));
+    size_t allowed = zoo_engine_memory_limit(options), held = zoo_engine_memory(engine);
+    o.memory = allowed > held ? allowed - held : 1;
+    zoo_status status = zoo_chat_model_open(model, &o, out, err);
+    if (status == ZOO_OK) {
+        status = judge_draft(out, engine, folder, err);
+        out->speculation.draft = engine;
+        if (status != ZOO_OK) {
+            zoo_chat_model_close(out);
+        }
+        return status;
+    }
+    zoo_engine_close(engine);
+    if (status == ZOO_E_MEMORY) {
+        zoo_error inner = *err;
+        return zoo_fail(err, status, "beside the draft model, which holds %zu of %zu MiB: %s",
+                        held >> 20, allowed >> 20, inner.text);
+    }
+    return status;
+}
+
 void zoo_chat_model_limit(zoo_chat_model *s, size_t grammar_bytes_max)
 {
     if (s->vocab) {
@@ -198,14 +304,19 @@ zoo_status zoo_chat_model_speculate(zoo_chat_model *s, const char *word, uint32_
     if (zoo_engine_n_flights(s->engine) > 1) {
         speculation->kind = ZOO_SPECULATE_OFF; /* steps under way together leave no time to save */
     }
-    return speculation->kind == ZOO_SPECULATE_OFF || n_always > 0
-               ? ZOO_OK
-               : zoo_step_costs_measure(s->engine, &speculation->costs, err);
+    if (speculation->kind == ZOO_SPECULATE_OFF || n_always > 0) {
+        return ZOO_OK;
+    }
+    if (speculation->draft) {
+        ZOO_TRY(zoo_step_costs_measure(speculation->draft, &speculation->draft_costs, err));
+    }
+    return zoo_step_costs_measure(s->engine, &speculation->costs, err);
 }
 
 void zoo_chat_model_close(zoo_chat_model *s)
 {
     zoo_engine_close(s->engine);
+    zoo_engine_close(s->speculation.draft);
     zoo_output_format_free(s->format);
     zoo_mem_free(s->hidden);
     for (uint32_t i = 0; s->marks && s->marks[i]; i++) {

@@ -28,12 +28,18 @@ typedef struct zoo_chat_model {
     zoo_output_format *format; /* how its chats mark reasoning and calls; null: not at all */
     zoo_generation generation;
     zoo_request_context context;
-    zoo_speculation speculation; /* off until zoo_chat_model_speculate */
+    zoo_speculation speculation; /* off until zoo_chat_model_speculate; its draft is this one's */
 } zoo_chat_model;
 
 /* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
 zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *options,
                                zoo_chat_model *out, zoo_error *err);
+/* The same beside a draft model, which is opened first and may hold a quarter of the memory, or
+ * half where it must. draft: folder or name, null: none; draft_weights: how its weights are packed,
+ * null: as the model's. It must have the same tokens. [load] */
+zoo_status zoo_chat_model_open_with(const char *model, const char *draft, const char *draft_weights,
+                                    const zoo_engine_options *options, zoo_chat_model *out,
+                                    zoo_error *err);
 /* What grammars may take of memory, all together. */
 void zoo_chat_model_limit(zoo_chat_model *loaded, size_t grammar_bytes_max);
 /* Turns drafts on for rows that run with it: word of zoo_speculate_read, n_always and pool_bytes of

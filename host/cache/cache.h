@@ -121,7 +121,8 @@ bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot);
 /*
  * Takes back what the extend after the mark stored from position `length` on and gives the mark up.
  * Returns where the sequence stands then: at `length`, or, where states were copied and all
- * positions are not kept, at the mark: what lies between is to be read again.
+ * positions are not kept, at the mark: what lies between is to be read again. Without states it may
+ * go back over several steps, fewer than rows_max positions in all, which rings still hold.
  */
 uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t length);
 

@@ -234,7 +234,9 @@ bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot)
 uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t length)
 {
     zoo_block_table *seq = zoo_seq_find(pool, slot, NULL);
-    assert(seq && length >= seq->begin && length <= seq->length);
+    assert(seq && length <= seq->length);
+    assert(length >= seq->begin ||
+           (pool->state_bytes == 0 && seq->length - length < pool->options.limits.rows_max));
     if (seq->mark && length < seq->length) {
         length = seq->begin;
         memcpy(zoo_block_table_states(pool, slot),
@@ -242,6 +244,7 @@ uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t leng
     }
     assert(length == seq->length || pool->state_bytes == 0 || seq->mark);
     drop_mark(pool, seq);
+    seq->begin = length < seq->begin ? length : seq->begin;
     seq->length = length;
     return length;
 }

@@ -92,6 +92,7 @@ static const zoo_option options[] = {
      "on what ran together"},
     ZOO_OPTIONS_PIPELINE,
     ZOO_OPTIONS_SPECULATE("text"),
+    ZOO_OPTIONS_DRAFT,
     ZOO_OPTIONS_END};
 
 static const zoo_batch_args defaults = {.common = {.speculate = "text"}};
@@ -305,7 +306,8 @@ static int run_model(batch_run *r)
         return judge_end(r, &nothing, ZOO_OK, &err);
     }
     engine.reserve = 3 * zoo_session_share(&engine) + zoo_session_drafts(&a->common);
-    zoo_status status = zoo_chat_model_open(r->folder, &engine, &loaded, &err);
+    zoo_status status = zoo_chat_model_open_with(r->folder, a->common.draft,
+                                                 a->common.draft_weights, &engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }

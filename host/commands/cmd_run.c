@@ -47,6 +47,7 @@ static const zoo_option options[] = {
      "end tokens do not end it"},
     {"--json", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, json), NULL, "one JSON object on stdout"},
     ZOO_OPTIONS_SPECULATE("text"),
+    ZOO_OPTIONS_DRAFT,
     ZOO_OPTIONS_END};
 
 /* ---- options as a request ---- */
@@ -255,7 +256,8 @@ static int run(void *args)
     }
     a->common.engine.reserve = zoo_session_drafts(&a->common);
     zoo_status status =
-        zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
+        zoo_chat_model_open_with(a->common.positional[0], a->common.draft, a->common.draft_weights,
+                                 &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
     }

@@ -116,7 +116,8 @@ static int run(void *args)
     a->server.request_bytes_max = share > ROW_LEAST ? share : ROW_LEAST;
     a->server.held_bytes_max = 2 * a->server.request_bytes_max;
     a->common.engine.reserve = 3 * share + zoo_session_drafts(&a->common);
-    status = zoo_chat_model_open(a->common.positional[0], &a->common.engine, &loaded, &err);
+    status = zoo_chat_model_open_with(a->common.positional[0], a->common.draft,
+                                      a->common.draft_weights, &a->common.engine, &loaded, &err);
     if (status != ZOO_OK) {
         return zoo_command_failed("serve", &err, zoo_exit_code_model(status));
     }
@@ -178,6 +179,7 @@ static const zoo_option options[] = {
     {"--drain", 0, ZOO_OPTION_COUNT, AT(drain_seconds), "SECONDS",
      "for what is inside after SIGTERM (20)"},
     ZOO_OPTIONS_SPECULATE("text"),
+    ZOO_OPTIONS_DRAFT,
     ZOO_OPTIONS_END};
 
 static const serve_args defaults = {.common = {.speculate = "text"},

@@ -232,6 +232,21 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
         return zoo_fail(err, ZOO_E_USAGE, "--speculate must be off, text or file, not \"%.40s\"",
                         common->speculate);
     }
+    const char *kept = common->draft_weights;
+    if (kept && !common->draft) {
+        return zoo_fail(err, ZOO_E_USAGE, "--draft-weights needs --draft MODEL");
+    }
+    if (kept && !zoo_options_weights_known(kept, strlen(kept))) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "--draft-weights must be auto, f32, bf16, int8 or int4, not \"%.40s\"",
+                        kept);
+    }
+    if (common->draft && kind == ZOO_SPECULATE_OFF) {
+        return zoo_fail(err, ZOO_E_USAGE, "--draft drafts nothing with --speculate off");
+    }
+    if (common->draft && common->pipeline) {
+        return zoo_fail(err, ZOO_E_USAGE, "--draft is for a model on one machine, not --pipeline");
+    }
     if (common->n_drafts > ZOO_DRAFTS_MAX) {
         return zoo_fail(err, ZOO_E_USAGE, "--draft-tokens goes up to %d", ZOO_DRAFTS_MAX);
     }

@@ -53,10 +53,12 @@ typedef struct zoo_common {
     zoo_option_list allow_unknown;
     const char *positional[ZOO_POSITIONAL_MAX]; /* arguments that are no options, in order */
     uint32_t n_positional;
-    const char *speculate; /* null: the command does not speculate */
-    uint32_t n_drafts;     /* with it; 0: as many as pay */
-    bool pipeline;         /* the ranks of the run have the layers */
-    uint32_t n_flights;    /* with it: micro-batches under way; 0: what is usual */
+    const char *speculate;     /* null: the command does not speculate */
+    uint32_t n_drafts;         /* with it; 0: as many as pay */
+    bool pipeline;             /* the ranks of the run have the layers */
+    uint32_t n_flights;        /* with it: micro-batches under way; 0: what is usual */
+    const char *draft;         /* a model that drafts; null: none */
+    const char *draft_weights; /* as engine.weights, of that one; null: the same */
     bool help;
 } zoo_common;
 
@@ -92,6 +94,20 @@ extern const zoo_option zoo_options_model[];
         "--micro-batches", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_flights), "N",              \
             "with --pipeline: steps under way at once, each with its part of the rows (one more "  \
             "than there are ranks)"                                                                \
+    }
+
+/* Rows for commands that open a draft model beside theirs. */
+#define ZOO_OPTIONS_DRAFT                                                                          \
+    {"--draft",                                                                                    \
+     0,                                                                                            \
+     ZOO_OPTION_TEXT,                                                                              \
+     offsetof(zoo_common, draft),                                                                  \
+     "MODEL",                                                                                      \
+     "a smaller model of the same tokenizer that says what may come, read ahead where that saves " \
+     "time; the tokens stay the same (none)"},                                                     \
+    {                                                                                              \
+        "--draft-weights", 0, ZOO_OPTION_TEXT, offsetof(zoo_common, draft_weights),                \
+            "auto|f32|bf16|int8|int4", "how the draft model's weights are packed (as --weights)"   \
     }
 
 /*

@@ -70,7 +70,8 @@ bool zoo_engine_seq_mark(zoo_engine *engine, uint32_t seq);
 /*
  * After that step: takes back the positions from `length` on, none where it is where the sequence
  * stands. Returns the position that is read next: `length`, or, for a model with states, where the
- * step began when anything was taken back.
+ * step began when anything was taken back. Without states it may go back over several steps, fewer
+ * than rows_max positions, marked or not.
  */
 uint32_t zoo_engine_seq_rewind(zoo_engine *engine, uint32_t seq, uint32_t length);
 

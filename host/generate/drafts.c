@@ -12,10 +12,14 @@ static const float lean = 4.0f, row_fade = 0.975f, all_fade = 0.999f;
 
 void zoo_draft_odds_init(zoo_draft_odds *odds)
 {
-    static const float first[ZOO_DRAFT_FILE] = {1.0f, 0.8f, 0.25f, 0.4f, 0.55f, 0.7f, 0.8f, 0.9f};
+    static const float first[ZOO_DRAFT_CLASSES] = {
+        1.0f,  0.8f,                          /* must come, shape */
+        0.25f, 0.4f, 0.55f, 0.7f, 0.8f, 0.9f, /* own text */
+        0.25f, 0.4f, 0.55f, 0.7f, 0.8f, 0.9f, /* others' */
+        0.7f};                                /* a draft model */
     for (uint32_t i = 0; i < ZOO_DRAFT_CLASSES; i++) {
         odds->n[i] = lean;
-        odds->n_right[i] = lean * first[i < ZOO_DRAFT_FILE ? i : i - ZOO_DRAFT_LENGTHS];
+        odds->n_right[i] = lean * first[i];
     }
 }
 
@@ -66,8 +70,7 @@ bool zoo_drafts_add(zoo_drafts *d, int32_t token, uint32_t class)
     return true;
 }
 
-/* How often such drafts are right, less its standard error. */
-static float share_of(const zoo_drafts *d, uint32_t class, const zoo_draft_odds *all)
+float zoo_drafts_share(const zoo_drafts *d, uint32_t class, const zoo_draft_odds *all)
 {
     float n = d->odds.n[class] + lean;
     float right = (d->odds.n_right[class] + lean * all->n_right[class] / all->n[class]) / n;
@@ -75,36 +78,34 @@ static float share_of(const zoo_drafts *d, uint32_t class, const zoo_draft_odds 
     return low > 0.0f ? low : 0.0f;
 }
 
-/* Adds what the likelier of the matches says. */
-static void add_texts(zoo_drafts *d, const zoo_draft_pool *pool, const int32_t *tokens,
-                      const zoo_draft_odds *all)
+void zoo_drafts_add_texts(zoo_drafts *d, const zoo_draft_pool *pool, const int32_t *tokens,
+                          const zoo_draft_odds *all, float least)
 {
     uint32_t own = d->grams.length, others = pool ? d->match.length : 0;
-    uint32_t first = ZOO_DRAFT_TEXT, length = own;
-    if (others > 0 && (own == 0 || share_of(d, class_of(ZOO_DRAFT_FILE, others), all) >
-                                       share_of(d, class_of(ZOO_DRAFT_TEXT, own), all))) {
-        d->n = zoo_draft_pool_guess(pool, &d->match, d->tokens, ZOO_DRAFTS_MAX);
-        first = ZOO_DRAFT_FILE;
-        length = others;
-    } else {
-        d->n = zoo_ngrams_guess(&d->grams, tokens, d->tokens, ZOO_DRAFTS_MAX);
+    uint32_t own_class = class_of(ZOO_DRAFT_TEXT, own);
+    uint32_t others_class = class_of(ZOO_DRAFT_FILE, others);
+    float own_odds = own ? zoo_drafts_share(d, own_class, all) : 0.0f;
+    float others_odds = others ? zoo_drafts_share(d, others_class, all) : 0.0f;
+    bool takes_others = others_odds > own_odds;
+    uint32_t length = takes_others ? others : own;
+    if ((takes_others ? others_odds : own_odds) < least || length == 0) {
+        return;
     }
+    d->n = takes_others ? zoo_draft_pool_guess(pool, &d->match, d->tokens, ZOO_DRAFTS_MAX)
+                        : zoo_ngrams_guess(&d->grams, tokens, d->tokens, ZOO_DRAFTS_MAX);
     for (uint32_t i = 0; i < d->n; i++) {
-        d->classes[i] = (uint8_t)class_of(first, length + i);
+        d->classes[i] =
+            (uint8_t)class_of(takes_others ? ZOO_DRAFT_FILE : ZOO_DRAFT_TEXT, length + i);
     }
 }
 
-void zoo_drafts_end(zoo_drafts *d, const zoo_draft_pool *pool, const int32_t *tokens,
-                    const zoo_draft_odds *all)
+void zoo_drafts_end(zoo_drafts *d, const zoo_draft_odds *all)
 {
     float odds = 1.0f;
-    if (d->n == 0) {
-        add_texts(d, pool, tokens, all);
-    }
     for (uint32_t i = 0; i < d->n; i++) {
         uint32_t c = d->classes[i];
         if (c != ZOO_DRAFT_MUST) {
-            odds *= share_of(d, c, all);
+            odds *= zoo_drafts_share(d, c, all);
         }
         d->odds_of[i] = odds;
     }

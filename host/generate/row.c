@@ -191,6 +191,7 @@ void zoo_row_settle(zoo_row *row)
     row->filter = (zoo_filter){NULL, NULL, NULL, NULL, NULL, NULL};
     row->decoder = NULL;
     row->drafts = NULL;
+    row->pool_tail = (zoo_pool_tail){0, 0};
     row->chain = (zoo_prefix_chain){NULL, 0, 0};
 }
 

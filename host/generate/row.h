@@ -96,6 +96,7 @@ struct zoo_row {
     zoo_history history;
     zoo_drafts *drafts;      /* null: none are made */
     zoo_pool_tail pool_tail; /* of its answer, where rows read ahead what others said */
+    zoo_model_ahead ahead;   /* in the draft model, where there is one */
     zoo_row *next;
 };
 

@@ -35,9 +35,10 @@ static bool take_flights(zoo_schedule *s)
 static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation, zoo_error *err)
 {
     s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
+    s->asking = zoo_mem_array(s->limits->seqs_max, sizeof *s->asking);
     s->flights = zoo_mem_array(s->n_flights, sizeof *s->flights);
     s->workspaces = zoo_mem_array(s->limits->n_threads, sizeof *s->workspaces);
-    if (!s->running || !s->flights || !take_flights(s) || !s->workspaces) {
+    if (!s->running || !s->asking || !s->flights || !take_flights(s) || !s->workspaces) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
     }
     for (uint32_t i = 0; i < s->limits->n_threads; i++) {
@@ -99,6 +100,7 @@ void zoo_schedule_free(zoo_schedule *s)
     land_all(s);
     for (uint32_t i = 0; i < s->n_running; i++) {
         zoo_engine_seq_close(s->engine, s->running[i]->seq);
+        zoo_draft_model_leave(s->draft_model, s->running[i]);
         zoo_row_settle(s->running[i]);
     }
     for (uint32_t i = 0; i < s->n_waiting; i++) {
@@ -118,8 +120,10 @@ void zoo_schedule_free(zoo_schedule *s)
         zoo_mem_free(s->workspaces[i].raw);
     }
     zoo_draft_pool_free(s->pool);
+    zoo_draft_model_free(s->draft_model);
     zoo_mem_free(s->workspaces);
     zoo_mem_free(s->running);
+    zoo_mem_free(s->asking);
     for (uint32_t i = 0; s->flights && i < s->n_flights; i++) {
         zoo_mem_free(s->flights[i].items);
         zoo_mem_free(s->flights[i].step_rows);
@@ -241,7 +245,7 @@ static uint32_t count_prompt_rows(const zoo_schedule *s, uint32_t most)
 }
 
 /* Rows that generate come first, from another start each step when not all of them fit. */
-static void build(zoo_schedule *s)
+static zoo_status build(zoo_schedule *s, zoo_error *err)
 {
     uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
     s->n_items = 0;
@@ -253,12 +257,14 @@ static void build(zoo_schedule *s)
     add_items(s, true, &rows_left, &logits_left);
     if (s->speculation) {
         uint32_t most = rows_left < logits_left ? rows_left : logits_left;
-        uint32_t n = zoo_schedule_draft(s, count_prompt_rows(s, rows_left), most);
+        uint32_t n;
+        ZOO_TRY(zoo_schedule_draft(s, count_prompt_rows(s, rows_left), most, &n, err));
         rows_left -= n;
         logits_left -= n;
     }
     s->n_answers = s->n_items;
     add_items(s, false, &rows_left, &logits_left);
+    return ZOO_OK;
 }
 
 /* ---- what a step gave ---- */
@@ -416,6 +422,7 @@ static void retire(zoo_schedule *s)
         }
         zoo_schedule_keep_row(s, row, true);
         zoo_engine_seq_close(s->engine, row->seq);
+        zoo_draft_model_leave(s->draft_model, row);
         zoo_schedule_finish(s, row);
     }
     s->n_running = n;
@@ -442,7 +449,7 @@ static zoo_status begin_step(zoo_schedule *s, uint32_t flight, bool *any, zoo_er
     zoo_step_flight *f = &s->flights[flight];
     s->items = f->items;
     s->step_rows = f->step_rows;
-    build(s);
+    ZOO_TRY(build(s, err));
     f->n_items = s->n_items;
     *any = s->n_items > 0;
     if (!*any) {

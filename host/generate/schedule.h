@@ -78,6 +78,8 @@ typedef struct zoo_speculation {
     zoo_speculate kind;
     uint32_t n_always; /* drafts of every row in every step, whether they pay or not; 0: what
                              pays by costs, of which something must be known for any */
+    zoo_engine *draft; /* a model with the same vocabulary that drafts, or null; its steps' costs */
+    zoo_step_costs draft_costs;
     size_t pool_bytes; /* for what other rows said, with ZOO_SPECULATE_FILE */
     zoo_step_costs costs;
 } zoo_speculation;

@@ -13,12 +13,14 @@
  */
 #include <string.h>
 
+#include "base/budget.h"
 #include "generate/schedule_private.h"
 
 enum {
     PLAIN_EVERY = 16, /* steps with drafts after which one without is due, where f is in doubt */
     RETRY_EVERY = 64, /* steps without, where f alone forbids them */
     PIECE = 16,       /* new tokens after which other rows see them */
+    MODEL_MAX = 12,   /* tokens that a draft model says of a row in one step */
     SHAPE_BELOW = 6   /* tokens of a match of the text that is preferred to a grammar's guess */
 };
 
@@ -44,6 +46,9 @@ zoo_status zoo_schedule_speculate(zoo_schedule *s, const zoo_speculation *specul
     bool never = s->plan->reread_after && zoo_engine_has_states(s->engine);
     s->speculation = speculation->kind != ZOO_SPECULATE_OFF && !never ? speculation : NULL;
     zoo_draft_odds_init(&s->odds);
+    if (s->speculation && speculation->draft) {
+        ZOO_TRY(zoo_draft_model_new(speculation->draft, &s->draft_model, err));
+    }
     if (!s->speculation || speculation->kind != ZOO_SPECULATE_FILE) {
         return ZOO_OK;
     }
@@ -74,7 +79,8 @@ static uint32_t room_of(const zoo_schedule *s, const zoo_row *row)
     return n;
 }
 
-static void propose(zoo_schedule *s, zoo_step_row *step_row)
+/* with_model: what the draft model says better than texts is left to it. */
+static void propose(zoo_schedule *s, zoo_step_row *step_row, bool with_model)
 {
     zoo_row *row = step_row->row;
     uint32_t known = row->n_prompt + row->n_out;
@@ -94,9 +100,93 @@ static void propose(zoo_schedule *s, zoo_step_row *step_row)
             (void)zoo_drafts_add(row->drafts, tokens[i], ZOO_DRAFT_SHAPE);
         }
     }
-    zoo_drafts_end(row->drafts, s->pool, row->tokens, &s->odds);
+    if (row->drafts->n == 0) {
+        float least = with_model ? zoo_drafts_share(row->drafts, ZOO_DRAFT_MODEL, &s->odds) : 0.0f;
+        zoo_drafts_add_texts(row->drafts, s->pool, row->tokens, &s->odds, least);
+    }
+    zoo_drafts_end(row->drafts, &s->odds);
     step_row->is_proposed = true;
     step_row->n_room = room_of(s, row);
+}
+
+/* f, or 1 where it is time to see what it is. */
+static double factor_now(zoo_schedule *s)
+{
+    double f = s->pace_plain > 0.0 && s->pace_drafted > 0.0 ? s->pace_drafted / s->pace_plain : 1.0;
+    f = f < 1.0 ? 1.0 : f > f_max ? f_max : f;
+    return s->n_refused >= RETRY_EVERY ? 1.0 : f;
+}
+
+/* Seconds of one token of each asking row by the draft model, as they were of late. */
+static double seconds_of_model(const zoo_schedule *s, uint32_t n_rows)
+{
+    double pace = s->pace_model > 0.0 ? s->pace_model : 1.0;
+    return pace * zoo_step_cost(&s->speculation->draft_costs, n_rows);
+}
+
+static void pace_model(zoo_schedule *s, double expected, double seconds)
+{
+    double *pace = &s->pace_model, seen = seconds / expected;
+    seen = *pace > 0.0 && seen > 2.0 * *pace ? 2.0 * *pace : seen;
+    *pace += (*pace > 0.0 ? 0.15 : 1.0) * (seen - *pace);
+}
+
+/* How many tokens the draft model should say of each row: n of them save what d steps of it and the
+ * longer step cost, when each is right as often as they were. */
+static uint32_t count_of_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
+{
+    const zoo_speculation *sp = s->speculation;
+    uint32_t n = s->n_items, most = n_max / n < MODEL_MAX ? n_max / n : MODEL_MAX, best = 0;
+    if (!s->draft_model || sp->n_always > 0 || sp->draft_costs.n_rows == 0) {
+        return s->draft_model ? sp->n_always : 0;
+    }
+    double p = (double)(s->odds.n_right[ZOO_DRAFT_MODEL] / s->odds.n[ZOO_DRAFT_MODEL]);
+    double each = seconds_of_model(s, n), f = factor_now(s), right = 1.0, tokens = n;
+    double least = zoo_step_cost(&sp->costs, n + n_prompt_rows) / tokens;
+    for (uint32_t d = 1; d <= most; d++) {
+        right *= p;
+        tokens += right * n;
+        double cost = f * zoo_step_cost(&sp->costs, n * (1 + d) + n_prompt_rows) + d * each;
+        if (cost / tokens < least) {
+            least = cost / tokens;
+            best = d;
+        }
+    }
+    s->n_unasked = best > 0 ? 0 : s->n_unasked + 1;
+    if (s->n_unasked >= RETRY_EVERY && most > 0) {
+        s->n_unasked = 0;
+        best = 1;
+    }
+    return best;
+}
+
+/* Rows without a proposal ask the draft model. */
+static zoo_status ask_model(zoo_schedule *s, uint32_t n, zoo_error *err)
+{
+    uint32_t n_rows = 0;
+    bool learns = s->speculation->draft_costs.n_rows > 0;
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        zoo_row *row = s->step_rows[i].row;
+        if (row->drafts && row->drafts->n == 0) {
+            s->asking[n_rows++] = row;
+            /* Reading a prompt says nothing of drafts. */
+            learns = learns && row->ahead.n_read + row->ahead.n + ZOO_DRAFTS_MAX > row->n_prompt;
+        }
+    }
+    double begin = learns ? zoo_clock_seconds() : 0.0;
+    ZOO_TRY(zoo_draft_model_propose(s->draft_model, s->asking, n_rows, n, err));
+    if (learns && n_rows > 0) {
+        double expected = n * zoo_step_cost(&s->speculation->draft_costs, n_rows);
+        pace_model(s, expected, zoo_clock_seconds() - begin);
+    }
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        zoo_step_row *r = &s->step_rows[i];
+        if (r->is_proposed) {
+            zoo_drafts_end(r->row->drafts, &s->odds);
+            r->n_room = room_of(s, r->row);
+        }
+    }
+    return ZOO_OK;
 }
 
 /* The row whose next draft is the most probable, or n_items. */
@@ -154,14 +244,6 @@ static zoo_draft_choice choose(zoo_schedule *s, const zoo_draft_price *price)
     return best;
 }
 
-/* f, or 1 where it is time to see what it is. */
-static double factor_now(zoo_schedule *s)
-{
-    double f = s->pace_plain > 0.0 && s->pace_drafted > 0.0 ? s->pace_drafted / s->pace_plain : 1.0;
-    f = f < 1.0 ? 1.0 : f > f_max ? f_max : f;
-    return s->n_refused >= RETRY_EVERY ? 1.0 : f;
-}
-
 /* Counts by what steps cost. */
 static void choose_paying(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
 {
@@ -217,16 +299,22 @@ static void append(zoo_schedule *s, uint32_t index)
     }
 }
 
-uint32_t zoo_schedule_draft(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
+zoo_status zoo_schedule_draft(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max, uint32_t *n,
+                              zoo_error *err)
 {
-    uint32_t n = 0, n_known = s->speculation ? s->speculation->costs.n_rows : 0;
+    uint32_t n_known = s->speculation ? s->speculation->costs.n_rows : 0;
     bool always = s->speculation && s->speculation->n_always > 0;
     s->drafts_now = false;
+    *n = 0;
     if (s->n_items == 0 || (!always && s->n_items >= n_known)) {
-        return 0;
+        return ZOO_OK;
     }
+    uint32_t of_model = count_of_model(s, n_prompt_rows, n_max);
     for (uint32_t i = 0; i < s->n_items; i++) {
-        propose(s, &s->step_rows[i]);
+        propose(s, &s->step_rows[i], of_model > 0);
+    }
+    if (of_model > 0) {
+        ZOO_TRY(ask_model(s, of_model, err));
     }
     if (always) {
         choose_always(s, n_max);
@@ -235,10 +323,10 @@ uint32_t zoo_schedule_draft(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_
     }
     for (uint32_t i = 0; i < s->n_items; i++) {
         append(s, i);
-        n += s->step_rows[i].n_drafts;
+        *n += s->step_rows[i].n_drafts;
     }
-    s->drafts_now = n > 0;
-    return n;
+    s->drafts_now = *n > 0;
+    return ZOO_OK;
 }
 
 void zoo_schedule_paced(zoo_schedule *s, uint32_t n_rows, double seconds)

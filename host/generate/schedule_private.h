@@ -3,6 +3,7 @@
 #ifndef ZOO_GENERATE_SCHEDULE_PRIVATE_H
 #define ZOO_GENERATE_SCHEDULE_PRIVATE_H
 
+#include "generate/draft_model.h"
 #include "generate/kept.h"
 #include "generate/schedule.h"
 
@@ -41,6 +42,7 @@ struct zoo_schedule {
     uint32_t grain;           /* zoo_engine_prefix_grain */
     zoo_row **running;        /* [n_running], in the order of admission */
     zoo_row **waiting;        /* [n_waiting], in no order */
+    zoo_row **asking;         /* [seqs_max] rows that ask the draft model */
     zoo_item *items;          /* [n_items] of the step at hand */
     zoo_step_row *step_rows;  /* [n_items] */
     zoo_step_flight *flights; /* [n_flights] of steps: several where ranks have the layers */
@@ -56,6 +58,9 @@ struct zoo_schedule {
     size_t n_mask;                      /* words */
     const zoo_speculation *speculation; /* null: no drafts */
     zoo_draft_pool *pool;               /* of all rows; null: each goes by its own text */
+    zoo_draft_model *draft_model;       /* null: there is none */
+    double pace_model;                  /* seconds of its drafts over its table's; 0: not known */
+    uint32_t n_unasked;                 /* steps for which the draft model did not seem to pay */
     bool has_states;
     zoo_draft_odds odds;             /* of all rows */
     bool drafts_now;                 /* the step at hand has drafts */
@@ -66,8 +71,9 @@ struct zoo_schedule {
 };
 
 /* Adds drafts to the items, which are those of rows that generate, n_max at most; n_prompt_rows
- * come beside them. Returns how many. */
-uint32_t zoo_schedule_draft(zoo_schedule *schedule, uint32_t n_prompt_rows, uint32_t n_max);
+ * come beside them. *n: how many. An error is the draft model's engine's. */
+zoo_status zoo_schedule_draft(zoo_schedule *schedule, uint32_t n_prompt_rows, uint32_t n_max,
+                              uint32_t *n, zoo_error *err);
 /* Learns from a step of rows that generate. */
 void zoo_schedule_paced(zoo_schedule *schedule, uint32_t n_rows, double seconds);
 /* Learns from the tokens that a row with a proposal got, and takes back what was read wrongly:

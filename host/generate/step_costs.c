@@ -63,6 +63,18 @@ static uint32_t smallest_above(uint32_t n, const double least[SIZES])
     return best;
 }
 
+/* What a size took, or a larger one in less time: other programs only ever lengthen a step. */
+static double least_from(uint32_t n, const double least[SIZES])
+{
+    double best = 0.0;
+    for (uint32_t i = 0; i < SIZES; i++) {
+        if (least[i] > 0.0 && sizes[i] >= n && (best == 0.0 || least[i] < best)) {
+            best = least[i];
+        }
+    }
+    return best;
+}
+
 /* Straight lines between the sizes that were run. */
 static void fill(zoo_step_costs *out, const double least[SIZES])
 {
@@ -70,7 +82,7 @@ static void fill(zoo_step_costs *out, const double least[SIZES])
     double low = 0.0;
     while ((at = smallest_above(from, least)) < SIZES) {
         uint32_t to = sizes[at];
-        double high = least[at] > low ? least[at] : low;
+        double high = least_from(to, least);
         low = from ? low : high;
         for (uint32_t n = from + 1; n <= to; n++) {
             out->seconds[n] = (float)(low + (high - low) * (n - from) / (to - from));

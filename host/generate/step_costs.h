@@ -4,7 +4,7 @@
  * A few steps of 1 to 64 rows of one short sequence, all rows with logits, each the least of up to
  * three times; the work ends after half a second, but not before one step of each of the first two
  * sizes. Between the sizes costs are interpolated, beyond the largest they go on as over its upper
- * half. They never fall with the rows.
+ * half. They never fall with the rows: a size that took longer than a larger one was held up.
  *
  * What a long context adds is not in the table: schedule_draft.c compares steps with what the table
  * says.

@@ -80,14 +80,14 @@ result $? "a block that is there already: exit code 2, nothing changed"
 result $? "a name that is none: exit code 2 and one sentence"
 
 # validate: a folder, a card, a config with random weights, and what is wrong.
-"$lmzoo" validate "$demo" --weights int8 >"$TMPDIR/log" 2>&1 && grep -q '^8 checks, 0 bad$' "$TMPDIR/log"
-result $? "validate a folder: eight properties"
+"$lmzoo" validate "$demo" --weights int8 >"$TMPDIR/log" 2>&1 && grep -q '^9 checks, 0 bad$' "$TMPDIR/log"
+result $? "validate a folder: nine properties"
 "$lmzoo" validate "$LMZOO_SOURCE/models.d/qwen3.json" >"$TMPDIR/log" 2>&1 && grep -q ', 0 bad$' "$TMPDIR/log"
 result $? "validate a card of the tree"
 "$lmzoo" validate "$cards/unheard.json" --card-dir "$cards" >"$TMPDIR/log" 2>&1
 [ $? -eq 1 ] && grep -q 'BAD  the key use_unheard_of_gate is settled' "$TMPDIR/log"
 result $? "a card with an unsettled key: exit code 1 and which"
-"$lmzoo" validate "$demo/config.json" --weights f32 >"$TMPDIR/log" 2>&1 && grep -q '^8 checks, 0 bad$' "$TMPDIR/log"
+"$lmzoo" validate "$demo/config.json" --weights f32 >"$TMPDIR/log" 2>&1 && grep -q '^9 checks, 0 bad$' "$TMPDIR/log"
 result $? "validate a config: the same with random weights"
 status=0
 for type in gpt2 mamba2 deepseek_v3 gemma3_text gpt_oss qwen3_next; do
@@ -104,7 +104,7 @@ cc -shared -fPIC "$TMPDIR/twice.c" -o "$TMPDIR/none.so" >"$TMPDIR/log" 2>&1
 [ $? -ge 3 ] && grep -q 'none.so' "$TMPDIR/log" && [ "$(wc -l <"$TMPDIR/log")" -eq 1 ]
 result $? "a file that is no plugin: one sentence"
 "$lmzoo" validate "$LMZOO_BUILD/plugins/llama.so" --config "$demo" --weights f32 >"$TMPDIR/log" 2>&1 &&
-    grep -q '^9 checks, 0 bad$' "$TMPDIR/log"
+    grep -q '^10 checks, 0 bad$' "$TMPDIR/log"
 result $? "validate a plugin file on a folder"
 
 python=${LMZOO_PYTHON:-python3}

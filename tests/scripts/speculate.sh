@@ -42,6 +42,12 @@ same() { # same MODEL KIND
     batch "$1" "$2" drafts4 --speculate file --draft-tokens 4 --max-seqs 5
     cmp -s "$work/drafts4" "$work/plain" && accepted
     result $? "demo-$1, $2: four drafts, from other rows too"
+    if [ "$1" != hybrid ]; then
+        batch "$1" "$2" drafts2 --draft "$LMZOO_SOURCE/demo/models/demo-$1" --draft-weights int4 \
+            --draft-tokens 4 --max-seqs 6 --memory 200M
+        cmp -s "$work/drafts2" "$work/plain" && accepted && [ $((2 * came)) -gt "$drafted" ]
+        result $? "demo-$1, $2: drafts of a draft model, most of which come"
+    fi
     batch "$1" "$2" drafts --max-seqs 2
     cmp -s "$work/drafts" "$work/plain"
     result $? "demo-$1, $2: as many as pay"
@@ -86,6 +92,25 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     batch llama f32 drafts --draft-tokens 6 --restart
     cmp -s "$work/drafts" "$work/plain" && [ "$(grep -c '"status_code":200' "$work/plain")" -eq 4 ] && accepted
     result $? "answers of a schema, whose keys are guessed"
+
+    refuses() { # CODE WORDS OPTIONS...: run ends so with this sentence
+        code=$1 sentence=$2
+        shift 2
+        "$lmzoo" run "$folder" -p x -n 4 "$@" 2>"$work/words"
+        [ $? -eq "$code" ] && grep -q "$sentence" "$work/words" && [ "$(wc -l <"$work/words")" -eq 1 ]
+        result $? "refused: $sentence"
+    }
+    refuses 2 'demo-gemma cannot draft for .*demo-llama: it has 1280 tokens, not 1024; a draft model needs the same tokenizer' \
+        --draft "$LMZOO_SOURCE/demo/models/demo-gemma"
+    refuses 2 'demo-deepseek cannot draft for .*demo-llama: token 0 is ".*" there and "!" here' \
+        --draft "$LMZOO_SOURCE/demo/models/demo-deepseek"
+    refuses 2 'demo-hybrid cannot be a draft model: it has states that cannot be taken back' \
+        --draft "$LMZOO_SOURCE/demo/models/demo-hybrid"
+    refuses 4 'a draft model may hold half of 1 MiB: .*demo-llama: the packed weights need' \
+        --draft "$folder" --memory 1M
+    refuses 2 'draft drafts nothing with --speculate off' --draft "$folder" --speculate off
+    refuses 2 'draft-weights needs --draft MODEL' --draft-weights int4
+    refuses 2 'draft-weights must be auto, f32' --draft "$folder" --draft-weights int3
 
     # The same answers again and again, each without repeats of its own.
     for i in 1 2 3 4 5 6; do

@@ -275,7 +275,8 @@ bool zoo_engine_seq_mark(zoo_engine *e, uint32_t seq)
 uint32_t zoo_engine_seq_rewind(zoo_engine *e, uint32_t seq, uint32_t length)
 {
     fake_seq *s = &e->seqs[seq];
-    FAKE_CHECK(s->open && s->mark && length >= s->mark - 1 && length <= s->length);
+    FAKE_CHECK(s->open && length <= s->length && s->length - length < e->limits.rows_max);
+    FAKE_CHECK(!e->has_states || (s->mark && length >= s->mark - 1));
     s->length = e->has_states && length < s->length ? s->mark - 1 : length;
     s->mark = 0;
     e->marks_left += e->has_states;

@@ -101,6 +101,113 @@ static void test_drafts_pay_or_are_off(void **unused)
     }
 }
 
+/* Drafts of another engine: results are those without, and where it is the same model and rows are
+ * greedy, it is always right. It may have room for few rows, or not pay. */
+static void test_draft_model_changes_nothing(void **unused)
+{
+    static const uint32_t draft_seqs[] = {64, 3, 1}, draft_rows[] = {4096, 30};
+    static fixture plain, drafted;
+    (void)unused;
+    make_rows(&plain);
+    drafted = plain;
+    for (uint32_t r = 0; r < N_ROWS; r++) {
+        drafted.rows[r].prompt = drafted.prompts[r];
+    }
+    zoo_engine *e = habitual_engine(4096, 1, false);
+    (void)run_rows(e, &plain);
+    zoo_engine_close(e);
+    for (uint32_t i = 0; i < 24; i++) {
+        zoo_speculation s = {.kind = i % 4 < 2 ? ZOO_SPECULATE_TEXT : ZOO_SPECULATE_FILE,
+                             .n_always = i % 2 ? 1 + i % 7 : 0,
+                             .pool_bytes = 1 << 16,
+                             .costs = {.n_rows = ZOO_COST_ROWS_MAX},
+                             .draft_costs = {.n_rows = ZOO_COST_ROWS_MAX}};
+        for (uint32_t n = 1; n <= ZOO_COST_ROWS_MAX; n++) {
+            s.costs.seconds[n] = 1.0f + 0.01f * (float)n;
+            s.draft_costs.seconds[n] = 0.1f;
+        }
+        e = habitual_engine(4096, i % 3 ? 5 : 64, i % 5 == 4);
+        e->step_seconds = 1.1;
+        timed = e;
+        s.draft = habitual_engine(draft_rows[i / 3 % 2], draft_seqs[i % 3], false);
+        s.draft->habit = i % 4 ? 3.0f : 5.0f;
+        speculation = &s;
+        zoo_schedule_stats after = run_rows(e, &drafted);
+        speculation = NULL;
+        timed = NULL;
+        for (uint32_t r = 0; r < N_ROWS; r++) {
+            assert_same(&plain.rows[r], &drafted.rows[r]);
+        }
+        assert_true(after.n_accepted > 0);
+        for (uint32_t k = 0; k < FAKE_SEQS_MAX; k++) {
+            assert_false(s.draft->seqs[k].open);
+        }
+        forget_results(&drafted);
+        zoo_engine_close(s.draft);
+        zoo_engine_close(e);
+    }
+    forget_results(&plain);
+}
+
+/* A draft model whose steps take as long as the model's is left alone after a look. */
+static void test_draft_model_pays_or_is_off(void **unused)
+{
+    static fixture f;
+    (void)unused;
+    for (uint32_t i = 0; i < 2; i++) {
+        zoo_speculation s = {.kind = ZOO_SPECULATE_TEXT,
+                             .costs = {.n_rows = ZOO_COST_ROWS_MAX},
+                             .draft_costs = {.n_rows = ZOO_COST_ROWS_MAX}};
+        for (uint32_t n = 1; n <= ZOO_COST_ROWS_MAX; n++) {
+            s.costs.seconds[n] = 1.0f + 0.01f * (float)n;
+            s.draft_costs.seconds[n] = i == 0 ? 0.1f : 1.0f;
+        }
+        make_alike(&f, 6, 0, 60);
+        for (uint32_t r = 0; r < f.n_rows; r++) {
+            f.rows[r].n_new_max = 101;
+        }
+        zoo_engine *e = habitual_engine(512, 3, false);
+        s.draft = habitual_engine(512, 3, false);
+        e->habit = s.draft->habit = 0.0f;
+        e->step_seconds = 1.04;
+        timed = e;
+        speculation = &s;
+        zoo_schedule_stats stats = run_rows(e, &f);
+        speculation = NULL;
+        timed = NULL;
+        assert_true(i == 0 ? stats.n_accepted > stats.n_written / 2
+                           : stats.n_drafted < stats.n_written / 20);
+        forget_results(&f);
+        zoo_engine_close(s.draft);
+        zoo_engine_close(e);
+    }
+}
+
+/* The model itself drafts: of greedy rows all drafts come. */
+static void test_draft_model_is_right(void **unused)
+{
+    static fixture f;
+    zoo_speculation s = {.kind = ZOO_SPECULATE_TEXT, .n_always = 4};
+    (void)unused;
+    make_alike(&f, 6, 0, 60);
+    for (uint32_t r = 0; r < f.n_rows; r++) {
+        f.rows[r].n_new_max = 101;
+        f.rows[r].sampling.temperature = r % 2 ? 0.8f : 0.0f;
+        f.rows[r].sampling.seed = r;
+    }
+    zoo_engine *e = habitual_engine(512, 3, false);
+    s.draft = habitual_engine(512, 3, false);
+    e->habit = s.draft->habit = 0.0f; /* answers do not repeat themselves */
+    speculation = &s;
+    zoo_schedule_stats stats = run_rows(e, &f);
+    speculation = NULL;
+    assert_int_equal(stats.n_accepted, stats.n_drafted);
+    assert_true(stats.n_steps < 6 * 101 / 3 / 4);
+    forget_results(&f);
+    zoo_engine_close(s.draft);
+    zoo_engine_close(e);
+}
+
 /* Rows that say the same one after the other: the second goes by the first. */
 static void test_rows_go_by_one_another(void **unused)
 {
@@ -206,6 +313,9 @@ static void test_pool_forgets(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_draft_model_changes_nothing),
+        cmocka_unit_test(test_draft_model_is_right),
+        cmocka_unit_test(test_draft_model_pays_or_is_off),
         cmocka_unit_test(test_rows_go_by_one_another),
         cmocka_unit_test(test_pool_finds_what_followed),
         cmocka_unit_test(test_pool_forgets),

@@ -1,0 +1,202 @@
+/* draft_model.c: sequences of the draft model and its steps (draft_model.h). */
+#include "generate/draft_model.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+struct zoo_draft_model {
+    zoo_engine *engine;
+    zoo_sampler *sampler;
+    zoo_item *items; /* [seqs_max] of the step at hand */
+    zoo_row **rows;  /* [seqs_max] of the items */
+    int32_t *last;   /* [seqs_max] the token that an item reads, where it is a draft */
+    uint32_t n_items;
+};
+
+zoo_status zoo_draft_model_judge(const zoo_engine *engine, const char *name, zoo_error *err)
+{
+    const zoo_plan *plan = zoo_engine_plan(engine);
+    if (zoo_engine_has_states(engine) || plan->reread_after || plan->reread_always) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "%s cannot be a draft model: it has %s that cannot be taken back", name,
+                        zoo_engine_has_states(engine) ? "states" : "positions");
+    }
+    if (zoo_engine_limits(engine)->rows_max <= ZOO_DRAFTS_MAX) {
+        return zoo_fail(err, ZOO_E_USAGE, "a draft model needs --max-rows above %d",
+                        ZOO_DRAFTS_MAX);
+    }
+    return ZOO_OK;
+}
+
+zoo_status zoo_draft_model_new(zoo_engine *engine, zoo_draft_model **out, zoo_error *err)
+{
+    uint32_t n = zoo_engine_limits(engine)->seqs_max;
+    zoo_draft_model *m = zoo_mem_array(1, sizeof *m);
+    *out = m;
+    if (m) {
+        m->engine = engine;
+        m->items = zoo_mem_array(n, sizeof *m->items);
+        m->rows = zoo_mem_array(n, sizeof *m->rows);
+        m->last = zoo_mem_array(n, sizeof *m->last);
+    }
+    if (!m || !m->items || !m->rows || !m->last) {
+        zoo_draft_model_free(m);
+        *out = NULL;
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for a draft model");
+    }
+    zoo_status status = zoo_sampler_new(
+        zoo_engine_kernels(engine), zoo_engine_plan(engine)->vocab_size, NULL, 0, &m->sampler, err);
+    if (status != ZOO_OK) {
+        zoo_draft_model_free(m);
+        *out = NULL;
+    }
+    return status;
+}
+
+void zoo_draft_model_free(zoo_draft_model *m)
+{
+    if (m) {
+        zoo_sampler_free(m->sampler);
+        zoo_mem_free(m->items);
+        zoo_mem_free(m->rows);
+        zoo_mem_free(m->last);
+        zoo_mem_free(m);
+    }
+}
+
+void zoo_draft_model_leave(zoo_draft_model *m, zoo_row *row)
+{
+    if (m && row->ahead.is_open) {
+        zoo_engine_seq_close(m->engine, row->ahead.seq);
+    }
+    row->ahead = (zoo_model_ahead){.is_open = false};
+}
+
+static uint32_t known(const zoo_row *row)
+{
+    return row->n_prompt + row->n_out;
+}
+
+/* Takes back the drafts that did not come; its last token is always read anew. */
+static void take_back(zoo_draft_model *m, zoo_row *row)
+{
+    zoo_model_ahead *a = &row->ahead;
+    uint32_t n = 0;
+    while (n < a->n && a->n_read + n + 1 < known(row) &&
+           row->tokens[a->n_read + n] == a->tokens[n]) {
+        n++;
+    }
+    a->n_read += n;
+    if (n < a->n) {
+        (void)zoo_engine_seq_rewind(m->engine, a->seq, a->n_read);
+    }
+    a->n = 0;
+}
+
+static bool open_row(zoo_draft_model *m, zoo_row *row)
+{
+    zoo_error ignored;
+    uint32_t n = row->n_prompt + row->n_new_max;
+    if (!row->ahead.is_open && n <= zoo_engine_limits(m->engine)->context_max &&
+        zoo_engine_seq_open(m->engine, known(row), n, &row->ahead.seq, &ignored) == ZOO_OK) {
+        row->ahead.is_open = true;
+    }
+    return row->ahead.is_open;
+}
+
+/* Whether the model knows all the tokens that it is to read. */
+static bool is_readable(const zoo_draft_model *m, const zoo_row *row)
+{
+    uint32_t n_vocab = zoo_engine_plan(m->engine)->vocab_size;
+    for (uint32_t i = row->ahead.n_read; i < known(row); i++) {
+        if (row->tokens[i] < 0 || (uint32_t)row->tokens[i] >= n_vocab) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The rows' own tokens, as many as fit a step. */
+static void read_up(zoo_draft_model *m, zoo_row *const *rows, uint32_t n_rows)
+{
+    uint32_t left = zoo_engine_limits(m->engine)->rows_max;
+    m->n_items = 0;
+    for (uint32_t i = 0; i < n_rows && left > 0; i++) {
+        zoo_row *row = rows[i];
+        if (!open_row(m, row)) {
+            continue;
+        }
+        take_back(m, row);
+        if (!is_readable(m, row)) {
+            continue;
+        }
+        uint32_t n = known(row) - row->ahead.n_read;
+        bool is_whole = n <= left;
+        n = is_whole ? n : left;
+        left -= n;
+        m->rows[m->n_items] = row;
+        m->items[m->n_items++] = (zoo_item){.seq = row->ahead.seq,
+                                            .n = n,
+                                            .tokens = row->tokens + row->ahead.n_read,
+                                            .want = is_whole ? ZOO_WANT_LAST : ZOO_WANT_NONE};
+        row->ahead.n_read += n;
+    }
+}
+
+/* The draft behind those that the row has. */
+static zoo_status draw(zoo_draft_model *m, const zoo_row *row, float *logits, uint32_t *token,
+                       zoo_error *err)
+{
+    const zoo_sampling *s = &row->sampling;
+    const zoo_sampling own = {.temperature = s->temperature,
+                              .top_p = s->top_p,
+                              .min_p = s->min_p,
+                              .top_k = s->top_k,
+                              .repetition = 1.0f,
+                              .ignore_eos = true,
+                              .seed = s->seed};
+    const zoo_draw draw = {.sampling = &own,
+                           .logits = logits,
+                           .output = row->tokens + row->n_prompt,
+                           .n_output = row->n_out + row->drafts->n};
+    return zoo_sample(m->sampler, &draw, token, err);
+}
+
+/* Draws from the step that was run and makes items of the next, of rows that go on. */
+static zoo_status follow(zoo_draft_model *m, uint32_t n_max, uint32_t n_vocab, zoo_error *err)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n_items; i++) {
+        zoo_row *row = m->rows[i];
+        uint32_t token, room = row->n_new_max - row->n_out - 1;
+        if (!m->items[i].logits || room == 0) {
+            continue;
+        }
+        ZOO_TRY(draw(m, row, m->items[i].logits, &token, err));
+        if (token >= n_vocab || !zoo_drafts_add(row->drafts, (int32_t)token, ZOO_DRAFT_MODEL) ||
+            row->drafts->n >= n_max || row->drafts->n >= room) {
+            continue;
+        }
+        row->ahead.tokens[row->ahead.n++] = (int32_t)token;
+        m->rows[n] = row;
+        m->last[n] = (int32_t)token;
+        m->items[n] = (zoo_item){.seq = row->ahead.seq, .n = 1, .want = ZOO_WANT_LAST};
+        m->items[n].tokens = &m->last[n];
+        n++;
+    }
+    m->n_items = n;
+    return ZOO_OK;
+}
+
+zoo_status zoo_draft_model_propose(zoo_draft_model *m, zoo_row *const *rows, uint32_t n_rows,
+                                   uint32_t n, zoo_error *err)
+{
+    uint32_t n_vocab = zoo_engine_plan(m->engine)->vocab_size;
+    read_up(m, rows, n_rows);
+    while (m->n_items > 0) {
+        ZOO_TRY(zoo_engine_step(m->engine, m->items, m->n_items, err));
+        ZOO_TRY(follow(m, n, n_vocab, err));
+    }
+    return ZOO_OK;
+}
