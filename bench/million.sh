@@ -4,7 +4,7 @@
 #   bench/million.sh [ROWS [MODEL [options of lmzoo batch]]]
 #
 # Rows of one token that ask for one, so that what a row costs beside the model is what is seen. The
-# run is killed when 99.5 % of its rows are done and is started again. Markdown on stdout: the
+# run is killed when about 99.5 % of its rows are done and is started again. Markdown on stdout: the
 # resident size beside the number of rows done, then seconds and the greatest resident size of the
 # second start; exit 1 when a row is missing or there twice. LMZOO names another program than
 # build/lmzoo, TMPDIR where its 1 GB goes. Linux: resident sizes are read in /proc.
@@ -46,12 +46,13 @@ while kill -0 "$pid" 2>/dev/null; do
         [ -z "$resident" ] || printf '| %s | %s | %s |\n' "$done" $((resident / 1024)) "$(seconds "$from" "$(now)")"
         next=$((next + rows / 10))
     fi
-    if [ "$done" -ge "$last" ] && [ "$(wc -l <"$results")" -ge "$last" ]; then
+    if [ "$done" -ge "$last" ]; then
         kill -9 "$pid" 2>/dev/null || true
     fi
 done
 wait "$pid" 2>/dev/null || true
 before=$(wc -l <"$results")
+bytes=$(wc -c <"$results")
 
 from=$(now)
 start "$@"
@@ -60,7 +61,7 @@ while kill -0 "$pid" 2>/dev/null; do
     sleep 0.1
     most=$(field VmHWM)
     peak=${most:-$peak}
-    [ -n "$first" ] || [ "$(wc -l <"$results")" -le "$before" ] || first=$(seconds "$from" "$(now)")
+    [ -n "$first" ] || [ "$(wc -c <"$results")" -le "$bytes" ] || first=$(seconds "$from" "$(now)")
 done
 code=0
 wait "$pid" || code=$?

@@ -91,11 +91,11 @@ static uint32_t tell_alone(zoo_doc *doc, const view *v, reach r)
 {
     const zoo_arch_block *b = v->mixers[r];
     zoo_words rotation = zoo_say_rotation(b), extras = zoo_say_extras(b);
-    bool turns = zoo_arch_text(b, "rotation") != NULL;
-    zoo_doc_item(doc, "%u of %u layers have %s; they see %s%s%s%s%s", v->n_mixers[r],
-                 v->arch->n_layers, zoo_say_mixer(b).text, zoo_say_reach(b).text,
-                 turns ? "; rotation: " : "", turns ? rotation.text : "", *extras.text ? "; " : "",
-                 extras.text);
+    bool turns = zoo_arch_text(b, "rotation") != NULL, one = v->n_mixers[r] == 1;
+    zoo_doc_item(doc, "%u of %u layers %s %s; %s %s%s%s%s%s", v->n_mixers[r], v->arch->n_layers,
+                 one ? "has" : "have", zoo_say_mixer(b).text, one ? "it sees" : "they see",
+                 zoo_say_reach(b).text, turns ? "; rotation: " : "", turns ? rotation.text : "",
+                 *extras.text ? "; " : "", extras.text);
     return 1;
 }
 
@@ -142,8 +142,9 @@ static uint32_t tell_ffns(zoo_doc *doc, const view *a, const view *b)
     uint32_t n = x && y ? zoo_diff_ffns(doc, x, y) : 0;
     bool mixed_a = a->n_dense && a->n_experts, mixed_b = b->n_dense && b->n_experts;
     if (mixed_b && (!mixed_a || a->n_dense != b->n_dense)) {
-        zoo_doc_item(doc, "%u of %u layers keep a dense feed-forward of %.0f%s", b->n_dense,
-                     b->arch->n_layers, zoo_arch_number(b->dense, "inner", 0),
+        zoo_doc_item(doc, "%u of %u layers %s a dense feed-forward of %.0f%s", b->n_dense,
+                     b->arch->n_layers, b->n_dense == 1 ? "keeps" : "keep",
+                     zoo_arch_number(b->dense, "inner", 0),
                      mixed_a ? "" : " beside those with experts");
         n++;
     } else if (mixed_a && b->n_experts && !b->n_dense) {
