@@ -5,6 +5,7 @@
                      [--llama-avx2 BIN_FOLDER] [--peer 'NAME FORMAT COMMAND ...'] [--rounds 3]
     bench/targets.py table results.jsonl
     bench/targets.py drafts --model HF_FOLDER       what tokens read ahead are worth (drafts.py)
+    bench/targets.py contexts --model HF_FOLDER     long contexts and common beginnings (contexts.py)
 
 Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and format in turn,
 a ratio within a round, the median of the rounds and their range. Where the CPU has more than AVX2, --llama-avx2
@@ -31,6 +32,7 @@ import sys
 import tempfile
 import time
 
+import contexts
 import drafts
 import peers
 
@@ -224,8 +226,9 @@ def main():
     t = sub.add_parser("table")
     t.add_argument("file")
     drafts.add_options(sub.add_parser("drafts"))
+    contexts.add_options(sub.add_parser("contexts"))
     a = ap.parse_args()
-    {"run": run, "table": table, "drafts": drafts.run}[a.verb](a)
+    {"run": run, "table": table, "drafts": drafts.run, "contexts": contexts.run}[a.verb](a)
 
 
 if __name__ == "__main__":

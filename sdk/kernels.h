@@ -22,6 +22,7 @@ enum {
     ZOO_PANEL = 16,       /* outputs that one panel of a packed matrix interleaves */
     ZOO_WEIGHT_KINDS = 5, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4, ZOO_INT5 */
     ZOO_PAGE = 64,        /* rows of a cache page; keys are walked in blocks of this size */
+    ZOO_PART = 256,       /* keys that attention sums by themselves; whole pages */
     ZOO_TAPS_MAX = 64     /* of a convolution */
 };
 
@@ -195,7 +196,11 @@ typedef struct zoo_segment {
  *   out = sum_j e^(s_j - m) v_j / (sum_j e^(s_j - m) [+ e^(sinks[h] - m)]),  m the largest s_j
  *
  * Keys are walked in blocks of ZOO_PAGE at absolute positions with a running maximum, one block
- * after the other, so the bits do not depend on how queries are cut into calls.
+ * after the other; each ZOO_PART keys, at absolute positions too, begin with sums of their own,
+ * which are joined in ascending order. So the bits do not depend on how queries are cut into calls,
+ * nor on which calls took which parts:
+ *
+ *   a, then b: m = max(m_a, m_b), sums = e^(m_a - m) sums_a + e^(m_b - m) sums_b
  *
  * A key may stand in two streams: k then holds its first head_dim - tail_dim elements and tail its
  * last tail_dim, in segments of the same rows. Keys and values may be the same segments.
@@ -222,6 +227,18 @@ typedef struct zoo_attend_args {
     const zoo_kernels *kernels; /* for kinds that read pages themselves; null where none does */
 } zoo_attend_args;
 typedef void zoo_k_attend(const zoo_attend_args *args);
+/*
+ * A part of attend: the segments hold keys of one part, row / ZOO_PART. Query i and head h get
+ * their sums at sums + (i * n_heads + h) * (v_dim + 2), in a form that attend_join of the same
+ * table reads. out and sinks are not touched.
+ */
+typedef void zoo_k_attend_part(const zoo_attend_args *args, float *sums);
+/*
+ * Joins n_parts parts, ascending, into out: parts[p] is what attend_part made of these queries.
+ * Gives the bits of attend over all of their keys. q, first, pos and segments are not read.
+ */
+typedef void zoo_k_attend_join(const zoo_attend_args *args, const float *const *parts,
+                               uint32_t n_parts);
 
 /* Floats of scratch that one attend call may use: a block of keys as they are read, a widened block
  * of keys and values, and a tile of queries. */
@@ -368,7 +385,9 @@ typedef void zoo_k_index(const zoo_index_args *args);
     SLOT(zoo_k_scan, scan)                                                                         \
     SLOT(zoo_k_delta, delta)                                                                       \
     SLOT(zoo_k_topk, topk)                                                                         \
-    SLOT(zoo_k_index, index)
+    SLOT(zoo_k_index, index)                                                                       \
+    SLOT(zoo_k_attend_part, attend_part)                                                           \
+    SLOT(zoo_k_attend_join, attend_join)
 
 struct zoo_kernels {
     uint32_t size;

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { ZOO_ABI_MAJOR = 4, ZOO_ABI_MINOR = 1 };
+enum { ZOO_ABI_MAJOR = 4, ZOO_ABI_MINOR = 2 };
 
 /* No padding. The sizes are those of all structs that host and plugin share and that do not begin
  * with a size of their own. */

@@ -1,6 +1,6 @@
 /*
- * amx_pairs.h: what attention takes from AMX: a product of bf16 pairs, rows rounded to bf16, powers
- * of two. Include behind v16_avx512.h and stored.inc.
+ * amx_pairs.h: what attention through AMX stands on: a product of bf16 pairs, rows rounded to bf16,
+ * powers of two, sums of parts that meet. Include behind v16_avx512.h and stored.inc.
  */
 #ifndef ZOO_AMX_PAIRS_H
 #define ZOO_AMX_PAIRS_H
@@ -124,6 +124,25 @@ static inline void store_bf16(uint16_t *to, v16 x)
     _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
+/* Elements [from, from + width) of sixteen rows (null: zeros), scaled, to `pad` / 2 rows of pairs
+ * [16]. */
+static inline void pair_rows(const float *const *rows, size_t from, size_t width, size_t pad,
+                             float scale, uint32_t *to)
+{
+    for (size_t d = 0; d < pad; d += 32) {
+        v16 words[16];
+        for (uint32_t r = 0; r < 16; r++) {
+            uint16_t half[32] = {0};
+            for (size_t i = d; rows[r] && i < d + 32 && i < width; i += 16) {
+                v16 x = v16_get(rows[r] + from + i, width - i);
+                store_bf16(half + (i - d), v16_mul(x, v16_set1(scale)));
+            }
+            words[r] = v16_load((const float *)(const void *)half);
+        }
+        v16_transpose(words, (float *)(to + d / 2 * 16), 16);
+    }
+}
+
 /* Rows of floats [n][width], `step` apart, to bf16 [n][pad]. */
 static void round_rows(const float *x, size_t step, uint32_t n, size_t width, uint16_t *to,
                        size_t pad)
@@ -166,6 +185,56 @@ __attribute__((always_inline)) static inline void narrow_rows(zoo_row_form form,
             store_bf16(to + d, d < width ? any_part(form, row, d, width) : v16_set1(0));
         }
     }
+}
+
+static bool is_turned(const zoo_cache_ops *kind)
+{
+    return kind && kind->flags & ZOO_CACHE_TURNED;
+}
+
+static bool is_narrow(const zoo_cache_ops *kind)
+{
+    if (!kind || kind->form == ZOO_FORM_F32) {
+        return false;
+    }
+    return kind->form != ZOO_FORM_OWN || kind->narrowness != ZOO_F32;
+}
+
+/* Lanes that saw no key. */
+static inline __mmask16 unseen(v16 top, v16 sum)
+{
+    __mmask16 none = _mm512_cmp_ps_mask(sum, v16_set1(0), _CMP_EQ_OQ);
+    return _mm512_mask_cmp_ps_mask(none, top, v16_set1(-INFINITY), _CMP_EQ_OQ);
+}
+
+/* Largest scores and sums of some lanes; and what their values are multiplied by when they meet. */
+typedef struct lane_sums {
+    v16 top, sum, gain;
+} lane_sums;
+
+/* Joins `part` to `all`, whose values begin as zero. */
+static inline void join_lanes(lane_sums *all, lane_sums *part)
+{
+    __mmask16 none = unseen(part->top, part->sum);
+    v16 peak = _mm512_mask_mov_ps(v16_max(all->top, part->top), none, all->top);
+    v16 before = power_of_two(v16_sub(all->top, peak)),
+        now = power_of_two(v16_sub(part->top, peak));
+    all->gain = _mm512_mask_mov_ps(before, none, v16_set1(1.0f));
+    part->gain = _mm512_maskz_mov_ps((__mmask16)~none, now);
+    all->top = peak;
+    all->sum = v16_fma(all->sum, all->gain, v16_mul(part->sum, part->gain));
+}
+
+/* What a lane's values are multiplied by at the end; sinks: of its head, in powers of two. */
+static v16 last_factor(v16 top, v16 sum, const v16 *sinks)
+{
+    v16 gain = v16_set1(1.0f), total = sum;
+    if (sinks) {
+        v16 peak = v16_max(top, *sinks);
+        gain = power_of_two(v16_sub(top, peak));
+        total = v16_fma(sum, gain, power_of_two(v16_sub(*sinks, peak)));
+    }
+    return v16_pick_gt(sum, v16_set1(0), v16_div(gain, total), v16_mul(sum, v16_set1(0)));
 }
 
 #endif

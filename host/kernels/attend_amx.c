@@ -11,6 +11,7 @@
  *
  * Softcap and slopes come between in float32. Columns never meet: a row's bits depend on its own
  * query and keys alone. A key that a row may not see has weight 0, which leaves sums as they are.
+ * At the end of a part its sums are joined to those before it.
  * Rows of narrower pages (int8, int4, a kind's own) are rounded to bf16, a block at a time. Streams
  * of float32 go to the avx512 kernel, whose sums are those of all levels.
  * Memory: the scratch of the call, as many tiles as it holds.
@@ -42,15 +43,16 @@ typedef struct bf16_walk {
     size_t v_pad;                  /* rounded up to 16 */
     bool bends;                    /* softcap or slopes: scores rest in z until they are bent */
     uint32_t *q;                   /* [n_tiles][(k_pad + tail_pad) / 2][LANES] pairs */
-    float *acc;                    /* [n_tiles][v_pad][LANES] */
+    float *acc, *all;              /* [n_tiles][v_pad][LANES] of this part, of those before it */
     float *top, *sum;              /* [n_tiles][LANES], top in powers of two */
-    int32_t *first, *end;          /* [n_tiles][LANES] keys that a lane sees; none beyond n_rows */
-    float *slope;                  /* [n_tiles][LANES] */
-    uint16_t *keys, *tail, *rows;  /* [64][k_pad], [64][tail_pad], [64][v_pad] rounded rows */
-    uint32_t *values;              /* [v_pad][PAIRS] pairs of keys */
-    float *z;                      /* [64][LANES] */
-    uint32_t *p;                   /* [PAIRS][LANES] */
-    float *read;                   /* [LANES][the wider of head_dim and v_dim] */
+    float *all_top, *all_sum;
+    int32_t *first, *end;         /* [n_tiles][LANES] keys that a lane sees; none beyond n_rows */
+    float *slope;                 /* [n_tiles][LANES] */
+    uint16_t *keys, *tail, *rows; /* [64][k_pad], [64][tail_pad], [64][v_pad] rounded rows */
+    uint32_t *values;             /* [v_pad][PAIRS] pairs of keys */
+    float *z;                     /* [64][LANES] */
+    uint32_t *p;                  /* [PAIRS][LANES] */
+    float *read;                  /* [LANES][the wider of head_dim and v_dim] */
 } bf16_walk;
 
 static uint32_t query_of(const bf16_walk *w, uint32_t r)
@@ -61,19 +63,6 @@ static uint32_t query_of(const bf16_walk *w, uint32_t r)
 static uint32_t head_of(const bf16_walk *w, uint32_t r)
 {
     return (w->row + r) % w->args->n_heads;
-}
-
-static bool is_turned(const zoo_cache_ops *kind)
-{
-    return kind && kind->flags & ZOO_CACHE_TURNED;
-}
-
-static bool is_narrow(const zoo_cache_ops *kind)
-{
-    if (!kind || kind->form == ZOO_FORM_F32) {
-        return false;
-    }
-    return kind->form != ZOO_FORM_OWN || kind->narrowness != ZOO_F32;
 }
 
 /* Columns [lo, hi) of a block of one stream. */
@@ -352,29 +341,11 @@ static const float *query_row(const bf16_walk *w, uint32_t r)
     return q;
 }
 
-/* Elements [from, from + width) of a tile's queries to `pad` / 2 rows of pairs. */
-static void pair_queries(const bf16_walk *w, const float *const *rows, size_t from, size_t width,
-                         size_t pad, uint32_t *to)
-{
-    v16 scale = v16_set1(w->bends ? w->args->scale : w->args->scale * log2_e);
-    for (size_t d = 0; d < pad; d += 32) {
-        v16 words[LANES];
-        for (uint32_t r = 0; r < LANES; r++) {
-            uint16_t half[32] = {0};
-            for (size_t i = d; rows[r] && i < d + 32 && i < width; i += 16) {
-                v16 x = v16_get(rows[r] + from + i, width - i);
-                store_bf16(half + (i - d), v16_mul(x, scale));
-            }
-            words[r] = v16_load((const float *)(const void *)half);
-        }
-        v16_transpose(words, (float *)(to + d / 2 * LANES), LANES);
-    }
-}
-
 static void begin_tile(const bf16_walk *w, uint32_t tile)
 {
     const zoo_attend_args *a = w->args;
     size_t split = a->head_dim - (a->tail ? a->tail_dim : 0);
+    float scale = w->bends ? a->scale : a->scale * log2_e;
     const float *rows[LANES] = {0};
     for (uint32_t i = 0, r = tile * LANES; i < LANES; i++, r++) {
         w->first[r] = w->end[r] = 0;
@@ -385,60 +356,89 @@ static void begin_tile(const bf16_walk *w, uint32_t tile)
             w->end[r] = (int32_t)(a->pos + query_of(w, r) + 1);
             w->slope[r] = a->slopes ? a->slopes[head_of(w, r)] : 0;
         }
-        w->top[r] = -INFINITY;
-        w->sum[r] = 0;
+        w->top[r] = w->all_top[r] = -INFINITY;
+        w->sum[r] = w->all_sum[r] = 0;
     }
     uint32_t *q = w->q + tile * (w->k_pad + w->tail_pad) / 2 * LANES;
-    pair_queries(w, rows, 0, split, w->k_pad, q);
+    pair_rows(rows, 0, split, w->k_pad, scale, q);
     if (w->tail_pad) {
-        pair_queries(w, rows, split, a->tail_dim, w->tail_pad, q + w->k_pad / 2 * LANES);
+        pair_rows(rows, split, a->tail_dim, w->tail_pad, scale, q + w->k_pad / 2 * LANES);
     }
     memset(w->acc + tile * LANES * w->v_pad, 0, LANES * w->v_pad * sizeof *w->acc);
+    memset(w->all + tile * LANES * w->v_pad, 0, LANES * w->v_pad * sizeof *w->all);
 }
 
-/* What a lane's values are multiplied by at the end. */
-static v16 last_factor(const bf16_walk *w, uint32_t tile)
+static void end_part(const bf16_walk *w, uint32_t tile)
 {
-    const zoo_attend_args *a = w->args;
-    v16 top = v16_load(w->top + tile * LANES), sum = v16_load(w->sum + tile * LANES);
-    v16 gain = v16_set1(1.0f), total = sum;
-    if (a->sinks) {
-        float sinks[LANES] = {0};
-        for (uint32_t i = 0; i < LANES && tile * LANES + i < w->n_rows; i++) {
-            sinks[i] = a->sinks[head_of(w, tile * LANES + i)] * log2_e;
-        }
-        v16 sink = v16_load(sinks), peak = v16_max(top, sink);
-        gain = power_of_two(v16_sub(top, peak));
-        total = v16_fma(sum, gain, power_of_two(v16_sub(sink, peak)));
+    uint32_t at = tile * LANES;
+    lane_sums part = {.top = v16_load(w->top + at), .sum = v16_load(w->sum + at)};
+    lane_sums all = {.top = v16_load(w->all_top + at), .sum = v16_load(w->all_sum + at)};
+    float *acc = w->acc + at * w->v_pad, *to = w->all + at * w->v_pad;
+    if (unseen(part.top, part.sum) == 0xffff) {
+        return;
     }
-    return v16_pick_gt(sum, v16_set1(0), v16_div(gain, total), v16_mul(sum, v16_set1(0)));
+    join_lanes(&all, &part);
+    for (size_t d = 0; d < w->v_pad * LANES; d += LANES) {
+        v16 now = v16_mul(v16_load(acc + d), part.gain);
+        v16_store(to + d, v16_fma(v16_load(to + d), all.gain, now));
+        v16_store(acc + d, v16_set1(0));
+    }
+    v16_store(w->all_top + at, all.top);
+    v16_store(w->all_sum + at, all.sum);
+    v16_store(w->top + at, v16_set1(-INFINITY));
+    v16_store(w->sum + at, v16_set1(0));
+}
+
+/* Values [v_pad][LANES] times a factor of each lane to row i of `rows`. A zero of either sign
+ * becomes +0. */
+static void spread_values(const bf16_walk *w, const float *values, v16 factor,
+                          float *const rows[LANES])
+{
+    for (size_t d = 0; d < w->args->v_dim; d += 16) {
+        v16 turned[LANES];
+        float part[LANES * 16];
+        for (uint32_t i = 0; i < 16; i++) {
+            turned[i] = v16_fma(v16_load(values + (d + i) * LANES), factor, v16_set1(0));
+        }
+        v16_transpose(turned, part, 16);
+        for (uint32_t r = 0; r < LANES && rows[r]; r++) {
+            v16_put(rows[r] + d, v16_load(part + r * 16), w->args->v_dim - d);
+        }
+    }
 }
 
 static void finish_tile(const bf16_walk *w, uint32_t tile)
 {
     const zoo_attend_args *a = w->args;
-    const float *acc = w->acc + tile * LANES * w->v_pad;
     uint32_t begin = tile * LANES, n = w->n_rows - begin < LANES ? w->n_rows - begin : LANES;
-    v16 factor = last_factor(w, tile), turned[LANES];
-    float part[LANES * 16];
-    for (size_t d = 0; d < w->v_pad; d += 16) {
-        for (uint32_t i = 0; i < 16; i++) { /* a zero of either sign becomes +0 */
-            turned[i] = v16_fma(v16_load(acc + (d + i) * LANES), factor, v16_set1(0));
-        }
-        v16_transpose(turned, part, 16);
-        for (uint32_t r = 0; r < n; r++) {
-            float *out = a->out + query_of(w, begin + r) * a->out_stride +
-                         (size_t)head_of(w, begin + r) * a->v_dim;
-            if (d < a->v_dim) {
-                v16_put(out + d, v16_load(part + r * 16), a->v_dim - d);
-            }
-        }
+    float *rows[LANES] = {0}, sinks[LANES] = {0};
+    end_part(w, tile);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t head = head_of(w, begin + i);
+        rows[i] = a->out + query_of(w, begin + i) * a->out_stride + (size_t)head * a->v_dim;
+        sinks[i] = a->sinks ? a->sinks[head] * log2_e : 0;
     }
-    for (uint32_t r = 0; is_turned(a->v_kind) && r < n; r++) {
-        float *out = a->out + query_of(w, begin + r) * a->out_stride +
-                     (size_t)head_of(w, begin + r) * a->v_dim;
-        turn_row(out, out, a->v_dim, true);
+    v16 sink = v16_load(sinks);
+    v16 factor = last_factor(v16_load(w->all_top + begin), v16_load(w->all_sum + begin),
+                             a->sinks ? &sink : NULL);
+    spread_values(w, w->all + begin * w->v_pad, factor, rows);
+    for (uint32_t i = 0; is_turned(a->v_kind) && i < n; i++) {
+        turn_row(rows[i], rows[i], a->v_dim, true);
     }
+}
+
+/* Sums of the part at hand to their places. */
+static void export_tile(const bf16_walk *w, uint32_t tile, float *sums)
+{
+    size_t width = w->args->v_dim;
+    uint32_t begin = tile * LANES, n = w->n_rows - begin < LANES ? w->n_rows - begin : LANES;
+    float *rows[LANES] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i] = sums + (size_t)(w->row + begin + i) * (width + 2);
+        rows[i][width] = w->top[begin + i];
+        rows[i][width + 1] = w->sum[begin + i];
+    }
+    spread_values(w, w->acc + begin * w->v_pad, v16_set1(1.0f), rows);
 }
 
 static void *take(char **at, size_t bytes)
@@ -453,7 +453,7 @@ static uint32_t lay_out(bf16_walk *w)
 {
     const zoo_attend_args *a = w->args;
     size_t wider = a->head_dim > a->v_dim ? a->head_dim : a->v_dim;
-    size_t per_tile = LANES * ((w->k_pad + w->tail_pad) * 2 + w->v_pad * 4 + 5 * 4);
+    size_t per_tile = LANES * ((w->k_pad + w->tail_pad) * 2 + w->v_pad * 8 + 7 * 4);
     char *begin = (char *)(((uintptr_t)a->scratch + 63) / 64 * 64), *at = begin;
     size_t room = zoo_attend_scratch(a->head_dim, a->v_dim) * sizeof(float) -
                   (size_t)(begin - (const char *)a->scratch);
@@ -468,6 +468,9 @@ static uint32_t lay_out(bf16_walk *w)
     uint32_t tiles = left < TILES_MAX ? (uint32_t)left : TILES_MAX;
     w->q = take(&at, tiles * LANES * (w->k_pad + w->tail_pad) * 2);
     w->acc = take(&at, tiles * LANES * w->v_pad * 4);
+    w->all = take(&at, tiles * LANES * w->v_pad * 4);
+    w->all_top = take(&at, tiles * LANES * 4);
+    w->all_sum = take(&at, tiles * LANES * 4);
     w->top = take(&at, tiles * LANES * 4);
     w->sum = take(&at, tiles * LANES * 4);
     w->first = take(&at, tiles * LANES * 4);
@@ -476,7 +479,24 @@ static uint32_t lay_out(bf16_walk *w)
     return tiles;
 }
 
-static void attend_narrow(const zoo_attend_args *a)
+/* All keys with the tiles at hand; the last part isn't ended. */
+static void walk_keys(const bf16_walk *w)
+{
+    const zoo_attend_args *a = w->args;
+    uint32_t begin = a->first[query_of(w, 0)], end = a->pos + query_of(w, w->n_rows - 1) + 1;
+    uint32_t part = begin / ZOO_PART;
+    for (uint32_t s = 0; s < a->n_segments; s++) {
+        if (a->k[s].row / ZOO_PART > part) {
+            for (uint32_t t = 0; t < w->n_tiles; t++) {
+                end_part(w, t);
+            }
+            part = a->k[s].row / ZOO_PART;
+        }
+        attend_segment(w, s, begin, end);
+    }
+}
+
+static void attend_narrow(const zoo_attend_args *a, float *sums)
 {
     uint32_t tail = a->tail ? a->tail_dim : 0, rows = a->n_queries * a->n_heads;
     bf16_walk w = {.args = a,
@@ -485,6 +505,7 @@ static void attend_narrow(const zoo_attend_args *a)
                    .v_pad = ((size_t)a->v_dim + 15) / 16 * 16,
                    .bends = a->softcap > 0 || a->slopes};
     uint32_t rows_max = lay_out(&w) * LANES;
+    pairs_begin();
     for (; w.row < rows; w.row += w.n_rows) {
         w.n_rows = tile_share(rows - w.row, rows_max);
         w.n_rows = w.n_rows < rows - w.row ? (w.n_rows + LANES - 1) / LANES * LANES : w.n_rows;
@@ -492,23 +513,79 @@ static void attend_narrow(const zoo_attend_args *a)
         for (uint32_t t = 0; t < w.n_tiles; t++) {
             begin_tile(&w, t);
         }
-        uint32_t begin = a->first[query_of(&w, 0)], end = a->pos + query_of(&w, w.n_rows - 1) + 1;
-        for (uint32_t s = 0; s < a->n_segments; s++) {
-            attend_segment(&w, s, begin, end);
-        }
+        walk_keys(&w);
         for (uint32_t t = 0; t < w.n_tiles; t++) {
-            finish_tile(&w, t);
+            if (sums) {
+                export_tile(&w, t, sums);
+            } else {
+                finish_tile(&w, t);
+            }
         }
     }
+    pairs_end();
+}
+
+static bool takes_pairs(const zoo_attend_args *a)
+{
+    return is_narrow(a->k_kind) && is_narrow(a->v_kind) && (!a->tail || is_narrow(a->tail_kind));
 }
 
 void K(attend)(const zoo_attend_args *a)
 {
-    if (is_narrow(a->k_kind) && is_narrow(a->v_kind) && (!a->tail || is_narrow(a->tail_kind))) {
-        pairs_begin();
-        attend_narrow(a);
-        pairs_end();
+    if (takes_pairs(a)) {
+        attend_narrow(a, NULL);
     } else {
         k_attend_avx512(a);
+    }
+}
+
+void K(attend_part)(const zoo_attend_args *a, float *sums)
+{
+    if (takes_pairs(a)) {
+        attend_narrow(a, sums);
+    } else {
+        k_attend_part_avx512(a, sums);
+    }
+}
+
+/* One row, its sums in all lanes; values rest in out. */
+static void join_row(const zoo_attend_args *a, uint32_t row, const float *const *parts,
+                     uint32_t n_parts)
+{
+    size_t width = a->v_dim;
+    uint32_t head = row % a->n_heads;
+    float *out = a->out + row / a->n_heads * a->out_stride + head * width;
+    lane_sums all = {.top = v16_set1(-INFINITY), .sum = v16_set1(0)};
+    memset(out, 0, width * sizeof *out);
+    for (uint32_t p = 0; p < n_parts; p++) {
+        const float *from = parts[p] + row * (width + 2);
+        lane_sums part = {.top = v16_set1(from[width]), .sum = v16_set1(from[width + 1])};
+        if (unseen(part.top, part.sum)) {
+            continue;
+        }
+        join_lanes(&all, &part);
+        for (size_t d = 0; d < width; d += 16) {
+            v16 now = v16_mul(v16_get(from + d, width - d), part.gain);
+            v16_put(out + d, v16_fma(v16_get(out + d, width - d), all.gain, now), width - d);
+        }
+    }
+    v16 sink = v16_set1(a->sinks ? a->sinks[head] * log2_e : 0);
+    v16 factor = last_factor(all.top, all.sum, a->sinks ? &sink : NULL);
+    for (size_t d = 0; d < width; d += 16) {
+        v16_put(out + d, v16_fma(v16_get(out + d, width - d), factor, v16_set1(0)), width - d);
+    }
+    if (is_turned(a->v_kind)) {
+        turn_row(out, out, a->v_dim, true);
+    }
+}
+
+void K(attend_join)(const zoo_attend_args *a, const float *const *parts, uint32_t n_parts)
+{
+    if (!takes_pairs(a)) {
+        k_attend_join_avx512(a, parts, n_parts);
+        return;
+    }
+    for (uint32_t row = 0; row < a->n_queries * a->n_heads; row++) {
+        join_row(a, row, parts, n_parts);
     }
 }

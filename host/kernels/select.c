@@ -45,6 +45,8 @@ static void fill(zoo_kernels *table, zoo_level to)
 #define FILL_ATTEND(level)                                                                         \
     if (to == LEVEL_##level) {                                                                     \
         table->attend = k_attend_##level;                                                          \
+        table->attend_part = k_attend_part_##level;                                                \
+        table->attend_join = k_attend_join_##level;                                                \
     }
     ZOO_OWN_ATTEND(FILL_ATTEND)
 #undef FILL_ATTEND

@@ -97,7 +97,7 @@ static void make_case(const kt_pair *k, uint32_t i, attend_case *c)
     a->n_heads = i % 7 == 0 ? 70 : 1 + kt_below(9);
     a->head_dim = dims[i % 8];
     a->v_dim = i % 4 == 3 ? dims[kt_below(8)] : a->head_dim;
-    a->pos = kt_below(i % 2 ? 200 : 40);
+    a->pos = kt_below(i % 8 == 5 ? 900 : i % 2 ? 200 : 40);
     a->k_kind = draw_kind();
     a->v_kind = draw_kind();
     a->kernels = k->scalar;
@@ -184,6 +184,35 @@ static float *run_queries(const zoo_kernels *k, const attend_case *c, uint32_t b
     return dense;
 }
 
+/* All queries, every part by itself and then joined. */
+static float *run_parts(const zoo_kernels *k, const attend_case *c)
+{
+    zoo_attend_args a = c->args;
+    size_t n = a.n_queries, width = (size_t)a.n_heads * a.v_dim, size = n * (width + 2 * a.n_heads);
+    float *dense = kt_floats(n * width);
+    const float *parts[SEGMENTS_MAX];
+    uint32_t n_parts = 0, n_segments = a.n_segments;
+    a.out = kt_floats((n - 1) * a.out_stride + width);
+    a.scratch = kt_floats(zoo_attend_scratch(a.head_dim, a.v_dim));
+    for (uint32_t s = 0; s < n_segments; s += a.n_segments, n_parts++) {
+        a.k = c->args.k + s;
+        a.v = c->args.v + s;
+        a.n_segments = 0;
+        while (s + a.n_segments < n_segments &&
+               a.k[a.n_segments].row / ZOO_PART == a.k->row / ZOO_PART) {
+            a.n_segments++;
+        }
+        float *sums = kt_floats(size);
+        k->attend_part(&a, sums);
+        parts[n_parts] = sums;
+    }
+    k->attend_join(&a, parts, n_parts);
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(dense + i * width, a.out + i * a.out_stride, width * sizeof *dense);
+    }
+    return dense;
+}
+
 static double attend_error(const attend_case *c, const float *y)
 {
     const zoo_attend_args *a = &c->args;
@@ -208,7 +237,7 @@ static bool rounds(const kt_pair *k, const attend_case *c)
 
 void kt_attend(const kt_pair *k)
 {
-    bool equal = true, alone = true;
+    bool equal = true, alone = true, joined = true;
     double worst = 0, rounded = 0;
     for (uint32_t i = 0; i < CASES; i++) {
         attend_case c;
@@ -223,6 +252,7 @@ void kt_attend(const kt_pair *k)
             worst = e > worst ? e : worst;
             equal &= kt_same(y, run_queries(k->scalar, &c, 0, n), n * width);
         }
+        joined &= kt_same(y, run_parts(k->best, &c), n * width);
         for (uint32_t t = 0; t < 3; t++) {
             uint32_t begin = kt_below(n), count = t ? 1 + kt_below(n - begin) : 1;
             alone &=
@@ -233,5 +263,6 @@ void kt_attend(const kt_pair *k)
     kt_check(worst < 5e-6, "attend %s: error %.1e", k->isa, worst);
     kt_check(rounded < 8e-3, "attend %s: error of narrow caches %.1e", k->isa, rounded);
     kt_check(equal, "attend %s: the bits of scalar", k->isa);
+    kt_check(joined, "attend %s: parts by themselves, then joined", k->isa);
     kt_check(alone, "attend %s: a query's bits do not depend on its call", k->isa);
 }

@@ -2,7 +2,8 @@
 # tests/scripts/batch_same.sh: for every demo model with a plugin and every kind of weights and
 # caches the same lines come out of one row at a time in steps of 7 on one thread, of 64 rows together
 # on two, and of three rows at a time in a smaller context. Through OpenBLAS too; LMZOO_ISA names
-# another instruction set for the rest.
+# another instruction set for the rest. Rows with 300 tokens in common go through them together and
+# have their keys shared out among threads: the lines of one row at a time on one thread.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -15,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
     model=$1 kind=$2 output=$3
     shift 3
-    "$lmzoo" batch "$LMZOO_SOURCE/demo/models/demo-$model" -i "$work/requests.jsonl" \
+    "$lmzoo" batch "$LMZOO_SOURCE/demo/models/demo-$model" -i "$work/$requests.jsonl" \
         -o "$work/$output.jsonl" --weights "$kind" --cache "$kind" \
         ${isa:+--isa "$isa"} "$@" 2>"$work/words"
     status=$?
@@ -37,6 +38,29 @@ same() { # same MODEL KIND
     result $? "demo-$1, $2${isa:+, $isa}: three rows at a time"
 }
 
+long() { # long MODEL KIND
+    requests=long
+    rm -f "$work"/*.journal "$work"/single* "$work"/together* "$work"/few*
+    batch "$1" "$2" together --max-seqs 12 --threads 2 &&
+        batch "$1" "$2" few --max-seqs 5 --threads 3 &&
+        batch "$1" "$2" single --max-seqs 1 --max-rows 50 --threads 1
+    status=$?
+    requests=requests
+    [ "$status" -eq 0 ] && [ "$(grep -c . "$work/together")" -eq 12 ] &&
+        cmp -s "$work/single" "$work/together" && cmp -s "$work/few" "$work/together"
+    result $? "demo-$1, $2${isa:+, $isa}: a long common beginning, alone, together, more threads"
+}
+
+requests=requests
+awk 'BEGIN {
+    for (i = 0; i < 12; i++) {
+        printf "{\"custom_id\":\"long-%d\",\"method\":\"POST\",", i
+        printf "\"url\":\"/v1/completions\",\"body\":{\"prompt\":["
+        for (j = 0; j < 300; j++) printf "%d,", j * 37 % 900 + 50
+        printf "%d,%d],\"max_tokens\":12,", 100 + i, 200 + 7 * i
+        printf "\"temperature\":0.8,\"seed\":%d}}\n", i
+    }
+}' >"$work/long.jsonl"
 awk -v rows=60 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" >"$work/requests.jsonl"
 for model in llama gemma hybrid deepseek; do
     if [ ! -e "$LMZOO_BUILD/plugins/$model.so" ]; then
@@ -47,6 +71,7 @@ for model in llama gemma hybrid deepseek; do
     for kind in f32 bf16 int8 int4; do
         isa=${LMZOO_ISA:-}
         same "$model" "$kind"
+        long "$model" "$kind"
     done
     isa=openblas
     same "$model" f32

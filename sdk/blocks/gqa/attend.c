@@ -15,7 +15,6 @@ static uint32_t first_visible(const zoo_gqa *p, uint32_t pos)
     return p->shape.window && pos >= p->shape.window ? pos - p->shape.window + 1 : 0;
 }
 
-/* Lists the segments that hold rows begin .. end - 1 of one head; returns their number. */
 static uint32_t list_segments(const gqa_step *step, uint32_t stream, const zoo_seq *seq,
                               uint32_t head, uint32_t begin, uint32_t end, zoo_segment *out)
 {
@@ -26,26 +25,27 @@ static uint32_t list_segments(const gqa_step *step, uint32_t stream, const zoo_s
     return n;
 }
 
-static void attend_item(void *arg, uint32_t item, uint32_t worker)
+uint32_t zoo_gqa_segments(const gqa_step *step, uint32_t worker, const zoo_seq *seq, uint32_t head,
+                          uint32_t begin, uint32_t end)
 {
-    const gqa_step *step = arg;
-    const zoo_gqa *p = step->params;
     const gqa_room *room = &step->room;
-    const gqa_tile *tile = &room->tiles[item / p->shape.n_kv_heads];
-    const zoo_seq *seq = &step->span->seqs[tile->seq];
-    uint32_t head = item % p->shape.n_kv_heads, group = p->shape.n_heads / p->shape.n_kv_heads;
-    uint32_t pos = seq->pos + tile->begin;
-    size_t row = (size_t)seq->row + tile->begin;
-    uint32_t *first = room->first + (size_t)worker * GQA_TILE;
     zoo_segment *k = room->k_segs + (size_t)worker * room->segs_max;
     zoo_segment *v = room->v_segs + (size_t)worker * room->segs_max;
-    for (uint32_t i = 0; i < tile->n; i++) {
-        first[i] = first_visible(p, pos + i);
-    }
-    zoo_attend_args args = {.k = k,
-                            .v = v,
+    (void)list_segments(step, 1, seq, step->v_first + head % step->v_heads, begin, end, v);
+    return list_segments(step, 0, seq, head, begin, end, k);
+}
+
+zoo_attend_args zoo_gqa_args(const gqa_step *step, uint32_t worker, uint32_t head, uint32_t row,
+                             uint32_t n, uint32_t pos)
+{
+    const zoo_gqa *p = step->params;
+    const gqa_room *room = &step->room;
+    uint32_t group = p->shape.n_heads / p->shape.n_kv_heads;
+    uint32_t *first = room->first + (size_t)worker * GQA_TILE;
+    zoo_attend_args args = {.k = room->k_segs + (size_t)worker * room->segs_max,
+                            .v = room->v_segs + (size_t)worker * room->segs_max,
                             .first = first,
-                            .n_queries = tile->n,
+                            .n_queries = n,
                             .n_heads = group,
                             .head_dim = p->derived.k_width,
                             .v_dim = p->shape.v_dim,
@@ -55,9 +55,9 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .kernels = step->ctx->kernels,
                             .scale = p->options.scale,
                             .softcap = p->options.softcap};
-    args.n_segments = list_segments(step, 0, seq, head, first[0], pos + tile->n, k);
-    (void)list_segments(step, 1, seq, step->v_first + head % step->v_heads, first[0], pos + tile->n,
-                        v);
+    for (uint32_t i = 0; i < n; i++) {
+        first[i] = first_visible(p, pos + i);
+    }
     args.q_stride = (size_t)p->shape.n_heads * p->derived.k_width;
     args.out_stride = p->derived.o_cols;
     args.q = room->q + row * args.q_stride + (size_t)head * group * p->derived.k_width;
@@ -65,6 +65,22 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     args.sinks = p->options.sinks ? step->weights->sinks + (size_t)head * group : NULL;
     args.slopes = room->slopes ? room->slopes + (size_t)head * group : NULL;
     args.scratch = room->attend + worker * room->attend_size;
+    return args;
+}
+
+static void attend_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const gqa_step *step = arg;
+    const zoo_gqa *p = step->params;
+    const gqa_tile *tile = &step->room.tiles[item / p->shape.n_kv_heads];
+    const zoo_seq *seq = &step->span->seqs[tile->seq];
+    uint32_t head = item % p->shape.n_kv_heads, pos = seq->pos + tile->begin;
+    if (tile->run) {
+        zoo_gqa_join(step, tile, head, worker);
+        return;
+    }
+    zoo_attend_args args = zoo_gqa_args(step, worker, head, seq->row + tile->begin, tile->n, pos);
+    args.n_segments = zoo_gqa_segments(step, worker, seq, head, args.first[0], pos + tile->n);
     step->ctx->kernels->attend(&args);
 }
 
@@ -75,7 +91,7 @@ static uint32_t list_tiles(const gqa_step *step)
         uint32_t left = step->span->seqs[s].n;
         for (uint32_t begin = 0; left > 0; n++) {
             uint32_t take = left < step->tile ? left : step->tile;
-            step->room.tiles[n] = (gqa_tile){s, begin, take};
+            step->room.tiles[n] = (gqa_tile){s, begin, take, 0};
             begin += take;
             left -= take;
         }
@@ -125,8 +141,9 @@ void zoo_gqa_attend(gqa_step *step)
         float factor = p->options.slopes_scaled ? p->options.scale : 1.0f;
         step->ctx->kernels->scale(factor, p->options.slopes, step->room.slopes, p->shape.n_heads);
     }
-    uint32_t n_items = list_tiles(step) * p->shape.n_kv_heads;
-    step->ctx->parallel(step->ctx, n_items, attend_item, step);
+    step->n_tiles = list_tiles(step);
+    zoo_gqa_sum_parts(step);
+    step->ctx->parallel(step->ctx, step->n_tiles * p->shape.n_kv_heads, attend_item, step);
     if (p->options.gate || p->options.sub_norm) {
         zoo_rows(step->ctx, step->span->n_rows, (size_t)p->derived.o_cols * 4, finish_range, step);
     }

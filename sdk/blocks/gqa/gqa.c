@@ -42,6 +42,18 @@ static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_scratch_layout 
     b.v_segs =
         zoo_scratch_layout_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
     b.first = zoo_scratch_layout_take(room, (size_t)s->n_threads * GQA_TILE * sizeof(uint32_t));
+    b.runs = zoo_scratch_layout_take(room, s->n_rows * sizeof(gqa_run));
+    if (!p->shape.window && !p->shape.chunk && !p->options.slopes) {
+        size_t row = (size_t)p->shape.n_heads * (p->shape.v_dim + 2);
+        b.parts_max = s->length_max / ZOO_PART + 1;
+        b.own_size = row / p->shape.n_kv_heads * b.parts_max;
+        b.sums_size = s->n_rows * row * b.parts_max;
+        b.sums_size = b.sums_size < GQA_SUMS_MAX ? b.sums_size : GQA_SUMS_MAX;
+        b.sums = zoo_scratch_layout_floats(room, 1, b.sums_size);
+        b.own = zoo_scratch_layout_floats(room, s->n_threads, b.own_size);
+        b.parts =
+            zoo_scratch_layout_take(room, (size_t)s->n_threads * b.parts_max * sizeof(float *));
+    }
     return b;
 }
 

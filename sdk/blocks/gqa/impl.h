@@ -1,7 +1,7 @@
 /*
  * impl.h: what the files of the attention block share: params.c and bind.c (params
  * and tensors), rows.c (queries, keys, values of a row), attend.c (softmax over the cache),
- * gqa.c (block); and what blocks that build on attention take from it, whose params begin with a
+ * parts.c (parts of the keys), gqa.c (block); and what blocks that build on attention take from it, whose params begin with a
  * zoo_gqa and whose weights begin with a zoo_gqa_weights.
  */
 #ifndef ZOO_BLOCKS_GQA_IMPL_H
@@ -12,13 +12,25 @@
 
 /* Query rows times heads of one item of the attend loop: at most, and where items are few. */
 enum { GQA_TILE = 256, GQA_TILE_FEW = 64 };
+enum { GQA_SUMS_MAX = 1 << 22 }; /* floats of scratch for sums of parts */
 
 extern const zoo_bind zoo_gqa_binds[];
 
 /* Some consecutive queries of one sequence. */
 typedef struct gqa_tile {
     uint32_t seq, begin, n; /* index into span.seqs, first query, queries */
+    uint32_t run;           /* number of its run plus 1; 0: none */
 } gqa_tile;
+
+/* Tiles whose first n_parts parts are summed by themselves: parts.c. */
+typedef struct gqa_run {
+    uint32_t tile, n_tiles;
+    uint32_t row, n_rows; /* of the span */
+    uint32_t n_parts;
+    uint32_t item, n_items; /* first item, items */
+    size_t at;              /* of its sums [n_parts, n_kv_heads, n_rows, group, v_dim + 2] */
+    bool shared;            /* all of its rows see all of its parts */
+} gqa_run;
 
 /* Scratch of one forward. Rows of q and k are head after head, k_width floats each. */
 typedef struct gqa_room {
@@ -33,9 +45,13 @@ typedef struct gqa_room {
     float *attend;       /* [n_threads, attend_size] */
     zoo_segment *k_segs; /* [n_threads, segs_max] */
     zoo_segment *v_segs;
-    uint32_t *first; /* [n_threads, GQA_TILE] */
-    size_t attend_size;
-    uint32_t segs_max;
+    uint32_t *first;     /* [n_threads, GQA_TILE] */
+    gqa_run *runs;       /* [n_rows] at most */
+    float *sums;         /* [sums_size] of runs */
+    float *own;          /* [n_threads, own_size] of one row, [parts_max, group, v_dim + 2] */
+    const float **parts; /* [n_threads, parts_max] */
+    size_t attend_size, sums_size, own_size;
+    uint32_t segs_max, parts_max;
 } gqa_room;
 
 /* Everything that the items of a forward read. */
@@ -49,7 +65,9 @@ typedef struct gqa_step {
     const float *added; /* the columns of x behind width_in, or null */
     size_t x_stride;
     gqa_room room;
-    uint32_t tile; /* queries of a tile at most */
+    uint32_t tile;                     /* queries of a tile at most */
+    uint32_t n_tiles, n_runs, n_items; /* n_items: of all runs */
+    size_t sums_used;
     /* Key-value head g reads the values of head v_first + g % v_heads: its own by zoo_gqa_begin. */
     uint32_t v_first, v_heads;
 } gqa_step;
@@ -82,5 +100,20 @@ void zoo_gqa_project(gqa_step *step, const float *x);
 void zoo_gqa_shape_rows(gqa_step *step);
 /* Fills out from q and the cache, gates and norms it. */
 void zoo_gqa_attend(gqa_step *step);
+
+/* The arguments of n queries from span row `row` on at positions pos .. for one key-value head, but
+ * for n_segments. */
+zoo_attend_args zoo_gqa_args(const gqa_step *step, uint32_t worker, uint32_t head, uint32_t row,
+                             uint32_t n, uint32_t pos);
+/* Lists the segments of keys and values begin .. end - 1; returns their number. */
+uint32_t zoo_gqa_segments(const gqa_step *step, uint32_t worker, const zoo_seq *seq, uint32_t head,
+                          uint32_t begin, uint32_t end);
+/* Finds runs and sums their parts. parts.c */
+void zoo_gqa_sum_parts(gqa_step *step);
+/* Sums of row `row` of a run. */
+float *zoo_gqa_sums(const gqa_step *step, const gqa_run *run, uint32_t part, uint32_t head,
+                    uint32_t row);
+/* Attention of a tile of a run: its sums, and those of what the run leaves. */
+void zoo_gqa_join(const gqa_step *step, const gqa_tile *tile, uint32_t head, uint32_t worker);
 
 #endif
