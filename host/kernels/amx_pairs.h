@@ -200,6 +200,11 @@ static bool is_narrow(const zoo_cache_ops *kind)
     return kind->form != ZOO_FORM_OWN || kind->narrowness != ZOO_F32;
 }
 
+static inline bool takes_pairs(const zoo_attend_args *a)
+{
+    return is_narrow(a->k_kind) && is_narrow(a->v_kind) && (!a->tail || is_narrow(a->tail_kind));
+}
+
 /* Lanes that saw no key. */
 static inline __mmask16 unseen(v16 top, v16 sum)
 {

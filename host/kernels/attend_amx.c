@@ -46,6 +46,7 @@ typedef struct bf16_walk {
     float *acc, *all;              /* [n_tiles][v_pad][LANES] of this part, of those before it */
     float *top, *sum;              /* [n_tiles][LANES], top in powers of two */
     float *all_top, *all_sum;
+    bool *begun, *joined;         /* [n_tiles] acc holds sums, all holds sums */
     int32_t *first, *end;         /* [n_tiles][LANES] keys that a lane sees; none beyond n_rows */
     float *slope;                 /* [n_tiles][LANES] */
     uint16_t *keys, *tail, *rows; /* [64][k_pad], [64][tail_pad], [64][v_pad] rounded rows */
@@ -174,7 +175,7 @@ static void move_top(const bf16_walk *w, uint32_t tile, v16 now)
     v16 fade = _mm512_mask_mov_ps(v16_set1(1.0f), moved, power_of_two(v16_sub(before, now)));
     v16_store(top, now);
     v16_store(sum, v16_mul(v16_load(sum), fade));
-    for (size_t d = 0; d < w->v_pad; d++) {
+    for (size_t d = 0; w->begun[tile] && d < w->v_pad; d++) {
         v16_store(acc + d * LANES, v16_mul(v16_load(acc + d * LANES), fade));
     }
 }
@@ -289,7 +290,9 @@ static void attend_tile_block(const bf16_walk *w, uint32_t tile, const bf16_bloc
                             .b = w->p,
                             .c = w->acc + tile * LANES * w->v_pad,
                             .n_m = (uint32_t)(w->v_pad / 16),
-                            .n_k = PAIRS / 16});
+                            .n_k = PAIRS / 16,
+                            .fresh = !w->begun[tile]});
+    w->begun[tile] = true;
 }
 
 /* One segment of keys and values with all tiles; the next one's pages are asked for. */
@@ -364,8 +367,7 @@ static void begin_tile(const bf16_walk *w, uint32_t tile)
     if (w->tail_pad) {
         pair_rows(rows, split, a->tail_dim, w->tail_pad, scale, q + w->k_pad / 2 * LANES);
     }
-    memset(w->acc + tile * LANES * w->v_pad, 0, LANES * w->v_pad * sizeof *w->acc);
-    memset(w->all + tile * LANES * w->v_pad, 0, LANES * w->v_pad * sizeof *w->all);
+    w->begun[tile] = w->joined[tile] = false;
 }
 
 static void end_part(const bf16_walk *w, uint32_t tile)
@@ -379,10 +381,11 @@ static void end_part(const bf16_walk *w, uint32_t tile)
     }
     join_lanes(&all, &part);
     for (size_t d = 0; d < w->v_pad * LANES; d += LANES) {
-        v16 now = v16_mul(v16_load(acc + d), part.gain);
-        v16_store(to + d, v16_fma(v16_load(to + d), all.gain, now));
-        v16_store(acc + d, v16_set1(0));
+        v16 before = w->joined[tile] ? v16_load(to + d) : v16_set1(0);
+        v16_store(to + d, v16_fma(before, all.gain, v16_mul(v16_load(acc + d), part.gain)));
     }
+    w->begun[tile] = false;
+    w->joined[tile] = true;
     v16_store(w->all_top + at, all.top);
     v16_store(w->all_sum + at, all.sum);
     v16_store(w->top + at, v16_set1(-INFINITY));
@@ -421,6 +424,9 @@ static void finish_tile(const bf16_walk *w, uint32_t tile)
     v16 sink = v16_load(sinks);
     v16 factor = last_factor(v16_load(w->all_top + begin), v16_load(w->all_sum + begin),
                              a->sinks ? &sink : NULL);
+    if (!w->joined[tile]) {
+        memset(w->all + begin * w->v_pad, 0, LANES * w->v_pad * sizeof *w->all);
+    }
     spread_values(w, w->all + begin * w->v_pad, factor, rows);
     for (uint32_t i = 0; is_turned(a->v_kind) && i < n; i++) {
         turn_row(rows[i], rows[i], a->v_dim, true);
@@ -437,6 +443,9 @@ static void export_tile(const bf16_walk *w, uint32_t tile, float *sums)
         rows[i] = sums + (size_t)(w->row + begin + i) * (width + 2);
         rows[i][width] = w->top[begin + i];
         rows[i][width + 1] = w->sum[begin + i];
+    }
+    if (!w->begun[tile]) {
+        memset(w->acc + begin * w->v_pad, 0, LANES * w->v_pad * sizeof *w->acc);
     }
     spread_values(w, w->acc + begin * w->v_pad, v16_set1(1.0f), rows);
 }
@@ -464,6 +473,8 @@ static uint32_t lay_out(bf16_walk *w)
     w->tail = take(&at, ZOO_PAGE * w->tail_pad * 2);
     w->rows = take(&at, ZOO_PAGE * w->v_pad * 2);
     w->read = take(&at, LANES * wider * 4);
+    w->begun = take(&at, TILES_MAX);
+    w->joined = take(&at, TILES_MAX);
     size_t left = (room - (size_t)(at - begin)) / per_tile;
     uint32_t tiles = left < TILES_MAX ? (uint32_t)left : TILES_MAX;
     w->q = take(&at, tiles * LANES * (w->k_pad + w->tail_pad) * 2);
@@ -523,11 +534,6 @@ static void attend_narrow(const zoo_attend_args *a, float *sums)
         }
     }
     pairs_end();
-}
-
-static bool takes_pairs(const zoo_attend_args *a)
-{
-    return is_narrow(a->k_kind) && is_narrow(a->v_kind) && (!a->tail || is_narrow(a->tail_kind));
 }
 
 void K(attend)(const zoo_attend_args *a)
