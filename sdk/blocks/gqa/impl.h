@@ -1,8 +1,8 @@
 /*
- * impl.h: what the files of the attention block share: params.c and bind.c (params
- * and tensors), rows.c (queries, keys, values of a row), attend.c (softmax over the cache),
- * parts.c (parts of the keys), gqa.c (block); and what blocks that build on attention take from it, whose params begin with a
- * zoo_gqa and whose weights begin with a zoo_gqa_weights.
+ * impl.h: what the files of the attention block share: params.c and bind.c (params and tensors),
+ * rows.c (queries, keys, values of a row), attend.c (softmax over the cache), parts.c (parts of the
+ * keys), gqa.c (block); and what blocks that build on attention take from it, whose params begin
+ * with a zoo_gqa and whose weights begin with a zoo_gqa_weights.
  */
 #ifndef ZOO_BLOCKS_GQA_IMPL_H
 #define ZOO_BLOCKS_GQA_IMPL_H
