@@ -216,7 +216,7 @@ static zoo_status step(zoo_engine *e, uint32_t seq, const int32_t *tokens, uint3
     return status;
 }
 
-/* The least seconds of a decoded token behind `length` positions; negative: failed. */
+/* The least seconds of a decoded token after `length` positions; negative: failed. */
 static double decode_at(zoo_engine *e, uint32_t length)
 {
     static const int32_t tokens[16];

@@ -6,7 +6,7 @@
  * First table: bytes that one token and layer take in the cache, as a latent and as keys and values
  * of every head, for the shapes of releases. Second table: a model of random weights (4 layers, 32
  * heads of 128 + 64 over a latent of 512, an indexer of 16 heads of 128 that chooses 2048 keys; the
- * proportions of the release with 128 and 64 heads) decodes one token behind caches of random rows.
+ * proportions of the release with 128 and 64 heads) decodes one token after caches of random rows.
  * The same weights run twice: index_topk 2048, and past every context. Processor milliseconds of
  * all layers on one thread, each the least of several steps, so that a busy machine does not matter
  * much. Times are taken around the parallel loops of the block; which part of attention a loop is
@@ -291,7 +291,7 @@ static void keep_least(parts *to)
     to->all = spent.all < to->all ? spent.all : to->all;
 }
 
-/* The least times of attention for a token behind `length` positions. */
+/* The least times of attention for a token after `length` positions. */
 static bool decode_at(zoo_engine *e, uint32_t length, parts *out)
 {
     static const int32_t tokens[16];

@@ -9,8 +9,8 @@
  *
  * Every function may be called from any thread; calls on one request must not overlap. A model must
  * outlive its requests. Functions that can fail return LMZOO_OK or a negative status and fill an
- * error, which may be null. What a function hands out through a `char **` or a pointer to a pointer
- * of numbers is given back with lmzoo_free. Texts are UTF-8; token ids are int32.
+ * error, which may be null. Memory that a function returns through a `char **` or another pointer
+ * to a pointer is the caller's and is freed with lmzoo_free. Texts are UTF-8; token ids are int32.
  *
  * Stable: functions are added, never changed; structs that the caller fills begin with their size,
  * so that fields can be appended.
@@ -39,7 +39,7 @@ enum {
     LMZOO_E_USAGE = -1,       /* the caller asked for something that makes no sense */
     LMZOO_E_IO = -2,          /* a file cannot be opened, read or written */
     LMZOO_E_FORMAT = -3,      /* a file or text breaks the rules of its format */
-    LMZOO_E_CONFIG = -4,      /* config.json asks for what is not computed */
+    LMZOO_E_CONFIG = -4,      /* config.json asks for something that is not implemented */
     LMZOO_E_WEIGHT = -5,      /* a tensor is missing or has the wrong shape or dtype */
     LMZOO_E_PLUGIN = -6,      /* a plugin file was refused */
     LMZOO_E_MEMORY = -7,      /* an allocation failed or a limit would be exceeded */
@@ -70,8 +70,8 @@ typedef struct lmzoo_options {
     const char *const *allow_unknown; /* config keys to ignore, null-ended; or null */
     uint64_t memory;                  /* bytes of weights and caches; 0: most of the machine's */
     uint32_t context;                 /* tokens of a sequence; 0: the model's, at most 8192 */
-    uint32_t sequences;               /* that run at once; 0: 64 */
-    uint32_t rows;                    /* tokens of a step; 0: 512 */
+    uint32_t sequences;               /* running at once, at most; 0: 64 */
+    uint32_t rows;                    /* tokens of a step, at most; 0: 512 */
     uint32_t reserved;
 } lmzoo_options;
 
@@ -80,14 +80,14 @@ LMZOO_API uint32_t lmzoo_api_version(void);
 /* The version of the program, as "0.1.0". */
 LMZOO_API const char *lmzoo_version(void);
 
-/* Gives back what this library allocated. Null is fine. */
+/* Frees memory that this library allocated. Null is fine. */
 LMZOO_API void lmzoo_free(void *memory);
 
 /* model: a folder with config.json, or a name in the Hub's local cache. options may be null. Reads
  * and packs the weights, which can take long. */
 LMZOO_API int lmzoo_open(const char *model, const lmzoo_options *options, lmzoo_model **out,
                          lmzoo_error *error);
-/* Ends what still runs. Null is fine. */
+/* Cancels requests that still run, then frees the model. Null is fine. */
 LMZOO_API void lmzoo_close(lmzoo_model *model);
 
 /* What a model is and how much memory it takes with these options, as one JSON object (that of
@@ -113,7 +113,7 @@ LMZOO_API void lmzoo_model_info(const lmzoo_model *model, lmzoo_info *info);
 
 /* ---- text ---- */
 
-/* add_special: with the tokens that the tokenizer puts around a text. *ids [*n]. */
+/* add_special: also the special tokens that the tokenizer puts around a text. *ids [*n]. */
 LMZOO_API int lmzoo_tokenize(const lmzoo_model *model, const char *text, size_t n_text,
                              int add_special, int32_t **ids, size_t *n, lmzoo_error *error);
 /* *text is null-terminated, *n bytes without the null. */
@@ -127,36 +127,36 @@ LMZOO_API int lmzoo_render(const lmzoo_model *model, const char *variables, char
 /* ---- generating ---- */
 
 enum { LMZOO_COMPLETION = 1, LMZOO_CHAT = 2 };
-enum { LMZOO_STREAM = 1 }; /* flag of submit: text comes as it is written */
+enum { LMZOO_STREAM = 1 }; /* flag of submit: text events arrive as tokens are generated */
 
-/* body [n]: the JSON body of a request. What is wrong with it is refused here. */
+/* body [n]: the JSON body of a request. A bad body is refused here, not later by lmzoo_wait. */
 LMZOO_API int lmzoo_submit(lmzoo_model *model, int endpoint, const char *body, size_t n,
                            uint32_t flags, lmzoo_request **out, lmzoo_error *error);
 
 typedef enum lmzoo_event_kind {
     LMZOO_TIMEOUT = 0, /* nothing came in time */
     LMZOO_TEXT = 1,    /* a piece of text of one choice; whole characters */
-    LMZOO_DONE = 2     /* the answer; comes again at every later call */
+    LMZOO_DONE = 2     /* the complete answer; returned again by every later call */
 } lmzoo_event_kind;
 
 typedef struct lmzoo_event {
     int32_t kind;
     uint32_t choice;  /* LMZOO_TEXT: index of the choice */
-    const char *text; /* LMZOO_TEXT: the piece; LMZOO_DONE: the JSON answer. Null-terminated, the
-                         request's, until the next call on it */
+    const char *text; /* LMZOO_TEXT: the piece; LMZOO_DONE: the JSON answer. Null-terminated; owned
+                         by the request and valid until the next call on it */
     size_t n;         /* bytes of text */
 } lmzoo_event;
 
-/* Waits for the next event of a request, at most timeout_ms (negative: for ever). A failure of the
- * request is this call's failure. */
+/* Waits for the next event of a request, at most timeout_ms (negative: for ever). If the request
+ * failed, this call returns its error. */
 LMZOO_API int lmzoo_wait(lmzoo_request *request, int32_t timeout_ms, lmzoo_event *event,
                          lmzoo_error *error);
-/* Ends the request soon; lmzoo_wait then fails with LMZOO_E_CANCELLED. From any thread. */
+/* Cancels the request; lmzoo_wait then returns LMZOO_E_CANCELLED. From any thread. */
 LMZOO_API void lmzoo_cancel(lmzoo_request *request);
-/* Cancels if need be. Null is fine. */
+/* Frees the request, cancelling it if it still runs. Null is fine. */
 LMZOO_API void lmzoo_request_free(lmzoo_request *request);
 
-/* Called with each piece of text; not 0: cancel. */
+/* Called with each piece of text; a result other than 0 cancels the request. */
 typedef int lmzoo_text_fn(void *arg, uint32_t choice, const char *text, size_t n);
 /* Submit, wait and free in one call. on_text may be null. *answer: the JSON answer. */
 LMZOO_API int lmzoo_generate(lmzoo_model *model, int endpoint, const char *body,
@@ -165,11 +165,11 @@ LMZOO_API int lmzoo_generate(lmzoo_model *model, int endpoint, const char *body,
 /* ---- numbers ---- */
 
 /*
- * How likely texts are: tokens [sum of lengths], text after text; lengths [n_texts]. For each token
- * but a text's first, in order, nll gets -log p(token | what stands before it), natural, and, where
- * not null, is_greedy whether no other token was more likely (of equal ones the lower id counts).
- * Both hold sum of lengths - n_texts values, as texts of no tokens are refused. Texts longer than
- * the context are scored in windows that overlap by one token.
+ * Likelihoods of texts: tokens [sum of lengths], one text after the other; lengths [n_texts]. For
+ * every token except the first of each text, in order, nll gets -ln p(token | tokens before it)
+ * and is_greedy (may be null) whether it was the most likely token (ties go to the lower id). Each
+ * holds sum of lengths - n_texts values; a text without tokens is refused. A text longer than the
+ * context is scored in windows that overlap by one token.
  */
 LMZOO_API int lmzoo_score(lmzoo_model *model, const int32_t *tokens, const uint32_t *lengths,
                           uint32_t n_texts, double *nll, uint8_t *is_greedy, lmzoo_error *error);
@@ -178,14 +178,14 @@ LMZOO_API int lmzoo_score(lmzoo_model *model, const int32_t *tokens, const uint3
 LMZOO_API int lmzoo_logits(lmzoo_model *model, const int32_t *tokens, uint32_t n, float *logits,
                            lmzoo_error *error);
 
-/* A named activation: values [rows, width], the model's until the call returns. */
+/* Called with a named activation: values [rows, width], valid during the call. */
 typedef void lmzoo_trace_fn(void *arg, const char *name, const float *values, uint32_t rows,
                             uint32_t width);
 /* Reads tokens [n] and calls fn for every activation, named as the reference's modules are. */
 LMZOO_API int lmzoo_trace(lmzoo_model *model, const int32_t *tokens, uint32_t n, lmzoo_trace_fn *fn,
                           void *arg, lmzoo_error *error);
 
-/* What has run since the model was opened. Set size before the call. */
+/* Counts since the model was opened. Set size before the call. */
 typedef struct lmzoo_stats {
     uint32_t size;
     uint32_t running, waiting; /* sequences */

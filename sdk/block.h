@@ -2,10 +2,10 @@
  * block.h: a block, which is a token mixer, a feed-forward part or a whole layer, as one const ops
  * table.
  *
- * A block lists its weights as rows (zoo_bind), what it remembers as streams (zoo_stream), and
- * computes in forward, over a ragged span of rows that belong to many sequences. It keeps no state
- * of its own: params are made by configure, weights by the host from the rows, memory of sequences
- * lives in the cache.
+ * A block lists its weights as bind rows (zoo_bind) and what it caches for a sequence as streams
+ * (zoo_stream), and computes in forward, over a ragged batch of rows from many sequences. It keeps
+ * no state of its own: configure makes the params, the host fills the weights from the bind rows,
+ * and what a sequence keeps between steps is in the cache.
  */
 #ifndef ZOO_BLOCK_H
 #define ZOO_BLOCK_H
@@ -24,8 +24,8 @@ enum { ZOO_STREAMS_MAX = 8 };
  *
  * n_prompt: length of the prompt; a row at a position below it was read, not generated.
  * n_total: length the reference would see in one forward call, however the rows are cut into steps:
- * the length of the prompt while that is read, position + 1 after it. Only what the reference makes
- * depend on the present length (dynamic and long rotary tables) may look at it.
+ * the length of the prompt while that is read, position + 1 afterwards. Only for what depends on
+ * the current length in the reference (dynamic and long rotary tables).
  */
 typedef struct zoo_seq {
     uint32_t row, n;
@@ -55,7 +55,7 @@ typedef struct zoo_limits {
     uint32_t n_threads;
 } zoo_limits;
 
-/* What a block remembers. */
+/* How much of a sequence a stream keeps. */
 typedef enum zoo_stream_kind {
     ZOO_ROWS = 0, /* one row every `stride` positions, all of them kept */
     ZOO_RING = 1, /* the same, only the last `window` rows are kept */
@@ -66,8 +66,8 @@ typedef struct zoo_stream {
     const char *name; /* "k", "v", "latent", "conv" */
     uint32_t kind;    /* zoo_stream_kind */
     uint32_t width;   /* floats of a row, or of the state */
-    uint32_t heads;   /* a row is `heads` equal parts with a scale each, stored apart; at least 1 */
-    uint32_t window;  /* RING: rows that a query may look back on, its own included */
+    uint32_t heads;   /* at least 1: a row is this many equal parts, each in pages of its own */
+    uint32_t window;  /* RING: rows that a query may attend to, its own included */
     uint32_t stride;  /* positions per row; 0 and 1: one */
     uint32_t
         dtype_min; /* narrowest zoo_dtype it tolerates: ZOO_F32, ZOO_BF16, ZOO_INT8 or ZOO_INT4 */
@@ -100,7 +100,8 @@ struct zoo_cache {
 };
 
 typedef struct zoo_ctx zoo_ctx;
-/* One item of a parallel loop; worker < limits.n_threads tells whose scratch may be used. */
+/* One item of a parallel loop, run on thread worker < limits.n_threads (index per-thread scratch by
+ * it). */
 typedef void zoo_task(void *arg, uint32_t item, uint32_t worker);
 
 /* What the host offers a block while a step runs. */
@@ -109,18 +110,19 @@ struct zoo_ctx {
     uint32_t n_threads;
     const zoo_kernels *kernels;
     void *host;
-    /* n bytes of scratch, 64-byte aligned, not cleared, gone when the block returns.
+    /* n bytes of scratch, 64-byte aligned, not cleared, freed when the block returns.
      * Never null. [step] */
     void *(*take)(zoo_ctx *ctx, size_t n);
     /* Runs fn for items 0 .. n_items - 1 on all threads; returns when all are done.
      * Not nested. [step] */
     void (*parallel)(zoo_ctx *ctx, uint32_t n_items, zoo_task *fn, void *arg);
     /*
-     * n bytes that live until the step ends, found again by key (an address the caller owns), the
-     * same for all layers. *fresh tells whether this call made them, uncleared. Never null. [step]
+     * n bytes that live until the step ends, shared by all calls with the same key (any address
+     * that the caller owns), in whatever layer. *fresh: this call allocated them, not cleared.
+     * Never null. [step]
      */
     void *(*memo)(zoo_ctx *ctx, const void *key, size_t n, bool *fresh);
-    /* For layers: runs part `index` of the present layer, its norm, block and scales; x, y
+    /* For layers with ops: runs part `index` of the current layer with its norm and scales; x, y
      * [n_rows, width]. [step] */
     void (*part)(zoo_ctx *ctx, uint32_t index, const float *x, float *y, const zoo_span *span);
     /* Offers an activation [n_rows, width] to the trace as `<layer path>.<name>`; null when
@@ -128,8 +130,8 @@ struct zoo_ctx {
     void (*trace)(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width);
 };
 
-/* Where rows of a matrix stand inside a fused tensor: row r is read from
- * offset + r / group * stride + r % group. */
+/* Where the rows of a matrix lie in a fused tensor: row r is row
+ * offset + r / group * stride + r % group of the tensor. */
 typedef struct zoo_rowmap {
     uint32_t total; /* rows of the tensor; 0: it holds just this matrix, and the map is not used */
     uint32_t offset;
@@ -163,7 +165,7 @@ enum {
                                  behind evens its errors out (values of attention) */
 };
 
-/* Lookup of single rows of a big table by number. */
+/* A large table (an embedding) of which single rows are read. */
 typedef struct zoo_table {
     const void *host;
     uint32_t rows, cols;
@@ -175,8 +177,8 @@ typedef struct zoo_table {
 
 /*
  * One weight: field, name, shape. Dims are offsets of uint32_t fields in the params struct, so the
- * table is documentation, loader and validator at once. `when` is the offset of a uint32_t: 0 there
- * means that this row does not exist for these params. A table ends with a null name.
+ * table is documentation, loader and validator at once. `when` is the offset of a uint32_t that is
+ * 0 where these params have no such tensor. A table ends with a null name.
  */
 typedef struct zoo_bind {
     const char *name; /* below the module path: "q_proj.weight" */
@@ -206,28 +208,28 @@ struct zoo_setup {
     void *host;
     /* n zeroed bytes of the model arena, 64-byte aligned; null when memory is out. [load] */
     void *(*take)(zoo_setup *setup, size_t n);
-    /* Packs a [rows, cols] float32 matrix as matrices of files are packed. [load] */
+    /* Packs a [rows, cols] float32 matrix in the same way as matrices from files. [load] */
     zoo_status (*pack)(zoo_setup *setup, const float *x, uint32_t rows, uint32_t cols,
                        zoo_weight *out, zoo_error *err);
-    /* Reads the whole packed matrix back as float32 [rows, cols]; the bits of the file where the
-     * kind is f32. [load] */
+    /* Unpacks the whole matrix to float32 [rows, cols]; exactly the stored values if the kind is
+     * f32. [load] */
     void (*unpack)(zoo_setup *setup, const zoo_weight *weight, float *out);
     const zoo_limits *limits;
 };
 
 /*
- * Where a block tells what its params are, as data; each call is one fact. Names that several
- * blocks use, and that the host counts with (all others are shown as they are):
+ * Receives what a block reports about its params, as data; each call is one fact. Names that
+ * several blocks use and that the host computes with (any other name is only shown):
  *
  *   kind (text)      "attention", "latent attention", "experts", ...: what the block is
  *   heads, kv_heads, head_dim, value_dim, window, chunk, q_rank, kv_rank
  *   rotation (text), rotary_dims, theta
  *   inner, activation (text), gated
- *   experts, experts_per_token: bind rows of so many experts are read for that many only
- *   flops.STREAM     operations for each row of the stream that a token reads; of a state: a token
- *   read.STREAM      rows of the stream that a token reads at most; without it: all that are kept
+ *   experts, experts_per_token   of the weights of all experts a token reads those of so many
+ *   flops.STREAM     operations per row of the stream that a token reads; of a state: per token
+ *   read.STREAM      rows of the stream that a token reads at most; without it all that are kept
  *
- * A flag is told only where it holds, as 1. Neither name nor text is kept after the call returns.
+ * A flag is reported as 1 if set, else not at all. name and text are copied during the call.
  */
 typedef struct zoo_facts zoo_facts;
 struct zoo_facts {
@@ -239,8 +241,8 @@ struct zoo_facts {
 };
 
 /*
- * The ops table of a block. Slots may be appended; a slot beyond `size` reads as null. Null means:
- * nothing to bind, to remember, to check, to prepare. forward is required.
+ * The ops table of a block. Slots may be appended; a slot beyond `size` reads as null. A null slot
+ * means that there is nothing to bind, cache, check or prepare. forward is required.
  */
 typedef struct zoo_block_ops {
     uint32_t size;
@@ -256,15 +258,15 @@ typedef struct zoo_block_ops {
     /* After binding: derived weights, such as folded projections. [load] */
     zoo_status (*prepare)(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
     /*
-     * Mixer or ffn: y = f(x) over all rows of the span; x, y [n_rows, width], x is the normed
-     * input, y gets the block's output before the residual addition. Layer: x is the residual
-     * stream and y the one after the layer; they may be the same memory. [step]
+     * Mixer or ffn: y = f(x) over all rows of the span; x, y [n_rows, width]. x is the normalised
+     * input, y the block's output before the residual addition. Layer: x is the residual stream
+     * before it and y after it; they may be the same memory. [step]
      */
     void (*forward)(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
                     const float *x, float *y, const zoo_span *span);
     /*
-     * For a reader: what these params mean, what is cached, what is read per token; a line or a
-     * few, parted by '\n', which the caller wraps. [load]
+     * For people: what these params mean, what is cached, what is read per token; one line or a
+     * few, separated by '\n', which the caller wraps. [load]
      */
     void (*explain)(const void *params, char *text, size_t n);
     /* The same as data. [load] */

@@ -2,8 +2,8 @@
  * model.h: reading a config and writing the plan: what configure sees and what it returns.
  *
  * The plan is data: a list of layers, each a list of branches that add to the residual stream, each
- * branch a few parts (norm, block, scales). The host walks it; nothing in it is a decision left
- * open. All memory of a plan comes from zoo_setup.take and lives as long as the model.
+ * branch a few parts (norm, block, scales). The host executes it and decides nothing itself. All
+ * memory of a plan comes from zoo_setup.take and lives as long as the model.
  */
 #ifndef ZOO_MODEL_H
 #define ZOO_MODEL_H
@@ -30,9 +30,9 @@ typedef enum zoo_value {
  * The checkpoint's config as the plugin sees it: config.json (its text_config where there is one),
  * with the card's aliases, defaults and fixed values applied. A key is a path:
  * "rope_parameters.rope_theta", "layer_types[3]". A key that begins with '@' is an option of the
- * card ("@norm"), never of the file. Reading a key claims it. The first misuse (a string where a
- * number is needed, a fraction where a count is) is remembered and fails the load after configure
- * returns, so callers need not check each value.
+ * card ("@norm"), never of the file. Reading a key claims it; the host refuses keys that nobody
+ * claimed. The first value of a wrong type (a string for a number, a fraction for a count) is
+ * recorded and fails the load after configure returns, so callers need not check each value.
  */
 typedef struct zoo_config zoo_config;
 struct zoo_config {
@@ -50,7 +50,8 @@ struct zoo_config {
     const char *(*text)(const zoo_config *config, const char *key, const char *fallback);
     /* Whether the checkpoint holds a tensor of this canonical name (renames applied). [load] */
     bool (*has_tensor)(const zoo_config *config, const char *name);
-    /* Remembers a refusal in one sentence, as printf; the first one wins. */
+    /* Refuses the config with one sentence (printf); the first refusal is reported after configure
+     * returns. */
     void (*refuse)(const zoo_config *config, const char *format, ...);
 };
 
@@ -70,15 +71,15 @@ typedef struct zoo_norm {
     const char *name;
     uint32_t has_weight;
     uint32_t has_bias;
-    uint32_t width; /* 0: the width of the stream it stands on */
+    uint32_t width; /* 0: the width of its input */
     uint32_t reserved;
 } zoo_norm;
 
 /*
  * A part: y = out_scale * block(in_scale * norm(x)); without ops y is the scaled norm itself. Parts
  * of one branch that name the same norm share its result. path: the module path of the block's
- * tensors where it is not `<layer path>.<name>` (a block that several layers share is bound once by
- * its path).
+ * tensors where it is not `<layer path>.<name>`; a block that several layers share has one path and
+ * is bound once.
  */
 typedef struct zoo_part {
     const zoo_block_ops *ops;
@@ -135,7 +136,7 @@ typedef struct zoo_plan {
     uint32_t hidden_size;
     uint32_t stream_width; /* floats of a row of the residual: hidden_size times its streams */
     uint32_t embed_width;  /* floats of a row of the embedding table; 0: hidden_size */
-    uint32_t context_max;  /* positions that the config promises */
+    uint32_t context_max;  /* positions that the model was made for (max_position_embeddings) */
     const zoo_layer *layers;
     uint32_t n_layers;
     uint32_t n_prologue, n_epilogue;
@@ -147,19 +148,19 @@ typedef struct zoo_plan {
     const char *head_path;  /* "lm_head" */
     zoo_norm norm;          /* its name is norm_path */
     float embed_scale;      /* on the embedding row */
-    /* Where the trace takes `embed`: 0 before the scale, 1 after it, 2 after the prologue. */
+    /* Which value the trace names `embed`: 0 before the scale, 1 after it, 2 after the prologue. */
     uint32_t embed_scale_inside;
     float head_scale;
     float softcap; /* 0: none */
     uint32_t head_bias;
     /*
-     * A sequence whose present length passes one of these has all its rows computed again, as one
-     * pass at that length (rotary tables that depend on the length): once after `reread_after`, at
-     * every later step with `reread_always`. 0: never.
+     * A sequence that grows past one of these lengths is computed again from its first row, as one
+     * forward call of the new length (rotary tables that depend on the length): once past
+     * `reread_after`, at every step past `reread_always`. 0: never.
      */
     uint32_t reread_after;
     uint32_t reread_always;
-    /* Positions that exist at all (rows of a stored table): no context is longer. 0: any number. */
+    /* Hard limit of the context (rows of a stored table of positions). 0: none. */
     uint32_t positions_max;
     uint32_t embed_rows; /* rows of the embedding table; 0: vocab_size */
 } zoo_plan;

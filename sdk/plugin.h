@@ -1,9 +1,9 @@
 /*
- * plugin.h: the one exported name of a plugin and how it is judged.
+ * plugin.h: the one exported name of a plugin and how it is checked.
  *
- * A plugin exports one constant, `zoo_plugin_entry`: data, not code. Before anything of the plugin
- * runs the host reads the stamp, compares it field by field with its own and refuses a difference
- * by naming file, field and both values. There is no init and no deinit: a plugin holds no state.
+ * A plugin exports one constant, `zoo_plugin_entry`: data, not code. Before any code of the plugin
+ * runs, the host compares the stamp field by field with its own and refuses a difference, naming
+ * file, field and both values. There is no init and no deinit: a plugin holds no state.
  *
  * Versions: major changes when an existing field changes, minor when something is appended. Tables
  * start with their size; a reader treats what lies beyond it as null.
@@ -19,8 +19,7 @@ extern "C" {
 
 enum { ZOO_ABI_MAJOR = 4, ZOO_ABI_MINOR = 2 };
 
-/* No padding. The sizes are those of all structs that host and plugin share and that do not begin
- * with a size of their own. */
+/* No padding. It holds the size of every shared struct that does not begin with a size field. */
 typedef struct zoo_stamp {
     char magic[8]; /* "lmzoo\0\1\n" */
     uint32_t abi_major;
@@ -86,7 +85,7 @@ typedef struct zoo_plugin {
     zoo_stamp stamp;
     uint32_t size;
     uint32_t reserved;
-    const char *name; /* that of the file without its suffix */
+    const char *name; /* the file's name without its suffix */
     const char *version;
     const char *licence;
     const char *summary;
@@ -94,9 +93,9 @@ typedef struct zoo_plugin {
     const zoo_block_ops *const *mixers; /* null-ended, or null */
     const zoo_block_ops *const *ffns;   /* null-ended, or null */
     const zoo_block_ops *const *layers; /* null-ended, or null */
-    const zoo_cache_ops *const *caches; /* null-ended, or null; any model may be kept in them */
+    const zoo_cache_ops *const *caches; /* null-ended, or null; for any model, not only its own */
     const zoo_key *keys;                /* config keys that it understands */
-    /* How well it computes this config: 0 refuses; why (n bytes) gets a reason in words. [load] */
+    /* How well it fits this config; 0: not at all. why [n] gets the reason, a phrase. [load] */
     uint32_t (*probe)(const zoo_config *config, char *why, size_t n);
     /* Fills the plan; no files, no arithmetic on weights. [load] */
     zoo_status (*configure)(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,

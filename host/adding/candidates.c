@@ -219,7 +219,7 @@ static zoo_status cost_of(const zoo_trial_subject *subject, zoo_candidate *candi
     return ZOO_OK;
 }
 
-/* One turn through the list, most favoured first: what fits better stays. */
+/* One pass through the list, most promising first: an edit that fits better is kept. */
 static zoo_status turn(const zoo_trial_subject *subject, const zoo_edits *edits,
                        zoo_candidate *candidate, zoo_error *err)
 {
@@ -284,7 +284,7 @@ static zoo_status same_without(const zoo_trial_subject *subject, const cJSON *ca
     return ZOO_OK;
 }
 
-/* A value that is the name of a key acts in other folders of the type. */
+/* A value that names a key takes effect in other folders of the type. */
 static bool names_key(const zoo_arch *arch, const cJSON *value)
 {
     const cJSON *text = zoo_model_config_text(arch->model.config);
@@ -293,7 +293,7 @@ static bool names_key(const zoo_arch *arch, const cJSON *value)
                                      view->type(view, value->valuestring) != ZOO_ABSENT);
 }
 
-/* Each item in turn is taken out; what is missed goes back to the end, so that the order stays. */
+/* Removes each item in turn; one that is needed is put back at the end, which keeps the order. */
 static zoo_status prune_member(const zoo_trial_subject *subject, zoo_candidate *candidate,
                                const char *member, const zoo_arch *arch, const zoo_out *picture,
                                zoo_error *err)

@@ -4,7 +4,7 @@
  * Pipeline: every card is tried on the subject as it is; the one that fits best, and of equals the
  * one whose class has most keys in common, is the nearest. Then options, values and tensor names
  * that other cards of the same plugin have are tried one by one, and the best kept, until nothing
- * fits better; at last what changes nothing is taken away.
+ * fits better; finally what changes nothing is removed.
  */
 #ifndef ZOO_ADDING_CANDIDATES_H
 #define ZOO_ADDING_CANDIDATES_H
@@ -34,7 +34,7 @@ zoo_status zoo_candidate_find(const zoo_trial_subject *subject, const zoo_cards 
 /* Changes its card until no single change fits better; at most a few hundred trials. [load] */
 zoo_status zoo_candidate_improve(const zoo_trial_subject *subject, const zoo_cards *cards,
                                  zoo_candidate *candidate, zoo_error *err);
-/* Takes away what changes nothing here and depends on no key. [load] */
+/* Removes what changes nothing here and depends on no key. [load] */
 zoo_status zoo_candidate_prune(const zoo_trial_subject *subject, zoo_candidate *candidate,
                                zoo_error *err);
 

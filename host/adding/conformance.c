@@ -90,7 +90,7 @@ static bool run_chunks(trial *t, zoo_engine *engine, uint32_t chunk)
     return ok;
 }
 
-/* The items of the next step: some rows of each sequence, other numbers at each step. */
+/* The items of the next step: some rows of each sequence, a different number in each step. */
 static uint32_t next_items(const trial *t, const uint32_t *seqs, const uint32_t *at,
                            zoo_item *items)
 {
@@ -175,7 +175,7 @@ static bool run_kept(trial *t)
     return ok;
 }
 
-/* Steps of some tokens and some wrong ones behind them, which are taken back. */
+/* Steps of some tokens followed by wrong drafts, which are undone. */
 static bool run_taken_back(trial *t)
 {
     uint32_t seq, pos = 0, done = 0;

@@ -1,9 +1,9 @@
 /*
- * conformance.h: what any model folder must keep: the same bits however a sequence is run.
+ * conformance.h: a property of every model: the same bits however a sequence is run.
  *
- * The whole prompt at once is the measure; then steps of one, chunks of seven, a batch of ragged
- * neighbours, restart and replay, a kept prefix that another sequence goes on from, steps whose
- * last tokens are wrong and taken back, two threads.
+ * The reference is the whole prompt in one step. Compared with it: steps of one, chunks of seven, a
+ * batch of ragged neighbours, restart and replay, a kept prefix that another sequence continues,
+ * steps whose last tokens are wrong drafts and undone, two threads.
  * Memory: two tables of logits and an engine, two while threads are compared.
  */
 #ifndef ZOO_ADDING_CONFORMANCE_H
@@ -14,7 +14,7 @@
 typedef struct zoo_conformance {
     const char *folder, *plugin_dir, *card_dir, *isa;
     const char *weights, *cache; /* dtypes, or "auto" */
-    /* Told of each property in turn; why: a sentence where it could not be tried, or "". */
+    /* Called for each property; why: a sentence if it could not be tested, else "". */
     void (*result)(void *arg, bool ok, const char *what, const char *why);
     void *arg;
 } zoo_conformance;

@@ -118,7 +118,7 @@ static zoo_status add_words(zoo_edits *edits, const zoo_cards *cards, zoo_error 
     return ZOO_OK;
 }
 
-/* What the card itself has, taken away. */
+/* Removing each member that the card has. */
 static zoo_status add_less(zoo_edits *edits, const cJSON *card, zoo_error *err)
 {
     static const char *const members[] = {"options", "aliases", "defaults", "fixed"};
@@ -321,7 +321,7 @@ static bool reads_already(const zoo_edit *edit, const cJSON *card)
     return false;
 }
 
-/* Whether the stored name is another one's already: two parts would read one tensor. */
+/* Whether a pair maps the stored name already: two parts would then read one tensor. */
 static bool names_already(const zoo_edit *edit, const cJSON *card)
 {
     const cJSON *pair = NULL;

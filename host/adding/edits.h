@@ -9,7 +9,7 @@
 
 typedef struct zoo_edit {
     char member[24]; /* of the card: "options", "tensors", ... */
-    cJSON *value;    /* named by its key; a pair for "tensors"; null: the key is taken away */
+    cJSON *value;    /* named by its key; a pair for "tensors"; null: removes the key */
     char key[64];
     double favour; /* of equals the one with more is taken; below 0.5 */
     bool guess;    /* by words in common: not for a key that the card reads already */

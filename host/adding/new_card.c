@@ -1,4 +1,4 @@
-/* new_card.c: search, then words. */
+/* new_card.c: finds the card, then writes it with its explanation and questions. */
 #include "adding/new_card.h"
 
 #include <string.h>
@@ -72,11 +72,11 @@ static void describe(zoo_doc *doc, const zoo_trial_subject *subject, const zoo_c
 {
     zoo_doc_heading(doc, 1, "A card for %s", type);
     zoo_doc_para(doc,
-                 "The nearest card is %s (%.0f %% of the keys in common, by how telling they are); "
+                 "The nearest card is %s (%.0f %% of the keys in common, rare ones counting more); "
                  "%s. Found with %u trials on %s.",
                  c->nearest, 100 * c->likeness,
-                 c->cost > 0 ? "with the changes below it does not fit wholly"
-                             : "changed as below it fits wholly",
+                 c->cost > 0 ? "with the changes below it still does not fit completely"
+                             : "with the changes below it fits completely",
                  c->n_trials,
                  subject->has_tensors ? "keys, tensor names and shapes"
                                       : "keys alone: there are no tensors beside the config");

@@ -19,14 +19,14 @@ typedef struct choice {
 static const choice choices[] = {
     {"placement",
      {"\"pre\"", "\"post\"", "\"sandwich\"", "\"parallel\""},
-     "Where do the norms of a layer stand?",
+     "Where are the norms of a layer?",
      "forward of the decoder layer: is a norm called before the branch, on its result, or both; "
      "are "
      "attention and feed-forward added together? compare names the first layer as wrong."},
     {"norm",
      {"\"rms\"", "\"rms_plus_one\"", "\"layer\"", "\"layer_plus_one\""},
      "Which norm?",
-     "forward of the norm class: is the mean taken off, is the weight w or 1 + w?"},
+     "forward of the norm class: is the mean subtracted, is the weight w or 1 + w?"},
     {"qk_norm_after",
      {"true", "false"},
      "Are q and k normed before or after the rotation?",
@@ -51,7 +51,7 @@ static const choice choices[] = {
      "where the mask is chosen: layer_types, an index modulo, use_sliding_window."},
     {"scale",
      {"1.0"},
-     "By what are scores of attention multiplied?",
+     "What multiplies the attention scores?",
      "scaling in the attention class: head_dim ** -0.5, or another value. compare: position 0 is "
      "right, all later ones are wrong."},
     {"embed_scale",
@@ -62,12 +62,12 @@ static const choice choices[] = {
      "by one factor."},
     {"softcap_scores",
      {"true"},
-     "Are scores of attention capped by tanh?",
+     "Are attention scores capped by tanh?",
      "attn_logit_softcapping in the attention."},
-    {"softcap_logits", {"true"}, "Are logits capped?", "final_logit_softcapping behind the head."},
+    {"softcap_logits", {"true"}, "Are logits capped?", "final_logit_softcapping after the head."},
     {"score",
      {"\"softmax\"", "\"sigmoid\"", "\"logit\""},
-     "What do routers make of their products?",
+     "How does the router score its logits?",
      "the router: softmax or sigmoid, before or after the top k. compare: rows of experts differ, "
      "or all weights of experts do."},
     {"renorm",
@@ -80,8 +80,8 @@ static const choice choices[] = {
      "the constructor of the decoder layer: which class mlp is, by layer number."},
     {"gate_act",
      {"\"sigmoid\"", "\"softplus\""},
-     "Through what goes the gate of attention?",
-     "forward of the attention, behind the values."},
+     "What is the activation of attention's gate?",
+     "forward of the attention, after the values."},
 };
 
 static cJSON *with_option(const cJSON *card, const char *option, const char *value)
@@ -135,7 +135,7 @@ static void tell_change(const zoo_arch *a, const zoo_arch *b, const char *value,
     zoo_doc_free(&change);
 }
 
-/* What questions are asked of. */
+/* The candidate that the questions are about. */
 typedef struct asking {
     const zoo_trial_subject *subject;
     zoo_candidate *candidate;
@@ -177,7 +177,8 @@ static zoo_status ask(zoo_doc *doc, const zoo_trial_subject *subject, zoo_candid
         }
     }
     if (status == ZOO_OK && others.n) {
-        zoo_doc_item(doc, "%s Option \"%s\" is %s. As well would fit %.*s. To settle it: %s",
+        zoo_doc_item(doc,
+                     "%s Option \"%s\" is %s. It would fit as well with %.*s. To settle it: %s",
                      c->what, c->option, present ? present : "not set", (int)others.n, others.data,
                      c->settle);
         ++*n;
@@ -202,7 +203,7 @@ static void tell_absent(void *arg, const char *key, const char *value, const cha
     for (size_t i = 0; i < ZOO_COUNT(keys); i++) {
         if (note && strncmp(note, "file", 4) != 0 && strcmp(keys[i], key) == 0) {
             zoo_doc_item(list->doc,
-                         "%s is not in the file; %.100s is taken (%s). To settle it: the "
+                         "%s is not in the file; %.100s is assumed (%s). To settle it: the "
                          "configuration class's own default.",
                          key, value, note);
             list->n++;
@@ -213,12 +214,12 @@ static void tell_absent(void *arg, const char *key, const char *value, const cha
 static void tell_unsettled(zoo_doc *doc, const zoo_trial *base, uint32_t *n)
 {
     for (uint32_t i = 0; i < base->n_keys; i++) {
-        zoo_doc_item(
-            doc,
-            "Nobody computes the key %s. To settle it: search the modeling file for it. If "
-            "it changes numbers, an option or an alias must read it; if nothing reads "
-            "it, say so in \"ignored\".",
-            base->keys[i]);
+        zoo_doc_item(doc,
+                     "No option or alias reads the key %s. To settle it: search the modeling file "
+                     "for it. If "
+                     "it changes numbers, an option or an alias must read it; if nothing reads "
+                     "it, say so in \"ignored\".",
+                     base->keys[i]);
         ++*n;
     }
     for (uint32_t i = 0; i < base->n_misfits; i++) {
@@ -240,7 +241,7 @@ static void tell_names(zoo_doc *doc, const cJSON *card, uint32_t *n)
     {
         zoo_doc_item(
             doc,
-            "Tensors \"%s\" are taken for \"%s\", by their shape. To settle it: the module "
+            "Tensors \"%s\" are assumed to be \"%s\", by their shape. To settle it: the module "
             "of that name in the modeling file, and where its forward is called.",
             cJSON_GetStringValue(pair->child->next), cJSON_GetStringValue(pair->child));
         ++*n;
@@ -258,8 +259,8 @@ static zoo_status write_all(zoo_doc *doc, const zoo_trial_subject *subject,
     if (cJSON_GetArraySize(norms) >= 2) {
         zoo_doc_item(
             doc,
-            "The norms of a layer are taken to be %s, then %s, by name and shape. To settle "
-            "it: forward of the decoder layer, which is called where.",
+            "The norms of a layer are assumed to be %s, then %s, by name and shape. To settle "
+            "it: which one the decoder layer's forward calls where.",
             cJSON_GetStringValue(norms->child), cJSON_GetStringValue(norms->child->next));
         ++*n;
     }

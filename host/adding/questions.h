@@ -2,7 +2,7 @@
  * questions.h: what neither keys nor tensors decide about a new card.
  *
  * A choice is open when another value of it fits the subject as well and gives another plan; both
- * are found by trying. Values that the file does not hold are told with where they come from.
+ * are found by trial. Values that are not in the file are listed with their source.
  */
 #ifndef ZOO_ADDING_QUESTIONS_H
 #define ZOO_ADDING_QUESTIONS_H

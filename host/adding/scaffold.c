@@ -19,12 +19,12 @@ static zoo_status check_name(const char *name, zoo_error *err)
     for (const char *p = name; *p; p++) {
         good = good && (islower((unsigned char)*p) || isdigit((unsigned char)*p) || *p == '_');
     }
-    return good
-               ? ZOO_OK
-               : zoo_fail(err, ZOO_E_USAGE,
-                          "\"%.60s\" is no name: lower-case letters, digits and '_', at most %d, a "
-                          "letter first",
-                          name, NAME_MAX_BYTES);
+    return good ? ZOO_OK
+                : zoo_fail(err, ZOO_E_USAGE,
+                           "\"%.60s\" is not a valid name: lower-case letters, digits and '_', at "
+                           "most %d, a "
+                           "letter first",
+                           name, NAME_MAX_BYTES);
 }
 
 static void upper(const char *name, char *out, size_t n)
@@ -199,7 +199,7 @@ static zoo_status find_plugin(const char *plugin, block_job *job, zoo_error *err
                     plugin);
 }
 
-/* Puts `what` into a file of the plugin; told. */
+/* Inserts `what` into a file of the plugin and reports it. */
 static zoo_status insert_into(block_job *job, const char *path, const char *after,
                               const char *before, const char *what, zoo_error *err)
 {

@@ -1,8 +1,8 @@
 /*
  * scaffold.h: new plugins and blocks, as copies of the template that is installed with the program.
  *
- * Whatever is written is told to `out`, one line each, and what is left to do by hand. Nothing that
- * exists is written over.
+ * `out` gets a line for everything that is written, and for what is left to do by hand. Existing
+ * files are not overwritten.
  */
 #ifndef ZOO_ADDING_SCAFFOLD_H
 #define ZOO_ADDING_SCAFFOLD_H

@@ -6,7 +6,7 @@
 
 enum { ZOO_SCAFFOLD_PATH = 4096 };
 
-/* A whole file with a null behind it, for zoo_mem_free. ZOO_E_IO. [load] */
+/* A whole file with a null after it, for zoo_mem_free. ZOO_E_IO. [load] */
 zoo_status zoo_scaffold_read(const char *path, char **text, zoo_error *err);
 /* Writes a file that must not be there yet (fresh) or replaces one. ZOO_E_IO, ZOO_E_USAGE.
  * [load] */

@@ -97,7 +97,7 @@ static void count_unused(void *arg, const char *name, bool matters)
     zoo_trial *trial = arg;
     char text[ZOO_MISFIT_BYTES];
     if (matters) {
-        (void)snprintf(text, sizeof text, "tensor %.300s is used by nothing", name);
+        (void)snprintf(text, sizeof text, "tensor %.300s is not used", name);
         add_misfit(trial, text);
         return;
     }

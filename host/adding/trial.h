@@ -40,7 +40,7 @@ zoo_status zoo_trial_subject_open(const char *path, zoo_trial_subject *subject, 
 zoo_status zoo_trial_run(const zoo_trial_subject *subject, const cJSON *card, zoo_trial *out,
                          zoo_error *err);
 void zoo_trial_free(zoo_trial *trial);
-/* What to make small: 0 fits wholly. */
+/* The misfit to minimise; 0: it fits completely. */
 double zoo_trial_cost(const zoo_trial *trial);
 
 #endif

@@ -142,7 +142,7 @@ static uint32_t count_blocks(const zoo_block_ops *const *list)
     return n;
 }
 
-/* Blocks that show less than they could. */
+/* Reports blocks without facts. */
 static void tell_silent(const zoo_validation *v, const zoo_block_ops *const *list)
 {
     for (; list && *list; list++) {
@@ -150,7 +150,7 @@ static void tell_silent(const zoo_validation *v, const zoo_block_ops *const *lis
                      (*list)->facts;
         if (!facts) {
             v->told(v->arg, -1, (*list)->name,
-                    "tells no facts: explain, diff and draw show its name alone");
+                    "has no facts: explain, diff and draw show only its name");
         }
     }
 }

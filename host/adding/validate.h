@@ -1,12 +1,12 @@
 /*
- * validate.h: a card, a plugin file, a folder or a config, judged.
+ * validate.h: checks a card, a plugin file, a folder or a config.
  *
  *   card     its shape and rules, each type's plan from its class's defaults, what is unsettled
- *   plugin   the file's judgement, then the folder or config that is given with it
+ *   plugin   the file's ABI and tables, then the folder or config that is given with it
  *   folder   conformance on its weights
  *   config   conformance on random weights of its plan
  *
- * Each check is told as it ends. Memory: one model at a time; random weights of at most
+ * Each check is reported as it ends. Memory: one model at a time; random weights of at most
  * ZOO_RANDOM_PARAMS_MAX parameters in a temporary folder.
  */
 #ifndef ZOO_ADDING_VALIDATE_H

@@ -42,7 +42,7 @@ int lmzoo_report(zoo_status status, const zoo_error *why, lmzoo_error *error)
     return status == ZOO_OK ? LMZOO_OK : lmzoo_fail(error, (int)status, "%s", why->text);
 }
 
-/* The caller's options, with zeros for what its older header did not have. */
+/* The caller's options, with zeros for fields that its older header lacks. */
 static int read_options(const lmzoo_options *given, zoo_engine_options *out, lmzoo_error *error)
 {
     lmzoo_options o;

@@ -151,7 +151,7 @@ int lmzoo_submit(lmzoo_model *model, int endpoint, const char *body, size_t n, u
     return LMZOO_OK;
 }
 
-/* Waits until there is a piece or the end; false: the time is over. The lock is held. */
+/* Waits for a piece or the end; false: timed out. The lock is held. */
 static bool wait_for_news(lmzoo_request *r, int32_t timeout_ms)
 {
     struct timespec until = zoo_cond_deadline(timeout_ms);

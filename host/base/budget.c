@@ -5,7 +5,7 @@
 
 static _Thread_local zoo_budget *current;
 
-enum { STEPS_A_LOOK = 4096 }; /* between looks at the clock and the stop flag */
+enum { STEPS_A_LOOK = 4096 }; /* between checks of the clock and the stop flag */
 
 double zoo_clock_seconds(void)
 {

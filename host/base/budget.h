@@ -1,11 +1,11 @@
 /*
  * budget.h: what one piece of work from outside may cost: bytes, steps, seconds.
  *
- * A thread enters a budget, works, and leaves it. In between everything that it takes from mem.h is
- * charged to the budget and given back to it, so a bound holds for all that a request can ask for,
- * wherever it is built: parsed trees, rendered templates, token ids, automata. Loops whose length
- * the request decides count steps. What goes beyond the budget fails as lack of memory does, and
- * `spent` says what was spent; who entered makes an error of the request of it.
+ * A thread enters a budget, works, and leaves it. In between, every allocation from mem.h is
+ * charged to the budget and every free is credited, so the bound covers whatever a request can make
+ * the program build: parsed trees, rendered templates, token ids, automata. Loops whose length the
+ * request decides count steps. Work beyond the budget fails like an allocation; `spent` says which
+ * bound was reached, and the code that entered the budget turns that into an error of the request.
  *
  * A budget belongs to one thread at a time. Cost: a thread-local pointer, and the block's size for
  * each call of mem.h.
@@ -36,7 +36,7 @@ typedef struct zoo_budget {
     zoo_spent spent;
 } zoo_budget;
 
-/* The thread's budget from now on; null: none. Gives the one before. */
+/* Sets the thread's budget (null: none) and returns the previous one. */
 zoo_budget *zoo_budget_enter(zoo_budget *budget);
 zoo_budget *zoo_budget_current(void);
 
@@ -48,7 +48,7 @@ void zoo_budget_give(size_t n);
 /* Whether n more bytes would be within the budget; when not, they count as spent. */
 bool zoo_budget_fits(size_t n);
 
-/* Seconds of a clock that nobody sets back. */
+/* Seconds of the monotonic clock. */
 double zoo_clock_seconds(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* file_hash.h: the contents of a file as one name. */
+/* file_hash.h: a hash that identifies the contents of a file. */
 #ifndef ZOO_BASE_FILE_HASH_H
 #define ZOO_BASE_FILE_HASH_H
 

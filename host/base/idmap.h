@@ -1,7 +1,7 @@
 /*
  * idmap.h: a growing set of 128-bit hashes, each with a 128-bit value.
  *
- * 128 bits so that two lines of any file that fits a disk do not meet by chance.
+ * With 128 bits two lines of any file that fits a disk will not collide by chance.
  */
 #ifndef ZOO_BASE_IDMAP_H
 #define ZOO_BASE_IDMAP_H
@@ -14,7 +14,7 @@ typedef struct zoo_id {
 
 /* Zero-initialise; is_set: keys alone, in half the memory. */
 typedef struct zoo_idmap {
-    zoo_id *entries; /* [capacity] keys, each with its value behind it unless is_set; 0, 0: free (a
+    zoo_id *entries; /* [capacity] keys, each with its value after it unless is_set; 0, 0: free (a
                         hash of 0 is stored as 1); open addressing */
     size_t n, capacity;
     bool is_set;

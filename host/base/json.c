@@ -29,7 +29,7 @@ typedef struct json_scan {
     bool python;
     uint32_t depth;
     char open[ZOO_JSON_DEPTH_MAX]; /* '{' or '[' */
-    const char *what;              /* the complaint, when a step failed */
+    const char *what;              /* what is wrong, when a step failed */
 } json_scan;
 
 static bool scan_fail(json_scan *s, const char *what)
@@ -88,7 +88,7 @@ static int scan_hex4(json_scan *s)
     return value;
 }
 
-/* The cursor stands behind "\u". */
+/* The cursor is after "\u". */
 static bool scan_unicode(json_scan *s)
 {
     int high = scan_hex4(s);
@@ -96,7 +96,7 @@ static bool scan_unicode(json_scan *s)
         return scan_fail(s, "an escape \\u without four hexadecimal digits");
     }
     if (high == 0) {
-        return scan_fail(s, "the escape \\u0000, which this program does not take");
+        return scan_fail(s, "the escape \\u0000, which this program does not accept");
     }
     if (high < 0xd800 || high > 0xdfff) {
         return true;
@@ -194,7 +194,7 @@ static bool scan_number(json_scan *s)
     if (scan_peek(s) == '.') {
         s->at++;
         if (scan_digits(s) == 0) {
-            return scan_fail(s, "a decimal point without digits behind it");
+            return scan_fail(s, "a decimal point without digits after it");
         }
     }
     if (scan_peek(s) == 'e' || scan_peek(s) == 'E') {
@@ -250,7 +250,7 @@ static bool scan_scalar(json_scan *s)
     if (scan_word(s, "true") || scan_word(s, "false") || scan_word(s, "null")) {
         return true;
     }
-    return scan_fail(s, c < 0 ? "the end where a value should stand" : "no JSON value");
+    return scan_fail(s, c < 0 ? "the end of the text where a value should be" : "no JSON value");
 }
 
 /* A key and its colon. */
@@ -258,20 +258,20 @@ static bool scan_key(json_scan *s)
 {
     scan_space(s);
     if (scan_peek(s) != '"') {
-        return scan_fail(s, "no key in quotes where one should stand");
+        return scan_fail(s, "no quoted key where one should be");
     }
     if (!scan_string(s)) {
         return false;
     }
     scan_space(s);
     if (scan_peek(s) != ':') {
-        return scan_fail(s, "no colon behind a key");
+        return scan_fail(s, "no colon after a key");
     }
     s->at++;
     return true;
 }
 
-/* Opens a bracket. *done tells that it was empty and is closed again. */
+/* Opens a bracket; *done: it was empty and is closed already. */
 static bool scan_open(json_scan *s, bool *done)
 {
     char bracket = s->text[s->at];
@@ -289,8 +289,8 @@ static bool scan_open(json_scan *s, bool *done)
     return bracket == '{' ? scan_key(s) : true;
 }
 
-/* Behind a value: closes brackets until a comma asks for another value, or the text's
- * one value is whole. */
+/* After a value: closes brackets until a comma announces another value or the whole text's value is
+ * complete. */
 static bool scan_behind(json_scan *s)
 {
     while (s->depth > 0) {
@@ -302,8 +302,8 @@ static bool scan_behind(json_scan *s)
             return bracket == '{' ? scan_key(s) : true;
         }
         if (c != (bracket == '{' ? '}' : ']')) {
-            return scan_fail(s, bracket == '{' ? "neither comma nor } behind a member"
-                                               : "neither comma nor ] behind an element");
+            return scan_fail(s, bracket == '{' ? "neither comma nor } after a member"
+                                               : "neither comma nor ] after an element");
         }
         s->at++;
         s->depth--;
@@ -332,7 +332,7 @@ static bool scan_text(json_scan *s)
         }
     } while (s->depth > 0);
     scan_space(s);
-    return s->at == s->n ? true : scan_fail(s, "more text behind the value");
+    return s->at == s->n ? true : scan_fail(s, "more text after the value");
 }
 
 static zoo_status scan_error(const json_scan *s, const char *name, zoo_error *err)

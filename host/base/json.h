@@ -1,11 +1,11 @@
 /*
- * json.h: JSON texts, read strictly.
+ * json.h: a strict JSON parser.
  *
- * cJSON builds the tree, but it takes much that is not JSON. Here a validator of RFC 8259 runs
- * first, so that a text is either JSON or refused with name, line and column. Beyond the RFC it
- * refuses nesting deeper than ZOO_JSON_DEPTH_MAX, a byte order mark, lone surrogates and the escape
- * \u0000 (a C string would end there). Equal keys of one object are kept as cJSON keeps them; who
- * must refuse them does.
+ * cJSON builds the tree, but it accepts much that is not JSON. So a validator of RFC 8259 runs
+ * first: a text is either JSON or refused with name, line and column. Beyond the RFC it refuses
+ * nesting deeper than ZOO_JSON_DEPTH_MAX, a byte order mark, lone surrogates and the escape \u0000
+ * (a C string would end there). Duplicate keys of an object are kept, as in cJSON; callers that
+ * must refuse them check for themselves.
  */
 #ifndef ZOO_BASE_JSON_H
 #define ZOO_BASE_JSON_H
@@ -21,8 +21,8 @@ extern "C" {
 #define ZOO_JSON_DEPTH_MAX 100
 
 /*
- * Parses n bytes (no null needed) into *out, which the caller gives to cJSON_Delete. name stands in
- * errors for the source. *out is null on failure. ZOO_E_FORMAT, ZOO_E_MEMORY. [any]
+ * Parses n bytes (no null needed) into *out, which the caller frees with cJSON_Delete. name is the
+ * source in error messages. *out is null on failure. ZOO_E_FORMAT, ZOO_E_MEMORY. [any]
  */
 zoo_status zoo_json_parse(const char *text, size_t n, const char *name, cJSON **out,
                           zoo_error *err);

@@ -1,15 +1,15 @@
 /*
- * json_writer.h: JSON lines put together piece by piece in one growing buffer.
+ * json_writer.h: text and JSON appended piece by piece to one growing buffer.
  *
- * A failed allocation is remembered: later pieces are dropped and the owner looks at `failed` once,
- * at the end. What goes between the quotes of zoo_out_string is always valid UTF-8.
+ * A failed allocation sets `failed`: later pieces are dropped, and the owner checks it once, at the
+ * end. Strings from zoo_out_string are always valid UTF-8.
  */
 #ifndef ZOO_BASE_JSON_WRITER_H
 #define ZOO_BASE_JSON_WRITER_H
 
 #include "base.h"
 
-/* Zero-initialise; zoo_out_free gives the memory back. data is not null-terminated. */
+/* Zero-initialise; zoo_out_free frees the memory. data is not null-terminated. */
 typedef struct zoo_out {
     char *data; /* [n] */
     size_t n, capacity;
@@ -22,7 +22,8 @@ void zoo_out_text(zoo_out *out, const char *text);
 void zoo_out_format(zoo_out *out, const char *format, ...) ZOO_PRINTF(2, 3);
 /* A quoted JSON string; each invalid byte becomes U+FFFD. text null: the word null. */
 void zoo_out_string(zoo_out *out, const char *text, size_t n);
-/* The shortest digits that give the float back; what JSON cannot hold is cut at +-9999. */
+/* The fewest digits that read back as the same float; values that JSON cannot hold become +-9999.
+ * */
 void zoo_out_float(zoo_out *out, float x);
 
 /* Bytes of the UTF-8 character at text (n > 0 bytes are left): 1 to 4, or 0 when it is not one. */

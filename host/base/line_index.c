@@ -56,7 +56,7 @@ bool zoo_line_custom_id(const char *line, size_t n, zoo_id *out)
     return has;
 }
 
-/* ---- making ---- */
+/* ---- building it ---- */
 
 typedef struct maker {
     int fd;
@@ -134,7 +134,7 @@ static zoo_status make_entries(maker *m, zoo_input *input, zoo_error *err)
                : zoo_fail(err, ZOO_E_IO, "the request file changed while its lines were indexed");
 }
 
-/* Fills the empty file fd. The header comes last: without it the file is no index. */
+/* Fills the empty file fd. The header comes last: without it the file is not an index. */
 static zoo_status make(zoo_input *input, int fd, zoo_error *err)
 {
     maker *m = zoo_mem_array(1, sizeof *m);
@@ -159,7 +159,7 @@ static zoo_status make(zoo_input *input, int fd, zoo_error *err)
     return status;
 }
 
-/* ---- one that is there ---- */
+/* ---- using an existing one ---- */
 
 static bool read_all(int fd, void *data, size_t n, uint64_t offset)
 {
@@ -241,7 +241,7 @@ static int lock_part(const char *part)
             (void)close(fd);
             return -1;
         }
-        /* Who had the lock may have moved the file to its place. */
+        /* The process that held the lock may have renamed the file. */
         if (stat(part, &there) == 0 && there.st_ino == mine.st_ino && there.st_dev == mine.st_dev) {
             return fd;
         }
@@ -249,7 +249,7 @@ static int lock_part(const char *part)
     }
 }
 
-/* Beside the input; false: not there, for whatever reason. */
+/* The index beside the input; false: it cannot be kept there. */
 static bool open_beside(zoo_line_index *index, zoo_input *input, const char *path,
                         const zoo_input_stamp *stamp)
 {

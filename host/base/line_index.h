@@ -4,12 +4,13 @@
  *
  *   requests.jsonl -> requests.jsonl.index: a header, then for each line {offset, length, id}
  *
- * Made once and kept beside the file; whoever comes while it is made waits for it. It is made anew
- * when the file's size or time of writing is another, and each line that is read is compared with
- * its hash. Where nothing can be kept (a folder that is read-only, a pipe) it lies in a file
- * without a name. Line numbers, not rows: a blank line is no row and has length 0.
+ * Made once and kept beside the file; a process that needs it meanwhile waits. It is rebuilt when
+ * the file's size or modification time has changed, and each line that is read is checked against
+ * its hash. Where it cannot be kept (a read-only folder, a pipe) it is an unnamed temporary file.
+ * It counts lines, not rows: a blank line has length 0 and is no row.
  *
- * A row whose custom_id an earlier row has is marked: the shard that has it cannot see that.
+ * A row whose custom_id repeats that of an earlier row is marked, since its shard may not read the
+ * earlier one.
  *
  * Memory: a buffer of entries, and while it is made 16 bytes a row.
  */

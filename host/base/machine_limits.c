@@ -69,8 +69,8 @@ static bool go_up(char *path)
     return slash != NULL;
 }
 
-/* Calls look for the group and all above it. In a container the path of the outside may not exist;
- * its own group is the root then. */
+/* Calls look for the group and all its ancestors. In a container the host's path may not exist; the
+ * container's own group is the root then. */
 static void each_group(const char *sys, const char *mount, group g, void *out,
                        void (*look)(const char *folder, void *out))
 {
@@ -133,7 +133,7 @@ uint32_t zoo_cgroup_threads(const char *proc, const char *sys)
     each_group(sys, "", two, &cpus, look_quota);
     each_group(sys, "/cpu", one, &cpus, look_quota);
     each_group(sys, "/cpu,cpuacct", one, &cpus, look_quota);
-    /* Half a CPU more than whole ones is worth a thread. */
+    /* Rounded: half a CPU is worth another thread. */
     return cpus >= (double)CPUS_MAX ? 0 : cpus < 1.0 ? 1 : (uint32_t)(cpus + 0.5);
 }
 

@@ -1,9 +1,9 @@
 /*
- * machine_limits.h: what the process may use of the machine: CPUs by affinity and by the quota of
- * its control group, memory by the machine and by the group's limit.
+ * machine_limits.h: how much of the machine the process may use: CPUs by affinity and by the quota
+ * of its control group, memory by the machine's size and by the group's limit.
  *
  * Control groups of version 1 and 2 are read, from the process's own group up to the root; the
- * tightest bound counts. A file that cannot be read says nothing.
+ * tightest bound counts. A file that cannot be read sets none.
  */
 #ifndef ZOO_BASE_MACHINE_LIMITS_H
 #define ZOO_BASE_MACHINE_LIMITS_H

@@ -71,7 +71,7 @@ static void on_bus(int number, siginfo_t *info, void *context)
     }
     say("lmzoo: ");
     say(path);
-    say(": cannot be read any more: the file was cut or its disk fails\n");
+    say(": cannot be read any more: the file was truncated or its disk fails\n");
     _exit(4);
 }
 

@@ -1,9 +1,10 @@
 /*
- * mem.h: the host's way to memory that is not an arena: files, JSON trees, tables built at load.
+ * mem.h: the host's allocator for everything outside arenas: files, JSON trees, tables built at
+ * load.
  *
- * A thin layer over malloc with one purpose: tests make the n-th call fail and see that every
- * caller says so, frees what it holds and leaves; and what a thread takes is charged to its budget
- * (budget.h), beyond which there is no memory. Memory from here may be given to free() and back.
+ * A thin layer over malloc for two purposes: tests make the n-th call fail, to check that every
+ * caller reports it and frees what it holds; and allocations are charged to the thread's budget
+ * (budget.h), beyond which they fail. Blocks are interchangeable with those of malloc and free.
  * Thread-safe.
  */
 #ifndef ZOO_BASE_MEM_H
@@ -26,17 +27,17 @@ void *zoo_mem_array(size_t n_items, size_t item_size);
 /* As realloc: null leaves the old block as it is. */
 void *zoo_mem_realloc(void *block, size_t n);
 
-/* A copy of n bytes of text with a null behind them; null when there is no memory. */
+/* A copy of n bytes of text with a null after them; null when there is no memory. */
 char *zoo_mem_text(const char *text, size_t n);
 
 /* Frees; null is fine. */
 void zoo_mem_free(void *block);
 
-/* JSON trees come from here too, from now on. Once, before any is made. */
+/* Makes cJSON allocate here. Call once, before any JSON tree is made. */
 void zoo_mem_json(void);
 
-/* Gives freed memory back to the system, where the allocator keeps it for later. For the end of a
- * phase that freed much. */
+/* Returns freed memory to the system where the allocator would keep it. For the end of a phase that
+ * freed much. */
 void zoo_mem_trim(void);
 
 /* For tests: of the calls from now on, the n-th (1 = the next) returns null, once. 0: none does. */

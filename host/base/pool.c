@@ -32,7 +32,7 @@ struct zoo_pool {
     zoo_task *fn;
     void *arg;
     uint32_t n_items;
-    char pad0[64];         /* the words below lie on cache lines of their own */
+    char pad0[64];         /* each field below has a cache line of its own */
     _Atomic uint32_t next; /* item to take */
     char pad1[64];
     _Atomic uint32_t working; /* helpers that have not left the round */
@@ -51,7 +51,7 @@ static void relax(void)
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
-    __asm__ volatile("isb"); /* yield does nothing on most cores */
+    __asm__ volatile("isb"); /* the yield instruction does nothing on most cores */
 #endif
 }
 

@@ -1,9 +1,9 @@
 /*
- * pool.h: a few threads that run the items of one parallel loop after the other.
+ * pool.h: a thread pool that runs one parallel loop at a time.
  *
- * The caller is worker 0. Items are dealt out one by one through a counter, so which thread runs an
- * item is open and no result may depend on it. A run takes no lock and allocates nothing while
- * threads are awake; idle threads spin for a short while and then sleep.
+ * The caller is worker 0. Threads take items one by one from a counter, so which thread runs an
+ * item is undetermined and no result may depend on it. A run takes no lock and allocates nothing
+ * while threads are awake; idle threads spin briefly, then sleep.
  */
 #ifndef ZOO_BASE_POOL_H
 #define ZOO_BASE_POOL_H

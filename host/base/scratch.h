@@ -1,7 +1,7 @@
 /*
- * scratch.h: scratch memory of a step: taken in order, given back to a mark. When a block is full
- * another is chained, and the next clear replaces all by one of the whole size, so that a steady
- * state allocates nothing.
+ * scratch.h: a bump allocator for the scratch of a step: taken in order, released down to a mark.
+ * When a block is full another is chained, and the next clear replaces them all by one of the total
+ * size, so that in the steady state nothing is allocated.
  */
 #ifndef ZOO_BASE_SCRATCH_H
 #define ZOO_BASE_SCRATCH_H
@@ -30,7 +30,7 @@ void zoo_scratch_release(zoo_scratch *scratch);
 void *zoo_scratch_take(zoo_scratch *scratch, size_t n);
 zoo_scratch_mark zoo_scratch_get_mark(const zoo_scratch *scratch);
 void zoo_scratch_return(zoo_scratch *scratch, zoo_scratch_mark mark);
-/* Gives everything back; several blocks become one. [step] */
+/* Releases everything; several blocks become one. [step] */
 void zoo_scratch_clear(zoo_scratch *scratch);
 
 #endif

@@ -46,7 +46,7 @@ zoo_status zoo_shard_init(zoo_shard *s, zoo_error *err)
 /* The next line of the shard that is a row; *more false: none. */
 static zoo_status find(zoo_shard *s, zoo_line_entry *entry, bool *more, zoo_error *err)
 {
-    uint64_t first = s->i ? s->i : s->n; /* the lowest number from 1 that leaves i */
+    uint64_t first = s->i ? s->i : s->n; /* the lowest number >= 1 that is i modulo n */
     do {
         s->at = s->at ? s->at + s->n : first;
         *more = s->at <= zoo_line_index_n_lines(s->index);
@@ -81,8 +81,8 @@ static zoo_status begin(void *arg, size_t line_max, zoo_error *err)
 
 static zoo_status changed(const zoo_shard *s, uint64_t number, zoo_error *err)
 {
-    return zoo_fail(err, ZOO_E_IO, "%s changed: line %llu is not the one of its index", s->name,
-                    (unsigned long long)number);
+    return zoo_fail(err, ZOO_E_IO, "%s changed: line %llu is not the line that was indexed",
+                    s->name, (unsigned long long)number);
 }
 
 static zoo_status next(void *arg, zoo_input_line *line, bool *more, zoo_error *err)

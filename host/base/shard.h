@@ -1,7 +1,7 @@
 /*
- * shard.h: the lines of a request file whose number leaves I when divided by N, as a source of
- * lines. A file that is not compressed is read at these lines alone; of a compressed one the others
- * are decoded and passed over.
+ * shard.h: the lines of a request file whose number modulo N is I, as a source of lines. Of an
+ * uncompressed file only these lines are read; of a compressed one the others are decoded and
+ * skipped.
  */
 #ifndef ZOO_BASE_SHARD_H
 #define ZOO_BASE_SHARD_H

@@ -1,7 +1,6 @@
 /*
- * system.h: what Linux, FreeBSD and macOS name differently. Nothing else of the host asks which
- * system it is built for, but for threads pinned to cores and what a CPU has (pool.c,
- * machine_limits.c, kernels/detect_*.c).
+ * system.h: calls that differ between Linux, FreeBSD and macOS. Only pool.c and machine_limits.c
+ * (pinned threads, CPU counts) and kernels/detect_*.c (CPU features) test for a system elsewhere.
  */
 #ifndef ZOO_BASE_SYSTEM_H
 #define ZOO_BASE_SYSTEM_H
@@ -19,7 +18,7 @@
 #include <malloc.h>
 #endif
 
-/* Bytes that a block of malloc's has, at least those that were asked for. [any] */
+/* Usable bytes of a block from malloc, at least as many as were requested. [any] */
 static inline size_t zoo_system_block_size(void *block)
 {
 #if defined(__APPLE__)
@@ -29,8 +28,8 @@ static inline size_t zoo_system_block_size(void *block)
 #endif
 }
 
-/* Asks for large pages under [begin, begin + n), which begins at a page: fewer faults, faster
- * reads. A system that has no such call decides by itself. [any] */
+/* Advises large pages for [begin, begin + n), which begins at a page: fewer faults, faster reads.
+ * Does nothing on systems without such a call. [any] */
 static inline void zoo_system_large_pages(void *begin, size_t n)
 {
 #if defined(MADV_HUGEPAGE)
@@ -41,7 +40,7 @@ static inline void zoo_system_large_pages(void *begin, size_t n)
 #endif
 }
 
-/* What was written to fd is on the disk when this returns 0; else -1 and errno. [any] */
+/* Returns 0 once what was written to fd is on disk; else -1 and errno. [any] */
 static inline int zoo_system_sync(int fd)
 {
 #if defined(__APPLE__)
@@ -51,7 +50,7 @@ static inline int zoo_system_sync(int fd)
 #endif
 }
 
-/* When content, and when content or owner, changed last. [any] */
+/* Modification time and status-change time. [any] */
 #if defined(__APPLE__)
 static inline struct timespec zoo_system_changed(const struct stat *st)
 {

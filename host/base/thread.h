@@ -1,6 +1,5 @@
 /*
- * thread.h: starts a thread with a stack whose size does not depend on the C library; waits that
- * end at a time.
+ * thread.h: threads with a stack size that does not depend on the C library; timed waits.
  */
 #ifndef ZOO_BASE_THREAD_H
 #define ZOO_BASE_THREAD_H
@@ -19,7 +18,7 @@ bool zoo_thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg);
  * where the system has that. [any] */
 void zoo_cond_start(pthread_cond_t *cond);
 
-/* The time so many milliseconds from now; now for less than 0. [any] */
+/* The time ms milliseconds from now; now if ms is negative. [any] */
 struct timespec zoo_cond_deadline(int32_t ms);
 
 #endif

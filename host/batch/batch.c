@@ -60,7 +60,7 @@ static zoo_status write_out(zoo_loop *loop, const zoo_place *at, zoo_error *err)
                              : zoo_order_put(&loop->order, at->place, at->is_error, loop->out.data,
                                              loop->out.n, err);
     if (loop->out.capacity > loop->job->line_bytes_max / 8) {
-        zoo_out_free(&loop->out); /* one long line is no reason to keep so much */
+        zoo_out_free(&loop->out); /* do not keep a large buffer for one long line */
     }
     return status;
 }
@@ -84,7 +84,7 @@ static zoo_status write_refusal(zoo_loop *loop, const zoo_line *line, uint64_t p
     return write_out(loop, &at, err);
 }
 
-/* Lack of memory or of the disk is no fault of a row: the run ends and can be resumed. */
+/* A lack of memory or disk is not the row's fault: the run ends and can be resumed. */
 static bool is_environment(int code)
 {
     return code == ZOO_E_MEMORY || code == ZOO_E_IO;

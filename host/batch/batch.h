@@ -34,7 +34,7 @@ typedef struct zoo_batch_sink {
     void (*step)(void *arg, const zoo_schedule_stats *stats);
 } zoo_batch_sink;
 
-/* What rows take, in new tokens: a token that is read costs a fraction of one that is written. */
+/* Estimated cost of rows in new tokens: reading a token costs a fraction of generating one. */
 static inline double zoo_batch_cost(uint64_t n_read, uint64_t n_written)
 {
     return (double)n_written + 0.2 * (double)n_read;
@@ -48,7 +48,7 @@ typedef struct zoo_batch_job {
     const zoo_chat_model *loaded;
     zoo_journal *journal;                 /* or null */
     uint64_t n_lines;                     /* of the input that are rows */
-    const volatile sig_atomic_t *stop;    /* not 0: leave after the step at hand; or null */
+    const volatile sig_atomic_t *stop;    /* not 0: end after the current step; or null */
     const zoo_progress_options *progress; /* null: nothing is told */
     bool shows_cached;      /* results count prompt tokens from kept prefixes, and drafts */
     bool in_order;          /* results come in the order of the input */

@@ -1,6 +1,6 @@
 /*
  * chat_model.h: a model opened with everything that generation needs: engine, tokenizer, template,
- * output format, sampling defaults. What the commands run, batch and their kin share.
+ * output format, sampling defaults. Shared by the commands run, batch, serve and chat.
  *
  * A folder without a tokenizer or a template opens too; requests that need one are refused then. A
  * tokenizer that is there and cannot be read is an error.

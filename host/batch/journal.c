@@ -95,7 +95,7 @@ static zoo_status note_line(zoo_journal *j, const char *path, uint64_t number, c
     }
     status = zoo_idmap_add(&j->done, key, value, &fresh, err);
     if (status == ZOO_OK && !fresh) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s, line %llu: this row stands there twice", path,
+        return zoo_fail(err, ZOO_E_FORMAT, "%s, line %llu: this row occurs twice", path,
                         (unsigned long long)number);
     }
     return status;
@@ -193,7 +193,7 @@ static zoo_status changed(const char *what, const char *results, zoo_error *err)
 {
     return zoo_fail(err, ZOO_E_USAGE,
                     "%s changed since %s was begun: give the run another output, or "
-                    "--restart to begin this one anew",
+                    "--restart to start it again",
                     what, results);
 }
 
@@ -276,7 +276,7 @@ static bool is_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* No file may be written that is read, or written twice. */
+/* No output may be an input or another output. */
 static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *paths,
                                 zoo_error *err)
 {
@@ -285,7 +285,7 @@ static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *p
         for (const char *const *other = paths->others; own[i][0] && other && *other; other++) {
             if (strcmp(*other, "-") != 0 && is_same(own[i], *other)) {
                 return zoo_fail(err, ZOO_E_USAGE,
-                                "%s would be written over: it is %s too; give the run another "
+                                "%s would be overwritten: it is %s too; give the run another "
                                 "output",
                                 *other,
                                 i == 0   ? "the output"
@@ -327,7 +327,7 @@ static zoo_status settle_key(zoo_journal *j, const zoo_journal_paths *paths, zoo
     *resume = false;
     if (!is_ours(j->errors.path)) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "%s exists and is no errors file of this program; it is not replaced",
+                        "%s exists and is not an errors file of this program; it is not replaced",
                         j->errors.path);
     }
     if (!paths->restart && has_bytes(j->path)) {
@@ -339,7 +339,7 @@ static zoo_status settle_key(zoo_journal *j, const zoo_journal_paths *paths, zoo
     }
     if (!paths->restart && (has_bytes(paths->results) || has_bytes(j->errors.path))) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "%s exists and no journal beside it: give the run another output, or "
+                        "%s exists without a journal beside it: give the run another output, or "
                         "--restart to replace it",
                         has_bytes(paths->results) ? paths->results : j->errors.path);
     }

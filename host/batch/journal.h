@@ -74,7 +74,7 @@ zoo_status zoo_journal_keep(zoo_journal *journal, const volatile sig_atomic_t *s
                             zoo_error *err);
 /* What the keeper found (null: nothing): ZOO_E_IO when a file vanished or cannot be written. */
 zoo_status zoo_journal_check(zoo_journal *journal, zoo_error *err);
-/* The line behind the key, a JSON object of less than ZOO_PROGRESS_BYTES, written by the keeper and
+/* The line after the key, a JSON object of less than ZOO_PROGRESS_BYTES, written by the keeper and
  * at the end. */
 enum { ZOO_PROGRESS_BYTES = 1024 };
 /* Null is fine. */

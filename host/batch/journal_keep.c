@@ -85,7 +85,7 @@ static void look_after(zoo_journal *j, const zoo_log *log)
     }
 }
 
-/* The line behind the key, filled with blanks so that a later one covers it. */
+/* The line after the key, filled with blanks so that a later one covers it. */
 static void put_progress(zoo_journal *j)
 {
     char line[ZOO_PROGRESS_BYTES];

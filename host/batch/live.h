@@ -52,7 +52,7 @@ zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
 /* Ends the request at the next step; done is still called. A finished one stays as it is. */
 void zoo_live_cancel(zoo_live *live, zoo_live_request *request);
 
-/* Cancels if need be, waits for the end, frees. Not from an event. */
+/* Cancels the request if it still runs, waits for its end and frees it. Not from an event. */
 void zoo_live_release(zoo_live *live, zoo_live_request *request);
 
 /* A row, from inside its own text event: what it holds so far. */

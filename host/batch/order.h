@@ -2,7 +2,7 @@
  * order.h: finished lines on their way to the journal: at once, or in the order of the input, held
  * until those before them are there.
  *
- * Memory: what is held; the owner looks at `bytes` and starts no more rows while it is too much.
+ * Memory: the held lines; the owner checks `bytes` and starts no more rows while it is too large.
  */
 #ifndef ZOO_BATCH_ORDER_H
 #define ZOO_BATCH_ORDER_H

@@ -1,8 +1,8 @@
 /*
- * progress.h: what a run tells while it runs: a line for people, JSON for programs, the journal's
+ * progress.h: progress reports of a run: a line for people, JSON for programs, the journal's
  * progress line, a file for node_exporter's textfile collector, and the summary at the end.
  *
- * On a terminal the line is written over, elsewhere a line comes every 30 seconds. Counts of rows
+ * On a terminal the line is overwritten; elsewhere one comes every 30 seconds. Counts of rows
  * and tokens are those of all attempts at the same output, rates those of this one.
  */
 #ifndef ZOO_BATCH_PROGRESS_H
@@ -46,7 +46,7 @@ void zoo_progress_begin(zoo_progress *progress, const zoo_progress_options *opti
                         zoo_journal *journal, uint64_t n_lines);
 /* Between two steps; looks at the clock and shows what is due. */
 void zoo_progress_tick(zoo_progress *progress, const zoo_batch_totals *totals);
-/* The last word of the run. state: "ended", "interrupted", "failed". */
+/* The final report. state: "ended", "interrupted", "failed". */
 void zoo_progress_end(zoo_progress *progress, const zoo_batch_totals *totals, const char *state);
 
 /* The state of the run as one JSON object without a line feed, as the journal has it. */

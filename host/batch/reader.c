@@ -44,7 +44,7 @@ void zoo_line_free(zoo_line *line)
     }
 }
 
-/* Waits for room for one more line; false when nobody reads any more. */
+/* Waits for room for one more line; false when the reader is being stopped. */
 static bool wait_for_room(zoo_reader *r)
 {
     bool stopped;
@@ -115,7 +115,7 @@ static zoo_status judge(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
     if (!fresh || in->is_duplicate) {
         line->is_duplicate = true;
         return zoo_request_refuse(request, "custom_id", ZOO_E_USAGE, &line->error,
-                                  "the custom_id \"%.60s\" stands on an earlier line too",
+                                  "the custom_id \"%.60s\" occurs on an earlier line",
                                   request->custom_id);
     }
     status = status == ZOO_OK ? zoo_request_encode(r->o.context, request, &line->error) : status;
@@ -199,7 +199,7 @@ static bool take(zoo_reader *r, const zoo_input_line *in)
     line->id = in->id;
     bool done = prepare(r, in, line);
     if (done && line->status == ZOO_E_MEMORY) {
-        /* No fault of the line: the run ends and can be resumed. */
+        /* Not the line's fault: the run ends and can be resumed. */
         r->status = zoo_fail(&r->error, ZOO_E_MEMORY, "%s, line %llu: %s", r->o.name,
                              (unsigned long long)in->number, line->error.text);
         done = false;
@@ -222,7 +222,8 @@ static zoo_status compare_hash(zoo_reader *r)
         zoo_input_hash(r->o.input, hex);
     }
     if (r->o.hash && r->o.input && strcmp(hex, r->o.hash) != 0) {
-        return zoo_fail(&r->error, ZOO_E_IO, "%s changed or was cut while it was read", r->o.name);
+        return zoo_fail(&r->error, ZOO_E_IO, "%s changed or was truncated while it was read",
+                        r->o.name);
     }
     return ZOO_OK;
 }

@@ -2,9 +2,9 @@
  * reader.h: a thread that reads request lines ahead: parses, checks and tokenizes them, in the
  * order of the file, into a bounded queue, so that none of this stands between two steps.
  *
- * Lines that a former run finished are passed over by their hash. A custom_id that an earlier line
- * of the file has is refused, as the source says, or as it is seen here when the source gives all
- * lines in order. Empty lines are no rows.
+ * Lines that a former run finished are skipped by their hash. A custom_id that repeats that of an
+ * earlier line is refused; the source says so, or, if it gives all lines in order, it is found
+ * here. Blank lines are not rows.
  *
  * Each line has a budget of bytes, steps and seconds (budget.h), for all that its preparation
  * takes, compiled grammars included; beyond it the line is refused. Bytes that lines hold, queued

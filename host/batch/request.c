@@ -170,7 +170,7 @@ static zoo_status judge_frame_keys(const cJSON *tree, zoo_request *out, zoo_erro
         }
         if (seen[i]) {
             return zoo_request_refuse(out, known[i], ZOO_E_FORMAT, err,
-                                      "the key %s stands twice in the line", known[i]);
+                                      "the key %s occurs twice in the line", known[i]);
         }
         seen[i] = true;
     }
@@ -212,7 +212,7 @@ zoo_status zoo_request_parse(const zoo_request_context *context, const char *lin
     id = cJSON_GetObjectItemCaseSensitive(out->tree, "custom_id");
     if (!cJSON_IsString(id) || !id->valuestring[0]) {
         return zoo_request_refuse(out, "custom_id", ZOO_E_FORMAT, err,
-                                  "custom_id must be a string that is not empty");
+                                  "custom_id must be a non-empty string");
     }
     out->custom_id = id->valuestring;
     ZOO_TRY(judge_frame_keys(out->tree, out, err));

@@ -1,5 +1,5 @@
 /*
- * request.h: one line of a batch file, judged and made ready to run.
+ * request.h: one line of a batch file, checked and made ready to run.
  *
  * A line is {"custom_id", "method": "POST", "url", "body"} with the body of an OpenAI request to
  * /v1/completions or /v1/chat/completions and the sampling keys of vLLM beside it. Every key is
@@ -31,7 +31,7 @@ enum { ZOO_STOPS_MAX = 64, ZOO_CHOICES_MAX = 128 };
 
 typedef enum zoo_endpoint { ZOO_COMPLETIONS = 1, ZOO_CHAT = 2 } zoo_endpoint;
 
-/* What a request is judged by; the same for all lines of a file. */
+/* What requests are checked against; the same for all lines of a file. */
 typedef struct zoo_request_context {
     const zoo_generation *generation;
     const zoo_tokenizer *tokenizer;  /* null: only prompts of token ids */
@@ -42,8 +42,8 @@ typedef struct zoo_request_context {
     const zoo_clock *now;            /* what a template sees as the time */
     uint32_t n_vocab;
     uint32_t context_max;
-    uint32_t usual_max; /* new tokens of a completion that does not say; 0: as a chat */
-    bool marks_turns;   /* chats find out where others may part from them */
+    uint32_t usual_max; /* new tokens of a completion without max_tokens; 0: as a chat */
+    bool marks_turns;   /* zoo_request_mark is called for chats */
     uint64_t seed;      /* of requests that bring none, mixed with their custom_id */
 } zoo_request_context;
 
@@ -68,7 +68,7 @@ typedef struct zoo_request {
     zoo_endpoint endpoint;
     zoo_sampling sampling; /* its pointers are those below */
     zoo_bias *biases;
-    uint32_t *bad_ids;   /* of all bad_words, one behind the other */
+    uint32_t *bad_ids;   /* of all bad_words, one after the other */
     zoo_word *bad_words; /* [sampling.n_bad] */
     uint32_t *stop_ids, *allowed;
     const char *stops[ZOO_STOPS_MAX];
@@ -113,7 +113,7 @@ typedef struct zoo_request {
 } zoo_request;
 
 /*
- * Reads line[n]; name stands in errors for it ("line 17"). ZOO_E_FORMAT: not JSON or not a request
+ * Reads line[n]; name identifies it in errors ("line 17"). ZOO_E_FORMAT: not JSON or not a request
  * line; ZOO_E_USAGE: a key or value is refused; ZOO_E_UNSUPPORTED: named and not done here;
  * ZOO_E_MEMORY.
  */
@@ -146,11 +146,12 @@ zoo_status zoo_request_bad_words(const zoo_request_context *context, zoo_request
 /* The mark that max_thinking_tokens closes reasoning with. */
 zoo_status zoo_request_thinking(const zoo_request_context *context, zoo_request *request,
                                 zoo_error *err);
-/* Checks the messages and moves them, tools and their kin into request->variables. */
+/* Checks the messages and moves them, with tools and other template variables, into
+ * request->variables. */
 zoo_status zoo_request_chat(const zoo_request_context *context, cJSON *body, zoo_request *out,
                             zoo_error *err);
-/* Finds out where a rendered and encoded chat may be left by others: where the first user's words
- * begin, that is, behind the system's and the tools, and where what was said ends. */
+/* Finds the places of a rendered and encoded chat where other chats may diverge from it: the start
+ * of the first user message (after system message and tools), and the end of the last message. */
 void zoo_request_mark(const zoo_request_context *context, zoo_request *request);
 /* Gives calls their arguments as text again; false: none had any. */
 bool zoo_request_arguments_as_text(zoo_request *request);

@@ -150,7 +150,7 @@ static zoo_status read_calls(cJSON *calls, int index, zoo_request *out, zoo_erro
     return ZOO_OK;
 }
 
-/* A key that nobody here reads is the template's business or a mistake. */
+/* A key that is not read here must be one that the template reads. */
 static zoo_status judge_message_key(const zoo_request_context *context, const cJSON *value,
                                     int index, zoo_request *out, zoo_error *err)
 {
@@ -162,7 +162,7 @@ static zoo_status judge_message_key(const zoo_request_context *context, const cJ
             return ZOO_OK;
         }
     }
-    /* What an answer brings along when it is sent back. */
+    /* Members of an answer that a client sends back. */
     if (strcmp(key, "annotations") == 0 && cJSON_IsArray(value)) {
         return ZOO_OK;
     }
@@ -292,7 +292,7 @@ static zoo_status judge_lists(const cJSON *body, zoo_request *out, zoo_error *er
     return ZOO_OK;
 }
 
-/* What is checked on its own way cannot come in by this one. */
+/* Keys that are checked on their own may not come in through this one. */
 static zoo_status judge_kwargs(const cJSON *body, zoo_request *out, zoo_error *err)
 {
     static const char *const ours[] = {"messages", "tools", "documents"};
@@ -320,7 +320,7 @@ zoo_status zoo_request_chat(const zoo_request_context *context, cJSON *body, zoo
     int index = 0;
     if (!cJSON_IsArray(messages) || !messages->child) {
         return zoo_request_refuse(out, "messages", ZOO_E_USAGE, err,
-                                  "messages must be a list that is not empty");
+                                  "messages must be a non-empty list");
     }
     if (goes_on && cJSON_IsTrue(add)) {
         return zoo_request_refuse(out, "continue_final_message", ZOO_E_USAGE, err,

@@ -63,7 +63,7 @@ static zoo_status need_array(zoo_parse *p, const cJSON *value, uint32_t *n)
 {
     int count = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 0;
     if (count < 1) {
-        return wrong(p, value, "a list that is not empty");
+        return wrong(p, value, "a non-empty list");
     }
     *n = (uint32_t)count;
     return ZOO_OK;
@@ -242,7 +242,7 @@ static zoo_status read_truncate(zoo_parse *p, const cJSON *value)
     return ZOO_OK;
 }
 
-/* A template may read it; without one that does, only what changes nothing is taken. */
+/* A template may read it; otherwise only the value that changes nothing is accepted. */
 static zoo_status read_verbosity(zoo_parse *p, const cJSON *value)
 {
     const char *word = cJSON_GetStringValue(value);
@@ -438,7 +438,7 @@ static const zoo_rule *find_rule(const char *key, zoo_endpoint endpoint, bool *e
     return NULL;
 }
 
-/* What can only be judged when all keys are known. */
+/* Checks that need all keys. */
 static zoo_status judge_together(const cJSON *body, zoo_request *out, zoo_error *err)
 {
     const cJSON *best_of = cJSON_GetObjectItemCaseSensitive(body, "best_of");
@@ -495,7 +495,7 @@ zoo_status zoo_request_keys(const zoo_request_context *context, cJSON *body, zoo
         }
         if (seen[rule - rules]) {
             return zoo_request_refuse(out, value->string, ZOO_E_USAGE, err,
-                                      "the key %s stands twice in the body", value->string);
+                                      "the key %s occurs twice in the body", value->string);
         }
         seen[rule - rules] = true;
         if (!cJSON_IsNull(value)) {

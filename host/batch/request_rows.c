@@ -161,7 +161,7 @@ static bool add_other_words(const zoo_request *r, cJSON *list)
     return false;
 }
 
-/* The variables with the first words changed and nothing behind them; null: there are none, or no
+/* The variables with the first words changed and nothing after them; null: there are none, or no
  * memory. Refers to the request's. */
 static cJSON *other_words(const zoo_request *r)
 {

@@ -15,8 +15,8 @@ void zoo_request_rows(const zoo_request *request, const uint32_t *hidden, zoo_ro
 double zoo_request_bytes(const zoo_request *request);
 /* ZOO_E_LIMIT: that is more than bytes_max. */
 zoo_status zoo_request_judge_size(zoo_request *request, size_t bytes_max, zoo_error *err);
-/* What went wrong, status, as an error of the request where the budget that it was made ready in is
- * spent; option: the name of the bound in seconds. */
+/* Turns `status` into an error of the request if its budget was spent; option: the option that sets
+ * seconds_max. */
 zoo_status zoo_request_judge_spent(const zoo_budget *budget, const char *option, double seconds_max,
                                    zoo_status status, zoo_error *err);
 

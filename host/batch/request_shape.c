@@ -74,7 +74,7 @@ static const struct {
 static zoo_status read_structured(const char *key, const cJSON *value, zoo_request *out,
                                   zoo_error *err)
 {
-    /* Concern other engines alone. */
+    /* Keys that only concern other engines. */
     static const char *const hints[] = {"disable_any_whitespace", "disable_fallback"};
     uint32_t n_shapes = 0;
     const cJSON *c;
@@ -135,7 +135,7 @@ zoo_status zoo_request_shape(const char *key, const cJSON *value, zoo_request *o
     }
     if (out->wants_json) {
         return zoo_request_refuse(out, key, ZOO_E_USAGE, err,
-                                  "%s and %s both shape the answer; one of them may", key,
+                                  "%s and %s both constrain the answer; give only one of them", key,
                                   out->shape_key);
     }
     out->wants_json = true;

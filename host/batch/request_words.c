@@ -1,7 +1,7 @@
 /*
  * request_words.c: bad_words and the mark that ends reasoning, as tokens.
  *
- * A word is what the tokenizer makes of it at the start of a text and, where that differs, behind a
+ * A word is what the tokenizer makes of it at the start of a text and, where that differs, after a
  * blank. After vLLM, SamplingParams, which takes the second only when it has as many tokens.
  */
 #include <string.h>

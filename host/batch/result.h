@@ -1,13 +1,13 @@
 /*
  * result.h: finished rows as OpenAI answers: lines of the results and of the errors file.
  *
- * An answer holds nothing that a second run would not repeat: ids are hashes of the line, `created`
- * is 0, and no counter of the machine's state is in it. So equal requests give equal bytes,
- * whatever ran beside them and however often the run was interrupted.
+ * An answer holds only what a second run would repeat: ids are hashes of the line, `created` is 0,
+ * and nothing depends on the machine's state. So equal requests give equal bytes, whatever ran
+ * beside them and however often the run was interrupted.
  *
  * Log-probabilities come in both shapes: completions (tokens, token_logprobs, top_logprobs,
- * text_offset), chat (content[] with bytes and top_logprobs), and vLLM's prompt_logprobs. What JSON
- * cannot hold is -9999.
+ * text_offset), chat (content[] with bytes and top_logprobs), and vLLM's prompt_logprobs.
+ * Infinities become -9999.
  */
 #ifndef ZOO_BATCH_RESULT_H
 #define ZOO_BATCH_RESULT_H

@@ -92,7 +92,7 @@ static zoo_status step_for_a_while(zoo_schedule *schedule, double seconds, zoo_e
     return ZOO_OK;
 }
 
-/* Runs the samples for two seconds; what they write is thrown away. */
+/* Runs the samples for two seconds and discards their output. */
 static zoo_status measure(judge *j, zoo_error *err)
 {
     const zoo_chat_model *s = j->job->loaded;

@@ -1,6 +1,6 @@
 /*
- * validate.h: a request file judged line by line, as a run would, without a run: what is wrong, how
- * many tokens, and how long it may take, from a short measurement of the first good rows.
+ * validate.h: checks a request file line by line as a run would, without running it: errors, number
+ * of tokens, and an estimate of the time from a short measurement of the first good rows.
  */
 #ifndef ZOO_BATCH_VALIDATE_H
 #define ZOO_BATCH_VALIDATE_H

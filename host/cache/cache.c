@@ -48,7 +48,7 @@ zoo_status zoo_cache_pool_new(const zoo_cache_options *options, zoo_cache_pool *
                         l->rows_max, l->seqs_max, l->context_max, ROWS_MAX, SEQS_MAX, CONTEXT_MAX);
     }
     if (!options->kinds.kind) {
-        return zoo_fail(err, ZOO_E_USAGE, "no kind of cache is chosen");
+        return zoo_fail(err, ZOO_E_USAGE, "no cache kind is chosen");
     }
     zoo_cache_pool *pool = zoo_mem_array(1, sizeof *pool);
     if (!pool) {

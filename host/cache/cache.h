@@ -1,7 +1,7 @@
 /*
- * cache.h: what sequences remember: paged rows, rings and states of all blocks of a model.
+ * cache.h: the KV cache of sequences: paged rows, rings and states of all blocks of a model.
  *
- * Streams of equal kind, window and stride form a group; a group has one page table per sequence
+ * Streams of equal kind, window and stride form a group; a group has one block table per sequence
  * and its pages hold ZOO_PAGE rows of every stream of the group. Pages are reference-counted, so
  * that sequences with a common prefix share them; a shared page is never written. A ring's table
  * wraps. States are one slot per sequence.
@@ -29,8 +29,8 @@ typedef struct zoo_cache_choices {
     } rows[ZOO_CACHE_CHOICES_MAX];
 } zoo_cache_choices;
 
-/* The kind that keeps rows of a stream: the chosen one, or the host's of the stream's dtype_min
- * where that tolerates no less or the kind does not suit it; null for a state. [any] */
+/* The kind that keeps rows of a stream: the chosen one, or the host's kind of its dtype_min where
+ * the stream needs that precision or the chosen kind does not suit it; null for a state. [any] */
 const zoo_cache_ops *zoo_cache_choice(const zoo_cache_choices *choices, const zoo_stream *stream);
 
 typedef struct zoo_cache_options {
@@ -51,7 +51,7 @@ typedef struct zoo_cache_cost {
     size_t bytes_at;           /* all of one sequence at the asked length */
 } zoo_cache_cost;
 
-/* What a row of a stream takes when `asked` is the kind that is wanted. */
+/* What a row of a stream takes when the user asks for kind `asked`. */
 typedef struct zoo_row_cost {
     const zoo_cache_ops *kind; /* null: a state, float32 */
     double bytes;              /* of a row of all heads, scales included; of a state: all of it */
@@ -82,40 +82,40 @@ double zoo_cache_pool_share(zoo_cache_pool *pool);
 zoo_status zoo_cache_pool_fix(zoo_cache_pool *pool, zoo_error *err);
 /* Null is fine. */
 void zoo_cache_pool_free(zoo_cache_pool *pool);
-/* Of the streams added so far; any length, not just those that fit. */
+/* The cost of a sequence of `length` positions, with the streams added so far, whether or not it
+ * fits. */
 zoo_cache_cost zoo_cache_pool_cost(const zoo_cache_pool *pool, uint32_t length);
 
 /*
  * Starts a sequence in a free slot, its states zero, and reserves what `length_max` positions may
- * need, so that no later step can run out. ZOO_E_MEMORY: not now (slots or pages are taken by other
- * sequences or kept prefixes); ZOO_E_LIMIT: never (larger than the pool).
+ * need, so that no later step can run out of pages. ZOO_E_MEMORY: not now (slots or pages are taken
+ * by other sequences or kept prefixes); ZOO_E_LIMIT: never (larger than the pool).
  */
 zoo_status zoo_cache_seq_open(zoo_cache_pool *pool, uint32_t length_max, uint32_t *slot,
                               zoo_error *err);
-/* As above, standing at `length` positions of a kept prefix (below): at its end, or at a multiple
- * of zoo_cache_pool_grain inside it. ZOO_E_USAGE: no such place. */
+/* As above, starting with the first `length` positions of a kept prefix (below): all of it, or a
+ * multiple of zoo_cache_pool_grain. ZOO_E_USAGE: another length. */
 zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint32_t prefix,
                                  uint32_t length, uint32_t *slot, zoo_error *err);
-/* Gives everything back; a slot that is not open stays so. */
+/* Releases everything; nothing happens if the slot is not open. */
 void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot);
 /*
- * Forgets everything of the sequence but keeps its slot and reservation: it will be read again from
- * position 0. A sequence that shares pages needs pages of its own instead: ZOO_E_MEMORY when there
- * are none, and the sequence is as before; it cannot fail for one that shares none.
+ * Empties the sequence but keeps its slot and reservation: it will be read again from position 0. A
+ * sequence that shares pages then needs its own: ZOO_E_MEMORY if there are none, and the sequence
+ * is unchanged. It cannot fail for a sequence that shares none.
  */
 zoo_status zoo_cache_seq_restart(zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
 /*
- * Makes rows writable that positions pos .. pos + n - 1 store: row pos / stride and on. Called by
- * the step, once, before the blocks. pos is where the sequence stands, or, to repeat a failed step,
- * any position since the last call began. ZOO_E_LIMIT: n is above rows_max or the end above
- * length_max.
+ * Makes the rows of positions pos .. pos + n - 1 writable (from row pos / stride on). Called once a
+ * step, before the blocks. pos is the sequence's length, or, to repeat a failed step, any position
+ * from where the last call began. ZOO_E_LIMIT: n is above rows_max or the end above length_max.
  */
 zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t pos, uint32_t n,
                                 zoo_error *err);
 
 /*
- * Notes where the sequence stands, so that the next extend can be taken back; states are copied.
- * False: all marks are held by others. Without states it costs nothing and is always true.
+ * Marks the sequence's length, so that the next extend can be undone; states are copied. False: all
+ * copies are in use. Without states it costs nothing and always succeeds.
  */
 bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot);
 /*
@@ -127,10 +127,9 @@ bool zoo_cache_seq_mark(zoo_cache_pool *pool, uint32_t slot);
 uint32_t zoo_cache_seq_rewind(zoo_cache_pool *pool, uint32_t slot, uint32_t length);
 
 /*
- * Keeps what `slot` remembers as a prefix others may start from. The sequence stands at exactly
- * `length` positions, at least 1. Whole pages of ROWS are shared by reference; a page that is full
- * only in part, rings and states are copied. ZOO_E_MEMORY:
- * others are to be dropped first.
+ * Keeps the cache of `slot` as a prefix that other sequences may start from. The sequence must be
+ * exactly `length` positions long, at least 1. Full pages of ROWS are shared by reference; a partly
+ * filled page, rings and states are copied. ZOO_E_MEMORY: other prefixes must be dropped first.
  */
 zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t length,
                                  uint32_t *prefix, zoo_error *err);
@@ -138,14 +137,13 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
 void zoo_cache_prefix_drop(zoo_cache_pool *pool, uint32_t prefix);
 /* Positions of a kept prefix; 0: not kept. */
 uint32_t zoo_cache_prefix_length(const zoo_cache_pool *pool, uint32_t prefix);
-/* A sequence may start inside a kept prefix at multiples of this; 0: only at its end, as there are
- * rings or states, which cannot be cut. */
+/* A sequence may start inside a kept prefix at multiples of this; 0: only at its end, as rings and
+ * states cannot be truncated. */
 uint32_t zoo_cache_pool_grain(const zoo_cache_pool *pool);
-/* The part of its pages that somebody holds or has reserved, of the fullest group of ROWS: 0 to
- * 1. */
+/* The part of the pages that are held or reserved, in the fullest group of ROWS: 0 to 1. */
 double zoo_cache_pool_fill(const zoo_cache_pool *pool);
 
-/* For tests: pages in all, and pages that somebody holds. */
+/* For tests: pages in all, held and reserved. */
 typedef struct zoo_cache_use {
     uint64_t n_pages, n_held, n_reserved;
     uint32_t n_prefixes_max;

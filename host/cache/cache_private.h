@@ -1,4 +1,4 @@
-/* cache_private.h: the inside of zoo_cache_pool, for the files cache*.c. */
+/* cache_private.h: the inside of zoo_cache_pool, for the files of this room. */
 #ifndef ZOO_CACHE_CACHE_PRIVATE_H
 #define ZOO_CACHE_CACHE_PRIVATE_H
 
@@ -49,7 +49,7 @@ typedef struct zoo_cache_handle {
     struct zoo_cache_handle *next;
 } zoo_cache_handle;
 
-/* The page table of a sequence or of a kept prefix. It holds a page for each run from
+/* The block table of a sequence or of a kept prefix. It holds a page for each run from
  * zoo_block_table_oldest to n_runs - 1. */
 typedef struct zoo_block_table {
     uint32_t open, length_max;

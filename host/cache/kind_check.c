@@ -2,7 +2,7 @@
  * kind_check.c: see kind_check.h.
  *
  * Two pages are filled with the same rows in different order, among different neighbours and over
- * different remains, between canaries; whatever differs between them shows which promise is
+ * different old contents, between canaries; a difference between them shows which promise is
  * broken. Memory: three pages and some rows, from zoo_mem.
  */
 #include "cache/kind_check.h"
@@ -74,7 +74,7 @@ typedef struct trial {
     size_t bytes;                      /* of a page */
     float *x;                          /* [ZOO_PAGE, width] */
     float *y, *z;                      /* [ZOO_PAGE, width] what the pages read */
-    unsigned char *one, *other, *copy; /* pages with a canary before and behind */
+    unsigned char *one, *other, *copy; /* pages with a canary before and after */
 } trial;
 
 static float draw(uint32_t *seed)
@@ -83,7 +83,7 @@ static float draw(uint32_t *seed)
     return (float)(*seed >> 8) / 8388608.0f - 1.0f;
 }
 
-/* About normal, of a size that differs from row to row. */
+/* Roughly normal values whose size differs from row to row. */
 static void fill_rows(trial *t)
 {
     uint32_t seed = t->width;
@@ -147,32 +147,32 @@ static zoo_status check_reads(const trial *t, zoo_error *err)
     k->read(t->kernels, t->width, t->other + CANARY, 0, ZOO_PAGE, t->z, w);
     if (!same(t->y, t->z, ZOO_PAGE * w)) {
         return broken(k, t->width,
-                      "a row reads otherwise when others were stored in another order, or over "
+                      "a row reads differently when others were stored in another order, or over "
                       "other bytes",
                       err);
     }
     for (uint32_t row = 0; row < ZOO_PAGE; row++) {
         k->read(t->kernels, t->width, t->one + CANARY, row, 1, t->z, w);
         if (!same(t->y + row * w, t->z, w)) {
-            return broken(k, t->width, "a row reads otherwise alone than among others", err);
+            return broken(k, t->width, "a row reads differently alone than among others", err);
         }
     }
     k->read(t->kernels, t->width, t->one + CANARY, 3, 7, t->z, w + 5);
     for (uint32_t row = 0; row < 7; row++) {
         if (!same(t->y + (row + 3) * w, t->z + row * (w + 5), w)) {
-            return broken(k, t->width, "rows read otherwise with a stride between them", err);
+            return broken(k, t->width, "rows read differently with a stride between them", err);
         }
     }
     memcpy(t->copy, t->one, t->bytes + 2 * CANARY);
     memset(t->one, 0, t->bytes + 2 * CANARY);
     k->read(t->kernels, t->width, t->copy + CANARY, 0, ZOO_PAGE, t->z, w);
     if (!same(t->y, t->z, ZOO_PAGE * w)) {
-        return broken(k, t->width, "a page reads otherwise where it is copied to", err);
+        return broken(k, t->width, "a page reads differently after it was copied", err);
     }
     return ZOO_OK;
 }
 
-/* Storing one row anew leaves all others as they were. */
+/* Overwriting one row leaves all others unchanged. */
 static zoo_status check_neighbours(const trial *t, zoo_error *err)
 {
     size_t w = t->width;
@@ -188,7 +188,7 @@ static zoo_status check_neighbours(const trial *t, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Squared error of a row over its squares. */
+/* Squared error of a row over its sum of squares. */
 static double row_error(const trial *t, uint32_t row)
 {
     const float *x = t->x + (size_t)row * t->width, *y = t->y + (size_t)row * t->width;
@@ -231,7 +231,8 @@ static zoo_status check_form(const trial *t, zoo_error *err)
                        t->width);
     return same(t->y, t->z, (size_t)ZOO_PAGE * t->width)
                ? ZOO_OK
-               : broken(t->kind, t->width, "the page is not of the form that it names", err);
+               : broken(t->kind, t->width, "the page does not have the form that the kind names",
+                        err);
 }
 
 static zoo_status check_width(trial *t, zoo_error *err)
@@ -261,7 +262,7 @@ static zoo_status run_width(const zoo_cache_ops *kind, const zoo_kernels *kernel
     t.bytes = kind->bytes(width, ZOO_PAGE);
     if (t.bytes == 0 || t.bytes > (size_t)BYTES_MOST * width * ZOO_PAGE ||
         kind->bytes(width, 1) > t.bytes) {
-        return broken(kind, width, "it asks for no bytes, or for more than sense", err);
+        return broken(kind, width, "it asks for no bytes, or for far too many", err);
     }
     size_t values = (size_t)ZOO_PAGE * (width + 5);
     t.x = zoo_mem_array(values, sizeof *t.x);

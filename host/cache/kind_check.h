@@ -1,5 +1,5 @@
 /*
- * kind_check.h: whether a cache kind keeps what cache.h asks of it.
+ * kind_check.h: checks that a cache kind does what sdk/cache.h requires.
  */
 #ifndef ZOO_CACHE_KIND_CHECK_H
 #define ZOO_CACHE_KIND_CHECK_H
@@ -11,11 +11,11 @@ zoo_status zoo_cache_kind_vectors(const zoo_cache_ops *kind, const zoo_kernels *
                                   zoo_error *err);
 
 /*
- * All that cache.h promises a reader, tried on rows of several widths: vectors; bytes enough, and
- * no byte written beyond them; a row reads the same whatever stands beside it, whenever it was
- * stored, wherever the page lies and however many are read at once; nothing but 0 for a row of
- * zeros; the error of error_max; and, where kernels read pages by form, the same as they read.
- * ZOO_E_PLUGIN: the first promise that is broken. [load]
+ * All requirements of sdk/cache.h, tested on rows of several widths: test vectors; no byte written
+ * beyond the page; a row reads the same whatever its neighbours, the order of stores, the page's
+ * address and the number of rows read at once; a row of zeros reads as zeros; the error is at most
+ * error_max; and where kernels read pages by form, read agrees with them. ZOO_E_PLUGIN: the first
+ * requirement that is broken. [load]
  */
 zoo_status zoo_cache_kind_check(const zoo_cache_ops *kind, const zoo_kernels *kernels,
                                 zoo_error *err);

@@ -1,8 +1,8 @@
 /*
  * kinds.c: the host's own cache kinds: forms that the kernels read without a call.
  *
- * int8 and int4 are turned. Vectors: rows whose codes follow from the formulas of kernels.h by
- * hand.
+ * int8 and int4 rows are Hadamard-transformed. Test vectors: rows whose codes can be worked out by
+ * hand from the formulas of kernels.h.
  */
 #include "cache/kinds.h"
 
@@ -87,7 +87,7 @@ static const zoo_cache_ops kind_int8 = {
     .size = sizeof(zoo_cache_ops),
     .flags = ZOO_CACHE_TURNED,
     .name = "int8",
-    .summary = "turned, 8 bits a value and a bf16 scale for 32",
+    .summary = "Hadamard-rotated, 8 bits a value and a bf16 scale for 32",
     .narrowness = ZOO_INT8,
     .form = ZOO_FORM_INT8,
     .error_max = 4e-5f,
@@ -100,7 +100,7 @@ static const zoo_cache_ops kind_int4 = {
     .size = sizeof(zoo_cache_ops),
     .flags = ZOO_CACHE_TURNED,
     .name = "int4",
-    .summary = "turned, 4 bits a value, 9 bits of scale and 7 of zero for 16",
+    .summary = "Hadamard-rotated, 4 bits a value, 9 bits of scale and 7 of zero for 16",
     .narrowness = ZOO_INT4,
     .form = ZOO_FORM_INT4,
     .error_max = 3.9e-3f,

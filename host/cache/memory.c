@@ -1,5 +1,5 @@
 /*
- * memory.c: how many pages there are, the one mapping under all of them, and who holds which.
+ * memory.c: how many pages there are, the one mapping for all of them, and page references.
  *
  *   fixed: rings and states of seqs_max sequences, whole, and the marks' copies of states
  *   then:  rings and states of kept prefixes, out of what ROWS leave, or an eighth of the rest
@@ -19,7 +19,7 @@
 
 #define MAPPING_MAX (SIZE_MAX / 4)
 
-/* Products and sums that stay at SIZE_MAX instead of wrapping. */
+/* Products and sums that saturate at SIZE_MAX instead of wrapping. */
 static size_t times(size_t a, size_t b)
 {
     return b && a > SIZE_MAX / b ? SIZE_MAX : a * b;
@@ -92,7 +92,7 @@ static zoo_status count_pages(zoo_cache_pool *pool, zoo_error *err)
     left -= pool->n_marks * pool->state_bytes;
     pool->n_prefixes = count_prefixes(pool, &d, left);
     left -= pool->n_prefixes * d.prefix;
-    /* A hair less than the quotient: rounding must not give a page more than there is. */
+    /* Slightly less than the quotient: rounding must not give a page more than there is. */
     double share = d.rows > left ? (double)left / (double)d.rows * (1 - 1e-12) : 1;
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];

@@ -20,8 +20,8 @@ static zoo_block_table *find_prefix(const zoo_cache_pool *pool, uint32_t prefix)
     return h->open ? h : NULL;
 }
 
-/* Gives `to`, which holds nothing, the first `length` positions of what `from` remembers. Reserved
- * or free pages are there. */
+/* Gives the empty table `to` the first `length` positions of `from`. The pages that it needs are
+ * reserved or free. */
 static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to, uint32_t length)
 {
     zoo_block_table *source = &pool->tables[from], *target = &pool->tables[to];
@@ -85,8 +85,8 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
     }
     if (length == 0 || length != seq->length) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "a prefix ends where the sequence stands, at %u positions, not at %u",
-                        seq->length, length);
+                        "a prefix is as long as its sequence, %u positions, not %u", seq->length,
+                        length);
     }
     uint32_t p = free_prefix(pool);
     if (p == pool->n_prefixes) {

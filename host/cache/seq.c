@@ -1,5 +1,5 @@
 /*
- * seq.c: sequences: slots, reservation, page tables.
+ * seq.c: sequences: slots, reservation, block tables.
  *
  * Opening promises all pages that the sequence may ever need (a ring: its whole table, or less when
  * the sequence is shorter), so no later step runs out. For each group, always: n_reserved <=
@@ -178,7 +178,8 @@ static void extend_group(zoo_cache_pool *pool, uint32_t slot, uint32_t group, ui
     zoo_block_table *seq = &pool->tables[slot];
     const zoo_page_group *g = &pool->groups[group];
     for (uint32_t run = seq->n_runs[group]; run <= last_run; run++) {
-        /* A ring that was held one turn ago has a page here, whose rows fell out of the window. */
+        /* After one round of the ring its page here holds rows that left the window, and is reused.
+         * */
         if (!g->n_ring || run - seq->first_run[group] < g->n_entries) {
             *zoo_block_table_entry(g, slot, run) = zoo_block_table_take(pool, seq, group);
         }
@@ -194,8 +195,8 @@ zoo_status zoo_cache_seq_extend(zoo_cache_pool *pool, uint32_t slot, uint32_t po
         return ZOO_E_USAGE;
     }
     if (pos < seq->begin || pos > seq->length) {
-        return zoo_fail(err, ZOO_E_USAGE, "sequence %u stands at position %u, not at %u", slot,
-                        seq->length, pos);
+        return zoo_fail(err, ZOO_E_USAGE, "sequence %u has %u positions, not %u", slot, seq->length,
+                        pos);
     }
     if (n == 0 || n > pool->options.limits.rows_max || n > seq->length_max - pos) {
         return zoo_fail(err, ZOO_E_LIMIT,

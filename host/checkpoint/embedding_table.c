@@ -5,7 +5,7 @@
 
 enum { ROWS_KEPT = 4, LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
 
-/* A file that is not kept open is read through its map. */
+/* A file that is not kept open is read through its mapping. */
 static zoo_status read_values(const zoo_matrix *m, uint32_t row, float *out, zoo_error *err)
 {
     if (m->plain && m->plain->fd >= 0) {

@@ -1,10 +1,10 @@
 /*
  * embedding_table.h: a stored matrix as a zoo_table: rows are read from the file when needed.
  *
- * A touched row of the map brings its neighbourhood of the file into memory, 64 KiB or, where the
- * system keeps files in large pages, 2 MiB; in a large table nearly every row is touched in time.
- * So rows of a plain table are read past the map, and large quantised ones give their pages back
- * after a few rows: a table costs a few MiB at most, however many of its rows are read.
+ * Touching a mapped row brings 64 KiB of the file into memory, or 2 MiB where the system keeps
+ * files in large pages, and in time nearly every row of a large table is touched. So rows of a
+ * plain table are read with pread instead, and large quantised tables release their pages after a
+ * few rows: a table costs a few MiB at most, however many of its rows are read.
  *
  * A block that reads a row cannot fail. A row that cannot be read is zero, and the first such error
  * is kept in the source, where the step that read it finds it (zoo_table_check).

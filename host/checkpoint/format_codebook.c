@@ -47,7 +47,7 @@ static zoo_status fp4_shape(const zoo_search *s, const zoo_tensor *codes, bool b
     uint64_t dims[ZOO_TENSOR_DIMS_MAX] = {0};
     uint32_t n_dims = blocks ? codes->n_dims - 1 : codes->n_dims;
     if (codes->n_dims < 2 || (blocks && codes->n_dims < 3)) {
-        return zoo_search_fail(s, codes, "its packed codes are no matrix");
+        return zoo_search_fail(s, codes, "its packed codes are not a matrix");
     }
     memcpy(dims, codes->dims, n_dims * sizeof *dims);
     dims[n_dims - 1] *= blocks ? codes->dims[n_dims] * 2 : 2;
@@ -221,7 +221,7 @@ zoo_status zoo_format_ternary(const zoo_search *s, const zoo_tensor *scale, zoo_
     bool multiplies = cJSON_IsString(kind) && strcmp(kind->valuestring, "autobitlinear") == 0;
     if (t->n_dims != 2 || scale->n_items != 1 || zoo_dtype_size(scale->dtype) < 2 ||
         t->dims[0] > UINT64_MAX / 4) {
-        return zoo_search_fail(s, t, "no ternary matrix with one scale");
+        return zoo_search_fail(s, t, "it is not a ternary matrix with one scale");
     }
     uint64_t dims[2] = {t->dims[0] * 4, t->dims[1]};
     zoo_matrix_shape(m, dims, 2);

@@ -196,19 +196,18 @@ static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
         return ZOO_OK;
     }
     if (t->dtype != ZOO_I32 || t->n_items != m->cols) {
-        return zoo_search_fail(s, t, "its g_idx is no int32 per input");
+        return zoo_search_fail(s, t, "its g_idx is not one int32 per input");
     }
     m->groups = t;
     for (uint64_t k = 0; k < m->cols; k++) {
         if (zoo_word(t->data, k) >= m->grid_cols) {
-            return zoo_search_fail(s, t, "its g_idx names a group that is not there");
+            return zoo_search_fail(s, t, "its g_idx names a group that does not exist");
         }
     }
     return ZOO_OK;
 }
 
-/* The width follows from the shapes; a config that states another one is not believed
- * and not ignored. */
+/* The width follows from the shapes; a config that states another one is refused. */
 static zoo_status gptq_bits(const zoo_search *s, zoo_matrix *m)
 {
     uint64_t out = m->codes->dims[1], words = m->zero->dims[1], stated;

@@ -42,7 +42,7 @@ zoo_status zoo_format_joined(const zoo_search *s, const zoo_tensor *first, zoo_m
         char suffix[16];
         bool wide = part->dtype == ZOO_F32 || part->dtype == ZOO_BF16 || part->dtype == ZOO_F16;
         if (!wide || !same_rows(first, part) || i == ZOO_MATRIX_PARTS_MAX) {
-            return zoo_search_fail(s, part, "its parts are no plain tensors of one width");
+            return zoo_search_fail(s, part, "its parts are not plain tensors of one width");
         }
         dims[0] += part->dims[0];
         zoo_matrix_part(m, part);

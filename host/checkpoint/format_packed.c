@@ -174,15 +174,15 @@ static zoo_status shape_find(const zoo_search *s, const zoo_tensor *packed, zoo_
     const zoo_tensor *shape = zoo_search_name(s, "_shape");
     uint64_t dims[2];
     if (packed->dtype != ZOO_I32 || packed->n_dims != 2) {
-        return zoo_search_fail(s, packed, "its packed codes are no int32 matrix");
+        return zoo_search_fail(s, packed, "its packed codes are not an int32 matrix");
     }
     if (!shape || shape->n_items != 2 || (shape->dtype != ZOO_I64 && shape->dtype != ZOO_I32)) {
-        return zoo_search_fail(s, packed, "no weight_shape of two integers stands beside it");
+        return zoo_search_fail(s, packed, "it has no weight_shape of two integers");
     }
     for (uint64_t i = 0; i < 2; i++) {
         float size = zoo_tensor_item(shape, i);
         if (!(size >= 0 && size <= 16777216.0f)) {
-            return zoo_search_fail(s, shape, "its weight_shape is no size");
+            return zoo_search_fail(s, shape, "its weight_shape is not a valid size");
         }
         dims[i] = (uint64_t)size;
     }
@@ -204,7 +204,7 @@ static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
         return ZOO_OK;
     }
     if (t->dtype != ZOO_I32 || t->n_items != m->cols) {
-        return zoo_search_fail(s, t, "its g_idx is no int32 per column");
+        return zoo_search_fail(s, t, "its g_idx is not one int32 per column");
     }
     bool good = true;
     for (uint64_t c = 0; c < m->cols; c++) {
@@ -215,7 +215,7 @@ static zoo_status order_find(const zoo_search *s, zoo_matrix *m)
         good = good && group < m->grid_cols;
     }
     m->groups = t;
-    return good ? ZOO_OK : zoo_search_fail(s, t, "its g_idx names a group that is not there");
+    return good ? ZOO_OK : zoo_search_fail(s, t, "its g_idx names a group that does not exist");
 }
 
 /* Columns of a group: a size that the config states and that gives this number of groups,
@@ -243,7 +243,7 @@ static zoo_status scales_find(const zoo_search *s, zoo_matrix *m)
     const zoo_tensor *scale = zoo_search_name(s, "_scale");
     if (!scale ||
         (scale->dtype != ZOO_F32 && scale->dtype != ZOO_BF16 && scale->dtype != ZOO_F16)) {
-        return zoo_search_fail(s, m->codes, "no float weight_scale stands beside it");
+        return zoo_search_fail(s, m->codes, "it has no float weight_scale");
     }
     m->scale = scale;
     m->grid_rows = scale->n_dims > 0 ? scale->dims[0] : 1;

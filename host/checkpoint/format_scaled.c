@@ -101,7 +101,7 @@ static zoo_status block_find(const zoo_search *s, zoo_matrix *m)
 }
 
 /* The grid of a scale tensor of the shapes [], [1], [rows], [rows, 1], [r, c],
- * behind the dims of a stack. */
+ * after the dims of a stack. */
 static zoo_status grid_find(const zoo_search *s, zoo_matrix *m)
 {
     const zoo_tensor *scale = m->scale;
@@ -130,10 +130,10 @@ zoo_status zoo_format_scaled(const zoo_search *s, const zoo_tensor *scale, zoo_m
     const zoo_tensor *t = s->weight;
     if (scale->dtype != ZOO_F32 && scale->dtype != ZOO_BF16 && scale->dtype != ZOO_F16 &&
         scale->dtype != ZOO_F8_E8M0) {
-        return zoo_search_fail(s, scale, "its scales have a dtype that is none for scales");
+        return zoo_search_fail(s, scale, "its scales have a dtype that scales cannot have");
     }
     if (t->n_dims < 2) {
-        return zoo_search_fail(s, t, "quantised, and yet no matrix");
+        return zoo_search_fail(s, t, "it is quantised but not a matrix");
     }
     zoo_matrix_shape(m, t->dims, t->n_dims);
     m->codes = t;

@@ -1,9 +1,9 @@
 /*
- * generation.h: how a checkpoint wants to be sampled: generation_config.json and the end tokens.
+ * generation.h: a checkpoint's sampling defaults: generation_config.json and the end tokens.
  *
  * Read are eos_token_id (one or a list; without the file that of config.json), and where do_sample
  * is true temperature, top_p, top_k, min_p and repetition_penalty, and max_new_tokens. Other keys
- * steer search methods that this program does not have, and are left alone.
+ * control search methods that this program does not have, and are ignored.
  */
 #ifndef ZOO_CHECKPOINT_GENERATION_H
 #define ZOO_CHECKPOINT_GENERATION_H

@@ -3,9 +3,9 @@
  *
  *   org/name -> <cache>/models--org--name -> refs/<revision> holds a commit -> snapshots/<commit>
  *
- * Forty hexadecimal digits as a revision are a commit themselves. Nothing is downloaded and nothing
- * is guessed: without a reference of that name the user is told what is missing. Memory: the
- * caller's path. Source: the page of huggingface_hub on its cache layout.
+ * A revision of forty hexadecimal digits is a commit. Nothing is downloaded or guessed: the error
+ * says which reference is missing. Memory: the caller's path. Source: huggingface_hub's page on its
+ * cache layout.
  */
 #include "checkpoint/hub.h"
 
@@ -158,13 +158,13 @@ zoo_status zoo_model_folder(const char *model, char *path, size_t n, zoo_error *
     const char *revision = at ? at + 1 : "main";
     size_t n_name = at ? (size_t)(at - model) : strlen(model);
     if (!is_name(model, n_name, 1) || !is_name(revision, strlen(revision), 8)) {
-        return zoo_fail(err, ZOO_E_IO, "%.300s: no such folder, and no name of a repository",
-                        model);
+        return zoo_fail(err, ZOO_E_IO, "%.300s: no such folder, and not a repository name", model);
     }
     if (!cache_folder(cache, sizeof cache) ||
         !repository_folder(repository, sizeof repository, cache, model, n_name)) {
         return zoo_fail(err, ZOO_E_IO,
-                        "%.300s: no such folder, and no place for the Hub's cache is known", model);
+                        "%.300s: no such folder, and the location of the Hub's cache is not known",
+                        model);
     }
     if (!is_folder(repository)) {
         return zoo_fail(err, ZOO_E_IO, "%.200s: no such folder, and not in the Hub's cache %s",

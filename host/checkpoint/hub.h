@@ -1,6 +1,5 @@
 /*
- * hub.h: from what a user writes for a model to the folder that holds it. Reads the environment;
- * opens no connection.
+ * hub.h: resolves a model's name or path to its folder. Reads the environment; opens no connection.
  */
 #ifndef ZOO_CHECKPOINT_HUB_H
 #define ZOO_CHECKPOINT_HUB_H

@@ -22,7 +22,7 @@ static bool is_wide(zoo_dtype dtype)
     return dtype == ZOO_F32 || dtype == ZOO_BF16 || dtype == ZOO_F16 || dtype == ZOO_F64;
 }
 
-/* A tensor as it is. Codes without a scale are nobody's weights; other integers are tables. */
+/* A tensor as stored. 8-bit codes without a scale are refused; wider integers are tables. */
 static zoo_status plain_find(const zoo_search *s, zoo_matrix *m)
 {
     const zoo_tensor *t = s->weight;
@@ -33,12 +33,11 @@ static zoo_status plain_find(const zoo_search *s, zoo_matrix *m)
     bool is_f8 = t->dtype == ZOO_F8_E4M3 || t->dtype == ZOO_F8_E5M2 || t->dtype == ZOO_F8_E8M0;
     if (s->is_weight && !is_wide(t->dtype) && (!is_f8 || s->config)) {
         return zoo_fail(s->err, ZOO_E_UNSUPPORTED,
-                        "%s: weight %s holds codes of dtype %s and no scale that is known stands "
-                        "beside it",
+                        "%s: weight %s holds codes of dtype %s and has no scale of a known name",
                         t->file, s->name, t->dtype_name);
     }
     if (s->is_weight && is_wide(t->dtype) && zoo_search_name(s, "_scale")) {
-        return zoo_search_fail(s, t, "is not quantised, and yet a weight_scale stands beside it");
+        return zoo_search_fail(s, t, "is not quantised, but there is a weight_scale for it");
     }
     m->codes = t;
     m->plain = t;
@@ -114,7 +113,7 @@ static zoo_status qweight_find(const zoo_search *s, const zoo_tensor *qweight, z
                     qweight->file, qweight->name, layout);
 }
 
-/* No tensor of the very name: the packed spellings. */
+/* No tensor of that very name: look for the packed forms. */
 static zoo_status absent_find(const zoo_search *s, zoo_matrix *m)
 {
     const zoo_tensor *packed = zoo_search_name(s, "_packed");

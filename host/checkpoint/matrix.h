@@ -1,14 +1,14 @@
 /*
  * matrix.h: one view of a weight, however the checkpoint stores it.
  *
- * A module's weight may lie in the file as it is, or as codes with scales, zero points and groups
- * under several names. zoo_matrix_find looks at which of these names are there and gives a matrix
- * of float32 rows; who binds weights never sees the difference. Read are: every dtype of
+ * A module's weight may be stored as it is, or as codes with scales, zero points and groups under
+ * several names. zoo_matrix_find looks at which of these names exist and gives a matrix of float32
+ * rows, so that binding need not know the difference. Supported: every dtype of
  * safetensors.h; fp8 and int8 with scales per tensor, row or block (fp8, fbgemm_fp8, modelopt FP8,
  * compressed-tensors int-, float- and naive-quantized); compressed-tensors pack-quantized of 2 to 8
  * bits; GPTQ (both zero point forms, act-order) of 2, 3, 4 and 8 bits; AWQ gemm; bitsandbytes int8,
  * nf4 and fp4; MXFP4 in its three spellings; packed ternary. Everything else is refused by name.
- * Rounding of activations, which some of these formats also ask for, is not this file's business.
+ * Rounding of activations, which some of these formats also define, is not done here.
  */
 #ifndef ZOO_CHECKPOINT_MATRIX_H
 #define ZOO_CHECKPOINT_MATRIX_H

@@ -1,10 +1,9 @@
 /*
  * quantization.c: which quantization_config is read, key by key.
  *
- * A key that its method's readers do not know is refused where it says something: null, false, 0
- * and what is empty say nothing. Nested blocks are judged in the same way. What concerns
- * activations, calibration, training or kernels changes no stored weight and is known to be
- * without effect here: activations stay float.
+ * A key that is not known for the method is refused unless it is null, false, 0 or empty. Nested
+ * blocks are checked in the same way. Keys about activations, calibration, training or kernels
+ * change no stored weight and have no effect here: activations stay float.
  */
 #include "checkpoint/matrix_private.h"
 
@@ -95,7 +94,7 @@ static const char *config_text(const cJSON *config, const char *key)
     return cJSON_IsString(item) ? item->valuestring : NULL;
 }
 
-/* Null, false, 0, "" and what is empty say nothing. */
+/* Null, false, 0 and empty values have no effect. */
 static bool says_nothing(const cJSON *item)
 {
     bool empty = (cJSON_IsObject(item) || cJSON_IsArray(item)) && !item->child;

@@ -8,8 +8,8 @@
  *
  * Shard headers are the truth; the index only says which shards there are, and where it disagrees a
  * note is kept. Memory: the tables; a header's JSON tree while it is read. It does not check values
- * and never writes into a map. A file that is cut while it is mapped ends the program, as with
- * every map. Source: the README of huggingface/safetensors.
+ * and never writes to a mapping. Truncating a file while it is mapped ends the program
+ * (base/mapped.h). Source: the README of huggingface/safetensors.
  */
 #include "checkpoint/safetensors.h"
 
@@ -42,7 +42,7 @@
 typedef struct tensor_file {
     char *path;
     unsigned char *base; /* null: not mapped yet */
-    int fd;              /* -1: not kept open, behind FDS_MAX files */
+    int fd;              /* -1: not kept open, after FDS_MAX files */
     size_t size;
     zoo_file_stamp stamp;
 } tensor_file;
@@ -125,7 +125,8 @@ static bool item_count(const cJSON *item, uint64_t *value)
 static zoo_status entry_dtype(zoo_tensor *t, const cJSON *item, uint32_t *bits, zoo_error *err)
 {
     if (!cJSON_IsString(item)) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: dtype is no string", t->file, t->name);
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: dtype is not a string", t->file,
+                        t->name);
     }
     for (size_t i = 0; i < ZOO_COUNT(stored_dtypes); i++) {
         if (strcmp(item->valuestring, stored_dtypes[i].name) == 0) {
@@ -146,7 +147,7 @@ static zoo_status entry_shape(zoo_tensor *t, const cJSON *item, uint32_t bits, u
     uint64_t total_bits;
     const cJSON *dim = cJSON_IsArray(item) ? item->child : NULL;
     if (!cJSON_IsArray(item)) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: shape is no list", t->file, t->name);
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: shape is not a list", t->file, t->name);
     }
     t->n_items = 1;
     for (t->n_dims = 0; dim; dim = dim->next, t->n_dims++) {
@@ -156,7 +157,7 @@ static zoo_status entry_shape(zoo_tensor *t, const cJSON *item, uint32_t bits, u
                             t->file, t->name, ZOO_TENSOR_DIMS_MAX);
         }
         if (!item_count(dim, &size)) {
-            return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: dimension %u is no size", t->file,
+            return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: dimension %u is not a size", t->file,
                             t->name, t->n_dims);
         }
         if (__builtin_mul_overflow(t->n_items, size, &t->n_items)) {
@@ -182,7 +183,7 @@ static zoo_status entry_offsets(zoo_tensor *t, const cJSON *item, const unsigned
     uint64_t begin, end;
     if (!cJSON_IsArray(item) || !item->child || !item->child->next || item->child->next->next ||
         !item_count(item->child, &begin) || !item_count(item->child->next, &end) || begin > end) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: data_offsets are no [begin, end]",
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s: data_offsets are not [begin, end]",
                         t->file, t->name);
     }
     if (end > payload_size) {
@@ -245,12 +246,13 @@ static zoo_status entry_read(zoo_tensor *t, const cJSON *entry, const unsigned c
 static zoo_status metadata_check(const char *path, const cJSON *entry, zoo_error *err)
 {
     if (!cJSON_IsObject(entry)) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: __metadata__ is no object", path);
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: __metadata__ is not an object", path);
     }
     for (const cJSON *item = entry->child; item; item = item->next) {
         if (!cJSON_IsString(item)) {
-            return zoo_fail(err, ZOO_E_FORMAT, "%s: __metadata__: the value of %.64s is no string",
-                            path, item->string);
+            return zoo_fail(err, ZOO_E_FORMAT,
+                            "%s: __metadata__: the value of %.64s is not a string", path,
+                            item->string);
         }
     }
     return ZOO_OK;
@@ -277,12 +279,12 @@ static zoo_status offsets_check(const tensor_file *file, const zoo_tensor *list,
         const unsigned char *begin = list[i].data;
         if (begin != end) {
             return zoo_fail(err, ZOO_E_FORMAT, "%s: tensor %s %s", file->path, list[i].name,
-                            begin < end ? "overlaps the one before it" : "leaves a hole before it");
+                            begin < end ? "overlaps the one before it" : "leaves a gap before it");
         }
         end = begin + list[i].n_bytes;
     }
     if (end != file->base + file->size) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: %zu bytes behind the last tensor belong to none",
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: %zu bytes after the last tensor belong to none",
                         file->path, (size_t)(file->base + file->size - end));
     }
     return ZOO_OK;
@@ -338,8 +340,7 @@ static zoo_status header_read(zoo_tensors *set, const tensor_file *file, const c
         if (strcmp(entry->string, "__metadata__") == 0) {
             ZOO_TRY(metadata_check(file->path, entry, err));
             if (n_metadata++) {
-                return zoo_fail(err, ZOO_E_FORMAT, "%s: __metadata__ stands there twice",
-                                file->path);
+                return zoo_fail(err, ZOO_E_FORMAT, "%s: __metadata__ occurs twice", file->path);
             }
             continue;
         }
@@ -370,7 +371,7 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
         return zoo_fail(err, ZOO_E_IO, "%s: %s", file->path, strerror(errno));
     }
     if (!S_ISREG(st.st_mode) || st.st_size < 8 || (uintmax_t)st.st_size > SIZE_MAX / 2) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: no safetensors file: %s", file->path,
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: not a safetensors file: %s", file->path,
                         S_ISREG(st.st_mode) ? "shorter than 8 bytes" : "not a plain file");
     }
     void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

@@ -1,8 +1,8 @@
 /*
  * safetensors.h: the tensors of a checkpoint folder or of one file, mapped read-only.
  *
- * Opening reads the headers alone: payload pages are touched by zoo_tensor_widen and by who follows
- * `data`. A set never changes after it was opened, so any number of threads may read it.
+ * Opening reads only the headers; payload pages are touched by zoo_tensor_widen and through `data`.
+ * A set does not change once opened, so any number of threads may read it.
  */
 #ifndef ZOO_CHECKPOINT_SAFETENSORS_H
 #define ZOO_CHECKPOINT_SAFETENSORS_H
@@ -44,7 +44,7 @@ zoo_status zoo_tensors_open(const char *folder, zoo_tensors **set, zoo_error *er
 /* The same for one file of any name. [load] */
 zoo_status zoo_tensors_open_file(const char *path, zoo_tensors **set, zoo_error *err);
 
-/* Unmaps and frees; every zoo_tensor of the set is gone. null is fine. */
+/* Unmaps and frees; every zoo_tensor of the set becomes invalid. null is fine. */
 void zoo_tensors_close(zoo_tensors *set);
 
 /* Gives tensor i a second name; a tensor stored under it or with it first keeps it. [load] */
@@ -70,8 +70,7 @@ typedef struct zoo_file_stamp {
 zoo_file_stamp zoo_tensors_stamp(const zoo_tensors *set, size_t i);
 bool zoo_tensors_unchanged(const zoo_tensors *set);
 
-/* What does not stop the reading but should be told: an index that disagrees with its shards.
- * i < n_notes. [any] */
+/* Warnings that do not stop reading: an index that disagrees with its shards. i < n_notes. [any] */
 size_t zoo_tensors_n_notes(const zoo_tensors *set);
 const char *zoo_tensors_note(const zoo_tensors *set, size_t i);
 
@@ -84,8 +83,8 @@ zoo_status zoo_tensor_widen(const zoo_tensor *t, uint64_t begin, size_t n, float
                             zoo_error *err);
 
 /*
- * The same by reading the file: no page of the map becomes resident, as it would for a row here and
- * there. ZOO_E_IO besides: the file was cut, cannot be read or is not kept open. [any]
+ * The same through pread, so that scattered rows make no pages of the mapping resident. Also
+ * ZOO_E_IO: the file was truncated, cannot be read or is not kept open. [any]
  */
 zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
                            zoo_error *err);
@@ -97,7 +96,7 @@ zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float 
 void zoo_tensor_release(const zoo_tensor *t);
 void zoo_tensor_forget(const zoo_tensor *t);
 
-/* "BF16" and so on; "?" for what is no stored dtype. [any] */
+/* "BF16" and so on; "?" if it is not a stored dtype. [any] */
 const char *zoo_dtype_name(zoo_dtype dtype);
 
 /* Bytes of one item of a stored dtype; 0 for what is none. [any] */
@@ -105,7 +104,7 @@ size_t zoo_dtype_size(zoo_dtype dtype);
 
 /*
  * Writes tensors (name, dtype, dims, data; the rest is not looked at) in the given order to a
- * temporary file beside path, which takes the name path only when it is whole. ZOO_E_IO,
+ * temporary file beside path, which is renamed to path once it is complete. ZOO_E_IO,
  * ZOO_E_USAGE: equal names, a bad dtype. [any]
  */
 zoo_status zoo_tensors_write(const char *path, const zoo_tensor *list, size_t n, zoo_error *err);

@@ -157,7 +157,8 @@ static zoo_status index_open(const char *folder, const cJSON *index, zoo_tensors
     name_list list = {0};
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(index, "weight_map");
     if (!cJSON_IsObject(map)) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s/" INDEX_NAME ": no object weight_map", folder);
+        return zoo_fail(err, ZOO_E_FORMAT, "%s/" INDEX_NAME ": it has no object weight_map",
+                        folder);
     }
     zoo_status status = index_files(folder, map, &list, err);
     if (status == ZOO_OK) {

@@ -1,9 +1,9 @@
 /*
  * safetensors_pages.c: which pages of a mapped payload are in memory, and reading around them.
  *
- * The kernel is told what is done with. Items of a few rows come by pread: a
- * touched page of the map brings up to 2 MiB of the file with it, which count as ours. Memory: a
- * few KiB of stack. It never changes what another reader of the set sees.
+ * Pages that are done with are released by madvise. A few rows are read by pread, since touching
+ * the mapping makes up to 2 MiB of the file resident, which counts as this process's memory.
+ * Memory: a few KiB of stack. Other readers of the set are not affected.
  */
 #include "checkpoint/safetensors.h"
 
@@ -44,7 +44,8 @@ static zoo_status read_bytes(const zoo_tensor *t, uint64_t at, size_t n, unsigne
         if (got > 0) {
             done += (size_t)got;
         } else if (got == 0) {
-            return zoo_fail(err, ZOO_E_IO, "%s: ends inside tensor %s: it was cut after opening",
+            return zoo_fail(err, ZOO_E_IO,
+                            "%s: ends inside tensor %s: it was truncated after it was opened",
                             t->file, t->name);
         } else if (errno != EINTR) {
             return zoo_fail(err, ZOO_E_IO, "%s: cannot be read: %s", t->file, strerror(errno));

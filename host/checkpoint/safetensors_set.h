@@ -1,4 +1,4 @@
-/* safetensors_set.h: what safetensors.c and safetensors_folder.c share, and nobody else needs. */
+/* safetensors_set.h: what safetensors.c and safetensors_folder.c share. */
 #ifndef ZOO_CHECKPOINT_SAFETENSORS_SET_H
 #define ZOO_CHECKPOINT_SAFETENSORS_SET_H
 

@@ -1,5 +1,5 @@
 /*
- * safetensors_write.c: tensors to a file that is whole or not there.
+ * safetensors_write.c: writes tensors to a file that is either complete or absent.
  *
  *   list -> header (cJSON, padded with spaces to 8 bytes) -> temporary file beside the target
  *        -> fsync -> rename
@@ -39,8 +39,8 @@ static zoo_status tensor_bytes(const char *path, const zoo_tensor *t, uint64_t *
 {
     uint64_t n = zoo_dtype_size(t->dtype);
     if (n == 0 || t->n_dims > ZOO_TENSOR_DIMS_MAX) {
-        return zoo_fail(err, ZOO_E_USAGE, "%s: tensor %s: no dtype or shape to be written", path,
-                        t->name);
+        return zoo_fail(err, ZOO_E_USAGE, "%s: tensor %s: its dtype or shape cannot be written",
+                        path, t->name);
     }
     for (uint32_t i = 0; i < t->n_dims; i++) {
         if (__builtin_mul_overflow(n, t->dims[i], &n)) {

@@ -18,8 +18,8 @@
 
 static volatile sig_atomic_t caught, is_orderly, shows_now;
 
-/* While rows run the first signal ends the run in order; before that nothing is lost by leaving. A
- * second one ends the program at once. */
+/* While rows run, the first signal ends the run in an orderly way; before that, exiting loses
+ * nothing. A second one ends the program at once. */
 static void on_signal(int number)
 {
     caught = number;
@@ -60,29 +60,30 @@ static const zoo_option options[] = {
     {"--errors", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, errors), "FILE",
      "refused lines (beside the results: x.errors.jsonl)"},
     {"--seed", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, seed), "S",
-     "for requests that bring none (0)"},
+     "for requests without one (0)"},
     {"--now", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, now), "TIME",
      "what chat templates see as the time, as 2026-01-02T03:04:05"},
     {"--restart", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, restart), NULL,
-     "begin anew, replacing old results"},
+     "start again, replacing old results"},
     {"--retry-errors", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, retry_errors), NULL,
      "try the lines of the errors file again"},
     {"--validate", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, validate), NULL,
-     "judge the file and estimate the time; nothing is run or written but --errors"},
+     "check the file and estimate the time; nothing is run, and only --errors is written"},
     {"--limit", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, limit), "N",
      "stop after N more rows (0: all)"},
     {"--max-errors", 0, ZOO_OPTION_SEED, offsetof(zoo_batch_args, errors_max), "N",
      "stop when more than N lines are refused (0: never)"},
     {"--row-timeout", 0, ZOO_OPTION_NUMBER, offsetof(zoo_batch_args, row_timeout), "SECONDS",
-     "for making a row ready, and for running it; then it is refused (0: no bound)"},
+     "limit for preparing a row, and for running it; then it is refused (0: none)"},
     {"--shard", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, shard), "I/N",
-     "the rows whose line number leaves I when divided by N alone; lmzoo merge joins the shards"},
+     "only the rows whose line number modulo N is I; lmzoo merge joins the shards"},
     {"--mpi", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, mpi), NULL,
-     "over all ranks that mpirun or srun started; without --shard mpirun is understood"},
+     "distribute rows over all ranks that mpirun or srun started; under mpirun this is the default "
+     "without --shard"},
     {"--order", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, order), "done|input",
      "results as they are done, or in the order of the input (done)"},
     {"--progress", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, progress), "text|json",
-     "how progress is told on stderr; SIGUSR1 asks for it (text)"},
+     "form of progress reports on stderr; SIGUSR1 prints one (text)"},
     {"--summary", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, summary), "FILE",
      "the end of the run as a JSON object"},
     {"--metrics-file", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, metrics), "FILE",
@@ -130,7 +131,7 @@ static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint6
         (void)fprintf(stderr, "errors: %s\n", zoo_journal_errors_path(journal));
     }
     if (t->interrupted) {
-        (void)fprintf(stderr, "the same command goes on from here: %s\n", a->output);
+        (void)fprintf(stderr, "the same command resumes from here: %s\n", a->output);
     }
 }
 
@@ -280,7 +281,7 @@ static int run_validation(const batch_run *r, const zoo_chat_model *loaded)
     return v.interrupted ? 128 + (int)caught : v.n_bad > 0 ? 1 : 0;
 }
 
-/* Shards are merged as if they were one run, so that none may see a time of its own. */
+/* Merged shards must equal one run, so no shard may see a time of its own. */
 static zoo_status reads_time(const batch_run *r, const zoo_chat_model *loaded, zoo_error *err)
 {
     if (r->shard.n == 0 || r->a->now || !loaded->chat ||
@@ -347,7 +348,7 @@ static void name_time(const zoo_batch_args *a, batch_run *r)
     }
 }
 
-/* What is known of the key before the model is open. */
+/* The parts of the key that are known before the model is open. */
 static zoo_status name_run(batch_run *r, zoo_error *err)
 {
     ZOO_TRY(zoo_journal_hash_model(r->folder, r->key.model, err));
@@ -452,7 +453,7 @@ static int run_input(batch_run *r)
     return code;
 }
 
-/* All ranks go together, or none goes on. */
+/* If one rank fails, all ranks end. */
 static int leave_ranks(batch_run *r, int code)
 {
     if (!r->cluster.link) {
@@ -566,8 +567,8 @@ const zoo_command zoo_command_batch = {
     .name = "batch",
     .arguments = "MODEL -i requests.jsonl -o results.jsonl [options]",
     .summary = "a file of requests; resumes where it was interrupted",
-    .text = "Runs OpenAI batch lines. Results are written as soon as each is done; the same "
-            "command after an interruption does what is left.\n\n"
+    .text = "Runs OpenAI batch lines. Each result is written as soon as it is done; the same "
+            "command after an interruption does the rest.\n\n"
             "Exit codes: 0 all done, 1 some rows refused, 2 usage, 3 model refused, "
             "4 environment; 128 and the signal's number when it was interrupted.",
     .example = "lmzoo batch ./model -i requests.jsonl -o results.jsonl",

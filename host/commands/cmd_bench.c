@@ -9,13 +9,13 @@
  *   decode    one sequence from one token
  *   batch     n sequences, prompt and new tokens, with --shared tokens that all prompts begin with
  *
- * Greedy, end tokens ignored. A test's phases are parted where the last prompt token has been read.
- * Every figure is given by two clocks: wall time, and CPU time of the process divided by the
- * threads, which other programs disturb less (threads that spin while they wait are charged).
+ * Greedy, end tokens ignored. Prefill ends when the last prompt token has been read. Every figure
+ * is given for two clocks: wall time, and CPU time of the process divided by the threads, which
+ * other programs disturb less (threads that spin while they wait are counted).
  *
- * With --machine the machine is measured first (machine.h), and a test also tells which share of it
- * the matrix products alone use: of the multiply-adds, and of the reads where no step has more than
- * 64 rows, so that each weight is read once.
+ * With --machine the machine is measured first (machine.h), and a test also reports which share of
+ * its limits the matrix products reach: of the multiply-adds, and, where no step has more than 64
+ * rows and each weight is read once, of the read bandwidth.
  *
  * Memory: the engine's and the rows'. One JSON line a test to stdout. What it will not do: quality,
  * other engines (bench/peers.py).
@@ -51,7 +51,7 @@ typedef struct bench_time {
     double wall, cpu;
 } bench_time;
 
-/* What one round gave. */
+/* Measurements of one round. */
 typedef struct bench_round {
     bench_time read;          /* until the last prompt token is read */
     bench_time all;           /* until the last row is done */
@@ -282,7 +282,7 @@ static zoo_status run_test(bench *b, const char *test, uint32_t n, uint32_t n_pr
         return ZOO_OK;
     }
     for (uint32_t i = 0; i < n_rounds + warms; i++) {
-        /* the first of the short tests only warms */
+        /* the first round of the short tests is a warm-up */
         ZOO_TRY(run_round(b, n, n_prompt, n_new, &rounds[warms && i ? i - 1 : i], err));
     }
     print_common(b, test);
@@ -380,13 +380,13 @@ static const zoo_option options[] = {
     {"--decode", 0, ZOO_OPTION_COUNT, offsetof(bench_args, n_decode), "N",
      "tokens of the one sequence (32)"},
     {"--rounds", 'r', ZOO_OPTION_COUNT, offsetof(bench_args, n_rounds), "N",
-     "of which the median is taken (3)"},
+     "rounds of each test; medians are printed (3)"},
     {"--tests", 0, ZOO_OPTION_TEXT, offsetof(bench_args, tests), "LIST",
      "of prefill,decode,batch (all)"},
     {"--seed", 0, ZOO_OPTION_SEED, offsetof(bench_args, seed), "S", "of the random tokens (1)"},
     {"--machine", 0, ZOO_OPTION_FLAG, offsetof(bench_args, machine), NULL,
-     "measure the machine too, and tell shares of it"},
-    ZOO_OPTIONS_SPECULATE("off: random tokens say nothing of texts"),
+     "also measure the machine, and report shares of its limits"},
+    ZOO_OPTIONS_SPECULATE("off, as random tokens are not like text"),
     ZOO_OPTIONS_END};
 
 static zoo_status judge_args(const bench_args *a, zoo_error *err)
@@ -395,7 +395,8 @@ static zoo_status judge_args(const bench_args *a, zoo_error *err)
                                a->n_prefill, a->n_decode, a->n_rounds};
     for (size_t i = 0; i < ZOO_COUNT(counts); i++) {
         if (counts[i] == 0 || counts[i] > 1 << 20) {
-            return zoo_fail(err, ZOO_E_USAGE, "counts of bench go from 1 to %d", 1 << 20);
+            return zoo_fail(err, ZOO_E_USAGE,
+                            "--batch, --prompt and the other counts go from 1 to %d", 1 << 20);
         }
     }
     if (a->n_rounds > ROUNDS_MAX) {

@@ -35,10 +35,9 @@ typedef struct chat_args {
 } chat_args;
 
 static const zoo_option options[] = {
-    {"--system", 0, ZOO_OPTION_TEXT, offsetof(chat_args, system), "TEXT",
-     "what the system says first"},
+    {"--system", 0, ZOO_OPTION_TEXT, offsetof(chat_args, system), "TEXT", "the system message"},
     {"--max-tokens", 'n', ZOO_OPTION_COUNT, offsetof(chat_args, n_new_max), "N",
-     "of an answer at most (what fits)"},
+     "tokens of an answer, at most (what fits)"},
     {"--temperature", 0, ZOO_OPTION_NUMBER, offsetof(chat_args, temperature), "T",
      "0: greedy (the model's own)"},
     {"--top-p", 0, ZOO_OPTION_NUMBER, offsetof(chat_args, top_p), "P", "(the model's own)"},
@@ -204,7 +203,7 @@ static zoo_status submit(chat *c, zoo_error *err)
     return status;
 }
 
-/* Waits for the end; SIGINT asks for it. */
+/* Waits for the end; SIGINT cancels the answer. */
 static void await(chat *c)
 {
     bool asked = false;
@@ -257,7 +256,7 @@ static bool add_message(chat *c, const char *role, const char *text)
     return true;
 }
 
-/* What fails is as if it had not been said. */
+/* A message that fails is removed from the conversation. */
 static void say(chat *c, const char *text)
 {
     int before = cJSON_GetArraySize(c->messages);
@@ -284,7 +283,7 @@ static void say(chat *c, const char *text)
 
 /* ---- commands ---- */
 
-/* The system's words stand first; empty ones are none. */
+/* Sets the first message; an empty text removes it. */
 static void set_system(chat *c, const char *text)
 {
     const cJSON *first = cJSON_GetArrayItem(c->messages, 0);
@@ -346,12 +345,13 @@ static bool obey(chat *c, const char *line)
         c->thinks_said = true;
         c->thinks = strcmp(rest, "off") != 0;
     } else {
-        (void)fprintf(stderr, "/system TEXT   what the system says first; nothing: no such words\n"
-                              "/save FILE     the conversation, as `lmzoo run --chat` reads it\n"
-                              "/think on|off  asks the chat template for reasoning or none\n"
-                              "/clear         begin anew\n"
-                              "/exit          or the end of the input\n"
-                              "a line that ends with \\ goes on in the next\n");
+        (void)fprintf(stderr,
+                      "/system TEXT   sets the system message; without TEXT there is none\n"
+                      "/save FILE     writes the conversation, as `lmzoo run --chat` reads it\n"
+                      "/think on|off  asks the chat template for reasoning, or for none\n"
+                      "/clear         starts a new conversation\n"
+                      "/exit          ends, as the end of the input does\n"
+                      "a line that ends with \\ continues on the next\n");
         c->any_failed |= strncmp(line, "/help", n) != 0;
     }
     return true;

@@ -44,7 +44,7 @@ const zoo_command zoo_command_diff = {
     .name = "diff",
     .arguments = "A B [--markdown]",
     .summary = "what one architecture does differently from another",
-    .text = "Tells in words what the block of B does differently from that of A: the stack, norms, "
+    .text = "Describes what the block of B does differently from that of A: the stack, norms, "
             "mixers, rotation, windows, experts, the residual. Then sizes and memory side by side, "
             "and the keys of the files that differ and change nothing. A and B are folders, "
             "config.json files, names in the Hub's cache or model types of cards.",

@@ -16,7 +16,7 @@ typedef struct gallery_args {
 
 static const zoo_option options[] = {{"--output", 'o', ZOO_OPTION_TEXT,
                                       offsetof(gallery_args, output), "DIR",
-                                      "folder of the site; made where it is not there"},
+                                      "folder of the site; created if missing"},
                                      READING_OPTIONS(gallery_args),
                                      ZOO_OPTIONS_END};
 

@@ -1,5 +1,6 @@
 /*
- * cmd_help.c: the command `help`: what is written from the table of commands (pages.h).
+ * cmd_help.c: the command `help`: help, man pages and completions from the table of commands
+ * (pages.h).
  */
 #include <limits.h>
 #include <stddef.h>

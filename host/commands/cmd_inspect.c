@@ -84,7 +84,7 @@ static void print_problems(const problem_list *list)
     }
 }
 
-/* Whether there is a config.json, and no weights beside it, so that the plan is all there is. */
+/* Whether there is a config.json without weights, so that only the plan can be shown. */
 static bool is_bare_config(const char *path)
 {
     struct stat info;
@@ -179,7 +179,7 @@ static void print_sequence(const zoo_cache_pool *pool, uint32_t context)
         costs[i] = zoo_cache_pool_cost(pool, lengths[i]);
         (void)printf(" %16u", lengths[i]);
     }
-    (void)printf("\n%-36s", "  rows of its positions, e.g. keys");
+    (void)printf("\n%-36s", "  rows that grow with it, e.g. keys");
     for (size_t i = 0; i < ZOO_COUNT(lengths); i++) {
         (void)printf(" %16zu", costs[i].bytes_at - costs[i].state_bytes);
     }
@@ -252,8 +252,9 @@ const zoo_command zoo_command_plan = {
     .name = "plan",
     .arguments = "MODEL [--batch N] [--context N] [options]",
     .summary = "memory for a batch and a context, before loading",
-    .text = "Tells the bytes of packed weights, of a sequence's keys, values and states at several "
-            "lengths, and of the buffers of a step. No weights are read.",
+    .text =
+        "Prints the bytes of packed weights, of a sequence's keys, values and states at several "
+        "lengths, and of the buffers of a step. No weights are read.",
     .example = "lmzoo plan ./model --batch 64 --context 4096 --weights int8",
     .options = plan_options,
     .opens_model = true,
@@ -315,9 +316,9 @@ typedef struct plugins_args {
 
 static const zoo_option plugins_options[] = {
     {"--plugin-dir", 0, ZOO_OPTION_TEXT, offsetof(plugins_args, common.engine.plugin_dir), "DIR",
-     "where plugins lie"},
+     "folder of plugins"},
     {"--check", 0, ZOO_OPTION_FLAG, offsetof(plugins_args, check), NULL,
-     "try every cache kind: vectors, error, rows that do not touch one another"},
+     "test every cache kind: test vectors, error, independence of rows"},
     {"--isa", 0, ZOO_OPTION_TEXT, offsetof(plugins_args, common.engine.isa), "NAME",
      "instruction set of --check, not above this one"},
     ZOO_OPTIONS_END};

@@ -14,15 +14,15 @@ typedef struct zoo_merge_args {
 
 static const zoo_option options[] = {
     {"--output", 'o', ZOO_OPTION_TEXT, offsetof(zoo_merge_args, output), "FILE",
-     "all results; a journal and the errors go beside it"},
+     "all results; journal and errors go beside it"},
     {"--errors", 0, ZOO_OPTION_TEXT, offsetof(zoo_merge_args, errors), "FILE",
      "refused lines (beside the results: x.errors.jsonl)"},
     {"--order", 0, ZOO_OPTION_TEXT, offsetof(zoo_merge_args, order), "shard|input",
      "shard after shard, or in the order of the request file (shard)"},
     {"--input", 'i', ZOO_OPTION_TEXT, offsetof(zoo_merge_args, input), "FILE",
-     "the request file, where it does not lie any more where the shards read it"},
+     "the request file, if it is no longer where the shards read it"},
     {"--restart", 0, ZOO_OPTION_FLAG, offsetof(zoo_merge_args, restart), NULL,
-     "begin anew, replacing old results"},
+     "start again, replacing old results"},
     ZOO_OPTIONS_END};
 
 static int run(void *args)

@@ -85,13 +85,14 @@ const zoo_command zoo_command_new_card = {
     .name = "new-card",
     .arguments = "CONFIG|FOLDER [-o FILE] [options]",
     .summary = "a card for a release that has none, from its nearest relative",
-    .text = "Tries every card on the config, and on the tensors where a folder has some; takes the "
-            "one that fits best, changes it until nothing fits better, and takes away what "
-            "changes nothing. The card is written where it is found at the next start: no rebuild "
-            "is needed. What keys and tensors cannot show, such as where norms stand, which "
-            "layers rotate, an activation or eps, is listed as questions with how to settle "
-            "each. A key that nobody computes stands in the card as unsettled, which `lmzoo "
-            "validate` refuses.",
+    .text =
+        "Tries every card on the config, and on the tensors where a folder has some; takes the "
+        "one that fits best, changes it until nothing fits better, and removes what "
+        "changes nothing. The card is written to the card folder, so that no rebuild "
+        "is needed. What keys and tensors cannot show, such as where norms are, which "
+        "layers rotate, an activation or eps, is listed as questions with how to settle "
+        "each. A key that is not read by any option goes into the card as unsettled, which `lmzoo "
+        "validate` refuses.",
     .example = "lmzoo new-card ./new-release\n"
                "lmzoo new-card config.json -o card.json",
     .options = options,

@@ -19,7 +19,7 @@ static const zoo_option plugin_options[] = {
      "a new folder [plugins/NAME in lmzoo's source tree, else ./NAME]"},
     ZOO_OPTIONS_END};
 
-/* What was done is told even where the rest failed. */
+/* What was done is reported even if the rest failed. */
 static int finish(const char *command, zoo_status status, const zoo_error *err, zoo_out *told)
 {
     int code = reading_print(command, told);
@@ -39,7 +39,7 @@ static int run_plugin(void *args)
 const zoo_command zoo_command_new_plugin = {
     .name = "new-plugin",
     .arguments = "NAME [-o FOLDER]",
-    .summary = "a plugin to begin with, that builds and runs",
+    .summary = "a new plugin that builds and runs",
     .text = "Copies the template under another name: a decoder with the shared attention or a "
             "mixer with a state, and a feed-forward block, each a file of its own, and a card. In "
             "lmzoo's source tree the build finds the folder by itself; elsewhere a CMakeLists.txt "
@@ -77,7 +77,7 @@ static const block_args block_defaults = {.kind = "ffn"};
 const zoo_command zoo_command_new_block = {
     .name = "new-block",
     .arguments = "PLUGIN NAME [--kind ffn|mixer]",
-    .summary = "a block in a plugin, registered where it must be",
+    .summary = "a new block in a plugin, registered",
     .text = "Copies a block of the template into a plugin (a folder, or its name below plugins/) "
             "and registers it: header, list of blocks, table of parts that a card may choose, and "
             "in lmzoo's source tree the words of that option. It builds at once; what it computes "

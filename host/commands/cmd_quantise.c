@@ -1,8 +1,8 @@
 /*
  * cmd_quantise.c: the command `quantise` (quantise/quantise.h).
  *
- * The last eighth of the calibration text, at most HELD tokens, is not read for statistics: the
- * result is scored on it against the model as it was.
+ * The last eighth of the calibration text, at most HELD tokens, is held out of the statistics: the
+ * result is scored on it against the original model.
  */
 #include <math.h>
 #include <stddef.h>
@@ -103,7 +103,7 @@ static void report_words(const quantising *q, const zoo_quantise_report *r)
                      (unsigned long long)(q->texts.n_scored + q->texts.n), q->text_name);
     }
     if (r->n_resumed) {
-        (void)printf("  %u matrices were there from a run before\n", r->n_resumed);
+        (void)printf("  %u matrices were done by an earlier run\n", r->n_resumed);
     }
     if (r->n_unseen) {
         (void)printf("  %u matrices that no token of the text reached were only rounded\n",
@@ -222,7 +222,8 @@ static const zoo_option options[] = {
     {"--output", 'o', ZOO_OPTION_TEXT, offsetof(quantise_args, output), "DIR",
      "folder of the result"},
     {"--calibrate", 0, ZOO_OPTION_TEXT, offsetof(quantise_args, text), "FILE",
-     "text that the model is meant for: errors are weighed by its activations; x.jsonl: {\"text\": "
+     "text of the kind that the model will see, whose activations weight the errors; x.jsonl: "
+     "{\"text\": "
      "...} or {\"tokens\": [...]} a line"},
     {"--lines", 0, ZOO_OPTION_FLAG, offsetof(quantise_args, by_lines), NULL,
      "each line of a text file is a text"},
@@ -236,14 +237,15 @@ const zoo_command zoo_command_quantise = {
     .name = "quantise",
     .arguments = "MODEL -o FOLDER --weights int4 [--calibrate FILE] [options]",
     .summary = "a checkpoint of 4 to 5 bits a weight",
-    .text = "Writes a Hugging Face folder whose matrices are codes of 4 or 5 bits (the layout "
-            "pack-quantized of compressed-tensors), to be run with --weights int4. With a text, "
-            "the error of each column is fed back into the columns behind it, weighed by the "
-            "text's activations: a few thousand tokens do, of the kind that the model is meant "
-            "for. Matrices whose errors hurt most for their size get 5 bits, up to --bits.\n\n"
-            "A run that was stopped goes on where it was when it is started again. Tensors that "
-            "are stored turned, or as stacks of experts in one, stay as they are.\n\n"
-            "Exit codes: 0 all done, 2 usage, 3 model refused, 4 environment.",
+    .text =
+        "Writes a Hugging Face folder whose matrices are codes of 4 or 5 bits (the layout "
+        "pack-quantized of compressed-tensors), to be run with --weights int4. With a text, "
+        "the error of each column is fed back into the columns after it, weighted by the "
+        "text's activations: a few thousand tokens suffice, of the kind that the model is meant "
+        "for. Matrices whose errors hurt most for their size get 5 bits, up to --bits.\n\n"
+        "A run that was stopped resumes when it is started again. Tensors that "
+        "are stored transposed, or as stacks of experts, stay as they are.\n\n"
+        "Exit codes: 0 all done, 2 usage, 3 model refused, 4 environment.",
     .example = "lmzoo quantise ./model -o ./model-int4 --weights int4 --calibrate stories.txt",
     .options = options,
     .opens_model = true,

@@ -1,9 +1,9 @@
 /*
  * cmd_run.c: the command `run`: one prompt, its text streamed to stdout.
  *
- * The options become the body of a request, so what a batch refuses `run` refuses too. Without
- * --temperature it is greedy. Text goes to stdout as it comes, words to stderr; --json prints one
- * object at the end instead.
+ * The options become the body of a request, so `run` refuses what a batch refuses. Without
+ * --temperature it is greedy. Text goes to stdout as it is generated, messages to stderr; --json
+ * prints one object at the end instead.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -29,11 +29,11 @@ typedef struct zoo_run_args {
 
 static const zoo_option options[] = {
     {"--prompt", 'p', ZOO_OPTION_TEXT, offsetof(zoo_run_args, prompt), "TEXT",
-     "a text to go on from"},
+     "a text to continue"},
     {"--chat", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, chat), "FILE",
      "messages to answer: a JSON list, or an object with messages, tools, ..."},
     {"--tokens", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, tokens), "1,2,3",
-     "token ids to go on from"},
+     "token ids to continue"},
     {"--max-tokens", 'n', ZOO_OPTION_COUNT, offsetof(zoo_run_args, n_new_max), "N",
      "new tokens at most"},
     {"--temperature", 0, ZOO_OPTION_NUMBER, offsetof(zoo_run_args, temperature), "T",
@@ -42,9 +42,9 @@ static const zoo_option options[] = {
     {"--top-k", 0, ZOO_OPTION_COUNT, offsetof(zoo_run_args, top_k), "K", "with a temperature"},
     {"--min-p", 0, ZOO_OPTION_NUMBER, offsetof(zoo_run_args, min_p), "P", "with a temperature"},
     {"--seed", 0, ZOO_OPTION_SEED, offsetof(zoo_run_args, seed), "S", "same seed, same tokens (0)"},
-    {"--stop", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, stop), "TEXT", "ends before this text"},
+    {"--stop", 0, ZOO_OPTION_TEXT, offsetof(zoo_run_args, stop), "TEXT", "stop before this text"},
     {"--ignore-eos", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, ignore_eos), NULL,
-     "end tokens do not end it"},
+     "do not stop at end tokens"},
     {"--json", 0, ZOO_OPTION_FLAG, offsetof(zoo_run_args, json), NULL, "one JSON object on stdout"},
     ZOO_OPTIONS_SPECULATE("text"),
     ZOO_OPTIONS_DRAFT,
@@ -282,7 +282,7 @@ const zoo_command zoo_command_run = {
     .name = "run",
     .arguments = "MODEL (-p TEXT | --chat FILE.json | --tokens 1,2,3) [options]",
     .summary = "one prompt or chat, its text streamed",
-    .text = "Goes on from a text, answers a chat or goes on from token ids. The text goes to "
+    .text = "Continues a text, answers a chat or continues token ids. The text goes to "
             "stdout as it comes.",
     .example = "lmzoo run ./model -p 'Once upon a time'",
     .options = options,

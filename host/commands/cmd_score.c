@@ -402,25 +402,25 @@ static const zoo_option options[] = {
     {"--lines", 0, ZOO_OPTION_FLAG, offsetof(score_args, by_lines), NULL,
      "each line of a text file is a text"},
     {"--documents", 0, ZOO_OPTION_FLAG, offsetof(score_args, documents), NULL,
-     "texts stand between the tokenizer's begin and end token"},
+     "put texts between the tokenizer's begin and end token"},
     {"--end-token", 0, ZOO_OPTION_COUNT, offsetof(score_args, end), "ID",
      "the end token of --documents"},
     {"--output", 'o', ZOO_OPTION_TEXT, offsetof(score_args, output), "FILE",
      "figures of each text, JSON lines"},
     {"--against", 0, ZOO_OPTION_TEXT, offsetof(score_args, against), "weights=K,cache=K",
-     "the reference (f32 where nothing is said)"},
+     "the reference (f32 for both by default)"},
     {"--against-model", 0, ZOO_OPTION_TEXT, offsetof(score_args, against_model), "MODEL",
      "another model of the same vocabulary as the reference"},
     {"--greedy", 0, ZOO_OPTION_COUNT, offsetof(score_args, n_new), "N",
      "continue texts by N tokens, compare with the reference (0)"},
     {"--prompt", 0, ZOO_OPTION_COUNT, offsetof(score_args, n_prompt), "N",
-     "tokens of a text to go on from (16)"},
+     "tokens of a text to continue (16)"},
     {"--prompts", 0, ZOO_OPTION_COUNT, offsetof(score_args, n_prompts), "N",
-     "texts to go on from (200)"},
+     "texts to continue (200)"},
     {"--json", 0, ZOO_OPTION_FLAG, offsetof(score_args, json), NULL, "one JSON object on stdout"},
     ZOO_OPTIONS_END};
 
-/* "weights=f32,cache=int8", either or both; behind cache= also single streams, as
+/* "weights=f32,cache=int8", either or both; after cache= also single streams, as
  * "cache=k=int8,v=int4". */
 static zoo_status read_against(score_args *a, zoo_error *err)
 {
@@ -462,11 +462,12 @@ static zoo_status judge_args(score_args *a, zoo_error *err)
         return zoo_fail(err, ZOO_E_USAGE, "--end-token needs --documents");
     }
     if (a->n_new && !compares(a)) {
-        return zoo_fail(err, ZOO_E_USAGE,
-                        "--greedy compares; give --against or --against-model too");
+        return zoo_fail(
+            err, ZOO_E_USAGE,
+            "--greedy compares with a reference; give --against or --against-model too");
     }
     if (a->n_prompt == 0 || a->n_prompts == 0) {
-        return zoo_fail(err, ZOO_E_USAGE, "--prompt and --prompts are 1 at least");
+        return zoo_fail(err, ZOO_E_USAGE, "--prompt and --prompts must be at least 1");
     }
     return read_against(a, err);
 }

@@ -1,5 +1,5 @@
 /*
- * cmd_status.c: lmzoo status RESULTS [--json]: how far a batch is that runs, ran, or was killed.
+ * cmd_status.c: lmzoo status RESULTS [--json]: how far a batch run is or was, even a killed one.
  *
  * Rows are counted in the files themselves; tokens, rate and what the run is doing come from the
  * progress line of the journal, which is at most a few seconds old while it runs. Nothing is
@@ -64,7 +64,7 @@ static zoo_status read_journal(findings *f, zoo_error *err)
     cJSON_Delete(key);
     zoo_mem_free(text);
     return ours ? ZOO_OK
-                : zoo_fail(err, ZOO_E_FORMAT, "%s is no journal of a batch run", f->journal);
+                : zoo_fail(err, ZOO_E_FORMAT, "%s is not a journal of a batch run", f->journal);
 }
 
 /* A run holds the lock; it is given back at once. */
@@ -222,10 +222,10 @@ static int run(void *args)
 const zoo_command zoo_command_status = {
     .name = "status",
     .arguments = "RESULTS [options]",
-    .summary = "how far a batch is that runs, ran or was killed",
-    .text = "Counts results and errors by kind, and tells tokens, rate and the time left from the "
-            "journal beside the results. A run that goes on is not disturbed.\n\n"
-            "Exit codes: 0 told, 2 no run of this program, 4 a file cannot be read.",
+    .summary = "how far a batch run is or was",
+    .text = "Counts results and errors by kind, and prints tokens, rate and the time left from the "
+            "journal beside the results. It does not disturb a run.\n\n"
+            "Exit codes: 0 done, 2 not a run of this program, 4 a file cannot be read.",
     .example = "lmzoo status results.jsonl",
     .options = options,
     .n_min = 1,

@@ -57,7 +57,7 @@ static int hex4(const char *p)
     return value;
 }
 
-/* A \u escape at p (behind the u); *used bytes of it. Null or what is wrong. */
+/* A \u escape at p (after the u); *used bytes of it. Null or what is wrong. */
 static const char *unicode_escape(const char *p, size_t n, uint32_t *cp, size_t *used)
 {
     int high = n >= 4 ? hex4(p) : -1, low = -1;
@@ -80,7 +80,7 @@ static const char *unicode_escape(const char *p, size_t n, uint32_t *cp, size_t 
     return NULL;
 }
 
-/* One escape behind the backslash at p[0]. */
+/* One escape after the backslash at p[0]. */
 static const char *escape(zoo_text *out, const char *p, size_t n, size_t *used)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

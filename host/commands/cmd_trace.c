@@ -91,10 +91,11 @@ const zoo_command zoo_command_trace = {
     .name = "trace",
     .arguments = "MODEL --tokens 1,2,3 -o FILE [options]",
     .summary = "every named activation of one pass, to a file",
-    .text = "Reads the tokens in one pass and writes what each module gave, under the names that "
-            "the modules have in Hugging Face transformers. Weights and caches are f32 unless "
-            "--weights or --cache say otherwise. All activations are held in memory until the "
-            "file is written.",
+    .text =
+        "Reads the tokens in one pass and writes the output of each module, under the names that "
+        "the modules have in Hugging Face transformers. Weights and caches are f32 unless "
+        "--weights or --cache say otherwise. All activations are held in memory until the "
+        "file is written.",
     .example = "lmzoo trace ./model --tokens 1,2,3 -o trace.safetensors",
     .options = trace_options,
     .opens_model = true,
@@ -129,7 +130,7 @@ typedef struct compare_args {
 
 static const zoo_option compare_options[] = {
     {"--prefix-a", 0, ZOO_OPTION_TEXT, offsetof(compare_args, options.prefix_a), "TEXT",
-     "only tensors of A whose names begin so; it is taken off"},
+     "only tensors of A whose names begin with this; it is removed"},
     {"--prefix-b", 0, ZOO_OPTION_TEXT, offsetof(compare_args, options.prefix_b), "TEXT",
      "the same for B"},
     {"--limit", 0, ZOO_OPTION_NUMBER, offsetof(compare_args, options.limit), "X",
@@ -146,7 +147,7 @@ static int run_compare(void *args)
     zoo_compare_result result;
     zoo_error error;
     if (!(c->options.limit >= 0)) {
-        (void)zoo_fail(&error, ZOO_E_USAGE, "--limit is 0 at least");
+        (void)zoo_fail(&error, ZOO_E_USAGE, "--limit must not be below 0");
         return zoo_command_failed("compare", &error, 2);
     }
     zoo_status status = zoo_tensors_open_file(files[0], &a, &error);
@@ -171,7 +172,7 @@ const zoo_command zoo_command_compare = {
     .arguments = "A.safetensors B.safetensors [options]",
     .summary = "two traces, tensor by tensor; names the first that differs",
     .text = "Compares the tensors that both files have, in the order of the pass, and guesses from "
-            "the shape of the first difference what it comes from.\n\n"
+            "the shape of the first difference what caused it.\n\n"
             "Exit codes: 0 all agree, 1 not all, 2 usage, 3 or 4 a file that cannot be read.",
     .example = "lmzoo compare trace.safetensors reference.safetensors --prefix-b 0/",
     .options = compare_options,

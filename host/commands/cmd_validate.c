@@ -1,7 +1,7 @@
 /*
  * cmd_validate.c: lmzoo validate CARD|PLUGIN|FOLDER|CONFIG [--reference]
  *
- * What was added, judged: by rules, by properties, and by the reference's own numbers.
+ * Checks what was added: by rules, by properties, and against the reference's numbers.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -142,7 +142,7 @@ static const validate_args defaults = {.python = "python3"};
 const zoo_command zoo_command_validate = {
     .name = "validate",
     .arguments = "CARD|PLUGIN|FOLDER|CONFIG [--reference] [options]",
-    .summary = "judges a card, a plugin file or a model folder",
+    .summary = "checks a card, a plugin file or a model folder",
     .text =
         "A card: its members, options and words, what is unsettled in it, and a plan from each "
         "type's class defaults. A plugin file: its ABI and tables; with --config the properties "
@@ -154,7 +154,7 @@ const zoo_command zoo_command_validate = {
         "dropped "
         "from its config one by one; each is traced by both and compared, and a report of one page "
         "says what was tried. All in one process of Python.\n\n"
-        "Exit codes: 0 all good, 1 something is not, 2 usage, 3 refused, 4 the environment.",
+        "Exit codes: 0 all passed, 1 something failed, 2 usage, 3 refused, 4 the environment.",
     .example = "lmzoo validate models.d/mine.json --reference\n"
                "lmzoo validate mine/build/mine.so --config mine/config.json\n"
                "lmzoo validate ./model --weights int8",

@@ -5,14 +5,14 @@
  *
  *   1. host/commands/cmd_name.c: a struct of arguments that begins with a zoo_common, rows of
  *      options, `static int run(void *args)`, and `const zoo_command zoo_command_name = {...}`;
- *   2. a row X(name) in ZOO_COMMANDS below, where `lmzoo help` shall list it.
+ *   2. a row X(name) in ZOO_COMMANDS below, at its place in `lmzoo help`.
  *
  * Reading the command line, --help, `lmzoo help name`, the man page and the completions of bash
  * and zsh follow from that; tests/scripts/commands.sh compares them with the reader and wants a
  * script that starts the command.
  *
  * A command returns its exit code: 0 all done, 1 some rows failed, 2 usage, 3 model refused,
- * 4 environment. Data goes to stdout or to the named file, words to stderr.
+ * 4 environment. Data goes to stdout or to the named file, messages to stderr.
  */
 #ifndef ZOO_COMMANDS_COMMANDS_H
 #define ZOO_COMMANDS_COMMANDS_H
@@ -72,7 +72,7 @@ extern const zoo_command *const zoo_commands[]; /* null-ended */
 
 /* Null: there is none of that name. */
 const zoo_command *zoo_command_find(const char *name);
-/* Says that there is none of that name and which is nearest; returns 2. */
+/* Prints that there is no such command, and which is nearest; returns 2. */
 int zoo_command_unknown(const char *name);
 
 /* Reads argv[1 ..] and runs the command, or shows its help. argv[0] is not looked at. */

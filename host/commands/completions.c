@@ -135,7 +135,7 @@ void zoo_page_bash(FILE *out)
 
 /* ---- zsh ---- */
 
-/* Inside '...' and inside the brackets or behind the colons of a specification. */
+/* Inside '...' and inside the brackets or after the colons of a specification. */
 static void zsh_text(FILE *out, const char *text)
 {
     for (; *text; text++) {

@@ -21,25 +21,25 @@ const zoo_option zoo_options_model[] = {
     {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int4",
      "how weights are packed"},
     {"--cache", 0, ZOO_OPTION_TEXT, ENGINE(cache), "KIND|STREAM=KIND,...",
-     "how keys and values are kept: auto (bf16 beside bf16, int8 and int4 weights), f32, bf16, "
-     "int8, int4 or a plugin's; also of single streams, as k=int8,v=int4"},
+     "format of keys and values: auto (bf16 with bf16, int8 and int4 weights), f32, bf16, "
+     "int8, int4 or a plugin's; also per stream, as k=int8,v=int4"},
     {"--packed-cache", 0, ZOO_OPTION_TEXT, ENGINE(packed_cache), "DIR|auto",
      "keep packed weights in a file there, for quick starts (auto: ~/.cache/lmzoo)"},
     {"--threads", 't', ZOO_OPTION_COUNT, ENGINE(n_threads), "N", "threads (one per core)"},
-    {"--isa", 0, ZOO_OPTION_TEXT, ENGINE(isa), "NAME", "instruction set, not above this one"},
+    {"--isa", 0, ZOO_OPTION_TEXT, ENGINE(isa), "NAME", "use no instruction set above this one"},
     {"--memory", 0, ZOO_OPTION_SIZE, ENGINE(memory), "BYTES",
-     "for weights and caches, as 4G (three quarters of the machine's)"},
+     "limit for weights and caches, as 4G (three quarters of the machine's)"},
     {"--context", 0, ZOO_OPTION_COUNT, ENGINE(context_max), "N",
-     "tokens of one row (the model's, at most 8192)"},
+     "longest sequence, in tokens (the model's, at most 8192)"},
     {"--max-seqs", 0, ZOO_OPTION_COUNT, ENGINE(seqs_max), "N", "sequences that run together (64)"},
     {"--max-rows", 0, ZOO_OPTION_COUNT, ENGINE(rows_max), "N", "rows (tokens) of one step (512)"},
-    {"--plugin-dir", 0, ZOO_OPTION_TEXT, ENGINE(plugin_dir), "DIR", "where plugins lie"},
-    {"--card-dir", 0, ZOO_OPTION_TEXT, ENGINE(card_dir), "DIR", "where cards lie"},
+    {"--plugin-dir", 0, ZOO_OPTION_TEXT, ENGINE(plugin_dir), "DIR", "folder of plugins"},
+    {"--card-dir", 0, ZOO_OPTION_TEXT, ENGINE(card_dir), "DIR", "folder of cards"},
     {"--allow-unknown", 0, ZOO_OPTION_LIST, offsetof(zoo_common, allow_unknown), "KEY",
-     "a config key that may be ignored"},
+     "ignore this config key"},
     {"--strict", 0, ZOO_OPTION_FLAG, ENGINE(strict), NULL,
-     "refuse a config key that the reference does not read (it is told)"},
-    {"--pin", 0, ZOO_OPTION_FLAG, ENGINE(pin), NULL, "each thread stays on a core of its own"},
+     "refuse config keys that the reference does not read (they are only reported)"},
+    {"--pin", 0, ZOO_OPTION_FLAG, ENGINE(pin), NULL, "pin each thread to a core of its own"},
     {"--quiet", 'q', ZOO_OPTION_FLAG, ENGINE(quiet), NULL, "no progress line"},
     ZOO_OPTIONS_END};
 
@@ -168,7 +168,7 @@ static zoo_status unknown(const char *text, size_t n, const zoo_option_tables *t
 {
     char name[64];
     const char *nearest = NULL;
-    size_t least = 4; /* farther ones are other words */
+    size_t least = 4; /* at most this many edits: a farther name is not a misspelling */
     (void)snprintf(name, sizeof name, "%.*s", (int)(n < 63 ? n : 63), text);
     for (size_t t = 0; t < ZOO_COUNT(tables->tables); t++) {
         for (const zoo_option *row = tables->tables[t]; row && row->name; row++) {

@@ -73,11 +73,11 @@ extern const zoo_option zoo_options_model[];
      ZOO_OPTION_TEXT,                                                                              \
      offsetof(zoo_common, speculate),                                                              \
      "off|text|file",                                                                              \
-     "read ahead what a row will probably say, judged by its own text, or also by what other "     \
-     "rows said (file), where that saves time; the tokens stay the same (" otherwise ")"},         \
+     "draft tokens from the row's own text, or also from what other rows said (file), and verify " \
+     "them in one step, where that saves time; the tokens stay the same (" otherwise ")"},         \
     {                                                                                              \
         "--draft-tokens", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_drafts), "N",                \
-            "read so many ahead in every step, whether it saves time or not (0: what pays)"        \
+            "draft this many in every step, whether it saves time or not (0: as many as pay)"      \
     }
 
 /* Rows for commands whose model may lie on several ranks (pipeline.h). */

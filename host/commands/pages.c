@@ -57,7 +57,7 @@ static void fill(FILE *out, const char *text, size_t n, int column, int indent)
     (void)fputc('\n', out);
 }
 
-/* The next paragraph of *text, which moves behind it; its bytes. */
+/* The next paragraph of *text, which moves after it; its bytes. */
 static size_t next_paragraph(const char **text, const char **begin)
 {
     const char *end = strstr(*text, "\n\n");

@@ -1,5 +1,5 @@
 /*
- * pages.h: what is written from the table of commands: help, man pages, completions.
+ * pages.h: help, man pages and completions, written from the table of commands.
  */
 #ifndef ZOO_COMMANDS_PAGES_H
 #define ZOO_COMMANDS_PAGES_H

@@ -1,4 +1,4 @@
-/* session.h: what commands have in common that hold a model open while requests come. */
+/* session.h: what the commands share that keep a model open for requests (batch, chat, serve). */
 #ifndef ZOO_COMMANDS_SESSION_H
 #define ZOO_COMMANDS_SESSION_H
 
@@ -10,8 +10,8 @@
 void zoo_session_signals(void (*handler)(int number));
 /* The local time as 2026-01-02T03:04:05. */
 void zoo_session_time(char text[24]);
-/* Bytes that one request, all requests that wait or run, and grammars may take each: an eighth of
- * what the options allow, 1 to 256 MiB. */
+/* The memory limit of a request, of all waiting and running requests, and of grammars, each: an
+ * eighth of what the options allow, 1 to 256 MiB. */
 size_t zoo_session_share(const zoo_engine_options *options);
 /* Bytes of them that rows take which read ahead by what others said (--speculate file); else 0. */
 size_t zoo_session_drafts(const zoo_common *common);

@@ -1,5 +1,5 @@
 /*
- * engine.h: a loaded model and its steps. Everything a command needs lies behind this header.
+ * engine.h: a loaded model and its steps: the one interface for everything above.
  *
  * One step runs a ragged span: some rows of many sequences, prefill and decode mixed. The engine
  * does not choose what runs; the scheduler (batch.h) does. Not thread-safe: one caller at a time;
@@ -31,13 +31,14 @@ const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine);
 /* Files that the model was opened with, besides its folder; card null: none. */
 const char *zoo_engine_plugin_path(const zoo_engine *engine);
 const char *zoo_engine_card_path(const zoo_engine *engine);
-/* Bytes of packed weights and caches, and what options allow them; for a second engine beside. */
+/* Bytes of packed weights and caches; and the limit that options set, for opening a second engine.
+ * */
 size_t zoo_engine_memory(const zoo_engine *engine);
 size_t zoo_engine_memory_limit(const zoo_engine_options *options);
 
 /*
  * Opens a sequence of n_prompt tokens to read and at most length_max positions in all; *seq is its
- * number. ZOO_E_MEMORY: not now, others hold the room; ZOO_E_LIMIT: never, with these options.
+ * number. ZOO_E_MEMORY: not now, others hold the pages; ZOO_E_LIMIT: never, with these options.
  */
 zoo_status zoo_engine_seq_open(zoo_engine *engine, uint32_t n_prompt, uint32_t length_max,
                                uint32_t *seq, zoo_error *err);
@@ -47,7 +48,7 @@ zoo_status zoo_engine_seq_open_shared(zoo_engine *engine, uint32_t prefix, uint3
                                       uint32_t n_prompt, uint32_t length_max, uint32_t *seq,
                                       zoo_error *err);
 void zoo_engine_seq_close(zoo_engine *engine, uint32_t seq);
-/* Keeps the first `length` positions of seq, which stands exactly there. */
+/* Keeps the first `length` positions of seq, which must have exactly that length now. */
 zoo_status zoo_engine_prefix_keep(zoo_engine *engine, uint32_t seq, uint32_t length,
                                   uint32_t *prefix, zoo_error *err);
 void zoo_engine_prefix_drop(zoo_engine *engine, uint32_t prefix);
@@ -57,14 +58,14 @@ uint64_t zoo_engine_cache_shape(const zoo_engine *engine);
 uint32_t zoo_engine_prefix_length(const zoo_engine *engine, uint32_t prefix);
 /* A sequence may start inside a kept prefix at multiples of this; 0: only at its end. */
 uint32_t zoo_engine_prefix_grain(const zoo_engine *engine);
-/* How full the pages of sequences are, 0 to 1: what is held, kept or promised. */
+/* The part of the pages that sequences and kept prefixes hold or have reserved, 0 to 1. */
 double zoo_engine_cache_fill(const zoo_engine *engine);
 
-/* Whether sequences have states, which cannot be cut: only copied and read on. */
+/* Whether sequences have states, which cannot be truncated, only copied and restored. */
 bool zoo_engine_has_states(const zoo_engine *engine);
 /*
- * Before a step whose rows may turn out wrong: the step can be taken back. False: not now (states
- * are copied, for few sequences at once), and nothing is noted.
+ * Before a step with draft tokens: makes the step revocable by zoo_engine_seq_rewind. False: not
+ * now, since states must be copied and all n_marks copies are in use; nothing changed.
  */
 bool zoo_engine_seq_mark(zoo_engine *engine, uint32_t seq);
 /*

@@ -12,7 +12,7 @@ typedef struct zoo_seq_state {
     uint32_t open;
     uint32_t length;   /* positions read */
     uint32_t n_prompt; /* as given */
-    uint32_t n_whole;  /* rows below it belong to one pass of this length */
+    uint32_t n_whole;  /* zoo_seq.n_total of rows at positions below it */
     uint32_t length_max;
     uint64_t step; /* the last one that it took part in */
 } zoo_seq_state;

@@ -1,5 +1,5 @@
 /*
- * inspect.c: what a folder is, in words: plugin, plan, streams, bytes, keys and tensors left aside.
+ * inspect.c: describes a folder: plugin, plan, streams, bytes, and unused keys and tensors.
  * Works on an engine that was opened with plan_only: nothing large is read.
  */
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 enum { WORDS_MAX = 1024, TEXT_COLUMNS = 100, SAID_MAX = 16, NAMES_MAX = 40, KINDS_MAX = 32 };
 
-/* What a block has been said to be, and where. */
+/* A block's description that was printed, and where. */
 typedef struct said {
     uint64_t hash;
     char where[64];
@@ -45,7 +45,7 @@ static void print_key(void *arg, const char *key, const char *value, const char 
                   note ? note : "UNCLAIMED (allowed by --allow-unknown)");
 }
 
-/* Whether a tensor belongs to a layer behind the last one of the plan. */
+/* Whether a tensor belongs to a layer after the last one of the plan. */
 static bool is_behind(const zoo_plan *plan, const char *name)
 {
     const char *path = plan->n_layers ? plan->layers[0].path : "";
@@ -128,7 +128,7 @@ static void print_words(FILE *out, const char *words, int column)
     (void)fputc('\n', out);
 }
 
-/* Long words are said once; later blocks point to the block that said them. */
+/* A long description is printed once; later blocks refer to the first. */
 static const char *said_before(layer_printer *p, const zoo_bound *bound, const char *words)
 {
     const char *name = bound->part ? bound->part->name : "(layer)";
@@ -183,7 +183,7 @@ static bool same_words(const zoo_bound *a, const zoo_bound *b)
     return a->ops == b->ops && strcmp(words_a, words_b) == 0;
 }
 
-/* Layers of a kind whose blocks say the same of themselves stand in one line. */
+/* Whether two layers print the same, so that they share a line. */
 static bool alike(const zoo_bound_layer *x, const zoo_bound_layer *y)
 {
     const zoo_layer *a = x->layer, *b = y->layer;

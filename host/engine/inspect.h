@@ -1,4 +1,4 @@
-/* inspect.h: a model in words, and the tensors that its plan asks for. */
+/* inspect.h: a description of a model, and the tensors that its plan asks for. */
 #ifndef ZOO_ENGINE_INSPECT_H
 #define ZOO_ENGINE_INSPECT_H
 
@@ -6,8 +6,8 @@
 
 #include "model/bound_model.h"
 
-/* zoo_engine_inspect of a model that is not open; of one that was laid out from config.json alone
- * with the tensors that it would want, n_wanted values together. ZOO_E_MEMORY. */
+/* As zoo_engine_inspect, for a model without an engine. n_wanted: values of all tensors that the
+ * plan asks for, where it was laid out from config.json alone. ZOO_E_MEMORY. */
 zoo_status zoo_model_inspect(const zoo_model *model, uint64_t n_wanted, FILE *out, bool json,
                              zoo_error *err);
 /* How each stream is kept, a line for each shape of it: kind, and bits of a value, scales included.

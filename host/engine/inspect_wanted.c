@@ -76,7 +76,7 @@ static wanted_line line_of(const zoo_bound *bound, const zoo_bind *bind)
         const zoo_rowmap *map = (const void *)((const char *)bound->params + bind->map);
         l.rows = map->total ? map->total : l.rows;
     }
-    if (bind->flags & ZOO_BIND_MAP_STORED) { /* a turned matrix inside a longer one */
+    if (bind->flags & ZOO_BIND_MAP_STORED) { /* a transposed matrix inside a longer one */
         l.cols = param(bound->params, bind->rows, 1);
     } else if (bind->flags & ZOO_BIND_TRANSPOSED) {
         uint64_t rows = l.rows;

@@ -18,7 +18,7 @@ typedef struct record {
 struct zoo_recorder {
     const zoo_engine *engine;
     const cJSON *names; /* of the card: the reference's -> ours; or null */
-    record **records;   /* each stays where it is: tensors point into it */
+    record **records;   /* allocated one by one, as tensors point into them */
     uint32_t n, room;
     uint32_t n_total; /* rows of the whole pass */
     uint32_t n_done;  /* rows before this step */

@@ -1,10 +1,10 @@
 /*
- * recorder.h: every named activation of one pass, kept.
+ * recorder.h: records every named activation of one forward pass.
  *
  * A name is that of the module in the reference, `<layer path>.<module>`; a module that runs again
- * in the same pass gets "#2", "#3". Where the reference records what a part gives under other names
- * than its tensors have, the card says so (member "trace", docs/adding-a-model.md), and the
- * activation stands under both.
+ * in the same pass gets "#2", "#3". Where the reference names an output otherwise than the module's
+ * tensors, the card says so (member "trace", docs/adding-a-model.md), and the activation is
+ * recorded under both names.
  *
  * Memory: all activations, until zoo_recorder_free.
  */

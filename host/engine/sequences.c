@@ -1,9 +1,9 @@
 /*
  * sequences.c: sequences of an engine and the span of a step.
  *
- * A row's n_total tells which pass of the reference it belongs to: the whole prompt while that is
- * read (in whatever pieces), the present length after it. A sequence that was restarted is one pass
- * at its new length.
+ * A row's n_total is the length of the reference's forward call that it belongs to: the whole
+ * prompt while that is read (in whatever chunks), the current length after it. A sequence that was
+ * restarted is one forward call of its new length.
  */
 #include <string.h>
 

@@ -1,13 +1,13 @@
 /*
- * compare_context.c: norms explained by what they norm.
+ * compare_context.c: explains a wrong norm by finding its input.
  *
  *   rms    y[r,c] = w[c] x[r,c] / rms(x[r])
  *   layer  y[r,c] = w[c] (x[r,c] - mean(x[r])) / std(x[r]) + b[c]
  *
- * A tensor called a norm is fitted, in both files, from the tensors that it may stand on (the
- * stream, the stream with the mixer's output, the outputs of the branches), with w and b free. What
- * fits tells kind, place and weights; where they differ between the files is the mistake. Memory:
- * a few tensors of the trace at a time.
+ * A tensor whose name is a norm's is fitted, in both files, from the tensors that may be its input
+ * (the stream, the stream with the mixer's output, the outputs of the branches), with w and b free.
+ * The best fit gives kind, input and weights; where these differ between the files is the mistake.
+ * Memory: a few tensors of the trace at a time.
  */
 #include "evaluate/compare_context.h"
 
@@ -27,7 +27,7 @@ typedef struct table {
     uint64_t n_rows, width;
 } table;
 
-/* A norm in one file: what it stands on, of which kind, and its weight. */
+/* A norm in one file: its input, kind and weight. */
 typedef struct fit {
     double left; /* nmse */
     int source;  /* -1: nothing fits */
@@ -287,7 +287,7 @@ typedef struct absentees {
     char first[NAME];
 } absentees;
 
-/* Norms of one file in this layer, or before the layers, that the other one does not name. */
+/* Norms of one file in this layer, or before the layers, that the other file lacks. */
 static absentees only_in(const zoo_tensors *set, const char *prefix, const zoo_tensors *other,
                          const char *other_prefix, const char *layer, long i)
 {
@@ -314,7 +314,7 @@ static absentees only_in(const zoo_tensors *set, const char *prefix, const zoo_t
     return found;
 }
 
-/* The reference has more norms here: one is missing, not called otherwise. */
+/* The reference has more norms here: one is missing, not merely named differently. */
 static bool guess_missing(const zoo_compare_place *p, const char *layer, long i, char *text,
                           size_t n)
 {
@@ -345,7 +345,7 @@ static bool tell_fits(const spot *at, const fit *x, const fit *y, char *text, si
     }
     if (x->source != y->source) {
         (void)snprintf(text, n,
-                       "this norm stands on %s, in the reference on %s: norms before or after the "
+                       "this norm's input is %s, in the reference %s: norms before or after the "
                        "branches (option placement)",
                        places[x->source], places[y->source]);
         return true;
@@ -365,9 +365,10 @@ static bool tell_fits(const spot *at, const fit *x, const fit *y, char *text, si
     }
     bool own = apart_scaled(x->weight, y->weight, width) < 1e-4;
     if (own && !guess_missing(at->p, at->layer, at->i, text, n)) {
-        (void)snprintf(text, n,
-                       "the norm has the right place, kind and weight, but rows of other size: eps "
-                       "of a norm");
+        (void)snprintf(
+            text, n,
+            "the norm has the right place, kind and weight, but rows of another size: eps "
+            "of a norm");
     }
     long whose = own ? -1 : whose_weight(at->p, at->layer, at->i, at->part, x);
     if (whose >= 0) {
@@ -436,8 +437,9 @@ static bool guess_embedding(const zoo_compare_place *p, char *text, size_t n)
         fit there = fit_norm(of_x, &y), here = fit_norm(of_y, &x);
         found = there.source >= 0 || here.source >= 0;
         if (found) {
-            (void)snprintf(text, n, "a norm behind the embedding %s",
-                           there.source >= 0 ? "is missing here" : "that the reference has not");
+            (void)snprintf(text, n, "a norm after the embedding %s",
+                           there.source >= 0 ? "is missing here"
+                                             : "that the reference does not have");
         }
         zoo_mem_free(there.weight);
         zoo_mem_free(here.weight);

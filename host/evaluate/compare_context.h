@@ -1,6 +1,6 @@
 /*
- * compare_context.h: what tensors around a wrong one say about it: which norm, of what, with whose
- * weights.
+ * compare_context.h: explains a wrong tensor from those around it: which norm, of which input, with
+ * which layer's weights.
  */
 #ifndef ZOO_EVALUATE_COMPARE_CONTEXT_H
 #define ZOO_EVALUATE_COMPARE_CONTEXT_H

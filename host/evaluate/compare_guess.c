@@ -269,7 +269,7 @@ static bool guess_cap(const pair *p, char *text, size_t n)
         }
         if (error <= p->power * fmax(p->limit * 10, 1e-7)) {
             (void)snprintf(text, n, "the %s a soft cap of %.4g (cap tanh(x / cap))%s",
-                           there ? "reference has not" : "reference has", cap,
+                           there ? "reference does not have" : "reference has", cap,
                            there ? " that is here" : ", which is missing here");
             return true;
         }

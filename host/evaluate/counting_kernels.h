@@ -14,7 +14,7 @@ typedef struct zoo_kernel_counts {
 
 /* The one counting table of the process, now in front of `kernels`. */
 const zoo_kernels *zoo_counting_kernels_wrap(const zoo_kernels *kernels);
-/* What was counted since the last call. */
+/* Returns the counts since the last call and resets them. */
 zoo_kernel_counts zoo_counting_kernels_take(void);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * machine.c: see machine.h. Products go through kernels/peak.inc. Reads sum four streams beside
- * each other, as products with panels do: one alone keeps too few lines of memory under way (Zen 3,
- * two threads, GB/s: one 18, two 24, four 30, eight 28, sixteen 18).
+ * machine.c: see machine.h. Products go through kernels/peak.inc. Reads sum four streams at once,
+ * as products with panels do: a single stream keeps too few cache lines in flight (Zen 3, two
+ * threads, GB/s: one 18, two 24, four 30, eight 28, sixteen 18).
  */
 #define _GNU_SOURCE
 #include "evaluate/machine.h"
@@ -16,7 +16,7 @@
 enum { READ_BYTES = 512 << 20, READ_ITEM = 1 << 20, READ_RUNS = 8, PEAK_RUNS = 8 };
 enum { STREAMS = 4, LINE = 64 / sizeof(uint64_t) };
 
-/* With one thread the process's own time, which others on the machine do not lengthen. */
+/* With one thread: CPU time, which other processes do not lengthen. */
 static double seconds_now(const zoo_pool *pool)
 {
     struct timespec t;

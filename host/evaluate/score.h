@@ -26,10 +26,10 @@ typedef struct zoo_score_text {
     uint32_t n;
     uint64_t line;  /* of the file, 1 is the first; 1 for a whole file */
     size_t n_bytes; /* of the text; 0: it was given as ids */
-    size_t first;   /* where its n - 1 results stand among those of all texts */
+    size_t first;   /* index of its first result (of n - 1) among those of all texts */
 } zoo_score_text;
 
-/* Zero-initialise; zoo_score_texts_free gives back the memory, after failures too. */
+/* Zero-initialise; free with zoo_score_texts_free, after failures too. */
 typedef struct zoo_score_texts {
     zoo_score_text *list;
     uint32_t n, capacity;
@@ -43,7 +43,7 @@ typedef struct zoo_score_source {
     const zoo_tokenizer *tokenizer; /* null: ids alone */
     uint32_t n_vocab;
     bool by_lines;  /* each line of a text file that is not empty is a text */
-    bool documents; /* texts stand between the tokenizer's begin and end token */
+    bool documents; /* texts are put between the tokenizer's begin and end token */
     uint32_t end;   /* the end token in its place; ZOO_ID_NONE: the tokenizer's */
 } zoo_score_source;
 

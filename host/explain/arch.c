@@ -16,7 +16,7 @@ typedef struct collector {
     uint32_t n;
 } collector;
 
-/* A fact told twice is the last one told. */
+/* A fact reported again replaces the earlier one. */
 static zoo_fact *slot(collector *c, const char *name)
 {
     for (uint32_t i = 0; i < c->n; i++) {
@@ -143,7 +143,7 @@ static zoo_status take_block(const zoo_arch *arch, const zoo_bound *bound, zoo_a
     return ZOO_OK;
 }
 
-/* Streams count for blocks that tell no facts, too. */
+/* Streams are counted for blocks without facts too. */
 static zoo_status take_any(const zoo_arch *arch, const zoo_bound *bound, zoo_arch_block *out,
                            zoo_error *err)
 {
@@ -206,7 +206,7 @@ static uint64_t hash_norm(uint64_t hash, const zoo_norm *norm)
     return hash_more(hash, words, sizeof words);
 }
 
-/* What a layer computes, its place in the model and its lookup tables apart. */
+/* Hash of what a layer computes, without its position and its lookup tables. */
 static uint64_t hash_layer(const zoo_arch_layer *layer)
 {
     const zoo_layer *l = layer->layer;
@@ -252,7 +252,7 @@ static uint32_t find_kind(zoo_arch *arch, uint64_t hash, uint32_t layer)
 
 enum { PERIOD_MAX = 16 };
 
-/* How many times the `period` layers from `first` on follow each other. */
+/* How many times in a row the `period` layers from `first` on occur. */
 static uint32_t turns(const zoo_arch *arch, uint32_t first, uint32_t period)
 {
     uint32_t n = 1;

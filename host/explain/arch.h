@@ -20,21 +20,21 @@ typedef struct zoo_fact {
 } zoo_fact;
 
 typedef enum zoo_role {
-    ZOO_ROLE_MIXER = 0, /* tokens meet here */
+    ZOO_ROLE_MIXER = 0, /* mixes tokens: attention, state space, convolution */
     ZOO_ROLE_FFN = 1,
     ZOO_ROLE_OTHER = 2 /* around the layers, or a layer's own block */
 } zoo_role;
 
 typedef struct zoo_arch_stream {
     zoo_stream decl;
-    double rows_read; /* of the rows that are kept a token reads so many at most; 0: all */
+    double rows_read; /* cached rows that a token reads at most; 0: all */
     double flops;     /* for each row that is read; of a state: for a token */
 } zoo_arch_stream;
 
 typedef struct zoo_arch_block {
     const char *name; /* module: "self_attn" */
     const char *ops;  /* "gqa" */
-    const char *kind; /* "attention"; the name of the ops where the block tells no facts */
+    const char *kind; /* "attention"; the name of the ops if the block has no facts */
     zoo_role role;
     const zoo_norm *norm; /* before it; kind NONE: none */
     zoo_fact *facts;      /* [n_facts] */
@@ -100,7 +100,7 @@ zoo_status zoo_arch_open_text(const char *name, const char *config,
                               const zoo_model_options *options, zoo_arch **out, zoo_error *err);
 void zoo_arch_close(zoo_arch *arch);
 
-/* A fact by name; null: not told. */
+/* A fact by name; null: the block does not have it. */
 const zoo_fact *zoo_arch_fact(const zoo_arch_block *block, const char *name);
 /* Its number, or the fallback; its text, or null. */
 double zoo_arch_number(const zoo_arch_block *block, const char *name, double fallback);
@@ -121,8 +121,8 @@ bool zoo_arch_is_parallel(const zoo_arch_layer *layer);
 /* count.c: fills params of arch and of its layers and blocks. */
 zoo_status zoo_arch_count(zoo_arch *arch, zoo_error *err);
 
-/* A tensor that the plan binds: `stack` matrices [rows, cols], stored turned or not; "%u" in the
- * name stands for the number in the stack. Of spellings that a block takes the first. */
+/* A tensor that the plan binds: `stack` matrices [rows, cols], stored transposed or not; "%u" in
+ * the name is the index in the stack. Where a block accepts several names, the first. */
 typedef struct zoo_arch_tensor {
     const char *name;
     uint64_t stack, rows, cols;
@@ -130,8 +130,8 @@ typedef struct zoo_arch_tensor {
 } zoo_arch_tensor;
 typedef void zoo_arch_tensor_fn(void *arg, const zoo_arch_tensor *tensor);
 
-/* count.c: each tensor in the order of the plan; one that several fields are cut from is told more
- * than once. [load] */
+/* count.c: calls fn for each tensor in the order of the plan; more than once for a tensor from
+ * which several fields are cut. [load] */
 zoo_status zoo_arch_tensors(zoo_arch *arch, zoo_arch_tensor_fn *fn, void *arg, zoo_error *err);
 
 #endif

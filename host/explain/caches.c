@@ -1,5 +1,5 @@
 /*
- * caches.c: the ways to a smaller cache, side by side.
+ * caches.c: compares the caches of several models.
  *
  * The yardstick is what the same layers would keep if every query head had keys and values of its
  * own for every position. A layer whose mixer keeps a state counts as if it had such heads, too.

@@ -3,8 +3,8 @@
  *
  * A row of a bind table is rows * cols values, as many times as there are experts. A tensor that is
  * named again (tied, shared by layers, or cut into several fields) counts once. Active are the
- * values that one token is multiplied with: of experts those that it is sent to, of a lookup table
- * one row. Memory: a set of hashed names.
+ * values that one token is multiplied with: of experts those that it is routed to, of a lookup
+ * table one row. Memory: a set of hashed names.
  */
 #include <string.h>
 #include <xxhash.h>

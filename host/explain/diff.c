@@ -2,8 +2,8 @@
  * diff.c: two architectures side by side: what the second does differently, then sizes, memory and
  * the keys that change nothing.
  *
- * Mixers are matched by what they reach: those that see everything with those that see everything,
- * windowed with windowed, states with states; what has no counterpart is told by itself.
+ * Mixers are matched by how far they look back: full with full, windowed with windowed, states with
+ * states; a mixer without a counterpart is described by itself.
  */
 #include "explain/diff.h"
 
@@ -65,7 +65,7 @@ static view view_of(const zoo_arch *arch)
     return v;
 }
 
-/* Whether layers stand in another order: kinds, or the periods in which they repeat. */
+/* Whether the layers have another order: kinds, or the periods in which they repeat. */
 static bool stacks_differ(const zoo_arch *a, const zoo_arch *b)
 {
     if (a->n_kinds != b->n_kinds || a->n_segments != b->n_segments) {
@@ -353,7 +353,7 @@ static void write_memory(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
                   zoo_say_positions(zoo_lengths[i]).text);
         row(doc, what, zoo_say_bytes(x.kept).text, zoo_say_bytes(y.kept).text);
     }
-    row(doc, "read by a token behind them", zoo_say_bytes(x.read).text, zoo_say_bytes(y.read).text);
+    row(doc, "read by a token after them", zoo_say_bytes(x.read).text, zoo_say_bytes(y.read).text);
     zoo_doc_table_end(doc);
 }
 

@@ -1,4 +1,4 @@
-/* diff.h: what one architecture does differently from another, as an engineer would tell it. */
+/* diff.h: what one architecture does differently from another, in sentences. */
 #ifndef ZOO_EXPLAIN_DIFF_H
 #define ZOO_EXPLAIN_DIFF_H
 

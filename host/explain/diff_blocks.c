@@ -76,7 +76,7 @@ static zoo_words kept(const zoo_arch_block *block)
     return w;
 }
 
-/* Another kind of mixer altogether: both are told whole, with what they keep. */
+/* Another kind of mixer altogether: both are described in full, with their caches. */
 static void tell_other_kind(teller *t)
 {
     char text[ZOO_WORDS * 3];
@@ -177,8 +177,7 @@ static const struct {
     const char *name, *with, *without;
 } flags[] = {
     {"qkv_bias", "biases on queries, keys or values", "no biases on queries, keys and values"},
-    {"output_bias", "a bias behind attention's output matrix",
-     "no bias behind attention's output matrix"},
+    {"output_bias", "a bias on attention's output", "no bias on attention's output"},
     {"sinks",
      "a learned logit a head (a sink) in every softmax, so that a head may attend to "
      "nothing",

@@ -165,7 +165,7 @@ void zoo_doc_cell(zoo_doc *doc, const char *format, ...)
     }
 }
 
-/* Cells that begin as numbers stand to the right, below their head. */
+/* Cells that begin with a number are right-aligned, and so is their heading. */
 static bool is_number(const char *text)
 {
     return strchr("0123456789-+", text[0]) && text[0];

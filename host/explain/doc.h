@@ -2,7 +2,7 @@
  * doc.h: a document of headings, paragraphs, items and tables, written as text for a terminal, as
  * Markdown or as HTML.
  *
- * A failed allocation is remembered in out.failed; the owner looks once, at the end.
+ * A failed allocation sets out.failed, which the owner checks once, at the end.
  */
 #ifndef ZOO_EXPLAIN_DOC_H
 #define ZOO_EXPLAIN_DOC_H

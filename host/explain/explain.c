@@ -43,7 +43,7 @@ static void write_ends(zoo_doc *doc, const zoo_arch *arch)
                      extras.text, *extras.text ? ")" : "");
     }
     for (uint32_t i = 0; i < arch->n_epilogue; i++) {
-        zoo_doc_item(doc, "behind the layers: %s", arch->epilogue[i].kind);
+        zoo_doc_item(doc, "after the layers: %s", arch->epilogue[i].kind);
     }
     if (p->embed_scale > 0 && fabsf(p->embed_scale - 1) > 1e-6f) {
         zoo_doc_item(doc, "embedded rows are multiplied by %s",
@@ -178,10 +178,9 @@ void zoo_explain_params(zoo_doc *doc, const zoo_arch *arch)
         write_part(doc, arch, &parts[i]);
     }
     zoo_doc_table_end(doc);
-    zoo_doc_para(doc,
-                 "For one token: of the embedding one row, of the experts those that it is sent "
-                 "to, of everything else all. Other counts leave the head out or count the "
-                 "whole embedding.");
+    zoo_doc_para(doc, "For one token: one row of the embedding, the experts that it is routed "
+                      "to, and everything else. Other counts leave the head out or count the "
+                      "whole embedding.");
 }
 
 void zoo_explain_write(zoo_doc *doc, const zoo_arch *arch)

@@ -90,7 +90,7 @@ static void write_kept(zoo_doc *doc, const zoo_arch *arch, const zoo_arch_sum *s
 static void write_work(zoo_doc *doc, const zoo_arch *arch)
 {
     double weights = 2.0 * (double)arch->params.active;
-    static const char *const heads[] = {"one token behind", "operations", "of them over the cache",
+    static const char *const heads[] = {"one token after", "operations", "of them over the cache",
                                         "bytes of weights (bf16)", "bytes of cache (bf16)"};
     zoo_doc_table(doc, (uint32_t)ZOO_COUNT(heads));
     for (size_t i = 0; i < ZOO_COUNT(heads); i++) {

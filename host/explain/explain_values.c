@@ -53,7 +53,7 @@ void zoo_explain_values(zoo_doc *doc, const zoo_arch *arch)
     static const char *const none[] = {NULL};
     zoo_error error;
     if (class_name) {
-        zoo_doc_para(doc, "As %s of the reference holds them.", class_name);
+        zoo_doc_para(doc, "As in %s of the reference.", class_name);
     }
     zoo_model_config_each(m->config, write_origin, &origins);
     if (origins.n) {

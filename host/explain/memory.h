@@ -1,8 +1,8 @@
 /*
- * memory.h: what a sequence takes and what a token costs, from the streams of a plan.
+ * memory.h: cache size of a sequence and cost of a token, from the streams of a plan.
  *
- * Kept: what a sequence holds when it stands at n positions. Read: what one more token reads of it.
- * The figures are of rows; the pages of the cache round them up to 64 rows a stream.
+ * Kept: the cache of a sequence of n positions. Read: how much of it one more token reads. Figures
+ * count rows; the cache's pages round them up to 64 rows a stream.
  */
 #ifndef ZOO_EXPLAIN_MEMORY_H
 #define ZOO_EXPLAIN_MEMORY_H

@@ -1,4 +1,4 @@
-/* open.c: what a name given to explain and its kin stands for. */
+/* open.c: resolves the argument of explain, diff, draw and cache. */
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>

@@ -6,7 +6,7 @@
 
 enum { ZOO_WORDS = 512 };
 
-/* A phrase by value, so that several stand in one call. */
+/* A phrase returned by value, so that one call can take several. */
 typedef struct zoo_words {
     char text[ZOO_WORDS];
 } zoo_words;
@@ -35,7 +35,7 @@ zoo_words zoo_say_rotation(const zoo_arch_block *block);
 zoo_words zoo_say_ffn(const zoo_arch_block *block);
 /* "SwiGLU", "GEGLU", "gelu": gate and activation. */
 zoo_words zoo_say_activation(const zoo_arch_block *block);
-/* Of mixer or feed-forward: what else is told, such as norms of heads, gates, sinks. */
+/* The other facts of a mixer or feed-forward, such as norms of heads, gates, sinks. */
 zoo_words zoo_say_extras(const zoo_arch_block *block);
 /* ", eps 1e-06" */
 zoo_words zoo_say_eps(const zoo_norm *norm);

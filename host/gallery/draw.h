@@ -10,7 +10,7 @@
 #include "gallery/svg.h"
 
 typedef struct zoo_draw_options {
-    bool dark;  /* the palette of renderers that know no reader's choice */
+    bool dark;  /* palette for renderers that ignore prefers-color-scheme */
     bool scale; /* bars of widths and caches, to scale */
 } zoo_draw_options;
 

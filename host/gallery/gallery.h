@@ -18,7 +18,7 @@ typedef struct zoo_entry {
     char slug[80];      /* its page is r/<slug>.html or c/<slug>.html */
     char why[300];      /* arch null: the reason */
     const cJSON *facts; /* of a release; null for a card */
-    double told;        /* KiB of a position as another gallery has it; 0: not told */
+    double told;        /* KiB of a position as another gallery says; 0: unknown */
     zoo_arch *arch;     /* null: its config cannot be opened */
     uint32_t relative;  /* index of the nearest earlier one; UINT32_MAX: none */
 } zoo_entry;

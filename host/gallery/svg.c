@@ -5,7 +5,7 @@
 
 #include "explain/doc.h"
 
-/* A wide sans-serif face takes so much of its size for a character, on average. */
+/* Average width of a character over its size, in a wide sans-serif face. */
 #define CHARACTER 0.585
 #define LEADING   1.38
 

@@ -43,7 +43,7 @@ double zoo_svg_fill(zoo_svg *svg, double x, double y, double width, double size,
 double zoo_svg_fill_height(double width, double size, const char *text);
 /* Estimated width. */
 double zoo_svg_text_width(double size, const char *text);
-/* The whole file to `to`; dark: the palette of renderers that know no reader's choice. */
+/* The whole file to `to`; dark: the palette for renderers that ignore prefers-color-scheme. */
 void zoo_svg_end(const zoo_svg *svg, bool dark, const char *title, zoo_out *to);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * bind.c: gives every bound part its weights and every norm its vectors, then looks at the tensors
+ * bind.c: gives every bound part its weights and every norm its vectors, then checks for tensors
  * that are left over.
  *
  * Parts of equal ops and path share one weights struct (shared blocks are bound once). A stored
- * tensor that nothing named but that lies inside a layer of the plan is refused: it would change
- * the maths unseen.
+ * tensor in a layer of the plan that no bind row named is refused: ignoring it would silently
+ * change the result.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include "model/bound_model.h"
 #include "model/renames.h"
 
-/* With a taker of problems a tensor that does not fit is told, and the next one is looked at. */
+/* With a problem list, a tensor that does not fit is added to it and binding goes on. */
 static zoo_status settle(zoo_model *model, zoo_status status, const zoo_error *err)
 {
     return zoo_problems_take(model->problems, status, err);
@@ -165,7 +165,7 @@ static bool in_bound_layer(const zoo_model *model, const char *name)
     return false;
 }
 
-/* Whether a tensor belongs to a layer behind the last one, where the card speaks of none. */
+/* Whether a tensor belongs to a layer after the last one and the card says nothing of it. */
 static bool is_surplus(const zoo_model *model, const char *name)
 {
     size_t n = layer_prefix(name);
@@ -269,8 +269,8 @@ zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *cons
     zoo_status status = bind_all(model, mode, err), judged = ZOO_OK;
     if (mode == ZOO_BIND_CHECK && (status == ZOO_OK || status == ZOO_E_WEIGHT)) {
         zoo_error why;
-        judged =
-            zoo_renames_judge(model, &why); /* a misspelt one tells more than a missing tensor */
+        judged = zoo_renames_judge(
+            model, &why); /* a misspelt rename is a better message than a missing tensor */
         if (judged != ZOO_OK && err) {
             *err = why;
         }

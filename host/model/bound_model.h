@@ -67,7 +67,7 @@ typedef struct zoo_model_stats {
     uint64_t n_parameters; /* values read */
     uint64_t bytes_packed; /* of weights in memory; known after ZOO_BIND_CHECK, too */
     uint64_t n_matrices;
-    char stored[64]; /* stored formats met, for a reader */
+    char stored[64]; /* stored formats that were read, for display */
 } zoo_model_stats;
 
 typedef struct zoo_model {
@@ -157,7 +157,7 @@ zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char 
  */
 zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
                                  zoo_weight *out, zoo_error *err);
-/* Whether the matrix needs no packing any more. [load] */
+/* Whether the matrix came from the file of packed weights, so needs no packing. [load] */
 bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight);
 /* Where an address of the model arena is, the same in every process that opened the model alike;
  * and back. False and null: it is in none. */

@@ -31,7 +31,7 @@ static void add_name(search *s, const char *name)
     (void)snprintf(s->all + n, sizeof s->all - n, "%s%.40s", n ? ", " : "", name);
 }
 
-/* A plugin of the folder that cannot be loaded has no kinds: whoever needs it hears why. */
+/* A plugin that cannot be loaded has no kinds; the error is reported when a model needs it. */
 static void search_plugin(void *arg, const char *file)
 {
     search *s = arg;

@@ -1,5 +1,5 @@
 /*
- * kinds.c: in which kind a matrix is packed, and from which stored tensor it came.
+ * kinds.c: to which kind a matrix is packed, and from which stored tensor it came.
  *
  * Where int4 is asked for, a matrix that is stored as codes of at most five bits, in groups that
  * the kernels have, keeps its own width and groups: packing then finds scale, steps and codes again

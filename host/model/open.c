@@ -2,7 +2,7 @@
  * open.c: from a folder to a bound model: glue between config, card, plugin, tensors and caches.
  *
  * Order: config, card or probe, plugin, tensors, configure, keys judged, parts laid out, names and
- * shapes checked, caches, weights. Nothing large is read before everything small was judged.
+ * shapes checked, caches, weights. Nothing large is read before everything small was checked.
  */
 #include "model/open.h"
 
@@ -244,7 +244,7 @@ static void add_unread(void *arg, const char *key, const char *value, const char
     }
 }
 
-/* Keys of the file that change nothing, though a reader of the file may expect it. */
+/* Reports keys that change nothing although a user may expect them to. */
 static void tell_unread(const zoo_model *model)
 {
     unread_line line = {.n = 0};
@@ -257,7 +257,7 @@ static void tell_unread(const zoo_model *model)
 
 size_t zoo_model_memory_limit(const zoo_model_options *o)
 {
-    /* The program itself needs some besides. */
+    /* The program itself needs some memory too. */
     const size_t own = (size_t)32 << 20, least = (size_t)8 << 20;
     size_t whole = zoo_machine_memory(), part = whole / 4 * 3;
     size_t rest = whole > own + least ? whole - own : least;
@@ -326,7 +326,7 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     return ZOO_OK;
 }
 
-/* Each thread of the pool begins the kernels once, so none may take two items: all wait for all. */
+/* Every thread must run one item (to initialise its kernels), so they meet at a barrier. */
 typedef struct meeting {
     const zoo_kernels *kernels;
     atomic_uint n_come;

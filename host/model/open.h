@@ -1,4 +1,4 @@
-/* open.h: a model folder, judged and bound. */
+/* open.h: opens a model folder: checked, laid out and bound. */
 #ifndef ZOO_MODEL_OPEN_H
 #define ZOO_MODEL_OPEN_H
 

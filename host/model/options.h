@@ -31,9 +31,9 @@ typedef struct zoo_model_options {
     /* plan_only from config.json alone: no tensors are looked at, and keys that nobody computes are
      * left to zoo_model_config_judge. */
     bool config_only;
-    struct zoo_problems *problems; /* told all refusals of the folder, or null: the first ends it */
+    struct zoo_problems *problems; /* collects all refusals; null: the first one ends the opening */
     const char *config_text; /* with config_only: the config itself; the folder only names it */
-    /* A card that is tried: it counts whatever types it names, and no other card is read. */
+    /* The card to use, whatever types it names, instead of those of card_dir; or null. */
     const struct zoo_card *card;
 } zoo_model_options;
 

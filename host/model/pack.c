@@ -78,7 +78,7 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
     zoo_kernels_pack_panel(w, rows, n, data, scales);
 }
 
-/* ---- values that lie on a grid already ---- */
+/* ---- values that are on a quantisation grid already ---- */
 
 /* Whole numbers of a scale, and codes for them; int4: eighths of the scale, and steps of each run
  * of 32 columns. */

@@ -28,14 +28,14 @@ const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
 
 /*
  * Fills panel `panel` of w from its n <= 16 rows [n, cols]; w->data and w->scales are writable
- * memory of zoo_pack_size bytes. Panels may be filled side by side.
+ * memory of zoo_pack_size bytes. Panels may be filled in parallel.
  */
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
 
 /*
- * The same for values that lie on a grid of int4 or int5 steps, as quantised checkpoints' do: finds
- * each group's scale, zero and codes again, so that unpacking gives the values to the bit. false:
- * some group does not, or its scale is no half float; the panel is to be packed as usual.
+ * The same for values on a grid of int4 or int5 steps, as in quantised checkpoints: recovers each
+ * group's scale, zero point and codes, so that unpacking gives the values to the bit. false: a
+ * group is not on such a grid, or its scale is no half float; pack the panel as usual.
  */
 bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
 

@@ -23,7 +23,7 @@ static void note(zoo_packed *packed, const char *fmt, ...)
 static void refuse(zoo_packed *packed, const char *why)
 {
     packed->reads = false;
-    note(packed, "%.600s is not used and made anew: %.120s", packed->path, why);
+    note(packed, "%.600s is not used and will be rebuilt: %.120s", packed->path, why);
 }
 
 zoo_status zoo_packed_open(const zoo_model *model, const char *where, const char *kind,

@@ -1,9 +1,9 @@
 /*
- * packed_cache_file.c: reading and writing of the file that packed_cache_private.h draws.
+ * packed_cache_file.c: reads and writes the file whose layout is in packed_cache_private.h.
  *
- * Writing goes to <path>.part under a lock: of two processes one writes and the other goes on, and
- * what a killed one left is written over. The name path is taken by rename alone, so a reader sees
- * a whole file or none, and who has mapped an older one keeps it.
+ * Writing goes to <path>.part under a lock: of two processes one writes and the other skips it, and
+ * what a killed one left is overwritten. The file gets its name by rename, so a reader sees a whole
+ * file or none, and a process that has mapped an older one keeps it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -64,7 +64,7 @@ static uint64_t begin_of(uint64_t n_matrices)
     return (table + ZOO_PACKED_ALIGN - 1) / ZOO_PACKED_ALIGN * ZOO_PACKED_ALIGN;
 }
 
-/* Of the header with check 0 and of the table; false without memory. */
+/* Checksum of the header with check 0 and of the table; false: out of memory. */
 static bool table_check(const zoo_packed_header *h, const zoo_packed_entry *table, uint64_t *check)
 {
     zoo_packed_header zero = *h;
@@ -90,13 +90,13 @@ static const char *judge(const zoo_packed *packed)
     }
     memcpy(&h, packed->base, sizeof h);
     if (memcmp(h.magic, ZOO_PACKED_MAGIC, sizeof h.magic) != 0) {
-        return "it is no file of packed weights";
+        return "it is not a file of packed weights";
     }
     if (h.order != ZOO_PACKED_ORDER) {
         return "it was written in another byte order";
     }
     if (h.version != ZOO_PACKED_VERSION) {
-        return "it is of another version";
+        return "it has another version";
     }
     if (h.n_matrices > ZOO_PACKED_MATRICES_MAX || h.begin != begin_of(h.n_matrices) ||
         h.n_bytes != packed->size || h.begin > h.n_bytes) {
@@ -128,7 +128,8 @@ static bool map_file(zoo_packed *packed, int fd, char *why, size_t n_why)
         (void)snprintf(why, n_why, "it cannot be mapped: %s", strerror(errno));
         return false;
     }
-    zoo_system_large_pages(base, (size_t)st.st_size); /* read from disk in such pages */
+    zoo_system_large_pages(base,
+                           (size_t)st.st_size); /* so that it is read from disk in large pages */
     zoo_mapped_add(base, (size_t)st.st_size, packed->path);
     packed->base = base;
     packed->size = (size_t)st.st_size;

@@ -5,8 +5,8 @@
  * changed checkpoint replaces its own file and leaves no old ones behind. The key is one XXH3 of
  * 128 bits over everything that the packed bytes come from, but for the payload of the checkpoint:
  * reading 2.5 GB again would cost more than the second that a start may take. That payload is
- * trusted to be the same while size, inode, modification and status-change time of its file are; a
- * write in place that sets back the first keeps the last from matching.
+ * assumed unchanged while size, inode, modification and status-change time of its file are; a
+ * write in place that resets the modification time still changes the last.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +25,7 @@ static void add_text(XXH3_state_t *state, const char *text)
     (void)XXH3_128bits_update(state, text, strlen(text) + 1);
 }
 
-/* A file that cannot be read counts as its absence: the key is another when it comes back. */
+/* A file that cannot be read counts as absent, so the key changes when it can be read again. */
 static void add_file(XXH3_state_t *state, const char *path)
 {
     char hex[40] = "";
@@ -50,7 +50,7 @@ static void add_tensors(XXH3_state_t *state, const zoo_tensors *tensors)
     }
 }
 
-/* Hash of the code that packs. Without it another version's file would pass for this one's. */
+/* Hash of the program. Without it a file written by another version would be accepted. */
 static zoo_status own_hash(const zoo_model *model, char *hex, size_t n, zoo_error *err)
 {
     char path[PATH_MAX];
@@ -114,7 +114,7 @@ static zoo_status find_folder(const char *where, char *folder, size_t n, zoo_err
     return ZOO_OK;
 }
 
-/* What fails here shows when the file is opened. */
+/* A failure here is reported when the file is opened. */
 static void make_folders(const char *folder)
 {
     char path[PATH_MAX];

@@ -190,7 +190,8 @@ static zoo_status lay_part(zoo_model *model, const char *layer_path, const zoo_p
                            zoo_bound *bound, zoo_error *err)
 {
     if (!part->name || part->width_in > WIDTH_MAX || part->width_out > WIDTH_MAX) {
-        return bad_plan(model, layer_path, "a part without name or with a hostile width", err);
+        return bad_plan(model, layer_path,
+                        "a part without a name or with a width that is too large", err);
     }
     bound->part = part;
     bound->norm.norm = &part->norm;

@@ -1,8 +1,9 @@
 /*
  * renames.c: see renames.h.
  *
- * A part such as "mlp.gate" is held against every run of as many components of each name. Pairs for
- * what this model lacks (experts of a dense one) resemble no name and pass. Memory: none.
+ * A part such as "mlp.gate" is compared with every run of as many components in each name. Pairs
+ * for what this model lacks (experts of a dense one) resemble no name and are accepted. Memory:
+ * none.
  */
 #include "model/renames.h"
 

@@ -1,6 +1,6 @@
 /*
- * setup.c: what a block's prepare may ask of the host: memory of the model, packing of a
- * matrix it has folded, a packed matrix back as float32.
+ * setup.c: what the host offers a block's prepare: memory of the model, packing of a matrix that it
+ * derived, unpacking of a matrix to float32.
  *
  * Memory: the model's. Reads no file.
  */

@@ -1,5 +1,5 @@
 /*
- * step.c: walks the bound plan over the rows of a ragged span.
+ * step.c: runs the bound plan over the rows of a ragged span.
  *
  *   h = embed(tokens) * embed_scale; prologue; for each layer its branches, or its own block;
  *   epilogue; norm; head
@@ -7,8 +7,8 @@
  *   branch: u = sum_i out_scale_i * block_i(in_scale_i * norm_i(h));  u = post(u);
  *           h = h_scale h + scale u;  h = after(h)
  *
- * Memory: the buffers of zoo_step and two scratch memories: scratch (gone after each part) and kept
- * (gone after the step).
+ * Memory: the buffers of zoo_step and two scratch allocators: scratch (released after each part)
+ * and kept (released after the step).
  */
 #include "model/step.h"
 
@@ -29,7 +29,7 @@ static void *take(zoo_ctx *ctx, size_t n)
 {
     void *bytes = zoo_scratch_take(&step_of(ctx)->scratch, n);
     if (!bytes) {
-        abort(); /* the system itself is out of memory inside a step */
+        abort(); /* a step cannot report an error: the system is out of memory */
     }
     return bytes;
 }
@@ -50,7 +50,7 @@ static void *memo(zoo_ctx *ctx, const void *key, size_t n, bool *fresh)
     }
     void *bytes = zoo_scratch_take(&step->kept, n);
     if (!bytes || step->n_memos == ZOO_MEMOS_MAX) {
-        abort(); /* as in take; more memos than any plan has keys */
+        abort(); /* as in take; ZOO_MEMOS_MAX is above the number of keys of any plan */
     }
     step->memos[step->n_memos++] = (zoo_memo){key, bytes, n};
     *fresh = true;
@@ -68,7 +68,7 @@ static void emit_trace(zoo_step *step, const char *path, const char *name, const
     step->trace(step->trace_arg, full, x, n_rows, width);
 }
 
-/* A norm without a name is no module: it is not offered. */
+/* A norm without a name is not a module of the reference, so it is not traced. */
 static void trace(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width)
 {
     zoo_step *step = step_of(ctx);
@@ -373,7 +373,7 @@ zoo_status zoo_step_enter(zoo_step *step, const zoo_span *span, zoo_error *err)
     const zoo_model *model = step->model;
     zoo_step_clear(step);
     embed(step, span);
-    ZOO_TRY(check_tables(model, err)); /* before layers work on zeros */
+    ZOO_TRY(check_tables(model, err)); /* before the layers compute with zeros */
     run_chain(step, model->prologue, model->plan.n_prologue, span);
     if (model->plan.embed_scale_inside == 2) {
         emit_trace(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);

@@ -136,7 +136,7 @@ typedef struct pack_job {
     const float *whole; /* stored-transposed matrices: [cols, source rows] */
     uint64_t whole_stride;
     float *scratch;    /* [threads, 16, cols] */
-    zoo_status status; /* of any panel; written by whoever fails */
+    zoo_status status; /* of the first panel that failed */
     zoo_error error;
 } pack_job;
 
@@ -146,7 +146,7 @@ static uint64_t mapped_row(const pack_job *job, uint64_t row)
     return map ? map->offset + row / map->group * map->stride + row % map->group : row;
 }
 
-/* Rows that lie side by side in the source are read in one call: some formats store columns. */
+/* Consecutive rows of the source are read in one call, as some formats store columns. */
 static void read_run(pack_job *job, uint64_t first, uint32_t n, float *out)
 {
     uint64_t cols = job->weight->cols;
@@ -220,7 +220,8 @@ bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
     return zoo_packed_holds(model->packed, weight->data);
 }
 
-/* Panels of one slice: read, pack, give the file's pages back: no matrix is in memory twice. */
+/* Panels of one slice: read, pack, release the file's pages, so that no matrix is in memory twice.
+ * */
 typedef struct pack_slice {
     pack_job *job;
     uint32_t first;
@@ -332,7 +333,7 @@ static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matri
         one.flags &= ~(uint32_t)ZOO_BIND_TRANSPOSED;
     }
     stored_shape(&one, &rows, &cols);
-    if ((d->flags & ZOO_BIND_MAP_STORED) && d->map) { /* a turned matrix inside a longer one */
+    if ((d->flags & ZOO_BIND_MAP_STORED) && d->map) { /* a transposed matrix inside a longer one */
         rows = d->map->total;
         cols = d->rows;
         skip = d->map->offset;

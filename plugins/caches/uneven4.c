@@ -1,5 +1,5 @@
 /*
- * uneven4.c: four and a half bits a value: turned rows, 16 uneven levels, a scale byte for 16.
+ * uneven4.c: 4.5 bits a value: Hadamard-rotated rows, 16 uneven levels, a scale byte for 16.
  *
  *   row     [ceil(width / 2)] codes, the even value in the low nibble; [ceil(width / 16)] scales
  *   value   level[code] * scale
@@ -138,7 +138,7 @@ const zoo_cache_ops caches_uneven4 = {
     .size = sizeof(zoo_cache_ops),
     .flags = ZOO_CACHE_TURNED,
     .name = "uneven4",
-    .summary = "turned, one of 16 uneven levels a value, a scale byte for 16",
+    .summary = "Hadamard-rotated, one of 16 uneven levels a value, a scale byte for 16",
     .narrowness = ZOO_INT4,
     .form = ZOO_FORM_OWN,
     .error_max = 5.5e-3f,

@@ -1,5 +1,5 @@
 /*
- * ends.c: what stands between the embedding and the layers, and between them and the head.
+ * ends.c: the parts between the embedding and the layers, and between these and the head.
  *
  * Prologue, in this order, each by its option:
  *   embed_norm         module of a norm of the embedded rows

@@ -2,7 +2,7 @@
  * plugin.c: descriptor of the plugin for the decoders of 2019 to 2023: learned, sinusoidal or
  * linear positions, layer norms with bias, plain feed-forward parts, parallel or serial branches.
  *
- * Attention and feed-forward are the shared blocks; what is set stands in the cards. MODEL.md has
+ * Attention and feed-forward are the shared blocks; the cards set their options. MODEL.md has
  * the maths.
  */
 #include "classic.h"

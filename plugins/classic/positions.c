@@ -23,16 +23,16 @@ static const zoo_bind binds[] = {
     {.name = NULL},
 };
 
-static float *lay_out(const classic_positions *p, uint32_t n_threads, zoo_scratch_layout *room)
+static float *lay_out(const classic_positions *p, uint32_t n_threads, zoo_scratch_layout *layout)
 {
-    return zoo_scratch_layout_floats(room, n_threads, p->width);
+    return zoo_scratch_layout_floats(layout, n_threads, p->width);
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
-    zoo_scratch_layout room = {0};
-    (void)lay_out(params, limits->n_threads, &room);
-    return room.used;
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(params, limits->n_threads, &layout);
+    return layout.used;
 }
 
 static zoo_status prepare(const void *params, void *own, zoo_setup *setup, zoo_error *err)
@@ -85,8 +85,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
                     const float *x, float *y, const zoo_span *span)
 {
     const classic_positions *p = params;
-    zoo_scratch_layout room = {.ctx = ctx};
-    job j = {p, own, ctx->kernels, span, x, y, lay_out(p, ctx->n_threads, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    job j = {p, own, ctx->kernels, span, x, y, lay_out(p, ctx->n_threads, &layout)};
     (void)cache;
     zoo_rows(ctx, span->n_rows, (size_t)p->width * (p->learned ? 2 : 64), add_range, &j);
 }

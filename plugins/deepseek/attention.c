@@ -5,7 +5,7 @@
  * v_head_dim, attention_bias; index_n_heads, index_head_dim, index_topk,
  * indexer_types, index_topk_pattern, index_topk_freq, index_skip_topk_offset.
  * Options:
- *   interleave           pairs (2i, 2i + 1) turn together (the default), else (i, i + n / 2)
+ *   interleave           pairs (2i, 2i + 1) rotate together (the default), else (i, i + n / 2)
  *   no_mscale            scores are not scaled by the square of yarn's mscale
  *   rank_scale           q and latent are multiplied by sqrt(hidden / rank), unless
  *                        mla_scale_q_lora, mla_scale_kv_lora say no

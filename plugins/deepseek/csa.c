@@ -7,7 +7,8 @@ typedef struct csa_sizes {
     uint32_t n_rows, n_threads, length_max;
 } csa_sizes;
 
-static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_room *b, zoo_scratch_layout *room)
+static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_buffers *b,
+                        zoo_scratch_layout *layout)
 {
     uint32_t window = p->window < s->length_max ? p->window : s->length_max;
     b->entries_max = csa_visible(p, s->length_max);
@@ -16,33 +17,33 @@ static void layout_keys(const ds_csa *p, const csa_sizes *s, csa_room *b, zoo_sc
     b->segs_max = b->keys_max / ZOO_PAGE + 2;
     b->n_batch = 2 * s->n_threads < s->n_rows ? 2 * s->n_threads : s->n_rows;
     b->attend_size = zoo_attend_scratch(p->head_dim, p->head_dim);
-    b->picked = zoo_scratch_layout_floats(room, (size_t)b->n_batch * b->keys_max, p->head_dim);
-    b->chosen = zoo_scratch_layout_take(room, (size_t)b->n_batch * p->top_k * sizeof(uint32_t));
-    b->score = zoo_scratch_layout_floats(room, s->n_threads, b->entries_max);
-    b->keys = zoo_scratch_layout_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index_dim);
-    b->attend = zoo_scratch_layout_floats(room, s->n_threads, b->attend_size);
+    b->picked = zoo_scratch_layout_floats(layout, (size_t)b->n_batch * b->keys_max, p->head_dim);
+    b->chosen = zoo_scratch_layout_take(layout, (size_t)b->n_batch * p->top_k * sizeof(uint32_t));
+    b->score = zoo_scratch_layout_floats(layout, s->n_threads, b->entries_max);
+    b->keys = zoo_scratch_layout_floats(layout, (size_t)s->n_threads * ZOO_PAGE, p->index_dim);
+    b->attend = zoo_scratch_layout_floats(layout, s->n_threads, b->attend_size);
     b->segs =
-        zoo_scratch_layout_take(room, (size_t)s->n_threads * b->segs_max * sizeof(zoo_segment));
+        zoo_scratch_layout_take(layout, (size_t)s->n_threads * b->segs_max * sizeof(zoo_segment));
 }
 
-static csa_room layout(const ds_csa *p, const csa_sizes *s, zoo_scratch_layout *room)
+static csa_buffers lay_out(const ds_csa *p, const csa_sizes *s, zoo_scratch_layout *layout)
 {
-    csa_room b = {.prepared_size = zoo_heads_size(p->group_cols)};
-    b.q_a = zoo_scratch_layout_floats(room, s->n_rows, p->q_lora);
-    b.q = zoo_scratch_layout_floats(room, s->n_rows, p->q_rows);
-    b.kv = zoo_scratch_layout_floats(room, s->n_rows, p->head_dim);
-    b.out = zoo_scratch_layout_floats(room, s->n_rows, p->q_rows);
-    b.mid = zoo_scratch_layout_floats(room, s->n_rows, p->mid);
-    b.pool_kv = zoo_scratch_layout_floats(room, s->n_rows, p->pool_width);
-    b.pool_gate = zoo_scratch_layout_floats(room, s->n_rows, p->pool_width);
-    b.ipool_kv = zoo_scratch_layout_floats(room, s->n_rows, p->index_pool);
-    b.ipool_gate = zoo_scratch_layout_floats(room, s->n_rows, p->index_pool);
-    b.index_q = zoo_scratch_layout_floats(room, s->n_rows, p->index_q_rows);
-    b.index_w = zoo_scratch_layout_floats(room, s->n_rows, p->index_heads);
-    b.prepared = zoo_scratch_layout_take(room, s->n_threads * b.prepared_size);
+    csa_buffers b = {.prepared_size = zoo_heads_size(p->group_cols)};
+    b.q_a = zoo_scratch_layout_floats(layout, s->n_rows, p->q_lora);
+    b.q = zoo_scratch_layout_floats(layout, s->n_rows, p->q_rows);
+    b.kv = zoo_scratch_layout_floats(layout, s->n_rows, p->head_dim);
+    b.out = zoo_scratch_layout_floats(layout, s->n_rows, p->q_rows);
+    b.mid = zoo_scratch_layout_floats(layout, s->n_rows, p->mid);
+    b.pool_kv = zoo_scratch_layout_floats(layout, s->n_rows, p->pool_width);
+    b.pool_gate = zoo_scratch_layout_floats(layout, s->n_rows, p->pool_width);
+    b.ipool_kv = zoo_scratch_layout_floats(layout, s->n_rows, p->index_pool);
+    b.ipool_gate = zoo_scratch_layout_floats(layout, s->n_rows, p->index_pool);
+    b.index_q = zoo_scratch_layout_floats(layout, s->n_rows, p->index_q_rows);
+    b.index_w = zoo_scratch_layout_floats(layout, s->n_rows, p->index_heads);
+    b.prepared = zoo_scratch_layout_take(layout, s->n_threads * b.prepared_size);
     b.entry =
-        zoo_scratch_layout_floats(room, s->n_threads, p->head_dim + p->index_dim + p->rope_dim);
-    layout_keys(p, s, &b, room);
+        zoo_scratch_layout_floats(layout, s->n_threads, p->head_dim + p->index_dim + p->rope_dim);
+    layout_keys(p, s, &b, layout);
     return b;
 }
 
@@ -50,9 +51,9 @@ static size_t csa_scratch(const void *params, const zoo_limits *limits)
 {
     const ds_csa *p = params;
     const csa_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
-    zoo_scratch_layout room = {0};
-    (void)layout(p, &sizes, &room);
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, &sizes, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->q_lora, limits->rows_max) +
            zoo_linear_scratch(p->mid, limits->rows_max);
 }
@@ -100,27 +101,27 @@ static void csa_forward(zoo_ctx *ctx, const void *params, const void *weights, z
         uint32_t length = span->seqs[s].pos + span->seqs[s].n;
         sizes.length_max = length > sizes.length_max ? length : sizes.length_max;
     }
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     csa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
-    step.room = layout(p, &sizes, &room);
+    step.buffers = lay_out(p, &sizes, &layout);
     step.rope = zoo_rope_rows_of(ctx, p->rope, span);
     step.back = zoo_rope_rows_of(ctx, p->back, span);
     csa_project(&step, x);
     csa_pool(&step);
     csa_attend(&step);
     zoo_heads_run(ctx, &(zoo_heads){.weights = w->o_a,
-                                    .x = step.room.out,
+                                    .x = step.buffers.out,
                                     .x_row = p->q_rows,
                                     .x_head = p->group_cols,
-                                    .y = step.room.mid,
+                                    .y = step.buffers.mid,
                                     .y_row = p->mid,
                                     .y_head = p->o_lora,
                                     .n_rows = span->n_rows,
                                     .n_heads = p->n_groups,
-                                    .prepared = step.room.prepared,
-                                    .prepared_size = step.room.prepared_size});
+                                    .prepared = step.buffers.prepared,
+                                    .prepared_size = step.buffers.prepared_size});
     const zoo_proj out = {&w->o_b, NULL, y, 0};
-    zoo_linear(ctx, &out, 1, step.room.mid, p->mid, span->n_rows);
+    zoo_linear(ctx, &out, 1, step.buffers.mid, p->mid, span->n_rows);
 }
 
 static void csa_explain(const void *params, char *text, size_t n)

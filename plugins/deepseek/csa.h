@@ -2,9 +2,9 @@
  * csa.h: attention over a window of rows and over compressed entries, one shared key-value head.
  *
  *   q = Wqb norm(Wqa x); each head of q normed without weight;  kv = norm(Wkv x), key and value
- *   the last `rope` elements of q and kv turn with the position
+ *   the last `rope` elements of q and kv are rotated by the position
  *   keys of row t: kv of the last `window` positions, and entries w < (t + 1) / ratio
- *   o_h = softmax with a sink; its last elements turn back by t
+ *   o_h = softmax with a sink; its last elements are rotated back by t
  *   y = Wob [Woa_g concat(o_h of group g)]
  *
  * Entries (csa_pool.c): every `ratio` positions one, a softmax over slots for each channel c:
@@ -12,7 +12,7 @@
  *   plain:    the slots are the positions of window w
  *   overlap:  v, gate and ape are twice as wide; slots are the first half of window w - 1 and the
  *             second half of window w
- *   turned as position w ratio.
+ *   rotated as position w ratio.
  * With an indexer (overlap only) a row reads the top_k entries of highest score
  *   sum_h a_h (Hi d)^-1/2 max(q_i,h . e_w, 0); the index entries e are pooled alike, d wide.
  *
@@ -63,7 +63,7 @@ typedef struct ds_csa_weights {
 } ds_csa_weights;
 
 /* Scratch of one forward. */
-typedef struct csa_room {
+typedef struct csa_buffers {
     float *q_a, *q, *kv;          /* [n_rows, q_lora], [n_rows, H, D], [n_rows, D] */
     float *out, *mid;             /* [n_rows, H, D], [n_rows, mid] */
     float *pool_kv, *pool_gate;   /* [n_rows, pool_width] */
@@ -79,7 +79,7 @@ typedef struct csa_room {
     zoo_segment *segs; /* [n_threads, segs_max] */
     size_t prepared_size, attend_size;
     uint32_t keys_max, entries_max, segs_max, n_batch;
-} csa_room;
+} csa_buffers;
 
 typedef struct csa_step {
     zoo_ctx *ctx;
@@ -88,7 +88,7 @@ typedef struct csa_step {
     zoo_cache *cache;
     const zoo_span *span;
     zoo_rope_rows rope, back;
-    csa_room room;
+    csa_buffers buffers;
     uint32_t first_row, n_batch, per_group;
 } csa_step;
 

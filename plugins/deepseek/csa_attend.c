@@ -26,8 +26,8 @@ static void gather_item(void *arg, uint32_t item, uint32_t worker)
     const ds_csa *p = step->params;
     uint32_t row = step->first_row + item, pos = step->span->pos[row];
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
-    float *to = step->room.picked + (size_t)item * step->room.keys_max * p->head_dim;
-    uint32_t begin = window_begin(p, pos), *chosen = step->room.chosen + (size_t)item * p->top_k;
+    float *to = step->buffers.picked + (size_t)item * step->buffers.keys_max * p->head_dim;
+    uint32_t begin = window_begin(p, pos), *chosen = step->buffers.chosen + (size_t)item * p->top_k;
     copy_rows(step, CSA_KV, seq, begin, pos + 1, to);
     to += (size_t)(pos + 1 - begin) * p->head_dim;
     uint32_t n = csa_choose(step, row, chosen, worker);
@@ -51,7 +51,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     static const uint32_t from_start = 0;
     const csa_step *step = arg;
     const ds_csa *p = step->params;
-    const csa_room *r = &step->room;
+    const csa_buffers *r = &step->buffers;
     uint32_t at = item % step->n_batch, row = step->first_row + at;
     uint32_t head = item / step->n_batch * HEADS, left = p->n_heads - head, n = 0;
     uint32_t n_keys = count_keys(p, step->span->pos[row]);
@@ -85,7 +85,7 @@ static void turn_back(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const ds_csa *p = step->params;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *out = step->room.out + (size_t)row * p->q_rows + p->head_dim - p->rope_dim;
+        float *out = step->buffers.out + (size_t)row * p->q_rows + p->head_dim - p->rope_dim;
         zoo_rope_rotate(step->ctx->kernels, p->back, step->back, row, out, p->n_heads, p->head_dim);
     }
 }
@@ -94,9 +94,9 @@ void csa_attend(csa_step *step)
 {
     const ds_csa *p = step->params;
     uint32_t n_rows = step->span->n_rows, n_groups = (p->n_heads + HEADS - 1) / HEADS;
-    for (uint32_t row = 0; row < n_rows; row += step->room.n_batch) {
+    for (uint32_t row = 0; row < n_rows; row += step->buffers.n_batch) {
         step->first_row = row;
-        step->n_batch = n_rows - row < step->room.n_batch ? n_rows - row : step->room.n_batch;
+        step->n_batch = n_rows - row < step->buffers.n_batch ? n_rows - row : step->buffers.n_batch;
         step->ctx->parallel(step->ctx, step->n_batch, gather_item, step);
         step->ctx->parallel(step->ctx, step->n_batch * n_groups, attend_item, step);
     }

@@ -15,8 +15,8 @@ static void score_entries(const csa_step *step, uint32_t row, uint32_t n, float 
     for (uint32_t w = 0; w < n;) {
         uint32_t count = ZOO_PAGE < n - w ? ZOO_PAGE : n - w;
         step->cache->read(step->cache, CSA_INDEX_ENTRY, seq, 0, w, count, keys);
-        k->index(&(zoo_index_args){.q = step->room.index_q + (size_t)row * p->index_q_rows,
-                                   .weight = step->room.index_w + (size_t)row * p->index_heads,
+        k->index(&(zoo_index_args){.q = step->buffers.index_q + (size_t)row * p->index_q_rows,
+                                   .weight = step->buffers.index_w + (size_t)row * p->index_heads,
                                    .keys = keys,
                                    .score = score + w,
                                    .n_heads = p->index_heads,
@@ -30,7 +30,7 @@ static void score_entries(const csa_step *step, uint32_t row, uint32_t n, float 
 uint32_t csa_choose(const csa_step *step, uint32_t row, uint32_t *chosen, uint32_t worker)
 {
     const ds_csa *p = step->params;
-    const csa_room *r = &step->room;
+    const csa_buffers *r = &step->buffers;
     uint32_t visible = csa_visible(p, step->span->pos[row]);
     if (!p->when.index || visible <= p->top_k) {
         return 0;

@@ -3,7 +3,7 @@
  *
  * The state of a pool holds [windows][ratio][v | gate] rows, gates with their ape added; windows is
  * 2 where entries overlap, by the parity of the window. Rows of a sequence are taken one after the
- * other, so entries do not depend on the cut into steps.
+ * other, so entries do not depend on how they are split into steps.
  */
 #include "csa.h"
 
@@ -21,7 +21,7 @@ typedef struct pool {
 static pool pool_of(const csa_step *step, bool index)
 {
     const ds_csa *p = step->params;
-    const csa_room *r = &step->room;
+    const csa_buffers *r = &step->buffers;
     return index ? (pool){&step->weights->index_pool,
                           r->ipool_kv,
                           r->ipool_gate,
@@ -33,7 +33,7 @@ static pool pool_of(const csa_step *step, bool index)
                           p->pool_width,        CSA_ENTRY,  CSA_OPEN};
 }
 
-/* The slots of entry w: v rows, each with its gate `pool` floats behind. */
+/* The slots of entry w: v rows, each with its gate `pool` floats after. */
 static uint32_t list_slots(const ds_csa *p, const pool *pl, const float *state, uint32_t w,
                            uint32_t at, const float **out)
 {
@@ -107,7 +107,8 @@ static void pool_item(void *arg, uint32_t item, uint32_t worker)
     const zoo_seq *seq = &step->span->seqs[item / n_pools];
     const pool pl = pool_of(step, item % n_pools);
     float *state = step->cache->state(step->cache, pl.open, seq);
-    float *entry = step->room.entry + (size_t)worker * (p->head_dim + p->index_dim + p->rope_dim);
+    float *entry =
+        step->buffers.entry + (size_t)worker * (p->head_dim + p->index_dim + p->rope_dim);
     size_t n = pl.pool;
     for (uint32_t i = 0; i < seq->n; i++) {
         uint32_t pos = seq->pos + i, slot = pos % p->ratio, w = pos / p->ratio;

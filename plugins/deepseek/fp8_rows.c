@@ -1,7 +1,7 @@
 /*
  * fp8_rows.c: latent rows as they are released: float8 (e4m3) in tiles of 128 with a float32 scale
- * each. Not turned. The rope key stands in a stream of its own that tolerates no less than bf16, so
- * it is kept in that, as in the released layout.
+ * each, without a Hadamard transform. The rope key has a stream of its own that needs at least
+ * bf16, so it is kept in bf16, as in the released layout.
  *
  *   row     [width] float8, then [ceil(width / 128)] float32 scales: amax of the tile / 448
  *

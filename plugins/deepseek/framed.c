@@ -46,26 +46,26 @@ static const zoo_bind binds[] = {
     ZOO_ROW_VECTOR(out, "post_mlp_layernorm.weight", hidden, ZOO_NONE, ZOO_ROW_AT(out)),
     {0}};
 
-typedef struct framed_room {
+typedef struct framed_buffers {
     float *normed, *part, *low, *gate;
-} framed_room;
+} framed_buffers;
 
-static framed_room layout(const framed *p, uint32_t n_rows, zoo_scratch_layout *room)
+static framed_buffers lay_out(const framed *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    framed_room r = {.normed = zoo_scratch_layout_floats(room, n_rows, p->hidden),
-                     .part = zoo_scratch_layout_floats(room, n_rows, p->hidden),
-                     .low = zoo_scratch_layout_floats(room, n_rows, p->rank),
-                     .gate = zoo_scratch_layout_floats(room, n_rows, p->rank ? p->hidden : 0)};
+    framed_buffers r = {.normed = zoo_scratch_layout_floats(layout, n_rows, p->hidden),
+                        .part = zoo_scratch_layout_floats(layout, n_rows, p->hidden),
+                        .low = zoo_scratch_layout_floats(layout, n_rows, p->rank),
+                        .gate = zoo_scratch_layout_floats(layout, n_rows, p->rank ? p->hidden : 0)};
     return r;
 }
 
 static size_t framed_scratch(const void *params, const zoo_limits *limits)
 {
     const framed *p = params;
-    zoo_scratch_layout room = {0};
-    (void)layout(p, limits->rows_max, &room);
-    return room.used + 2 * (zoo_linear_scratch(p->hidden, limits->rows_max) +
-                            zoo_linear_scratch(p->rank, limits->rows_max));
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + 2 * (zoo_linear_scratch(p->hidden, limits->rows_max) +
+                              zoo_linear_scratch(p->rank, limits->rows_max));
 }
 
 static void norm_rows(zoo_ctx *ctx, const framed *p, const float *weight, const float *x, float *y,
@@ -82,7 +82,7 @@ static void norm_rows(zoo_ctx *ctx, const framed *p, const float *weight, const 
                                   .eps = p->eps});
 }
 
-static void gated_norm(zoo_ctx *ctx, const framed *p, const framed_norm *w, const framed_room *r,
+static void gated_norm(zoo_ctx *ctx, const framed *p, const framed_norm *w, const framed_buffers *r,
                        const float *x, uint32_t n_rows)
 {
     norm_rows(ctx, p, w->weight, x, r->normed, n_rows);
@@ -103,8 +103,8 @@ static void framed_forward(zoo_ctx *ctx, const void *params, const void *weights
     const framed *p = params;
     const framed_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_scratch_layout room = {.ctx = ctx};
-    framed_room r = layout(p, n, &room);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    framed_buffers r = lay_out(p, n, &layout);
     (void)cache;
     if (x != y) {
         memcpy(y, x, (size_t)n * p->hidden * sizeof(float));

@@ -19,37 +19,37 @@
 
 static const zoo_bind binds[] = {PLACE(attn), PLACE(ffn), {0}};
 
-typedef struct hyper_room {
+typedef struct hyper_buffers {
     float *normed, *logits, *in, *out;
     float *post; /* [n_rows, n] */
     float *comb; /* [n_rows, n, n] */
-} hyper_room;
+} hyper_buffers;
 
 typedef struct hyper_step {
     zoo_ctx *ctx;
     const ds_hyper *params;
     const ds_mix *mix;
     float *x;
-    hyper_room room;
+    hyper_buffers buffers;
 } hyper_step;
 
-static hyper_room layout(const ds_hyper *p, uint32_t n_rows, zoo_scratch_layout *room)
+static hyper_buffers lay_out(const ds_hyper *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    hyper_room r = {.normed = zoo_scratch_layout_floats(room, n_rows, p->flat),
-                    .logits = zoo_scratch_layout_floats(room, n_rows, p->rows),
-                    .in = zoo_scratch_layout_floats(room, n_rows, p->hidden),
-                    .out = zoo_scratch_layout_floats(room, n_rows, p->hidden),
-                    .post = zoo_scratch_layout_floats(room, n_rows, p->n),
-                    .comb = zoo_scratch_layout_floats(room, n_rows, (size_t)p->n * p->n)};
+    hyper_buffers r = {.normed = zoo_scratch_layout_floats(layout, n_rows, p->flat),
+                       .logits = zoo_scratch_layout_floats(layout, n_rows, p->rows),
+                       .in = zoo_scratch_layout_floats(layout, n_rows, p->hidden),
+                       .out = zoo_scratch_layout_floats(layout, n_rows, p->hidden),
+                       .post = zoo_scratch_layout_floats(layout, n_rows, p->n),
+                       .comb = zoo_scratch_layout_floats(layout, n_rows, (size_t)p->n * p->n)};
     return r;
 }
 
 static size_t hyper_scratch(const void *params, const zoo_limits *limits)
 {
     const ds_hyper *p = params;
-    zoo_scratch_layout room = {0};
-    (void)layout(p, limits->rows_max, &room);
-    return room.used + 2 * zoo_linear_scratch(p->flat, limits->rows_max);
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + 2 * zoo_linear_scratch(p->flat, limits->rows_max);
 }
 
 static void before(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
@@ -58,12 +58,12 @@ static void before(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const ds_hyper *p = s->params;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        const float *logits = s->room.logits + (size_t)row * p->rows;
+        const float *logits = s->buffers.logits + (size_t)row * p->rows;
         const float *x = s->x + (size_t)row * p->flat;
-        float *in = s->room.in + (size_t)row * p->hidden, pre[DS_STREAMS_MAX];
+        float *in = s->buffers.in + (size_t)row * p->hidden, pre[DS_STREAMS_MAX];
         ds_mix_pre(p, s->mix, logits, pre);
-        ds_mix_post(p, s->mix, logits, s->room.post + (size_t)row * p->n,
-                    s->room.comb + (size_t)row * p->n * p->n);
+        ds_mix_post(p, s->mix, logits, s->buffers.post + (size_t)row * p->n,
+                    s->buffers.comb + (size_t)row * p->n * p->n);
         s->ctx->kernels->scale(pre[0], x, in, p->hidden);
         for (uint32_t i = 1; i < p->n; i++) {
             s->ctx->kernels->axpy(pre[i], x + (size_t)i * p->hidden, in, p->hidden);
@@ -93,12 +93,12 @@ static void after(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const ds_hyper *p = s->params;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *x = s->x + (size_t)row * p->flat, *mixed = s->room.normed + (size_t)row * p->flat;
-        const float *post = s->room.post + (size_t)row * p->n;
-        const float *y = s->room.out + (size_t)row * p->hidden;
+        float *x = s->x + (size_t)row * p->flat, *mixed = s->buffers.normed + (size_t)row * p->flat;
+        const float *post = s->buffers.post + (size_t)row * p->n;
+        const float *y = s->buffers.out + (size_t)row * p->hidden;
         for (uint32_t k = 0; k < p->n; k++) {
             float *to = mixed + (size_t)k * p->hidden;
-            mix_stream(s, x, s->room.comb + (size_t)row * p->n * p->n, k, to);
+            mix_stream(s, x, s->buffers.comb + (size_t)row * p->n * p->n, k, to);
             s->ctx->kernels->axpy(post[k], y, to, p->hidden);
         }
         s->ctx->kernels->scale(1.0f, mixed, x, p->flat);
@@ -111,20 +111,20 @@ static void hyper_forward(zoo_ctx *ctx, const void *params, const void *weights,
     const ds_hyper *p = params;
     const ds_hyper_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_scratch_layout room = {.ctx = ctx};
-    hyper_step s = {.ctx = ctx, .params = p, .x = y, .room = layout(p, n, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    hyper_step s = {.ctx = ctx, .params = p, .x = y, .buffers = lay_out(p, n, &layout)};
     (void)cache;
     if (x != y) {
         memcpy(y, x, (size_t)n * p->flat * sizeof(float));
     }
     for (uint32_t i = 0; i < 2; i++) {
         s.mix = i ? &w->ffn : &w->attn;
-        ds_mix_logits(ctx, p, s.mix, y, s.room.normed, s.room.logits, n);
+        ds_mix_logits(ctx, p, s.mix, y, s.buffers.normed, s.buffers.logits, n);
         zoo_rows(ctx, n, (size_t)2 * p->flat, before, &s);
         if (ctx->trace) {
-            ctx->trace(ctx, i ? "ffn_hc" : "attn_hc", s.room.post, n, p->n);
+            ctx->trace(ctx, i ? "ffn_hc" : "attn_hc", s.buffers.post, n, p->n);
         }
-        ctx->part(ctx, i, s.room.in, s.room.out, span);
+        ctx->part(ctx, i, s.buffers.in, s.buffers.out, span);
         zoo_rows(ctx, n, (size_t)p->n * p->flat, after, &s);
     }
 }

@@ -46,7 +46,7 @@ typedef struct ds_head_weights {
     ds_mix head; /* rows: n */
 } ds_head_weights;
 
-/* logits [n_rows, rows] = W X / rms(X); normed [n_rows, flat] is work space. [step] */
+/* logits [n_rows, rows] = W X / rms(X); normed [n_rows, flat] is workspace. [step] */
 void ds_mix_logits(zoo_ctx *ctx, const ds_hyper *p, const ds_mix *w, const float *x, float *normed,
                    float *logits, uint32_t n_rows);
 /* pre [n]. [step] */

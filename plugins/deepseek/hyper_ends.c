@@ -53,10 +53,10 @@ static void spread_explain(const void *params, char *text, size_t n)
 static size_t gather_scratch(const void *params, const zoo_limits *limits)
 {
     const ds_hyper *p = params;
-    zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->flat);
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->n);
-    return room.used + zoo_linear_scratch(p->flat, limits->rows_max);
+    zoo_scratch_layout layout = {0};
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, p->flat);
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, p->n);
+    return layout.used + zoo_linear_scratch(p->flat, limits->rows_max);
 }
 
 static void gather_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
@@ -64,9 +64,9 @@ static void gather_forward(zoo_ctx *ctx, const void *params, const void *weights
 {
     const ds_hyper *p = params;
     const ds_head_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    float *normed = zoo_scratch_layout_floats(&room, span->n_rows, p->flat);
-    float *logits = zoo_scratch_layout_floats(&room, span->n_rows, p->n);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    float *normed = zoo_scratch_layout_floats(&layout, span->n_rows, p->flat);
+    float *logits = zoo_scratch_layout_floats(&layout, span->n_rows, p->n);
     (void)cache;
     ds_mix_logits(ctx, p, &w->head, x, normed, logits, span->n_rows);
     for (uint32_t row = 0; row < span->n_rows; row++) {

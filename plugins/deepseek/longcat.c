@@ -17,10 +17,10 @@ enum { ATTN_0, MLP_0, EXPERTS, ATTN_1, MLP_1, N_PARTS };
 static size_t longcat_scratch(const void *params, const zoo_limits *limits)
 {
     const uint32_t *hidden = params;
-    zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, *hidden);
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, *hidden);
-    return room.used;
+    zoo_scratch_layout layout = {0};
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, *hidden);
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, *hidden);
+    return layout.used;
 }
 
 static void longcat_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
@@ -28,9 +28,9 @@ static void longcat_forward(zoo_ctx *ctx, const void *params, const void *weight
 {
     static const uint32_t order[] = {ATTN_0, EXPERTS, MLP_0, ATTN_1, MLP_1};
     const uint32_t hidden = *(const uint32_t *)params;
-    zoo_scratch_layout room = {.ctx = ctx};
-    float *part = zoo_scratch_layout_floats(&room, span->n_rows, hidden);
-    float *experts = zoo_scratch_layout_floats(&room, span->n_rows, hidden);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    float *part = zoo_scratch_layout_floats(&layout, span->n_rows, hidden);
+    float *experts = zoo_scratch_layout_floats(&layout, span->n_rows, hidden);
     (void)weights;
     (void)cache;
     if (x != y) {
@@ -59,7 +59,7 @@ const zoo_block_ops ds_longcat_ops = {.size = sizeof(zoo_block_ops),
                                       .explain = longcat_explain,
                                       .facts = ds_longcat_facts};
 
-/* Experts with matrices and, behind them, the zero experts. */
+/* Experts with matrices and, after them, the zero experts. */
 static zoo_status read_experts(ds_model *m, uint32_t layer, zoo_part *out)
 {
     const zoo_config *c = m->b.config;

@@ -1,8 +1,8 @@
 /*
  * plugin.c: descriptor of the plugin for models with latent attention.
  *
- * Which release is computed how stands in the cards (models.d); attention.c and layers.c say how a
- * plan is made; MODEL.md has the maths.
+ * The cards (models.d) say how each release is computed; attention.c and layers.c make the plan;
+ * MODEL.md has the maths.
  */
 #include "csa.h"
 #include "deepseek.h"

@@ -44,23 +44,23 @@ typedef struct buffers {
     zoo_routes routes;
 } buffers;
 
-static buffers lay_out(const gemma_experts4 *p, uint32_t n_rows, zoo_scratch_layout *room)
+static buffers lay_out(const gemma_experts4 *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    buffers b = {.normed = zoo_scratch_layout_floats(room, n_rows, p->hidden),
-                 .logits = zoo_scratch_layout_floats(room, n_rows, p->n_experts),
+    buffers b = {.normed = zoo_scratch_layout_floats(layout, n_rows, p->hidden),
+                 .logits = zoo_scratch_layout_floats(layout, n_rows, p->n_experts),
                  .routes = {.top_k = p->router.top_k, .n_rows = n_rows}};
     b.routes.idx =
-        zoo_scratch_layout_take(room, (size_t)n_rows * p->router.top_k * sizeof(uint32_t));
-    b.routes.weight = zoo_scratch_layout_floats(room, n_rows, p->router.top_k);
+        zoo_scratch_layout_take(layout, (size_t)n_rows * p->router.top_k * sizeof(uint32_t));
+    b.routes.weight = zoo_scratch_layout_floats(layout, n_rows, p->router.top_k);
     return b;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const gemma_experts4 *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(p->hidden, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(p->hidden, limits->rows_max) +
            zoo_moe_route_scratch(&p->router, limits->n_threads) +
            zoo_moe_apply_scratch(&p->experts, p->router.top_k, limits->rows_max, limits->n_threads);
 }
@@ -84,8 +84,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
 {
     const gemma_experts4 *p = params;
     const weights *w = own;
-    zoo_scratch_layout room = {.ctx = ctx};
-    buffers b = lay_out(p, span->n_rows, &room);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    buffers b = lay_out(p, span->n_rows, &layout);
     const zoo_proj router = {&w->router, NULL, b.logits, 0};
     const zoo_route_args route = {&p->router, b.logits, NULL, w->expert_scale, NULL};
     (void)cache;

@@ -21,23 +21,23 @@ typedef struct buffers {
     float *modes, *coefs, *low; /* [n_rows, P], [n_rows, P P], [n_rows, max(rank, width)] */
 } buffers;
 
-static buffers lay_out(const gemma_layer3n *p, uint32_t n, zoo_scratch_layout *room)
+static buffers lay_out(const gemma_layer3n *p, uint32_t n, zoo_scratch_layout *layout)
 {
     uint32_t low = p->rank > p->width ? p->rank : p->width;
-    return (buffers){zoo_scratch_layout_floats(room, n, p->hidden),
-                     zoo_scratch_layout_floats(room, n, p->hidden),
-                     zoo_scratch_layout_floats(room, n, p->hidden),
-                     zoo_scratch_layout_floats(room, n, p->n_streams),
-                     zoo_scratch_layout_floats(room, n, p->n_coefs),
-                     zoo_scratch_layout_floats(room, n, low)};
+    return (buffers){zoo_scratch_layout_floats(layout, n, p->hidden),
+                     zoo_scratch_layout_floats(layout, n, p->hidden),
+                     zoo_scratch_layout_floats(layout, n, p->hidden),
+                     zoo_scratch_layout_floats(layout, n, p->n_streams),
+                     zoo_scratch_layout_floats(layout, n, p->n_coefs),
+                     zoo_scratch_layout_floats(layout, n, low)};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const gemma_layer3n *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + 8 * zoo_linear_scratch(p->hidden, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + 8 * zoo_linear_scratch(p->hidden, limits->rows_max) +
            4 * zoo_linear_scratch(p->rank + p->width, limits->rows_max);
 }
 
@@ -179,9 +179,9 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
                     const float *x, float *y, const zoo_span *span)
 {
     const gemma_layer3n *p = params;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     uint32_t n = span->n_rows;
-    run r = {ctx, p, own, lay_out(p, n, &room), n, y, (size_t)p->n_streams * p->hidden};
+    run r = {ctx, p, own, lay_out(p, n, &layout), n, y, (size_t)p->n_streams * p->hidden};
     (void)cache;
     predict(&r, x);
     activate(&r, span);

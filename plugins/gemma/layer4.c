@@ -84,8 +84,8 @@ static void gate_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 static void add_input(zoo_ctx *ctx, const gemma_layer4 *p, const weights *w, float *h, float *t,
                       uint32_t n_rows)
 {
-    zoo_scratch_layout room = {.ctx = ctx};
-    float *gate = zoo_scratch_layout_floats(&room, n_rows, p->width);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    float *gate = zoo_scratch_layout_floats(&layout, n_rows, p->width);
     gate_job job = {p, ctx->kernels, gemma_per_layer_inputs(ctx, p->inputs, n_rows), gate};
     const zoo_proj in = {&w->gate, NULL, gate, 0}, out = {&w->projection, NULL, t, 0};
     zoo_linear(ctx, &in, 1, h, p->hidden, n_rows);
@@ -102,10 +102,10 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
 {
     const gemma_layer4 *p = params;
     const weights *w = own;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     uint32_t n = span->n_rows;
-    float *t = zoo_scratch_layout_floats(&room, n, p->hidden),
-          *u = zoo_scratch_layout_floats(&room, n, p->hidden);
+    float *t = zoo_scratch_layout_floats(&layout, n, p->hidden),
+          *u = zoo_scratch_layout_floats(&layout, n, p->hidden);
     (void)cache;
     ctx->part(ctx, 0, x, t, span);
     norm(ctx, p, "post_attention_layernorm", w->attn_norm, t, n);

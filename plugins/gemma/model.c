@@ -2,7 +2,7 @@
  * model.c: plans of this family: the shared decoder, then what only this family has.
  *
  * Options: embed_norm (true: the embedding module norms its rows, without weight; a string: the
- * norm module of that name does so behind it); final_norm_plain (the last
+ * norm module of that name does so after it); final_norm_plain (the last
  * norm's weight is w, not 1 + w); post_norm_eps (norms after the branches have an eps of their own,
  * key post_norm_eps).
  */

@@ -73,10 +73,10 @@ static void forward(zoo_ctx *ctx, const void *params, const void *w, zoo_cache *
 {
     const gemma_per_layer *p = params;
     const weights *own = w;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     bool fresh = false;
     job j = {p,    own,  ctx->kernels,
-             span, NULL, zoo_scratch_layout_floats(&room, ctx->n_threads, p->total)};
+             span, NULL, zoo_scratch_layout_floats(&layout, ctx->n_threads, p->total)};
     j.inputs = ctx->memo(ctx, p, (size_t)span->n_rows * p->total * sizeof(float), &fresh);
     const zoo_proj projection = {&own->projection, NULL, j.inputs, 0};
     (void)cache;

@@ -2,7 +2,7 @@
  * plugin.c: descriptor of the plugin for decoders of the sliding-window kind: norms of 1 + w around
  * each branch, scaled embeddings, most layers windowed, soft caps.
  *
- * The attention and feed-forward blocks are the shared ones; what is set stands in the cards.
+ * The attention and feed-forward blocks are the shared ones; the cards set their options.
  * MODEL.md has the maths.
  */
 #include <string.h>

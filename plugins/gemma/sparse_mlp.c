@@ -29,19 +29,19 @@ typedef struct buffers {
     float *gate, *up, *ones;
 } buffers;
 
-static buffers lay_out(const gemma_sparse_mlp *p, uint32_t n_rows, zoo_scratch_layout *room)
+static buffers lay_out(const gemma_sparse_mlp *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    return (buffers){zoo_scratch_layout_floats(room, n_rows, p->width),
-                     zoo_scratch_layout_floats(room, n_rows, p->width),
-                     zoo_scratch_layout_floats(room, 1, p->width)};
+    return (buffers){zoo_scratch_layout_floats(layout, n_rows, p->width),
+                     zoo_scratch_layout_floats(layout, n_rows, p->width),
+                     zoo_scratch_layout_floats(layout, 1, p->width)};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const gemma_sparse_mlp *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(p->hidden, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(p->hidden, limits->rows_max) +
            zoo_linear_scratch(p->width, limits->rows_max);
 }
 
@@ -73,8 +73,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
 {
     const gemma_sparse_mlp *p = params;
     const weights *w = own;
-    zoo_scratch_layout room = {.ctx = ctx};
-    job j = {p, ctx->kernels, lay_out(p, span->n_rows, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    job j = {p, ctx->kernels, lay_out(p, span->n_rows, &layout)};
     const zoo_proj in[] = {{&w->gate, NULL, j.b.gate, 0}, {&w->up, NULL, j.b.up, 0}};
     const zoo_proj down = {&w->down, NULL, y, 0};
     (void)cache;

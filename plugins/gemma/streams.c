@@ -73,8 +73,8 @@ static void end(zoo_ctx *ctx, const void *params, const void *own, zoo_cache *ca
 {
     const gemma_streams *p = params;
     const weights *w = own;
-    zoo_scratch_layout room = {.ctx = ctx};
-    float *t = zoo_scratch_layout_floats(&room, span->n_rows, p->hidden);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    float *t = zoo_scratch_layout_floats(&layout, span->n_rows, p->hidden);
     size_t wide = (size_t)p->n_streams * p->hidden;
     (void)cache;
     for (uint32_t row = 0; row < span->n_rows; row++) {

@@ -15,25 +15,25 @@
 
 #include "delta.h"
 
-typedef struct delta_room {
-    float *raw, *mixed;   /* [n_rows, channels] before and behind the convolution */
+typedef struct delta_buffers {
+    float *raw, *mixed;   /* [n_rows, channels] before and after the convolution */
     float *z, *o;         /* [n_rows, v_rows] */
     float *beta;          /* [n_rows, Hv] */
     float *g;             /* [n_rows, n_decays] */
     float *a_low, *z_low; /* [n_rows, rank] */
-} delta_room;
+} delta_buffers;
 
-static delta_room lay_out(const delta_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static delta_buffers lay_out(const delta_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    delta_room r;
-    r.raw = zoo_scratch_layout_floats(room, n_rows, p->channels);
-    r.mixed = zoo_scratch_layout_floats(room, n_rows, p->channels);
-    r.z = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
-    r.o = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
-    r.beta = zoo_scratch_layout_floats(room, n_rows, p->n_v_heads);
-    r.g = zoo_scratch_layout_floats(room, n_rows, p->n_decays);
-    r.a_low = zoo_scratch_layout_floats(room, n_rows, p->rank);
-    r.z_low = zoo_scratch_layout_floats(room, n_rows, p->rank);
+    delta_buffers r;
+    r.raw = zoo_scratch_layout_floats(layout, n_rows, p->channels);
+    r.mixed = zoo_scratch_layout_floats(layout, n_rows, p->channels);
+    r.z = zoo_scratch_layout_floats(layout, n_rows, p->v_rows);
+    r.o = zoo_scratch_layout_floats(layout, n_rows, p->v_rows);
+    r.beta = zoo_scratch_layout_floats(layout, n_rows, p->n_v_heads);
+    r.g = zoo_scratch_layout_floats(layout, n_rows, p->n_decays);
+    r.a_low = zoo_scratch_layout_floats(layout, n_rows, p->rank);
+    r.z_low = zoo_scratch_layout_floats(layout, n_rows, p->rank);
     return r;
 }
 
@@ -41,9 +41,9 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const delta_params *p = params;
     uint32_t n = limits->rows_max;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, n, &room);
-    return room.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->v_rows, n) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, n, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->v_rows, n) +
            2 * zoo_linear_scratch(p->rank, n);
 }
 
@@ -53,7 +53,7 @@ typedef struct delta_job {
     const delta_weights *weights;
     zoo_cache *cache;
     const zoo_span *span;
-    delta_room room;
+    delta_buffers buffers;
 } delta_job;
 
 /* Queries and keys to length 1, log decays: everything of a row before the state. */
@@ -65,8 +65,8 @@ static void shape_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     float one = 1.0f / sqrtf((float)p->k_dim);
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *q = job->room.mixed + (size_t)row * p->channels;
-        float *g = job->room.g + (size_t)row * p->n_decays;
+        float *q = job->buffers.mixed + (size_t)row * p->channels;
+        float *g = job->buffers.g + (size_t)row * p->n_decays;
         const zoo_norm_args unit = {.x = q,
                                     .y = q,
                                     .x_stride = p->k_dim,
@@ -98,15 +98,15 @@ static void delta_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t h = item % p->n_v_heads;
     uint32_t key = h / (p->n_v_heads / p->n_k_heads);
     uint32_t g_dim = p->n_decays / p->n_v_heads;
-    const float *q = job->room.mixed + (size_t)seq->row * p->channels;
+    const float *q = job->buffers.mixed + (size_t)seq->row * p->channels;
     size_t of_head = (size_t)h * p->v_dim;
     (void)worker;
     zoo_delta_args args = {.q = q + (size_t)key * p->k_dim,
                            .k = q + p->k_rows + (size_t)key * p->k_dim,
                            .v = q + (size_t)2 * p->k_rows + of_head,
-                           .g = job->room.g + (size_t)seq->row * p->n_decays + (size_t)h * g_dim,
-                           .beta = job->room.beta + (size_t)seq->row * p->n_v_heads + h,
-                           .o = job->room.o + (size_t)seq->row * p->v_rows + of_head,
+                           .g = job->buffers.g + (size_t)seq->row * p->n_decays + (size_t)h * g_dim,
+                           .beta = job->buffers.beta + (size_t)seq->row * p->n_v_heads + h,
+                           .o = job->buffers.o + (size_t)seq->row * p->v_rows + of_head,
                            .state = job->cache->state(job->cache, 1, seq) + of_head * p->k_dim,
                            .q_stride = p->channels,
                            .k_stride = p->channels,
@@ -125,7 +125,7 @@ static void project(delta_job *job, const float *x)
 {
     const delta_params *p = job->params;
     const delta_weights *w = job->weights;
-    const delta_room *r = &job->room;
+    const delta_buffers *r = &job->buffers;
     uint32_t n = job->span->n_rows;
     const zoo_proj in[] = {{&w->q, NULL, r->raw, p->channels},
                            {&w->k, NULL, r->raw + p->k_rows, p->channels},
@@ -160,12 +160,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const delta_params *p = params;
     const delta_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    delta_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    delta_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &layout)};
     project(&job, x);
     ctx->parallel(ctx, span->n_seqs * p->n_v_heads, delta_item, &job);
-    const hybrid_gated_norm norm = {.y = job.room.o,
-                                    .z = job.room.z,
+    const hybrid_gated_norm norm = {.y = job.buffers.o,
+                                    .z = job.buffers.z,
                                     .y_stride = p->v_rows,
                                     .z_stride = p->v_rows,
                                     .weight = w->norm,
@@ -177,7 +177,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .eps = p->eps};
     hybrid_gated_norm_run(ctx, &norm, span->n_rows);
     const zoo_proj out = {&w->out, NULL, y, 0};
-    zoo_linear(ctx, &out, 1, job.room.o, p->v_rows, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.o, p->v_rows, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -1,5 +1,5 @@
 /*
- * delta.h: between delta_bind.c (params, tensors, config) and delta.c (a step). Symbols: Hk key
+ * delta.h: what delta_bind.c (params, tensors, config) and delta.c (forward) share. Symbols: Hk key
  * heads of dk, Hv value heads of dv, channels = 2 Hk dk + Hv dv in the order q, k, v.
  */
 #ifndef HYBRID_DELTA_H

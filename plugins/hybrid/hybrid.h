@@ -15,7 +15,7 @@
 typedef enum hybrid_kind {
     HYBRID_LINEAR = 0,    /* the model's mixer with a state */
     HYBRID_ATTENTION = 1, /* softmax attention */
-    HYBRID_SHARED = 2,    /* the state mixer behind a shared transformer block */
+    HYBRID_SHARED = 2,    /* the state mixer after a shared transformer block */
     HYBRID_MLP = 3,       /* no mixer: a dense feed-forward part stands in its place */
     HYBRID_EXPERTS = 4    /* no mixer: experts stand in its place */
 } hybrid_kind;
@@ -62,7 +62,7 @@ zoo_status hybrid_norm_part(zoo_decoder *b, const char *path, const char *name, 
                             zoo_part *out);
 /* y = scale * x as a part. norm.c */
 zoo_status hybrid_scale_part(zoo_decoder *b, const char *name, float scale, zoo_part *out);
-/* A layer behind a shared transformer block. shared_plan.c */
+/* A layer after a shared transformer block. shared_plan.c */
 zoo_status hybrid_shared_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops hybrid_map_ops, hybrid_norm_ops, hybrid_shared_ops;
 

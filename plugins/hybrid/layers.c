@@ -3,7 +3,7 @@
  *   decoder   mixer, then a feed-forward part (experts, a shared dense part beside them, or dense)
  *   single    one part a layer: mixer, attention, dense or experts
  *   parallel  state mixer and attention side by side on the same norm, then feed-forward
- *   shared    the state mixer, in some layers behind a transformer block that they share
+ *   shared    the state mixer, in some layers after a transformer block that they share
  *   rwkv      time and channel mixing (rwkv.c)
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),

@@ -39,26 +39,27 @@ static const zoo_bind binds[] = {
     {0}};
 /* clang-format on */
 
-typedef struct lightning_room {
+typedef struct lightning_buffers {
     float *qkv;      /* [n_rows, H, 3, D] */
     float *gate, *o; /* [n_rows, inner] */
-} lightning_room;
+} lightning_buffers;
 
-static lightning_room lay_out(const lightning_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static lightning_buffers lay_out(const lightning_params *p, uint32_t n_rows,
+                                 zoo_scratch_layout *layout)
 {
-    lightning_room r;
-    r.qkv = zoo_scratch_layout_floats(room, n_rows, p->qkv_rows);
-    r.gate = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    r.o = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    lightning_buffers r;
+    r.qkv = zoo_scratch_layout_floats(layout, n_rows, p->qkv_rows);
+    r.gate = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    r.o = zoo_scratch_layout_floats(layout, n_rows, p->inner);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const lightning_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
 }
 
@@ -74,7 +75,7 @@ typedef struct lightning_job {
     const lightning_params *params;
     zoo_cache *cache;
     const zoo_span *span;
-    lightning_room room;
+    lightning_buffers buffers;
 } lightning_job;
 
 /* One head of one sequence. */
@@ -84,13 +85,13 @@ static void head_item(void *arg, uint32_t item, uint32_t worker)
     const lightning_params *p = job->params;
     const zoo_seq *seq = &job->span->seqs[item / p->n_heads];
     uint32_t h = item % p->n_heads, d = p->head_dim;
-    const float *q = job->room.qkv + (size_t)seq->row * p->qkv_rows + (size_t)h * 3 * d;
+    const float *q = job->buffers.qkv + (size_t)seq->row * p->qkv_rows + (size_t)h * 3 * d;
     (void)worker;
     zoo_ssm_args args = {.x = q + 2 * d,
                          .b = q + d,
                          .c = q,
                          .dt = p->ones,
-                         .y = job->room.o + (size_t)seq->row * p->inner + (size_t)h * d,
+                         .y = job->buffers.o + (size_t)seq->row * p->inner + (size_t)h * d,
                          .state = job->cache->state(job->cache, 0, seq) + (size_t)h * d * d,
                          .x_stride = p->qkv_rows,
                          .b_stride = p->qkv_rows,
@@ -108,14 +109,15 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const lightning_params *p = params;
     const lightning_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    lightning_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &room)};
-    const zoo_proj in[] = {{&w->qkv, NULL, job.room.qkv, 0}, {&w->gate, NULL, job.room.gate, 0}};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    lightning_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &layout)};
+    const zoo_proj in[] = {{&w->qkv, NULL, job.buffers.qkv, 0},
+                           {&w->gate, NULL, job.buffers.gate, 0}};
     zoo_linear(ctx, in, 2, x, p->width_in, span->n_rows);
-    zoo_act_rows(ctx, p->act, job.room.qkv, job.room.qkv, span->n_rows, p->qkv_rows);
+    zoo_act_rows(ctx, p->act, job.buffers.qkv, job.buffers.qkv, span->n_rows, p->qkv_rows);
     ctx->parallel(ctx, span->n_seqs * p->n_heads, head_item, &job);
-    const hybrid_gated_norm norm = {.y = job.room.o,
-                                    .z = job.room.gate,
+    const hybrid_gated_norm norm = {.y = job.buffers.o,
+                                    .z = job.buffers.gate,
                                     .y_stride = p->inner,
                                     .z_stride = p->inner,
                                     .weight = w->norm,
@@ -126,7 +128,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .eps = 1e-6f};
     hybrid_gated_norm_run(ctx, &norm, span->n_rows);
     const zoo_proj out = {&w->out, NULL, y, 0};
-    zoo_linear(ctx, &out, 1, job.room.o, p->inner, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.o, p->inner, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -15,20 +15,20 @@
 
 enum { TILE = 64 }; /* channels of one item */
 
-typedef struct mamba1_room {
+typedef struct mamba1_buffers {
     float *raw, *u, *z, *dt, *y; /* [n_rows, inner] */
     float *low;                  /* [heads, n_rows, R + 2 N] */
-} mamba1_room;
+} mamba1_buffers;
 
-static mamba1_room lay_out(const mamba1_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static mamba1_buffers lay_out(const mamba1_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    mamba1_room r;
-    r.raw = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    r.u = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    r.z = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    r.dt = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    r.y = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    r.low = zoo_scratch_layout_floats(room, n_rows, (size_t)p->heads * p->x_rows);
+    mamba1_buffers r;
+    r.raw = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    r.u = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    r.z = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    r.dt = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    r.y = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    r.low = zoo_scratch_layout_floats(layout, n_rows, (size_t)p->heads * p->x_rows);
     return r;
 }
 
@@ -36,9 +36,9 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const mamba1_params *p = params;
     uint32_t n = limits->rows_max;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, n, &room);
-    return room.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->inner, n) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, n, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->inner, n) +
            p->heads * (zoo_linear_scratch(p->head_dim, n) + zoo_linear_scratch(p->rank, n));
 }
 
@@ -56,7 +56,7 @@ typedef struct scan_job {
     const mamba1_weights *weights;
     zoo_cache *cache;
     const zoo_span *span;
-    mamba1_room room;
+    mamba1_buffers buffers;
 } scan_job;
 
 /* Norms of dt, B and C in one row of one head. */
@@ -82,7 +82,7 @@ static void norm_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const scan_job *job = arg;
     (void)worker;
     for (uint32_t i = begin; i < end; i++) {
-        norm_low(job, job->room.low + (size_t)i * job->params->x_rows);
+        norm_low(job, job->buffers.low + (size_t)i * job->params->x_rows);
     }
 }
 
@@ -94,18 +94,18 @@ static void choose(scan_job *job)
     uint32_t n = job->span->n_rows;
     for (uint32_t h = 0; h < p->heads; h++) {
         size_t at = (size_t)h * p->head_dim;
-        float *low = job->room.low + (size_t)h * n * p->x_rows;
+        float *low = job->buffers.low + (size_t)h * n * p->x_rows;
         const zoo_proj x = {&w->x[h], NULL, low, 0};
-        zoo_linear(job->ctx, &x, 1, job->room.u + at, p->inner, n);
+        zoo_linear(job->ctx, &x, 1, job->buffers.u + at, p->inner, n);
         if (p->norm) {
             scan_job part = *job;
-            part.room.low = low;
+            part.buffers.low = low;
             zoo_rows(job->ctx, n, p->x_rows, norm_rows, &part);
         }
-        const zoo_proj dt = {&w->dt[h], w->dt_bias + at, job->room.dt + at, p->inner};
+        const zoo_proj dt = {&w->dt[h], w->dt_bias + at, job->buffers.dt + at, p->inner};
         zoo_linear(job->ctx, &dt, 1, low, p->x_rows, n);
     }
-    zoo_act_rows(job->ctx, ZOO_ACT_SOFTPLUS, job->room.dt, job->room.dt, n, p->inner);
+    zoo_act_rows(job->ctx, ZOO_ACT_SOFTPLUS, job->buffers.dt, job->buffers.dt, n, p->inner);
 }
 
 /* Channels of one tile of one head of one sequence. */
@@ -118,15 +118,15 @@ static void scan_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t head = item / tiles % p->heads, tile = item % tiles * TILE;
     size_t c = (size_t)head * p->head_dim + tile, row = (size_t)seq->row * p->inner + c;
     size_t n_rows = job->span->n_rows;
-    const float *low = job->room.low + (head * n_rows + seq->row) * p->x_rows + p->rank;
+    const float *low = job->buffers.low + (head * n_rows + seq->row) * p->x_rows + p->rank;
     (void)worker;
-    zoo_scan_args args = {.x = job->room.u + row,
-                          .dt = job->room.dt + row,
+    zoo_scan_args args = {.x = job->buffers.u + row,
+                          .dt = job->buffers.dt + row,
                           .b = low,
                           .c = low + p->state_size,
                           .a = job->weights->a + c * p->state_size,
                           .d = job->weights->d + c,
-                          .y = job->room.y + row,
+                          .y = job->buffers.y + row,
                           .state = job->cache->state(job->cache, 1, seq) + c * p->state_size,
                           .x_stride = p->inner,
                           .dt_stride = p->inner,
@@ -144,12 +144,13 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const mamba1_params *p = params;
     const mamba1_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    scan_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
-    const zoo_proj in[] = {{&w->u, w->u_bias, job.room.raw, 0}, {&w->z, w->z_bias, job.room.z, 0}};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    scan_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &layout)};
+    const zoo_proj in[] = {{&w->u, w->u_bias, job.buffers.raw, 0},
+                           {&w->z, w->z_bias, job.buffers.z, 0}};
     zoo_linear(ctx, in, 2, x, p->width_in, span->n_rows);
-    const hybrid_conv conv = {.x = job.room.raw,
-                              .y = job.room.u,
+    const hybrid_conv conv = {.x = job.buffers.raw,
+                              .y = job.buffers.u,
                               .x_stride = p->inner,
                               .y_stride = p->inner,
                               .weight = w->conv,
@@ -161,8 +162,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     choose(&job);
     uint32_t tiles = (p->head_dim + TILE - 1) / TILE;
     ctx->parallel(ctx, span->n_seqs * p->heads * tiles, scan_item, &job);
-    const hybrid_gated_norm gate = {.y = job.room.y,
-                                    .z = job.room.z,
+    const hybrid_gated_norm gate = {.y = job.buffers.y,
+                                    .z = job.buffers.z,
                                     .y_stride = p->inner,
                                     .z_stride = p->inner,
                                     .width = p->inner,
@@ -170,7 +171,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .act = ZOO_ACT_SILU};
     hybrid_gated_norm_run(ctx, &gate, span->n_rows);
     const zoo_proj out = {&w->out, w->out_bias, y, 0};
-    zoo_linear(ctx, &out, 1, job.room.y, p->inner, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.y, p->inner, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -1,7 +1,7 @@
 /*
- * mamba1.h: between mamba1_bind.c (params, tensors, config) and mamba1.c (a step). Symbols: inner
- * channels in `heads` equal parts (one in most releases), N state places, R the rank of the step
- * sizes.
+ * mamba1.h: what mamba1_bind.c (params, tensors, config) and mamba1.c (forward) share. Symbols:
+ * inner channels in `heads` equal parts (one in most releases), N state places, R the rank of the
+ * step sizes.
  */
 #ifndef HYBRID_MAMBA1_H
 #define HYBRID_MAMBA1_H

@@ -12,29 +12,29 @@
  */
 #include "mamba2.h"
 
-typedef struct mamba2_room {
+typedef struct mamba2_buffers {
     float *main; /* [n_rows, main_rows]: z, x, B, C before the convolution */
     float *dt;   /* [n_rows, H] */
     float *xbc;  /* [n_rows, channels] */
     float *y;    /* [n_rows, inner] */
-} mamba2_room;
+} mamba2_buffers;
 
-static mamba2_room lay_out(const mamba2_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static mamba2_buffers lay_out(const mamba2_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    mamba2_room r;
-    r.main = zoo_scratch_layout_floats(room, n_rows, p->main_rows);
-    r.dt = zoo_scratch_layout_floats(room, n_rows, p->n_heads);
-    r.xbc = zoo_scratch_layout_floats(room, n_rows, p->channels);
-    r.y = zoo_scratch_layout_floats(room, n_rows, p->inner);
+    mamba2_buffers r;
+    r.main = zoo_scratch_layout_floats(layout, n_rows, p->main_rows);
+    r.dt = zoo_scratch_layout_floats(layout, n_rows, p->n_heads);
+    r.xbc = zoo_scratch_layout_floats(layout, n_rows, p->channels);
+    r.y = zoo_scratch_layout_floats(layout, n_rows, p->inner);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const mamba2_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
 }
 
@@ -52,7 +52,7 @@ typedef struct ssm_job {
     const mamba2_weights *weights;
     zoo_cache *cache;
     const zoo_span *span;
-    mamba2_room room;
+    mamba2_buffers buffers;
 } ssm_job;
 
 /* The scales of the five segments of one row. */
@@ -64,8 +64,8 @@ static void scale_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const uint32_t widths[] = {p->inner, p->inner, bc, bc};
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *x = job->room.main + (size_t)row * p->main_rows;
-        float *dt = job->room.dt + (size_t)row * p->n_heads;
+        float *x = job->buffers.main + (size_t)row * p->main_rows;
+        float *dt = job->buffers.dt + (size_t)row * p->n_heads;
         for (uint32_t i = 0; i < ZOO_COUNT(widths); x += widths[i], i++) {
             job->ctx->kernels->scale(p->scale[i], x, x, widths[i]);
         }
@@ -81,14 +81,15 @@ static void ssm_item(void *arg, uint32_t item, uint32_t worker)
     const zoo_seq *seq = &job->span->seqs[item / p->n_heads];
     uint32_t h = item % p->n_heads;
     uint32_t group = h / (p->n_heads / p->n_groups);
-    const float *xbc = job->room.xbc + (size_t)seq->row * p->channels;
+    const float *xbc = job->buffers.xbc + (size_t)seq->row * p->channels;
     float *state = job->cache->state(job->cache, 1, seq);
     (void)worker;
     zoo_ssm_args args = {.x = xbc + (size_t)h * p->head_dim,
                          .b = xbc + p->inner + (size_t)group * p->state_size,
                          .c = xbc + p->inner + (size_t)(p->n_groups + group) * p->state_size,
-                         .dt = job->room.dt + (size_t)seq->row * p->n_heads + h,
-                         .y = job->room.y + (size_t)seq->row * p->inner + (size_t)h * p->head_dim,
+                         .dt = job->buffers.dt + (size_t)seq->row * p->n_heads + h,
+                         .y =
+                             job->buffers.y + (size_t)seq->row * p->inner + (size_t)h * p->head_dim,
                          .state = state + (size_t)h * p->head_dim * p->state_size,
                          .x_stride = p->channels,
                          .b_stride = p->channels,
@@ -107,18 +108,18 @@ static void project(const ssm_job *job, const float *x)
 {
     const mamba2_params *p = job->params;
     const mamba2_weights *w = job->weights;
-    const zoo_proj in[] = {{&w->in, w->in_bias, job->room.main, 0},
-                           {&w->dt, w->dt_in_bias, job->room.dt, 0}};
+    const zoo_proj in[] = {{&w->in, w->in_bias, job->buffers.main, 0},
+                           {&w->dt, w->dt_in_bias, job->buffers.dt, 0}};
     uint32_t n_rows = job->span->n_rows;
     zoo_linear(job->ctx, in, 2, x, p->width_in, n_rows);
     if (p->scaled) {
         zoo_rows(job->ctx, n_rows, p->in_rows, scale_rows, (void *)(uintptr_t)job);
     }
-    const hybrid_steps steps = {job->room.dt,     p->n_heads, w->dt_bias, p->n_heads,
+    const hybrid_steps steps = {job->buffers.dt,  p->n_heads, w->dt_bias, p->n_heads,
                                 ZOO_ACT_SOFTPLUS, p->dt_min,  p->dt_max};
     hybrid_steps_run(job->ctx, &steps, n_rows);
-    const hybrid_conv conv = {.x = job->room.main + p->inner,
-                              .y = job->room.xbc,
+    const hybrid_conv conv = {.x = job->buffers.main + p->inner,
+                              .y = job->buffers.xbc,
                               .x_stride = p->main_rows,
                               .y_stride = p->channels,
                               .weight = w->conv,
@@ -134,12 +135,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const mamba2_params *p = params;
     const mamba2_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    ssm_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    ssm_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &layout)};
     project(&job, x);
     ctx->parallel(ctx, span->n_seqs * p->n_heads, ssm_item, &job);
-    const hybrid_gated_norm norm = {.y = job.room.y,
-                                    .z = job.room.main,
+    const hybrid_gated_norm norm = {.y = job.buffers.y,
+                                    .z = job.buffers.main,
                                     .y_stride = p->inner,
                                     .z_stride = p->main_rows,
                                     .weight = w->norm,
@@ -151,7 +152,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .eps = p->eps};
     hybrid_gated_norm_run(ctx, &norm, span->n_rows);
     const zoo_proj out = {&w->out, w->out_bias, y, 0};
-    zoo_linear(ctx, &out, 1, job.room.y, p->inner, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.y, p->inner, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -1,6 +1,6 @@
 /*
- * mamba2.h: between mamba2_bind.c (params, tensors, config) and mamba2.c (a step). Symbols: H heads
- * of P channels, N state places, G groups, inner = H P, channels = inner + 2 G N.
+ * mamba2.h: what mamba2_bind.c (params, tensors, config) and mamba2.c (forward) share. Symbols: H
+ * heads of P channels, N state places, G groups, inner = H P, channels = inner + 2 G N.
  */
 #ifndef HYBRID_MAMBA2_H
 #define HYBRID_MAMBA2_H

@@ -30,9 +30,9 @@ static const zoo_bind binds[] = {
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const map_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->rank);
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, p->rank);
+    return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->rank, limits->rows_max);
 }
 
@@ -41,14 +41,14 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const map_params *p = params;
     const map_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     (void)cache;
     if (!p->rank) {
         const zoo_proj whole = {&w->whole, NULL, y, 0};
         zoo_linear(ctx, &whole, 1, x, p->width_in, span->n_rows);
         return;
     }
-    float *middle = zoo_scratch_layout_floats(&room, span->n_rows, p->rank);
+    float *middle = zoo_scratch_layout_floats(&layout, span->n_rows, p->rank);
     const zoo_proj down = {&w->down, NULL, middle, 0}, up = {&w->up, NULL, y, 0};
     zoo_linear(ctx, &down, 1, x, p->width_in, span->n_rows);
     zoo_linear(ctx, &up, 1, middle, p->rank, span->n_rows);

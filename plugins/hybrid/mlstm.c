@@ -14,31 +14,31 @@
 
 #include "mlstm.h"
 
-typedef struct mlstm_room {
+typedef struct mlstm_buffers {
     float *q, *k;     /* [n_rows, qk_rows] */
     float *v, *o, *h; /* [n_rows, v_rows] */
     float *i, *f;     /* [n_rows, H] */
-} mlstm_room;
+} mlstm_buffers;
 
-static mlstm_room lay_out(const mlstm_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static mlstm_buffers lay_out(const mlstm_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    mlstm_room m;
-    m.q = zoo_scratch_layout_floats(room, n_rows, p->qk_rows);
-    m.k = zoo_scratch_layout_floats(room, n_rows, p->qk_rows);
-    m.v = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
-    m.o = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
-    m.h = zoo_scratch_layout_floats(room, n_rows, p->v_rows);
-    m.i = zoo_scratch_layout_floats(room, n_rows, p->n_heads);
-    m.f = zoo_scratch_layout_floats(room, n_rows, p->n_heads);
+    mlstm_buffers m;
+    m.q = zoo_scratch_layout_floats(layout, n_rows, p->qk_rows);
+    m.k = zoo_scratch_layout_floats(layout, n_rows, p->qk_rows);
+    m.v = zoo_scratch_layout_floats(layout, n_rows, p->v_rows);
+    m.o = zoo_scratch_layout_floats(layout, n_rows, p->v_rows);
+    m.h = zoo_scratch_layout_floats(layout, n_rows, p->v_rows);
+    m.i = zoo_scratch_layout_floats(layout, n_rows, p->n_heads);
+    m.f = zoo_scratch_layout_floats(layout, n_rows, p->n_heads);
     return m;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const mlstm_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            zoo_linear_scratch(p->v_rows, limits->rows_max);
 }
 
@@ -55,7 +55,7 @@ typedef struct mlstm_job {
     const mlstm_params *params;
     zoo_cache *cache;
     const zoo_span *span;
-    mlstm_room room;
+    mlstm_buffers buffers;
 } mlstm_job;
 
 /* One row of one head: c [dk, dv], n [dk], m one float; h [dv] gets the output. */
@@ -63,12 +63,12 @@ static void memory_row(const mlstm_job *job, uint32_t row, uint32_t head, float 
 {
     const mlstm_params *p = job->params;
     const zoo_kernels *k = job->ctx->kernels;
-    const float *q = job->room.q + (size_t)row * p->qk_rows + (size_t)head * p->k_dim;
-    const float *key = job->room.k + (size_t)row * p->qk_rows + (size_t)head * p->k_dim;
-    const float *v = job->room.v + (size_t)row * p->v_rows + (size_t)head * p->v_dim;
-    float *h = job->room.h + (size_t)row * p->v_rows + (size_t)head * p->v_dim;
-    float *m = n + p->k_dim, in = job->room.i[(size_t)row * p->n_heads + head];
-    float keep = -job->room.f[(size_t)row * p->n_heads + head] + *m;
+    const float *q = job->buffers.q + (size_t)row * p->qk_rows + (size_t)head * p->k_dim;
+    const float *key = job->buffers.k + (size_t)row * p->qk_rows + (size_t)head * p->k_dim;
+    const float *v = job->buffers.v + (size_t)row * p->v_rows + (size_t)head * p->v_dim;
+    float *h = job->buffers.h + (size_t)row * p->v_rows + (size_t)head * p->v_dim;
+    float *m = n + p->k_dim, in = job->buffers.i[(size_t)row * p->n_heads + head];
+    float keep = -job->buffers.f[(size_t)row * p->n_heads + head] + *m;
     float top = keep > in ? keep : in;
     float e[3] = {keep - top, in - top, -top};
     k->act(ZOO_ACT_EXP, e, e, 3);
@@ -103,7 +103,7 @@ static void project(mlstm_job *job, const mlstm_weights *w, const float *x)
 {
     const mlstm_params *p = job->params;
     const zoo_kernels *k = job->ctx->kernels;
-    const mlstm_room *m = &job->room;
+    const mlstm_buffers *m = &job->buffers;
     uint32_t n = job->span->n_rows;
     size_t gates = (size_t)n * p->n_heads;
     const zoo_proj in[] = {{&w->q, NULL, m->q, 0},      {&w->k, NULL, m->k, 0},
@@ -122,12 +122,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const mlstm_params *p = params;
     const mlstm_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    mlstm_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    mlstm_job job = {ctx, p, cache, span, lay_out(p, span->n_rows, &layout)};
     project(&job, w, x);
     ctx->parallel(ctx, span->n_seqs * p->n_heads, memory_item, &job);
-    const hybrid_gated_norm norm = {.y = job.room.h,
-                                    .z = job.room.o,
+    const hybrid_gated_norm norm = {.y = job.buffers.h,
+                                    .z = job.buffers.o,
                                     .y_stride = p->v_rows,
                                     .z_stride = p->v_rows,
                                     .weight = w->norm,
@@ -138,7 +138,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .eps = p->norm_eps};
     hybrid_gated_norm_run(ctx, &norm, span->n_rows);
     const zoo_proj out = {&w->out, NULL, y, 0};
-    zoo_linear(ctx, &out, 1, job.room.h, p->v_rows, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.h, p->v_rows, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

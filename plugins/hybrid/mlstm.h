@@ -1,4 +1,4 @@
-/* mlstm.h: between mlstm_bind.c (params, tensors, config) and mlstm.c (a step). */
+/* mlstm.h: what mlstm_bind.c (params, tensors, config) and mlstm.c (forward) share. */
 #ifndef HYBRID_MLSTM_H
 #define HYBRID_MLSTM_H
 

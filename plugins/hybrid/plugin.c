@@ -2,8 +2,8 @@
  * plugin.c: descriptor of the plugin for decoders whose layers keep a state of fixed size: state
  * spaces, delta rules, linear recurrences, short convolutions, alone or beside attention.
  *
- * Which release is computed how stands in the cards (models.d); kinds.c and layers.c say which
- * options they have; MODEL.md has the maths.
+ * The cards (models.d) say how each release is computed; kinds.c and layers.c list their options;
+ * MODEL.md has the maths.
  */
 #include <math.h>
 #include <string.h>

@@ -16,17 +16,17 @@
 
 enum { TILE = 128 };
 
-typedef struct rglru_room {
+typedef struct rglru_buffers {
     float *y, *raw, *u;      /* [n_rows, width] */
     float *r, *i, *a_square; /* [n_rows, width] */
-} rglru_room;
+} rglru_buffers;
 
-static rglru_room lay_out(const rglru_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static rglru_buffers lay_out(const rglru_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    rglru_room m;
+    rglru_buffers m;
     float **const all[] = {&m.y, &m.raw, &m.u, &m.r, &m.i, &m.a_square};
     for (size_t k = 0; k < ZOO_COUNT(all); k++) {
-        *all[k] = zoo_scratch_layout_floats(room, n_rows, p->width);
+        *all[k] = zoo_scratch_layout_floats(layout, n_rows, p->width);
     }
     return m;
 }
@@ -35,9 +35,9 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const rglru_params *p = params;
     uint32_t n = limits->rows_max;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, n, &room);
-    return room.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->width, n) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, n, &layout);
+    return layout.used + zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->width, n) +
            p->n_heads * zoo_linear_scratch(p->block, n);
 }
 
@@ -55,7 +55,7 @@ typedef struct rglru_job {
     const rglru_weights *weights;
     zoo_cache *cache;
     const zoo_span *span;
-    rglru_room room;
+    rglru_buffers buffers;
 } rglru_job;
 
 /* Decay a in r and gated input in u, row by row. */
@@ -67,14 +67,14 @@ static void gate_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
         size_t at = (size_t)row * width;
-        float *r = job->room.r + at, *a2 = job->room.a_square + at, *u = job->room.u + at;
-        k->act(ZOO_ACT_SIGMOID, job->room.i + at, job->room.i + at, width);
+        float *r = job->buffers.r + at, *a2 = job->buffers.a_square + at, *u = job->buffers.u + at;
+        k->act(ZOO_ACT_SIGMOID, job->buffers.i + at, job->buffers.i + at, width);
         k->act(ZOO_ACT_SIGMOID, r, r, width);
         k->mul(r, job->weights->decay, r, width);
         k->scale(2.0f, r, a2, width);
         k->act(ZOO_ACT_EXP, a2, a2, width);
         k->act(ZOO_ACT_EXP, r, r, width);
-        k->mul(u, job->room.i + at, u, width);
+        k->mul(u, job->buffers.i + at, u, width);
         for (uint32_t c = 0; c < width && job->span->pos[row]; c++) {
             u[c] *= sqrtf(1.0f - a2[c]);
         }
@@ -92,9 +92,9 @@ static void recur_item(void *arg, uint32_t item, uint32_t worker)
     (void)worker;
     for (uint32_t t = 0; t < seq->n; t++) {
         size_t at = (size_t)(seq->row + t) * width + c;
-        job->ctx->kernels->mul(job->room.r + at, state, state, n);
-        job->ctx->kernels->add(state, job->room.u + at, state, n);
-        memcpy(job->room.u + at, state, n * sizeof *state);
+        job->ctx->kernels->mul(job->buffers.r + at, state, state, n);
+        job->ctx->kernels->add(state, job->buffers.u + at, state, n);
+        memcpy(job->buffers.u + at, state, n * sizeof *state);
     }
 }
 
@@ -102,7 +102,7 @@ static void project(rglru_job *job, const float *x)
 {
     const rglru_params *p = job->params;
     const rglru_weights *w = job->weights;
-    const rglru_room *m = &job->room;
+    const rglru_buffers *m = &job->buffers;
     uint32_t n = job->span->n_rows;
     const zoo_proj in[] = {{&w->x, w->x_bias, m->raw, 0}, {&w->y, w->y_bias, m->y, 0}};
     zoo_linear(job->ctx, in, 2, x, p->width_in, n);
@@ -129,12 +129,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const rglru_params *p = params;
     const rglru_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    rglru_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &room)};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    rglru_job job = {ctx, p, w, cache, span, lay_out(p, span->n_rows, &layout)};
     project(&job, x);
     ctx->parallel(ctx, span->n_seqs * ((p->width + TILE - 1) / TILE), recur_item, &job);
-    const hybrid_gated_norm gate = {.y = job.room.u,
-                                    .z = job.room.y,
+    const hybrid_gated_norm gate = {.y = job.buffers.u,
+                                    .z = job.buffers.y,
                                     .y_stride = p->width,
                                     .z_stride = p->width,
                                     .width = p->width,
@@ -142,7 +142,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .act = p->act};
     hybrid_gated_norm_run(ctx, &gate, span->n_rows);
     const zoo_proj out = {&w->out, w->out_bias, y, 0};
-    zoo_linear(ctx, &out, 1, job.room.u, p->width, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.u, p->width, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -1,4 +1,4 @@
-/* rglru.h: between rglru_bind.c (params, tensors, config) and rglru.c (a step). */
+/* rglru.h: what rglru_bind.c (params, tensors, config) and rglru.c (forward) share. */
 #ifndef HYBRID_RGLRU_H
 #define HYBRID_RGLRU_H
 

@@ -35,31 +35,31 @@ static zoo_status prepare(const void *params, void *weights, zoo_setup *setup, z
                                   : zoo_fail(err, ZOO_E_MEMORY, "no memory for channel mixing");
 }
 
-typedef struct channel_room {
+typedef struct channel_buffers {
     float *mixed[2]; /* [n_rows, width]: for k, r */
     float *k;        /* [n_rows, inner] */
     float *r;        /* [n_rows, width] */
     float *tmp;      /* [n_threads, width] */
-} channel_room;
+} channel_buffers;
 
-static channel_room lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads,
-                            zoo_scratch_layout *room)
+static channel_buffers lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads,
+                               zoo_scratch_layout *layout)
 {
-    channel_room m;
-    m.mixed[0] = zoo_scratch_layout_floats(room, n_rows, p->width);
-    m.mixed[1] = zoo_scratch_layout_floats(room, n_rows, p->width);
-    m.k = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    m.r = zoo_scratch_layout_floats(room, n_rows, p->width);
-    m.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
+    channel_buffers m;
+    m.mixed[0] = zoo_scratch_layout_floats(layout, n_rows, p->width);
+    m.mixed[1] = zoo_scratch_layout_floats(layout, n_rows, p->width);
+    m.k = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    m.r = zoo_scratch_layout_floats(layout, n_rows, p->width);
+    m.tmp = zoo_scratch_layout_floats(layout, n_threads, p->width);
     return m;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const rwkv_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, limits->n_threads, &room);
-    return room.used + 2 * zoo_linear_scratch(p->width, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, limits->n_threads, &layout);
+    return layout.used + 2 * zoo_linear_scratch(p->width, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
 }
 
@@ -76,8 +76,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     const rwkv_params *p = params;
     const channel_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_scratch_layout room = {.ctx = ctx};
-    channel_room m = lay_out(p, n, ctx->n_threads, &room);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    channel_buffers m = lay_out(p, n, ctx->n_threads, &layout);
     const rwkv_mix mix = {x,
                           p->width,
                           2,

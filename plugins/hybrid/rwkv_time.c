@@ -53,32 +53,32 @@ static zoo_status prepare(const void *params, void *weights, zoo_setup *setup, z
     return ZOO_OK;
 }
 
-typedef struct time_room {
+typedef struct time_buffers {
     float *mixed[3];  /* [n_rows, width]: for k, v, r */
     float *k, *v, *r; /* [n_rows, inner] */
     float *tmp;       /* [n_threads, width] */
-} time_room;
+} time_buffers;
 
-static time_room lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads,
-                         zoo_scratch_layout *room)
+static time_buffers lay_out(const rwkv_params *p, uint32_t n_rows, uint32_t n_threads,
+                            zoo_scratch_layout *layout)
 {
-    time_room m;
+    time_buffers m;
     for (uint32_t i = 0; i < 3; i++) {
-        m.mixed[i] = zoo_scratch_layout_floats(room, n_rows, p->width);
+        m.mixed[i] = zoo_scratch_layout_floats(layout, n_rows, p->width);
     }
-    m.k = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    m.v = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    m.r = zoo_scratch_layout_floats(room, n_rows, p->inner);
-    m.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
+    m.k = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    m.v = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    m.r = zoo_scratch_layout_floats(layout, n_rows, p->inner);
+    m.tmp = zoo_scratch_layout_floats(layout, n_threads, p->width);
     return m;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const rwkv_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, limits->n_threads, &room);
-    return room.used + 3 * zoo_linear_scratch(p->width, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, limits->n_threads, &layout);
+    return layout.used + 3 * zoo_linear_scratch(p->width, limits->rows_max) +
            zoo_linear_scratch(p->inner, limits->rows_max);
 }
 
@@ -95,7 +95,7 @@ typedef struct time_job {
     const time_weights *weights;
     zoo_cache *cache;
     const zoo_span *span;
-    time_room room;
+    time_buffers buffers;
 } time_job;
 
 /* e[i] = exp(a[i] - m), e[TILE + i] = exp(b[i] - m), m the larger of a[i] and b[i], left in a */
@@ -149,7 +149,7 @@ static void wkv_item(void *arg, uint32_t item, uint32_t worker)
     for (uint32_t t = 0; t < seq->n; t++) {
         size_t at = (size_t)(seq->row + t) * inner + c;
         wkv_row(job->ctx->kernels, job->weights->first + c, job->weights->decay + c,
-                job->room.k + at, job->room.v + at, state, n);
+                job->buffers.k + at, job->buffers.v + at, state, n);
     }
 }
 
@@ -159,9 +159,9 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     const rwkv_params *p = params;
     const time_weights *w = weights;
     uint32_t n = span->n_rows;
-    zoo_scratch_layout room = {.ctx = ctx};
-    time_job job = {ctx, p, w, cache, span, lay_out(p, n, ctx->n_threads, &room)};
-    const time_room *m = &job.room;
+    zoo_scratch_layout layout = {.ctx = ctx};
+    time_job job = {ctx, p, w, cache, span, lay_out(p, n, ctx->n_threads, &layout)};
+    const time_buffers *m = &job.buffers;
     const rwkv_mix mix = {x,
                           p->width,
                           3,

@@ -13,29 +13,29 @@
 
 #include "shared.h"
 
-typedef struct shared_room {
+typedef struct shared_buffers {
     float *wide;   /* [n_rows, 2 hidden] */
     float *normed; /* [n_rows, 2 hidden] */
     float *added;  /* [n_rows, widest adapter] */
     float *full;   /* [n_rows, 2 hidden + adapters] */
     float *a, *t;  /* [n_rows, hidden] */
-} shared_room;
+} shared_buffers;
 
 static uint32_t added_width(const shared_params *p)
 {
     return p->qkv_rows[0] + p->qkv_rows[1] + p->qkv_rows[2];
 }
 
-static shared_room lay_out(const shared_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static shared_buffers lay_out(const shared_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    shared_room r;
+    shared_buffers r;
     size_t wide = 2 * (size_t)p->hidden, qkv = added_width(p), mlp = p->mlp_rows;
-    r.wide = zoo_scratch_layout_floats(room, n_rows, wide);
-    r.normed = zoo_scratch_layout_floats(room, n_rows, wide);
-    r.added = zoo_scratch_layout_floats(room, n_rows, qkv > mlp ? qkv : mlp);
-    r.full = zoo_scratch_layout_floats(room, n_rows, wide + (qkv > mlp ? qkv : mlp));
-    r.a = zoo_scratch_layout_floats(room, n_rows, p->hidden);
-    r.t = zoo_scratch_layout_floats(room, n_rows, p->hidden);
+    r.wide = zoo_scratch_layout_floats(layout, n_rows, wide);
+    r.normed = zoo_scratch_layout_floats(layout, n_rows, wide);
+    r.added = zoo_scratch_layout_floats(layout, n_rows, qkv > mlp ? qkv : mlp);
+    r.full = zoo_scratch_layout_floats(layout, n_rows, wide + (qkv > mlp ? qkv : mlp));
+    r.a = zoo_scratch_layout_floats(layout, n_rows, p->hidden);
+    r.t = zoo_scratch_layout_floats(layout, n_rows, p->hidden);
     return r;
 }
 
@@ -43,14 +43,14 @@ static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const shared_params *p = params;
     size_t most = 0;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
     for (uint32_t i = 0; i < p->n_parts; i++) {
         const zoo_block_ops *ops = p->parts[i].ops;
         size_t n = ops->scratch ? ops->scratch(p->parts[i].params, limits) : 0;
         most = n > most ? n : most;
     }
-    return room.used + most;
+    return layout.used + most;
 }
 
 /* Copies x [n_rows, width] into columns at .. of y, rows of y_width floats. */
@@ -62,7 +62,8 @@ static void place(const float *x, uint32_t width, float *y, uint32_t y_width, ui
     }
 }
 
-static void attend(zoo_ctx *ctx, const shared_params *p, const shared_room *r, const zoo_span *span)
+static void attend(zoo_ctx *ctx, const shared_params *p, const shared_buffers *r,
+                   const zoo_span *span)
 {
     uint32_t n = span->n_rows, wide = 2 * p->hidden, full = wide + added_width(p);
     const float *in = r->normed;
@@ -79,7 +80,8 @@ static void attend(zoo_ctx *ctx, const shared_params *p, const shared_room *r, c
     ctx->part(ctx, p->attention, in, r->a, span);
 }
 
-static void feed(zoo_ctx *ctx, const shared_params *p, const shared_room *r, const zoo_span *span)
+static void feed(zoo_ctx *ctx, const shared_params *p, const shared_buffers *r,
+                 const zoo_span *span)
 {
     uint32_t n = span->n_rows, full = p->hidden + p->mlp_rows;
     const float *in = r->normed;
@@ -99,8 +101,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const shared_params *p = params;
     size_t n = (size_t)span->n_rows * p->hidden;
-    zoo_scratch_layout room = {.ctx = ctx};
-    shared_room r = lay_out(p, span->n_rows, &room);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    shared_buffers r = lay_out(p, span->n_rows, &layout);
     bool first;
     float *e = ctx->memo(ctx, p->key, n * sizeof *e, &first);
     (void)weights;

@@ -1,6 +1,6 @@
 /*
- * shared.h: between shared_plan.c (parts of a layer) and shared.c (a step): layers that send the
- * stream through a transformer block which several layers share.
+ * shared.h: what shared_plan.c (parts of a layer) and shared.c (forward) share: layers that send
+ * the stream through a transformer block of which several layers use the same weights.
  */
 #ifndef HYBRID_SHARED_H
 #define HYBRID_SHARED_H

@@ -1,5 +1,5 @@
 /*
- * shared_plan.c: the parts of a layer behind a shared transformer block.
+ * shared_plan.c: the parts of a layer after a shared transformer block.
  *
  * Keys: num_mem_blocks, adapter_rank, use_shared_attention_adapter, attention_head_dim,
  * attention_hidden_size. Options: shared_block (its module name), shared_rope (a key), adapters.
@@ -153,7 +153,7 @@ static zoo_status add_mlp(shared_site *s)
     return ZOO_OK;
 }
 
-/* The shared block and the map behind it. */
+/* The shared block and the map after it. */
 static zoo_status add_block(shared_site *s)
 {
     zoo_decoder *b = s->b;

@@ -36,27 +36,28 @@ static const zoo_bind binds[] = {
     {0}};
 /* clang-format on */
 
-typedef struct shortconv_room {
+typedef struct shortconv_buffers {
     float *bcx;   /* [n_rows, 3 width] */
     float *gated; /* [n_rows, width] */
     float *y;     /* [n_rows, width] */
-} shortconv_room;
+} shortconv_buffers;
 
-static shortconv_room lay_out(const shortconv_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static shortconv_buffers lay_out(const shortconv_params *p, uint32_t n_rows,
+                                 zoo_scratch_layout *layout)
 {
-    shortconv_room r;
-    r.bcx = zoo_scratch_layout_floats(room, n_rows, p->in_rows);
-    r.gated = zoo_scratch_layout_floats(room, n_rows, p->width);
-    r.y = zoo_scratch_layout_floats(room, n_rows, p->width);
+    shortconv_buffers r;
+    r.bcx = zoo_scratch_layout_floats(layout, n_rows, p->in_rows);
+    r.gated = zoo_scratch_layout_floats(layout, n_rows, p->width);
+    r.y = zoo_scratch_layout_floats(layout, n_rows, p->width);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const shortconv_params *p = params;
-    zoo_scratch_layout room = {0};
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + 2 * zoo_linear_scratch(p->width, limits->rows_max);
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + 2 * zoo_linear_scratch(p->width, limits->rows_max);
 }
 
 static uint32_t streams(const void *params, zoo_stream *out)
@@ -68,7 +69,7 @@ static uint32_t streams(const void *params, zoo_stream *out)
 
 typedef struct gate_job {
     const zoo_kernels *kernels;
-    shortconv_room room;
+    shortconv_buffers buffers;
     uint32_t width;
 } gate_job;
 
@@ -78,8 +79,8 @@ static void gate_in(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     size_t w = job->width;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        const float *b = job->room.bcx + row * 3 * w;
-        job->kernels->mul(b, b + 2 * w, job->room.gated + row * w, w);
+        const float *b = job->buffers.bcx + row * 3 * w;
+        job->kernels->mul(b, b + 2 * w, job->buffers.gated + row * w, w);
     }
 }
 
@@ -89,8 +90,8 @@ static void gate_out(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     size_t w = job->width;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *y = job->room.y + row * w;
-        job->kernels->mul(job->room.bcx + row * 3 * w + w, y, y, w);
+        float *y = job->buffers.y + row * w;
+        job->kernels->mul(job->buffers.bcx + row * 3 * w + w, y, y, w);
     }
 }
 
@@ -99,14 +100,14 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const shortconv_params *p = params;
     const shortconv_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    gate_job job = {ctx->kernels, lay_out(p, span->n_rows, &room), p->width};
-    const zoo_proj in = {&w->in, w->in_bias, job.room.bcx, 0};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    gate_job job = {ctx->kernels, lay_out(p, span->n_rows, &layout), p->width};
+    const zoo_proj in = {&w->in, w->in_bias, job.buffers.bcx, 0};
     const zoo_proj out = {&w->out, w->out_bias, y, 0};
     zoo_linear(ctx, &in, 1, x, p->width, span->n_rows);
     zoo_rows(ctx, span->n_rows, p->width, gate_in, &job);
-    const hybrid_conv conv = {.x = job.room.gated,
-                              .y = job.room.y,
+    const hybrid_conv conv = {.x = job.buffers.gated,
+                              .y = job.buffers.y,
                               .x_stride = p->width,
                               .y_stride = p->width,
                               .weight = w->conv,
@@ -115,7 +116,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                               .taps = p->taps};
     hybrid_conv_run(ctx, &conv, cache, span);
     zoo_rows(ctx, span->n_rows, p->width, gate_out, &job);
-    zoo_linear(ctx, &out, 1, job.room.y, p->width, span->n_rows);
+    zoo_linear(ctx, &out, 1, job.buffers.y, p->width, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -30,25 +30,26 @@ static const zoo_bind binds[] = {
     {0}};
 /* clang-format on */
 
-static blocks_room take_worker(const llama_blocks *p, uint32_t length, zoo_scratch_layout *room)
+static blocks_buffers take_worker(const llama_blocks *p, uint32_t length,
+                                  zoo_scratch_layout *layout)
 {
-    blocks_room r = {0};
-    r.score = zoo_scratch_layout_floats(room, 1, (size_t)length / p->block + 1);
-    r.page = zoo_scratch_layout_floats(room, ZOO_PAGE, p->index_dim);
-    r.picks = zoo_scratch_layout_take(room, p->top_blocks * sizeof(uint32_t));
-    r.keys = zoo_scratch_layout_take(room, p->keys_max * sizeof(uint32_t));
-    r.chosen = llama_chosen_take(&p->gqa, p->keys_max, room);
+    blocks_buffers r = {0};
+    r.score = zoo_scratch_layout_floats(layout, 1, (size_t)length / p->block + 1);
+    r.page = zoo_scratch_layout_floats(layout, ZOO_PAGE, p->index_dim);
+    r.picks = zoo_scratch_layout_take(layout, p->top_blocks * sizeof(uint32_t));
+    r.keys = zoo_scratch_layout_take(layout, p->keys_max * sizeof(uint32_t));
+    r.chosen = llama_chosen_take(&p->gqa, p->keys_max, layout);
     return r;
 }
 
 static void lay_out(blocks_job *j, const llama_blocks *p, uint32_t n_rows, uint32_t n_threads,
-                    uint32_t length, zoo_scratch_layout *room)
+                    uint32_t length, zoo_scratch_layout *layout)
 {
-    j->q = zoo_scratch_layout_floats(room, n_rows, p->index_rows);
-    j->k = zoo_scratch_layout_floats(room, n_rows, p->index_dim);
-    j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
+    j->q = zoo_scratch_layout_floats(layout, n_rows, p->index_rows);
+    j->k = zoo_scratch_layout_floats(layout, n_rows, p->index_dim);
+    j->workers = zoo_scratch_layout_take(layout, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
-        blocks_room r = take_worker(p, length, room);
+        blocks_buffers r = take_worker(p, length, layout);
         if (j->workers) {
             j->workers[i] = r;
         }
@@ -58,10 +59,10 @@ static void lay_out(blocks_job *j, const llama_blocks *p, uint32_t n_rows, uint3
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_blocks *p = params;
-    zoo_scratch_layout room = {0};
+    zoo_scratch_layout layout = {0};
     blocks_job j = {0};
-    lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &room);
-    return room.used + zoo_gqa_scratch(params, limits) +
+    lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &layout);
+    return layout.used + zoo_gqa_scratch(params, limits) +
            zoo_linear_scratch(p->gqa.shape.width_in, limits->rows_max);
 }
 
@@ -83,9 +84,9 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_blocks *p = params;
     const blocks_weights *w = bound;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     blocks_job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
-    lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &room);
+    lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &layout);
     const zoo_proj index[] = {{&w->index_q, NULL, j.q, 0}, {&w->index_k, NULL, j.k, 0}};
     zoo_linear(ctx, index, 2, x, p->gqa.shape.width_in, span->n_rows);
     zoo_gqa_project(&j.step, x);
@@ -97,7 +98,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     }
     ctx->parallel(ctx, span->n_rows * p->gqa.shape.n_kv_heads, llama_blocks_attend, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, j.step.room.out, p->gqa.derived.o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, j.step.buffers.out, p->gqa.derived.o_cols, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

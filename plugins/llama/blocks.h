@@ -1,5 +1,5 @@
 /*
- * blocks.h: between blocks.c (params, tensors, a step) and blocks_index.c (scores and choice).
+ * blocks.h: what blocks.c (params, tensors, forward) and blocks_index.c (scores, choice) share.
  */
 #ifndef PLUGIN_LLAMA_BLOCKS_H
 #define PLUGIN_LLAMA_BLOCKS_H
@@ -12,20 +12,20 @@ typedef struct blocks_weights {
     const float *index_q_norm, *index_k_norm;
 } blocks_weights;
 
-typedef struct blocks_room {
+typedef struct blocks_buffers {
     float *score;    /* [blocks] */
     float *page;     /* [ZOO_PAGE, index_dim] */
     uint32_t *picks; /* [top_blocks] */
     uint32_t *keys;  /* [keys_max] */
     llama_chosen chosen;
-} blocks_room;
+} blocks_buffers;
 
 typedef struct blocks_job {
     gqa_step step;
     const llama_blocks *p;
     const blocks_weights *w;
-    float *q, *k;         /* index vectors of the rows */
-    blocks_room *workers; /* [n_threads] */
+    float *q, *k;            /* index vectors of the rows */
+    blocks_buffers *workers; /* [n_threads] */
 } blocks_job;
 
 /* Norms and rotates the index vectors of rows begin .. end - 1. */

@@ -11,34 +11,34 @@
 #include "blocks/ops.h"
 #include "llama.h"
 
-llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *room)
+llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout)
 {
     llama_chosen c = {0};
-    c.q = zoo_scratch_layout_floats(room, p->shape.n_heads / p->shape.n_kv_heads,
+    c.q = zoo_scratch_layout_floats(layout, p->shape.n_heads / p->shape.n_kv_heads,
                                     (size_t)p->shape.head_dim + 1);
-    c.k = zoo_scratch_layout_floats(room, keys_max, (size_t)p->shape.head_dim + 1);
-    c.v = zoo_scratch_layout_floats(room, keys_max, p->shape.v_dim);
+    c.k = zoo_scratch_layout_floats(layout, keys_max, (size_t)p->shape.head_dim + 1);
+    c.v = zoo_scratch_layout_floats(layout, keys_max, p->shape.v_dim);
     c.scratch = zoo_scratch_layout_floats(
-        room, 1, zoo_attend_scratch(p->shape.head_dim + 1, p->shape.v_dim));
-    c.segs =
-        zoo_scratch_layout_take(room, 2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
+        layout, 1, zoo_attend_scratch(p->shape.head_dim + 1, p->shape.v_dim));
+    c.segs = zoo_scratch_layout_take(layout,
+                                     2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
     return c;
 }
 
-/* The queries of the head, each with its element for the bias behind it. */
+/* The queries of the head, each with its element for the bias after it. */
 static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint32_t width,
                          float *out)
 {
     const zoo_gqa *p = step->params;
     uint32_t d = p->shape.head_dim, group = p->shape.n_heads / p->shape.n_kv_heads;
-    const float *q = step->room.q + ((size_t)row * p->shape.n_heads + (size_t)head * group) * d;
+    const float *q = step->buffers.q + ((size_t)row * p->shape.n_heads + (size_t)head * group) * d;
     for (uint32_t i = 0; i < group; i++, q += d, out += width) {
         memcpy(out, q, d * sizeof(float));
         out[width - 1] = width > d ? 1.0f / p->options.scale : out[width - 1];
     }
 }
 
-void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_t row,
+void llama_chosen_attend(const gqa_step *step, const llama_chosen *buffers, uint32_t row,
                          uint32_t head, const llama_keys *keys)
 {
     static const uint32_t from_start = 0;
@@ -46,19 +46,19 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
     uint32_t group = p->shape.n_heads / p->shape.n_kv_heads,
              width = p->shape.head_dim + (keys->bias ? 1 : 0);
-    copy_queries(step, row, head, width, room->q);
+    copy_queries(step, row, head, width, buffers->q);
     for (uint32_t i = 0; i < keys->n; i++) {
-        float *k = room->k + (size_t)i * width;
+        float *k = buffers->k + (size_t)i * width;
         step->cache->read(step->cache, 0, seq, head, keys->at[i], 1, k);
         k[width - 1] = keys->bias ? keys->bias[keys->at[i]] : k[width - 1];
         step->cache->read(step->cache, 1, seq, head, keys->at[i], 1,
-                          room->v + (size_t)i * p->shape.v_dim);
+                          buffers->v + (size_t)i * p->shape.v_dim);
     }
-    zoo_segment *v = room->segs + keys->n / ZOO_PAGE + 1;
+    zoo_segment *v = buffers->segs + keys->n / ZOO_PAGE + 1;
     size_t out = (size_t)row * p->derived.o_cols + (size_t)head * group * p->shape.v_dim;
-    zoo_attend_args args = {.q = room->q,
-                            .out = step->room.out + out,
-                            .k = room->segs,
+    zoo_attend_args args = {.q = buffers->q,
+                            .out = step->buffers.out + out,
+                            .k = buffers->segs,
                             .v = v,
                             .first = &from_start,
                             .n_queries = 1,
@@ -67,8 +67,8 @@ void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_
                             .v_dim = p->shape.v_dim,
                             .pos = keys->n - 1,
                             .scale = p->options.scale,
-                            .scratch = room->scratch};
-    args.n_segments = zoo_rows_segments(room->k, width, keys->n, room->segs);
-    (void)zoo_rows_segments(room->v, p->shape.v_dim, keys->n, v);
+                            .scratch = buffers->scratch};
+    args.n_segments = zoo_rows_segments(buffers->k, width, keys->n, buffers->segs);
+    (void)zoo_rows_segments(buffers->v, p->shape.v_dim, keys->n, v);
     step->ctx->kernels->attend(&args);
 }

@@ -44,9 +44,9 @@ typedef struct job {
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_differential *p = params;
-    zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->gqa.derived.o_cols);
-    return zoo_gqa_scratch(params, limits) + 2 * room.used;
+    zoo_scratch_layout layout = {0};
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, p->gqa.derived.o_cols);
+    return zoo_gqa_scratch(params, limits) + 2 * layout.used;
 }
 
 static void combine_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
@@ -83,18 +83,18 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const weights *w = bound;
     uint32_t n = span->n_rows, d = p->gqa.shape.head_dim;
     gqa_step step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span);
-    zoo_scratch_layout room = {.ctx = ctx};
-    job j = {.p = p, .kernels = ctx->kernels, .half = {step.room.out, NULL}};
+    zoo_scratch_layout layout = {.ctx = ctx};
+    job j = {.p = p, .kernels = ctx->kernels, .half = {step.buffers.out, NULL}};
     j.lambda = expf(ctx->kernels->dot(w->q1, w->k1, d)) - expf(ctx->kernels->dot(w->q2, w->k2, d)) +
                p->start;
     zoo_gqa_project(&step, x);
     step.v_heads = p->gqa.shape.n_kv_heads / 2;
     zoo_gqa_attend(&step);
-    step.room.out = zoo_scratch_layout_floats(&room, n, p->gqa.derived.o_cols);
-    j.half[1] = step.room.out;
+    step.buffers.out = zoo_scratch_layout_floats(&layout, n, p->gqa.derived.o_cols);
+    j.half[1] = step.buffers.out;
     step.v_first = step.v_heads;
     zoo_gqa_attend(&step);
-    j.out = zoo_scratch_layout_floats(&room, n, p->gqa.derived.o_cols);
+    j.out = zoo_scratch_layout_floats(&layout, n, p->gqa.derived.o_cols);
     zoo_rows(ctx, n, (size_t)p->gqa.derived.o_cols * 4, combine_range, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
     zoo_linear(ctx, &out, 1, j.out, p->gqa.derived.o_cols, n);

@@ -81,10 +81,10 @@ typedef struct llama_keys {
     uint32_t n;         /* at least 1 */
     const float *bias;  /* by row of the cache, added to the scores; or null */
 } llama_keys;
-/* Scratch of one worker, over a room. */
-llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *room);
+/* Scratch of one worker. */
+llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout);
 /* Attends row `row` over the keys for the queries of key-value head `head`. [step] */
-void llama_chosen_attend(const gqa_step *step, const llama_chosen *room, uint32_t row,
+void llama_chosen_attend(const gqa_step *step, const llama_chosen *buffers, uint32_t row,
                          uint32_t head, const llama_keys *keys);
 
 /* xielu.c: a plain feed-forward part whose activation has learned coefficients. */

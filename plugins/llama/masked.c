@@ -35,30 +35,30 @@ static const zoo_bind binds[] = {
     {0}};
 /* clang-format on */
 
-typedef struct worker_room {
+typedef struct worker_buffers {
     float *bias;    /* [length] */
     uint32_t *keys; /* [length] */
     llama_chosen chosen;
-} worker_room;
+} worker_buffers;
 
 typedef struct job {
     gqa_step step;
     const llama_masked *p;
     const weights *w;
-    float *bias;          /* [n_rows, n_kv_heads] */
-    worker_room *workers; /* [n_threads] */
+    float *bias;             /* [n_rows, n_kv_heads] */
+    worker_buffers *workers; /* [n_threads] */
 } job;
 
 static void lay_out(job *j, const llama_masked *p, uint32_t n_rows, uint32_t n_threads,
-                    uint32_t length, zoo_scratch_layout *room)
+                    uint32_t length, zoo_scratch_layout *layout)
 {
     uint32_t keys_max = p->keys_max < length ? p->keys_max : length;
-    j->bias = zoo_scratch_layout_floats(room, n_rows, p->gqa.shape.n_kv_heads);
-    j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
+    j->bias = zoo_scratch_layout_floats(layout, n_rows, p->gqa.shape.n_kv_heads);
+    j->workers = zoo_scratch_layout_take(layout, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
-        worker_room r = {zoo_scratch_layout_floats(room, 1, length),
-                         zoo_scratch_layout_take(room, (size_t)length * sizeof(uint32_t)),
-                         llama_chosen_take(&p->gqa, keys_max, room)};
+        worker_buffers r = {zoo_scratch_layout_floats(layout, 1, length),
+                            zoo_scratch_layout_take(layout, (size_t)length * sizeof(uint32_t)),
+                            llama_chosen_take(&p->gqa, keys_max, layout)};
         if (j->workers) {
             j->workers[i] = r;
         }
@@ -68,10 +68,10 @@ static void lay_out(job *j, const llama_masked *p, uint32_t n_rows, uint32_t n_t
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_masked *p = params;
-    zoo_scratch_layout room = {0};
+    zoo_scratch_layout layout = {0};
     job j = {0};
-    lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &room);
-    return room.used + zoo_gqa_scratch(params, limits) +
+    lay_out(&j, p, limits->rows_max, limits->n_threads, limits->context_max, &layout);
+    return layout.used + zoo_gqa_scratch(params, limits) +
            zoo_linear_scratch(p->v_width, limits->rows_max);
 }
 
@@ -104,21 +104,22 @@ static void bias_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 }
 
 /* The keys of a row that sees first .. end - 1, ascending; returns how many. */
-static uint32_t choose(const job *j, const worker_room *room, uint32_t first, uint32_t end)
+static uint32_t choose(const job *j, const worker_buffers *buffers, uint32_t first, uint32_t end)
 {
     uint32_t n = 0, top = j->p->keys_max;
     if (end - first <= top) {
         for (; n < end - first; n++) {
-            room->keys[n] = first + n;
+            buffers->keys[n] = first + n;
         }
         return n;
     }
-    j->step.ctx->kernels->topk(room->bias + first, end - first, top, room->keys);
-    uint32_t last = first + room->keys[top - 1]; /* of the equal ones, the highest that is taken */
-    float least = room->bias[last];
+    j->step.ctx->kernels->topk(buffers->bias + first, end - first, top, buffers->keys);
+    uint32_t last =
+        first + buffers->keys[top - 1]; /* of the equal ones, the highest that is taken */
+    float least = buffers->bias[last];
     for (uint32_t t = first; t < end; t++) {
-        if (room->bias[t] > least || (room->bias[t] == least && t <= last)) {
-            room->keys[n++] = t;
+        if (buffers->bias[t] > least || (buffers->bias[t] == least && t <= last)) {
+            buffers->keys[n++] = t;
         }
     }
     return n;
@@ -127,15 +128,15 @@ static uint32_t choose(const job *j, const worker_room *room, uint32_t first, ui
 static void attend_item(void *arg, uint32_t item, uint32_t worker)
 {
     const job *j = arg;
-    const worker_room *room = &j->workers[worker];
+    const worker_buffers *buffers = &j->workers[worker];
     const zoo_span *span = j->step.span;
     uint32_t row = item / j->p->gqa.shape.n_kv_heads, head = item % j->p->gqa.shape.n_kv_heads;
     const zoo_seq *seq = &span->seqs[span->seq_of[row]];
     uint32_t end = span->pos[row] + 1, window = j->p->gqa.shape.window;
     uint32_t first = window && end > window ? end - window : 0;
-    j->step.cache->read(j->step.cache, 2, seq, head, first, end - first, room->bias + first);
-    const llama_keys keys = {room->keys, choose(j, room, first, end), room->bias};
-    llama_chosen_attend(&j->step, &room->chosen, row, head, &keys);
+    j->step.cache->read(j->step.cache, 2, seq, head, first, end - first, buffers->bias + first);
+    const llama_keys keys = {buffers->keys, choose(j, buffers, first, end), buffers->bias};
+    llama_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
 }
 
 static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cache *cache,
@@ -144,12 +145,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const llama_masked *p = params;
     const weights *w = bound;
     uint32_t n = p->gqa.shape.n_kv_heads;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
-    lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &room);
+    lay_out(&j, p, span->n_rows, ctx->n_threads, zoo_span_length(span), &layout);
     zoo_gqa_project(&j.step, x);
     const zoo_proj dt = {&w->dt, w->dt_bias, j.bias, 0};
-    zoo_linear(ctx, &dt, 1, j.step.room.v, p->v_width, span->n_rows);
+    zoo_linear(ctx, &dt, 1, j.step.buffers.v, p->v_width, span->n_rows);
     zoo_rows(ctx, span->n_rows, n * (size_t)16, bias_range, &j);
     for (uint32_t s = 0; s < span->n_seqs; s++) {
         const zoo_seq *seq = &span->seqs[s];
@@ -157,7 +158,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     }
     ctx->parallel(ctx, span->n_rows * n, attend_item, &j);
     const zoo_proj out = {&w->gqa.o, w->gqa.o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, j.step.room.out, p->gqa.derived.o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, j.step.buffers.out, p->gqa.derived.o_cols, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -121,7 +121,7 @@ static zoo_status turn_routed(zoo_decoder *b, zoo_part *part)
     return ZOO_OK;
 }
 
-/* Mixers that are not attention with something before or behind the softmax. */
+/* Mixers that are not attention with something before or after the softmax. */
 static const zoo_part_choice mixer_choices[] = {{NULL, NULL}};
 
 zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part)

@@ -1,8 +1,8 @@
 /*
  * plugin.c: descriptor of the plugin for decoders with grouped-query attention.
  *
- * Which release is computed how stands in the cards (models.d); blocks/decoder.h says how a plan is
- * made; MODEL.md has the maths.
+ * The cards (models.d) say how each release is computed; blocks/decoder/decoder.h makes the plan;
+ * MODEL.md has the maths.
  */
 #include <string.h>
 

@@ -27,33 +27,33 @@ static const zoo_bind binds[] = {
     {.name = NULL},
 };
 
-typedef struct worker_room {
+typedef struct worker_buffers {
     uint32_t *a, *b, *best; /* [k] each */
     float *sums, *w, *row;  /* [k k], [k], [width] */
-} worker_room;
+} worker_buffers;
 
 typedef struct job {
     const llama_products *p;
     const weights *w;
     const zoo_kernels *kernels;
     const float *x;
-    float *y, *score;     /* score [n_rows, 2 n_keys] */
-    worker_room *workers; /* [n_threads] */
+    float *y, *score;        /* score [n_rows, 2 n_keys] */
+    worker_buffers *workers; /* [n_threads] */
 } job;
 
 static void lay_out(job *j, const llama_products *p, uint32_t n_rows, uint32_t n_threads,
-                    zoo_scratch_layout *room)
+                    zoo_scratch_layout *layout)
 {
     uint32_t k = p->top_k;
-    j->score = zoo_scratch_layout_floats(room, n_rows, p->key_rows);
-    j->workers = zoo_scratch_layout_take(room, n_threads * sizeof *j->workers);
+    j->score = zoo_scratch_layout_floats(layout, n_rows, p->key_rows);
+    j->workers = zoo_scratch_layout_take(layout, n_threads * sizeof *j->workers);
     for (uint32_t i = 0; i < n_threads; i++) {
-        worker_room r = {zoo_scratch_layout_take(room, k * sizeof(uint32_t)),
-                         zoo_scratch_layout_take(room, k * sizeof(uint32_t)),
-                         zoo_scratch_layout_take(room, k * sizeof(uint32_t)),
-                         zoo_scratch_layout_floats(room, k, k),
-                         zoo_scratch_layout_floats(room, 1, k),
-                         zoo_scratch_layout_floats(room, 1, p->width)};
+        worker_buffers r = {zoo_scratch_layout_take(layout, k * sizeof(uint32_t)),
+                            zoo_scratch_layout_take(layout, k * sizeof(uint32_t)),
+                            zoo_scratch_layout_take(layout, k * sizeof(uint32_t)),
+                            zoo_scratch_layout_floats(layout, k, k),
+                            zoo_scratch_layout_floats(layout, 1, k),
+                            zoo_scratch_layout_floats(layout, 1, p->width)};
         if (j->workers) {
             j->workers[i] = r;
         }
@@ -63,14 +63,14 @@ static void lay_out(job *j, const llama_products *p, uint32_t n_rows, uint32_t n
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_products *p = params;
-    zoo_scratch_layout room = {0};
+    zoo_scratch_layout layout = {0};
     job j = {0};
-    lay_out(&j, p, limits->rows_max, limits->n_threads, &room);
-    return room.used + zoo_linear_scratch(p->width, limits->rows_max);
+    lay_out(&j, p, limits->rows_max, limits->n_threads, &layout);
+    return layout.used + zoo_linear_scratch(p->width, limits->rows_max);
 }
 
 /* best: places of the top k among the sums of the n best of each half, w their softmax. */
-static void choose(const job *j, const worker_room *r, const float *score, uint32_t n)
+static void choose(const job *j, const worker_buffers *r, const float *score, uint32_t n)
 {
     const llama_products *p = j->p;
     j->kernels->topk(score, p->n_keys, n, r->a);
@@ -89,7 +89,7 @@ static void rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 {
     const job *j = arg;
     const llama_products *p = j->p;
-    const worker_room *r = &j->workers[worker];
+    const worker_buffers *r = &j->workers[worker];
     uint32_t n = p->top_k < p->n_keys ? p->top_k : p->n_keys;
     for (uint32_t row = begin; row < end; row++) {
         const float *x = j->x + (size_t)row * p->width;
@@ -112,10 +112,10 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_products *p = params;
     const weights *w = bound;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     job j = {.p = p, .w = w, .kernels = ctx->kernels, .x = x, .y = y};
     (void)cache;
-    lay_out(&j, p, span->n_rows, ctx->n_threads, &room);
+    lay_out(&j, p, span->n_rows, ctx->n_threads, &layout);
     const zoo_proj router = {&w->router, NULL, j.score, 0};
     zoo_linear(ctx, &router, 1, x, p->width, span->n_rows);
     zoo_rows(ctx, span->n_rows, (size_t)p->top_k * p->width * 2, rows, &j);

@@ -47,26 +47,26 @@ typedef struct job {
     uint32_t *rows, *slots; /* [n_rows] which rows, and which of their routes */
 } job;
 
-static void lay_out(job *j, const llama_routed *p, uint32_t n, zoo_scratch_layout *room)
+static void lay_out(job *j, const llama_routed *p, uint32_t n, zoo_scratch_layout *layout)
 {
     uint32_t top = p->router.top_k;
-    j->logits = zoo_scratch_layout_floats(room, n, p->n_experts);
-    j->routes = (zoo_routes){zoo_scratch_layout_take(room, (size_t)n * top * sizeof(uint32_t)),
-                             zoo_scratch_layout_floats(room, n, top), top, n};
-    j->wide = zoo_scratch_layout_floats(room, n, p->gqa.shape.width_in);
-    j->narrow = zoo_scratch_layout_floats(room, n, p->gqa.derived.k_rows);
-    j->rows = zoo_scratch_layout_take(room, (size_t)n * sizeof(uint32_t));
-    j->slots = zoo_scratch_layout_take(room, (size_t)n * sizeof(uint32_t));
+    j->logits = zoo_scratch_layout_floats(layout, n, p->n_experts);
+    j->routes = (zoo_routes){zoo_scratch_layout_take(layout, (size_t)n * top * sizeof(uint32_t)),
+                             zoo_scratch_layout_floats(layout, n, top), top, n};
+    j->wide = zoo_scratch_layout_floats(layout, n, p->gqa.shape.width_in);
+    j->narrow = zoo_scratch_layout_floats(layout, n, p->gqa.derived.k_rows);
+    j->rows = zoo_scratch_layout_take(layout, (size_t)n * sizeof(uint32_t));
+    j->slots = zoo_scratch_layout_take(layout, (size_t)n * sizeof(uint32_t));
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_routed *p = params;
-    zoo_scratch_layout room = {0};
+    zoo_scratch_layout layout = {0};
     job j = {0};
     uint32_t n = limits->rows_max;
-    lay_out(&j, p, n, &room);
-    return room.used + zoo_gqa_scratch(params, limits) +
+    lay_out(&j, p, n, &layout);
+    return layout.used + zoo_gqa_scratch(params, limits) +
            zoo_moe_route_scratch(&p->router, limits->n_threads) +
            (p->n_experts + 2) * zoo_linear_scratch(p->gqa.shape.width_in, n) +
            p->n_experts * zoo_linear_scratch(p->gqa.derived.k_rows, n);
@@ -111,7 +111,7 @@ static void make_queries(job *j, const float *x)
             zoo_linear(j->step.ctx, &in, 1, j->wide, width, n);
         }
         for (uint32_t i = 0; i < n; i++) {
-            move_heads(j, i, j->step.room.q, true);
+            move_heads(j, i, j->step.buffers.q, true);
         }
     }
 }
@@ -126,7 +126,7 @@ static void add_outputs(job *j, float *y)
         uint32_t n = list_rows(j, e);
         const zoo_proj out = {&j->w->out[e], NULL, j->wide, 0};
         for (uint32_t i = 0; i < n; i++) {
-            move_heads(j, i, j->step.room.out, false);
+            move_heads(j, i, j->step.buffers.out, false);
         }
         if (n) {
             zoo_linear(j->step.ctx, &out, 1, j->narrow, j->p->gqa.derived.k_rows, n);
@@ -148,12 +148,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
 {
     const llama_routed *p = params;
     const weights *w = bound;
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     job j = {.step = zoo_gqa_begin(ctx, &p->gqa, &w->gqa, cache, span), .p = p, .w = w};
-    lay_out(&j, p, span->n_rows, &room);
+    lay_out(&j, p, span->n_rows, &layout);
     const zoo_proj proj[] = {{&w->router, NULL, j.logits, 0},
-                             {&w->gqa.k, NULL, j.step.room.k, 0},
-                             {&w->gqa.v, NULL, j.step.room.v, 0}};
+                             {&w->gqa.k, NULL, j.step.buffers.k, 0},
+                             {&w->gqa.v, NULL, j.step.buffers.v, 0}};
     zoo_linear(ctx, proj, 3, x, p->gqa.shape.width_in, span->n_rows);
     const zoo_route_args route = {.router = &p->router, .logits = j.logits};
     zoo_moe_route(ctx, &route, &j.routes);

@@ -30,9 +30,9 @@ typedef struct job {
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const llama_weighed *p = params;
-    zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, limits->rows_max, p->width);
-    return 2 * room.used;
+    zoo_scratch_layout layout = {0};
+    (void)zoo_scratch_layout_floats(&layout, limits->rows_max, p->width);
+    return 2 * layout.used;
 }
 
 static void add_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
@@ -52,9 +52,9 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const llama_weighed *p = params;
     const weights *w = bound;
     uint32_t n = span->n_rows;
-    zoo_scratch_layout room = {.ctx = ctx};
-    float *sum = zoo_scratch_layout_floats(&room, n, p->width),
-          *one = zoo_scratch_layout_floats(&room, n, p->width);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    float *sum = zoo_scratch_layout_floats(&layout, n, p->width),
+          *one = zoo_scratch_layout_floats(&layout, n, p->width);
     job j = {ctx->kernels, x, w->first, sum, y, p->width};
     (void)cache;
     ctx->part(ctx, 0, x, sum, span);

@@ -61,15 +61,15 @@ static zoo_status prepare(const void *params, void *bound, zoo_setup *setup, zoo
     return ZOO_OK;
 }
 
-typedef struct room {
+typedef struct xielu_buffers {
     float *inner;       /* [n_rows, width] */
     float *low, *curve; /* [n_threads, width] */
-} room;
+} xielu_buffers;
 
-static room lay_out(const llama_xielu *p, uint32_t n_rows, uint32_t n_threads,
-                    zoo_scratch_layout *from)
+static xielu_buffers lay_out(const llama_xielu *p, uint32_t n_rows, uint32_t n_threads,
+                             zoo_scratch_layout *from)
 {
-    room r;
+    xielu_buffers r;
     r.inner = zoo_scratch_layout_floats(from, n_rows, p->width);
     r.low = zoo_scratch_layout_floats(from, n_threads, p->width);
     r.curve = zoo_scratch_layout_floats(from, n_threads, p->width);
@@ -89,7 +89,7 @@ typedef struct job {
     const zoo_kernels *kernels;
     const llama_xielu *params;
     const weights *weights;
-    room room;
+    xielu_buffers buffers;
 } job;
 
 static void act_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
@@ -98,9 +98,10 @@ static void act_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const weights *w = j->weights;
     const zoo_kernels *k = j->kernels;
     uint32_t n = j->params->width;
-    float *low = j->room.low + (size_t)worker * n, *curve = j->room.curve + (size_t)worker * n;
+    float *low = j->buffers.low + (size_t)worker * n,
+          *curve = j->buffers.curve + (size_t)worker * n;
     for (uint32_t row = begin; row < end; row++) {
-        float *u = j->room.inner + (size_t)row * n;
+        float *u = j->buffers.inner + (size_t)row * n;
         k->clamp(-INFINITY, 0.0f, u, low, n);
         k->act(ZOO_ACT_EXP, low, curve, n);
         k->add(curve, w->minus_one, curve, n);
@@ -119,12 +120,12 @@ static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cac
     const weights *w = bound;
     zoo_scratch_layout from = {.ctx = ctx};
     job j = {ctx->kernels, p, w, lay_out(p, span->n_rows, ctx->n_threads, &from)};
-    const zoo_proj up = {.weight = &w->up, .y = j.room.inner};
+    const zoo_proj up = {.weight = &w->up, .y = j.buffers.inner};
     const zoo_proj down = {.weight = &w->down, .y = y};
     (void)cache;
     zoo_linear(ctx, &up, 1, x, p->hidden, span->n_rows);
     zoo_rows(ctx, span->n_rows, (size_t)p->width * 8, act_rows, &j);
-    zoo_linear(ctx, &down, 1, j.room.inner, p->width, span->n_rows);
+    zoo_linear(ctx, &down, 1, j.buffers.inner, p->width, span->n_rows);
 }
 
 static void explain(const void *params, char *text, size_t n)

@@ -1,10 +1,10 @@
 /*
  * choose.c: the k largest of n values by their threshold (choose.h).
  *
- *   rank(x) = bits of x, turned so that unsigned order is the order of values
- *   the threshold is found digit by digit, highest first: a histogram of the digit among values
- *   that share the digits found so far; then one pass takes what is above it, and the first of
- *   those equal to it.
+ *   rank(x) = bits of x, mapped so that their unsigned order is the order of the values
+ *   The threshold is found digit by digit, highest first, with a histogram of the digit among the
+ *   values that share the digits found so far; then one pass takes the values above it, and the
+ *   first of those equal to it.
  */
 #include "blocks/choose.h"
 
@@ -23,8 +23,8 @@ static inline uint32_t rank_of(float x)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-/* The largest digit at which at least *k values stand at or above it, among values whose higher
- * digits are those of `found`; *k is lowered by the values above it. */
+/* The largest digit with at least *k values at or above it, among values whose higher digits are
+ * those of `found`; *k is reduced by the number of values above it. */
 static uint32_t next_digit(const float *x, uint32_t n, uint32_t found, uint32_t level, uint32_t *k)
 {
     uint32_t counts[BINS] = {0}, shift = shifts[level];

@@ -1,5 +1,5 @@
 /*
- * choose.h: the places of the largest of many values, where their order does not matter.
+ * choose.h: the indices of the k largest of many values, where their order does not matter.
  */
 #ifndef ZOO_BLOCKS_CHOOSE_H
 #define ZOO_BLOCKS_CHOOSE_H
@@ -10,8 +10,8 @@
 extern "C" {
 #endif
 
-/* The places of the k largest of n values, ascending; k <= n. Equal values take the lower place.
- * Time grows with n alone. 8 KiB of stack. [step] */
+/* The indices of the k largest of n values to places [k], ascending; k <= n. Ties go to the lower
+ * index. O(n) whatever k; 8 KiB of stack. [step] */
 void zoo_choose(const float *x, uint32_t n, uint32_t k, uint32_t *places);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /*
  * heads.c: a matrix for each head (heads.h).
  *
- * Items are (head, some rows). Each worker prepares its own rows where the weight kind wants that.
+ * Items are (head, some rows). Each worker prepares its own rows where the weight kind needs it.
  */
 #include "blocks/heads.h"
 

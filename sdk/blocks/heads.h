@@ -21,7 +21,8 @@ typedef struct zoo_heads {
     size_t prepared_size; /* zoo_heads_size of the most columns */
 } zoo_heads;
 
-/* A row's sums are never cut: its bits depend on nothing beside it. [step] */
+/* y = W_h x for every row and head. A row's sums are never split, so its bits do not depend on the
+ * other rows. [step] */
 void zoo_heads_run(zoo_ctx *ctx, const zoo_heads *heads);
 /* Bytes of prepared rows of one worker. [load] */
 size_t zoo_heads_size(uint32_t cols);

@@ -1,8 +1,8 @@
 /*
  * ops.c: linear maps, row loops and elementwise helpers over a zoo_ctx.
  *
- * A linear map is cut into items of some panels of one matrix and some rows; the sum over inputs is
- * never cut. Scratch holds only the prepared rows. Nothing here knows what the rows mean.
+ * A linear map is split into items of some panels of one matrix and some rows; the sum over inputs
+ * is never split. Scratch holds only the prepared rows. It knows nothing of models or layers.
  */
 #include "blocks/ops.h"
 
@@ -13,7 +13,7 @@ enum {
     ROWS_TILE = 64,     /* rows of one item of a linear map */
     PANELS_MAX = 16,    /* panels of one item */
     KINDS_MAX = 2,      /* prepared forms of one zoo_linear call */
-    ITEM_COST = 1 << 14 /* floats that make a parallel item worth its while */
+    ITEM_COST = 1 << 14 /* floats below which a parallel item does not pay */
 };
 
 size_t zoo_prepared_bound(uint32_t cols)
@@ -104,8 +104,8 @@ static void *take_prepared(zoo_ctx *ctx, linear_job *job, size_t n)
     return at;
 }
 
-/* Few rows: threads that take turns get panels that follow each other, so that what a kernel asks
- * for ahead is what its thread runs next. */
+/* Few rows: consecutive items of a thread get neighbouring panels, so that what a kernel prefetches
+ * is what its thread computes next. */
 static uint32_t spread_item(const linear_job *job, uint32_t n)
 {
     uint32_t n_items = job->first[job->n_proj], threads = job->n_threads;
@@ -141,7 +141,7 @@ static void linear_item(void *arg, uint32_t n, uint32_t worker)
     job->kernels->gemm[p->weight->kind].gemm(&gemm);
 }
 
-/* Gives matrix i its rows, as an earlier matrix of the same kind has them or newly prepared. */
+/* Gives matrix i its prepared rows: those of an earlier matrix of the same kind, or new ones. */
 static void linear_prepare(zoo_ctx *ctx, linear_job *job, uint32_t i, const float *x,
                            size_t x_stride)
 {

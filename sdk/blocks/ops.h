@@ -1,5 +1,5 @@
 /*
- * ops.h: what blocks are made of: linear maps, row loops, norms and scratch layouts over a zoo_ctx.
+ * ops.h: building blocks of blocks: linear maps, row loops, norms, scratch layouts over a zoo_ctx.
  *
  * Everything here splits work by rows, panels or heads and never the sum of one output, so a row's
  * bits depend neither on the rows beside it nor on the number of threads. All of it is [step].
@@ -14,9 +14,9 @@ extern "C" {
 #endif
 
 /*
- * Scratch by one layout for both of its uses: with ctx null it only counts, with ctx it takes.
- * A block writes one function `layout(params, sizes, zoo_scratch_layout *)` that its scratch() and
- * its forward() both call, so the two never differ.
+ * The layout of a block's scratch: with ctx null it only counts bytes, with ctx it takes them. A
+ * block writes one function `layout(params, sizes, zoo_scratch_layout *)` that its scratch() and
+ * its forward() both call, so that the two never differ.
  */
 typedef struct zoo_scratch_layout {
     zoo_ctx *ctx; /* null: counting */
@@ -24,9 +24,9 @@ typedef struct zoo_scratch_layout {
 } zoo_scratch_layout;
 
 /* n bytes of scratch, or null while counting. */
-void *zoo_scratch_layout_take(zoo_scratch_layout *room, size_t n);
+void *zoo_scratch_layout_take(zoo_scratch_layout *layout, size_t n);
 /* rows * cols floats. */
-float *zoo_scratch_layout_floats(zoo_scratch_layout *room, size_t rows, size_t cols);
+float *zoo_scratch_layout_floats(zoo_scratch_layout *layout, size_t rows, size_t cols);
 
 /* One matrix of a zoo_linear call: y = W x + bias. */
 typedef struct zoo_proj {
@@ -41,8 +41,8 @@ enum { ZOO_PROJ_MAX = 8 }; /* matrices of one zoo_linear call */
 /*
  * y_i = W_i x + b_i for n_proj matrices that read the same rows x [n_rows, cols] (stride x_stride
  * floats), in one parallel loop. Rows are prepared once for each weight kind among them. Matrices
- * whose weight has no rows are passed over. scratch: zoo_linear_scratch bytes of the caller's, for
- * those who go through rows in parts; null: fresh ones are taken.
+ * whose weight has no rows are skipped. scratch: zoo_linear_scratch bytes that a caller who
+ * processes rows in parts reuses; null: taken from ctx.
  */
 void zoo_linear_in(zoo_ctx *ctx, const zoo_proj *proj, uint32_t n_proj, const float *x,
                    size_t x_stride, uint32_t n_rows, void *scratch);
@@ -83,7 +83,7 @@ void zoo_act_rows(zoo_ctx *ctx, zoo_act act, const float *x, float *y, uint32_t 
 void zoo_add_rows(zoo_ctx *ctx, const float *x, float *y, uint32_t n_rows, uint32_t width);
 void zoo_scale_rows(zoo_ctx *ctx, float scale, float *y, uint32_t n_rows, uint32_t width);
 
-/* Offers x [n_rows, width] to the trace, if there is one; name null: it has none. */
+/* Offers x [n_rows, width] to the trace if there is one; name null: not traced. */
 static inline void zoo_trace_rows(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows,
                                   uint32_t width)
 {

@@ -1,6 +1,6 @@
 /*
  * ops_rows.c: norms and elementwise operations over rows on all threads; rows as segments; names of
- * activations; pieces of scratch.
+ * activations; scratch layouts.
  *
  * Every operation is one kernel slot for each range of rows. No memory.
  */
@@ -8,15 +8,15 @@
 
 #include <string.h>
 
-void *zoo_scratch_layout_take(zoo_scratch_layout *room, size_t n)
+void *zoo_scratch_layout_take(zoo_scratch_layout *layout, size_t n)
 {
-    room->used += (n + 63u) & ~(size_t)63u;
-    return room->ctx ? room->ctx->take(room->ctx, n) : NULL;
+    layout->used += (n + 63u) & ~(size_t)63u;
+    return layout->ctx ? layout->ctx->take(layout->ctx, n) : NULL;
 }
 
-float *zoo_scratch_layout_floats(zoo_scratch_layout *room, size_t rows, size_t cols)
+float *zoo_scratch_layout_floats(zoo_scratch_layout *layout, size_t rows, size_t cols)
 {
-    return zoo_scratch_layout_take(room, rows * cols * sizeof(float));
+    return zoo_scratch_layout_take(layout, rows * cols * sizeof(float));
 }
 
 void zoo_norm_run(const zoo_kernels *kernels, uint32_t kind, zoo_norm_args args)

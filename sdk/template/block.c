@@ -31,23 +31,23 @@ static const zoo_bind binds[] = {
     {.name = NULL},
 };
 
-/* 4. Scratch: one layout for counting and for taking, so that the two never differ. */
-typedef struct square_room {
+/* 4. Scratch: one layout for both counting and taking, so that the two never differ. */
+typedef struct square_buffers {
     float *inner; /* [n_rows, width] */
-} square_room;
+} square_buffers;
 
-static square_room lay_out(const square_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static square_buffers lay_out(const square_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    return (square_room){zoo_scratch_layout_floats(room, n_rows, p->width)};
+    return (square_buffers){zoo_scratch_layout_floats(layout, n_rows, p->width)};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const square_params *p = params;
-    zoo_scratch_layout room = {NULL, 0};
+    zoo_scratch_layout layout = {NULL, 0};
     uint32_t widest = p->width > p->hidden ? p->width : p->hidden;
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(widest, limits->rows_max);
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(widest, limits->rows_max);
 }
 
 /* 5. Forward: straight lines; all arithmetic on activations goes through kernels. */
@@ -56,8 +56,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const square_params *p = params;
     const square_weights *w = weights;
-    zoo_scratch_layout room = {ctx, 0};
-    square_room r = lay_out(p, span->n_rows, &room);
+    zoo_scratch_layout layout = {ctx, 0};
+    square_buffers r = lay_out(p, span->n_rows, &layout);
     const zoo_proj up = {.weight = &w->up, .y = r.inner};
     const zoo_proj down = {.weight = &w->down, .y = y};
     (void)cache;
@@ -67,7 +67,7 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     zoo_linear(ctx, &down, 1, r.inner, p->width, span->n_rows);
 }
 
-/* For a reader: lmzoo explain, diff and draw show it. */
+/* Shown by lmzoo explain, diff and draw. */
 static void facts(const void *params, const zoo_facts *to)
 {
     const square_params *p = params;

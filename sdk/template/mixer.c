@@ -13,7 +13,7 @@
 #include "blocks/ops.h"
 #include "template.h"
 
-/* 1. Weights. What prepare derives stands beside what the file holds. */
+/* 1. Weights: tensors of the file, and what prepare derives from them. */
 typedef struct average_weights {
     zoo_weight in;           /* [width, hidden] */
     zoo_weight out;          /* [hidden, width] */
@@ -37,7 +37,7 @@ static const zoo_bind binds[] = {
     {.name = NULL},
 };
 
-/* What a sequence keeps: zero at its start, saved, shared and restored by the host. */
+/* The state of a sequence: zero at its start, saved, shared and restored by the host. */
 static uint32_t streams(const void *params, zoo_stream *out)
 {
     const average_params *p = params;
@@ -64,35 +64,35 @@ static zoo_status prepare(const void *params, void *bound, zoo_setup *setup, zoo
 }
 
 /* 4. Scratch. */
-typedef struct average_room {
+typedef struct average_buffers {
     float *in, *state; /* [n_rows, width] */
-} average_room;
+} average_buffers;
 
-static average_room lay_out(const average_params *p, uint32_t n_rows, zoo_scratch_layout *room)
+static average_buffers lay_out(const average_params *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
-    average_room r;
-    r.in = zoo_scratch_layout_floats(room, n_rows, p->width);
-    r.state = zoo_scratch_layout_floats(room, n_rows, p->width);
+    average_buffers r;
+    r.in = zoo_scratch_layout_floats(layout, n_rows, p->width);
+    r.state = zoo_scratch_layout_floats(layout, n_rows, p->width);
     return r;
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     const average_params *p = params;
-    zoo_scratch_layout room = {NULL, 0};
+    zoo_scratch_layout layout = {NULL, 0};
     uint32_t widest = p->width > p->hidden ? p->width : p->hidden;
-    (void)lay_out(p, limits->rows_max, &room);
-    return room.used + zoo_linear_scratch(widest, limits->rows_max);
+    (void)lay_out(p, limits->rows_max, &layout);
+    return layout.used + zoo_linear_scratch(widest, limits->rows_max);
 }
 
-/* 5. Forward: sequences side by side, the rows of each in order. */
+/* 5. Forward: sequences in parallel, the rows of each in order. */
 typedef struct average_job {
     const zoo_kernels *kernels;
     const average_params *params;
     const average_weights *weights;
     const zoo_cache *cache;
     const zoo_span *span;
-    average_room room;
+    average_buffers buffers;
 } average_job;
 
 static void run_sequence(void *arg, uint32_t item, uint32_t worker)
@@ -103,7 +103,7 @@ static void run_sequence(void *arg, uint32_t item, uint32_t worker)
     float *state = j->cache->state(j->cache, 0, seq);
     (void)worker;
     for (uint32_t row = seq->row; row < seq->row + seq->n; row++) {
-        float *in = j->room.in + (size_t)row * n, *kept = j->room.state + (size_t)row * n;
+        float *in = j->buffers.in + (size_t)row * n, *kept = j->buffers.state + (size_t)row * n;
         j->kernels->mul(state, j->weights->old, state, n);
         j->kernels->mul(in, j->weights->more, in, n);
         j->kernels->add(state, in, state, n);
@@ -116,16 +116,16 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
 {
     const average_params *p = params;
     const average_weights *w = weights;
-    zoo_scratch_layout room = {ctx, 0};
-    average_job j = {ctx->kernels, p, w, cache, span, lay_out(p, span->n_rows, &room)};
-    const zoo_proj in = {.weight = &w->in, .y = j.room.in};
+    zoo_scratch_layout layout = {ctx, 0};
+    average_job j = {ctx->kernels, p, w, cache, span, lay_out(p, span->n_rows, &layout)};
+    const zoo_proj in = {.weight = &w->in, .y = j.buffers.in};
     const zoo_proj out = {.weight = &w->out, .y = y};
     zoo_linear(ctx, &in, 1, x, p->hidden, span->n_rows);
     ctx->parallel(ctx, span->n_seqs, run_sequence, &j);
-    zoo_linear(ctx, &out, 1, j.room.state, p->width, span->n_rows);
+    zoo_linear(ctx, &out, 1, j.buffers.state, p->width, span->n_rows);
 }
 
-/* For a reader: lmzoo explain, diff and draw show it. */
+/* Shown by lmzoo explain, diff and draw. */
 static void facts(const void *params, const zoo_facts *to)
 {
     const average_params *p = params;

@@ -128,7 +128,7 @@ static zoo_status configure(const zoo_config *c, zoo_setup *setup, zoo_plan *pla
     return layers ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
 }
 
-/* Only a card chooses this plugin: no config is its own. */
+/* Only a card chooses this plugin; it claims no config. */
 static uint32_t probe(const zoo_config *config, char *why, size_t n)
 {
     bool named = config->type(config, "@card") != ZOO_ABSENT;

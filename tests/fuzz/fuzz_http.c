@@ -1,6 +1,6 @@
 /*
  * fuzz_http.c: any bytes as the body of a request over HTTP, in every dialect, and as what a model
- * writes in answer to it: byte 0 chooses the dialect, a byte 0 behind it ends the body. Every body
+ * writes in answer to it: byte 0 chooses the dialect, a byte 0 after it ends the body. Every body
  * is refused with a sentence or becomes a request; answers are JSON, and so is each event of a
  * stream, whatever pieces the text comes in.
  */

@@ -21,7 +21,7 @@ int circles_find(const circles *graph, void (*found)(void *user, const char *mem
 
 /*
  * Edges between object files, each of which uses a name that the next defines: lines
- * "FILE: NAME TYPE ..." of nm -A --format=posix. A file is named by its path behind ".dir/",
+ * "FILE: NAME TYPE ..." of nm -A --format=posix. A file is named by its path after ".dir/",
  * without ".c.o".
  */
 void circles_read_symbols(circles *graph, FILE *in);

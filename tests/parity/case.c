@@ -302,7 +302,7 @@ static zoo_status run_kept(run *r, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Steps of three tokens, behind which two wrong ones are read and taken back, every other time. */
+/* Steps of three tokens, after which two wrong ones are read and taken back, every other time. */
 static zoo_status read_and_take_back(run *r, const case_prompt *p, float *logits, zoo_error *err)
 {
     int32_t tokens[CASE_TOKENS_MAX];

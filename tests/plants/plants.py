@@ -25,7 +25,7 @@ TOKENS = 24
 QK = "q and k (heads, norms)"
 # What a right guess says, by kind.
 WORDS = {
-    "embedding norm missing": ("norm behind the embedding is missing", "a norm is missing"),
+    "embedding norm missing": ("norm after the embedding is missing", "a norm is missing"),
     "layer norm for rms": (
         "a layer norm here, an rms norm in the reference",
         "an rms norm here, a layer norm",

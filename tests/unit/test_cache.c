@@ -483,7 +483,7 @@ static size_t resident_bytes(void)
     return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* No call after fix allocates, and unused pages have no memory behind them. */
+/* No call after fix allocates, and unused pages have no memory after them. */
 static void memory_is_lazy(void **state)
 {
     const zoo_stream streams[] = {plain,

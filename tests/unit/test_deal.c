@@ -127,7 +127,7 @@ static void ranks_of_all_speeds_end_together(void **state)
         uint32_t n;
         double speeds[RANKS_MAX], ready[RANKS_MAX];
         size_t n_rows;
-        double late; /* as much may the last be behind the mean */
+        double late; /* as much may the last be after the mean */
     } cases[] = {{2, {100, 25}, {0, 0}, 3000, 0.03},
                  {3, {100, 100, 25}, {0, 0, 0}, 4000, 0.03},
                  {3, {25, 100, 100}, {0, 0, 0}, 4000, 0.03},

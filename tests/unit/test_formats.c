@@ -336,10 +336,10 @@ static void test_scaled_shapes(void **state)
     (void)state;
     REFUSED(NULL, "absent", T("b.weight", F32, 1, 1));
     REFUSED(NULL, "", T("a.weight", F8_E4M3, 2, 8, 8));
-    REFUSED(fp8, "no scale that is known stands beside it", T("a.weight", F8_E4M3, 2, 8, 8));
-    REFUSED(NULL, "no scale that is known stands beside it", T("a.weight", I8, 2, 8, 8));
-    REFUSED(NULL, "no scale that is known stands beside it", T("a.weight", I32, 2, 8, 8));
-    REFUSED(NULL, "and yet a weight_scale stands beside it", T("a.weight", BF16, 2, 8, 8),
+    REFUSED(fp8, "has no scale of a known name", T("a.weight", F8_E4M3, 2, 8, 8));
+    REFUSED(NULL, "has no scale of a known name", T("a.weight", I8, 2, 8, 8));
+    REFUSED(NULL, "has no scale of a known name", T("a.weight", I32, 2, 8, 8));
+    REFUSED(NULL, "but there is a weight_scale for it", T("a.weight", BF16, 2, 8, 8),
             T("a.weight_scale", F32, 1, 1));
     REFUSED(fp8, "", T("a.weight", F8_E4M3, 2, 8, 9), T("a.weight_scale_inv", F32, 2, 2, 3));
     REFUSED(fp8, "blocks that quantization_config does not state", T("a.weight", F8_E4M3, 2, 8, 9),
@@ -356,9 +356,10 @@ static void test_scaled_shapes(void **state)
             T("a.weight_scale", F32, 3, 1, 1, 1));
     REFUSED(fp8, "not stacked as it is", T("a.weight", F8_E4M3, 3, 2, 8, 8),
             T("a.weight_scale", F32, 3, 3, 2, 2));
-    REFUSED(fp8, "a dtype that is none for scales", T("a.weight", F8_E4M3, 2, 8, 8),
+    REFUSED(fp8, "a dtype that scales cannot have", T("a.weight", F8_E4M3, 2, 8, 8),
             T("a.weight_scale", I32, 1, 1));
-    REFUSED(fp8, "yet no matrix", T("a.weight", F8_E4M3, 1, 8), T("a.weight_scale", F32, 1, 1));
+    REFUSED(fp8, "it is quantised but not a matrix", T("a.weight", F8_E4M3, 1, 8),
+            T("a.weight_scale", F32, 1, 1));
     REFUSED(fp8, "zero points do not fit its scales", T("a.weight", I8, 2, 8, 8),
             T("a.weight_scale", F32, 1, 1), T("a.weight_zero_point", I8, 1, 2));
     REFUSED(fp8, "", T("a.weight", U8, 2, 8, 8), T("a.weight_scale", F8_E4M3, 2, 8, 1),
@@ -382,9 +383,9 @@ static void test_scaled_shapes(void **state)
     REFUSED(NULL, "", T("a.weight_packed", U8, 2, 8, 16), T("a.weight_scale", F8_E4M3, 2, 8, 2),
             T("a.weight_global_scale", F32, 1, 1));
     REFUSED(NULL, "", T("a.weight@0", BF16, 2, 8, 16), T("a.weight@1", BF16, 2, 3, 16));
-    REFUSED(NULL, "no plain tensors of one width", T("a.weight@0", BF16, 2, 8, 16),
+    REFUSED(NULL, "not plain tensors of one width", T("a.weight@0", BF16, 2, 8, 16),
             T("a.weight@1", BF16, 2, 8, 8));
-    REFUSED("{\"quant_method\":\"bitnet\"}", "no ternary matrix with one scale",
+    REFUSED("{\"quant_method\":\"bitnet\"}", "not a ternary matrix with one scale",
             T("a.weight", U8, 2, 2, 8), T("a.weight_scale", F32, 1, 2));
 }
 
@@ -403,15 +404,13 @@ static void test_packed_shapes(void **state)
     }
     REFUSED(NULL, "", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape),
             T("a.weight_scale", F32, 2, 8, 2));
-    REFUSED(NULL, "no weight_shape of two integers stands beside it",
-            T("a.weight_packed", I32, 2, 8, 8));
-    REFUSED(NULL, "no int32 matrix", T("a.weight_packed", I32, 1, 8), SHAPE(shape));
+    REFUSED(NULL, "it has no weight_shape of two integers", T("a.weight_packed", I32, 2, 8, 8));
+    REFUSED(NULL, "not an int32 matrix", T("a.weight_packed", I32, 1, 8), SHAPE(shape));
     REFUSED(NULL, "differ in rows", T("a.weight_packed", I32, 2, 7, 8), SHAPE(shape));
-    REFUSED(NULL, "is no size", T("a.weight_packed", I32, 2, 8, 8), SHAPE(negative));
+    REFUSED(NULL, "is not a valid size", T("a.weight_packed", I32, 2, 8, 8), SHAPE(negative));
     REFUSED(NULL, "as many codes as its shape says", T("a.weight_packed", I32, 2, 8, 7),
             SHAPE(shape));
-    REFUSED(NULL, "no float weight_scale stands beside it", T("a.weight_packed", I32, 2, 8, 8),
-            SHAPE(shape));
+    REFUSED(NULL, "it has no float weight_scale", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape));
     REFUSED(NULL, "does not fit it", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape),
             T("a.weight_scale", F32, 2, 7, 2));
     REFUSED(NULL, "does not fit it", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape),
@@ -423,9 +422,9 @@ static void test_packed_shapes(void **state)
             T("a.weight_zero_point", I32, 2, 2, 2));
     REFUSED(asymmetric, "is asymmetric, and has no zero points", T("a.weight_packed", I32, 2, 8, 8),
             SHAPE(shape), T("a.weight_scale", F32, 2, 8, 2));
-    REFUSED(NULL, "names a group that is not there", T("a.weight_packed", I32, 2, 8, 8),
+    REFUSED(NULL, "names a group that does not exist", T("a.weight_packed", I32, 2, 8, 8),
             SHAPE(shape), T("a.weight_scale", F32, 2, 8, 2), G_IDX("a.weight_g_idx", far_group));
-    REFUSED(NULL, "no int32 per column", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape),
+    REFUSED(NULL, "not one int32 per column", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape),
             T("a.weight_scale", F32, 2, 8, 2), T("a.weight_g_idx", I32, 1, 63));
 }
 
@@ -454,7 +453,7 @@ static void test_column_shapes(void **state)
             T("a.qzeros", I32, 2, 3, 2), T("a.scales", F16, 2, 3, 16));
     REFUSED(gptq, "is empty", T("a.qweight", I32, 2, 0, 16), T("a.qzeros", I32, 2, 2, 2),
             T("a.scales", F16, 2, 2, 16));
-    REFUSED(gptq, "names a group that is not there", T("a.qweight", I32, 2, 8, 16),
+    REFUSED(gptq, "names a group that does not exist", T("a.qweight", I32, 2, 8, 16),
             T("a.qzeros", I32, 2, 2, 2), T("a.scales", F16, 2, 2, 16), G_IDX("a.g_idx", far_group));
     REFUSED(awq, "do not fit together", T("a.qweight", I32, 2, 64, 3), T("a.qzeros", I32, 2, 2, 2),
             T("a.scales", F16, 2, 2, 16));
@@ -482,7 +481,7 @@ static void test_state_json(void **state)
 {
     (void)state;
     assert_string_equal(state_verdict("{\"shape\":[8,8],\"blocksize\":16}", 4), "");
-    ends_with(state_verdict("{\"shape\":[8,8],\"blocksize\":16", 4), "behind a member");
+    ends_with(state_verdict("{\"shape\":[8,8],\"blocksize\":16", 4), "after a member");
     ends_with(state_verdict("{\"shape\":[8,9],\"blocksize\":16}", 4), "shape in its quant_state");
     ends_with(state_verdict("{\"shape\":[1e300,8],\"blocksize\":16}", 4),
               "shape in its quant_state");

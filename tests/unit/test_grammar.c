@@ -502,7 +502,7 @@ static void missing_bytes(void **state)
     end_id = kept_end;
 }
 
-/* Behind the beginning of a constant comes its rest; behind free text nothing is certain. */
+/* After the beginning of a constant comes its rest; after free text nothing is certain. */
 static void what_must_come_is_guessed(void **state)
 {
     static const char rest[] = "onderful days ahead\"";

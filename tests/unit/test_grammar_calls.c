@@ -1,7 +1,7 @@
 /*
  * test_grammar_calls.c: forced calls in every known format: random allowed tokens within a limit,
  * taken apart again by the same format, give one call of a known tool with valid arguments; and
- * JSON behind open reasoning or in a channel.
+ * JSON after open reasoning or in a channel.
  */
 #include <dirent.h>
 #include <setjmp.h>

@@ -121,7 +121,7 @@ static void test_folders(void **state)
     assert_int_equal(zoo_model_folder(model, path, sizeof path, &err), ZOO_E_LIMIT);
     (void)snprintf(model, sizeof model, "%s/empty", root);
     refused(model, ZOO_E_IO, "/empty: holds no config.json");
-    refused("/nonexistent/x/y", ZOO_E_IO, "no such folder, and no name of a repository");
+    refused("/nonexistent/x/y", ZOO_E_IO, "no such folder, and not a repository name");
 }
 
 static void test_repositories(void **state)
@@ -154,7 +154,7 @@ static void test_places(void **state)
     environment("", "", "", home);
     refused("org/name", ZOO_E_IO, "/home/.cache/huggingface/hub");
     environment("", "", "", "");
-    refused("org/name", ZOO_E_IO, "no place for the Hub's cache is known");
+    refused("org/name", ZOO_E_IO, "the location of the Hub's cache is not known");
 }
 
 static void test_hostile_names(void **state)
@@ -185,7 +185,7 @@ static void test_hostile_names(void **state)
         if (strcmp(names[i], "/") == 0 || strcmp(names[i], "..") == 0) {
             refused(names[i], ZOO_E_IO, "holds no config.json");
         } else {
-            refused(names[i], ZOO_E_IO, "no such folder, and no name of a repository");
+            refused(names[i], ZOO_E_IO, "no such folder, and not a repository name");
         }
     }
 }

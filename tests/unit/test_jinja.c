@@ -123,7 +123,7 @@ static void input_is_checked(void **state)
     }
     expect_error("x", "{\"a\":\"\\ud800\"}", ZOO_E_FORMAT, "lone surrogate");
     expect_error("x", "{\"a\":\"\\udc00x\"}", ZOO_E_FORMAT, "lone surrogate");
-    expect_error("x", "[]", ZOO_E_FORMAT, "no JSON object");
+    expect_error("x", "[]", ZOO_E_FORMAT, "not a JSON object");
     expect_error("\xff", "{}", ZOO_E_FORMAT, "not UTF-8");
 }
 

@@ -121,19 +121,19 @@ static void test_refusals(void **state)
     static const struct {
         const char *text, *error;
     } rows[] = {
-        {"", "text, line 1, column 1: the end where a value should stand"},
+        {"", "text, line 1, column 1: the end of the text where a value should be"},
         {"\xef\xbb\xbf{}", "text, line 1, column 1: a byte order mark"},
         {"{\n \"a\": tru}", "text, line 2, column 7: no JSON value"},
         {"[\"\\u0000\"]",
-         "text, line 1, column 9: the escape \\u0000, which this program does not take"},
+         "text, line 1, column 9: the escape \\u0000, which this program does not accept"},
         {"[\"\\ud800\"]", "text, line 1, column 9: half a surrogate pair"},
         {"[\"\xed\xa0\x80\"]", "text, line 1, column 3: bytes that are not UTF-8"},
         {"[\"\xc0\x80\"]", "text, line 1, column 3: bytes that are not UTF-8"},
         {"[\"\xff\"]", "text, line 1, column 3: bytes that are not UTF-8"},
-        {"[1 2]", "text, line 1, column 4: neither comma nor ] behind an element"},
-        {"{\"a\":1,}", "text, line 1, column 8: no key in quotes where one should stand"},
-        {"[01]", "text, line 1, column 3: neither comma nor ] behind an element"},
-        {"{} x", "text, line 1, column 4: more text behind the value"},
+        {"[1 2]", "text, line 1, column 4: neither comma nor ] after an element"},
+        {"{\"a\":1,}", "text, line 1, column 8: no quoted key where one should be"},
+        {"[01]", "text, line 1, column 3: neither comma nor ] after an element"},
+        {"{} x", "text, line 1, column 4: more text after the value"},
         {"// a\n1", "text, line 1, column 1: no JSON value"},
     };
     (void)state;

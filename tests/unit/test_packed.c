@@ -207,7 +207,7 @@ static void damage_is_found(void **state)
         (void)close(fd);
         bool padding = at >= (int64_t)(sizeof h + h.n_matrices * sizeof(zoo_packed_entry)) &&
                        at < (int64_t)h.begin;
-        expect(&right, padding, padding ? NULL : "is not used and made anew");
+        expect(&right, padding, padding ? NULL : "is not used and will be rebuilt");
         expect(&right, true, NULL);
     }
     free(right.logits);
@@ -223,7 +223,7 @@ static void cut_files_are_found(void **state)
         0, 1, 63, 64, 100, 4096, st.st_size / 2, st.st_size - 1, st.st_size + 1};
     for (size_t i = 0; i < ZOO_COUNT(sizes); i++) {
         assert_int_equal(truncate(right.path, sizes[i]), 0);
-        expect(&right, false, "is not used and made anew");
+        expect(&right, false, "is not used and will be rebuilt");
         expect(&right, true, NULL);
     }
     free(right.logits);
@@ -257,7 +257,7 @@ static void hostile_headers(void **state)
         h->check = XXH3_64bits(bytes, used);
         assert_int_equal(pwrite(fd, bytes, used, 0), used);
         (void)close(fd);
-        expect(&right, false, "is not used and made anew");
+        expect(&right, false, "is not used and will be rebuilt");
         expect(&right, true, NULL);
     }
     free(right.logits);
@@ -268,7 +268,7 @@ static void foreign_files_are_refused(void **state)
     (void)state;
     start right = fill_cache();
     command("cp '%s/model.safetensors' '%s'", model, right.path);
-    expect(&right, false, "it is no file of packed weights");
+    expect(&right, false, "it is not a file of packed weights");
     expect(&right, true, NULL);
     start other = start_of(model, "int4", cache);
     assert_string_not_equal(other.path, right.path);

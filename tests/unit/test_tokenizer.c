@@ -114,7 +114,7 @@ static void test_marks(void **state)
     ENCODES(t, "   ", 0, 8, 8);
     ENCODES(t, "\xc3\xa9", 0, 1, 5, 6);
     ENCODES(t, "azzb", 0, 4, 0, 3);
-    /* An unknown character waits behind byte tokens, as in the reference. */
+    /* An unknown character waits after byte tokens, as in the reference. */
     ENCODES(t,
             "z\xc3\xa9"
             "a",

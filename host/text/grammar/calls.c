@@ -1,5 +1,5 @@
 /*
- * calls.c: what stands around JSON in a model's own format: reasoning that the prompt left
+ * calls.c: what surrounds JSON in a model's own format: reasoning that the prompt left
  * open, channels, and the call of a tool.
  *
  * A call has the shape that the format's entry for writing has (output.h); its arguments are the
@@ -100,7 +100,7 @@ static const cJSON *get(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-/* A string without its quotes, and the mark behind it. */
+/* A string without its quotes, and the mark after it. */
 static zoo_gnode bare_string(zoo_gbuild *b, const zoo_call_marks *m, const cJSON *schema,
                              zoo_gnode next)
 {
@@ -311,7 +311,7 @@ static zoo_gnode options(zoo_gbuild *b, const cJSON *list)
     return out;
 }
 
-/* What is asked for behind reasoning and marks. */
+/* What is asked for after reasoning and marks. */
 static zoo_gnode answer(zoo_gbuild *b, const zoo_grammar_want *want)
 {
     if (want->tools) {

@@ -5,7 +5,7 @@
  * Nodes of the piece are copied once for each count that can be reached: (node, characters before
  * it), counts from min on being one where there is no maxLength. A character is what begins with a
  * byte that no other byte of it can be (0x80 to 0xBF go on); an escape begins with its backslash.
- * What is behind a backslash belongs to it: nodes that follow one are not counted.
+ * What is after a backslash belongs to it: nodes that follow one are not counted.
  */
 #include "base/mem.h"
 #include "text/grammar/grammar_private.h"

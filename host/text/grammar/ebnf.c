@@ -309,7 +309,7 @@ static int parse_number(ebnf *e)
     return e->at == begin ? -1 : value;
 }
 
-/* {m} {m,} {m,n}, behind its brace. */
+/* {m} {m,} {m,n}, after its brace. */
 static void parse_count(ebnf *e, int *low, int *high)
 {
     skip_space(e);
@@ -329,7 +329,7 @@ static void parse_count(ebnf *e, int *low, int *high)
     e->at++;
 }
 
-/* As many * + ? {m,n} as stand behind an atom. */
+/* As many * + ? {m,n} as stand after an atom. */
 static int parse_repeats(ebnf *e, int atom)
 {
     while (*e->at && strchr("*+?{", *e->at) && e->b->status == ZOO_OK) {

@@ -1,12 +1,12 @@
 /*
- * grammar.h: output that must be JSON of a given shape, a text of a given grammar or pattern, or a
- * call of a tool: token masks.
+ * grammar.h: token masks for constrained output: JSON of a given schema, text of a given grammar or
+ * pattern, or a tool call.
  *
  * schema -> pushdown automaton over bytes (schema.c, nodes.c, pattern.c, ebnf.c),
  *           within the marks of a model's calls (calls.c)
  *        -> deterministic states, made as they are met (states.c)
- *        -> for a state, the set of tokens whose bytes all can follow: one walk over a trie of the
- *           vocabulary (vocab.c), kept per state (mask.c)
+ *        -> for a state, the set of tokens all of whose bytes can follow: one walk over a trie of
+ *           the vocabulary (vocab.c), cached per state (mask.c)
  *        -> of these, where tokens are short, those from which the end is near enough
  *           (steps.c, rank.c)
  *
@@ -20,12 +20,12 @@
  * exclusiveMaximum, multipleOf (whole), anyOf, oneOf (alternatives that exclude each other), allOf
  * (merged), $ref within the document, $defs, definitions. Annotations (title, description, default,
  * examples, $schema, $id, $comment, deprecated, readOnly, writeOnly, discriminator, nullable,
- * propertyOrdering, contentEncoding, x-...) say nothing. Every other keyword, and every combination
- * that is not enforced, is refused by name.
+ * propertyOrdering, contentEncoding, x-...) have no effect. Every other keyword, and every
+ * combination that is not enforced, is refused by name.
  *
- * What is written is a subset of what the schema allows: properties come in the schema's order,
- * others than the named ones only when additionalProperties asks for them, between tokens stands at
- * most one blank, or a newline and up to 20 blanks; integers have at most 15 digits.
+ * The output is a subset of what the schema allows: properties come in the schema's order,
+ * unnamed ones only when additionalProperties asks for them; between JSON tokens is at most one
+ * blank, or a newline and up to 20 blanks; integers have at most 15 digits.
  */
 #ifndef ZOO_TEXT_GRAMMAR_GRAMMAR_H
 #define ZOO_TEXT_GRAMMAR_GRAMMAR_H
@@ -53,15 +53,15 @@ typedef struct zoo_grammar_state zoo_grammar_state;
  */
 zoo_status zoo_vocab_new(const zoo_tokenizer *tokenizer, const uint32_t *end_ids, size_t n_end_ids,
                          zoo_vocab **out, zoo_error *err);
-/* What the states and masks of all grammars together may take; at first there is no bound. Beyond
- * it the larger ones begin anew. */
+/* Limits the memory of the states and masks of all grammars together (by default unlimited). Beyond
+ * it the larger grammars drop theirs and rebuild them. */
 void zoo_vocab_limit(zoo_vocab *vocab, size_t bytes_max);
 void zoo_vocab_free(zoo_vocab *vocab);
 
 /* How many 32-bit words a mask has: one bit an id. */
 size_t zoo_vocab_mask_words(const zoo_vocab *vocab);
 
-/* What a text is to be. */
+/* The required form of a text. */
 typedef struct zoo_grammar_want {
     const cJSON *schema;  /* null: any JSON object (response_format json_object) */
     const char *pattern;  /* not null: a text that this regular expression matches whole instead */
@@ -75,19 +75,19 @@ typedef struct zoo_grammar_want {
 } zoo_grammar_want;
 
 /*
- * Made ready for a vocabulary; keeps nothing of want. Its work is bounded (ZOO_E_LIMIT), and so is
- * that of every mask. May be shared by any number of states and
- * threads. ZOO_E_UNSUPPORTED: names keyword and place; ZOO_E_FORMAT: no valid schema; ZOO_E_USAGE:
- * no such tool; ZOO_E_LIMIT. [session]
+ * Compiles a grammar for a vocabulary; keeps no pointer of want. Its work is bounded, and so is
+ * that of every mask. May be shared by any number of states and threads. ZOO_E_UNSUPPORTED: names
+ * keyword and place; ZOO_E_FORMAT: no valid schema; ZOO_E_USAGE: no such tool; ZOO_E_LIMIT: too
+ * much work. [session]
  */
 zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vocab,
                                zoo_grammar **out, zoo_error *err);
-/* Gives one reference back, after all states begun with it. Null is fine. */
+/* Releases one reference; its states must be ended before. Null is fine. */
 void zoo_grammar_free(zoo_grammar *grammar);
 
 /*
- * Grammars by what they were made for, so that rows with the same schema share states and masks.
- * All of one store are for one vocabulary and one format. Any thread. [session]
+ * A cache of compiled grammars, so that rows with the same schema share states and masks. All are
+ * for one vocabulary and one format. Any thread. [session]
  */
 typedef struct zoo_grammars zoo_grammars;
 zoo_status zoo_grammars_new(const zoo_vocab *vocab, zoo_grammars **out, zoo_error *err);
@@ -103,22 +103,22 @@ void zoo_grammar_end(zoo_grammar_state *state);
 
 /*
  * Sets bits[mask_words]: bit i % 32 of word i / 32 is 1 when token i may come next. tokens_left:
- * how many more tokens will be generated at most; only tokens are allowed from which the JSON can
- * still be closed in time (ZOO_GRAMMAR_NO_LIMIT: no such care). So a text is whole at its limit
- * when that was at least the number of tokens that the shortest text (in bytes) takes; with fewer
- * the shortest way is taken as far as it goes. At least one bit is set. The mask depends on the
- * tokens accepted, the schema, the vocabulary and tokens_left alone.
+ * how many more tokens will be generated at most; only tokens are allowed after which the JSON can
+ * still be completed in time (ZOO_GRAMMAR_NO_LIMIT: no bound). So the text is complete at its limit
+ * if that is at least the number of tokens of the shortest text (in bytes); with fewer, the
+ * shortest text is followed as far as it goes. At least one bit is set. The mask depends only on
+ * the tokens accepted, the schema, the vocabulary and tokens_left.
  */
 zoo_status zoo_grammar_mask(zoo_grammar_state *state, uint32_t tokens_left, uint32_t *bits,
                             zoo_error *err);
 
-/* Takes the chosen token. ZOO_E_USAGE when the mask forbids it. */
+/* Advances by the chosen token. ZOO_E_USAGE when the mask forbids it. */
 zoo_status zoo_grammar_accept(zoo_grammar_state *state, uint32_t id, zoo_error *err);
 
 /*
- * The text that must come next, where one byte alone may follow each time (a key that has begun,
- * what is left of a word), cut into the longest tokens: likely, not certain, as others spell the
- * same. Returns how many stand in out [n_max]; 0 too where work or memory are spent.
+ * Draft tokens: the text that must come next, as long as only one byte may follow each time (the
+ * rest of a key or word), cut into the longest tokens. Likely, not certain, since shorter tokens
+ * can spell the same. Returns how many are in out [n_max]; 0 also when work or memory are spent.
  */
 uint32_t zoo_grammar_guess(zoo_grammar_state *state, int32_t *out, uint32_t n_max);
 

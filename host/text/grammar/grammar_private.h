@@ -149,7 +149,7 @@ zoo_gnode zoo_g_schema_object(zoo_gbuild *b, const cJSON *schema, zoo_gnode next
 zoo_gnode zoo_g_schema_array(zoo_gbuild *b, const cJSON *schema, zoo_gnode next);
 /* The schema that $ref and allOf stand for: without either. Null after an error. */
 const cJSON *zoo_gschema_resolve(zoo_gbuild *b, const cJSON *schema);
-/* Both schemas at once: without $ref and allOf. */
+/* A schema that both schemas together make: without $ref and allOf. */
 const cJSON *zoo_gschema_merge(zoo_gbuild *b, const cJSON *x, const cJSON *y);
 /* A copy of schema without a key. */
 const cJSON *zoo_gschema_without(zoo_gbuild *b, const cJSON *schema, const char *key);
@@ -160,7 +160,7 @@ uint32_t zoo_gschema_count(zoo_gbuild *b, const cJSON *schema, const char *key, 
 
 /* A value of the schema's enum or const. */
 zoo_gnode zoo_g_schema_listed(zoo_gbuild *b, const cJSON *schema, zoo_gnode next);
-/* Keys that say nothing about a value. */
+/* Keywords that do not constrain a value (annotations). */
 bool zoo_gschema_is_annotation(const char *key);
 /* Integers and numbers within the schema's bounds (number.c). */
 zoo_gnode zoo_g_schema_integer(zoo_gbuild *b, const cJSON *schema, zoo_gnode next);
@@ -195,10 +195,10 @@ typedef struct zoo_gstates zoo_gstates;
 
 zoo_gstates *zoo_gstates_new(const zoo_gcode *code);
 void zoo_gstates_free(zoo_gstates *states);
-/* The state behind one more byte; ZOO_GSTATE_DEAD: it cannot follow, or there is no
+/* The state after one more byte; ZOO_GSTATE_DEAD: it cannot follow, or there is no
  * memory (then zoo_gstates_failed). */
 uint32_t zoo_gstates_step(zoo_gstates *states, uint32_t state, uint8_t byte);
-/* The same behind a special token. */
+/* The same after a special token. */
 uint32_t zoo_gstates_take(zoo_gstates *states, uint32_t state, uint32_t token);
 /* The special tokens that may follow: index from 0 on, until ZOO_ID_NONE. */
 uint32_t zoo_gstates_special(const zoo_gstates *states, uint32_t state, uint32_t index);

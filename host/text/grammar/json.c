@@ -53,7 +53,7 @@ static zoo_gclass hex_class(bool without_d)
     return c;
 }
 
-/* Behind a backslash. \u of a surrogate half is left out: the character itself may be written. */
+/* After a backslash. \u of a surrogate half is left out: the character itself may be written. */
 static zoo_gnode escape(zoo_gbuild *b, zoo_gnode next)
 {
     static const char simple[] = "\"\\/bfnrt";

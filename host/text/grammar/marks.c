@@ -59,7 +59,7 @@ zoo_gnode zoo_g_mark(zoo_gbuild *b, zoo_piece mark, zoo_gnode next)
 /* What may come next in UTF-8: a character, or so many more bytes of one. */
 enum { AT_CHARACTER, LAST, TWO, THREE, TWO_E0, TWO_ED, THREE_F0, THREE_F4, N_UTF8 };
 
-/* The place behind a byte; N_UTF8: it cannot stand here. */
+/* The place after a byte; N_UTF8: it cannot stand here. */
 static int utf8_behind(int at, int byte)
 {
     static const struct {
@@ -94,7 +94,7 @@ static int utf8_behind(int at, int byte)
  */
 typedef struct automaton {
     zoo_piece mark;
-    int place[MARK_MAX];          /* in a character behind k bytes of the mark */
+    int place[MARK_MAX];          /* in a character after k bytes of the mark */
     uint8_t after[MARK_MAX][256]; /* how much of the mark there is when a byte follows k of it */
     zoo_gnode at[N_UTF8 + MARK_MAX];
 } automaton;
@@ -119,7 +119,7 @@ static bool prepare(automaton *a)
     return false;
 }
 
-/* The state behind a byte, -1 when it cannot follow, -2 when it is the mark's last. */
+/* The state after a byte, -1 when it cannot follow, -2 when it is the mark's last. */
 static int state_behind(const automaton *a, size_t state, int byte)
 {
     size_t k = state < N_UTF8 ? 0 : state - N_UTF8 + 1;

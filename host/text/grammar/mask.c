@@ -4,10 +4,9 @@
  * A mask is one pass over the trie of the vocabulary and is kept with its state; the states of a
  * grammar are dropped when they grow too many, and a sequence then walks its own tokens again.
  *
- * Where the tokens that are left may not suffice behind every allowed token, only those stay behind
- * which steps.c knows a way to the end that is short enough. So a text is whole in time
- * whenever it can be at its beginning; when not even then, the shortest way is taken as far as it
- * goes.
+ * Where the tokens left may not suffice after every allowed token, only those stay after which
+ * steps.c knows a short enough way to the end. So a text is completed in time whenever that is
+ * possible at its beginning; otherwise the shortest way is followed as far as it goes.
  */
 #include <string.h>
 
@@ -106,7 +105,7 @@ zoo_status zoo_grammar_compile(const zoo_grammar_want *want, const zoo_vocab *vo
     return ZOO_OK;
 }
 
-/* Tells the vocabulary what the grammar takes; whether it is too much of what all may. */
+/* Adds the grammar's bytes to the vocabulary's count; whether it must drop its states. */
 static bool count_bytes(zoo_grammar *g)
 {
     zoo_vocab *v = (zoo_vocab *)(uintptr_t)g->vocab;
@@ -152,7 +151,7 @@ static zoo_status no_memory(zoo_error *err)
     return zoo_fail(err, ZOO_E_MEMORY, "no memory for the states of a JSON schema");
 }
 
-/* New numbers when there are too many states; the mutex is held. */
+/* Drops all states and numbers them afresh when there are too many; the mutex is held. */
 static zoo_status renew(zoo_grammar *g, zoo_error *err)
 {
     if (!count_bytes(g) && zoo_gstates_count(g->states) < STATES_MAX &&
@@ -194,7 +193,7 @@ static uint32_t walk(zoo_grammar *g, uint32_t at, uint32_t id)
     return n ? at : ZOO_GSTATE_DEAD;
 }
 
-/* The state's number in the numbers of today. */
+/* The state's number after renew. */
 static zoo_status refresh(zoo_grammar_state *s, zoo_error *err)
 {
     zoo_grammar *g = s->grammar;
@@ -212,7 +211,7 @@ static zoo_status refresh(zoo_grammar_state *s, zoo_error *err)
     return ZOO_OK;
 }
 
-/* The mask of all tokens that may follow; gives the greatest distance behind one. */
+/* The mask of all tokens that may follow; gives the greatest distance after one. */
 static uint32_t fill(zoo_grammar *g, uint32_t at, uint32_t *bits)
 {
     const zoo_vocab *v = g->vocab;
@@ -258,7 +257,7 @@ static bool is_empty(const zoo_vocab *v, const uint32_t *bits)
     return true;
 }
 
-/* A state's mask without regard to the tokens left; without all bytes only of tokens behind which
+/* A state's mask without regard to the tokens left; without all bytes only of tokens after which
  * there is a way to the end. */
 static zoo_gmask *free_mask(zoo_grammar *g, uint32_t at)
 {

@@ -1,5 +1,5 @@
 /*
- * merge.c: $ref followed, allOf merged, alternatives of oneOf told apart.
+ * merge.c: follows $ref, merges allOf, checks that alternatives of oneOf exclude each other.
  *
  * Merging joins properties and required, intersects types, and takes every other keyword that only
  * one side has, or both have alike; the rest is refused. additionalProperties sees only the
@@ -53,7 +53,7 @@ const cJSON *zoo_gschema_without(zoo_gbuild *b, const cJSON *schema, const char 
     return copy;
 }
 
-/* One part of a JSON pointer at *at, unescaped into out; moves *at behind it. */
+/* One part of a JSON pointer at *at, unescaped into out; moves *at after it. */
 static bool pointer_part(const char **at, char *out, size_t size)
 {
     size_t n = 0;
@@ -100,7 +100,7 @@ static const cJSON *follow(zoo_gbuild *b, const cJSON *ref)
         }
     }
     if (!found) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "the $ref '%.60s' leads nowhere", ref->valuestring);
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "the $ref '%.60s' points to nothing", ref->valuestring);
     }
     return found;
 }
@@ -240,7 +240,7 @@ static const cJSON *merge_all(zoo_gbuild *b, const cJSON *schema)
     const cJSON *list = get(schema, "allOf");
     const cJSON *out = zoo_gschema_without(b, schema, "allOf");
     if (!cJSON_IsArray(list)) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "allOf is no list of schemas");
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "allOf is not a list of schemas");
         return NULL;
     }
     for (const cJSON *c = list->child; c && b->status == ZOO_OK; c = c->next) {

@@ -24,7 +24,7 @@
 
 typedef struct decimal {
     int64_t whole;
-    char digits[DECIMALS_MAX + 1]; /* behind the point, zeros at the end */
+    char digits[DECIMALS_MAX + 1]; /* after the point, zeros at the end */
     int n;                         /* of them that are said */
     bool open, cut;                /* cut: there were more than DECIMALS_MAX */
 } decimal;
@@ -55,7 +55,7 @@ static decimal decimal_of(double x, bool open)
     int exponent = atoi(strchr(text, 'e') + 1), at = 0;
     memset(d.digits, '0', DECIMALS_MAX);
     for (const char *s = text; *s != 'e'; s++) {
-        int place = at - exponent - 1; /* 0: the first behind the point */
+        int place = at - exponent - 1; /* 0: the first after the point */
         if (*s == '.') {
             continue;
         }
@@ -131,7 +131,7 @@ static way decimals(zoo_gbuild *b, const range *r, int at, bool at_low, bool at_
     return out;
 }
 
-/* What stands behind a whole part: nothing, or a point and decimals. */
+/* What stands after a whole part: nothing, or a point and decimals. */
 static way behind_whole(zoo_gbuild *b, const range *r, bool at_low, bool at_high)
 {
     way out = decimals(b, r, 0, at_low, at_high);
@@ -195,7 +195,7 @@ static double number_of(zoo_gbuild *b, const cJSON *schema, const char *key, dou
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(schema, key);
     if (v && !cJSON_IsNumber(v)) {
-        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "%s is no number", key);
+        zoo_gbuild_fail(b, ZOO_E_UNSUPPORTED, "%s is not a number", key);
     }
     return cJSON_IsNumber(v) ? v->valuedouble : fallback;
 }

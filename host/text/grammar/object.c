@@ -276,7 +276,7 @@ static zoo_gnode counted_members(zoo_gbuild *b, const object *o, zoo_gnode next)
     return out;
 }
 
-/* first: where the object stands behind "{", later: behind a member. */
+/* first: where the object stands after "{", later: after a member. */
 static zoo_gnode members(zoo_gbuild *b, const object *o, zoo_gnode next)
 {
     zoo_gnode end = zoo_g_text(b, "}", 1, next);

@@ -94,7 +94,7 @@ static int hex_of(regex *r, int digits)
     return value;
 }
 
-/* Behind a backslash: fills a class and gives -1, or gives the one ASCII character. */
+/* After a backslash: fills a class and gives -1, or gives the one ASCII character. */
 static int parse_escape(regex *r, zoo_gclass *set)
 {
     static const char from[] = "nrtfv", to[] = "\n\r\t\f\v";
@@ -240,7 +240,7 @@ static int parse_count(regex *r)
     return r->at == begin ? -1 : value;
 }
 
-/* * + ? {m} {m,} {m,n} behind an atom; false when there is none. */
+/* * + ? {m} {m,} {m,n} after an atom; false when there is none. */
 static bool parse_quantifier(regex *r, int *low, int *high)
 {
     char c = *r->at;

@@ -1,7 +1,6 @@
 /*
- * rank.c: the tokens that may follow in a state, sorted by how many more the shortest way
- * behind them takes; from the list a mask for any number of tokens left is a few bits to set or to
- * clear.
+ * rank.c: the tokens that may follow in a state, sorted by how many more tokens the shortest way
+ * after them takes; a mask for any number of tokens left then is a few bits to set or clear.
  *
  * Memory: 4 bytes a token, 8 a level, kept with the state and counted with its mask.
  */

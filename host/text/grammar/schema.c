@@ -81,7 +81,7 @@ uint32_t zoo_gschema_count(zoo_gbuild *b, const cJSON *schema, const char *key, 
     }
     double d = cJSON_IsNumber(v) ? v->valuedouble : -1.0;
     if (!(d >= 0.0 && d < 4e9 && d == floor(d))) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "%s is no count", key);
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "%s is not a count", key);
         return fallback;
     }
     return (uint32_t)d;
@@ -251,7 +251,7 @@ zoo_gnode zoo_g_schema_listed(zoo_gbuild *b, const cJSON *schema, zoo_gnode next
     bool any = false;
     check_alone(b, schema, list ? "enum" : "const");
     if (list && !cJSON_IsArray(list)) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "enum is no list");
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "enum is not a list");
         return out;
     }
     if (!list) {
@@ -286,7 +286,7 @@ static zoo_gnode alternatives(zoo_gbuild *b, const cJSON *schema, const char *ke
     const cJSON *list = get(schema, key);
     zoo_gnode out = ZOO_GNODE_RETURN;
     if (!cJSON_IsArray(list) || !list->child) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "%s is no list of schemas", key);
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "%s is not a list of schemas", key);
         return out;
     }
     if (strcmp(key, "oneOf") == 0) {
@@ -307,7 +307,7 @@ static const char *pattern_of(zoo_gbuild *b, const cJSON *schema)
     const cJSON *pattern = get(schema, "pattern"), *format = get(schema, "format");
     const char *found = NULL;
     if (pattern && !cJSON_IsString(pattern)) {
-        zoo_gbuild_fail(b, ZOO_E_FORMAT, "pattern is no string");
+        zoo_gbuild_fail(b, ZOO_E_FORMAT, "pattern is not a string");
         return NULL;
     }
     if (format) {

@@ -3,13 +3,13 @@
  *
  * direct(s): over the texts of fewest bytes, the fewest tokens that spell one:
  *
- *   direct(s) = 0 where the text may end, else 1 + min direct(s'), s' behind a token each of whose
+ *   direct(s) = 0 where the text may end, else 1 + min direct(s'), s' after a token each of whose
  *   bytes comes one nearer to the end
  *
  * found from the end backwards, since s' is always nearer. A walk over the vocabulary stops after
- * VISITS_MAX nodes, so it is a bound that always can be kept, not always the least. Where bytes
- * are missing in the vocabulary there may be no such text; then longer texts are searched, breadth
- * first by tokens, until one ends or reaches a state whose direct is known.
+ * VISITS_MAX nodes, so it is an upper bound that can always be met, not always the minimum. Where
+ * bytes are missing in the vocabulary there may be no such text; then longer texts are searched,
+ * breadth first by tokens, until one ends or reaches a state whose direct is known.
  *
  * Both depend on the state alone, never on what was asked before.
  */
@@ -37,7 +37,7 @@ static bool push(zoo_grammar *g, uint32_t state)
     return true;
 }
 
-/* Joins what is behind a token into best; a state that is not known yet goes on the list. */
+/* Joins what is after a token into best; a state that is not known yet goes on the list. */
 static bool join(zoo_grammar *g, uint32_t next, uint32_t *best)
 {
     zoo_gmask *m = zoo_gmask_of(g, next);
@@ -159,7 +159,7 @@ static bool find(zoo_grammar *g, search *s, uint32_t state, uint32_t n)
     return true;
 }
 
-/* The states one token behind a state. */
+/* The states one token after a state. */
 static bool spread(zoo_grammar *g, search *s, uint32_t at, uint32_t n)
 {
     const zoo_vocab *v = g->vocab;
@@ -193,7 +193,7 @@ static bool search_longer(zoo_grammar *g, uint32_t state, uint32_t *steps)
             level_end = s.n;
             n_tokens++;
         }
-        /* One more token and at least one behind it, or the end: no better way from here on. */
+        /* One more token and at least one after it, or the end: no better way from here on. */
         if (s.best != ZOO_GSTEPS_NONE && n_tokens + 2 >= s.best) {
             break;
         }

@@ -1,7 +1,7 @@
 /*
  * vocab.c: the vocabulary as a trie.
  *
- * The trie lies in one array in the order of a walk, each node with the place behind its subtree;
+ * The trie lies in one array in the order of a walk, each node with the place after its subtree;
  * so a mask is one pass with a stack of states, leaping over what a dead byte cuts off.
  */
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * vocab.h: a vocabulary as a trie over the bytes of its tokens, and the masks of a grammar,
- * shared by the files of the grammar that know tokens.
+ * vocab.h: a vocabulary as a trie over the bytes of its tokens, and the masks of a grammar; for the
+ * files of the grammar that deal with tokens.
  */
 #ifndef ZOO_TEXT_GRAMMAR_VOCAB_H
 #define ZOO_TEXT_GRAMMAR_VOCAB_H
@@ -11,7 +11,7 @@
 
 /* In the order of a walk: children follow their parent, siblings lie `skip` apart. */
 typedef struct zoo_gtrie {
-    uint32_t skip;         /* behind the subtree */
+    uint32_t skip;         /* after the subtree */
     uint32_t first, n_ids; /* tokens that end here, in ids */
     uint16_t depth;        /* bytes before this one */
     uint8_t byte;
@@ -41,10 +41,10 @@ typedef struct zoo_glevel {
     uint32_t steps, end;
 } zoo_glevel;
 
-/* What is known of one state. */
+/* Cached masks and distances of one state. */
 typedef struct zoo_gmask {
     uint32_t *bits;        /* allowed tokens; null: not made */
-    uint32_t distance_max; /* over the tokens it allows: bytes to the end behind them */
+    uint32_t distance_max; /* over the tokens it allows: bytes to the end after them */
     uint32_t direct;       /* 1 + tokens of a shortest text; 0: not known */
     uint32_t steps;        /* 1 + fewest tokens to the end; 0: not known */
     uint32_t *ids;         /* allowed tokens, those nearest to the end first; null: not made */
@@ -73,7 +73,7 @@ struct zoo_grammar {
 
 bool zoo_vocab_is_end(const zoo_vocab *v, uint32_t id);
 
-/* What is known of a state, made empty at first; null: no memory. Good until the next call. */
+/* The entry of a state, empty at first; null: no memory. Valid until the next call. */
 zoo_gmask *zoo_gmask_of(zoo_grammar *g, uint32_t state);
 
 /*
@@ -89,7 +89,7 @@ uint32_t zoo_gsteps(zoo_grammar *g, uint32_t state);
 zoo_gmask *zoo_grank(zoo_grammar *g, uint32_t state);
 
 /*
- * bits becomes the mask of the tokens behind which `within` tokens suffice; m has bits and ids.
+ * bits becomes the mask of the tokens after which `within` tokens suffice; m has bits and ids.
  * When there are none and must_go is set: of those nearest to the end.
  */
 void zoo_grank_mask(const zoo_vocab *v, const zoo_gmask *m, uint32_t within, bool must_go,

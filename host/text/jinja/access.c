@@ -30,7 +30,7 @@ static bool is_unsafe(zoo_jv obj, const zoo_jstr *name)
     return false;
 }
 
-/* What every dict of Python has under such a name; no key is reached behind it. */
+/* What every dict of Python has under such a name; no key is reached after it. */
 static bool is_python_own(const zoo_jstr *name)
 {
     static const char own[] =

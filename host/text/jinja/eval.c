@@ -219,7 +219,7 @@ static void match_params(zoo_jinja *x, const zoo_jfunction *f, const zoo_jargs *
     }
     for (size_t i = 0; i < f->n_required; i++) {
         if (zoo_jv_absent(slots[i])) {
-            zoo_jinja_raise(x, ZOO_E_CONFIG, "%s() misses an argument", f->name);
+            zoo_jinja_raise(x, ZOO_E_CONFIG, "%s() is missing an argument", f->name);
         }
     }
 }

@@ -138,7 +138,7 @@ static void fill(format *p, char c, int64_t n)
     }
 }
 
-/* body stands behind its sign ("-", "+", " ", "") and prefix ("0x", "0o", ""). */
+/* body stands after its sign ("-", "+", " ", "") and prefix ("0x", "0o", ""). */
 static void put_number(format *p, const spec *s, const char *sign, const char *prefix,
                        const char *body)
 {

@@ -157,7 +157,7 @@ typedef struct zoo_jdict {
     size_t n_index;  /* a power of two */
 } zoo_jdict;
 
-/* Says why a value is missing, for the error of whoever needs it. */
+/* Why a value is missing, for the error when it is needed. */
 typedef struct zoo_jundefined {
     zoo_jv owner;     /* what was asked, when has_owner */
     zoo_jv key;       /* name or index */

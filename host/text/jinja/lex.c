@@ -351,7 +351,7 @@ static void lex_number(lexer *l)
             zoo_jinja_raise(l->x, ZOO_E_UNSUPPORTED, "the number %.40s is too large", buf.s);
         }
     } else if (!zoo_jv_parse_int(l->x, text.as.str->s, text.as.str->n, 0, &t->value)) {
-        zoo_jinja_raise(l->x, ZOO_E_FORMAT, "'%.*s' is no number", (int)(whole - begin),
+        zoo_jinja_raise(l->x, ZOO_E_FORMAT, "'%.*s' is not a number", (int)(whole - begin),
                         l->s + begin);
     }
     l->at = whole;

@@ -77,7 +77,7 @@ static int64_t bound(zoo_jinja *x, zoo_jv v, int64_t n, int64_t fallback)
     return at < 0 ? 0 : at;
 }
 
-/* self from the second argument to the third, as characters; false when the begin lies behind the
+/* self from the second argument to the third, as characters; false when the begin lies after the
  * end, where not even an empty text is found. *from: the characters before. */
 static bool within(zoo_jinja *x, zoo_jv self, const zoo_jargs *args, zoo_jstr *out, int64_t *from)
 {

@@ -70,7 +70,7 @@ static void end_block(zoo_jparser *p)
     p->at++;
 }
 
-/* The statements up to a tag that ends them; the parser stands behind that tag's name. */
+/* The statements up to a tag that ends them; the parser stands after that tag's name. */
 static zoo_jnode *parse_body(zoo_jparser *p, const char *const *ends)
 {
     (void)zoo_jparser_skip(p, JT_OP, ":");
@@ -185,7 +185,7 @@ zoo_jnode *zoo_jparser_args(zoo_jparser *p)
         const zoo_jtoken *t = p->at;
         bool is_star = zoo_jtoken_is(t, JT_OP, "*") || zoo_jtoken_is(t, JT_OP, "**");
         bool is_named = t->kind == JT_NAME && zoo_jtoken_is(t + 1, JT_OP, "=");
-        /* One *a, one **b, which is the last; no positional one behind another kind. */
+        /* One *a, one **b, which is the last; no positional one after another kind. */
         bool is_twice = is_star && t->n == 2, is_late = !is_star && !is_named;
         if (has_twice || (is_star && !is_twice && has_star) || (is_late && has_named)) {
             zoo_jparser_fail(p, "no further argument of this kind");
@@ -314,7 +314,7 @@ static zoo_jnode *parse_generation(zoo_jparser *p, int line)
     return node;
 }
 
-/* print a, b: outputs one behind the other; null for none. */
+/* print a, b: outputs one after the other; null for none. */
 static zoo_jnode *parse_print(zoo_jparser *p, int line)
 {
     zoo_jnode *first = NULL, *last = NULL;

@@ -144,7 +144,7 @@ static zoo_jsymbols *branch_of(zoo_jinja *x, zoo_jsymbols *s)
     return branch;
 }
 
-/* After an `if`: what only its branches store must be there for whoever reads it behind. */
+/* After an `if`: what only its branches store must be there for whoever reads it after. */
 static void merge_branches(zoo_jinja *x, zoo_jsymbols *s, zoo_jsymbols *const branches[3])
 {
     zoo_jdict stored = {0};

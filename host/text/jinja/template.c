@@ -1,5 +1,5 @@
 /*
- * template.c: compiling and rendering; the borders where the engine's unwinding ends.
+ * template.c: compiling and rendering; here the engine's longjmps end.
  *
  * A compiled template keeps the pool of its compile; its tree is never written again. A render has
  * a pool of its own, gone when it returns; only the finished text is copied out.
@@ -19,7 +19,7 @@ const zoo_jinja_limits zoo_jinja_limits_default = {
     .depth_max = 250,
 };
 
-/* HF's way to find where the last message ends: this is put behind it before the render. */
+/* HF's way to find where the last message ends: this is put after it before the render. */
 static const char continue_tag[] = "CONTINUE_FINAL_MESSAGE_TAG ";
 
 typedef struct job {
@@ -105,7 +105,7 @@ const char *zoo_template_source(const zoo_template *t, size_t *n)
 static void spread(zoo_jinja *x, zoo_jdict *into, zoo_jv from)
 {
     if (from.kind != JV_DICT) {
-        zoo_jinja_raise(x, ZOO_E_FORMAT, "the variables are no JSON object");
+        zoo_jinja_raise(x, ZOO_E_FORMAT, "the variables are not a JSON object");
     }
     for (size_t i = 0; i < from.as.dict->n; i++) {
         zoo_jdict_set(x, into, from.as.dict->entries[i].key, from.as.dict->entries[i].value);
@@ -146,7 +146,7 @@ static zoo_jv tagged(zoo_jinja *x, zoo_jv text)
     return zoo_jv_binary(x, JO_ADD, text, zoo_jv_text(x, continue_tag));
 }
 
-/* The content with the tag behind its text: a string, or the last part that has a text. */
+/* The content with the tag after its text: a string, or the last part that has a text. */
 static zoo_jv tagged_content(zoo_jinja *x, zoo_jv content, zoo_jv *text)
 {
     if (content.kind == JV_STR) {

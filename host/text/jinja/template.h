@@ -1,8 +1,8 @@
 /*
  * template.h: chat templates: messages in, prompt text out, byte for byte as the reference prints.
  *
- * A template is opened once and is constant from then on: any number of threads may render it. A
- * render is bounded in memory, steps, nesting and output, whatever template and variables are.
+ * A template is constant once opened: any number of threads may render it. A render is bounded in
+ * memory, steps, nesting and output, whatever the template and variables are.
  *
  * Source order in a model folder: chat_template.jinja, the key chat_template of
  * tokenizer_config.json (a string, or a list of {name, template}), chat_template.json. With tools
@@ -61,7 +61,7 @@ zoo_status zoo_template_compile(const char *source, size_t n, const char *name,
  * is found by (output.h). */
 const char *zoo_template_source(const zoo_template *t, size_t *n);
 
-/* Whether the word stands in a source of the template. */
+/* Whether the word occurs in a source of the template. */
 bool zoo_template_mentions(const zoo_template *t, const char *word);
 
 /* Null is fine. */

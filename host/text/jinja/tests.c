@@ -1,5 +1,5 @@
 /*
- * tests.c: the tests behind `is`, by the names that also select and reject take.
+ * tests.c: the tests after `is`, by the names that also select and reject take.
  */
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * calls.c: tool calls in an answer, by the shapes json and named; the search for all shapes.
  *
  * The answer is walked from mark to mark. What reads as a whole call is taken out; a begin mark
- * behind which no whole call stands is text.
+ * after which no whole call stands is text.
  */
 #include <string.h>
 
@@ -89,7 +89,7 @@ static size_t skip_spaces(zoo_piece p, size_t at)
     return rest.n ? (size_t)(rest.s - p.s) : p.n;
 }
 
-/* Behind mark when, after white space, it stands at `at`; else at. */
+/* After mark when, after white space, it stands at `at`; else at. */
 static size_t skip_mark(zoo_piece p, size_t at, zoo_piece mark)
 {
     size_t next = skip_spaces(p, at);

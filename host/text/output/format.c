@@ -40,7 +40,7 @@ static zoo_status read_pieces(const loader *l, const cJSON *from, const piece_ke
         const cJSON *v = cJSON_GetObjectItemCaseSensitive(from, keys[i].key);
         zoo_piece *piece = (zoo_piece *)((char *)into + keys[i].offset);
         if (v && !cJSON_IsString(v)) {
-            return bad(l, keys[i].key, "is no string");
+            return bad(l, keys[i].key, "is not a string");
         }
         if (!v && keys[i].required) {
             return bad(l, keys[i].key, "is missing");
@@ -60,7 +60,7 @@ static zoo_status read_marks(const loader *l, const cJSON *from, const char *key
     }
     for (const cJSON *c = list ? list->child : NULL; c; c = c->next) {
         if (!cJSON_IsString(c) || !c->valuestring[0]) {
-            return bad(l, key, "holds something else than a mark");
+            return bad(l, key, "holds something other than a mark");
         }
         if (into->n == ZOO_MARKS_MAX) {
             return bad(l, key, "holds too many marks");
@@ -179,7 +179,7 @@ static zoo_status read_list(loader *l, const char *key, zoo_status (*read)(loade
     }
     for (const cJSON *c = list ? list->child : NULL; c; c = c->next) {
         if (!cJSON_IsObject(c)) {
-            return bad(l, key, "holds something else than an object");
+            return bad(l, key, "holds something other than an object");
         }
         ZOO_TRY(read(l, c));
     }
@@ -196,7 +196,7 @@ static zoo_status read_format(loader *l)
             i++;
         }
         if (i == ZOO_COUNT(known)) {
-            return bad(l, c->string, "is no known key");
+            return bad(l, c->string, "is not a known key");
         }
     }
     ZOO_TRY(read_marks(l, l->f->spec, "when", &l->f->when));
@@ -213,7 +213,7 @@ zoo_status zoo_output_format_new(const cJSON *spec, const char *name, zoo_output
 {
     *out = NULL;
     if (!cJSON_IsObject(spec)) {
-        return zoo_fail(err, ZOO_E_FORMAT, "output format %s: it is no JSON object", name);
+        return zoo_fail(err, ZOO_E_FORMAT, "output format %s: it is not a JSON object", name);
     }
     zoo_output_format *f = zoo_mem_array(1, sizeof *f);
     if (f) {

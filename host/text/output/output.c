@@ -1,5 +1,5 @@
 /*
- * output.c: an output taken apart: channels or reasoning first, calls next, the rest is the answer.
+ * output.c: parses an output: channels or reasoning first, then calls; the rest is the answer.
  *
  * Reasoning is open from the start when the prompt ends with its open mark. White space around
  * reasoning, and around an answer from which something was taken, belongs to the marks; an answer
@@ -42,7 +42,7 @@ static void add_reasoning(parts *p, zoo_piece text)
     zoo_bytes_piece(&p->reasoning, text);
 }
 
-/* Where a call may begin, when calls are looked for; behind it, marks belong to its arguments. */
+/* Where a call may begin, when calls are looked for; after it, marks belong to its arguments. */
 static size_t first_call(const parts *p, zoo_piece text)
 {
     size_t first = SIZE_MAX;
@@ -157,7 +157,7 @@ static zoo_piece without_end_marks(const zoo_output_format *f, zoo_piece text)
     return text;
 }
 
-/* JSON, or a call in bare JSON, behind the reasoning that the prompt left open; marks inside
+/* JSON, or a call in bare JSON, after the reasoning that the prompt left open; marks inside
  * strings are text. */
 static void add_json(parts *p, zoo_piece text)
 {
@@ -202,7 +202,7 @@ static bool in_marks(const zoo_marks *marks, zoo_piece p)
     return false;
 }
 
-/* The word behind mark in a header, up to white space or the next special mark; n 0: none. */
+/* The word after mark in a header, up to white space or the next special mark; n 0: none. */
 static zoo_piece word_after(zoo_piece header, zoo_piece mark)
 {
     size_t at = zoo_piece_find(header, mark, 0);
@@ -240,7 +240,7 @@ static void add_message(parts *p, zoo_piece header, zoo_piece body)
     add_content(p, body);
 }
 
-/* Where the message that begins at `at` ends; *next is behind its end mark. */
+/* Where the message that begins at `at` ends; *next is after its end mark. */
 static size_t message_end(const zoo_channel_marks *m, zoo_piece text, size_t at, size_t *next)
 {
     size_t end = zoo_piece_find(text, m->start, at);
@@ -336,7 +336,7 @@ zoo_status zoo_output_parse(const zoo_output_format *format, const zoo_output *o
     if (!ok) {
         cJSON_Delete(*message);
         *message = NULL;
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory to take an output apart");
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory to parse an output");
     }
     return ZOO_OK;
 }

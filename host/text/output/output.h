@@ -1,5 +1,5 @@
 /*
- * output.h: what a model wrote, taken apart: reasoning, answer, tool calls in OpenAI's shape.
+ * output.h: parses what a model wrote into reasoning, answer and tool calls in OpenAI's shape.
  *
  * How a release marks these is data, a JSON object (a card's key `output`, or a file of
  * models.d/formats), never code:
@@ -9,7 +9,7 @@
  *                implicit: a close without an open ends reasoning that began with the text
  *   "channels":  {"start", "channel", "message", "ends": [..], "recipient", "recipient_prefix",
  *                 "reasoning": [..], "content": [..]}: the whole text is a row of messages; `role`
- *                 and `constrain` (behind a recipient) are written only, never looked for
+ *                 and `constrain` (after a recipient) are written only, never looked for
  *   "tools":     [{"shape": ...}], tried in order of place in the text:
  *     "json"     begin JSON end: an object or array of objects with the keys `name` and `arguments`
  *                (lists of names); with begin "" the whole answer is JSON objects, split by
@@ -19,7 +19,7 @@
  *     "tagged"   begin (function_begin NAME function_name_end .. function_open_end
  *                (parameter_begin NAME parameter_name_end .. parameter_open_end TEXT
  *                parameter_end)* function_end)* end; a text is a string when the tool's schema says
- *                so or string_mark stands behind its name, else JSON when it parses as JSON
+ *                so or string_mark stands after its name, else JSON when it parses as JSON
  *     "loose"    begin prefix NAME {key:value,...} end with strings between `quote` marks
  *   "drop":      ["<|eot|>", ...] markers that are no text, wherever they stand
  *   "section":   ["<calls>", ...] dropped only when a call was found
@@ -27,9 +27,9 @@
  * Of several entries of `tools` a model that is made to call writes the one that has the most marks
  * in its chat template.
  *
- * The text must be decoded with its special tokens kept, but for the end token. What is cut in the
- * middle parses, too: open reasoning is reasoning, an unfinished call stays in the content as it
- * is. Not here: validation of arguments against the tool's schema.
+ * The text must be decoded with its special tokens kept, except the end token. Incomplete output
+ * parses too: open reasoning is reasoning, an unfinished call stays in the content as it is. Not
+ * done here: validation of arguments against the tool's schema.
  */
 #ifndef ZOO_TEXT_OUTPUT_OUTPUT_H
 #define ZOO_TEXT_OUTPUT_OUTPUT_H
@@ -99,13 +99,13 @@ bool zoo_output_reasoning_begin(const zoo_output_format *format, uint32_t entry,
                                 size_t size);
 
 /*
- * While a text is still written: how many of its first bytes can be parsed and shown, whatever
+ * While a text is being generated: how many of its first bytes can be parsed and shown, whatever
  * follows. Held back are the beginning of a mark at its end, a call that is not whole, and all of
  * an answer that may turn out to be JSON calls without marks.
  */
 size_t zoo_output_stable(const zoo_output_format *format, const zoo_output *output);
 
-/* Whether the text stands in a mark of the format. */
+/* Whether the text occurs in a mark of the format. */
 bool zoo_output_format_marks(const zoo_output_format *format, const char *text);
 
 #ifdef __cplusplus

@@ -106,7 +106,7 @@ void zoo_calls_parse(const zoo_output_format *f, zoo_piece answer, zoo_calls *ca
                      zoo_bytes *rest);
 /* The text as JSON calls without marks; false: it is something else. */
 bool zoo_calls_take_bare(const zoo_call_marks *m, zoo_piece answer, zoo_calls *calls);
-/* One call, or one list of calls, that begins at text (behind the begin mark):
+/* One call, or one list of calls, that begins at text (after the begin mark):
  * bytes used, 0: none. */
 size_t zoo_call_tagged(const zoo_call_marks *m, zoo_piece text, zoo_calls *calls);
 size_t zoo_call_loose(const zoo_call_marks *m, zoo_piece text, zoo_calls *calls);

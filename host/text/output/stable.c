@@ -1,12 +1,12 @@
 /*
- * stable.c: how much of a text that is still written means the same whatever follows.
+ * stable.c: how much of a text that is still being generated has the same meaning whatever follows.
  *
  * Without a format all of it does. With one, from the end of the text: a proper beginning of any
- * mark is held back; where the request has tools, so is what stands behind the first mark of an
+ * mark is held back; where the request has tools, so is what stands after the first mark of an
  * unfinished call; with channels, a head that has no message yet.
  *
  * Reasoning that only its end tells of (`implicit`, and the prompt does not leave it open) is shown
- * as content until then, as nobody can know better.
+ * as content until then, since nothing distinguishes it before.
  */
 #include <string.h>
 
@@ -90,7 +90,7 @@ static bool may_be_bare(const zoo_output_format *f, const zoo_output *o, zoo_pie
     return has_bare && at < text.n && strchr("{[", text.s[at]) != NULL;
 }
 
-/* Whether one of the marks stands at or behind `from`. */
+/* Whether one of the marks stands at or after `from`. */
 static bool has_any(zoo_piece text, const zoo_marks *marks, size_t from)
 {
     bool found = false;

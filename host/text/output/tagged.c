@@ -57,7 +57,7 @@ static void add_parameter(zoo_bytes *out, zoo_piece name, zoo_piece value, bool 
     }
 }
 
-/* From behind parameter_begin to behind parameter_end; SIZE_MAX: not whole. */
+/* From after parameter_begin to after parameter_end; SIZE_MAX: not whole. */
 static size_t read_parameter(const zoo_call_marks *m, zoo_piece text, size_t at,
                              const cJSON *properties, zoo_bytes *out)
 {
@@ -98,7 +98,7 @@ static bool at_mark(zoo_piece p, size_t at, zoo_piece mark)
     return mark.n && zoo_piece_starts(zoo_piece_sub(p, at, p.n), mark);
 }
 
-/* The parameters up to behind function_end; SIZE_MAX: not whole. */
+/* The parameters up to after function_end; SIZE_MAX: not whole. */
 static size_t read_parameters(const zoo_call_marks *m, zoo_piece text, size_t at,
                               const cJSON *properties, zoo_bytes *out)
 {
@@ -114,7 +114,7 @@ static size_t read_parameters(const zoo_call_marks *m, zoo_piece text, size_t at
     return at_mark(text, at, m->function_end) ? at + m->function_end.n : SIZE_MAX;
 }
 
-/* One function from `at` (behind white space) on; SIZE_MAX: none or not whole. */
+/* One function from `at` (after white space) on; SIZE_MAX: none or not whole. */
 static size_t read_function(const zoo_call_marks *m, zoo_piece text, size_t at, zoo_calls *calls)
 {
     static const zoo_piece no_id = {0};

@@ -115,7 +115,7 @@ zoo_piece zoo_piece_trim(zoo_piece p)
     return p;
 }
 
-/* The scans below take an offset and give the one behind what they read, or SIZE_MAX. */
+/* The scans below take an offset and give the one after what they read, or SIZE_MAX. */
 
 static size_t skip_spaces(zoo_piece p, size_t at)
 {

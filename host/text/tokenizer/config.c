@@ -128,7 +128,7 @@ static zoo_status role_in(tok_json *j, const char *key, tok_str *out)
     return item ? tok_json_text(j, item, key, out) : ZOO_OK;
 }
 
-/* Whether the post-processor already puts the id before (or behind) the text. */
+/* Whether the post-processor already puts the id before (or after) the text. */
 static bool posts(const zoo_tokenizer *t, uint32_t id, bool before)
 {
     bool seen = false, found = false;

@@ -3,7 +3,7 @@
  *
  * Decoding a whole list and decoding one id at a time are the same code: a stage keeps what it
  * cannot tell yet (bytes of an unfinished character, a run of byte tokens, a last token) and gives
- * it at flush at the latest. Behind Fuse or the byte alphabet everything is one long token that
+ * it at flush at the latest. After Fuse or the byte alphabet everything is one long token that
  * arrives in fragments; a stage that needs it whole keeps it until flush.
  *
  * Source: huggingface/tokenizers decoders/ (behaviour).
@@ -47,11 +47,11 @@ zoo_status tok_dec_replace(const tok_regex *regex, tok_matcher *m, tok_str text,
         }
         bool empty = range[1] == range[0];
         from = range[1];
-        if (empty) { /* look on behind the next character */
+        if (empty) { /* look on after the next character */
             from += from < n ? tok_utf8_length((uint8_t)p[from]) : 1;
         }
         if (empty && any && range[0] == done) {
-            continue; /* nothing directly behind a match is no match */
+            continue; /* nothing directly after a match is no match */
         }
         if (!tok_text_push(out, p + done, range[0] - done) || !tok_text_push(out, text.p, text.n)) {
             return tok_no_memory(err);
@@ -347,7 +347,7 @@ static zoo_status take(zoo_decoder *d, uint32_t i, const char *p, size_t n)
     }
 }
 
-/* Hands a token (or fragment) to stage i; behind the last stage it is text. */
+/* Hands a token (or fragment) to stage i; after the last stage it is text. */
 static zoo_status give(zoo_decoder *d, uint32_t i, const char *p, size_t n)
 {
     if (i == d->t->n_decs) {

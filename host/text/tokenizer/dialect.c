@@ -55,7 +55,7 @@ static zoo_status refuse(const job *j, const char *what)
     return zoo_fail(j->err, ZOO_E_UNSUPPORTED, "the pattern at byte %zu has %s", j->i, what);
 }
 
-/* The index of `close` behind i, or n. */
+/* The index of `close` after i, or n. */
 static size_t find_byte(const job *j, size_t i, char close)
 {
     while (i < j->n && j->p[i] != close) {
@@ -132,7 +132,7 @@ static zoo_status put_property(job *j, const char *name, size_t n)
     return put_new(j, category_mask(name, n));
 }
 
-/* The name of the property at i, \p{..}, \P{..}, \p{^..} or \pL; i moves behind it. */
+/* The name of the property at i, \p{..}, \P{..}, \p{^..} or \pL; i moves after it. */
 static zoo_status property_name(job *j, tok_str *name, bool *negative)
 {
     *negative = j->p[j->i + 1] == 'P';
@@ -344,7 +344,7 @@ static zoo_status operand(job *j, zoo_text *out, bool first, uint32_t depth)
     return status;
 }
 
-/* All operands from behind the bracket; leaves i behind the closing one. */
+/* All operands from after the bracket; leaves i after the closing one. */
 static zoo_status operands(job *j, zoo_text *set, uint32_t depth, bool *single)
 {
     zoo_text one = {0};
@@ -462,7 +462,7 @@ static zoo_status open_group(job *j)
         char c = j->p[j->i++];
         ZOO_TRY(put(j, c == 'm' ? "s" : &c, 1));
     }
-    if (!options && j->i < j->n) { /* the mark behind ? belongs to it: = ! < > : # */
+    if (!options && j->i < j->n) { /* the mark after ? belongs to it: = ! < > : # */
         ZOO_TRY(put(j, j->p + j->i, 1));
         j->i++;
     }

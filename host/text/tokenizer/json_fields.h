@@ -43,7 +43,7 @@ zoo_status tok_json_number_at(tok_json *j, const cJSON *object, const char *key,
 /* The `type` of a component, or "". */
 const char *tok_json_type(const cJSON *object);
 
-/* The components (tok_load_norm.c, tok_load_steps.c, load_ends.c); null items mean none. */
+/* The components (load_parts.c, load_ends.c); null items mean none. */
 zoo_status tok_load_norms(tok_json *j, const cJSON *item);
 zoo_status tok_load_steps(tok_json *j, const cJSON *item);
 zoo_status tok_load_decs(tok_json *j, const cJSON *item);

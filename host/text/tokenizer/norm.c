@@ -102,7 +102,7 @@ static zoo_status replaced_zero(tok_run *run, const tok_norm *norm, tok_str in, 
         }
         left += range[0] - done;
         done = range[1];
-        if (range[1] > *zero) { /* the end of it lies behind */
+        if (range[1] > *zero) { /* the end of it lies after */
             break;
         }
         left += norm->text.n;

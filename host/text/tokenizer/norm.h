@@ -13,8 +13,9 @@ size_t tok_norm_find_unsafe(const tok_norm *norm, const char *p, size_t n, size_
 /* Tables that a normalizer needs. [load] */
 zoo_status tok_norm_finish(zoo_tokenizer *t, tok_norm *norm, zoo_error *err);
 
-/* What the reference's normalizers know of characters (norm_late.c). Late: to the forms like an
- * unassigned one. Accent: StripAccents removes it. Nonspacing, control: BertNormalizer does. */
+/* Character properties in the Unicode versions of the reference's normalizers (norm_late.c). Late:
+ * the forms treat it as unassigned. Accent: StripAccents removes it. Nonspacing, control:
+ * BertNormalizer does. */
 bool tok_norm_is_late(uint32_t cp);
 bool tok_norm_is_accent(const tok_chars *chars, uint32_t cp);
 bool tok_norm_is_nonspacing(const tok_chars *chars, uint32_t cp);

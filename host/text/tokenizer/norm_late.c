@@ -127,7 +127,7 @@ uint32_t tok_norm_grapheme_like(uint32_t cp)
     if (is_in(ignored_rows, ZOO_COUNT(ignored_rows), cp)) {
         return 1;
     }
-    return cp == 0x113d1 ? 0x600 /* joins the one behind */ : cp == 0x11a3a ? 'a' : cp;
+    return cp == 0x113d1 ? 0x600 /* joins the one after */ : cp == 0x11a3a ? 'a' : cp;
 }
 
 bool tok_norm_push_lower(zoo_text *out, uint32_t cp)

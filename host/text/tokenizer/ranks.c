@@ -271,7 +271,7 @@ static zoo_status read_lines(rank_file *f, char *copy)
 }
 
 /* Tokens of the configuration, and reserved names for the rest of the 256 places
- * behind the ranks. */
+ * after the ranks. */
 static zoo_status line_specials(zoo_tokenizer *t, const char *name, bool reserve, zoo_error *err)
 {
     uint32_t n_named = tok_config_count_added(t), n_base = t->model.vocab.n_ids;

@@ -329,7 +329,7 @@ static int too_long(zoo_error *err, size_t from)
                     from);
 }
 
-/* Looks at the clock now and then; false when the budget is spent. Slow windows become smaller. */
+/* Checks the clock now and then; false when the budget is spent. Slow windows become smaller. */
 static bool patient(tok_matcher *m, bool failed)
 {
     if (!failed && ++m->n_calls % CALLS != 0 && m->end > 0) {

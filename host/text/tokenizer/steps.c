@@ -117,11 +117,11 @@ static zoo_status run_split(tok_run *run, uint32_t i, const char *p, size_t n, s
         }
         bool empty = range[1] == range[0];
         from = range[1];
-        if (empty) { /* look on behind the next character */
+        if (empty) { /* look on after the next character */
             from += from < n ? tok_utf8_length((uint8_t)p[from]) : 1;
         }
         if (empty && any && range[0] == done) {
-            continue; /* nothing directly behind a match is no match */
+            continue; /* nothing directly after a match is no match */
         }
         if (done < range[0]) {
             ZOO_TRY(part(&c, done, range[0], false));

@@ -61,7 +61,7 @@ void zoo_text_free(zoo_text *text);
  * ZOO_E_MEMORY.
  */
 zoo_status zoo_tokenizer_open(const char *path, zoo_tokenizer **out, zoo_error *err);
-/* The same from memory; `name` is what the file would be called and tells the format. */
+/* The same from memory; `name` is the file name, which decides the format. */
 zoo_status zoo_tokenizer_open_data(const char *name, const char *data, size_t n,
                                    zoo_tokenizer **out, zoo_error *err);
 void zoo_tokenizer_close(zoo_tokenizer *tokenizer);

@@ -4,9 +4,9 @@
  *
  *   text -> added tokens (raw) -> normalizers -> added tokens (normalised) -> steps -> model -> ids
  *
- * Everything here is built once by a loader (tok_load*.c, tok_spm*.c, ranks.c) and constant
- * afterwards. What one call needs besides lives in a tok_scratch that the call borrows from a pool.
- * Memory of the constant part comes from one tok_pool and goes with the tokenizer.
+ * Everything here is built once by a loader (load*.c, spm.c, ranks.c) and constant afterwards. The
+ * working memory of a call is a tok_scratch from a pool. Memory of the constant part comes from one
+ * tok_pool and is freed with the tokenizer.
  */
 #ifndef ZOO_TEXT_TOKENIZER_TOKENIZER_PRIVATE_H
 #define ZOO_TEXT_TOKENIZER_TOKENIZER_PRIVATE_H
@@ -207,7 +207,7 @@ static inline size_t tok_utf8_back(const char *p, size_t i)
     return i;
 }
 
-/* The length of the valid prefix of p[n]; *bad is the length of the ill-formed sequence behind it,
+/* The length of the valid prefix of p[n]; *bad is the length of the ill-formed sequence after it,
  * 0 when the prefix is everything. *partial: that sequence could still be completed at the end. */
 size_t tok_utf8_valid(const char *p, size_t n, size_t *bad, bool *partial);
 /* Appends p[n] with each ill-formed sequence as U+FFFD. */
@@ -496,7 +496,7 @@ void tok_scratch_give(const zoo_tokenizer *t, tok_scratch *s);
 struct tok_scratch_pool *tok_scratch_pool_open(void);
 void tok_scratch_pool_close(struct tok_scratch_pool *pool);
 
-/* How many bytes behind `begin` are still of the first character of the original text. */
+/* How many bytes after `begin` are still of the first character of the original text. */
 static inline size_t tok_zero_from(size_t zero, size_t begin)
 {
     return zero > begin ? zero - begin : 0;

@@ -6,7 +6,7 @@
  */
 #include "text/tokenizer/tokenizer_private.h"
 
-/* The longest token that begins at `begin`; *end is behind it. */
+/* The longest token that begins at `begin`; *end is after it. */
 static uint32_t longest(tok_run *run, zoo_text *work, const char *p, size_t n, size_t begin,
                         size_t *end)
 {

@@ -72,7 +72,7 @@ bool zoo_decoder_layer_sparse(const zoo_decoder *b, uint32_t layer);
 
 /* The attention part of a layer; params in the model arena. attention.c */
 zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);
-/* The rotary table of the layer that is made (b->reach, b->head_dim). rope.c */
+/* The rotary table of the layer being made (b->reach, b->head_dim). rope.c */
 zoo_status zoo_decoder_rope(zoo_decoder *b, uint32_t layer, const zoo_rope **out);
 /* The feed-forward part of a layer, dense or with experts. ffn.c, experts.c */
 zoo_status zoo_decoder_ffn(zoo_decoder *b, uint32_t layer, zoo_part *out);
@@ -95,8 +95,8 @@ zoo_status zoo_decoder_frame(zoo_decoder *b, uint32_t layer, zoo_part *parts, ui
 /* A whole layer. layers.c */
 zoo_status zoo_decoder_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 
-/* Reads sizes, norms, embedding, head into b and the plan;
- * after it layers may be made. model.c */
+/* Reads sizes, norms, embedding and head into b and the plan; call it before any layer is made.
+ * model.c */
 zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup *setup,
                              zoo_plan *plan, zoo_error *err);
 /* Everything, layers included. */

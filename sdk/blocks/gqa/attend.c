@@ -2,8 +2,8 @@
  * attend.c: softmax attention of the rows of a step over the cache, gate and inner norm.
  *
  * Items are (tile of queries of one sequence, key-value head); a tile's queries share the walk over
- * the keys. The kernel walks keys in fixed blocks, so the cut into tiles leaves no trace in the
- * bits. Memory: per worker the kernel's scratch and lists of cache segments.
+ * the keys. The kernel walks keys in fixed blocks, so the bits do not depend on the tiling.
+ * Memory: per worker the kernel's scratch and lists of cache segments.
  */
 #include "blocks/gqa/impl.h"
 
@@ -28,9 +28,9 @@ static uint32_t list_segments(const gqa_step *step, uint32_t stream, const zoo_s
 uint32_t zoo_gqa_segments(const gqa_step *step, uint32_t worker, const zoo_seq *seq, uint32_t head,
                           uint32_t begin, uint32_t end)
 {
-    const gqa_room *room = &step->room;
-    zoo_segment *k = room->k_segs + (size_t)worker * room->segs_max;
-    zoo_segment *v = room->v_segs + (size_t)worker * room->segs_max;
+    const gqa_buffers *buffers = &step->buffers;
+    zoo_segment *k = buffers->k_segs + (size_t)worker * buffers->segs_max;
+    zoo_segment *v = buffers->v_segs + (size_t)worker * buffers->segs_max;
     (void)list_segments(step, 1, seq, step->v_first + head % step->v_heads, begin, end, v);
     return list_segments(step, 0, seq, head, begin, end, k);
 }
@@ -39,11 +39,11 @@ zoo_attend_args zoo_gqa_args(const gqa_step *step, uint32_t worker, uint32_t hea
                              uint32_t n, uint32_t pos)
 {
     const zoo_gqa *p = step->params;
-    const gqa_room *room = &step->room;
+    const gqa_buffers *buffers = &step->buffers;
     uint32_t group = p->shape.n_heads / p->shape.n_kv_heads;
-    uint32_t *first = room->first + (size_t)worker * GQA_TILE;
-    zoo_attend_args args = {.k = room->k_segs + (size_t)worker * room->segs_max,
-                            .v = room->v_segs + (size_t)worker * room->segs_max,
+    uint32_t *first = buffers->first + (size_t)worker * GQA_TILE;
+    zoo_attend_args args = {.k = buffers->k_segs + (size_t)worker * buffers->segs_max,
+                            .v = buffers->v_segs + (size_t)worker * buffers->segs_max,
                             .first = first,
                             .n_queries = n,
                             .n_heads = group,
@@ -60,11 +60,11 @@ zoo_attend_args zoo_gqa_args(const gqa_step *step, uint32_t worker, uint32_t hea
     }
     args.q_stride = (size_t)p->shape.n_heads * p->derived.k_width;
     args.out_stride = p->derived.o_cols;
-    args.q = room->q + row * args.q_stride + (size_t)head * group * p->derived.k_width;
-    args.out = room->out + row * args.out_stride + (size_t)head * group * p->shape.v_dim;
+    args.q = buffers->q + row * args.q_stride + (size_t)head * group * p->derived.k_width;
+    args.out = buffers->out + row * args.out_stride + (size_t)head * group * p->shape.v_dim;
     args.sinks = p->options.sinks ? step->weights->sinks + (size_t)head * group : NULL;
-    args.slopes = room->slopes ? room->slopes + (size_t)head * group : NULL;
-    args.scratch = room->attend + worker * room->attend_size;
+    args.slopes = buffers->slopes ? buffers->slopes + (size_t)head * group : NULL;
+    args.scratch = buffers->attend + worker * buffers->attend_size;
     return args;
 }
 
@@ -72,7 +72,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
 {
     const gqa_step *step = arg;
     const zoo_gqa *p = step->params;
-    const gqa_tile *tile = &step->room.tiles[item / p->shape.n_kv_heads];
+    const gqa_tile *tile = &step->buffers.tiles[item / p->shape.n_kv_heads];
     const zoo_seq *seq = &step->span->seqs[tile->seq];
     uint32_t head = item % p->shape.n_kv_heads, pos = seq->pos + tile->begin;
     if (tile->run) {
@@ -91,7 +91,7 @@ static uint32_t list_tiles(const gqa_step *step)
         uint32_t left = step->span->seqs[s].n;
         for (uint32_t begin = 0; left > 0; n++) {
             uint32_t take = left < step->tile ? left : step->tile;
-            step->room.tiles[n] = (gqa_tile){s, begin, take, 0};
+            step->buffers.tiles[n] = (gqa_tile){s, begin, take, 0};
             begin += take;
             left -= take;
         }
@@ -120,7 +120,7 @@ static void finish_range(void *arg, uint32_t begin, uint32_t end, uint32_t worke
     const zoo_gqa *p = step->params;
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
-        float *out = step->room.out + (size_t)row * p->derived.o_cols;
+        float *out = step->buffers.out + (size_t)row * p->derived.o_cols;
         zoo_norm_args norm = {.x = out,
                               .y = out,
                               .weight = step->weights->sub_norm,
@@ -128,7 +128,7 @@ static void finish_range(void *arg, uint32_t begin, uint32_t end, uint32_t worke
                               .width = p->derived.o_cols,
                               .eps = p->options.sub_norm_eps};
         if (p->options.gate) {
-            gate_row(step, out, step->room.gate + (size_t)row * p->derived.gate_rows);
+            gate_row(step, out, step->buffers.gate + (size_t)row * p->derived.gate_rows);
         }
         zoo_norm_run(step->ctx->kernels, p->options.sub_norm, norm);
     }
@@ -139,7 +139,8 @@ void zoo_gqa_attend(gqa_step *step)
     const zoo_gqa *p = step->params;
     if (p->options.slopes && p->derived.k_width == p->shape.head_dim) {
         float factor = p->options.slopes_scaled ? p->options.scale : 1.0f;
-        step->ctx->kernels->scale(factor, p->options.slopes, step->room.slopes, p->shape.n_heads);
+        step->ctx->kernels->scale(factor, p->options.slopes, step->buffers.slopes,
+                                  p->shape.n_heads);
     }
     step->n_tiles = list_tiles(step);
     zoo_gqa_sum_parts(step);

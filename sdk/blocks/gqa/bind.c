@@ -1,6 +1,6 @@
 /*
- * bind.c: the tensors of attention as a bind table. Which rows exist stands in zoo_gqa.when,
- * set by params.c.
+ * bind.c: the tensors of attention as a bind table. derived.when of zoo_gqa, set by params.c, says
+ * which rows exist.
  */
 #include "blocks/gqa/impl.h"
 #include "blocks/rows.h"

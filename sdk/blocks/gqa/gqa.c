@@ -13,46 +13,47 @@ typedef struct gqa_sizes {
     uint32_t n_rows, n_threads, length_max;
 } gqa_sizes;
 
-static gqa_room layout(const zoo_gqa *p, const gqa_sizes *s, zoo_scratch_layout *room)
+static gqa_buffers lay_out(const zoo_gqa *p, const gqa_sizes *s, zoo_scratch_layout *layout)
 {
-    gqa_room b = {0};
+    gqa_buffers b = {0};
     b.attend_size = zoo_attend_scratch(p->derived.k_width, p->shape.v_dim);
     b.segs_max = s->length_max / ZOO_PAGE + 2;
-    b.q = zoo_scratch_layout_floats(room, s->n_rows, (size_t)p->shape.n_heads * p->derived.k_width);
-    b.out = zoo_scratch_layout_floats(room, s->n_rows, p->derived.o_cols);
+    b.q =
+        zoo_scratch_layout_floats(layout, s->n_rows, (size_t)p->shape.n_heads * p->derived.k_width);
+    b.out = zoo_scratch_layout_floats(layout, s->n_rows, p->derived.o_cols);
     if (p->options.gate) {
-        b.gate = zoo_scratch_layout_floats(room, s->n_rows, p->derived.gate_rows);
+        b.gate = zoo_scratch_layout_floats(layout, s->n_rows, p->derived.gate_rows);
     }
     if (!p->options.shared) {
-        b.k = zoo_scratch_layout_floats(room, s->n_rows,
+        b.k = zoo_scratch_layout_floats(layout, s->n_rows,
                                         (size_t)p->shape.n_kv_heads * p->derived.k_width);
-        b.v = zoo_scratch_layout_floats(room, s->n_rows,
+        b.v = zoo_scratch_layout_floats(layout, s->n_rows,
                                         (size_t)p->shape.n_kv_heads * p->shape.v_dim);
     }
     if (p->options.slopes && p->derived.k_width == p->shape.head_dim) {
-        b.slopes = zoo_scratch_layout_floats(room, 1, p->shape.n_heads);
+        b.slopes = zoo_scratch_layout_floats(layout, 1, p->shape.n_heads);
     }
     if (p->options.round_input) {
-        b.x = zoo_scratch_layout_floats(room, s->n_rows, p->shape.width_in);
+        b.x = zoo_scratch_layout_floats(layout, s->n_rows, p->shape.width_in);
     }
-    b.tiles = zoo_scratch_layout_take(room, s->n_rows * sizeof(gqa_tile));
-    b.attend = zoo_scratch_layout_floats(room, s->n_threads, b.attend_size);
+    b.tiles = zoo_scratch_layout_take(layout, s->n_rows * sizeof(gqa_tile));
+    b.attend = zoo_scratch_layout_floats(layout, s->n_threads, b.attend_size);
     b.k_segs =
-        zoo_scratch_layout_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
+        zoo_scratch_layout_take(layout, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
     b.v_segs =
-        zoo_scratch_layout_take(room, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
-    b.first = zoo_scratch_layout_take(room, (size_t)s->n_threads * GQA_TILE * sizeof(uint32_t));
-    b.runs = zoo_scratch_layout_take(room, s->n_rows * sizeof(gqa_run));
+        zoo_scratch_layout_take(layout, (size_t)s->n_threads * b.segs_max * sizeof(zoo_segment));
+    b.first = zoo_scratch_layout_take(layout, (size_t)s->n_threads * GQA_TILE * sizeof(uint32_t));
+    b.runs = zoo_scratch_layout_take(layout, s->n_rows * sizeof(gqa_run));
     if (!p->shape.window && !p->shape.chunk && !p->options.slopes) {
         size_t row = (size_t)p->shape.n_heads * (p->shape.v_dim + 2);
         b.parts_max = s->length_max / ZOO_PART + 1;
         b.own_size = row / p->shape.n_kv_heads * b.parts_max;
         b.sums_size = s->n_rows * row * b.parts_max;
         b.sums_size = b.sums_size < GQA_SUMS_MAX ? b.sums_size : GQA_SUMS_MAX;
-        b.sums = zoo_scratch_layout_floats(room, 1, b.sums_size);
-        b.own = zoo_scratch_layout_floats(room, s->n_threads, b.own_size);
+        b.sums = zoo_scratch_layout_floats(layout, 1, b.sums_size);
+        b.own = zoo_scratch_layout_floats(layout, s->n_threads, b.own_size);
         b.parts =
-            zoo_scratch_layout_take(room, (size_t)s->n_threads * b.parts_max * sizeof(float *));
+            zoo_scratch_layout_take(layout, (size_t)s->n_threads * b.parts_max * sizeof(float *));
     }
     return b;
 }
@@ -61,9 +62,9 @@ size_t zoo_gqa_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_gqa *p = params;
     const gqa_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
-    zoo_scratch_layout room = {0};
-    (void)layout(p, &sizes, &room);
-    return room.used + zoo_linear_scratch(p->shape.width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, &sizes, &layout);
+    return layout.used + zoo_linear_scratch(p->shape.width_in, limits->rows_max) +
            zoo_linear_scratch(p->derived.o_cols, limits->rows_max);
 }
 
@@ -113,11 +114,11 @@ gqa_step zoo_gqa_begin(zoo_ctx *ctx, const zoo_gqa *p, const zoo_gqa_weights *w,
                        const zoo_span *span)
 {
     gqa_sizes sizes = {span->n_rows, ctx->n_threads, zoo_span_length(span)};
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     gqa_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
     step.tile = tile_queries(p, &sizes);
     step.v_heads = p->shape.n_kv_heads;
-    step.room = layout(p, &sizes, &room);
+    step.buffers = lay_out(p, &sizes, &layout);
     if (p->options.rope) {
         step.rope = zoo_rope_rows_of(ctx, p->options.rope, span);
     }
@@ -128,12 +129,12 @@ void zoo_gqa_project(gqa_step *step, const float *x)
 {
     const zoo_gqa *p = step->params;
     const zoo_gqa_weights *w = step->weights;
-    const gqa_room *room = &step->room;
+    const gqa_buffers *buffers = &step->buffers;
     const zoo_proj proj[] = {
-        {&w->q, w->q_bias, room->q, (size_t)p->shape.n_heads * p->derived.k_width},
-        {&w->gate, w->gate_bias, room->gate, p->derived.gate_rows},
-        {&w->k, w->k_bias, room->k, (size_t)p->shape.n_kv_heads * p->derived.k_width},
-        {&w->v, w->v_bias, room->v, (size_t)p->shape.n_kv_heads * p->shape.v_dim}};
+        {&w->q, w->q_bias, buffers->q, (size_t)p->shape.n_heads * p->derived.k_width},
+        {&w->gate, w->gate_bias, buffers->gate, p->derived.gate_rows},
+        {&w->k, w->k_bias, buffers->k, (size_t)p->shape.n_kv_heads * p->derived.k_width},
+        {&w->v, w->v_bias, buffers->v, (size_t)p->shape.n_kv_heads * p->shape.v_dim}};
     step->x_stride =
         p->shape.width_in +
         (p->options.added ? p->derived.q_rows + p->derived.k_rows + p->derived.v_rows : 0);
@@ -149,16 +150,16 @@ static void gqa_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     const zoo_gqa_weights *w = weights;
     gqa_step step = zoo_gqa_begin(ctx, p, w, cache, span);
     if (p->options.round_input) {
-        zoo_round_rows(ctx, x, step.room.x, span->n_rows, p->shape.width_in);
-        x = step.room.x;
+        zoo_round_rows(ctx, x, step.buffers.x, span->n_rows, p->shape.width_in);
+        x = step.buffers.x;
     }
     zoo_gqa_project(&step, x);
     zoo_gqa_attend(&step);
     if (p->options.round_input) {
-        zoo_round_rows(ctx, step.room.out, step.room.out, span->n_rows, p->derived.o_cols);
+        zoo_round_rows(ctx, step.buffers.out, step.buffers.out, span->n_rows, p->derived.o_cols);
     }
     const zoo_proj out = {&w->o, w->o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, step.room.out, p->derived.o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, step.buffers.out, p->derived.o_cols, span->n_rows);
 }
 
 static void gqa_explain(const void *params, char *text, size_t n)

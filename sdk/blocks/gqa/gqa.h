@@ -75,7 +75,7 @@ typedef struct zoo_gqa_shape {
     uint32_t transposed;            /* all matrices are stored [in, out] */
 } zoo_gqa_shape;
 
-/* What is done with queries, keys, values and scores; zero is the ordinary attention. */
+/* Operations on queries, keys, values and scores; all zero is ordinary attention. */
 typedef struct zoo_gqa_options {
     float scale;          /* on q . k; 0: head_dim^-0.5 */
     float softcap;        /* 0: none */
@@ -108,7 +108,7 @@ typedef struct zoo_gqa_options {
     uint32_t added;
 } zoo_gqa_options;
 
-/* What follows from the others: sizes of the bind rows, and which of them exist. */
+/* Derived from shape and options: sizes of the bind rows, and which of them exist. */
 typedef struct zoo_gqa_derived {
     uint32_t q_rows, k_rows, v_rows, gate_rows, o_cols, one;
     uint32_t q_norm_rows, k_norm_rows, norm_cols;

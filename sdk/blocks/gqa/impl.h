@@ -33,7 +33,7 @@ typedef struct gqa_run {
 } gqa_run;
 
 /* Scratch of one forward. Rows of q and k are head after head, k_width floats each. */
-typedef struct gqa_room {
+typedef struct gqa_buffers {
     float *q;            /* [n_rows, n_heads, k_width] */
     float *k;            /* [n_rows, n_kv_heads, k_width] */
     float *v;            /* [n_rows, n_kv_heads, v_dim] */
@@ -52,7 +52,7 @@ typedef struct gqa_room {
     const float **parts; /* [n_threads, parts_max] */
     size_t attend_size, sums_size, own_size;
     uint32_t segs_max, parts_max;
-} gqa_room;
+} gqa_buffers;
 
 /* Everything that the items of a forward read. */
 typedef struct gqa_step {
@@ -62,9 +62,9 @@ typedef struct gqa_step {
     zoo_cache *cache;
     const zoo_span *span;
     zoo_rope_rows rope;
-    const float *added; /* the columns of x behind width_in, or null */
+    const float *added; /* the columns of x after width_in, or null */
     size_t x_stride;
-    gqa_room room;
+    gqa_buffers buffers;
     uint32_t tile;                     /* queries of a tile at most */
     uint32_t n_tiles, n_runs, n_items; /* n_items: of all runs */
     size_t sums_used;

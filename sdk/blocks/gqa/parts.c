@@ -36,7 +36,7 @@ static bool add_run(gqa_step *step, gqa_run run)
 {
     const zoo_gqa *p = step->params;
     size_t size = (size_t)run.n_parts * p->shape.n_kv_heads * run.n_rows * row_floats(p);
-    if (size > step->room.sums_size - step->sums_used) {
+    if (size > step->buffers.sums_size - step->sums_used) {
         return false;
     }
     run.at = step->sums_used;
@@ -45,20 +45,20 @@ static bool add_run(gqa_step *step, gqa_run run)
     step->sums_used += size;
     step->n_items += run.n_items;
     for (uint32_t i = 0; i < run.n_tiles; i++) {
-        step->room.tiles[run.tile + i].run = step->n_runs + 1;
+        step->buffers.tiles[run.tile + i].run = step->n_runs + 1;
     }
-    step->room.runs[step->n_runs++] = run;
+    step->buffers.runs[step->n_runs++] = run;
     return true;
 }
 
 /* Tiles from `tile` on, each a single row of the next sequence, that begin with the same parts. */
 static gqa_run find_shared(const gqa_step *step, uint32_t tile)
 {
-    const zoo_seq *seqs = step->span->seqs, *first = &seqs[step->room.tiles[tile].seq];
+    const zoo_seq *seqs = step->span->seqs, *first = &seqs[step->buffers.tiles[tile].seq];
     gqa_run run = {.tile = tile, .n_tiles = 1, .n_rows = 1, .row = first->row, .shared = true};
     run.n_parts = first->pos / ZOO_PART;
     for (uint32_t t = tile + 1; run.n_parts && first->n == 1 && t < step->n_tiles; t++) {
-        const zoo_seq *seq = &seqs[step->room.tiles[t].seq];
+        const zoo_seq *seq = &seqs[step->buffers.tiles[t].seq];
         uint32_t parts = seq->pos / ZOO_PART < run.n_parts ? seq->pos / ZOO_PART : run.n_parts;
         parts = common_pages(step, first, seq, parts * (ZOO_PART / ZOO_PAGE)) * ZOO_PAGE / ZOO_PART;
         if (seq->n != 1 || parts == 0 || (run.n_tiles > 1 && 2 * parts < run.n_parts)) {
@@ -74,7 +74,7 @@ static void plan_split(gqa_step *step)
 {
     uint64_t items = (uint64_t)step->n_tiles * step->params->shape.n_kv_heads;
     for (uint32_t t = 0; items < 4 * (uint64_t)step->ctx->n_threads && t < step->n_tiles; t++) {
-        const gqa_tile *tile = &step->room.tiles[t];
+        const gqa_tile *tile = &step->buffers.tiles[t];
         const zoo_seq *seq = &step->span->seqs[tile->seq];
         uint32_t end = seq->pos + tile->begin + tile->n, parts = (end + ZOO_PART - 1) / ZOO_PART;
         if (!tile->run && parts >= SPLIT_MIN) {
@@ -92,7 +92,7 @@ static void sum_item(void *arg, uint32_t item, uint32_t worker)
 {
     const gqa_step *step = arg;
     const zoo_gqa *p = step->params;
-    const gqa_run *run = step->room.runs;
+    const gqa_run *run = step->buffers.runs;
     while (item >= run->item + run->n_items) {
         run++;
     }
@@ -100,7 +100,7 @@ static void sum_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t part = item % run->n_parts, head = item / run->n_parts % p->shape.n_kv_heads;
     uint32_t chunk = item / run->n_parts / p->shape.n_kv_heads * step->tile;
     uint32_t left = run->n_rows - chunk, n = left < step->tile ? left : step->tile;
-    const gqa_tile *tile = &step->room.tiles[run->tile];
+    const gqa_tile *tile = &step->buffers.tiles[run->tile];
     const zoo_seq *seq = &step->span->seqs[tile->seq];
     uint32_t begin = part * ZOO_PART, end = begin + ZOO_PART;
     uint32_t pos = run->shared ? run->n_parts * ZOO_PART : seq->pos + tile->begin + chunk;
@@ -115,18 +115,18 @@ float *zoo_gqa_sums(const gqa_step *step, const gqa_run *run, uint32_t part, uin
 {
     const zoo_gqa *p = step->params;
     size_t at = ((size_t)part * p->shape.n_kv_heads + head) * run->n_rows + row;
-    return step->room.sums + run->at + at * row_floats(p);
+    return step->buffers.sums + run->at + at * row_floats(p);
 }
 
 void zoo_gqa_join(const gqa_step *step, const gqa_tile *tile, uint32_t head, uint32_t worker)
 {
     const zoo_gqa *p = step->params;
-    const gqa_run *run = &step->room.runs[tile->run - 1];
+    const gqa_run *run = &step->buffers.runs[tile->run - 1];
     const zoo_seq *seq = &step->span->seqs[tile->seq];
     uint32_t pos = seq->pos + tile->begin, end = pos + tile->n, row = seq->row + tile->begin;
     uint32_t n_parts = (end + ZOO_PART - 1) / ZOO_PART;
-    const float **parts = step->room.parts + (size_t)worker * step->room.parts_max;
-    float *own = step->room.own + worker * step->room.own_size;
+    const float **parts = step->buffers.parts + (size_t)worker * step->buffers.parts_max;
+    float *own = step->buffers.own + worker * step->buffers.own_size;
     zoo_attend_args args = zoo_gqa_args(step, worker, head, row, tile->n, pos);
     for (uint32_t i = 0; i < n_parts; i++) {
         uint32_t begin = i * ZOO_PART;

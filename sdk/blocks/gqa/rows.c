@@ -80,8 +80,8 @@ static void shape_heads(const gqa_step *step, uint32_t row, const head_rows *r)
     }
 }
 
-/* Makes room for one more element for each query head of a key-value head behind each head, last
- * head first: their biases behind a key, a one in its own place behind a query. */
+/* Makes room for one more element for each query head of a key-value head after each head, last
+ * head first: their biases after a key, a one in its own place after a query. */
 static void add_bias_elements(const zoo_gqa *p, float *x, uint32_t n_heads, const float *slopes,
                               uint32_t pos)
 {
@@ -107,7 +107,7 @@ static float temperature(const zoo_gqa *p, uint32_t pos)
                                 : 1.0f;
 }
 
-/* Adds columns `from` .. of what stands behind the row's input. */
+/* Adds columns `from` .. of what stands after the row's input. */
 static void add_given(const gqa_step *step, uint32_t row, uint32_t from, float *y, uint32_t n)
 {
     if (step->added) {
@@ -119,7 +119,7 @@ static void shape_query(const gqa_step *step, uint32_t row)
 {
     const zoo_gqa *p = step->params;
     uint32_t pos = step->span->pos[row];
-    float *q = step->room.q + (size_t)row * p->shape.n_heads * p->derived.k_width;
+    float *q = step->buffers.q + (size_t)row * p->shape.n_heads * p->derived.k_width;
     add_given(step, row, 0, q, p->derived.q_rows);
     head_rows r = {q, step->weights->q_norm, step->weights->q_norm_bias, p->shape.n_heads,
                    p->options.q_scale * temperature(p, pos)};
@@ -134,8 +134,8 @@ static void shape_key_value(const gqa_step *step, uint32_t row)
     const zoo_gqa *p = step->params;
     const zoo_kernels *kernels = step->ctx->kernels;
     size_t n = (size_t)p->shape.n_kv_heads * p->shape.v_dim;
-    float *k = step->room.k + (size_t)row * p->shape.n_kv_heads * p->derived.k_width,
-          *v = step->room.v + row * n;
+    float *k = step->buffers.k + (size_t)row * p->shape.n_kv_heads * p->derived.k_width,
+          *v = step->buffers.v + row * n;
     add_given(step, row, p->derived.q_rows, k, p->derived.k_rows);
     add_given(step, row, p->derived.q_rows + p->derived.k_rows, v, p->derived.v_rows);
     if (p->options.k_is_v) {
@@ -183,7 +183,7 @@ static void store_item(void *arg, uint32_t item, uint32_t worker)
     const zoo_seq *seq = &step->span->seqs[item / 2];
     uint32_t stream = item % 2;
     size_t width = (size_t)p->shape.n_kv_heads * (stream ? p->shape.v_dim : p->derived.k_width);
-    const float *x = stream ? step->room.v : step->room.k;
+    const float *x = stream ? step->buffers.v : step->buffers.k;
     (void)worker;
     step->cache->put(step->cache, stream, seq, seq->pos, seq->n, x + seq->row * width, width);
 }

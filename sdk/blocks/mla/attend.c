@@ -3,7 +3,7 @@
  *
  * All heads of a query read the same two rows per position: k_t = [c_t | k_pe_t] in two streams,
  * v_t = c_t. Items are (tile of queries of one sequence, group of heads); the kernel walks keys in
- * fixed blocks, so neither cut leaves a trace in the bits.
+ * fixed blocks, so the bits depend on neither split.
  */
 #include "blocks/mla/impl.h"
 
@@ -39,19 +39,20 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
 {
     const mla_step *step = arg;
     const zoo_mla *p = step->params;
-    const mla_room *room = &step->room;
-    const mla_tile *tile = &room->tiles[item % step->n_tiles];
+    const mla_buffers *buffers = &step->buffers;
+    const mla_tile *tile = &buffers->tiles[item % step->n_tiles];
     const zoo_seq *seq = &step->span->seqs[tile->seq];
     uint32_t head = item / step->n_tiles * step->per_group, left = p->n_heads - head;
     uint32_t pos = seq->pos + tile->begin;
     size_t row = ((size_t)seq->row + tile->begin) * p->n_heads + head;
-    zoo_segment *c = room->segs + (size_t)worker * 2 * room->segs_max, *k_pe = c + room->segs_max;
-    uint32_t *first = room->first + (size_t)worker * MLA_TILE;
+    zoo_segment *c = buffers->segs + (size_t)worker * 2 * buffers->segs_max,
+                *k_pe = c + buffers->segs_max;
+    uint32_t *first = buffers->first + (size_t)worker * MLA_TILE;
     for (uint32_t i = 0; i < tile->n; i++) {
         first[i] = 0;
     }
-    zoo_attend_args args = {.q = room->query + row * p->kv_rows,
-                            .out = room->latent + row * p->kv_lora,
+    zoo_attend_args args = {.q = buffers->query + row * p->kv_rows,
+                            .out = buffers->latent + row * p->kv_lora,
                             .q_stride = (size_t)p->n_heads * p->kv_rows,
                             .out_stride = (size_t)p->n_heads * p->kv_lora,
                             .k = c,
@@ -70,7 +71,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .kernels = step->ctx->kernels,
                             .scale = p->scale,
                             .sinks = p->sinks ? step->weights->sinks + head : NULL,
-                            .scratch = room->attend + worker * room->attend_size};
+                            .scratch = buffers->attend + worker * buffers->attend_size};
     args.n_segments = list_segments(step, MLA_LATENT, seq, pos + tile->n, c);
     (void)list_segments(step, MLA_ROPE, seq, pos + tile->n, k_pe);
     step->ctx->kernels->attend(&args);
@@ -83,7 +84,7 @@ static uint32_t list_tiles(const mla_step *step, uint32_t size)
         uint32_t left = zoo_mla_dense_rows(step->params, &step->span->seqs[s]);
         for (uint32_t begin = 0; left > 0; n++) {
             uint32_t take = left < size ? left : size;
-            step->room.tiles[n] = (mla_tile){s, begin, take};
+            step->buffers.tiles[n] = (mla_tile){s, begin, take};
             begin += take;
             left -= take;
         }

@@ -1,7 +1,7 @@
 /*
  * bind.c: the tensors of latent attention as a bind table. kv_b_proj is read twice as a stack
- * of H matrices [nope + v, kv_lora]: its first rows of each head turned, its last as they are, so
- * nothing is packed twice.
+ * of H matrices [nope + v, kv_lora]: the first rows of each head transposed, the last as stored, so
+ * that nothing is packed twice.
  */
 #include "blocks/mla/impl.h"
 #include "blocks/rows.h"

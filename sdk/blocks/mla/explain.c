@@ -1,6 +1,6 @@
 /*
- * explain.c: what latent attention keeps and reads, for a reader who has not met it. Bytes are
- * those of a bf16 cache.
+ * explain.c: what latent attention caches and reads, for a reader new to it. Bytes are those of a
+ * bf16 cache.
  */
 #include "blocks/mla/impl.h"
 

@@ -25,7 +25,7 @@ typedef struct mla_sizes {
 } mla_sizes;
 
 /* Scratch of one forward. */
-typedef struct mla_room {
+typedef struct mla_buffers {
     float *q_a;     /* [n_rows, q_in] */
     float *q;       /* [n_rows, H, q_head] */
     float *kv;      /* [n_rows, kv_lora + rope] */
@@ -48,7 +48,7 @@ typedef struct mla_room {
     float *keys;        /* [n_threads, ZOO_PAGE, d] widened */
     size_t prepared_size, attend_size;
     uint32_t segs_max, n_batch;
-} mla_room;
+} mla_buffers;
 
 /* Everything that the items of a forward read. */
 typedef struct mla_step {
@@ -58,7 +58,7 @@ typedef struct mla_step {
     zoo_cache *cache;
     const zoo_span *span;
     zoo_rope_rows rope;
-    mla_room room;
+    mla_buffers buffers;
     uint32_t *chosen;            /* [n_rows, top_k] ascending, in a memo; null: no indexer */
     uint32_t length_max;         /* of room.score */
     uint32_t n_tiles, per_group; /* of attend.c: tiles, heads of one item */

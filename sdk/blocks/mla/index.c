@@ -3,9 +3,9 @@
  *
  *   score[s, t] = sum_h w[s, h] Hi^-1/2 max(q_i[s, h] . k_i[t] d^-1/2, 0)
  *
- * Rows at positions below top_k read all keys and are not scored. Equal scores take the lower
- * position. Scores of a batch of rows stand in scratch; items are (row, span of pages), then rows.
- * The choice, ascending, lives in a memo of the step, where later layers find it.
+ * Rows at positions below top_k read all keys and are not scored. Ties go to the lower position.
+ * Scores of a batch of rows are in scratch; items are (row, range of pages), then rows. The choice,
+ * ascending, is in a memo of the step, where later layers find it.
  */
 #include "blocks/choose.h"
 #include "blocks/mla/impl.h"
@@ -19,7 +19,7 @@ typedef struct index_job {
     uint32_t n_spans;
 } index_job;
 
-/* The keys of a segment: where they stand if that is float32, else read to `keys`. */
+/* The keys of a segment: in place if they are float32, else read to `keys`. */
 static const float *page_keys(const mla_step *step, const zoo_seq *seq, const zoo_segment *s,
                               uint32_t n, float *keys)
 {
@@ -37,8 +37,8 @@ static void score_page(const mla_step *step, uint32_t row, const float *from, fl
     const zoo_mla *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
     uint32_t d = p->index.dim;
-    k->index(&(zoo_index_args){.q = step->room.index_q + (size_t)row * p->index_q_rows,
-                               .weight = step->room.index_w + (size_t)row * p->index.n_heads,
+    k->index(&(zoo_index_args){.q = step->buffers.index_q + (size_t)row * p->index_q_rows,
+                               .weight = step->buffers.index_w + (size_t)row * p->index.n_heads,
                                .keys = from,
                                .score = score,
                                .n_heads = p->index.n_heads,
@@ -55,8 +55,8 @@ static void score_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t row = step->sparse[step->first_row + at];
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
     uint32_t end = step->span->pos[row] + 1;
-    float *score = step->room.score + (size_t)at * step->length_max;
-    float *keys = step->room.keys + (size_t)worker * ZOO_PAGE * step->params->index.dim;
+    float *score = step->buffers.score + (size_t)at * step->length_max;
+    float *keys = step->buffers.keys + (size_t)worker * ZOO_PAGE * step->params->index.dim;
     end = end < begin + SPAN * ZOO_PAGE ? end : begin + SPAN * ZOO_PAGE;
     for (uint32_t t = begin; t < end;) {
         zoo_segment s = step->cache->get(step->cache, MLA_INDEX, seq, 0, t);
@@ -72,8 +72,8 @@ static void choose_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t top_k = step->params->index.top_k;
     uint32_t row = step->sparse[step->first_row + item];
     (void)worker;
-    zoo_choose(step->room.score + (size_t)item * step->length_max, step->span->pos[row] + 1, top_k,
-               step->chosen + (size_t)row * top_k);
+    zoo_choose(step->buffers.score + (size_t)item * step->length_max, step->span->pos[row] + 1,
+               top_k, step->chosen + (size_t)row * top_k);
 }
 
 void zoo_mla_choose(mla_step *step)
@@ -84,10 +84,10 @@ void zoo_mla_choose(mla_step *step)
         longest = end > longest ? end : longest;
     }
     index_job job = {step, (longest + SPAN * ZOO_PAGE - 1) / (SPAN * ZOO_PAGE)};
-    for (uint32_t i = 0; i < step->n_sparse; i += step->room.n_batch) {
+    for (uint32_t i = 0; i < step->n_sparse; i += step->buffers.n_batch) {
         uint32_t left = step->n_sparse - i;
         step->first_row = i;
-        step->n_batch = left < step->room.n_batch ? left : step->room.n_batch;
+        step->n_batch = left < step->buffers.n_batch ? left : step->buffers.n_batch;
         step->ctx->parallel(step->ctx, step->n_batch * job.n_spans, score_item, &job);
         step->ctx->parallel(step->ctx, step->n_batch, choose_item, step);
     }

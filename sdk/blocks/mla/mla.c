@@ -2,8 +2,9 @@
  * mla.c: the block of latent attention: streams, scratch, forward.
  *
  * Streams: latent [kv_lora], rope_key [rope], with an indexer index_key [d]; one row per position.
- * The latent is a sum's worth of values and tolerates int4; the rope key is not normed and decides
- * positions, so it stays at bf16; the index key only ranks and tolerates int8.
+ * The latent tolerates int4, as rounding errors average out over kv_lora values; the rope key is
+ * not normalised and carries the position, so it is at least bf16; the index key only ranks and
+ * tolerates int8.
  */
 #include "blocks/mla/impl.h"
 
@@ -13,42 +14,42 @@ static uint32_t batch_rows(const mla_sizes *s)
     return n < s->n_rows ? n : s->n_rows;
 }
 
-static mla_room layout(const zoo_mla *p, const mla_sizes *s, zoo_scratch_layout *room)
+static mla_buffers lay_out(const zoo_mla *p, const mla_sizes *s, zoo_scratch_layout *layout)
 {
     bool indexed = p->when.index || p->index.follows;
     bool sparse = indexed && s->length_max > p->index.top_k;
     uint32_t top_k = sparse ? p->index.top_k : 0;
     uint32_t longest = s->length_max > top_k ? s->length_max : top_k;
     size_t heads = (size_t)s->n_rows * p->n_heads;
-    mla_room b = {.prepared_size = zoo_heads_size(p->kv_lora > p->nope ? p->kv_lora : p->nope),
-                  .attend_size = zoo_attend_scratch(p->kv_rows, p->kv_lora),
-                  .segs_max = longest / ZOO_PAGE + 2,
-                  .n_batch = batch_rows(s)};
-    b.q_a = zoo_scratch_layout_floats(room, s->n_rows, p->q_lora ? p->q_in : 0);
-    b.q = zoo_scratch_layout_floats(room, s->n_rows, p->q_rows);
-    b.kv = zoo_scratch_layout_floats(room, s->n_rows, p->kv_rows);
-    b.gate = zoo_scratch_layout_floats(room, s->n_rows, p->gate_rows);
-    b.query = zoo_scratch_layout_floats(room, heads, p->kv_rows);
-    b.latent = zoo_scratch_layout_floats(room, heads, p->kv_lora);
-    b.out = zoo_scratch_layout_floats(room, heads, p->v_dim);
-    b.tiles = zoo_scratch_layout_take(room, s->n_rows * sizeof(mla_tile));
-    b.prepared = zoo_scratch_layout_take(room, s->n_threads * b.prepared_size);
-    b.attend = zoo_scratch_layout_floats(room, s->n_threads, b.attend_size);
-    b.segs =
-        zoo_scratch_layout_take(room, (size_t)s->n_threads * 2 * b.segs_max * sizeof(zoo_segment));
-    b.first = zoo_scratch_layout_take(room, (size_t)s->n_threads * MLA_TILE * sizeof(uint32_t));
+    mla_buffers b = {.prepared_size = zoo_heads_size(p->kv_lora > p->nope ? p->kv_lora : p->nope),
+                     .attend_size = zoo_attend_scratch(p->kv_rows, p->kv_lora),
+                     .segs_max = longest / ZOO_PAGE + 2,
+                     .n_batch = batch_rows(s)};
+    b.q_a = zoo_scratch_layout_floats(layout, s->n_rows, p->q_lora ? p->q_in : 0);
+    b.q = zoo_scratch_layout_floats(layout, s->n_rows, p->q_rows);
+    b.kv = zoo_scratch_layout_floats(layout, s->n_rows, p->kv_rows);
+    b.gate = zoo_scratch_layout_floats(layout, s->n_rows, p->gate_rows);
+    b.query = zoo_scratch_layout_floats(layout, heads, p->kv_rows);
+    b.latent = zoo_scratch_layout_floats(layout, heads, p->kv_lora);
+    b.out = zoo_scratch_layout_floats(layout, heads, p->v_dim);
+    b.tiles = zoo_scratch_layout_take(layout, s->n_rows * sizeof(mla_tile));
+    b.prepared = zoo_scratch_layout_take(layout, s->n_threads * b.prepared_size);
+    b.attend = zoo_scratch_layout_floats(layout, s->n_threads, b.attend_size);
+    b.segs = zoo_scratch_layout_take(layout,
+                                     (size_t)s->n_threads * 2 * b.segs_max * sizeof(zoo_segment));
+    b.first = zoo_scratch_layout_take(layout, (size_t)s->n_threads * MLA_TILE * sizeof(uint32_t));
     if (sparse) {
-        b.picked = zoo_scratch_layout_floats(room, (size_t)b.n_batch * top_k, p->kv_lora);
-        b.picked_rope = zoo_scratch_layout_floats(room, (size_t)b.n_batch * top_k, p->rope_dim);
+        b.picked = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * top_k, p->kv_lora);
+        b.picked_rope = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * top_k, p->rope_dim);
     }
     if (p->when.index) {
-        b.index_q = zoo_scratch_layout_floats(room, s->n_rows, p->index_q_rows);
-        b.index_k = zoo_scratch_layout_floats(room, s->n_rows, p->index.dim);
-        b.index_w = zoo_scratch_layout_floats(room, s->n_rows, p->index.n_heads);
+        b.index_q = zoo_scratch_layout_floats(layout, s->n_rows, p->index_q_rows);
+        b.index_k = zoo_scratch_layout_floats(layout, s->n_rows, p->index.dim);
+        b.index_w = zoo_scratch_layout_floats(layout, s->n_rows, p->index.n_heads);
     }
     if (p->when.index && sparse) {
-        b.score = zoo_scratch_layout_floats(room, b.n_batch, s->length_max);
-        b.keys = zoo_scratch_layout_floats(room, (size_t)s->n_threads * ZOO_PAGE, p->index.dim);
+        b.score = zoo_scratch_layout_floats(layout, b.n_batch, s->length_max);
+        b.keys = zoo_scratch_layout_floats(layout, (size_t)s->n_threads * ZOO_PAGE, p->index.dim);
     }
     return b;
 }
@@ -57,10 +58,10 @@ static size_t mla_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_mla *p = params;
     const mla_sizes sizes = {limits->rows_max, limits->n_threads, limits->context_max};
-    zoo_scratch_layout room = {0};
-    (void)layout(p, &sizes, &room);
-    (void)zoo_scratch_layout_take(&room, limits->rows_max * sizeof(uint32_t));
-    return room.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
+    zoo_scratch_layout layout = {0};
+    (void)lay_out(p, &sizes, &layout);
+    (void)zoo_scratch_layout_take(&layout, limits->rows_max * sizeof(uint32_t));
+    return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
            2 * zoo_linear_scratch(p->q_in, limits->rows_max) +
            zoo_linear_scratch(p->o_cols, limits->rows_max);
 }
@@ -104,16 +105,16 @@ static void gate_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     const zoo_kernels *k = step->ctx->kernels;
     (void)worker;
     for (uint32_t i = begin; i < end; i++) {
-        float *out = step->room.out + (size_t)i * p->v_dim;
+        float *out = step->buffers.out + (size_t)i * p->v_dim;
         if (p->gate == ZOO_MLA_GATE_HEAD) {
-            float *gate = step->room.gate + i;
+            float *gate = step->buffers.gate + i;
             k->act(ZOO_ACT_SIGMOID, gate, gate, 1);
             k->scale(*gate, out, out, p->v_dim);
             continue;
         }
         const float *gate = p->gate == ZOO_MLA_GATE_ELEMENT
-                                ? step->room.gate + (size_t)i * p->v_dim
-                                : step->room.q + (size_t)i * p->q_head + p->nope + p->rope_dim;
+                                ? step->buffers.gate + (size_t)i * p->v_dim
+                                : step->buffers.q + (size_t)i * p->q_head + p->nope + p->rope_dim;
         k->act_mul(ZOO_ACT_SIGMOID, gate, out, out, p->v_dim);
     }
 }
@@ -150,10 +151,10 @@ static void mla_forward(zoo_ctx *ctx, const void *params, const void *weights, z
         uint32_t length = span->seqs[s].pos + span->seqs[s].n;
         sizes.length_max = length > sizes.length_max ? length : sizes.length_max;
     }
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     mla_step step = {.ctx = ctx, .params = p, .weights = w, .cache = cache, .span = span};
     step.length_max = sizes.length_max;
-    step.room = layout(p, &sizes, &room);
+    step.buffers = lay_out(p, &sizes, &layout);
     if (p->rope) {
         step.rope = zoo_rope_rows_of(ctx, p->rope, span);
     }
@@ -165,22 +166,22 @@ static void mla_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     }
     zoo_mla_attend_chosen(&step);
     const zoo_heads values = {.weights = w->v_up,
-                              .x = step.room.latent,
+                              .x = step.buffers.latent,
                               .x_row = (size_t)p->n_heads * p->kv_lora,
                               .x_head = p->kv_lora,
-                              .y = step.room.out,
+                              .y = step.buffers.out,
                               .y_row = p->o_cols,
                               .y_head = p->v_dim,
                               .n_rows = span->n_rows,
                               .n_heads = p->n_heads,
-                              .prepared = step.room.prepared,
-                              .prepared_size = step.room.prepared_size};
+                              .prepared = step.buffers.prepared,
+                              .prepared_size = step.buffers.prepared_size};
     zoo_heads_run(ctx, &values);
     if (p->gate) {
         zoo_rows(ctx, span->n_rows * p->n_heads, (size_t)p->v_dim * 4, gate_range, &step);
     }
     const zoo_proj out = {&w->o, w->o_bias, y, 0};
-    zoo_linear(ctx, &out, 1, step.room.out, p->o_cols, span->n_rows);
+    zoo_linear(ctx, &out, 1, step.buffers.out, p->o_cols, span->n_rows);
 }
 
 const zoo_block_ops zoo_mla_ops = {.size = sizeof(zoo_block_ops),

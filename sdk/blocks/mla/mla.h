@@ -40,14 +40,14 @@ typedef enum zoo_mla_gate {
     ZOO_MLA_GATE_NONE = 0,
     ZOO_MLA_GATE_HEAD = 1,    /* g_proj [H, in] */
     ZOO_MLA_GATE_ELEMENT = 2, /* g_proj [H v, in] */
-    ZOO_MLA_GATE_IN_Q = 3     /* v more rows behind each head of q_b */
+    ZOO_MLA_GATE_IN_Q = 3     /* v more rows after each head of q_b */
 } zoo_mla_gate;
 
 typedef struct zoo_mla_index {
     uint32_t n_heads, dim; /* Hi, d; 0: no indexer */
     uint32_t top_k;
     uint32_t interleaved; /* rotary pairs (2i, 2i + 1) */
-    uint32_t rope_last;   /* the last rope_dim elements of a vector turn, else the first */
+    uint32_t rope_last;   /* the last rope_dim elements of a vector are rotated, else the first */
     float norm_eps;       /* of k_norm; 0: 1e-6 */
     uint32_t follows;     /* no indexer of its own: the choice of an earlier layer */
     const void *choice;   /* key of the memo that holds the choice of a step; any address */
@@ -75,7 +75,7 @@ typedef struct zoo_mla {
     uint32_t kv_rows;                 /* kv_lora + rope_dim */
     uint32_t o_cols, gate_rows;       /* H v; rows of g_proj */
     uint32_t index_q_rows, index_row; /* Hi d; d */
-    uint32_t index_turn;              /* first element of an index vector that turns */
+    uint32_t index_rotated;           /* first element of an index vector that is rotated */
     zoo_rowmap k_map, v_map;
     zoo_rope index_rope;
     struct {

@@ -21,7 +21,7 @@ static zoo_status refuse_sizes(const zoo_mla *p, zoo_error *err)
                         p->n_heads, p->q_lora);
     }
     if (p->rope && 2 * p->rope->n_pairs != p->rope_dim) {
-        return zoo_fail(err, ZOO_E_CONFIG, "latent attention: %u angles turn %u elements",
+        return zoo_fail(err, ZOO_E_CONFIG, "latent attention: %u angles rotate %u elements",
                         p->rope->n_pairs, p->rope_dim);
     }
     if (p->gate > ZOO_MLA_GATE_IN_Q || (p->q_both && !p->q_lora)) {
@@ -63,7 +63,7 @@ static void derive(zoo_mla *p)
                                                      : 0;
     p->index_q_rows = p->index.n_heads * p->index.dim;
     p->index_row = p->index.n_heads ? p->index.dim : 0;
-    p->index_turn = p->index.n_heads && p->index.rope_last ? p->index.dim - p->rope_dim : 0;
+    p->index_rotated = p->index.n_heads && p->index.rope_last ? p->index.dim - p->rope_dim : 0;
     p->k_map = (zoo_rowmap){p->nope + p->v_dim, 0, p->nope, p->nope};
     p->v_map = (zoo_rowmap){p->nope + p->v_dim, p->nope, p->v_dim, p->v_dim};
     p->when.q = !p->q_lora;

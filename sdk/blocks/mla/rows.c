@@ -1,5 +1,5 @@
 /*
- * rows.c: what a row gives: absorbed queries, latent, rope key, gate, index rows.
+ * rows.c: the projections of a row: absorbed queries, latent, rope key, gate, index rows.
  *
  *   a = Wqa x + b          c_q = norm(a)              q = q_scale t(pos) Wqb c_q
  *   [c | k_pe] = Wkva x + b   c = latent_scale norm(c)   k_pe, q_pe rotated
@@ -14,7 +14,7 @@
 static void norm_query(const mla_step *step, uint32_t row)
 {
     const zoo_mla *p = step->params;
-    float *a = step->room.q_a + (size_t)row * p->q_in;
+    float *a = step->buffers.q_a + (size_t)row * p->q_in;
     if (p->q_both) {
         memcpy(a + p->q_lora, a, p->q_lora * sizeof(float));
     }
@@ -31,7 +31,7 @@ static void shape_key(const mla_step *step, uint32_t row)
 {
     const zoo_mla *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
-    float *c = step->room.kv + (size_t)row * p->kv_rows;
+    float *c = step->buffers.kv + (size_t)row * p->kv_rows;
     zoo_norm_run(k, ZOO_NORM_RMS,
                  (zoo_norm_args){.x = c,
                                  .y = c,
@@ -51,7 +51,7 @@ static void shape_index_key(const mla_step *step, uint32_t row)
 {
     const zoo_mla *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
-    float *key = step->room.index_k + (size_t)row * p->index.dim;
+    float *key = step->buffers.index_k + (size_t)row * p->index.dim;
     zoo_norm_run(k, ZOO_NORM_LAYER,
                  (zoo_norm_args){.x = key,
                                  .y = key,
@@ -61,7 +61,8 @@ static void shape_index_key(const mla_step *step, uint32_t row)
                                  .width = p->index.dim,
                                  .eps = p->index.norm_eps});
     if (p->rope) {
-        zoo_rope_rotate(k, &p->index_rope, step->rope, row, key + p->index_turn, 1, p->index.dim);
+        zoo_rope_rotate(k, &p->index_rope, step->rope, row, key + p->index_rotated, 1,
+                        p->index.dim);
     }
 }
 
@@ -84,7 +85,7 @@ static void shape_query(const mla_step *step, uint32_t row)
 {
     const zoo_mla *p = step->params;
     const zoo_kernels *k = step->ctx->kernels;
-    float *q = step->room.q + (size_t)row * p->q_rows;
+    float *q = step->buffers.q + (size_t)row * p->q_rows;
     float scale = p->q_scale;
     if (p->temp_scale != 0) {
         float periods = floorf((float)step->span->pos[row] / p->temp_period);
@@ -98,7 +99,7 @@ static void shape_query(const mla_step *step, uint32_t row)
         zoo_rope_rotate(k, p->rope, step->rope, row, q + p->nope, p->n_heads, p->q_head);
     }
     for (uint32_t h = 0; h < p->n_heads; h++) {
-        memcpy(step->room.query + ((size_t)row * p->n_heads + h) * p->kv_rows + p->kv_lora,
+        memcpy(step->buffers.query + ((size_t)row * p->n_heads + h) * p->kv_rows + p->kv_lora,
                q + (size_t)h * p->q_head + p->nope, p->rope_dim * sizeof(float));
     }
 }
@@ -112,7 +113,8 @@ static void shape_queries(void *arg, uint32_t begin, uint32_t end, uint32_t work
         shape_query(step, row);
         if (p->when.index && p->rope) {
             zoo_rope_rotate(step->ctx->kernels, &p->index_rope, step->rope, row,
-                            step->room.index_q + (size_t)row * p->index_q_rows + p->index_turn,
+                            step->buffers.index_q + (size_t)row * p->index_q_rows +
+                                p->index_rotated,
                             p->index.n_heads, p->index.dim);
         }
     }
@@ -121,16 +123,16 @@ static void shape_queries(void *arg, uint32_t begin, uint32_t end, uint32_t work
 static void store(mla_step *step)
 {
     const zoo_mla *p = step->params;
-    const mla_room *room = &step->room;
+    const mla_buffers *buffers = &step->buffers;
     for (uint32_t s = 0; s < step->span->n_seqs; s++) {
         const zoo_seq *seq = &step->span->seqs[s];
-        const float *kv = room->kv + (size_t)seq->row * p->kv_rows;
+        const float *kv = buffers->kv + (size_t)seq->row * p->kv_rows;
         zoo_cache *cache = step->cache;
         cache->put(cache, MLA_LATENT, seq, seq->pos, seq->n, kv, p->kv_rows);
         cache->put(cache, MLA_ROPE, seq, seq->pos, seq->n, kv + p->kv_lora, p->kv_rows);
         if (p->when.index) {
             cache->put(cache, MLA_INDEX, seq, seq->pos, seq->n,
-                       room->index_k + (size_t)seq->row * p->index.dim, p->index.dim);
+                       buffers->index_k + (size_t)seq->row * p->index.dim, p->index.dim);
         }
     }
 }
@@ -139,33 +141,33 @@ void zoo_mla_project(mla_step *step, const float *x)
 {
     const zoo_mla *p = step->params;
     const zoo_mla_weights *w = step->weights;
-    const mla_room *room = &step->room;
+    const mla_buffers *buffers = &step->buffers;
     uint32_t n = step->span->n_rows;
-    const zoo_proj in[] = {{&w->q_a, w->q_a_bias, room->q_a, p->q_in},
-                           {&w->kv_a, w->kv_a_bias, room->kv, p->kv_rows},
-                           {&w->gate, NULL, room->gate, p->gate_rows},
-                           {&w->index_k, NULL, room->index_k, p->index_row},
-                           {&w->index_w, NULL, room->index_w, p->index.n_heads}};
-    const zoo_proj q[] = {{&w->q, NULL, room->q, p->q_rows}};
-    const zoo_proj index = {&w->index_q, NULL, room->index_q, p->index_q_rows};
+    const zoo_proj in[] = {{&w->q_a, w->q_a_bias, buffers->q_a, p->q_in},
+                           {&w->kv_a, w->kv_a_bias, buffers->kv, p->kv_rows},
+                           {&w->gate, NULL, buffers->gate, p->gate_rows},
+                           {&w->index_k, NULL, buffers->index_k, p->index_row},
+                           {&w->index_w, NULL, buffers->index_w, p->index.n_heads}};
+    const zoo_proj q[] = {{&w->q, NULL, buffers->q, p->q_rows}};
+    const zoo_proj index = {&w->index_q, NULL, buffers->index_q, p->index_q_rows};
     zoo_linear(step->ctx, in, ZOO_COUNT(in), x, p->width_in, n);
     zoo_rows(step->ctx, n, (size_t)4 * (p->q_in + p->kv_rows + p->index_row), shape_inputs, step);
     store(step);
-    zoo_linear(step->ctx, q, 1, p->q_lora ? room->q_a : x, p->q_in, n);
+    zoo_linear(step->ctx, q, 1, p->q_lora ? buffers->q_a : x, p->q_in, n);
     if (p->when.index) {
-        zoo_linear(step->ctx, &index, 1, room->q_a, p->q_in, n);
+        zoo_linear(step->ctx, &index, 1, buffers->q_a, p->q_in, n);
     }
     zoo_rows(step->ctx, n, (size_t)4 * (p->q_rows + p->index_q_rows), shape_queries, step);
     const zoo_heads up = {.weights = w->k_up,
-                          .x = room->q,
+                          .x = buffers->q,
                           .x_row = p->q_rows,
                           .x_head = p->q_head,
-                          .y = room->query,
+                          .y = buffers->query,
                           .y_row = (size_t)p->n_heads * p->kv_rows,
                           .y_head = p->kv_rows,
                           .n_rows = n,
                           .n_heads = p->n_heads,
-                          .prepared = room->prepared,
-                          .prepared_size = room->prepared_size};
+                          .prepared = buffers->prepared,
+                          .prepared_size = buffers->prepared_size};
     zoo_heads_run(step->ctx, &up);
 }

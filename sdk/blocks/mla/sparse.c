@@ -11,7 +11,7 @@ enum {
     AHEAD = 4
 }; /* rows prefetched before they are read: the stream outgrows the caches of the CPU */
 
-/* Prefetches row `row` of a stream, as far as its kind keeps rows one behind the other. */
+/* Prefetches row `row` of a stream, as far as its kind keeps rows one after the other. */
 static void fetch(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
                   uint32_t row)
 {
@@ -38,8 +38,8 @@ static void gather_item(void *arg, uint32_t item, uint32_t worker)
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
     const zoo_cache *cache = step->cache;
     const uint32_t *chosen = step->chosen + (size_t)row * top_k;
-    float *c = step->room.picked + (size_t)at * top_k * p->kv_lora;
-    float *k_pe = step->room.picked_rope + (size_t)at * top_k * p->rope_dim;
+    float *c = step->buffers.picked + (size_t)at * top_k * p->kv_lora;
+    float *k_pe = step->buffers.picked_rope + (size_t)at * top_k * p->rope_dim;
     (void)worker;
     for (uint32_t i = begin; i < end; i++) {
         uint32_t next = chosen[i + AHEAD < end ? i + AHEAD : end - 1];
@@ -55,13 +55,14 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     static const uint32_t from_start = 0;
     const mla_step *step = arg;
     const zoo_mla *p = step->params;
-    const mla_room *room = &step->room;
+    const mla_buffers *buffers = &step->buffers;
     uint32_t top_k = p->index.top_k, at = item % step->n_batch;
     uint32_t head = item / step->n_batch * step->per_group, left = p->n_heads - head;
     size_t row = (size_t)step->sparse[step->first_row + at] * p->n_heads + head;
-    zoo_segment *c = room->segs + (size_t)worker * 2 * room->segs_max, *k_pe = c + room->segs_max;
-    zoo_attend_args args = {.q = room->query + row * p->kv_rows,
-                            .out = room->latent + row * p->kv_lora,
+    zoo_segment *c = buffers->segs + (size_t)worker * 2 * buffers->segs_max,
+                *k_pe = c + buffers->segs_max;
+    zoo_attend_args args = {.q = buffers->query + row * p->kv_rows,
+                            .out = buffers->latent + row * p->kv_lora,
                             .k = c,
                             .v = c,
                             .tail = k_pe,
@@ -74,10 +75,10 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .pos = top_k - 1,
                             .scale = p->scale,
                             .sinks = p->sinks ? step->weights->sinks + head : NULL,
-                            .scratch = room->attend + worker * room->attend_size};
+                            .scratch = buffers->attend + worker * buffers->attend_size};
     args.n_segments =
-        zoo_rows_segments(room->picked + (size_t)at * top_k * p->kv_lora, p->kv_lora, top_k, c);
-    (void)zoo_rows_segments(room->picked_rope + (size_t)at * top_k * p->rope_dim, p->rope_dim,
+        zoo_rows_segments(buffers->picked + (size_t)at * top_k * p->kv_lora, p->kv_lora, top_k, c);
+    (void)zoo_rows_segments(buffers->picked_rope + (size_t)at * top_k * p->rope_dim, p->rope_dim,
                             top_k, k_pe);
     step->ctx->kernels->attend(&args);
 }
@@ -86,10 +87,10 @@ void zoo_mla_attend_chosen(mla_step *step)
 {
     const zoo_mla *p = step->params;
     uint32_t n_pages = (p->index.top_k + ZOO_PAGE - 1) / ZOO_PAGE;
-    for (uint32_t i = 0; i < step->n_sparse; i += step->room.n_batch) {
+    for (uint32_t i = 0; i < step->n_sparse; i += step->buffers.n_batch) {
         uint32_t left = step->n_sparse - i;
         step->first_row = i;
-        step->n_batch = left < step->room.n_batch ? left : step->room.n_batch;
+        step->n_batch = left < step->buffers.n_batch ? left : step->buffers.n_batch;
         step->per_group = zoo_mla_group(p->n_heads, step->n_batch, step->ctx->n_threads);
         uint32_t n_groups = (p->n_heads + step->per_group - 1) / step->per_group;
         step->ctx->parallel(step->ctx, step->n_batch * n_pages, gather_item, step);

@@ -1,4 +1,4 @@
-/* impl.h: between bind.c (params and tensors) and mlp.c (a step). */
+/* impl.h: what bind.c (params and tensors) and mlp.c (forward) share. */
 #ifndef ZOO_BLOCKS_MLP_IMPL_H
 #define ZOO_BLOCKS_MLP_IMPL_H
 

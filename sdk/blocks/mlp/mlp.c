@@ -1,9 +1,9 @@
 /*
  * mlp.c: the feed-forward part of a layer (formulas and tensor names: mlp.h, table: bind.c).
  *
- * Rows go through in parts of ROWS_PART, so that what lies between the matrices stays in the caches
- * and takes little memory. Memory: gate and up rows [ROWS_PART, width] in scratch. What it will not
- * do: experts (moe.h).
+ * Rows are processed ROWS_PART at a time, so that the values between the matrices stay in the CPU's
+ * caches and take little memory. Memory: gate and up rows [ROWS_PART, width] in scratch. What it
+ * will not do: experts (moe.h).
  */
 #include "blocks/mlp/mlp.h"
 
@@ -23,28 +23,29 @@ typedef struct mlp_rows {
 } mlp_rows;
 
 static mlp_rows mlp_layout(const zoo_mlp *p, uint32_t n, uint32_t n_threads,
-                           zoo_scratch_layout *room)
+                           zoo_scratch_layout *layout)
 {
     mlp_rows b = {0};
     uint32_t n_rows = n < ROWS_PART ? n : ROWS_PART;
     size_t in = zoo_linear_scratch(p->width_in, n_rows), out = zoo_linear_scratch(p->width, n_rows);
-    b.prepared = zoo_scratch_layout_take(room, in > out ? in : out);
-    /* Rows whole pages apart would meet in the same few sets of a cache. */
+    b.prepared = zoo_scratch_layout_take(layout, in > out ? in : out);
+    /* Rows that are a multiple of 4 KiB apart would compete for the same few sets of a CPU cache.
+     * */
     b.stride = p->width % 1024 || p->round_input ? p->width : p->width + ZOO_PANEL;
-    b.up = zoo_scratch_layout_floats(room, n_rows, b.stride);
-    b.gate = p->gated ? zoo_scratch_layout_floats(room, n_rows, b.stride) : b.up;
-    b.tmp = zoo_scratch_layout_floats(room, n_threads, p->width);
+    b.up = zoo_scratch_layout_floats(layout, n_rows, b.stride);
+    b.gate = p->gated ? zoo_scratch_layout_floats(layout, n_rows, b.stride) : b.up;
+    b.tmp = zoo_scratch_layout_floats(layout, n_threads, p->width);
     if (p->round_input) {
-        b.x = zoo_scratch_layout_floats(room, n_rows, p->width_in);
+        b.x = zoo_scratch_layout_floats(layout, n_rows, p->width_in);
     }
     return b;
 }
 
 size_t zoo_mlp_scratch(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads)
 {
-    zoo_scratch_layout room = {0};
-    (void)mlp_layout(p, n_rows, n_threads, &room);
-    return room.used;
+    zoo_scratch_layout layout = {0};
+    (void)mlp_layout(p, n_rows, n_threads, &layout);
+    return layout.used;
 }
 
 void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,
@@ -77,7 +78,7 @@ typedef struct mlp_job {
     const zoo_mlp *params;
     const float *norm;
     mlp_rows rows;
-    const float *added; /* the columns of x behind width_in, or null */
+    const float *added; /* the columns of x after width_in, or null */
     size_t x_stride;
 } mlp_job;
 
@@ -144,11 +145,11 @@ static void run_part(zoo_ctx *ctx, mlp_job *job, const zoo_mlp_weights *w, const
 void zoo_mlp_run(zoo_ctx *ctx, const zoo_mlp *p, const zoo_mlp_weights *w, const float *x, float *y,
                  uint32_t n_rows)
 {
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     mlp_job job = {.kernels = ctx->kernels,
                    .params = p,
                    .norm = w->sub_norm,
-                   .rows = mlp_layout(p, n_rows, ctx->n_threads, &room),
+                   .rows = mlp_layout(p, n_rows, ctx->n_threads, &layout),
                    .x_stride = p->width_in + (p->added ? (size_t)2 * p->width : 0)};
     for (uint32_t row = 0; row < n_rows; row += ROWS_PART) {
         uint32_t left = n_rows - row;

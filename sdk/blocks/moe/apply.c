@@ -4,7 +4,7 @@
  *   pairs (row, route) sorted by expert, rows ascending -> gather x -> gate, up -> glu -> down ->
  *   each row adds its pairs in ascending order of expert: y = sum w_e d_e
  *
- * Items are (chosen expert, some panels), so matrices of experts that nobody chose are not read.
+ * Items are (chosen expert, some panels), so matrices of experts that no row chose are not read.
  * Memory: per pair a gathered input, two inner rows and an output, in scratch.
  */
 #include "blocks/moe/impl.h"
@@ -34,15 +34,15 @@ static void gather_range(void *arg, uint32_t begin, uint32_t end, uint32_t worke
 {
     const moe_job *job = arg;
     const zoo_experts *e = job->experts;
-    float *tmp = job->room.tmp + (size_t)worker * zoo_moe_tmp_width(e);
+    float *tmp = job->buffers.tmp + (size_t)worker * zoo_moe_tmp_width(e);
     for (uint32_t pair = begin; pair < end; pair++) {
-        uint32_t route = job->room.route[pair];
+        uint32_t route = job->buffers.route[pair];
         const float *x = job->x + (size_t)(route / job->routes->top_k) * e->width_in;
         if (e->weigh_input) {
             job->ctx->kernels->scale(job->routes->weight[route], x, tmp, e->width_in);
             x = tmp;
         }
-        put_row(job, x, job->weights->up, job->room.x + pair * job->x_size);
+        put_row(job, x, job->weights->up, job->buffers.x + pair * job->x_size);
     }
 }
 
@@ -51,13 +51,13 @@ static void run_gemm(const moe_job *job, const moe_group *g, uint32_t chunk, con
                      const float *bias, float *y)
 {
     const zoo_gemm_slots *slots = &job->ctx->kernels->gemm[w->kind];
-    bool down = y == job->room.down;
+    bool down = y == job->buffers.down;
     size_t size = down ? job->h_size : job->x_size;
     uint32_t n_panels = (w->rows + ZOO_PANEL - 1) / ZOO_PANEL;
     uint32_t end = (chunk + 1) * job->panels;
     bool prepared = slots->prepared_size(w->cols, w->group) != 0;
     zoo_gemm gemm = {.weight = w,
-                     .x = (down ? job->room.h : job->room.x) + g->begin * size,
+                     .x = (down ? job->buffers.h : job->buffers.x) + g->begin * size,
                      .x_stride = prepared ? size : size / sizeof(float),
                      .y = y + (size_t)g->begin * w->rows,
                      .y_stride = w->rows,
@@ -71,23 +71,23 @@ static void run_gemm(const moe_job *job, const moe_group *g, uint32_t chunk, con
 static void in_item(void *arg, uint32_t item, uint32_t worker)
 {
     const moe_job *job = arg;
-    const moe_group *g = &job->room.groups[item / job->n_chunks];
+    const moe_group *g = &job->buffers.groups[item / job->n_chunks];
     const zoo_expert_weights *w = job->weights;
     uint32_t chunk = item % job->n_chunks;
     (void)worker;
-    run_gemm(job, g, chunk, &w->up[g->expert], w->up_bias, job->room.up);
+    run_gemm(job, g, chunk, &w->up[g->expert], w->up_bias, job->buffers.up);
     if (job->experts->gated) {
-        run_gemm(job, g, chunk, &w->gate[g->expert], w->gate_bias, job->room.gate);
+        run_gemm(job, g, chunk, &w->gate[g->expert], w->gate_bias, job->buffers.gate);
     }
 }
 
 static void down_item(void *arg, uint32_t item, uint32_t worker)
 {
     const moe_job *job = arg;
-    const moe_group *g = &job->room.groups[item / job->n_chunks];
+    const moe_group *g = &job->buffers.groups[item / job->n_chunks];
     const zoo_expert_weights *w = job->weights;
     (void)worker;
-    run_gemm(job, g, item % job->n_chunks, &w->down[g->expert], w->down_bias, job->room.down);
+    run_gemm(job, g, item % job->n_chunks, &w->down[g->expert], w->down_bias, job->buffers.down);
 }
 
 static void inner_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
@@ -95,15 +95,15 @@ static void inner_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker
     const moe_job *job = arg;
     const zoo_experts *e = job->experts;
     const zoo_kernels *k = job->ctx->kernels;
-    float *tmp = job->room.tmp + (size_t)worker * zoo_moe_tmp_width(e);
+    float *tmp = job->buffers.tmp + (size_t)worker * zoo_moe_tmp_width(e);
     for (uint32_t pair = begin; pair < end; pair++) {
-        float *gate = job->room.gate + (size_t)pair * e->width;
+        float *gate = job->buffers.gate + (size_t)pair * e->width;
         if (e->gated) {
-            zoo_glu_run(k, &e->glu, gate, job->room.up + (size_t)pair * e->width, tmp, e->width);
+            zoo_glu_run(k, &e->glu, gate, job->buffers.up + (size_t)pair * e->width, tmp, e->width);
         } else {
             k->act((zoo_act)e->glu.act, gate, gate, e->width);
         }
-        put_row(job, gate, job->weights->down, job->room.h + pair * job->h_size);
+        put_row(job, gate, job->weights->down, job->buffers.h + pair * job->h_size);
     }
 }
 
@@ -118,7 +118,7 @@ static void sum_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
         memset(y, 0, e->width_out * sizeof(float));
         for (uint32_t i = row * r->top_k; i < (row + 1) * r->top_k; i++) {
             bool real = r->idx[i] < e->n;
-            const float *d = real ? job->room.down + (size_t)job->room.place[i] * e->width_out
+            const float *d = real ? job->buffers.down + (size_t)job->buffers.place[i] * e->width_out
                                   : job->x + (size_t)row * e->width_in;
             float w = real && e->weigh_input ? 1.0f : r->weight[i];
             job->ctx->kernels->axpy(w, d, y, e->width_out);
@@ -126,7 +126,7 @@ static void sum_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     }
 }
 
-/* Chooses the cut of `rows` outputs and runs fn over (group, chunk). */
+/* Chooses how `rows` outputs are split and runs fn over (group, chunk). */
 static void run_items(moe_job *job, uint32_t rows, zoo_task *fn)
 {
     uint32_t n_panels = (rows + ZOO_PANEL - 1) / ZOO_PANEL;
@@ -139,10 +139,10 @@ static void run_items(moe_job *job, uint32_t rows, zoo_task *fn)
 void zoo_moe_apply(zoo_ctx *ctx, const zoo_experts *experts, const zoo_expert_weights *weights,
                    const zoo_routes *routes, const float *x, float *y)
 {
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     moe_job job = {
         .ctx = ctx, .experts = experts, .weights = weights, .routes = routes, .x = x, .y = y};
-    job.room = zoo_moe_layout(experts, routes->top_k, routes->n_rows, ctx->n_threads, &room);
+    job.buffers = zoo_moe_layout(experts, routes->top_k, routes->n_rows, ctx->n_threads, &layout);
     job.x_size = row_size(&job, weights->up);
     job.h_size = row_size(&job, weights->down);
     uint32_t pairs = zoo_moe_sort(&job);

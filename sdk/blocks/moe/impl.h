@@ -10,12 +10,12 @@
 
 extern const zoo_bind zoo_moe_binds[];
 
-/* Turns the logits of a row into scores, in place. */
+/* Replaces the router logits of a row by their scores. */
 void zoo_moe_score(const zoo_kernels *kernels, const zoo_router *router, float *logits);
-/* Overwrites the choices of refused groups; groups and picks, [n_groups] each, are work space. */
+/* Overwrites the choices of rejected groups; groups and picks, [n_groups] each, are workspace. */
 void zoo_moe_refuse_groups(const zoo_kernels *kernels, const zoo_router *router, float *choice,
                            float *groups, uint32_t *picks);
-/* idx, weight [top_k] by ZOO_SCORE_SPARSEMIXER; left [n_experts] is work space. */
+/* idx, weight [top_k] by ZOO_SCORE_SPARSEMIXER; left [n_experts] is workspace. */
 void zoo_moe_sparsemixer(const zoo_router *router, const float *scores, float *left, uint32_t *idx,
                          float *weight);
 
@@ -24,7 +24,7 @@ typedef struct moe_group {
     uint32_t expert, begin, n;
 } moe_group;
 
-typedef struct moe_room {
+typedef struct moe_pair_buffers {
     uint32_t *counts;     /* [n + 1] then ends of groups */
     uint32_t *place;      /* [n_rows * top_k] pair of a route; unused for routes past n */
     uint32_t *route;      /* [n_rows * top_k] route of a pair */
@@ -33,7 +33,7 @@ typedef struct moe_room {
     float *gate, *up;     /* [pairs, width] */
     float *down;          /* [pairs, width_out] */
     float *tmp;           /* [n_threads, max(width, width_in)] */
-} moe_room;
+} moe_pair_buffers;
 
 typedef struct moe_job {
     zoo_ctx *ctx;
@@ -42,15 +42,15 @@ typedef struct moe_job {
     const zoo_routes *routes;
     const float *x;
     float *y;
-    moe_room room;
+    moe_pair_buffers buffers;
     size_t x_size, h_size; /* bytes of a row as gemm reads it */
     uint32_t n_groups, n_chunks, panels;
 } moe_job;
 
 /* Floats of a worker's tmp row. */
 uint32_t zoo_moe_tmp_width(const zoo_experts *experts);
-moe_room zoo_moe_layout(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,
-                        uint32_t n_threads, zoo_scratch_layout *room);
+moe_pair_buffers zoo_moe_layout(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,
+                                uint32_t n_threads, zoo_scratch_layout *layout);
 /* Sorts routes by expert; rows stay ascending. Returns the number of pairs. */
 uint32_t zoo_moe_sort(moe_job *job);
 

@@ -16,26 +16,26 @@ typedef struct moe_buffers {
     float *ids;                    /* [top_k] */
 } moe_buffers;
 
-static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_scratch_layout *room)
+static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_scratch_layout *layout)
 {
     moe_buffers b = {0};
     size_t n_routes = (size_t)n_rows * p->router.top_k;
-    b.logits = zoo_scratch_layout_floats(room, n_rows, p->router.n_experts);
-    b.routes.idx = zoo_scratch_layout_take(room, n_routes * sizeof(uint32_t));
-    b.routes.weight = zoo_scratch_layout_floats(room, n_routes, 1);
+    b.logits = zoo_scratch_layout_floats(layout, n_rows, p->router.n_experts);
+    b.routes.idx = zoo_scratch_layout_take(layout, n_routes * sizeof(uint32_t));
+    b.routes.weight = zoo_scratch_layout_floats(layout, n_routes, 1);
     b.routes.top_k = p->router.top_k;
     b.routes.n_rows = n_rows;
     if (p->latent) {
-        b.latent_in = zoo_scratch_layout_floats(room, n_rows, p->latent);
-        b.latent_out = zoo_scratch_layout_floats(room, n_rows, p->latent);
+        b.latent_in = zoo_scratch_layout_floats(layout, n_rows, p->latent);
+        b.latent_out = zoo_scratch_layout_floats(layout, n_rows, p->latent);
     }
     if (p->hash_rows) {
-        b.fixed = zoo_scratch_layout_take(room, n_routes * sizeof(uint32_t));
-        b.ids = zoo_scratch_layout_floats(room, 1, p->router.top_k);
+        b.fixed = zoo_scratch_layout_take(layout, n_routes * sizeof(uint32_t));
+        b.ids = zoo_scratch_layout_floats(layout, 1, p->router.top_k);
     }
     if (p->shared.width) {
-        b.shared = zoo_scratch_layout_floats(room, n_rows, p->width_out);
-        b.shared_gate = zoo_scratch_layout_floats(room, n_rows, 1);
+        b.shared = zoo_scratch_layout_floats(layout, n_rows, p->width_out);
+        b.shared_gate = zoo_scratch_layout_floats(layout, n_rows, 1);
     }
     return b;
 }
@@ -43,19 +43,19 @@ static moe_buffers moe_layout(const zoo_moe *p, uint32_t n_rows, zoo_scratch_lay
 static size_t moe_scratch(const void *params, const zoo_limits *limits)
 {
     const zoo_moe *p = params;
-    zoo_scratch_layout room = {0};
+    zoo_scratch_layout layout = {0};
     uint32_t n = limits->rows_max, threads = limits->n_threads;
-    (void)moe_layout(p, n, &room);
-    room.used += zoo_linear_scratch(p->width_in, n);
-    room.used += zoo_moe_route_scratch(&p->router, threads);
-    room.used += zoo_moe_apply_scratch(&p->experts, p->router.top_k, n, threads);
+    (void)moe_layout(p, n, &layout);
+    layout.used += zoo_linear_scratch(p->width_in, n);
+    layout.used += zoo_moe_route_scratch(&p->router, threads);
+    layout.used += zoo_moe_apply_scratch(&p->experts, p->router.top_k, n, threads);
     if (p->latent) {
-        room.used += zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->latent, n);
+        layout.used += zoo_linear_scratch(p->width_in, n) + zoo_linear_scratch(p->latent, n);
     }
     if (p->shared.width) {
-        room.used += zoo_mlp_scratch(&p->shared, n, threads) + zoo_linear_scratch(p->width_in, n);
+        layout.used += zoo_mlp_scratch(&p->shared, n, threads) + zoo_linear_scratch(p->width_in, n);
     }
-    return room.used;
+    return layout.used;
 }
 
 typedef struct shared_job {
@@ -111,7 +111,7 @@ static void run_experts(zoo_ctx *ctx, const zoo_moe *p, const zoo_moe_weights *w
     zoo_linear(ctx, &up, 1, b->latent_out, p->latent, n_rows);
 }
 
-/* Experts by token id. A number that names no expert counts as the last one. */
+/* Experts by token id. A number out of range counts as the last expert. */
 static void read_hash(const zoo_moe *p, const zoo_moe_weights *w, const moe_buffers *b,
                       const zoo_span *span)
 {
@@ -130,8 +130,8 @@ static void moe_forward(zoo_ctx *ctx, const void *params, const void *weights, z
 {
     const zoo_moe *p = params;
     const zoo_moe_weights *w = weights;
-    zoo_scratch_layout room = {.ctx = ctx};
-    moe_buffers b = moe_layout(p, span->n_rows, &room);
+    zoo_scratch_layout layout = {.ctx = ctx};
+    moe_buffers b = moe_layout(p, span->n_rows, &layout);
     const zoo_proj router = {&w->router, w->router_bias, b.logits, 0};
     zoo_route_args route = {&p->router, b.logits, w->correction_bias, w->expert_scale, NULL};
     (void)cache;

@@ -4,9 +4,9 @@
  *   routes = route(Wr x)
  *   y = scale * sum over chosen e, ascending, of w_e * expert_e(x) + shared(x)
  *
- * Rows of a step that chose the same expert pass its matrices together; a step reads only chosen
- * experts. A row adds its experts in ascending order of their index, so its bits do not depend on
- * the batch. Ties choose the lower index.
+ * Rows of a step that chose the same expert are multiplied by its matrices together; a step reads
+ * only chosen experts. A row adds its experts in ascending order of their index, so its bits do not
+ * depend on the batch. Ties go to the lower index.
  *
  * Two pieces serve other blocks as they are: zoo_moe_route (routing rule on router logits) and
  * zoo_moe_apply (grouped experts for given routes).
@@ -70,7 +70,7 @@ typedef struct zoo_router {
     uint32_t n_groups; /* 0 and 1: no groups; divides n_experts */
     uint32_t groups_kept;
     uint32_t group_sum2; /* a group's score is the sum of its two largest; else its largest */
-    uint32_t group_zero; /* refused groups score 0; else -inf */
+    uint32_t group_zero; /* experts of rejected groups score 0; else -inf */
 } zoo_router;
 
 /* Routes of a step: expert numbers of a row ascending, with their weights. */
@@ -120,7 +120,8 @@ void zoo_moe_apply(zoo_ctx *ctx, const zoo_experts *experts, const zoo_expert_we
 size_t zoo_moe_apply_scratch(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,
                              uint32_t n_threads);
 
-/* Experts must be packed alike (kind and group); refuses others. For a block's prepare. [load] */
+/* Refuses experts that are not all packed to the same kind and group. For a block's prepare.
+ * [load] */
 zoo_status zoo_experts_check(const zoo_experts *experts, const zoo_expert_weights *weights,
                              zoo_error *err);
 
@@ -147,7 +148,7 @@ typedef struct zoo_moe {
     uint32_t down_transposed; /* STACKED: down stored [E, F, out] */
     uint32_t expert_bias;     /* biases of the experts */
 
-    uint32_t latent; /* experts work on latent_down x, their sum passes latent_up; 0: none */
+    uint32_t latent; /* width of latent_down x, the experts' input; 0: they read x itself */
     uint32_t latent_bias;
 
     zoo_mlp shared;       /* shared.width 0: none; width_in and width_out are set by finish */

@@ -19,10 +19,10 @@ typedef struct route_job {
 
 size_t zoo_moe_route_scratch(const zoo_router *router, uint32_t n_threads)
 {
-    zoo_scratch_layout room = {0};
-    (void)zoo_scratch_layout_floats(&room, n_threads, (size_t)router->n_experts * 3);
-    (void)zoo_scratch_layout_floats(&room, n_threads, router->n_experts);
-    return room.used;
+    zoo_scratch_layout layout = {0};
+    (void)zoo_scratch_layout_floats(&layout, n_threads, (size_t)router->n_experts * 3);
+    (void)zoo_scratch_layout_floats(&layout, n_threads, router->n_experts);
+    return layout.used;
 }
 
 static float renorm_divisor(const zoo_router *r, const float *w)
@@ -113,10 +113,10 @@ static void route_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker
 
 void zoo_moe_route(zoo_ctx *ctx, const zoo_route_args *args, zoo_routes *routes)
 {
-    zoo_scratch_layout room = {.ctx = ctx};
+    zoo_scratch_layout layout = {.ctx = ctx};
     uint32_t n = args->router->n_experts;
     route_job job = {.kernels = ctx->kernels, .args = args, .routes = routes};
-    job.work = zoo_scratch_layout_floats(&room, ctx->n_threads, (size_t)n * 3);
-    job.picks = zoo_scratch_layout_take(&room, (size_t)ctx->n_threads * n * sizeof(uint32_t));
+    job.work = zoo_scratch_layout_floats(&layout, ctx->n_threads, (size_t)n * 3);
+    job.picks = zoo_scratch_layout_take(&layout, (size_t)ctx->n_threads * n * sizeof(uint32_t));
     zoo_rows(ctx, routes->n_rows, (size_t)n * 8, route_range, &job);
 }

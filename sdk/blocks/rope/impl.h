@@ -1,4 +1,4 @@
-/* impl.h: between read.c (where parameters stand) and kinds.c (formulas). */
+/* impl.h: what read.c (finds the parameters in a config) and kinds.c (formulas) share. */
 #ifndef ZOO_BLOCKS_ROPE_IMPL_H
 #define ZOO_BLOCKS_ROPE_IMPL_H
 

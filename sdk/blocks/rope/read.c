@@ -1,5 +1,5 @@
 /*
- * read.c: finds rotary parameters in a config, in the spellings of every generation of files.
+ * read.c: finds rotary parameters in a config, in all spellings that transformers has used.
  *
  * Old files have `rope_scaling` {type, factor, ...} beside `rope_theta`; newer ones one
  * `rope_parameters`, or one for each layer type below it. All keys known to belong to rotary
@@ -52,7 +52,7 @@ double zoo_rope_number(const rope_params *p, const char *key, double fallback)
     return p->config->number(p->config, dict_key(p, key, path, sizeof path), fallback);
 }
 
-/* Keys that only some kinds read; files carry them beside others too. */
+/* Keys that only some kinds read but that files have with other kinds too. */
 static void claim_keys(const rope_params *p)
 {
     static const char *const numbers[] = {"factor",
@@ -148,7 +148,7 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
                         "%s: %u rotated dims of a head of %u (an even number up to it is needed)",
                         name, p.rotary_dim, p.head_dim);
     }
-    if (p.rotary_dim > HEAD_MAX) { /* before a table of that size is made */
+    if (p.rotary_dim > HEAD_MAX) { /* before a table of that size is allocated */
         return zoo_fail(err, ZOO_E_CONFIG, "%s: %u rotated dims of a head; up to %d are computed",
                         name, p.rotary_dim, HEAD_MAX);
     }

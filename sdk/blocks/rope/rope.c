@@ -17,7 +17,7 @@ typedef struct angle_job {
     float *cos, *sin;
 } angle_job;
 
-/* theta of a pass of n positions, in float32 as the reference has it. */
+/* theta of a forward call of n_total positions, in float32 as in the reference. */
 static float dynamic_theta(const zoo_rope *rope, uint32_t n_total)
 {
     float growth = (float)rope->growth;

@@ -20,8 +20,8 @@ extern "C" {
 #endif
 
 /*
- * What to read and what holds where the config is silent. Zero means the default given here; start
- * from `{.head_dim = D}`.
+ * What to read, and the defaults of keys that the config lacks. Zero means the default given here;
+ * start from `{.head_dim = D}`.
  *
  * Where parameters are looked for: the member `layer_type` of rope_scaling or rope_parameters where
  * there is one; else the dict `rope_scaling` if it is not null; else `rope_parameters`.
@@ -40,15 +40,15 @@ typedef struct zoo_rope_want {
     uint32_t rotary_dim;       /* rotated dims R, whatever the file says; 0: int(D * partial) */
     uint32_t interleaved;      /* pairs (2i, 2i + 1) instead of (i, i + R / 2) */
     uint32_t negated;          /* rotation by the negative angle */
-    uint32_t unscaled;         /* a flat dict is not for this layer; only its own member is */
+    uint32_t unscaled;         /* only the member layer_type counts, not a flat dict */
     uint32_t original_in_dict; /* a top-level original_max_position_embeddings is ignored */
     uint32_t max_positions;    /* 0: max_position_embeddings of the config */
 } zoo_rope_want;
 
 typedef enum zoo_rope_kind {
     ZOO_ROPE_FIXED = 0,   /* one table */
-    ZOO_ROPE_DYNAMIC = 1, /* theta grows with the pass beyond `limit` positions */
-    ZOO_ROPE_LONG = 2     /* a second table and factor for passes of more than `limit` positions */
+    ZOO_ROPE_DYNAMIC = 1, /* theta grows with n_total beyond `limit` positions */
+    ZOO_ROPE_LONG = 2     /* a second table and factor where n_total is above `limit` */
 } zoo_rope_kind;
 
 typedef struct zoo_rope {
@@ -80,9 +80,9 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
                          zoo_rope *out, zoo_error *err);
 
 /*
- * Tells the plan when a sequence must be read again because this table changes with its length:
- * dynamic: at every step beyond the limit; longrope: once when the limit is crossed. Call it for
- * every table of the model; the smallest limits win. [load]
+ * Sets plan->reread_always (dynamic) or plan->reread_after (longrope): lengths past which a
+ * sequence must be computed again because this table changes with its length. Call it for every
+ * table of the model; the smallest limits win. [load]
  */
 void zoo_rope_reread(const zoo_rope *rope, zoo_plan *plan);
 
@@ -91,7 +91,7 @@ typedef struct zoo_rope_rows {
     const float *cos, *sin;
 } zoo_rope_rows;
 
-/* The angles of the rows of this step, computed at its first call;
+/* The angles of the rows of this step, computed at the first call in it;
  * not inside a parallel loop. [step] */
 zoo_rope_rows zoo_rope_rows_of(zoo_ctx *ctx, const zoo_rope *rope, const zoo_span *span);
 
