@@ -39,7 +39,7 @@ enum {
     LMZOO_E_USAGE = -1,       /* the caller asked for something that makes no sense */
     LMZOO_E_IO = -2,          /* a file cannot be opened, read or written */
     LMZOO_E_FORMAT = -3,      /* a file or text breaks the rules of its format */
-    LMZOO_E_CONFIG = -4,      /* config.json asks for something that is not implemented */
+    LMZOO_E_CONFIG = -4,      /* config.json asks for something that is not supported */
     LMZOO_E_WEIGHT = -5,      /* a tensor is missing or has the wrong shape or dtype */
     LMZOO_E_PLUGIN = -6,      /* a plugin file was refused */
     LMZOO_E_MEMORY = -7,      /* an allocation failed or a limit would be exceeded */
