@@ -35,7 +35,7 @@ while read -r mistake words; do
     refused 3 "bad-rows.*$words" "found: $mistake" plugins --plugin-dir "$mistakes/$mistake" --check
 done <<END
 few_bytes writes outside the bytes
-state reads otherwise
+state reads differently
 coarse mean squared error
 zeros a row of zeros
 remains over other bytes
@@ -44,7 +44,7 @@ first_row alone than among others
 stride stride between them
 address reads
 vector test vector of 2 values: value 1 reads 1.5, not 1.25
-form not of the form
+form does not have the form
 END
 
 refused 2 'no kind "int3"; there are auto, f32, bf16, int8, int4.*uneven4' "an unknown kind" \
