@@ -5,7 +5,7 @@
  *
  * A run is some tiles with the same leading parts. Its sums stand in scratch until the tiles join
  * them with the rest; attend joins parts in the same order, so whatever is chosen here leaves no
- * trace in the bits. Memory: room.sums; what has no room there is not cut.
+ * trace in the bits. Memory: buffers.sums; what has no room there is not cut.
  */
 #include "blocks/gqa/impl.h"
 
