@@ -274,7 +274,7 @@ static const struct {
     {"{\"oneOf\": [{\"type\": \"integer\"}, {\"type\": \"number\"}]}", "oneOf"},
     {"{\"oneOf\": [{\"type\": \"object\"}, {\"type\": \"object\"}]}", "oneOf"},
     {"{\"$ref\": \"http://x/y\"}", "leads out"},
-    {"{\"$ref\": \"#/$defs/none\"}", "leads nowhere"},
+    {"{\"$ref\": \"#/$defs/none\"}", "points to nothing"},
     {"{\"$ref\": \"#\"}", "leads back"},
     {"{\"anyOf\": [{\"$ref\": \"#\"}, {\"type\": \"null\"}]}", "leads back"},
     {"{\"allOf\": [{\"$ref\": \"#\"}]}", "leads back"},

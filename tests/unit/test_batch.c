@@ -257,7 +257,7 @@ static void test_refuses_what_changed(void **unused)
     write_file(output, "mine\n", 5);
     o = run_batch(-1, 64, 4, "o");
     assert_int_equal(o.status, ZOO_E_USAGE);
-    assert_non_null(strstr(o.err.text, "no journal"));
+    assert_non_null(strstr(o.err.text, "without a journal"));
     remove_outputs();
 }
 
