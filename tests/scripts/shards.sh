@@ -112,7 +112,7 @@ merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
 refused 2 "is not finished" "a shard without a row"
 sed -n '1,4p;6p;6p;7,$p' "$work/s-1.jsonl" >"$work/t-1.jsonl"
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
-refused 2 "occurs twice" "a row twice for one that is not there"
+refused 2 "stands there twice" "a row twice for one that is not there"
 merge "$work/x.jsonl" "$work/one.jsonl"
 refused 2 "holds a run of all rows" "results of a whole run"
 batch "$work/in.jsonl" "$work/f-1.jsonl" --shard 1/3 --seed 7
