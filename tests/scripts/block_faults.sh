@@ -43,7 +43,7 @@ fault sdk/blocks/rope/rope.c 's/sin((double)angle) \* factor/sin(-(double)angle)
     plain_gqa 'the halves of the rotation are swapped'
 fault sdk/blocks/rope/rope.c 's/\.interleaved = rope->interleaved != 0/.interleaved = 1/' \
     plain_gqa 'the rotation takes neighbours for pairs'
-fault sdk/blocks/mla/rows.c 's/zoo_heads_run(step->ctx, &up);/for (size_t i = 0; i < (size_t)n * p->n_heads; i++) memset(room->query + i * p->kv_rows, 0, p->kv_lora * sizeof(float));/' \
+fault sdk/blocks/mla/rows.c 's/zoo_heads_run(step->ctx, &up);/for (size_t i = 0; i < (size_t)n * p->n_heads; i++) memset(buffers->query + i * p->kv_rows, 0, p->kv_lora * sizeof(float));/' \
     plain_mla 'the product with Wuk that queries absorb is missing'
 fault sdk/blocks/mla/rows.c 's/if (p->rope) {/if (0) {/' plain_mla 'nothing is rotated'
 fault sdk/blocks/mla/attend.c 's/if (!sparse || seq->pos + seq->n <= p->index.top_k)/if (true)/' \

@@ -61,7 +61,7 @@ sleep 0.5
 head -n 1500 shrinks.jsonl >part && cat part >shrinks.jsonl
 wait "$pid"
 code=$?
-[ "$code" -eq 4 ] && grep -q 'changed or was cut' err
+[ "$code" -eq 4 ] && grep -q 'changed or was truncated' err
 report "requests that are cut while they are read: exit 4, never 0" $?
 
 requests 4000 >many.jsonl
@@ -113,7 +113,7 @@ done
 for pack in packs/*; do [ -f "$pack" ] && : >"$pack"; done
 wait "$pid"
 code=$?
-[ "$code" -eq 4 ] && grep -q 'was cut or its disk fails' err
+[ "$code" -eq 4 ] && grep -q 'was truncated or its disk fails' err
 report "packed weights that are cut while they are in use: exit 4 and a sentence" $?
 
 # A control group of 64 MiB, of version 2 or 1, where one can be made.

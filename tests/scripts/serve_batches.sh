@@ -80,7 +80,7 @@ poll completed
 ask "/v1/files/$(field output_file_id)/content"
 [ "$(wc -l <"$said")" -eq 150 ] &&
     [ "$(sed -n 's/.*"custom_id":"\(r[0-9]*\)".*/\1/p' "$said" | sort -u | wc -l)" -eq 150 ]
-result $? "after kill -9, twice, every row stands there once"
+result $? "after kill -9, twice, every row is there once"
 
 create "$TMPDIR/long.jsonl"
 poll in_progress
