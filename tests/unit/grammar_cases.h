@@ -291,7 +291,7 @@ static const struct {
     {"{\"type\": \"money\"}", "no JSON type"},
     {"{\"enum\": []}", "no value"},
     {"{\"enum\": [1], \"minimum\": 2}", "beside minimum"},
-    {"{\"type\": \"array\", \"minItems\": -1}", "no count"},
+    {"{\"type\": \"array\", \"minItems\": -1}", "is not a count"},
     {"{\"type\": \"object\", \"required\": [\"a\"], \"additionalProperties\": false}", "forbidden"},
     {"{\"allOf\": [{\"properties\": {\"a\": {}}}, {\"properties\": {\"b\": {}}, "
      "\"additionalProperties\": false}]}",
