@@ -301,7 +301,7 @@ zoo_status zoo_chat_model_speculate(zoo_chat_model *s, const char *word, uint32_
     }
     speculation->n_always = n_always;
     speculation->pool_bytes = pool_bytes;
-    if (zoo_engine_n_flights(s->engine) > 1) {
+    if (zoo_engine_n_micro_batches(s->engine) > 1) {
         speculation->kind = ZOO_SPECULATE_OFF; /* steps under way together leave no time to save */
     }
     if (speculation->kind == ZOO_SPECULATE_OFF || n_always > 0) {

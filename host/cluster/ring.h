@@ -11,7 +11,7 @@
 #include "model/ring.h"
 
 typedef struct zoo_link_ring {
-    zoo_ring ring; /* first; n_flights and meet are the caller's to set */
+    zoo_ring ring; /* first; n_micro_batches and meet are the caller's to set */
     zoo_cluster cluster;
 } zoo_link_ring;
 

@@ -56,7 +56,7 @@ typedef struct zoo_common {
     const char *speculate;     /* null: the command does not speculate */
     uint32_t n_drafts;         /* with it; 0: as many as pay */
     bool pipeline;             /* the ranks of the run have the layers */
-    uint32_t n_flights;        /* with it: micro-batches under way; 0: what is usual */
+    uint32_t n_micro_batches;  /* with it: micro-batches under way; 0: what is usual */
     const char *draft;         /* a model that drafts; null: none */
     const char *draft_weights; /* as engine.weights, of that one; null: the same */
     bool help;
@@ -91,7 +91,7 @@ extern const zoo_option zoo_options_model[];
      "not "                                                                                        \
      "fit one machine; the bytes stay the same"},                                                  \
     {                                                                                              \
-        "--micro-batches", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_flights), "N",              \
+        "--micro-batches", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_micro_batches), "N",        \
             "with --pipeline: steps under way at once, each with its part of the rows (one more "  \
             "than there are ranks)"                                                                \
     }

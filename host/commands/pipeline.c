@@ -133,7 +133,7 @@ static int run_first(const zoo_command *command, void *args)
 
 static zoo_status judge_args(const zoo_common *c, zoo_error *err)
 {
-    if (c->n_flights > FLIGHTS_MAX) {
+    if (c->n_micro_batches > FLIGHTS_MAX) {
         return zoo_fail(err, ZOO_E_USAGE, "--micro-batches goes up to %d", FLIGHTS_MAX);
     }
     if (c->n_drafts > 0) {
@@ -149,7 +149,8 @@ static zoo_status join(zoo_error *err)
     ZOO_TRY(zoo_link_ring_join("mpi", &run.link, err));
     zoo_ring *ring = &run.link.ring;
     ring->meet = meet;
-    ring->n_flights = run.common->n_flights ? run.common->n_flights : ring->n_ranks + 1;
+    ring->n_micro_batches =
+        run.common->n_micro_batches ? run.common->n_micro_batches : ring->n_ranks + 1;
     return ZOO_OK;
 }
 

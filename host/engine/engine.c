@@ -11,7 +11,7 @@
 #include "engine/pipeline.h"
 #include "model/open.h"
 
-static bool open_flight(zoo_flight *f, const zoo_limits *l)
+static bool open_micro_batch(zoo_micro_batch *f, const zoo_limits *l)
 {
     uint32_t **const lists[] = {&f->pos, &f->seq_of, &f->wanted};
     f->seqs = zoo_mem_array(l->seqs_max + 1, sizeof *f->seqs);
@@ -22,7 +22,7 @@ static bool open_flight(zoo_flight *f, const zoo_limits *l)
     return f->seqs && f->pos && f->seq_of && f->wanted && f->tokens;
 }
 
-static void close_flight(zoo_flight *f)
+static void close_micro_batch(zoo_micro_batch *f)
 {
     zoo_mem_free(f->seqs);
     zoo_mem_free(f->pos);
@@ -34,13 +34,13 @@ static void close_flight(zoo_flight *f)
 static zoo_status open_session(zoo_engine *engine, zoo_error *err)
 {
     const zoo_limits *l = &engine->model.limits;
-    uint32_t n = engine->model.ring ? engine->model.ring->n_flights : 1;
+    uint32_t n = engine->model.ring ? engine->model.ring->n_micro_batches : 1;
     engine->states = zoo_mem_array(l->seqs_max + 1, sizeof *engine->states);
-    engine->flights = zoo_mem_array(n, sizeof *engine->flights);
-    bool all = engine->states && engine->flights;
-    engine->n_flights = all ? n : 0;
-    for (uint32_t i = 0; i < engine->n_flights && all; i++) {
-        all = open_flight(&engine->flights[i], l);
+    engine->micro_batches = zoo_mem_array(n, sizeof *engine->micro_batches);
+    bool all = engine->states && engine->micro_batches;
+    engine->n_micro_batches = all ? n : 0;
+    for (uint32_t i = 0; i < engine->n_micro_batches && all; i++) {
+        all = open_micro_batch(&engine->micro_batches[i], l);
     }
     return all ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
 }
@@ -112,10 +112,10 @@ void zoo_engine_close(zoo_engine *engine)
     zoo_step_release(&engine->step);
     zoo_model_release(model);
     zoo_mem_free(engine->states);
-    for (uint32_t i = 0; i < engine->n_flights; i++) {
-        close_flight(&engine->flights[i]);
+    for (uint32_t i = 0; i < engine->n_micro_batches; i++) {
+        close_micro_batch(&engine->micro_batches[i]);
     }
-    zoo_mem_free(engine->flights);
+    zoo_mem_free(engine->micro_batches);
     zoo_mem_free(engine);
 }
 

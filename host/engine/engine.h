@@ -107,14 +107,14 @@ zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items
 
 /*
  * A step in two halves, for an engine whose layers lie on several ranks: as many steps as there are
- * flights may have begun and not ended, so that no rank waits. They end in the order in which they
- * began; until then a sequence takes part in no other, and nothing is done to it. What step_end
- * gives is valid until the next begin or end.
+ * micro-batches may have begun and not ended, so that no rank waits. They end in the order in which
+ * they began; until then a sequence takes part in no other, and nothing is done to it. What
+ * step_end gives is valid until the next begin or end.
  */
-uint32_t zoo_engine_n_flights(const zoo_engine *engine);
-zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t flight, zoo_item *items,
+uint32_t zoo_engine_n_micro_batches(const zoo_engine *engine);
+zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t micro_batch, zoo_item *items,
                                  uint32_t n_items, zoo_error *err);
-zoo_status zoo_engine_step_end(zoo_engine *engine, uint32_t flight, zoo_item *items,
+zoo_status zoo_engine_step_end(zoo_engine *engine, uint32_t micro_batch, zoo_item *items,
                                uint32_t n_items, zoo_error *err);
 /* A rank above 0 of such an engine: computes its layers until rank 0 closes the model. */
 zoo_status zoo_engine_serve(zoo_engine *engine, zoo_error *err);

@@ -18,21 +18,21 @@ typedef struct zoo_seq_state {
 } zoo_seq_state;
 
 /* A step, from its begin to its end. */
-typedef struct zoo_flight {
+typedef struct zoo_micro_batch {
     zoo_span span;
     zoo_seq *seqs;                   /* [seqs_max] */
     uint32_t *pos, *seq_of, *wanted; /* [rows_max] */
     int32_t *tokens;                 /* [rows_max] */
     uint32_t n_wanted;
-} zoo_flight;
+} zoo_micro_batch;
 
 struct zoo_engine {
     zoo_model model;
     zoo_step step;
     zoo_seq_state *states; /* [seqs_max] */
     uint64_t n_steps;
-    zoo_flight *flights; /* [n_flights] */
-    uint32_t n_flights;
+    zoo_micro_batch *micro_batches; /* [n_micro_batches] */
+    uint32_t n_micro_batches;
     struct zoo_pipeline *pipeline; /* null: all layers are here */
 };
 

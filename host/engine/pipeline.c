@@ -112,7 +112,7 @@ void zoo_pipeline_trace(const zoo_engine *engine, const zoo_ring_message *m)
 
 /* ---- rank 0 ---- */
 
-zoo_status zoo_pipeline_begin(zoo_engine *engine, zoo_flight *f, zoo_error *err)
+zoo_status zoo_pipeline_begin(zoo_engine *engine, zoo_micro_batch *f, zoo_error *err)
 {
     zoo_pipeline *p = engine->pipeline;
     zoo_step *step = &engine->step;
@@ -156,13 +156,13 @@ static zoo_status next_rows(zoo_engine *engine, zoo_ring_message *m, zoo_error *
 }
 
 /* Rows that came back, over the step that is to be left: all, or those that get logits. */
-static zoo_status leave(zoo_engine *engine, const zoo_flight *f, const zoo_ring_message *m,
+static zoo_status leave(zoo_engine *engine, const zoo_micro_batch *f, const zoo_ring_message *m,
                         zoo_error *err)
 {
     zoo_wire_rows rows;
     zoo_step *step = &engine->step;
     if (m->kind != ZOO_RING_STEP) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u says what is not asked", m->from);
+        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u sent an unexpected message", m->from);
     }
     ZOO_TRY(zoo_wire_read(m->data, m->n, &rows, err));
     bool all = zoo_pipeline_wants_all(engine, step->trace != NULL);
@@ -180,7 +180,7 @@ static zoo_status leave(zoo_engine *engine, const zoo_flight *f, const zoo_ring_
     return zoo_step_leave(step, &f->span, f->wanted, f->n_wanted, err);
 }
 
-zoo_status zoo_pipeline_end(zoo_engine *engine, zoo_flight *f, zoo_error *err)
+zoo_status zoo_pipeline_end(zoo_engine *engine, zoo_micro_batch *f, zoo_error *err)
 {
     zoo_ring_message m;
     zoo_ring *ring = engine->model.ring;

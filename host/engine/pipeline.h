@@ -42,7 +42,7 @@ void zoo_pipeline_free(zoo_engine *engine);
 void zoo_pipeline_note(zoo_engine *engine, zoo_seq_op op);
 
 /* Rank 0's halves of a step. */
-zoo_status zoo_pipeline_begin(zoo_engine *engine, zoo_flight *flight, zoo_error *err);
-zoo_status zoo_pipeline_end(zoo_engine *engine, zoo_flight *flight, zoo_error *err);
+zoo_status zoo_pipeline_begin(zoo_engine *engine, zoo_micro_batch *micro_batch, zoo_error *err);
+zoo_status zoo_pipeline_end(zoo_engine *engine, zoo_micro_batch *micro_batch, zoo_error *err);
 
 #endif

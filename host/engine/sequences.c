@@ -170,8 +170,8 @@ static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uin
     return ZOO_OK;
 }
 
-static void fill_rows(const zoo_engine *engine, zoo_flight *f, const zoo_item *item, uint32_t index,
-                      uint32_t row)
+static void fill_rows(const zoo_engine *engine, zoo_micro_batch *f, const zoo_item *item,
+                      uint32_t index, uint32_t row)
 {
     const zoo_seq_state *s = &engine->states[item->seq];
     uint32_t after = s->length + item->n;
@@ -188,7 +188,7 @@ static void fill_rows(const zoo_engine *engine, zoo_flight *f, const zoo_item *i
     }
 }
 
-static zoo_status fill_span(zoo_engine *engine, zoo_flight *f, const zoo_item *items,
+static zoo_status fill_span(zoo_engine *engine, zoo_micro_batch *f, const zoo_item *items,
                             uint32_t n_items, zoo_error *err)
 {
     uint32_t row = 0;
@@ -215,7 +215,7 @@ static zoo_status fill_span(zoo_engine *engine, zoo_flight *f, const zoo_item *i
     return ZOO_OK;
 }
 
-static void choose_rows(zoo_flight *f, const zoo_item *items, uint32_t n_items)
+static void choose_rows(zoo_micro_batch *f, const zoo_item *items, uint32_t n_items)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_items; i++) {
@@ -227,15 +227,15 @@ static void choose_rows(zoo_flight *f, const zoo_item *items, uint32_t n_items)
     f->n_wanted = n;
 }
 
-uint32_t zoo_engine_n_flights(const zoo_engine *engine)
+uint32_t zoo_engine_n_micro_batches(const zoo_engine *engine)
 {
-    return engine->n_flights;
+    return engine->n_micro_batches;
 }
 
-zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t flight, zoo_item *items,
+zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t micro_batch, zoo_item *items,
                                  uint32_t n_items, zoo_error *err)
 {
-    zoo_flight *f = &engine->flights[flight];
+    zoo_micro_batch *f = &engine->micro_batches[micro_batch];
     engine->n_steps++;
     ZOO_TRY(fill_span(engine, f, items, n_items, err));
     choose_rows(f, items, n_items);
@@ -250,11 +250,11 @@ zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t flight, zoo_item *
     return ZOO_OK;
 }
 
-zoo_status zoo_engine_step_end(zoo_engine *engine, uint32_t flight, zoo_item *items,
+zoo_status zoo_engine_step_end(zoo_engine *engine, uint32_t micro_batch, zoo_item *items,
                                uint32_t n_items, zoo_error *err)
 {
     if (engine->pipeline) {
-        ZOO_TRY(zoo_pipeline_end(engine, &engine->flights[flight], err));
+        ZOO_TRY(zoo_pipeline_end(engine, &engine->micro_batches[micro_batch], err));
     }
     float *logits = engine->step.logits;
     for (uint32_t i = 0; i < n_items; i++) {

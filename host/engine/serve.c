@@ -38,7 +38,7 @@ static zoo_status repeat(zoo_cache_pool *cache, const zoo_seq_op *op, zoo_error 
         zoo_cache_prefix_drop(cache, op->a);
         break;
     default:
-        return zoo_fail(err, ZOO_E_INTERNAL, "rank 0 asks for what is not known");
+        return zoo_fail(err, ZOO_E_INTERNAL, "rank 0 sent an unknown operation on sequences");
     }
     ZOO_TRY(status);
     return got == op->result
@@ -47,8 +47,8 @@ static zoo_status repeat(zoo_cache_pool *cache, const zoo_seq_op *op, zoo_error 
 }
 
 /* The step's rows, checked, as they were on rank 0. */
-static zoo_status fill_flight(zoo_engine *engine, const zoo_wire_rows *rows, zoo_flight *f,
-                              zoo_error *err)
+static zoo_status fill_micro_batch(zoo_engine *engine, const zoo_wire_rows *rows,
+                                   zoo_micro_batch *f, zoo_error *err)
 {
     const zoo_limits *l = &engine->model.limits;
     const zoo_wire_head *h = &rows->head;
@@ -103,7 +103,7 @@ static void send_trace(void *arg, const char *name, const float *x, uint32_t n_r
     }
 }
 
-static zoo_status send_on(zoo_engine *engine, const zoo_flight *f, const zoo_wire_rows *in,
+static zoo_status send_on(zoo_engine *engine, const zoo_micro_batch *f, const zoo_wire_rows *in,
                           zoo_error *err)
 {
     zoo_pipeline *p = engine->pipeline;
@@ -126,14 +126,14 @@ static zoo_status run_step(zoo_engine *engine, const zoo_ring_message *m, zoo_er
 {
     zoo_pipeline *p = engine->pipeline;
     zoo_step *step = &engine->step;
-    zoo_flight *f = &engine->flights[0];
+    zoo_micro_batch *f = &engine->micro_batches[0];
     zoo_wire_rows rows;
     zoo_pipeline_works(p);
     ZOO_TRY(zoo_wire_read(m->data, m->n, &rows, err));
     for (uint32_t i = 0; i < rows.head.n_ops; i++) {
         ZOO_TRY(repeat(engine->model.cache, &rows.ops[i], err));
     }
-    ZOO_TRY(fill_flight(engine, &rows, f, err));
+    ZOO_TRY(fill_micro_batch(engine, &rows, f, err));
     step->trace = rows.head.traces ? send_trace : NULL;
     step->trace_arg = engine;
     zoo_step_clear(step);
@@ -158,7 +158,7 @@ static zoo_status hear(zoo_engine *engine, const zoo_ring_message *m, zoo_error 
     case ZOO_RING_TRACE:
         return ring->send(ring, zoo_ring_next(ring), m->kind, m->data, m->n, err);
     default:
-        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u says what is not asked", m->from);
+        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u sent an unexpected message", m->from);
     }
 }
 

@@ -216,10 +216,10 @@ static zoo_status read_entry(stream *s, zoo_engine *engine, zoo_cache_saver *sav
         return zoo_fail(err, ZOO_E_FORMAT, "an entry makes no sense");
     }
     int32_t *tokens = zoo_mem_array(head.n, sizeof *tokens);
-    zoo_status status = ZOO_E_MEMORY;
-    if (tokens && get(s, tokens, head.n * sizeof *tokens)) {
-        status = zoo_cache_saver_read(saver, get, s, &prefix, err);
-    }
+    zoo_status status = !tokens ? zoo_fail(err, ZOO_E_MEMORY, "no memory for its tokens")
+                        : !get(s, tokens, head.n * sizeof *tokens)
+                            ? zoo_fail(err, ZOO_E_IO, "it ends too early")
+                            : zoo_cache_saver_read(saver, get, s, &prefix, err);
     if (status == ZOO_OK && (zoo_engine_prefix_length(engine, prefix) != head.n ||
                              !zoo_kept_add(kept, tokens, head.n, prefix, head.is_spare))) {
         zoo_engine_prefix_drop(engine, prefix);
@@ -234,7 +234,7 @@ static void read_all(zoo_kept_file *file, zoo_engine *engine, zoo_kept *kept, co
 {
     zoo_cache_saver *saver = NULL;
     stream s = {.fd = fd};
-    zoo_error err;
+    zoo_error err = {0};
     zoo_status status = zoo_engine_saver(engine, &saver, &err);
     uint32_t n = 0;
     while (status == ZOO_OK && n < h->n_entries) {

@@ -83,7 +83,7 @@ struct zoo_row {
 
     /* The scheduler's. */
     bool is_running;        /* it has a sequence */
-    bool is_in_flight;      /* of a step that has begun and not ended */
+    bool is_under_way;      /* of a step that has begun and not ended */
     bool shares;            /* it may start from pages of others, and others from its */
     uint64_t order;         /* in which it was added */
     uint32_t seq;           /* the engine's number */

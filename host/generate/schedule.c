@@ -20,11 +20,11 @@ static zoo_status open_workspace(zoo_schedule *s, const zoo_generation *generati
                            generation->n_eos, &workspace->sampler, err);
 }
 
-static bool take_flights(zoo_schedule *s)
+static bool take_micro_batches(zoo_schedule *s)
 {
     bool all = true;
-    for (uint32_t i = 0; i < s->n_flights; i++) {
-        zoo_step_flight *f = &s->flights[i];
+    for (uint32_t i = 0; i < s->n_micro_batches; i++) {
+        zoo_scheduled_step *f = &s->micro_batches[i];
         f->items = zoo_mem_array(s->limits->seqs_max, sizeof *f->items);
         f->step_rows = zoo_mem_array(s->limits->seqs_max, sizeof *f->step_rows);
         all = all && f->items && f->step_rows;
@@ -36,9 +36,10 @@ static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation,
 {
     s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
     s->asking = zoo_mem_array(s->limits->seqs_max, sizeof *s->asking);
-    s->flights = zoo_mem_array(s->n_flights, sizeof *s->flights);
+    s->micro_batches = zoo_mem_array(s->n_micro_batches, sizeof *s->micro_batches);
     s->workspaces = zoo_mem_array(s->limits->n_threads, sizeof *s->workspaces);
-    if (!s->running || !s->asking || !s->flights || !take_flights(s) || !s->workspaces) {
+    if (!s->running || !s->asking || !s->micro_batches || !take_micro_batches(s) ||
+        !s->workspaces) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
     }
     for (uint32_t i = 0; i < s->limits->n_threads; i++) {
@@ -70,7 +71,7 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     s->logits_max = zoo_engine_logits_max(engine);
     s->n_mask = mask_words(s);
     s->has_states = zoo_engine_has_states(engine);
-    s->n_flights = zoo_engine_n_flights(engine);
+    s->n_micro_batches = zoo_engine_n_micro_batches(engine);
     status = take_memory(s, generation, err);
     if (status != ZOO_OK) {
         zoo_schedule_free(s);
@@ -85,8 +86,8 @@ static void land_all(zoo_schedule *s)
 {
     zoo_error ignored;
     bool ok = true;
-    for (; s->n_under_way > 0; s->n_under_way--, s->oldest = (s->oldest + 1) % s->n_flights) {
-        zoo_step_flight *f = &s->flights[s->oldest];
+    for (; s->n_under_way > 0; s->n_under_way--, s->oldest = (s->oldest + 1) % s->n_micro_batches) {
+        zoo_scheduled_step *f = &s->micro_batches[s->oldest];
         ok = ok &&
              zoo_engine_step_end(s->engine, s->oldest, f->items, f->n_items, &ignored) == ZOO_OK;
     }
@@ -124,11 +125,11 @@ void zoo_schedule_free(zoo_schedule *s)
     zoo_mem_free(s->workspaces);
     zoo_mem_free(s->running);
     zoo_mem_free(s->asking);
-    for (uint32_t i = 0; s->flights && i < s->n_flights; i++) {
-        zoo_mem_free(s->flights[i].items);
-        zoo_mem_free(s->flights[i].step_rows);
+    for (uint32_t i = 0; s->micro_batches && i < s->n_micro_batches; i++) {
+        zoo_mem_free(s->micro_batches[i].items);
+        zoo_mem_free(s->micro_batches[i].step_rows);
     }
-    zoo_mem_free(s->flights);
+    zoo_mem_free(s->micro_batches);
     zoo_mem_free(s->waiting);
     zoo_mem_free(s);
 }
@@ -217,7 +218,7 @@ static bool generates(const zoo_row *row)
 /* Each of several steps under way has its part of the rows. */
 static uint32_t items_max(const zoo_schedule *s)
 {
-    return (s->n_running + s->n_flights - 1) / s->n_flights;
+    return (s->n_running + s->n_micro_batches - 1) / s->n_micro_batches;
 }
 
 static void add_items(zoo_schedule *s, bool of_answers, uint32_t *rows_left, uint32_t *logits_left)
@@ -227,7 +228,7 @@ static void add_items(zoo_schedule *s, bool of_answers, uint32_t *rows_left, uin
     uint32_t start = s->n_running > rows_max ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
     for (uint32_t i = 0; i<s->n_running && * rows_left> 0 && s->n_items < n_max; i++) {
         zoo_row *row = s->running[(start + i) % s->n_running];
-        if (!row->is_in_flight && generates(row) == of_answers) {
+        if (!row->is_under_way && generates(row) == of_answers) {
             add_item(s, row, rows_left, logits_left);
         }
     }
@@ -238,7 +239,7 @@ static uint32_t count_prompt_rows(const zoo_schedule *s, uint32_t most)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
-        bool waits = generates(s->running[i]) || s->running[i]->is_in_flight;
+        bool waits = generates(s->running[i]) || s->running[i]->is_under_way;
         n += waits ? 0 : chunk_end(s, s->running[i]) - s->running[i]->pos;
     }
     return n < most ? (uint32_t)n : most;
@@ -250,7 +251,7 @@ static zoo_status build(zoo_schedule *s, zoo_error *err)
     uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
     s->n_items = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
-        if (!s->running[i]->is_in_flight) {
+        if (!s->running[i]->is_under_way) {
             reread_if_needed(s, s->running[i]);
         }
     }
@@ -392,7 +393,7 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
 static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item *item)
 {
     zoo_row *row = step_row->row;
-    row->is_in_flight = false;
+    row->is_under_way = false;
     row->pos += item->n;
     row->scored |= row->pos >= row->n_prompt;
     s->stats.n_read += step_row->n_out == 0 ? item->n : 0;
@@ -413,7 +414,7 @@ static void retire(zoo_schedule *s)
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
         zoo_row *row = s->running[i];
-        if (row->finish == ZOO_UNFINISHED || row->is_in_flight) {
+        if (row->finish == ZOO_UNFINISHED || row->is_under_way) {
             s->running[n++] = row;
             continue;
         }
@@ -443,10 +444,10 @@ void zoo_schedule_cancel(zoo_schedule *s, zoo_row *row)
     }
 }
 
-/* Builds a step in the flight and begins it; *any: there were rows for it. */
-static zoo_status begin_step(zoo_schedule *s, uint32_t flight, bool *any, zoo_error *err)
+/* Builds the micro-batch's step and begins it; *any: there were rows for it. */
+static zoo_status begin_step(zoo_schedule *s, uint32_t micro_batch, bool *any, zoo_error *err)
 {
-    zoo_step_flight *f = &s->flights[flight];
+    zoo_scheduled_step *f = &s->micro_batches[micro_batch];
     s->items = f->items;
     s->step_rows = f->step_rows;
     ZOO_TRY(build(s, err));
@@ -456,9 +457,9 @@ static zoo_status begin_step(zoo_schedule *s, uint32_t flight, bool *any, zoo_er
         return ZOO_OK;
     }
     s->begun = zoo_clock_seconds();
-    ZOO_TRY(zoo_engine_step_begin(s->engine, flight, s->items, s->n_items, err));
+    ZOO_TRY(zoo_engine_step_begin(s->engine, micro_batch, s->items, s->n_items, err));
     for (uint32_t i = 0; i < s->n_items; i++) {
-        s->step_rows[i].row->is_in_flight = true;
+        s->step_rows[i].row->is_under_way = true;
     }
     s->n_under_way++;
     return ZOO_OK;
@@ -466,12 +467,12 @@ static zoo_status begin_step(zoo_schedule *s, uint32_t flight, bool *any, zoo_er
 
 static zoo_status end_step(zoo_schedule *s, zoo_error *err)
 {
-    zoo_step_flight *f = &s->flights[s->oldest];
+    zoo_scheduled_step *f = &s->micro_batches[s->oldest];
     s->items = f->items;
     s->step_rows = f->step_rows;
     s->n_items = f->n_items;
     ZOO_TRY(zoo_engine_step_end(s->engine, s->oldest, s->items, s->n_items, err));
-    s->oldest = (s->oldest + 1) % s->n_flights;
+    s->oldest = (s->oldest + 1) % s->n_micro_batches;
     s->n_under_way--;
     return ZOO_OK;
 }
@@ -481,8 +482,8 @@ static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
 {
     uint32_t n_rows = 0;
     *any = true;
-    while (*any && s->n_under_way < s->n_flights) {
-        ZOO_TRY(begin_step(s, (s->oldest + s->n_under_way) % s->n_flights, any, err));
+    while (*any && s->n_under_way < s->n_micro_batches) {
+        ZOO_TRY(begin_step(s, (s->oldest + s->n_under_way) % s->n_micro_batches, any, err));
     }
     *any = s->n_under_way > 0;
     if (!*any) {

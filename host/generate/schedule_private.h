@@ -24,11 +24,11 @@ typedef struct zoo_step_row {
 } zoo_step_row;
 
 /* A step from its begin to its end. */
-typedef struct zoo_step_flight {
+typedef struct zoo_scheduled_step {
     zoo_item *items;         /* [seqs_max] */
     zoo_step_row *step_rows; /* [seqs_max] */
     uint32_t n_items;
-} zoo_step_flight;
+} zoo_scheduled_step;
 
 struct zoo_schedule {
     zoo_engine *engine;
@@ -38,15 +38,15 @@ struct zoo_schedule {
     zoo_sample_workspace *workspaces; /* [limits->n_threads] */
     zoo_prefixes prefixes;
     zoo_kept kept;
-    double kept_share;        /* 0: nothing is kept of ended rows */
-    uint32_t grain;           /* zoo_engine_prefix_grain */
-    zoo_row **running;        /* [n_running], in the order of admission */
-    zoo_row **waiting;        /* [n_waiting], in no order */
-    zoo_row **asking;         /* [seqs_max] rows that ask the draft model */
-    zoo_item *items;          /* [n_items] of the step at hand */
-    zoo_step_row *step_rows;  /* [n_items] */
-    zoo_step_flight *flights; /* [n_flights] of steps: several where ranks have the layers */
-    uint32_t n_flights, n_under_way, oldest;
+    double kept_share;                 /* 0: nothing is kept of ended rows */
+    uint32_t grain;                    /* zoo_engine_prefix_grain */
+    zoo_row **running;                 /* [n_running], in the order of admission */
+    zoo_row **waiting;                 /* [n_waiting], in no order */
+    zoo_row **asking;                  /* [seqs_max] rows that ask the draft model */
+    zoo_item *items;                   /* [n_items] of the step at hand */
+    zoo_step_row *step_rows;           /* [n_items] */
+    zoo_scheduled_step *micro_batches; /* [n_micro_batches]: several where ranks have the layers */
+    uint32_t n_micro_batches, n_under_way, oldest;
     double begun; /* seconds: the last step that began */
     zoo_row *done_first, *done_last;
     size_t waiting_tokens;

@@ -42,7 +42,7 @@ typedef struct zoo_ring_message {
 typedef struct zoo_ring zoo_ring;
 struct zoo_ring {
     uint32_t rank, n_ranks;
-    uint32_t n_flights;                /* steps under way at once */
+    uint32_t n_micro_batches;          /* steps under way at once */
     const volatile sig_atomic_t *stop; /* not 0: what does not come soon is given up; or null */
     void *host;
     /* Copies data [n]. ZOO_E_IO, ZOO_E_MEMORY. */

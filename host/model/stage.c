@@ -239,12 +239,14 @@ static zoo_status read_room(zoo_ring *ring, uint64_t *bytes, zoo_error *err)
 {
     zoo_ring_message m;
     ZOO_TRY(ring->receive(ring, &m, err));
+    uint32_t from = m.from;
     bool fits = m.kind == ZOO_RING_ROOM && m.n == sizeof *bytes;
     if (fits) {
         memcpy(bytes, m.data, sizeof *bytes);
     }
     ring->release(ring, &m);
-    return fits ? ZOO_OK : zoo_fail(err, ZOO_E_INTERNAL, "rank %u says what is not asked", m.from);
+    return fits ? ZOO_OK
+                : zoo_fail(err, ZOO_E_INTERNAL, "rank %u sent an unexpected message", from);
 }
 
 zoo_status zoo_stage_room(zoo_model *model, size_t mine, size_t *out, zoo_error *err)

@@ -47,11 +47,11 @@ struct zoo_engine {
     uint32_t marks_left;
     double seconds; /* that steps took: step_seconds each */
     double step_seconds;
-    float habit;                      /* how much the last token alone says about the next */
-    float *logits;                    /* [logits_max, vocab] */
-    uint32_t n_flights;               /* 0: one */
-    uint32_t flights[8], n_under_way; /* in the order in which they began */
-    float *flight_logits[8];
+    float habit;                            /* how much the last token alone says about the next */
+    float *logits;                          /* [logits_max, vocab] */
+    uint32_t n_micro_batches;               /* 0: one */
+    uint32_t micro_batches[8], n_under_way; /* in the order in which they began */
+    float *micro_batch_logits[8];
     fake_seq seqs[FAKE_SEQS_MAX];
     fake_prefix prefixes[FAKE_PREFIXES_MAX];
 };
@@ -98,8 +98,8 @@ void zoo_engine_close(zoo_engine *e)
             free(e->prefixes[i].tokens);
         }
         free(e->logits);
-        for (size_t i = 0; i < sizeof e->flight_logits / sizeof *e->flight_logits; i++) {
-            free(e->flight_logits[i]);
+        for (size_t i = 0; i < sizeof e->micro_batch_logits / sizeof *e->micro_batch_logits; i++) {
+            free(e->micro_batch_logits[i]);
         }
         free(e);
     }
@@ -335,46 +335,49 @@ zoo_status zoo_engine_step(zoo_engine *e, zoo_item *items, uint32_t n_items, zoo
     return ZOO_OK;
 }
 
-uint32_t zoo_engine_n_flights(const zoo_engine *e)
+uint32_t zoo_engine_n_micro_batches(const zoo_engine *e)
 {
-    return e->n_flights ? e->n_flights : 1;
+    return e->n_micro_batches ? e->n_micro_batches : 1;
 }
 
 /* The step is computed at its begin; its logits come at its end. */
-zoo_status zoo_engine_step_begin(zoo_engine *e, uint32_t flight, zoo_item *items, uint32_t n_items,
-                                 zoo_error *err)
+zoo_status zoo_engine_step_begin(zoo_engine *e, uint32_t micro_batch, zoo_item *items,
+                                 uint32_t n_items, zoo_error *err)
 {
     size_t n = (size_t)e->logits_max * e->plan.vocab_size;
-    FAKE_CHECK(flight < zoo_engine_n_flights(e) && e->n_under_way < zoo_engine_n_flights(e));
+    FAKE_CHECK(micro_batch < zoo_engine_n_micro_batches(e) &&
+               e->n_under_way < zoo_engine_n_micro_batches(e));
     for (uint32_t i = 0; i < e->n_under_way; i++) {
-        FAKE_CHECK(e->flights[i] != flight);
+        FAKE_CHECK(e->micro_batches[i] != micro_batch);
     }
     zoo_status status = zoo_engine_step(e, items, n_items, err);
-    if (status != ZOO_OK || zoo_engine_n_flights(e) == 1) {
+    if (status != ZOO_OK || zoo_engine_n_micro_batches(e) == 1) {
         return status;
     }
-    if (!e->flight_logits[flight]) {
-        e->flight_logits[flight] = malloc(n * sizeof(float));
-        FAKE_CHECK(e->flight_logits[flight]);
+    if (!e->micro_batch_logits[micro_batch]) {
+        e->micro_batch_logits[micro_batch] = malloc(n * sizeof(float));
+        FAKE_CHECK(e->micro_batch_logits[micro_batch]);
     }
-    memcpy(e->flight_logits[flight], e->logits, n * sizeof(float));
+    memcpy(e->micro_batch_logits[micro_batch], e->logits, n * sizeof(float));
     for (uint32_t i = 0; i < n_items; i++) {
-        items[i].logits =
-            items[i].logits ? e->flight_logits[flight] + (items[i].logits - e->logits) : NULL;
+        items[i].logits = items[i].logits
+                              ? e->micro_batch_logits[micro_batch] + (items[i].logits - e->logits)
+                              : NULL;
     }
-    e->flights[e->n_under_way++] = flight;
+    e->micro_batches[e->n_under_way++] = micro_batch;
     return ZOO_OK;
 }
 
-zoo_status zoo_engine_step_end(zoo_engine *e, uint32_t flight, zoo_item *items, uint32_t n_items,
-                               zoo_error *err)
+zoo_status zoo_engine_step_end(zoo_engine *e, uint32_t micro_batch, zoo_item *items,
+                               uint32_t n_items, zoo_error *err)
 {
     (void)items;
     (void)n_items;
     (void)err;
-    if (zoo_engine_n_flights(e) > 1) {
-        FAKE_CHECK(e->n_under_way > 0 && e->flights[0] == flight);
-        memmove(e->flights, e->flights + 1, --e->n_under_way * sizeof *e->flights);
+    if (zoo_engine_n_micro_batches(e) > 1) {
+        FAKE_CHECK(e->n_under_way > 0 && e->micro_batches[0] == micro_batch);
+        memmove(e->micro_batches, e->micro_batches + 1,
+                --e->n_under_way * sizeof *e->micro_batches);
     }
     return ZOO_OK;
 }

@@ -154,7 +154,7 @@ static zoo_status open_ranks(const char *folder, uint32_t n, zoo_engine **out, z
         ranks[i].folder = folder;
         ranks[i].ring = (zoo_ring){.rank = i,
                                    .n_ranks = n,
-                                   .n_flights = 2,
+                                   .n_micro_batches = 2,
                                    .send = send_to,
                                    .receive = receive,
                                    .release = release,
@@ -212,11 +212,11 @@ static void step(life *l, zoo_item *items, uint32_t n)
     }
 }
 
-/* Two steps under way at once where the engine has two flights. */
+/* Two steps under way at once where the engine has two micro-batches. */
 static void step_both(life *l, zoo_item *a, zoo_item *b)
 {
     zoo_error err;
-    if (zoo_engine_n_flights(l->engine) == 1) {
+    if (zoo_engine_n_micro_batches(l->engine) == 1) {
         step(l, a, 1);
         step(l, b, 1);
         return;
@@ -405,7 +405,7 @@ static void test_too_many_ranks(void **unused)
     zoo_engine_options o = options_of(&ranks[0].ring);
     (void)unused;
     memset(ranks, 0, sizeof ranks);
-    ranks[0].ring = (zoo_ring){.n_ranks = 9, .n_flights = 1, .send = send_to, .meet = meet};
+    ranks[0].ring = (zoo_ring){.n_ranks = 9, .n_micro_batches = 1, .send = send_to, .meet = meet};
     ranks[0].ring.rank = 8; /* tells nobody */
     assert_int_equal(zoo_engine_open(DEMO("llama"), &o, &engine, &err), ZOO_E_USAGE);
     assert_non_null(strstr(err.text, "--pipeline deals its 5 layers to 6 ranks at most"));
@@ -441,7 +441,7 @@ static bool is_dealt(const char *folder, uint32_t n)
     }
     zoo_engine_close(engine);
     memset(ranks, 0, sizeof ranks);
-    ranks[0].ring = (zoo_ring){.rank = n - 1, .n_ranks = n, .n_flights = 1, .meet = meet};
+    ranks[0].ring = (zoo_ring){.rank = n - 1, .n_ranks = n, .n_micro_batches = 1, .meet = meet};
     o = options_of(&ranks[0].ring);
     o.plan_only = true;
     zoo_status status = zoo_engine_open(folder, &o, &engine, &err);

@@ -36,7 +36,7 @@ static void test_any_batch_gives_the_same(void **unused)
         e->pages_max = i < 24 ? 0 : 25; /* little memory: prefixes and rows compete */
         kept_share = i % 3 ? 0.8 : 0;
         e->grain = i % 5;
-        e->n_flights = 1 + i % 4; /* steps under way at once */
+        e->n_micro_batches = 1 + i % 4; /* steps under way at once */
         (void)run_rows(e, &together);
         kept_share = 0;
         for (uint32_t r = 0; r < N_ROWS; r++) {
