@@ -11,7 +11,7 @@
 #include "cluster/ring.h"
 #include "commands/session.h"
 
-enum { FLIGHTS_MAX = 64 };
+enum { MICRO_BATCHES_MAX = 64 };
 
 /* One run of the program. */
 static struct {
@@ -75,7 +75,7 @@ static zoo_status serve(const zoo_ring_message *m, zoo_error *err)
     zoo_engine *engine = NULL;
     zoo_engine_options o = run.common->engine;
     if (m->kind != ZOO_RING_OPEN || m->n != sizeof b) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "rank 0 asks for what is not known");
+        return zoo_fail(err, ZOO_E_INTERNAL, "rank 0 sent an unexpected message");
     }
     memcpy(&b, m->data, sizeof b);
     o.reserve = (size_t)b.reserve;
@@ -133,8 +133,8 @@ static int run_first(const zoo_command *command, void *args)
 
 static zoo_status judge_args(const zoo_common *c, zoo_error *err)
 {
-    if (c->n_micro_batches > FLIGHTS_MAX) {
-        return zoo_fail(err, ZOO_E_USAGE, "--micro-batches goes up to %d", FLIGHTS_MAX);
+    if (c->n_micro_batches > MICRO_BATCHES_MAX) {
+        return zoo_fail(err, ZOO_E_USAGE, "--micro-batches goes up to %d", MICRO_BATCHES_MAX);
     }
     if (c->n_drafts > 0) {
         return zoo_fail(err, ZOO_E_USAGE,

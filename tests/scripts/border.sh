@@ -5,11 +5,8 @@ set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
 cd "$TMPDIR" || exit 1
-n=0
-report() { # NAME OK?
-    n=$((n + 1))
-    [ "$2" -eq 0 ] && echo "ok $n - $1" || echo "not ok $n - $1"
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 # has FILE ID WORDS...: the line of that row holds each of the words
 has() {
     line=$(grep -F "\"custom_id\":\"$2\"" "$1")
@@ -20,8 +17,8 @@ has() {
         printf '%s\n' "$line" | grep -qF -- "$words" || { echo "# $file $id lacks: $words"; return 1; }
     done
 }
-answered() { has out.jsonl "$@"; report "answered: $1" $?; }
-refused() { has out.errors.jsonl "$@"; report "refused: $1" $?; }
+answered() { has out.jsonl "$@"; result $? "answered: $1"; }
+refused() { has out.errors.jsonl "$@"; result $? "refused: $1"; }
 
 cat >in.jsonl <<'END'
 {"custom_id": "null-content", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "tool_calls": [{"id": "a1", "type": "function", "function": {"name": "look", "arguments": ""}}]}, {"role": "tool", "tool_call_id": "a1", "content": "fine"}], "max_tokens": 3, "temperature": 0, "chat_template_kwargs": {"enable_thinking": false}}}
@@ -58,11 +55,11 @@ awk 'BEGIN {
 }' >>in.jsonl
 "$lmzoo" batch "$model" -i in.jsonl -o out.jsonl -q 2>err
 [ $? -eq 1 ]
-report "exit 1: some rows are refused" $?
+result $? "exit 1: some rows are refused"
 answered null-content '"role":"assistant"'
 for id in no-content empty-list; do
     [ "$(grep -F "\"$id\"" out.jsonl | grep -o '"choices":.*"usage"')" = "$(grep -F '"null-content"' out.jsonl | grep -o '"choices":.*"usage"')" ]
-    report "$id is answered as null is" $?
+    result $? "$id is answered as null is"
 done
 answered nulls
 answered harmless
@@ -70,9 +67,9 @@ answered choice '"text":"seven cats"' '"finish_reason":"stop"'
 answered outputs '\"k\"'
 answered decimal '"text":"0.'
 grep -F '"regex"' out.jsonl | grep -q '"text":"[ABC][ABC][ABC][ABC]!"'
-report "a regular expression shapes the text" $?
+result $? "a regular expression shapes the text"
 grep -F '"grammar"' out.jsonl | grep -Eq '"text":"it is (red|blue)(, (red|blue))+\."'
-report "a grammar shapes the text" $?
+result $? "a grammar shapes the text"
 refused kwargs 'chat_template_kwargs cannot replace messages'
 refused message-key 'colour'
 refused old-tools 'functions is not read; tools is'
@@ -85,50 +82,50 @@ refused doubling '"code":"limit_exceeded"'
 refused freezes '"code":"limit_exceeded"' 'too large'
 refused sequences '"code":"limit_exceeded"' '384000 sequences'
 tail -n 1 in.jsonl | grep -q broken && grep -q 'line 22: column 2' out.errors.jsonl
-report "a broken line is named by its number, once" $?
+result $? "a broken line is named by its number, once"
 
 # Files.
 good() { printf '{"custom_id":"%s","method":"POST","url":"/v1/completions","body":{"prompt":"Once","max_tokens":2,"temperature":0}}\n' "$1"; }
 { printf '\357\273\277'; good a; good b; } >mark.jsonl
 "$lmzoo" batch "$model" -i mark.jsonl -o mark.out.jsonl -q 2>err && [ "$(wc -l <mark.out.jsonl)" -eq 2 ]
-report "a byte order mark is skipped" $?
+result $? "a byte order mark is skipped"
 { good a; good b; } >plain.jsonl
 "$lmzoo" batch "$model" -i plain.jsonl -o plain.out.jsonl -q 2>err
 gzip -k plain.jsonl
 "$lmzoo" batch "$model" -i plain.jsonl.gz -o zip.out.jsonl -q 2>err && cmp -s plain.out.jsonl zip.out.jsonl
-report "gzip is read by its magic" $?
+result $? "gzip is read by its magic"
 if command -v zstd >/dev/null; then
     zstd -q plain.jsonl -o plain.zst
     "$lmzoo" batch "$model" -i plain.zst -o zst.out.jsonl -q 2>err && cmp -s plain.out.jsonl zst.out.jsonl
-    report "zstd is read by its magic" $?
+    result $? "zstd is read by its magic"
 else
     n=$((n + 1))
     echo "ok $n - zstd is read by its magic # SKIP no zstd"
 fi
 cat plain.jsonl | "$lmzoo" batch "$model" -i - -o - -q 2>err | sort >piped
 sort plain.out.jsonl | cmp -s - piped && [ ! -e - ] && [ ! -e -.journal ]
-report "stdin to stdout leaves no files" $?
+result $? "stdin to stdout leaves no files"
 echo 'version https://git-lfs.github.com/spec/v1' >pointer.jsonl
 "$lmzoo" batch "$model" -i pointer.jsonl -o pointer.out.jsonl -q 2>err
 [ $? -eq 2 ] && grep -q 'Git LFS pointer' err
-report "a Git LFS pointer is named" $?
+result $? "a Git LFS pointer is named"
 echo precious >notes.txt
 "$lmzoo" batch "$model" -i plain.jsonl -o x.jsonl --errors notes.txt -q 2>err
 [ $? -eq 2 ] && [ "$(cat notes.txt)" = precious ]
-report "--errors never replaces a file of another kind" $?
+result $? "--errors never replaces a file of another kind"
 cp plain.jsonl same.jsonl
 "$lmzoo" batch "$model" -i same.jsonl -o same.jsonl --restart -q 2>err
 [ $? -eq 2 ] && cmp -s same.jsonl plain.jsonl
-report "the output is not the input" $?
+result $? "the output is not the input"
 ln same.jsonl link.jsonl
 "$lmzoo" batch "$model" -i same.jsonl -o y.jsonl --errors link.jsonl -q 2>err
 [ $? -eq 2 ] && cmp -s same.jsonl plain.jsonl
-report "nor by another name" $?
+result $? "nor by another name"
 for file in tokenizer.json model.safetensors generation_config.json chat_template.jinja; do
     rm -rf m && cp -r "$model" m && chmod -R u+w m && rm -f "m/$file" && mkfifo "m/$file"
     timeout 20 "$lmzoo" batch m -i plain.jsonl -o fifo.jsonl -q 2>err
     [ $? -eq 3 ] && grep -q "m/$file: not a plain file" err
-    report "a FIFO for $file is refused" $?
+    result $? "a FIFO for $file is refused"
 done
 rm -rf m && cp -r "$model" m && chmod -R u+w m
 cat >m/chat_template.jinja <<'END'
@@ -137,7 +134,7 @@ END
 printf '%s\n' '{"custom_id":"t","method":"POST","url":"/v1/chat/completions","body":{"messages":[{"role":"user","content":"x"}]}}' >chat.jsonl
 timeout 60 "$lmzoo" batch m -i chat.jsonl -o search.jsonl -q 2>err
 [ $? -eq 1 ] && grep -q 'more than 50000000 steps' search.errors.jsonl
-report "searches in a template count as steps" $?
+result $? "searches in a template count as steps"
 
 # Memory ends a run, and is no row's fault.
 # shellcheck disable=SC3045 # dash and busybox have ulimit -v too
@@ -145,31 +142,31 @@ report "searches in a template count as steps" $?
 [ "$(cat code)" -eq 4 ] || [ "$(cat code)" -eq 3 ] || [ "$(cat code)" -eq 0 ]
 ok=$?
 [ -s starved.errors.jsonl ] && ok=1
-report "lack of memory books no row as failed" $ok
+result $ok "lack of memory books no row as failed"
 
 # Operators.
 "$lmzoo" batch "$model" -i in.jsonl --validate 2>words | grep -q '"good":10,"bad":12,.*"at_most_seconds"'
-report "--validate counts and estimates" $?
+result $? "--validate counts and estimates"
 good a >three.jsonl; good b >>three.jsonl; good c >>three.jsonl
 "$lmzoo" batch "$model" -i three.jsonl -o three.out.jsonl -q --limit 2 2>err && [ "$(wc -l <three.out.jsonl)" -eq 2 ] &&
     "$lmzoo" batch "$model" -i three.jsonl -o three.out.jsonl -q --order input --summary sum.json --metrics-file m.prom 2>err &&
     [ "$(wc -l <three.out.jsonl)" -eq 3 ] && grep -q '"state":"ended","rows":3,"done":3' sum.json && grep -q '^lmzoo_batch_results_total 3$' m.prom
-report "--limit, --summary, --metrics-file" $?
+result $? "--limit, --summary, --metrics-file"
 "$lmzoo" batch "$model" -i in.jsonl -o stops.jsonl -q --max-errors 2 2>err
 [ $? -eq 1 ] && [ "$(wc -l <stops.errors.jsonl)" -le 4 ]
-report "--max-errors ends the run" $?
+result $? "--max-errors ends the run"
 "$lmzoo" batch "$model" -i in.jsonl -o out.jsonl -q --retry-errors 2>err
 [ $? -eq 1 ] && [ "$(wc -l <out.errors.jsonl)" -eq 12 ] && [ "$(wc -l <out.jsonl)" -eq 10 ]
-report "--retry-errors tries them again, and only them" $?
+result $? "--retry-errors tries them again, and only them"
 "$lmzoo" status out.jsonl --json | grep -q '"state":"ended","rows":22,"done":22,"results":10,"errors":12,.*"limit_exceeded":'
-report "status counts results and errors by kind" $?
+result $? "status counts results and errors by kind"
 { for i in 1 2 3 4 5 6 7 8 9; do good "o$i"; done; } | sed 's/"max_tokens":2/"max_tokens":9/2;n;s/"max_tokens":2/"max_tokens":30/' >order.jsonl
 "$lmzoo" batch "$model" -i order.jsonl -o order.out.jsonl -q --order input 2>err
 sed 's/.*"custom_id":"\([^"]*\)".*/\1/' order.out.jsonl >ids
 printf 'o%s\n' 1 2 3 4 5 6 7 8 9 | cmp -s - ids
-report "--order input" $?
+result $? "--order input"
 printf '%s\n' '{"custom_id":"slow","method":"POST","url":"/v1/completions","body":{"prompt":"Once","max_tokens":480,"n":64,"temperature":1,"ignore_eos":true}}' >slow.jsonl
 "$lmzoo" batch "$model" -i slow.jsonl -o slow.out.jsonl -q -t 1 --row-timeout 0.3 2>err
 [ $? -eq 1 ] && grep -q 'row-timeout' slow.out.errors.jsonl
-report "--row-timeout" $?
+result $? "--row-timeout"
 echo "1..$n"

@@ -6,11 +6,8 @@ set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
 cd "$TMPDIR" || exit 1
-n=0
-report() { # NAME OK?
-    n=$((n + 1))
-    [ "$2" -eq 0 ] && echo "ok $n - $1" || echo "not ok $n - $1"
-}
+# shellcheck source=tests/scripts/tap.inc
+. "$LMZOO_SOURCE/tests/scripts/tap.inc"
 fresh() { rm -rf m && cp -r "$model" m && chmod -R u+w m; }
 row() { # ID URL BODY
     printf '{"custom_id":"%s","method":"POST","url":"/v1/%s","body":{"temperature":0,%s}}\n' "$1" "$2" "$3"
@@ -46,17 +43,17 @@ calls='{% for m in messages %}[{{ m.content or "" }}{% for c in m.tool_calls or 
 ends='{% endfor %}]{% endfor %}'
 bos='{{ bos_token }}'
 words "$bos$calls{{ c.function.name + ' ' + c.function.arguments }}$ends" '{"city": "Paris"}' '[Hi][w {"city": "Paris"}]'
-report "arguments joined as text" $?
+result $? "arguments joined as text"
 words "$bos$calls{{ (c.function.arguments + '!') | trim }}$ends" '{"a":  [1, 2.50]}' '[Hi][{"a":  [1, 2.50]}!]'
-report "arguments keep their spelling as text" $?
+result $? "arguments keep their spelling as text"
 words "$bos$calls{{ c.function.arguments.strip() }}$ends" '{"a": {"b": null}}' '[Hi][{"a": {"b": null}}]'
-report "methods of texts on arguments" $?
+result $? "methods of texts on arguments"
 words "$bos$calls{% for k, v in c.function.arguments.items() %}{{ k ~ '=' ~ v }}{% endfor %}$ends" '{"a": 1, "b": "x"}' '[Hi][a=1b=x]'
-report "arguments as an object, where the template walks it" $?
+result $? "arguments as an object, where the template walks it"
 words "$bos$calls{{ c.function.arguments | tojson }}$ends" '{"a":1}' '[Hi][{"a": 1}]'
-report "arguments as an object, where the template writes it" $?
+result $? "arguments as an object, where the template writes it"
 words "$bos$calls{% if c.function.arguments is string %}text{% else %}object{% endif %}$ends" '{"a":1}' '[Hi][object]'
-report "arguments as an object, where the template takes both" $?
+result $? "arguments as an object, where the template takes both"
 
 # ---- ends of rows ----
 
@@ -70,17 +67,17 @@ said() { # WANTED: 0 a line about the end token, 1 none
 }
 fresh
 said 1
-report "an end token that both files name ends a row, without a word" $?
+result $? "an end token that both files name ends a row, without a word"
 printf '{"eos_token_id": 1018, "transformers_version": "4.50.0"}' >m/generation_config.json
 said 0
-report "the tokenizer's end token ends a row that generation_config.json does not know, and is told" $?
+result $? "the tokenizer's end token ends a row that generation_config.json does not know, and is told"
 sed 's/"eos_token": "<|im_end|>"/"eos_token": {"content": "<|im_end|>", "lstrip": false, "special": true}/' "$model/tokenizer_config.json" >m/tokenizer_config.json
 said 0
-report "an end token that is written as an object" $?
+result $? "an end token that is written as an object"
 row end chat/completions "$chat"':{"1018":100}' >in.jsonl
 run in.jsonl -q
 [ "$(field end finish_reason)" = '"stop"' ] && ! grep -q 'end token' err
-report "generation_config.json's end token ends it too; --quiet says nothing" $?
+result $? "generation_config.json's end token ends it too; --quiet says nothing"
 
 # ---- places of tokens in the text ----
 
@@ -97,8 +94,8 @@ fresh
 run in.jsonl -q
 offsets() { # ID BEGINNING
     case $(field "$1" text_offset) in
-    "$2"*) report "offsets: $1" 0 ;;
-    *) report "offsets: $1: $(field "$1" text_offset)" 1 ;;
+    "$2"*) result 0 "offsets: $1" ;;
+    *) result 1 "offsets: $1: $(field "$1" text_offset)" ;;
     esac
 }
 offsets plain '[0,0,4,8,10,'
@@ -113,7 +110,7 @@ offsets shown '[0,0,4,14,18]'
 tokens() { # NAME TEXT IDS
     found=$(printf '"%s"\n' "$2" | "$lmzoo" tokenize m --jsonl 2>err)
     [ "$found" = "$3" ]
-    report "tokens: $1${found:+ $found}" $?
+    result $? "tokens: $1${found:+ $found}"
 }
 # config JSON: what stands in tokenizer_config.json besides
 config() { sed "\$s/}\$/,$1}/" "$model/tokenizer_config.json" >m/tokenizer_config.json; }
@@ -126,7 +123,7 @@ tokens "ids say the order" 'a<U><V>b' '[64, 1025, 1024, 65]'
 config "$(listed '2000=<FAR>')"
 tokens "an id that is not the next one" 'a<FAR>b' '[64, 1024, 65]'
 grep -q 'listed with another id than it gets' err
-report "tokens: that is told" $?
+result $? "tokens: that is told"
 config "$(listed '1019=<|pad|>' | sed 's/"lstrip":false,"rstrip":false/"lstrip":true,"rstrip":true/')"
 tokens "flags that differ" 'x  <|pad|>  y' '[87, 1019, 88]'
 config "$(listed '1024=cat' | sed 's/"single_word":false/"single_word":true/')"
@@ -162,7 +159,7 @@ warned() { # NAME 0|1: a warning, or none
     code=$?
     grep -q "another pattern than the one that the vocabulary was learnt with" err
     [ $? -eq "$2" ] && [ "$code" -eq 0 ]
-    report "pattern: $1" $?
+    result $? "pattern: $1"
 }
 fresh
 rm -f m/tokenizer_config.json
@@ -190,10 +187,10 @@ fresh
 run in.jsonl -q
 for id in silent skips begins; do
     [ "$(field $id content)" = '""' ]
-    report "special tokens in an answer: $id" $?
+    result $? "special tokens in an answer: $id"
 done
 [ "$(field keeps content)" = '"<|im_start|><|im_start|>"' ]
-report "special tokens in an answer: keeps" $?
+result $? "special tokens in an answer: keeps"
 [ "$(field text text)" = '""' ] && [ "$(field kept text)" = '"<|im_start|><|im_start|>"' ]
-report "special tokens in a completion" $?
+result $? "special tokens in a completion"
 echo "1..$n"

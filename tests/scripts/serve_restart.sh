@@ -1,9 +1,10 @@
 #!/bin/sh
 # lmzoo serve --cache-dir: what ended requests left outlives the process, on models with rows,
 # windows, latents and states alike. A file that was cut, whose writer was killed, or of other
-# caches is told and not used; the bytes are those of a server that keeps nothing.
+# caches is reported and not used; the bytes are those of a server that keeps nothing.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
+# shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 # serve LOG MODEL ARGUMENT...: starts a server; its address goes to url, its process to pid
