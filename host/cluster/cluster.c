@@ -51,7 +51,7 @@ zoo_status zoo_cluster_join(const char *name, zoo_cluster *out, zoo_error *err)
 void zoo_cluster_leave(zoo_cluster *cluster)
 {
     for (uint32_t i = 1; cluster->rank == 0 && !cluster->has_dealt && i < cluster->n_ranks; i++) {
-        (void)zoo_message_say(cluster->link, i, ZOO_MESSAGE_QUIT, NULL, 0, NULL);
+        (void)zoo_message_post(cluster->link, i, ZOO_MESSAGE_QUIT, NULL, 0, NULL);
     }
     cluster->link->leave();
 }

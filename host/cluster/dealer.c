@@ -43,10 +43,10 @@ static zoo_status deal_all(zoo_dealer *d, zoo_error *err)
             d->totals->is_limited = d->job->rows_max > 0 && d->n_read == d->job->rows_max;
             return ZOO_OK;
         }
-        ZOO_TRY(zoo_dealer_listen(d, err));
+        ZOO_TRY(zoo_dealer_receive(d, err));
         tick(d);
         ZOO_TRY(zoo_journal_check(d->job->journal, err));
-        if (has_too_many_errors(d)) { /* what is dealt is finished still */
+        if (has_too_many_errors(d)) { /* rows already dealt are still finished */
             d->totals->is_limited = true;
             return ZOO_OK;
         }
@@ -55,17 +55,17 @@ static zoo_status deal_all(zoo_dealer *d, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Tells all ranks that it is over and waits for their last word; those that have not opened their
- * model yet hear it when they have. */
+/* Ends all ranks and waits for their DONE or FAILED. A rank that is still opening its model gets
+ * QUIT, which it reads afterwards. */
 static zoo_status end_all(zoo_dealer *d, zoo_error *err)
 {
     bool waits = true;
     for (uint32_t i = 1; i < d->table.n; i++) {
         const zoo_peer *p = &d->table.peers[i];
         if (!p->is_dead) {
-            ZOO_TRY(zoo_message_say(d->cluster->link, i,
-                                    p->is_ready ? ZOO_MESSAGE_END : ZOO_MESSAGE_QUIT, NULL, 0,
-                                    err));
+            ZOO_TRY(zoo_message_post(d->cluster->link, i,
+                                     p->is_ready ? ZOO_MESSAGE_END : ZOO_MESSAGE_QUIT, NULL, 0,
+                                     err));
         }
     }
     zoo_port_end(d->port);
@@ -74,13 +74,13 @@ static zoo_status end_all(zoo_dealer *d, zoo_error *err)
         for (uint32_t i = 0; i < d->table.n; i++) {
             waits = waits || (d->table.peers[i].is_ready && !d->table.peers[i].is_done);
         }
-        ZOO_TRY(waits ? zoo_dealer_listen(d, err) : ZOO_OK);
+        ZOO_TRY(waits ? zoo_dealer_receive(d, err) : ZOO_OK);
     }
     return ZOO_OK;
 }
 
-/* How evenly the ranks were at work. */
-static void tell_ranks(const zoo_dealer *d)
+/* Shows on stderr how evenly the ranks were loaded. */
+static void print_ranks(const zoo_dealer *d)
 {
     for (uint32_t i = 0; d->progress.options->shows && i < d->table.n; i++) {
         const zoo_peer *p = &d->table.peers[i];
@@ -104,8 +104,8 @@ static void *run_dealer(void *arg)
     return NULL;
 }
 
-static zoo_status say_end(zoo_dealer *d, const zoo_batch_totals *mine, zoo_status status,
-                          zoo_error *why)
+static zoo_status post_end(zoo_dealer *d, const zoo_batch_totals *mine, zoo_status status,
+                           zoo_error *why)
 {
     bool failed = status != ZOO_OK;
     size_t n = failed ? sizeof *why : sizeof mine->stats;
@@ -114,7 +114,7 @@ static zoo_status say_end(zoo_dealer *d, const zoo_batch_totals *mine, zoo_statu
     if (m) {
         memcpy(m->data, failed ? (const void *)why : (const void *)&mine->stats, n);
     }
-    return zoo_port_say(d->port, m, why);
+    return zoo_port_post(d->port, m, why);
 }
 
 /* Rank 0's own rows, on this thread, while the other deals. */
@@ -137,7 +137,7 @@ static zoo_status run_both(zoo_dealer *d, zoo_batch_totals *mine, zoo_error *err
         return zoo_fail(err, ZOO_E_MEMORY, "no thread to deal rows");
     }
     zoo_status status = zoo_batch_run(&job, mine, &why);
-    (void)say_end(d, mine, status, &why);
+    (void)post_end(d, mine, status, &why);
     (void)pthread_join(thread, NULL);
     *err = d->error;
     return d->status;
@@ -189,7 +189,7 @@ zoo_status zoo_cluster_deal(zoo_cluster *cluster, const zoo_batch_job *job,
                      status != ZOO_OK                            ? "failed"
                      : totals->interrupted || totals->is_limited ? "interrupted"
                                                                  : "ended");
-    tell_ranks(&d);
+    print_ranks(&d);
     free_dealer(&d);
     return status;
 }

@@ -1,6 +1,6 @@
 /*
- * dealer_private.h: rank 0's state, which dealer.c (the loop), dealer_rows.c (rows out) and
- * dealer_hear.c (what comes back) share. All of it is the dealing thread's.
+ * dealer_private.h: rank 0's state, shared by dealer.c (the loop), dealer_rows.c (rows out) and
+ * dealer_receive.c (messages in). Only the dealing thread uses it.
  */
 #ifndef ZOO_CLUSTER_DEALER_PRIVATE_H
 #define ZOO_CLUSTER_DEALER_PRIVATE_H
@@ -22,7 +22,8 @@ typedef struct zoo_dealer {
     zoo_idmap custom_ids;
     zoo_order order;
     zoo_progress progress;
-    uint64_t n_read, n_left; /* rows read; held by ranks */
+    uint64_t n_read; /* rows read from the input */
+    uint64_t n_left; /* rows that ranks hold */
     double read_work, ticked, started;
     bool at_end;
     volatile sig_atomic_t stop; /* of rank 0's own run */
@@ -30,13 +31,14 @@ typedef struct zoo_dealer {
     zoo_error error;
 } zoo_dealer;
 
-/* Reads on when the window has become short. ZOO_E_IO, ZOO_E_MEMORY. */
+/* Reads more of the input when the window runs low. ZOO_E_IO, ZOO_E_MEMORY. */
 zoo_status zoo_dealer_refill(zoo_dealer *dealer, zoo_error *err);
-/* Gives rows to whoever shall have some now. */
+/* Sends rows to every rank that zoo_deal_pick names. ZOO_E_IO, ZOO_E_MEMORY. */
 zoo_status zoo_dealer_deal(zoo_dealer *dealer, zoo_error *err);
-/* Takes all that has come; waits a moment when there is nothing. ZOO_E_USAGE: a rank is refused. */
-zoo_status zoo_dealer_listen(zoo_dealer *dealer, zoo_error *err);
-/* The counters of all ranks together, into the totals. */
+/* Handles all messages that have arrived; sleeps a millisecond when there are none. ZOO_E_USAGE: a
+ * rank is refused; ZOO_E_IO, ZOO_E_MEMORY; rank 0's own failure with its code. */
+zoo_status zoo_dealer_receive(zoo_dealer *dealer, zoo_error *err);
+/* Sums the counters of all ranks into the totals. */
 void zoo_dealer_sum(zoo_dealer *dealer);
 
 #endif

@@ -11,7 +11,7 @@ static zoo_status note_id(zoo_dealer *d, zoo_id id, bool *fresh, zoo_error *err)
     return zoo_idmap_add(&d->custom_ids, id, (zoo_id){{0, 0}}, fresh, err);
 }
 
-/* The line becomes a row of the window, unless it is done. */
+/* Adds the line to the window unless the journal says that it is done. */
 static zoo_status take_line(zoo_dealer *d, const zoo_input_line *line, zoo_error *err)
 {
     const zoo_id *done = zoo_idmap_find(zoo_journal_done(d->job->journal), line->id);
@@ -48,8 +48,8 @@ static zoo_status compare_hash(const zoo_dealer *d, zoo_error *err)
                           d->job->input_name);
 }
 
-/* Results that keep the input's order are held until those before them are there, and a crash loses
- * what is held: then no more is read ahead than keeps the ranks busy. */
+/* With --order input, results wait for those before them and a crash loses the waiting ones, so no
+ * more is read ahead than keeps the ranks busy. */
 static size_t window_rows(const zoo_dealer *d)
 {
     size_t few = 256 + (size_t)64 * d->table.n;
@@ -63,8 +63,8 @@ static bool wants_lines(const zoo_dealer *d)
            d->order.bytes <= job->lines_bytes_max;
 }
 
-/* Reads on when half of the window is dealt. Where the input's order is kept, when all of it is:
- * else the shortest rows wait for the end of the file, and all results for them. */
+/* Reads on when half of the window is dealt. With --order input, when all of it is: otherwise the
+ * shortest rows would wait for the end of the file, and all results for them. */
 zoo_status zoo_dealer_refill(zoo_dealer *d, zoo_error *err)
 {
     zoo_input_line line;
@@ -168,7 +168,8 @@ static zoo_status give(zoo_dealer *d, zoo_peer *p, double room, zoo_error *err)
     return status;
 }
 
-/* Work that is not dealt: what is read, and as much for each row that is not. */
+/* Estimated work not dealt: that of the window, and the mean of the rows read for each row not yet
+ * read. */
 static double work_left(const zoo_dealer *d)
 {
     uint64_t done = zoo_journal_n_results(d->job->journal) + zoo_journal_n_errors(d->job->journal);

@@ -19,20 +19,20 @@ typedef struct part {
     const char *results;
     char errors[PATH_BYTES];
     zoo_journal_facts facts;
-    uint64_t i, n; /* shard i of n */
+    uint64_t i, n; /* shard i (0-based) of n */
     uint64_t n_results, n_errors;
 } part;
 
-/* Where the line of a row stands. */
+/* Position of a row's line. */
 typedef struct place {
     uint64_t offset;
-    uint32_t n;    /* bytes with the line feed; 0: not there */
-    uint32_t file; /* 2 * part, + 1: its errors */
+    uint32_t n;    /* bytes, the line feed included; 0: no line */
+    uint32_t file; /* 2 * part for its results, 2 * part + 1 for its errors */
 } place;
 
 typedef struct merger {
     const zoo_merge_job *job;
-    part *parts; /* [job->n], by shard number once judged */
+    part *parts; /* [job->n], sorted by shard number once checked */
     zoo_journal *journal;
     zoo_merge_totals *totals;
     /* For the order of the input. */
@@ -63,16 +63,16 @@ static zoo_status look(part *p, zoo_error *err)
     const char *shard = p->facts.key.shard;
     if (!shard[0]) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "%s holds a run of all rows, no shard; there is nothing to merge",
-                        p->results);
+                        "%s holds a whole run, not a shard; there is nothing to merge", p->results);
     }
     if (zoo_shard_read(shard, &p->i, &p->n, &ignored) != ZOO_OK) {
-        return zoo_fail(err, ZOO_E_FORMAT, "%s: %.40s is no shard", journal, shard);
+        return zoo_fail(err, ZOO_E_FORMAT, "%s: \"%.40s\" is not a shard (I/N)", journal, shard);
     }
     return ZOO_OK;
 }
 
-static zoo_status foreign(const part *p, const part *first, const char *what, zoo_error *err)
+static zoo_status refuse_other_run(const part *p, const part *first, const char *what,
+                                   zoo_error *err)
 {
     return zoo_fail(err, ZOO_E_USAGE, "%s (shard %s) is of another run than %s (shard %s): %s",
                     p->results, p->facts.key.shard, first->results, first->facts.key.shard, what);
@@ -92,11 +92,11 @@ static zoo_status compare(const part *p, const part *first, zoo_error *err)
                 {a->card, b->card, "the card differs"},
                 {a->now, b->now, "--now differs"}};
     if (p->n != first->n) {
-        return foreign(p, first, "the number of shards differs", err);
+        return refuse_other_run(p, first, "the number of shards differs", err);
     }
     for (size_t i = 0; i < ZOO_COUNT(rows); i++) {
         if (strcmp(rows[i].a, rows[i].b) != 0) {
-            return foreign(p, first, rows[i].what, err);
+            return refuse_other_run(p, first, rows[i].what, err);
         }
     }
     return ZOO_OK;
@@ -108,8 +108,8 @@ static int by_shard(const void *a, const void *b)
     return x->i < y->i ? -1 : x->i > y->i;
 }
 
-/* Sorted parts: each number once, and all of them. */
-static zoo_status judge_numbers(const merger *m, zoo_error *err)
+/* In sorted parts every shard number occurs exactly once. */
+static zoo_status check_numbers(const merger *m, zoo_error *err)
 {
     const uint64_t n = m->parts[0].n;
     char missing[200] = "";
@@ -117,7 +117,7 @@ static zoo_status judge_numbers(const merger *m, zoo_error *err)
     uint64_t n_missing = 0;
     for (uint32_t k = 1; k < m->job->n; k++) {
         if (m->parts[k].i == m->parts[k - 1].i) {
-            return zoo_fail(err, ZOO_E_USAGE, "shard %s stands twice: %s and %s",
+            return zoo_fail(err, ZOO_E_USAGE, "shard %s is given twice: %s and %s",
                             m->parts[k].facts.key.shard, m->parts[k - 1].results,
                             m->parts[k].results);
         }
@@ -141,7 +141,7 @@ static zoo_status judge_numbers(const merger *m, zoo_error *err)
                           (unsigned long long)n);
 }
 
-static zoo_status judge_all(merger *m, zoo_error *err)
+static zoo_status check_all(merger *m, zoo_error *err)
 {
     for (uint32_t k = 0; k < m->job->n; k++) {
         m->parts[k].results = m->job->results[k];
@@ -149,7 +149,7 @@ static zoo_status judge_all(merger *m, zoo_error *err)
         ZOO_TRY(compare(&m->parts[k], &m->parts[0], err));
     }
     qsort(m->parts, m->job->n, sizeof *m->parts, by_shard);
-    return judge_numbers(m, err);
+    return check_numbers(m, err);
 }
 
 /* ---- lines of the shards ---- */
@@ -165,7 +165,7 @@ typedef struct line_of {
 
 typedef zoo_status (*line_fn)(merger *m, const line_of *line, zoo_error *err);
 
-/* Calls fn for each whole line; an errors file that is not there has none. */
+/* Calls fn for each complete line; a missing errors file has no lines. */
 static zoo_status each_line(merger *m, uint32_t k, bool is_error, line_fn fn, zoo_error *err)
 {
     const part *p = &m->parts[k];
@@ -186,8 +186,8 @@ static zoo_status each_line(merger *m, uint32_t k, bool is_error, line_fn fn, zo
         status = zoo_journal_line_id(text, (size_t)n, &line.id)
                      ? fn(m, &line, err)
                      : zoo_fail(err, ZOO_E_FORMAT,
-                                "%s: the line at byte %llu is none of this "
-                                "program",
+                                "%s: the line at byte %llu was not written by "
+                                "this program",
                                 path, (unsigned long long)line.offset);
         line.offset += (uint64_t)n;
     }
@@ -203,8 +203,7 @@ static zoo_status twice(const merger *m, const line_of *line, zoo_error *err)
 {
     char name[48];
     zoo_journal_name(line->id, name);
-    return zoo_fail(err, ZOO_E_USAGE, "%s: the row %s stands there twice",
-                    m->parts[line->k].results, name);
+    return zoo_fail(err, ZOO_E_USAGE, "%s: row %s occurs twice", m->parts[line->k].results, name);
 }
 
 static zoo_status count_line(merger *m, const line_of *line, zoo_error *err)
@@ -216,8 +215,8 @@ static zoo_status count_line(merger *m, const line_of *line, zoo_error *err)
     return fresh ? ZOO_OK : twice(m, line, err);
 }
 
-/* Every row of the shard stands in its files, once. */
-static zoo_status judge_rows(merger *m, uint32_t k, zoo_error *err)
+/* Every row of the shard has exactly one line in its files. */
+static zoo_status check_rows(merger *m, uint32_t k, zoo_error *err)
 {
     part *p = &m->parts[k];
     if (p->facts.is_running) {
@@ -231,7 +230,7 @@ static zoo_status judge_rows(merger *m, uint32_t k, zoo_error *err)
     uint64_t n = p->n_results + p->n_errors;
     if (p->facts.n_rows == UINT64_MAX || n < p->facts.n_rows) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "shard %s (%s) is not finished: %llu rows are there, %s%llu are not; start "
+                        "shard %s (%s) is not finished: %llu rows are done, %s%llu are not; start "
                         "it again with the same command",
                         p->facts.key.shard, p->results, (unsigned long long)n,
                         p->facts.n_rows == UINT64_MAX ? "at least " : "",
@@ -240,8 +239,8 @@ static zoo_status judge_rows(merger *m, uint32_t k, zoo_error *err)
     }
     return n == p->facts.n_rows ? ZOO_OK
                                 : zoo_fail(err, ZOO_E_USAGE,
-                                           "shard %s (%s) has %llu lines, and its journal knows of "
-                                           "%llu rows",
+                                           "shard %s (%s) has %llu lines, but its journal has %llu "
+                                           "rows",
                                            p->facts.key.shard, p->results, (unsigned long long)n,
                                            (unsigned long long)p->facts.n_rows);
 }
@@ -271,7 +270,7 @@ static zoo_status open_input(merger *m, zoo_error *err)
     return m->places ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory to keep the input's order");
 }
 
-/* The line numbers of a shard by half of their ids. */
+/* Maps the ids of a shard's rows to line numbers; the index holds the first half of an id. */
 static zoo_status read_numbers(merger *m, const part *p, zoo_error *err)
 {
     zoo_line_entry entry;
@@ -292,7 +291,7 @@ static zoo_status place_line(merger *m, const line_of *line, zoo_error *err)
 {
     const zoo_id *number = zoo_idmap_find(&m->numbers, (zoo_id){{line->id.part[0], 1}});
     if (!number) {
-        return zoo_fail(err, ZOO_E_USAGE, "%s, byte %llu: the row is none of shard %s",
+        return zoo_fail(err, ZOO_E_USAGE, "%s, byte %llu: the row is not of shard %s",
                         line->is_error ? m->parts[line->k].errors : m->parts[line->k].results,
                         (unsigned long long)line->offset, m->parts[line->k].facts.key.shard);
     }
@@ -313,7 +312,7 @@ static zoo_status put(merger *m, bool is_error, zoo_id id, const char *text, siz
 {
     *(is_error ? &m->totals->n_errors : &m->totals->n_results) += 1;
     if (zoo_idmap_find(zoo_journal_done(m->journal), id)) {
-        return ZOO_OK; /* an interrupted merge goes on */
+        return ZOO_OK; /* copied before the merge was interrupted */
     }
     return is_error ? zoo_journal_error(m->journal, text, n, err)
                     : zoo_journal_result(m->journal, text, n, err);
@@ -337,7 +336,7 @@ static void close_files(files *f)
     f->n_open = 0;
 }
 
-/* Few files are open at once, however many shards there are. */
+/* At most 500 files are open at once, however many shards there are. */
 static zoo_status read_place(const merger *m, files *f, const place *p, zoo_error *err)
 {
     const part *from = &m->parts[p->file / 2];
@@ -361,7 +360,7 @@ static zoo_status read_place(const merger *m, files *f, const place *p, zoo_erro
         ssize_t got = pread(f->fds[p->file], f->text + at, p->n - at, (off_t)(p->offset + at));
         if (got == 0 || (got < 0 && errno != EINTR)) {
             return zoo_fail(err, ZOO_E_IO, "%s: %s", path,
-                            got < 0 ? strerror(errno) : "it was cut while it was read");
+                            got < 0 ? strerror(errno) : "it was truncated while it was read");
         }
         at += got > 0 ? (size_t)got : 0;
     }
@@ -419,9 +418,9 @@ static zoo_status copy_all(merger *m, zoo_error *err)
 
 static zoo_status prepare(merger *m, zoo_error *err)
 {
-    ZOO_TRY(judge_all(m, err));
+    ZOO_TRY(check_all(m, err));
     for (uint32_t k = 0; k < m->job->n; k++) {
-        ZOO_TRY(judge_rows(m, k, err));
+        ZOO_TRY(check_rows(m, k, err));
     }
     if (!m->job->in_order) {
         return ZOO_OK;
@@ -435,7 +434,7 @@ static zoo_status prepare(merger *m, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Opens the output as the files of one run, which none of the shards' may be. */
+/* Opens the output as the files of a run; none of them may be a file of a shard. */
 static zoo_status open_output(merger *m, zoo_journal_key *key, zoo_error *err)
 {
     uint32_t n = 2 * m->job->n;

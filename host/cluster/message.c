@@ -17,7 +17,7 @@ const char *zoo_key_differs(const zoo_journal_key *a, const zoo_journal_key *b)
                 {a->plugin, b->plugin, "its plugin differs from that of rank 0"},
                 {a->card, b->card, "its card differs from that of rank 0"},
                 {a->isa, b->isa,
-                 "it computes with another instruction set than rank 0; give all the same --isa"}};
+                 "its instruction set differs from that of rank 0; give all ranks the same --isa"}};
     for (size_t i = 0; i < ZOO_COUNT(rows); i++) {
         if (strcmp(rows[i].mine, rows[i].its) != 0) {
             return rows[i].what;
@@ -65,8 +65,8 @@ zoo_status zoo_message_send(const zoo_link_ops *link, uint32_t to, const zoo_mes
     return code == 0 ? ZOO_OK : zoo_fail(err, ZOO_E_IO, "a message to rank %u cannot be sent", to);
 }
 
-zoo_status zoo_message_say(const zoo_link_ops *link, uint32_t to, zoo_message_kind kind,
-                           const void *data, size_t n, zoo_error *err)
+zoo_status zoo_message_post(const zoo_link_ops *link, uint32_t to, zoo_message_kind kind,
+                            const void *data, size_t n, zoo_error *err)
 {
     zoo_message *m = zoo_message_new(kind, n);
     if (!m) {
@@ -94,6 +94,6 @@ zoo_status zoo_message_receive(const zoo_link_ops *link, uint32_t *from, zoo_mes
         return ZOO_OK;
     }
     *out = zoo_message_read(data, n);
-    free(data); /* the library's, which has an allocator of its own */
+    free(data); /* allocated with malloc by the link, not with zoo_mem */
     return *out ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "no memory for a message of %zu bytes", n);
 }

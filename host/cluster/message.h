@@ -1,11 +1,11 @@
 /*
- * message.h: what the ranks of a run say to each other: a head and bytes behind it.
+ * message.h: messages between the ranks of a run: a kind and its bytes.
  *
  *   worker -> dealer   HELLO, LINE for each finished row, PROGRESS ten times a second, at the end
  *                      DONE or FAILED
  *   dealer -> worker   START, ROWS, at the end END; QUIT: there is nothing to do
  *
- * Numbers have the machine's own order: a rank of another order is refused by its HELLO.
+ * Integers are in the machine's byte order; a rank of another order is refused by its HELLO.
  */
 #ifndef ZOO_CLUSTER_MESSAGE_H
 #define ZOO_CLUSTER_MESSAGE_H
@@ -18,7 +18,7 @@
 typedef enum zoo_message_kind {
     ZOO_MESSAGE_HELLO = 1, /* zoo_hello */
     ZOO_MESSAGE_START,     /* text: the time that templates see */
-    ZOO_MESSAGE_ROWS,      /* zoo_row_head and text, again and again */
+    ZOO_MESSAGE_ROWS,      /* zoo_row_head and text, once for each row */
     ZOO_MESSAGE_LINE,      /* zoo_line_head and text */
     ZOO_MESSAGE_PROGRESS,  /* zoo_schedule_stats */
     ZOO_MESSAGE_END,
@@ -29,12 +29,13 @@ typedef enum zoo_message_kind {
 
 typedef struct zoo_hello {
     uint64_t magic;
-    uint32_t seqs_max;    /* rows that run at once */
-    uint32_t context_max; /* these two refuse rows, so they must be the same */
+    uint32_t seqs_max; /* rows that run at once */
+    /* Limits beyond which rows are refused: the same on all ranks. */
+    uint32_t context_max;
     uint64_t line_bytes_max;
     char host[64];
     char files[40];      /* zoo_cluster.files */
-    zoo_journal_key key; /* what must be the same for equal bytes */
+    zoo_journal_key key; /* hashes of all that can change a result */
 } zoo_hello;
 
 /* A request line on its way to a worker. */
@@ -54,7 +55,7 @@ typedef struct zoo_line_head {
     double cost;
 } zoo_line_head;
 
-/* A message that waits: in a port, or on its way into one. */
+/* A message in memory; `next` links the queues of a port. */
 typedef struct zoo_message zoo_message;
 struct zoo_message {
     zoo_message *next;
@@ -63,20 +64,22 @@ struct zoo_message {
     char data[];
 };
 
-/* What the ranks differ in, as a sentence's end, or null: bytes that they compute are the same. */
+/* What the rank `its` differs in from `mine`, as the end of a sentence; null: the two compute the
+ * same bytes. */
 const char *zoo_key_differs(const zoo_journal_key *mine, const zoo_journal_key *its);
 
-/* With room for n bytes; null: no memory. For zoo_mem_free. */
+/* A message with room for n bytes, for zoo_mem_free; null: no memory. */
 zoo_message *zoo_message_new(zoo_message_kind kind, size_t n);
-/* As sent: kind (uint32_t) and data. */
+/* Parses bytes as sent: kind (uint32_t), then data. Null: no kind, or no memory. For zoo_mem_free.
+ */
 zoo_message *zoo_message_read(const void *bytes, size_t n);
 
-/* Sends, keeping the message the caller's; the same of kind and bytes. ZOO_E_MEMORY, ZOO_E_IO. */
+/* Sends a copy of the message, or of kind and data[n]. ZOO_E_MEMORY, ZOO_E_IO. */
 zoo_status zoo_message_send(const zoo_link_ops *link, uint32_t to, const zoo_message *message,
                             zoo_error *err);
-zoo_status zoo_message_say(const zoo_link_ops *link, uint32_t to, zoo_message_kind kind,
-                           const void *data, size_t n, zoo_error *err);
-/* A message that has come, the caller's, or *out null. ZOO_E_MEMORY, ZOO_E_IO. */
+zoo_status zoo_message_post(const zoo_link_ops *link, uint32_t to, zoo_message_kind kind,
+                            const void *data, size_t n, zoo_error *err);
+/* The next message that has arrived, for zoo_mem_free, or *out null. ZOO_E_MEMORY, ZOO_E_IO. */
 zoo_status zoo_message_receive(const zoo_link_ops *link, uint32_t *from, zoo_message **out,
                                zoo_error *err);
 

@@ -8,20 +8,20 @@
 #include "base/budget.h"
 #include "base/mem.h"
 
-#define TELL_SECONDS 0.1
+#define PROGRESS_SECONDS 0.1
 
 typedef struct queue {
     zoo_message *first, *last;
 } queue;
 
 struct zoo_port {
-    double told; /* when the last PROGRESS was said */
+    double reported; /* time of the last PROGRESS */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     queue rows, lines;
     bool ended;
-    zoo_message *at_hand; /* the reader's: rows it is taking */
-    size_t at;
+    zoo_message *at_hand; /* the ROWS message that the reader is taking apart */
+    size_t at;            /* bytes of it that are read */
 };
 
 static void push(queue *q, zoo_message *m)
@@ -103,7 +103,7 @@ zoo_message *zoo_port_take(zoo_port *port, double seconds)
     return m;
 }
 
-zoo_status zoo_port_say(zoo_port *port, zoo_message *message, zoo_error *err)
+zoo_status zoo_port_post(zoo_port *port, zoo_message *message, zoo_error *err)
 {
     if (!message) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a finished line");
@@ -115,7 +115,7 @@ zoo_status zoo_port_say(zoo_port *port, zoo_message *message, zoo_error *err)
     return ZOO_OK;
 }
 
-/* ---- the run's side ---- */
+/* ---- the side of the batch ---- */
 
 static zoo_status begin(void *arg, size_t line_max, zoo_error *err)
 {
@@ -149,12 +149,12 @@ static zoo_status next(void *arg, zoo_input_line *line, bool *more, zoo_error *e
     }
     size_t left = port->at_hand->n - port->at;
     if (left < sizeof head) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rows is cut");
+        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rows is truncated");
     }
     memcpy(&head, port->at_hand->data + port->at, sizeof head);
     port->at += sizeof head;
     if (head.has_text && head.n > left - sizeof head) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rows is cut");
+        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rows is truncated");
     }
     *line = (zoo_input_line){.text = head.has_text ? port->at_hand->data + port->at : NULL,
                              .n = head.n,
@@ -185,21 +185,21 @@ static zoo_status put(void *arg, const zoo_finished *line, zoo_error *err)
         memcpy(m->data, &head, sizeof head);
         memcpy(m->data + sizeof head, line->text, line->n);
     }
-    return zoo_port_say(port, m, err);
+    return zoo_port_post(port, m, err);
 }
 
 static void step(void *arg, const zoo_schedule_stats *stats)
 {
     zoo_port *port = arg;
     double now = zoo_clock_seconds();
-    if (now - port->told < TELL_SECONDS) {
+    if (now - port->reported < PROGRESS_SECONDS) {
         return;
     }
     zoo_message *m = zoo_message_new(ZOO_MESSAGE_PROGRESS, sizeof *stats);
     if (m) {
         memcpy(m->data, stats, sizeof *stats);
-        (void)zoo_port_say(port, m, NULL);
-        port->told = now;
+        (void)zoo_port_post(port, m, NULL);
+        port->reported = now;
     }
 }
 

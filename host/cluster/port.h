@@ -1,11 +1,12 @@
 /*
- * port.h: between the run of a rank (batch.h) and the thread that has the link: rows that were
- * dealt go in, finished lines come out.
+ * port.h: two queues between the batch of a rank (batch.h) and the thread that owns the link: dealt
+ * rows go in, finished lines come out.
  *
  *   link thread: zoo_port_give -> [rows] -> source -> reader of the run
  *                zoo_port_take <- [lines] <- sink  <- run
  *
- * Memory: what lies in it; the dealer gives a rank no more than it runs and prepares.
+ * Thread-safe. Memory: the queued messages; the dealer gives a rank no more rows than it runs and
+ * prepares.
  */
 #ifndef ZOO_CLUSTER_PORT_H
 #define ZOO_CLUSTER_PORT_H
@@ -18,15 +19,17 @@ typedef struct zoo_port zoo_port;
 zoo_status zoo_port_new(zoo_port **out, zoo_error *err);
 void zoo_port_free(zoo_port *port);
 
-/* Rows of a ROWS message, which the port owns from here on. */
+/* Queues a ROWS message, which the port owns from then on. */
 void zoo_port_give(zoo_port *port, zoo_message *rows);
 /* No more rows will come. */
 void zoo_port_end(zoo_port *port);
-/* The next LINE or other message, or null; waits up to `seconds` for one. */
+/* The next message of the batch, for zoo_mem_free, or null; waits up to `seconds` for one. */
 zoo_message *zoo_port_take(zoo_port *port, double seconds);
-/* From the run's side: a message of its own. Null: no memory, and the run must end. */
-zoo_status zoo_port_say(zoo_port *port, zoo_message *message, zoo_error *err);
+/* From the batch: queues a message, which the port owns from then on. message null: ZOO_E_MEMORY,
+ * after which the batch must end. */
+zoo_status zoo_port_post(zoo_port *port, zoo_message *message, zoo_error *err);
 
+/* The port as source of rows and sink of lines of a batch. */
 zoo_line_source zoo_port_source(zoo_port *port);
 zoo_batch_sink zoo_port_sink(zoo_port *port);
 

@@ -1,4 +1,4 @@
-/* ring.c: see ring.h. Whoever waits asks again and again at first, then ever more seldom. */
+/* ring.c: see ring.h. A rank that waits polls without a pause at first, then every 50 us. */
 #include "cluster/ring.h"
 
 #include <sched.h>
@@ -10,9 +10,9 @@
 #include "base/budget.h"
 #include "base/mem.h"
 
-#define EAGER_SECONDS 0.002 /* asking without a pause */
-#define STOP_SECONDS  0.3   /* to wait for the others after a signal */
-#define FAIL_SECONDS  10.0
+#define EAGER_SECONDS 0.002 /* polling without a pause */
+#define STOP_SECONDS  0.3   /* waiting for the others after a signal */
+#define FAIL_SECONDS  10.0  /* waiting for rank 0 to end the run */
 enum { PAUSE_NS = 50000, HEAD_BYTES = 8 };
 
 static zoo_link_ring *of(zoo_ring *ring)
@@ -40,11 +40,11 @@ static zoo_status send_to(zoo_ring *ring, uint32_t to, uint32_t kind, const void
 static void release(zoo_ring *ring, zoo_ring_message *m)
 {
     (void)ring;
-    free(m->base); /* the link's, which has an allocator of its own */
+    free(m->base); /* allocated with malloc by the link, not with zoo_mem */
     *m = (zoo_ring_message){0};
 }
 
-/* What came, taken apart; what another rank says of its end is an error here. */
+/* Parses a message; FAILED from another rank is returned as that rank's error. */
 static zoo_status open_message(zoo_ring *ring, uint32_t from, void *data, size_t n,
                                zoo_ring_message *out, zoo_error *err)
 {
@@ -52,7 +52,7 @@ static zoo_status open_message(zoo_ring *ring, uint32_t from, void *data, size_t
     *out = (zoo_ring_message){.from = from, .base = data};
     if (n < HEAD_BYTES) {
         release(ring, out);
-        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rank %u is cut", from);
+        return zoo_fail(err, ZOO_E_INTERNAL, "a message from rank %u is truncated", from);
     }
     memcpy(&out->kind, data, sizeof out->kind);
     out->data = (const unsigned char *)data + HEAD_BYTES;
@@ -85,7 +85,7 @@ static zoo_status receive(zoo_ring *ring, zoo_ring_message *out, zoo_error *err)
             stopped = stopped > 0.0 ? stopped : now;
             if (now - stopped > STOP_SECONDS) {
                 return zoo_fail(err, ZOO_E_IO,
-                                "the run was told to end and the other ranks do not answer: one of "
+                                "the run was interrupted and the other ranks do not answer: one of "
                                 "them died, or all were stopped");
             }
         }

@@ -7,9 +7,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-/* Reading a token costs a fraction of writing one; text has about four bytes a token. */
+/* A prompt token costs about a fifth of a generated one, and has about four bytes of text. */
 #define PROMPT_BYTE_WORK 0.05
-/* Of a request that leaves its length open. */
+/* Tokens assumed for a request without a limit of its own. */
 enum { USUAL_COMPLETION = 16, USUAL_CHAT = 256 };
 
 static const cJSON *number_of(const cJSON *body, const char *key)
@@ -28,8 +28,8 @@ static double tokens_of(const cJSON *body, bool is_chat)
     return n * (choices && choices->valuedouble >= 1.0 ? choices->valuedouble : 1.0);
 }
 
-/* How the prompt begins: its text, or messages and tools as they are written. */
-static char *begin_of(const cJSON *body, bool is_chat, uint32_t *n)
+/* The beginning of the prompt: its text, or the messages as JSON. */
+static char *prompt_key(const cJSON *body, bool is_chat, uint32_t *n)
 {
     const cJSON *prompt = cJSON_GetObjectItemCaseSensitive(body, is_chat ? "messages" : "prompt");
     char *printed = NULL;
@@ -44,15 +44,15 @@ static char *begin_of(const cJSON *body, bool is_chat, uint32_t *n)
     return key;
 }
 
-/* Guesses from the tree of the line; without one the row costs nothing: it is refused. */
-static void guess(zoo_deal_row *row, const cJSON *tree)
+/* Estimates the work from the parsed line. A line without a body will be refused: 1. */
+static void estimate(zoo_deal_row *row, const cJSON *tree)
 {
     const cJSON *body = cJSON_GetObjectItemCaseSensitive(tree, "body");
     bool is_chat = cJSON_GetObjectItemCaseSensitive(body, "messages") != NULL;
     row->work = 1.0;
     if (cJSON_IsObject(body)) {
         row->work += tokens_of(body, is_chat) + (double)row->n * PROMPT_BYTE_WORK;
-        row->key = begin_of(body, is_chat, &row->n_key);
+        row->key = prompt_key(body, is_chat, &row->n_key);
     }
 }
 
@@ -81,7 +81,7 @@ zoo_deal_row *zoo_deal_row_new(const zoo_input_line *line, bool *has_id, zoo_id 
         if (*has_id) {
             *custom_id = zoo_id_of(id, strlen(id), 0);
         }
-        guess(row, tree);
+        estimate(row, tree);
     }
     cJSON_Delete(tree);
     return row;
@@ -131,7 +131,7 @@ static bool are_alike(const zoo_deal_row *a, const zoo_deal_row *b)
            memcmp(a->key, b->key, ZOO_WINDOW_ALIKE) == 0;
 }
 
-/* For the sort by work: a group goes where its most costly row goes. */
+/* Sort key: a group is placed by its costliest row. */
 typedef struct ranked {
     double work;
     zoo_deal_row *row;
@@ -158,7 +158,7 @@ void zoo_window_sort(zoo_window *w)
     ranked *order = zoo_mem_array(w->n + 1, sizeof *order);
     uint32_t group = 0;
     if (!order) {
-        return; /* dealt in the order in which they came */
+        return; /* no memory to sort: dealt in their present order, which is correct but slower */
     }
     qsort(w->rows, w->n, sizeof(zoo_deal_row *), by_key);
     for (size_t begin = 0, end; begin < w->n; begin = end) {

@@ -1,4 +1,4 @@
-/* worker.c: a rank that runs rows which rank 0 deals (cluster.h). */
+/* worker.c: a rank that runs the rows that rank 0 deals (cluster.h). */
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include "cluster/cluster.h"
 #include "cluster/port.h"
 
-/* How long the thread of the link sleeps when there is nothing to bring. */
+/* Sleep of the link's thread when there is no message in either direction. */
 #define LOOK_SECONDS 0.001
 
 typedef struct worker {
@@ -21,8 +21,8 @@ typedef struct worker {
     zoo_error error;
 } worker;
 
-static zoo_status say_hello(const zoo_cluster *c, const zoo_batch_job *job,
-                            const zoo_journal_key *key, zoo_error *err)
+static zoo_status send_hello(const zoo_cluster *c, const zoo_batch_job *job,
+                             const zoo_journal_key *key, zoo_error *err)
 {
     zoo_hello hello = {.magic = ZOO_HELLO_MAGIC,
                        .seqs_max = zoo_engine_limits(job->loaded->engine)->seqs_max,
@@ -31,10 +31,10 @@ static zoo_status say_hello(const zoo_cluster *c, const zoo_batch_job *job,
                        .key = *key};
     memcpy(hello.files, c->files, sizeof hello.files);
     (void)gethostname(hello.host, sizeof hello.host - 1);
-    return zoo_message_say(c->link, 0, ZOO_MESSAGE_HELLO, &hello, sizeof hello, err);
+    return zoo_message_post(c->link, 0, ZOO_MESSAGE_HELLO, &hello, sizeof hello, err);
 }
 
-/* Waits for rank 0, which may still open its model. */
+/* Waits for START from rank 0, which may still be opening its model. */
 static zoo_status wait_for_start(const zoo_cluster *c, const zoo_batch_job *job, zoo_clock *now,
                                  zoo_error *err)
 {
@@ -57,8 +57,8 @@ static zoo_status wait_for_start(const zoo_cluster *c, const zoo_batch_job *job,
     return starts ? ZOO_OK : zoo_fail(err, ZOO_E_CANCELLED, "rank 0 has nothing to do");
 }
 
-/* Brings what has come to the run. */
-static zoo_status take_in(worker *w, bool *any, zoo_error *err)
+/* Moves the messages that have arrived into the port. */
+static zoo_status receive_rows(worker *w, bool *any, zoo_error *err)
 {
     zoo_message *m;
     uint32_t from;
@@ -84,8 +84,8 @@ static void *serve(void *arg)
     zoo_status status = ZOO_OK;
     bool ended = false, any = false;
     while (status == ZOO_OK && !ended) {
-        bool last = atomic_load(&w->run_ended); /* what it said before is in the port */
-        status = take_in(w, &any, &w->error);
+        bool last = atomic_load(&w->run_ended); /* before this its messages are in the port */
+        status = receive_rows(w, &any, &w->error);
         zoo_message *m = zoo_port_take(w->port, any || last ? 0.0 : LOOK_SECONDS);
         ended = last && !m;
         while (status == ZOO_OK && m) {
@@ -99,9 +99,9 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* The last word: how much was done, or why not all. */
-static zoo_status say_end(zoo_port *port, const zoo_batch_totals *totals, zoo_status status,
-                          zoo_error *why, zoo_error *err)
+/* The last message: DONE with the counters, or FAILED with the reason. */
+static zoo_status post_end(zoo_port *port, const zoo_batch_totals *totals, zoo_status status,
+                           zoo_error *why, zoo_error *err)
 {
     bool failed = status != ZOO_OK;
     size_t n = failed ? sizeof *why : sizeof totals->stats;
@@ -110,7 +110,7 @@ static zoo_status say_end(zoo_port *port, const zoo_batch_totals *totals, zoo_st
         why->code = status;
         memcpy(m->data, failed ? (const void *)why : (const void *)&totals->stats, n);
     }
-    return zoo_port_say(port, m, err);
+    return zoo_port_post(port, m, err);
 }
 
 static zoo_status run(worker *w, const zoo_batch_job *job, zoo_batch_totals *totals, zoo_error *err)
@@ -126,7 +126,7 @@ static zoo_status run(worker *w, const zoo_batch_job *job, zoo_batch_totals *tot
         return zoo_fail(err, ZOO_E_MEMORY, "no thread for the link");
     }
     zoo_status status = zoo_batch_run(&mine, totals, err);
-    (void)say_end(w->port, totals, status, err, &ignored);
+    (void)post_end(w->port, totals, status, err, &ignored);
     atomic_store(&w->run_ended, true);
     (void)pthread_join(thread, NULL);
     if (w->status != ZOO_OK) {
@@ -140,7 +140,7 @@ zoo_status zoo_cluster_work(const zoo_cluster *cluster, const zoo_batch_job *job
 {
     zoo_batch_totals totals = {0};
     worker w = {.link = cluster->link, .stop = job->stop};
-    ZOO_TRY(say_hello(cluster, job, key, err));
+    ZOO_TRY(send_hello(cluster, job, key, err));
     ZOO_TRY(wait_for_start(cluster, job, now, err));
     ZOO_TRY(zoo_port_new(&w.port, err));
     zoo_status status = run(&w, job, &totals, err);

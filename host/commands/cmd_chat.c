@@ -132,8 +132,8 @@ static void show_end(zoo_event_stream *s, const zoo_answer *answer, const char *
     }
 }
 
-static const zoo_voice voice = {NULL,      show_reasoning, show_content,
-                                show_call, show_finish,    show_end};
+static const zoo_event_writer writer = {NULL,      show_reasoning, show_content,
+                                        show_call, show_finish,    show_end};
 
 /* ---- an answer ---- */
 
@@ -194,7 +194,7 @@ static zoo_status submit(chat *c, zoo_error *err)
         status = zoo_live_submit(c->live, &request, (zoo_id){{0, 0}}, &events, &c->request, err);
         if (status == ZOO_OK) {
             zoo_live_head(c->live, c->request, &head);
-            c->stream = (zoo_event_stream){.voice = &voice};
+            c->stream = (zoo_event_stream){.writer = &writer};
             c->stream.failed |= !zoo_stream_open(&c->stream, &head, 1);
         }
         (void)pthread_mutex_unlock(&c->lock);

@@ -9,8 +9,8 @@
 #include "batch/reader.h"
 #include "batch/result.h"
 
-/* Requests of a batch in the queue at once: enough to fill a step, few enough that a client's own
- * does not wait long. */
+/* Requests of a batch in the live queue at once: enough to fill a step, few enough that a client's
+ * request does not wait long. */
 enum { SUBMITTED_MAX = 32, WAIT_MS = 200 };
 
 typedef struct submitted submitted;
@@ -18,7 +18,8 @@ struct submitted {
     struct batch_run *run;
     zoo_line *line; /* its request has moved into live */
     zoo_live_request *live;
-    submitted *next, *next_done; /* of all; of those that are done */
+    submitted *next;      /* in all_submitted */
+    submitted *next_done; /* in done */
 };
 
 typedef struct batch_run {
@@ -33,7 +34,7 @@ typedef struct batch_run {
     submitted *all_submitted;
     uint32_t n_submitted;
     bool at_end, is_cancelled;
-    pthread_mutex_t lock; /* of done */
+    pthread_mutex_t lock; /* guards done */
     pthread_cond_t ended;
     submitted *done;
 } batch_run;
@@ -65,7 +66,7 @@ static zoo_status write_refusal(batch_run *r, const zoo_line *line, const zoo_re
 
 /* ---- in the queue ---- */
 
-/* From the live thread. */
+/* Called by the live thread. */
 static void on_done(void *arg)
 {
     submitted *f = arg;
@@ -78,7 +79,7 @@ static void on_done(void *arg)
 }
 
 /* Takes over the line, also on failure. */
-static zoo_status launch(batch_run *r, zoo_line *line, zoo_error *err)
+static zoo_status submit(batch_run *r, zoo_line *line, zoo_error *err)
 {
     zoo_batch_task *t = r->task;
     zoo_live_events events = {.done = on_done};
@@ -109,7 +110,7 @@ static zoo_status take_line(batch_run *r, zoo_line *line, zoo_error *err)
                                           "the url is not the endpoint of the batch");
     }
     if (line->status == ZOO_OK) {
-        return launch(r, line, err);
+        return submit(r, line, err);
     }
     line->error.code = line->status;
     status = write_refusal(r, line, &line->request, &line->error, err);
@@ -146,8 +147,8 @@ static void free_submitted(batch_run *r, submitted *f)
     zoo_mem_free(f);
 }
 
-/* A row that was given up has no line: it is run another time. Lack of memory is no fault of a row;
- * the batch ends. */
+/* A cancelled row gets no line: it runs when the batch is resumed. Lack of memory is not the row's
+ * fault and ends the batch. */
 static zoo_status write_submitted(batch_run *r, const submitted *f, zoo_error *err)
 {
     zoo_answer answer;
@@ -174,7 +175,7 @@ static zoo_status write_submitted(batch_run *r, const submitted *f, zoo_error *e
     return zoo_journal_result(r->journal, r->out.data, r->out.n, err);
 }
 
-/* Waits a while for what is done, and takes it; the list. */
+/* Takes the list of finished requests; waits up to WAIT_MS for one. */
 static submitted *wait_done(batch_run *r)
 {
     struct timespec until;
@@ -207,7 +208,7 @@ static zoo_status collect(batch_run *r, zoo_error *err)
     return status;
 }
 
-static void give_up(batch_run *r)
+static void cancel_submitted(batch_run *r)
 {
     for (submitted *f = r->all_submitted; f && !r->is_cancelled; f = f->next) {
         zoo_live_cancel(r->task->options->live, f->live);
@@ -219,7 +220,7 @@ static zoo_status run_rows(batch_run *r, zoo_error *err)
 {
     while (!r->at_end || r->n_submitted > 0) {
         if (atomic_load(&r->task->stop)) {
-            give_up(r);
+            cancel_submitted(r);
             r->at_end = true;
         }
         ZOO_TRY(fill(r, err));
@@ -290,7 +291,7 @@ zoo_status zoo_batch_task_run(zoo_batch_task *task, zoo_batch_counts *counts, zo
     (void)pthread_mutex_init(&r.lock, NULL);
     (void)pthread_cond_init(&r.ended, NULL);
     status = run_all(&r, err);
-    give_up(&r);
+    cancel_submitted(&r);
     while (r.all_submitted) {
         free_submitted(&r, r.all_submitted); /* waits for its end */
     }

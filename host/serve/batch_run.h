@@ -1,4 +1,4 @@
-/* batch_run.h: one batch, from its file to its output and errors (batches.h). */
+/* batch_run.h: one batch, from its input file to its output and error files (batches.h). */
 #ifndef ZOO_SERVE_BATCH_RUN_H
 #define ZOO_SERVE_BATCH_RUN_H
 
@@ -13,18 +13,20 @@ typedef struct zoo_batch_counts {
 
 typedef struct zoo_batch_task {
     const zoo_batches_options *options;
-    const char *id, *input;                                      /* of the batch and of its file */
-    zoo_endpoint endpoint;                                       /* lines for another are refused */
-    void (*progress)(void *arg, const zoo_batch_counts *counts); /* now and then */
+    const char *id, *input; /* ids of the batch and of its input file */
+    zoo_endpoint endpoint;  /* lines for another endpoint are refused */
+    /* Called several times a second from the thread of zoo_batch_task_run. */
+    void (*progress)(void *arg, const zoo_batch_counts *counts);
     void *arg;
     atomic_bool stop;
 } zoo_batch_task;
 
-/* Runs what is left of the batch, until it is done or stopped; counts: of all its lines.
- * ZOO_E_USAGE: the model or its options are others than those it began with; ZOO_E_IO,
- * ZOO_E_MEMORY, ZOO_E_FORMAT: the file is no file of lines. */
+/* Runs the rows without a line in output or errors, until all are done or the task is stopped.
+ * *counts covers all rows, those of earlier runs included. ZOO_E_USAGE: the model or its options
+ * changed since the batch began; ZOO_E_FORMAT: the input is not a file of lines; ZOO_E_IO,
+ * ZOO_E_MEMORY. */
 zoo_status zoo_batch_task_run(zoo_batch_task *task, zoo_batch_counts *counts, zoo_error *err);
-/* From any thread: gives up what is in the queue. */
+/* From any thread: cancels what is in the queue; zoo_batch_task_run then returns. */
 void zoo_batch_task_stop(zoo_batch_task *task);
 
 #endif

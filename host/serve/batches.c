@@ -1,4 +1,4 @@
-/* batches.c: the objects of batches, and the thread that runs them (batches.h). */
+/* batches.c: batch objects, and the thread that runs the batches (batches.h). */
 #include "serve/batches.h"
 
 #include <pthread.h>
@@ -15,9 +15,9 @@ struct zoo_batches {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;
-    cJSON *objects; /* all, newest first */
+    cJSON *objects; /* of all batches, newest first */
     zoo_batch_task task;
-    char running[ZOO_STORE_ID]; /* the id of the batch at hand, or "" */
+    char running[ZOO_STORE_ID]; /* id of the running batch, or "" */
     bool is_stopping, is_cancelled;
 };
 
@@ -53,8 +53,8 @@ static void set(cJSON *object, const char *key, cJSON *value)
     }
 }
 
-/* A new status with its time, on the disk. */
-static void turn(zoo_batches *b, cJSON *object, const char *status)
+/* Sets status and <status>_at, and stores the object on disk. */
+static void set_status(zoo_batches *b, cJSON *object, const char *status)
 {
     char key[40];
     zoo_error ignored;
@@ -78,8 +78,9 @@ static void count(cJSON *object, const zoo_batch_counts *n)
     }
 }
 
-/* The file that the batch wrote, where it has lines. */
-static void offer(zoo_batches *b, cJSON *object, const char *key, const char *ending)
+/* Adds a file that the batch wrote to the file store and its id to the object; a file without lines
+ * is left out. */
+static void add_output_file(zoo_batches *b, cJSON *object, const char *key, const char *ending)
 {
     const char *batch = cJSON_GetObjectItemCaseSensitive(object, "id")->valuestring;
     char id[ZOO_STORE_ID], name[ZOO_STORE_ID + 8];
@@ -110,7 +111,7 @@ static void fail(cJSON *object, const zoo_error *why)
 
 /* ---- the thread ---- */
 
-/* The oldest batch that is not ended; null: none. */
+/* The oldest unfinished batch; null: none. */
 static cJSON *next_batch(const zoo_batches *b)
 {
     cJSON *object, *oldest = NULL;
@@ -133,7 +134,7 @@ static void on_progress(void *arg, const zoo_batch_counts *n)
     (void)pthread_mutex_unlock(&b->lock);
 }
 
-/* Runs the batch whose id is b->running. The lock is held, but while rows run. */
+/* Runs the batch whose id is b->running. The lock is held, except while rows run. */
 static void run_one(zoo_batches *b)
 {
     zoo_batch_counts n = {0, 0, 0};
@@ -152,7 +153,7 @@ static void run_one(zoo_batches *b)
                              .endpoint = url && strstr(url, "chat") ? ZOO_CHAT : ZOO_COMPLETIONS,
                              .progress = on_progress,
                              .arg = b};
-        turn(b, object, "in_progress");
+        set_status(b, object, "in_progress");
         (void)pthread_mutex_unlock(&b->lock);
         status = zoo_batch_task_run(&b->task, &n, &why);
         (void)pthread_mutex_lock(&b->lock);
@@ -161,15 +162,15 @@ static void run_one(zoo_batches *b)
         is_cancelled = b->is_cancelled;
     }
     if (b->is_stopping && !is_cancelled) {
-        return; /* goes on another time */
+        return; /* resumed by the next server */
     }
-    turn(b, object, status == ZOO_OK ? "finalizing" : "failed");
-    offer(b, object, "output_file_id", "output");
-    offer(b, object, "error_file_id", "errors");
+    set_status(b, object, status == ZOO_OK ? "finalizing" : "failed");
+    add_output_file(b, object, "output_file_id", "output");
+    add_output_file(b, object, "error_file_id", "errors");
     if (status != ZOO_OK) {
         fail(object, &why);
     }
-    turn(b, object, status != ZOO_OK ? "failed" : is_cancelled ? "cancelled" : "completed");
+    set_status(b, object, status != ZOO_OK ? "failed" : is_cancelled ? "cancelled" : "completed");
 }
 
 static void *run(void *arg)
@@ -330,7 +331,7 @@ cJSON *zoo_batches_cancel(zoo_batches *b, const char *id)
     (void)pthread_mutex_lock(&b->lock);
     cJSON *object = find(b, id), *copy;
     if (object && (is_in(object, "validating") || is_in(object, "in_progress"))) {
-        turn(b, object, "cancelling");
+        set_status(b, object, "cancelling");
         if (strcmp(b->running, id) == 0) {
             b->is_cancelled = true;
             zoo_batch_task_stop(&b->task);

@@ -1,15 +1,16 @@
 /*
- * batches.h: OpenAI's batches: files of requests that run beside what clients ask, through the same
- * live queue.
+ * batches.h: OpenAI's Batch API: files of requests that run beside the requests of clients, through
+ * the same live queue.
  *
  *   file -> reader (batch/reader.h) -> live queue -> journal (batch/journal.h) -> output, errors
  *
- * A thread of its own runs one batch after the other, the oldest first, with some requests of it in
- * the queue at once. Lines of output are those of `lmzoo batch`, byte for byte, in the order in
- * which they are done. After a crash or a stop the journal says what is done: the batch goes on
- * when the server runs again with the same model and options, and every row stands in a file once.
+ * A thread of its own runs one batch after the other, the oldest first, with up to 32 of its
+ * requests in the queue at once. Output lines equal those of `lmzoo batch` byte for byte, in the
+ * order in which they finish. After a crash or a stop, a server with the same model and options
+ * resumes the batch from its journal; every row then has exactly one line.
  *
- * Memory: what the reader and the requests in the queue hold, and the objects of all batches.
+ * Thread-safe. Memory: that of the reader, of the requests in the queue, and the objects of all
+ * batches.
  */
 #ifndef ZOO_SERVE_BATCHES_H
 #define ZOO_SERVE_BATCHES_H
@@ -24,26 +25,27 @@ typedef struct zoo_batches_options {
     const zoo_chat_model *loaded;
     zoo_live *live;
     zoo_store *store;
-    zoo_journal_key key;   /* all but requests */
+    zoo_journal_key key;   /* without `requests`, which differs for each batch */
     size_t line_bytes_max; /* as zoo_reader_options */
     size_t bytes_max;
     double seconds_max;
 } zoo_batches_options;
 
-/* Begins with what was not ended. ZOO_E_MEMORY, ZOO_E_IO. */
+/* Starts the thread, which first resumes unfinished batches. ZOO_E_MEMORY, ZOO_E_IO. */
 zoo_status zoo_batches_open(const zoo_batches_options *options, zoo_batches **out, zoo_error *err);
-/* What runs is given up, to go on another time. Null is fine. */
+/* Cancels the running batch, which the next server resumes, and joins the thread. Null: no-op. */
 void zoo_batches_close(zoo_batches *batches);
 
-/* Takes a body of POST /v1/batches; the batch's object goes to *object, the caller's. ZOO_E_USAGE:
- * the body is wrong, the key at fault in param. */
+/* Creates a batch from the body of POST /v1/batches; *object is a copy of its object, the caller's.
+ * ZOO_E_USAGE: the body is wrong, param names the key; ZOO_E_IO, ZOO_E_MEMORY. */
 zoo_status zoo_batches_create(zoo_batches *batches, const cJSON *body, cJSON **object,
                               char param[64], zoo_error *err);
-/* A copy of the object; null: there is none. */
+/* Each returns a copy, the caller's. Null: no such batch, or no memory. */
 cJSON *zoo_batches_get(zoo_batches *batches, const char *id);
-/* All, newest first; null: no memory. */
+/* All objects, newest first; null: no memory. */
 cJSON *zoo_batches_list(zoo_batches *batches);
-/* Ends it as soon as what is in the queue is given up; the object as it is then, or null. */
+/* Begins to cancel the batch. Its object, "cancelling" until its requests in the queue have ended.
+ */
 cJSON *zoo_batches_cancel(zoo_batches *batches, const char *id);
 
 #endif

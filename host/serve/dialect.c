@@ -1,4 +1,5 @@
-/* dialect.c: what dialects share, and OpenAI's older endpoints, which need no reading. */
+/* dialect.c: what the dialects share, and OpenAI's two older endpoints, whose bodies need no
+ * translation. */
 #include "serve/dialect.h"
 
 #include <stdarg.h>
@@ -41,7 +42,7 @@ const char *zoo_text_at(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-bool zoo_says(const cJSON *object, const char *key, const char *text)
+bool zoo_text_is(const cJSON *object, const char *key, const char *text)
 {
     const char *there = zoo_text_at(object, key);
     return there && strcmp(there, text) == 0;
@@ -92,9 +93,9 @@ void zoo_put_text(zoo_out *out, const char *key, const char *text)
 
 /* ---- OpenAI's completions and chats ---- */
 
-static void openai_answer(zoo_out *out, const zoo_answer *answer, const cJSON *asked)
+static void openai_answer(zoo_out *out, const zoo_answer *answer, const cJSON *echoed)
 {
-    (void)asked;
+    (void)echoed;
     zoo_result_body(out, answer);
 }
 
@@ -113,5 +114,5 @@ static void openai_error(zoo_out *out, const char *type, const char *code, const
 }
 
 const zoo_dialect zoo_dialect_completions = {NULL, openai_answer, openai_error,
-                                             &zoo_voice_completions};
-const zoo_dialect zoo_dialect_chat = {NULL, openai_answer, openai_error, &zoo_voice_chat};
+                                             &zoo_event_writer_completions};
+const zoo_dialect zoo_dialect_chat = {NULL, openai_answer, openai_error, &zoo_event_writer_chat};

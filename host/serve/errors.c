@@ -1,5 +1,5 @@
-/* errors.c: error objects as answers, in the shape of the route's dialect, and the bytes that
- * exchanges hold, beyond which they are refused. */
+/* errors.c: error answers in the dialect of the route, and the limit on the bytes that all
+ * exchanges hold together. */
 #include <string.h>
 
 #include "serve/server_private.h"
@@ -50,7 +50,7 @@ bool zoo_exchange_hold(zoo_exchange *e, size_t n)
     if (all > s->options->held_bytes_max) {
         zoo_exchange_release(e);
         zoo_answer_error(e, MHD_HTTP_TOO_MANY_REQUESTS, "rate_limit_error", "memory_full", NULL,
-                         "requests hold all memory that --memory leaves to them; try again later");
+                         "requests hold all the memory that --memory leaves them; try again later");
         return false;
     }
     return true;

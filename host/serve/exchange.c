@@ -1,11 +1,11 @@
 /*
- * exchange.c: one request over HTTP, from its head to its end.
+ * exchange.c: one HTTP request and its answer.
  *
  *   head -> limits, key, route -> body -> answer | live queue -> suspended -> answer or events
  *
- * The live thread wakes a suspended connection; the flag that says so and the connection itself are
- * read under the exchange's lock, so an ended connection is never touched. Exchanges are freed by
- * the watcher alone, as releasing a request may wait for a step.
+ * The live thread resumes a suspended connection. Flag and connection are read under the exchange's
+ * lock, so an ended connection is never touched. Only the watcher frees exchanges, as releasing a
+ * request may wait for a step of the model.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,11 +42,11 @@ static zoo_exchange *new_exchange(zoo_server *s, struct MHD_Connection *connecti
 
 /* ---- connections ---- */
 
-void zoo_peer_notify(void *closure, struct MHD_Connection *connection, void **state,
-                     enum MHD_ConnectionNotificationCode what)
+void zoo_connection_notify(void *closure, struct MHD_Connection *connection, void **state,
+                           enum MHD_ConnectionNotificationCode what)
 {
     zoo_server *s = closure;
-    zoo_peer *p = *state;
+    zoo_connection *p = *state;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     (void)pthread_mutex_lock(&s->lock);
@@ -54,14 +54,15 @@ void zoo_peer_notify(void *closure, struct MHD_Connection *connection, void **st
         p = zoo_mem_array(1, sizeof *p);
         *state = p;
         if (p) {
-            *p = (zoo_peer){.fd = info->connect_fd, .since = zoo_clock_seconds(), .next = s->peers};
-            s->peers = p;
+            *p = (zoo_connection){
+                .fd = info->connect_fd, .since = zoo_clock_seconds(), .next = s->connections};
+            s->connections = p;
         }
         if (p && p->next) {
             p->next->previous = p;
         }
     } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && p) {
-        *(p->previous ? &p->previous->next : &s->peers) = p->next;
+        *(p->previous ? &p->previous->next : &s->connections) = p->next;
         if (p->next) {
             p->next->previous = p->previous;
         }
@@ -71,12 +72,12 @@ void zoo_peer_notify(void *closure, struct MHD_Connection *connection, void **st
     (void)pthread_mutex_unlock(&s->lock);
 }
 
-/* A head has come, or the next one may. */
-static void note_head(zoo_server *s, struct MHD_Connection *connection, double since)
+/* since: from when the connection owes a head; 0: a head has arrived. */
+static void set_since(zoo_server *s, struct MHD_Connection *connection, double since)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    zoo_peer *p = info ? info->socket_context : NULL;
+    zoo_connection *p = info ? info->socket_context : NULL;
     if (p) {
         (void)pthread_mutex_lock(&s->lock);
         p->since = since;
@@ -84,12 +85,12 @@ static void note_head(zoo_server *s, struct MHD_Connection *connection, double s
     }
 }
 
-void zoo_peer_sweep(zoo_server *s)
+void zoo_connection_sweep(zoo_server *s)
 {
-    /* One that sends nothing at all is libmicrohttpd's to close, sooner. */
+    /* libmicrohttpd itself closes connections that send nothing at all, sooner than this. */
     double oldest = zoo_clock_seconds() - 2.0 * (double)s->options->idle_seconds;
     (void)pthread_mutex_lock(&s->lock);
-    for (zoo_peer *p = s->peers; p; p = p->next) {
+    for (zoo_connection *p = s->connections; p; p = p->next) {
         if (p->since > 0 && p->since < oldest) {
             (void)shutdown(p->fd, SHUT_RDWR);
             p->since = 0;
@@ -100,7 +101,7 @@ void zoo_peer_sweep(zoo_server *s)
 
 /* ---- head ---- */
 
-/* As long for a wrong key as for the right one. */
+/* Constant-time comparison, so that timing does not reveal the key. */
 static bool is_same(const char *a, const char *b)
 {
     size_t n = strlen(b);
@@ -126,15 +127,15 @@ static bool has_key(const zoo_exchange *e)
     return other && is_same(other, key);
 }
 
-/* A form takes a little more than its file. */
+/* A multipart form is a little longer than its file. */
 static size_t body_max(const zoo_exchange *e)
 {
     const zoo_server_options *o = e->server->options;
     return e->route->kind == ZOO_ROUTE_UPLOAD ? o->upload_max + 4096 : o->body_max;
 }
 
-/* Whether what comes can be answered; else the error is the answer. */
-static void judge_head(zoo_exchange *e, const char *method, const char *url)
+/* Finds the route and checks key and length; on failure the error becomes the answer. */
+static void check_head(zoo_exchange *e, const char *method, const char *url)
 {
     uint32_t status = 0;
     const char *length =
@@ -162,7 +163,7 @@ static void judge_head(zoo_exchange *e, const char *method, const char *url)
 static void take_body(zoo_exchange *e, const char *data, size_t n)
 {
     if (e->status != 0) {
-        return; /* refused already: the rest is read past */
+        return; /* refused already: the rest is discarded */
     }
     if (e->upload) {
         (void)zoo_upload_take(e, data, n);
@@ -209,7 +210,7 @@ static enum MHD_Result send_answer(zoo_exchange *e)
                        : e->file  ? "application/octet-stream"
                                   : "application/json";
     enum MHD_Result result;
-    e->file = NULL; /* the connection's from here on */
+    e->file = NULL; /* queued below, then destroyed here */
     if (!response) {
         response = MHD_create_response_from_buffer(
             e->answer.n, e->answer.data ? e->answer.data : (void *)(uintptr_t) "",
@@ -225,7 +226,7 @@ static enum MHD_Result send_answer(zoo_exchange *e)
     return result;
 }
 
-/* Gives the connection what there is of the stream; with nothing there it is suspended. */
+/* Copies events to the connection, or suspends it while there are none. */
 static ssize_t read_stream(void *closure, uint64_t at, char *to, size_t n_max)
 {
     zoo_exchange *e = closure;
@@ -307,9 +308,9 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
         if (!e) {
             return MHD_NO;
         }
-        note_head(e->server, connection, 0);
-        judge_head(e, method, url);
-        /* A body that is too long is not waited for. */
+        set_since(e->server, connection, 0);
+        check_head(e, method, url);
+        /* Answered at once: a body that is too long is not read. */
         return e->status == MHD_HTTP_CONTENT_TOO_LARGE ? send_answer(e) : MHD_YES;
     }
     if (*n_data > 0) {
@@ -326,7 +327,7 @@ void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, vo
 {
     zoo_exchange *e = *state;
     zoo_server *s = closure;
-    note_head(s, connection, zoo_clock_seconds());
+    set_since(s, connection, zoo_clock_seconds());
     if (!e) {
         return;
     }
@@ -349,14 +350,14 @@ static void free_exchange(zoo_exchange *e)
     }
     zoo_exchange_release(e);
     zoo_stream_close(&e->stream);
-    cJSON_Delete(e->asked);
+    cJSON_Delete(e->echoed);
     zoo_out_free(&e->body);
     zoo_out_free(&e->answer);
     (void)pthread_mutex_destroy(&e->lock);
     zoo_mem_free(e);
 }
 
-/* Whether the client of a suspended connection has closed it. The exchange's lock is held. */
+/* Whether the client has closed a suspended connection. The exchange's lock is held. */
 static bool has_left(const zoo_exchange *e)
 {
     const union MHD_ConnectionInfo *info =
@@ -368,20 +369,20 @@ static bool has_left(const zoo_exchange *e)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-/* Whether the request takes longer than one may: to come, which closes its connection, or to run.
- * The exchange's lock is held. */
+/* Whether the request has run longer than --request-timeout. Also closes a connection whose request
+ * takes too long to arrive. The exchange's lock is held. */
 static bool is_slow(zoo_exchange *e)
 {
     const zoo_server_options *o = e->server->options;
     double seconds = zoo_clock_seconds() - e->began;
     const union MHD_ConnectionInfo *info;
-    /* An upload may be long, as long as it goes on: libmicrohttpd watches over that. */
+    /* An upload may take long: libmicrohttpd closes it when it stalls. */
     if (!e->is_complete && !e->upload && e->connection && seconds > (double)o->idle_seconds) {
         info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         if (info) {
             (void)shutdown(info->connect_fd, SHUT_RDWR);
         }
-        e->is_complete = true; /* once is enough */
+        e->is_complete = true; /* shut down only once */
     }
     e->is_late |=
         e->is_complete && !e->is_done && o->request_seconds > 0 && seconds > o->request_seconds;

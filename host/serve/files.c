@@ -1,7 +1,8 @@
 /*
- * files.c: /v1/files and /v1/batches: uploads, downloads, and the objects of both.
+ * files.c: answers of /v1/files and /v1/batches.
  *
- * An upload is a form (multipart/form-data) with purpose and file, written to the disk as it comes.
+ * An upload is a form (multipart/form-data) with purpose and file; it is written to disk as it
+ * arrives.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,12 +66,12 @@ static void put_list(zoo_exchange *e, cJSON *data)
     put_object(e, list);
 }
 
-/* The id in the path; false: refused. */
-static bool take_id(zoo_exchange *e)
+/* Whether the path holds an id and the server has a file store; false: refused. */
+static bool check_id(zoo_exchange *e)
 {
     return (e->server->store && zoo_store_is_id(e->id)) ||
            refuse(e, MHD_HTTP_NOT_FOUND, NULL,
-                  e->server->store ? "there is none of that id"
+                  e->server->store ? "no object has that id"
                                    : "files and batches need a folder: lmzoo serve --files DIR");
 }
 
@@ -89,7 +90,7 @@ static enum MHD_Result on_form(void *closure, enum MHD_ValueKind kind, const cha
         return MHD_YES;
     }
     if (strcmp(key, "file") != 0) {
-        return MHD_YES; /* expires_after and the like ask for nothing here */
+        return MHD_YES; /* expires_after and other fields have no effect */
     }
     u->has_file = true;
     if (filename && !u->filename[0]) {
@@ -184,7 +185,7 @@ void zoo_files_create(zoo_exchange *e)
     file = ok ? zoo_store_file(store, u->id, u->filename, u->purpose) : NULL;
     if (!file || zoo_store_put(store, u->id, file, &err) != ZOO_OK) {
         cJSON_Delete(file);
-        (void)refuse(e, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "the file cannot be kept");
+        (void)refuse(e, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL, "the file cannot be stored");
         return;
     }
     put_object(e, file);
@@ -197,17 +198,17 @@ void zoo_files_list(zoo_exchange *e)
     if (e->server->store) {
         put_list(e, zoo_store_list(e->server->store, "file-"));
     } else {
-        (void)take_id(e);
+        (void)check_id(e);
     }
 }
 
 void zoo_files_get(zoo_exchange *e)
 {
-    cJSON *file = take_id(e) ? zoo_store_get(e->server->store, e->id) : NULL;
+    cJSON *file = check_id(e) ? zoo_store_get(e->server->store, e->id) : NULL;
     if (file) {
         put_object(e, file);
     } else if (e->status == 0) {
-        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "there is no file of that id");
+        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "no file has that id");
     }
 }
 
@@ -215,7 +216,7 @@ void zoo_files_content(zoo_exchange *e)
 {
     char path[4096];
     struct stat info;
-    cJSON *file = take_id(e) ? zoo_store_get(e->server->store, e->id) : NULL;
+    cJSON *file = check_id(e) ? zoo_store_get(e->server->store, e->id) : NULL;
     int fd = file && zoo_store_path(e->server->store, e->id, "", path)
                  ? open(path, O_RDONLY | O_CLOEXEC)
                  : -1;
@@ -228,17 +229,17 @@ void zoo_files_content(zoo_exchange *e)
         (void)close(fd);
     }
     if (!e->file && (e->status == 0 || e->status == MHD_HTTP_OK)) {
-        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "there is no file of that id");
+        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "no file has that id");
     }
 }
 
 void zoo_files_delete(zoo_exchange *e)
 {
-    if (!take_id(e)) {
+    if (!check_id(e)) {
         return;
     }
     if (strncmp(e->id, "file-", 5) != 0 || !zoo_store_remove(e->server->store, e->id)) {
-        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "there is no file of that id");
+        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "no file has that id");
         return;
     }
     e->status = MHD_HTTP_OK;
@@ -253,7 +254,7 @@ void zoo_batch_create(zoo_exchange *e)
     char param[64] = "";
     zoo_error err = {0};
     if (!e->server->store) {
-        (void)take_id(e);
+        (void)check_id(e);
         return;
     }
     zoo_status status =
@@ -274,17 +275,17 @@ void zoo_batch_list(zoo_exchange *e)
     if (e->server->store) {
         put_list(e, zoo_batches_list(e->server->batches));
     } else {
-        (void)take_id(e);
+        (void)check_id(e);
     }
 }
 
 static void answer_batch(zoo_exchange *e, cJSON *(*get)(zoo_batches *batches, const char *id))
 {
-    cJSON *object = take_id(e) ? get(e->server->batches, e->id) : NULL;
+    cJSON *object = check_id(e) ? get(e->server->batches, e->id) : NULL;
     if (object) {
         put_object(e, object);
     } else if (e->status == 0) {
-        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "there is no batch of that id");
+        (void)refuse(e, MHD_HTTP_NOT_FOUND, NULL, "no batch has that id");
     }
 }
 

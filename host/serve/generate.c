@@ -1,4 +1,4 @@
-/* generate.c: completions and chats: from a body to the live queue and back. */
+/* generate.c: generation requests, from the body to the live queue and from there to the answer. */
 #include <string.h>
 
 #include "base/budget.h"
@@ -8,7 +8,7 @@
 #include "serve/messages.h"
 #include "serve/server_private.h"
 
-/* Wakes the connection if it waits. The exchange's lock is held. */
+/* Resumes the connection if it is suspended. The exchange's lock is held. */
 static void wake(zoo_exchange *e)
 {
     if (e->is_suspended && e->connection) {
@@ -49,8 +49,8 @@ static void count(zoo_exchange *e, const zoo_answer *answer)
     }
 }
 
-/* Why a request was cancelled that took too long. */
-static void say_late(const zoo_exchange *e, zoo_error *why)
+/* Replaces the reason of a cancelled request by the timeout, if that was it. */
+static void explain_timeout(const zoo_exchange *e, zoo_error *why)
 {
     if (e->is_late && why->code == ZOO_E_CANCELLED) {
         (void)zoo_fail(why, ZOO_E_CANCELLED,
@@ -70,7 +70,7 @@ static void on_done(void *arg)
         count(e, &answer);
     }
     if (e->wants_stream) {
-        say_late(e, &why);
+        explain_timeout(e, &why);
         zoo_stream_end(&e->stream, status == ZOO_OK ? &answer : NULL, &why);
     }
     e->is_done = true;
@@ -87,7 +87,7 @@ static bool refuse(zoo_exchange *e, const char *param, const char *message)
     return false;
 }
 
-/* Takes stream and stream_options out of the body. */
+/* Removes stream and stream_options from the body. */
 static zoo_status read_stream_keys(zoo_exchange *e, cJSON *body, char param[64], zoo_error *err)
 {
     cJSON *stream = cJSON_DetachItemFromObjectCaseSensitive(body, "stream");
@@ -105,7 +105,7 @@ static zoo_status read_stream_keys(zoo_exchange *e, cJSON *body, char param[64],
     return ZOO_OK;
 }
 
-/* The body, parsed, in the words of a chat or completion; *body is the caller's. */
+/* Parses the body and translates it into that of a chat or completion; *body is the caller's. */
 static zoo_status read_body(zoo_exchange *e, zoo_status (*read)(zoo_translation *t, zoo_error *err),
                             cJSON **body, char param[64], zoo_error *err)
 {
@@ -122,7 +122,7 @@ static zoo_status read_body(zoo_exchange *e, zoo_status (*read)(zoo_translation 
     memcpy(param, t.param, sizeof t.param);
     cJSON_Delete(t.body);
     *body = t.chat;
-    e->asked = t.asked;
+    e->echoed = t.echoed;
     return status;
 }
 
@@ -143,7 +143,8 @@ static zoo_status prepare_body(zoo_exchange *e,
     return zoo_request_encode(context, request, err);
 }
 
-/* Makes the body a request, within the budget of one: what goes beyond is the request's fault. */
+/* Parses and encodes the body within the limits of one request: exceeding them is an error of the
+ * request, not of the server. */
 static zoo_status prepare(zoo_exchange *e, zoo_status (*read)(zoo_translation *t, zoo_error *err),
                           zoo_request *request, zoo_error *err)
 {
@@ -188,7 +189,7 @@ static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
     zoo_status status;
     uint32_t n_rows = request->n_prompts * request->n_choices;
     if (e->wants_stream && request->echo) {
-        return refuse(e, "echo", "echo cannot be streamed; ask without stream");
+        return refuse(e, "echo", "echo cannot be streamed; send the request without stream");
     }
     (void)pthread_mutex_lock(&e->lock);
     e->is_suspended = !e->wants_stream;
@@ -196,8 +197,8 @@ static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
     if (status == ZOO_OK && e->wants_stream) {
         zoo_answer head;
         zoo_live_head(s->live, e->live, &head);
-        e->stream.voice = e->route->dialect->voice;
-        e->stream.asked = e->asked;
+        e->stream.writer = e->route->dialect->writer;
+        e->stream.echoed = e->echoed;
         e->stream.failed |= !zoo_stream_open(&e->stream, &head, n_rows);
     } else if (status == ZOO_OK) {
         MHD_suspend_connection(e->connection);
@@ -210,7 +211,7 @@ static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
     return status == ZOO_OK;
 }
 
-/* Holds a place in the queue; false: it is full. */
+/* Reserves a place in the live queue; false: it is full or the server is stopping. */
 static bool take_place(zoo_exchange *e)
 {
     zoo_server *s = e->server;
@@ -265,11 +266,11 @@ void zoo_generate_answer(zoo_exchange *e)
     zoo_error why = {0};
     zoo_status status = zoo_live_answer(e->live, &answer, &why);
     if (status != ZOO_OK) {
-        say_late(e, &why);
+        explain_timeout(e, &why);
         zoo_answer_status(e, status, NULL, why.text);
         return;
     }
-    e->route->dialect->answer(&e->answer, &answer, e->asked);
+    e->route->dialect->answer(&e->answer, &answer, e->echoed);
     e->status = MHD_HTTP_OK;
     if (e->answer.failed) {
         e->answer.n = 0;

@@ -2,8 +2,8 @@
  * messages.c: answers in Anthropic's shape: blocks of thinking, text and tool_use, and the events
  * message_start, content_block_start, _delta, _stop, message_delta, message_stop.
  *
- * input_tokens leaves out what came from a kept beginning, which is cache_read_input_tokens. A
- * block of thinking has an empty signature. Source: Anthropic's reference of the Messages API.
+ * input_tokens excludes tokens taken from a kept prefix, which are cache_read_input_tokens. A block
+ * of thinking has an empty signature. Source: Anthropic's reference of the Messages API.
  */
 #include "serve/messages.h"
 
@@ -63,14 +63,14 @@ static const char *arguments_of(const cJSON *call)
     return text && text[0] ? text : "{}";
 }
 
-static void answer(zoo_out *out, const zoo_answer *a, const cJSON *asked)
+static void answer(zoo_out *out, const zoo_answer *a, const cJSON *echoed)
 {
     cJSON *message = zoo_result_message(a, &a->rows[0]);
     const char *reasoning = zoo_text_at(message, "reasoning_content");
     const char *content = zoo_text_at(message, "content");
     const cJSON *calls = cJSON_GetObjectItemCaseSensitive(message, "tool_calls"), *call;
     bool has_block = false;
-    (void)asked;
+    (void)echoed;
     out->failed |= !message;
     zoo_out_text(out, "{");
     put_head(out, a);
@@ -141,7 +141,7 @@ static void close_block(zoo_event_stream *s)
     s->block.kind = 0;
 }
 
-/* Begins a block of the kind unless one is open; the caller writes it where true is returned. */
+/* Begins a block unless one of the kind is open. True: the caller writes its content_block. */
 static bool open_block(zoo_event_stream *s, char kind)
 {
     if (s->block.kind == kind && kind != 't') {
@@ -216,5 +216,5 @@ static void end(zoo_event_stream *s, const zoo_answer *a, const char *why)
     zoo_out_text(&s->out, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }
 
-static const zoo_voice voice = {begin, reasoning, content, call, finish, end};
-const zoo_dialect zoo_dialect_messages = {zoo_messages_read, answer, error, &voice};
+static const zoo_event_writer writer = {begin, reasoning, content, call, finish, end};
+const zoo_dialect zoo_dialect_messages = {zoo_messages_read, answer, error, &writer};

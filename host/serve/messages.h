@@ -5,7 +5,8 @@
 
 #include "serve/dialect.h"
 
-/* A body of /v1/messages, and one of /v1/messages/count_tokens, which has no max_tokens. */
+/* zoo_dialect.read for bodies of /v1/messages and of /v1/messages/count_tokens, which have no
+ * max_tokens. ZOO_E_USAGE, ZOO_E_UNSUPPORTED, ZOO_E_MEMORY. */
 zoo_status zoo_messages_read(zoo_translation *t, zoo_error *err);
 zoo_status zoo_messages_read_count(zoo_translation *t, zoo_error *err);
 

@@ -1,5 +1,5 @@
 /*
- * messages_read.c: Anthropic's body as that of a chat.
+ * messages_read.c: translates a body of Anthropic's Messages API into that of a chat.
  *
  *   system            -> a message of the role system
  *   content blocks    -> text: content; thinking: reasoning_content; tool_use: tool_calls;
@@ -8,7 +8,7 @@
  *   thinking          -> enable_thinking for the template, budget_tokens as max_thinking_tokens
  *   output_config     -> response_format
  *
- * Images, documents and tools that a server would run are refused by name. Source: Anthropic's
+ * Images, documents and tools that run on the server are refused by name. Source: Anthropic's
  * reference of the Messages API.
  */
 #include <string.h>
@@ -21,7 +21,7 @@ static zoo_status no_memory(zoo_error *err)
     return zoo_fail(err, ZOO_E_MEMORY, "no memory for the messages");
 }
 
-/* A message under way: what its blocks gave so far. */
+/* A message being built from its blocks. */
 typedef struct message {
     const char *role;
     cJSON *texts;     /* parts of content */
@@ -64,7 +64,7 @@ static zoo_status add_call(zoo_translation *t, message *m, cJSON *block, zoo_err
     return zoo_put(m->calls, NULL, call) ? ZOO_OK : no_memory(err);
 }
 
-/* A result's content is a text or text blocks; as a message of its own, at once. */
+/* A tool_result, whose content is a text or text blocks, becomes a message of its own. */
 static zoo_status add_result(zoo_translation *t, cJSON *list, cJSON *block, zoo_error *err)
 {
     cJSON *content = cJSON_DetachItemFromObjectCaseSensitive(block, "content");
@@ -72,11 +72,12 @@ static zoo_status add_result(zoo_translation *t, cJSON *list, cJSON *block, zoo_
     const char *id = zoo_text_at(block, "tool_use_id");
     cJSON_ArrayForEach(part, content)
     {
-        if (!zoo_says(part, "type", "text")) {
+        if (!zoo_text_is(part, "type", "text")) {
             const char *type = zoo_text_at(part, "type");
             zoo_status status = zoo_translation_refuse(
                 t, "messages", ZOO_E_UNSUPPORTED, err,
-                "a tool_result has a block of type \"%.40s\"; only text is read", type ? type : "");
+                "a tool_result has a block of type \"%.40s\"; only text is supported",
+                type ? type : "");
             cJSON_Delete(content);
             cJSON_Delete(result);
             return status;
@@ -114,15 +115,15 @@ static zoo_status read_block(zoo_translation *t, cJSON *list, message *m, cJSON 
         return m->reasoning ? ZOO_OK : no_memory(err);
     }
     if (type && strcmp(type, "redacted_thinking") == 0) {
-        return ZOO_OK; /* nothing in it can be read by anyone but its maker */
+        return ZOO_OK; /* encrypted by its provider, so there is nothing to read */
     }
     return zoo_translation_refuse(t, "messages", ZOO_E_UNSUPPORTED, err,
-                                  "a content block of type \"%.40s\" is not read; text, thinking, "
-                                  "tool_use and tool_result are",
+                                  "a content block of type \"%.40s\" is not supported; text, "
+                                  "thinking, tool_use and tool_result are",
                                   type ? type : "");
 }
 
-/* Puts what the blocks gave as a message; a user's that held results alone gives none. */
+/* Appends the message built; a user's message that held only tool results adds none. */
 static zoo_status end_message(cJSON *list, message *m, bool has_results, zoo_error *err)
 {
     cJSON *out;
@@ -239,8 +240,8 @@ static zoo_status read_tool(zoo_translation *t, cJSON *list, cJSON *tool, zoo_er
     if (type && strcmp(type, "custom") != 0) {
         return zoo_translation_refuse(
             t, "tools", ZOO_E_UNSUPPORTED, err,
-            "a tool of type \"%.40s\" would run at the server; tools with "
-            "an input_schema are called",
+            "a tool of type \"%.40s\" would run on the server; only tools with "
+            "an input_schema are supported",
             type);
     }
     if (!name) {
@@ -284,15 +285,15 @@ static zoo_status read_choice(zoo_translation *t, zoo_error *err)
     if (!choice) {
         return ZOO_OK;
     }
-    if (zoo_says(choice, "type", "any")) {
+    if (zoo_text_is(choice, "type", "any")) {
         ok = zoo_put(t->chat, "tool_choice", cJSON_CreateString("required"));
-    } else if (zoo_says(choice, "type", "tool") && name) {
+    } else if (zoo_text_is(choice, "type", "tool") && name) {
         out = cJSON_CreateObject();
         cJSON *function = out ? cJSON_AddObjectToObject(out, "function") : NULL;
         ok = function && cJSON_AddStringToObject(function, "name", name) &&
              cJSON_AddStringToObject(out, "type", "function");
         ok = zoo_put(t->chat, "tool_choice", out) && ok;
-    } else if (zoo_says(choice, "type", "auto") || zoo_says(choice, "type", "none")) {
+    } else if (zoo_text_is(choice, "type", "auto") || zoo_text_is(choice, "type", "none")) {
         ok = zoo_put(t->chat, "tool_choice", cJSON_CreateString(zoo_text_at(choice, "type")));
     } else {
         cJSON_Delete(choice);
@@ -310,9 +311,9 @@ static zoo_status read_thinking(zoo_translation *t, bool counts, zoo_error *err)
 {
     cJSON *thinking = zoo_translation_take(t, "thinking"), *kwargs;
     cJSON *budget = cJSON_DetachItemFromObjectCaseSensitive(thinking, "budget_tokens");
-    bool is_off = zoo_says(thinking, "type", "disabled"), ok = true;
-    bool is_known =
-        is_off || zoo_says(thinking, "type", "enabled") || zoo_says(thinking, "type", "adaptive");
+    bool is_off = zoo_text_is(thinking, "type", "disabled"), ok = true;
+    bool is_known = is_off || zoo_text_is(thinking, "type", "enabled") ||
+                    zoo_text_is(thinking, "type", "adaptive");
     if (thinking && is_known) {
         kwargs = cJSON_AddObjectToObject(t->chat, "chat_template_kwargs");
         ok = kwargs && cJSON_AddBoolToObject(kwargs, "enable_thinking", !is_off);
@@ -346,7 +347,7 @@ static zoo_status read_format(zoo_translation *t, zoo_error *err)
         return ZOO_OK;
     }
     schema = cJSON_DetachItemFromObjectCaseSensitive(format, "schema");
-    bool is_known = zoo_says(format, "type", "json_schema") && cJSON_IsObject(schema);
+    bool is_known = zoo_text_is(format, "type", "json_schema") && cJSON_IsObject(schema);
     cJSON_Delete(format);
     if (!is_known) {
         cJSON_Delete(schema);

@@ -1,7 +1,7 @@
 /*
  * responses.c: answers in the shape of OpenAI's Responses API: items of the kinds reasoning,
- * message, function_call and custom_tool_call, and the events response.created to
- * response.completed, which are numbered and repeat what their pieces made.
+ * message, function_call and custom_tool_call, and the numbered events response.created to
+ * response.completed; each "done" event repeats the whole text of its deltas.
  *
  * Source: OpenAI's reference of the Responses API and its streaming events.
  */
@@ -12,7 +12,7 @@
 #include "base/idmap.h"
 #include "batch/journal.h"
 
-/* The answer's id under a prefix, with the number of an item; 0: of the whole. */
+/* The answer's id with a prefix; item: the number of an item, 0: the whole response. */
 static void put_id(zoo_out *out, const zoo_answer *a, const char *prefix, uint32_t item)
 {
     char name[48];
@@ -32,10 +32,10 @@ static void put_json(zoo_out *out, const cJSON *item, const char *otherwise)
     cJSON_free(text);
 }
 
-static void put_asked(zoo_out *out, const cJSON *asked, const char *key, const char *otherwise)
+static void put_echoed(zoo_out *out, const cJSON *echoed, const char *key, const char *otherwise)
 {
     zoo_out_format(out, ",\"%s\":", key);
-    put_json(out, cJSON_GetObjectItemCaseSensitive(asked, key), otherwise);
+    put_json(out, cJSON_GetObjectItemCaseSensitive(echoed, key), otherwise);
 }
 
 static void put_usage(zoo_out *out, const zoo_answer *a)
@@ -50,7 +50,7 @@ static void put_usage(zoo_out *out, const zoo_answer *a)
                    (unsigned long long)u.n_out, (unsigned long long)(u.n_prompt + u.n_out));
 }
 
-/* The response up to its output, which the caller writes; then put_rest. */
+/* The response up to its output; the caller writes the output and calls put_rest. */
 static void put_head(zoo_out *out, const zoo_answer *a, const char *status, const char *error)
 {
     const char *model = a->request->model ? a->request->model : a->model;
@@ -72,19 +72,19 @@ static void put_head(zoo_out *out, const zoo_answer *a, const char *status, cons
     zoo_out_text(out, ",\"output\":[");
 }
 
-static void put_rest(zoo_out *out, const zoo_answer *a, const cJSON *asked)
+static void put_rest(zoo_out *out, const zoo_answer *a, const cJSON *echoed)
 {
     zoo_out_text(out, "]");
-    put_asked(out, asked, "instructions", "null");
-    put_asked(out, asked, "max_output_tokens", "null");
-    put_asked(out, asked, "metadata", "{}");
-    put_asked(out, asked, "parallel_tool_calls", "true");
-    put_asked(out, asked, "reasoning", "{\"effort\":null,\"summary\":null}");
-    put_asked(out, asked, "temperature", "null");
-    put_asked(out, asked, "text", "{\"format\":{\"type\":\"text\"}}");
-    put_asked(out, asked, "tool_choice", "\"auto\"");
-    put_asked(out, asked, "tools", "[]");
-    put_asked(out, asked, "top_p", "null");
+    put_echoed(out, echoed, "instructions", "null");
+    put_echoed(out, echoed, "max_output_tokens", "null");
+    put_echoed(out, echoed, "metadata", "{}");
+    put_echoed(out, echoed, "parallel_tool_calls", "true");
+    put_echoed(out, echoed, "reasoning", "{\"effort\":null,\"summary\":null}");
+    put_echoed(out, echoed, "temperature", "null");
+    put_echoed(out, echoed, "text", "{\"format\":{\"type\":\"text\"}}");
+    put_echoed(out, echoed, "tool_choice", "\"auto\"");
+    put_echoed(out, echoed, "tools", "[]");
+    put_echoed(out, echoed, "top_p", "null");
     zoo_out_text(out, ",\"previous_response_id\":null,\"store\":false,\"truncation\":\"disabled\"");
     if (a->rows) {
         put_usage(out, a);
@@ -94,12 +94,12 @@ static void put_rest(zoo_out *out, const zoo_answer *a, const cJSON *asked)
     zoo_out_text(out, "}");
 }
 
-static bool is_custom(const cJSON *asked, const char *name)
+static bool is_custom(const cJSON *echoed, const char *name)
 {
-    const cJSON *tools = cJSON_GetObjectItemCaseSensitive(asked, "tools"), *tool;
+    const cJSON *tools = cJSON_GetObjectItemCaseSensitive(echoed, "tools"), *tool;
     cJSON_ArrayForEach(tool, tools)
     {
-        if (zoo_says(tool, "type", "custom") && zoo_says(tool, "name", name)) {
+        if (zoo_text_is(tool, "type", "custom") && zoo_text_is(tool, "name", name)) {
             return true;
         }
     }
@@ -136,8 +136,8 @@ static void put_message(zoo_out *out, const zoo_answer *a, uint32_t item, const 
     zoo_out_text(out, "]}");
 }
 
-/* What a call carries: the arguments, or the input of a custom tool. The caller frees *parsed. */
-static const char *carried(const cJSON *function, bool custom, cJSON **parsed)
+/* The arguments of a call, or the input of a custom tool, which lives in *parsed, the caller's. */
+static const char *payload_of(const cJSON *function, bool custom, cJSON **parsed)
 {
     const char *arguments = zoo_text_at(function, "arguments"), *input;
     *parsed = custom && arguments ? cJSON_Parse(arguments) : NULL;
@@ -145,12 +145,12 @@ static const char *carried(const cJSON *function, bool custom, cJSON **parsed)
     return input ? input : arguments ? arguments : "";
 }
 
-static void put_call(zoo_out *out, const zoo_answer *a, const cJSON *asked, uint32_t item,
+static void put_call(zoo_out *out, const zoo_answer *a, const cJSON *echoed, uint32_t item,
                      const cJSON *call, bool is_done)
 {
     const cJSON *function = cJSON_GetObjectItemCaseSensitive(call, "function");
     const char *name = zoo_text_at(function, "name");
-    bool custom = is_custom(asked, name);
+    bool custom = is_custom(echoed, name);
     cJSON *parsed = NULL;
     zoo_out_text(out, "{\"id\":");
     put_id(out, a, custom ? "ctc" : "fc", item);
@@ -162,7 +162,7 @@ static void put_call(zoo_out *out, const zoo_answer *a, const cJSON *asked, uint
     zoo_put_text(out, "name", name);
     zoo_out_text(out, ",");
     zoo_put_text(out, custom ? "input" : "arguments",
-                 is_done ? carried(function, custom, &parsed) : "");
+                 is_done ? payload_of(function, custom, &parsed) : "");
     zoo_out_text(out, "}");
     cJSON_Delete(parsed);
 }
@@ -172,7 +172,7 @@ static const char *status_of(const zoo_row *row)
     return row->finish == ZOO_FINISH_LENGTH ? "incomplete" : "completed";
 }
 
-static void answer(zoo_out *out, const zoo_answer *a, const cJSON *asked)
+static void answer(zoo_out *out, const zoo_answer *a, const cJSON *echoed)
 {
     cJSON *message = zoo_result_message(a, &a->rows[0]);
     const char *reasoning = zoo_text_at(message, "reasoning_content");
@@ -191,15 +191,15 @@ static void answer(zoo_out *out, const zoo_answer *a, const cJSON *asked)
     cJSON_ArrayForEach(call, calls)
     {
         zoo_out_text(out, n > 0 ? "," : "");
-        put_call(out, a, asked, ++n, call, true);
+        put_call(out, a, echoed, ++n, call, true);
     }
-    put_rest(out, a, asked);
+    put_rest(out, a, echoed);
     cJSON_Delete(message);
 }
 
 /* ---- events ---- */
 
-/* Up to the event's own members, a comma before them. */
+/* The event up to its own members, which the caller begins with a comma. */
 static void open_event(zoo_event_stream *s, const char *type)
 {
     zoo_out_format(&s->out, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%u", type, type,
@@ -216,7 +216,7 @@ static void send_response(zoo_event_stream *s, const char *type, const char *sta
     open_event(s, type);
     zoo_out_text(&s->out, ",\"response\":");
     put_head(&s->out, &s->answer, status, NULL);
-    put_rest(&s->out, &s->answer, s->asked);
+    put_rest(&s->out, &s->answer, s->echoed);
     close_event(s);
 }
 
@@ -228,7 +228,7 @@ static void begin(zoo_event_stream *s)
     send_response(s, "response.in_progress", "in_progress");
 }
 
-/* Keeps the item that stands in out from `at` on, for the end, and sends it as done or added. */
+/* Keeps the item for response.completed, which repeats all items. */
 static void keep_item(zoo_event_stream *s, const zoo_out *item)
 {
     cJSON *raw = NULL;
@@ -340,7 +340,7 @@ static void content(zoo_event_stream *s, uint32_t row, const char *text, size_t 
     send_delta(s, 'c', text, n);
 }
 
-static void send_carried(zoo_event_stream *s, const char *type, bool custom, const char *key,
+static void send_payload(zoo_event_stream *s, const char *type, bool custom, const char *key,
                          const char *text)
 {
     open_event(s, type);
@@ -354,19 +354,19 @@ static void call(zoo_event_stream *s, uint32_t row, const cJSON *call)
 {
     const cJSON *function = cJSON_GetObjectItemCaseSensitive(call, "function");
     const char *name = zoo_text_at(function, "name");
-    bool custom = is_custom(s->asked, name);
+    bool custom = is_custom(s->echoed, name);
     cJSON *parsed = NULL;
-    const char *text = carried(function, custom, &parsed);
+    const char *text = payload_of(function, custom, &parsed);
     zoo_out item = {0};
     (void)row;
     close_block(s);
-    put_call(&item, &s->answer, s->asked, s->block.index + 1, call, false);
+    put_call(&item, &s->answer, s->echoed, s->block.index + 1, call, false);
     send_item(s, "response.output_item.added", &item);
     if (custom) {
-        send_carried(s, "response.custom_tool_call_input.delta", true, "delta", text);
-        send_carried(s, "response.custom_tool_call_input.done", true, "input", text);
+        send_payload(s, "response.custom_tool_call_input.delta", true, "delta", text);
+        send_payload(s, "response.custom_tool_call_input.done", true, "input", text);
     } else {
-        send_carried(s, "response.function_call_arguments.delta", false, "delta", text);
+        send_payload(s, "response.function_call_arguments.delta", false, "delta", text);
         open_event(s, "response.function_call_arguments.done");
         put_place(s, "fc", false);
         zoo_out_text(&s->out, ",");
@@ -376,7 +376,7 @@ static void call(zoo_event_stream *s, uint32_t row, const cJSON *call)
         close_event(s);
     }
     item.n = 0;
-    put_call(&item, &s->answer, s->asked, s->block.index + 1, call, true);
+    put_call(&item, &s->answer, s->echoed, s->block.index + 1, call, true);
     send_item(s, "response.output_item.done", &item);
     keep_item(s, &item);
     s->block.index++;
@@ -388,7 +388,7 @@ static void finish(zoo_event_stream *s, const zoo_answer *a, uint32_t row)
 {
     (void)a;
     if (s->rows[row].n_calls == 0 && s->rows[row].n_content == 0) {
-        open_block(s, 'c'); /* an answer has a message, if an empty one */
+        open_block(s, 'c'); /* an answer always has a message, if an empty one */
     }
     close_block(s);
 }
@@ -407,7 +407,7 @@ static void end(zoo_event_stream *s, const zoo_answer *a, const char *why)
         zoo_out_text(&s->out, item == s->items->child ? "" : ",");
         zoo_out_text(&s->out, item->valuestring);
     }
-    put_rest(&s->out, a ? a : &s->answer, s->asked);
+    put_rest(&s->out, a ? a : &s->answer, s->echoed);
     close_event(s);
 }
 
@@ -417,5 +417,5 @@ static void error(zoo_out *out, const char *type, const char *code, const char *
     zoo_dialect_chat.error(out, type, code, param, message);
 }
 
-static const zoo_voice voice = {begin, reasoning, content, call, finish, end};
-const zoo_dialect zoo_dialect_responses = {zoo_responses_read, answer, error, &voice};
+static const zoo_event_writer writer = {begin, reasoning, content, call, finish, end};
+const zoo_dialect zoo_dialect_responses = {zoo_responses_read, answer, error, &writer};

@@ -5,6 +5,7 @@
 
 #include "serve/dialect.h"
 
+/* zoo_dialect.read for bodies of /v1/responses. ZOO_E_USAGE, ZOO_E_UNSUPPORTED, ZOO_E_MEMORY. */
 zoo_status zoo_responses_read(zoo_translation *t, zoo_error *err);
 
 #endif

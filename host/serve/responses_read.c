@@ -1,10 +1,10 @@
 /*
- * responses_read.c: a body of /v1/responses as that of a chat.
+ * responses_read.c: translates a body of /v1/responses into that of a chat.
  *
- *   instructions, input -> messages; reasoning items go with the assistant's message behind them
+ *   instructions, input -> messages; reasoning items join the assistant's message after them
  *   function_call       -> tool_calls; function_call_output -> a message of the role tool
- *   tools               -> functions; a custom tool is a function with one text, `input`; kinds
- *                          that a server would run are left out, as nobody here runs them
+ *   tools               -> functions; a custom tool is a function with one text, `input`; tools
+ *                          that run on the server are left out
  *   text.format         -> response_format; reasoning.effort -> reasoning_effort
  *
  * Answers are not stored: previous_response_id, conversation, item references and background are
@@ -44,10 +44,11 @@ static zoo_status take_content(zoo_translation *t, cJSON *item, const char *key,
         const char *text =
             zoo_text_at(part, "text") ? zoo_text_at(part, "text") : zoo_text_at(part, "refusal");
         if (status == ZOO_OK && !text) {
-            status = zoo_translation_refuse(t, "input", ZOO_E_UNSUPPORTED, err,
-                                            "a content part of type \"%.40s\" is not read; only "
-                                            "text is",
-                                            type ? type : "");
+            status =
+                zoo_translation_refuse(t, "input", ZOO_E_UNSUPPORTED, err,
+                                       "a content part of type \"%.40s\" is not supported; only "
+                                       "text is",
+                                       type ? type : "");
         }
         cJSON *copy = status == ZOO_OK ? cJSON_CreateObject() : NULL;
         if (copy && !(cJSON_AddStringToObject(copy, "type", "text") &&
@@ -64,12 +65,13 @@ static zoo_status take_content(zoo_translation *t, cJSON *item, const char *key,
     return ZOO_OK;
 }
 
-/* The last message, if it is an assistant's that may still be added to; else a new one. */
+/* The last message if it is an assistant's that can still take reasoning or calls; else a new one.
+ */
 static cJSON *assistant(cJSON *list)
 {
     int n = cJSON_GetArraySize(list);
     cJSON *last = n > 0 ? cJSON_GetArrayItem(list, n - 1) : NULL;
-    if (zoo_says(last, "role", "assistant")) {
+    if (zoo_text_is(last, "role", "assistant")) {
         return last;
     }
     cJSON *message = cJSON_CreateObject();
@@ -100,7 +102,7 @@ static zoo_status read_message(zoo_translation *t, cJSON *list, cJSON *item, zoo
         return zoo_put(message, "content", content) ? ZOO_OK : no_memory(err);
     }
     message = cJSON_CreateObject();
-    /* Most templates know the older name alone. */
+    /* Most templates know only the older name. */
     const char *name = strcmp(role, "developer") == 0 ? "system" : role;
     if (!zoo_put(message, "content", content) || !cJSON_AddStringToObject(message, "role", name)) {
         cJSON_Delete(message);
@@ -109,7 +111,7 @@ static zoo_status read_message(zoo_translation *t, cJSON *list, cJSON *item, zoo
     return zoo_put(list, NULL, message) ? ZOO_OK : no_memory(err);
 }
 
-/* arguments: JSON text; of a custom tool its input. */
+/* A function's arguments are JSON text; a custom tool's input becomes the argument `input`. */
 static zoo_status read_call(zoo_translation *t, cJSON *list, const cJSON *item, bool is_custom,
                             zoo_error *err)
 {
@@ -160,7 +162,7 @@ static zoo_status read_output(zoo_translation *t, cJSON *list, cJSON *item, zoo_
     return zoo_put(list, NULL, message) ? ZOO_OK : no_memory(err);
 }
 
-/* What the model thought before; without readable content there is nothing to give it. */
+/* Earlier reasoning; an item with encrypted content only is skipped. */
 static zoo_status read_reasoning(cJSON *list, const cJSON *item, zoo_error *err)
 {
     const cJSON *content = cJSON_GetObjectItemCaseSensitive(item, "content");
@@ -193,10 +195,11 @@ static zoo_status read_item(zoo_translation *t, cJSON *list, cJSON *item, zoo_er
     if (strcmp(type, "reasoning") == 0) {
         return read_reasoning(list, item, err);
     }
-    return zoo_translation_refuse(t, "input", ZOO_E_UNSUPPORTED, err,
-                                  "an item of type \"%.40s\" is not read; messages, function and "
-                                  "custom tool calls, their outputs and reasoning are",
-                                  type);
+    return zoo_translation_refuse(
+        t, "input", ZOO_E_UNSUPPORTED, err,
+        "an item of type \"%.40s\" is not supported; messages, function and "
+        "custom tool calls, their outputs and reasoning are",
+        type);
 }
 
 static zoo_status read_input(zoo_translation *t, zoo_error *err)
@@ -253,9 +256,9 @@ static zoo_status read_tool(zoo_translation *t, cJSON *list, const cJSON *tool, 
 {
     const char *name = zoo_text_at(tool, "name"), *about = zoo_text_at(tool, "description");
     const cJSON *parameters = cJSON_GetObjectItemCaseSensitive(tool, "parameters");
-    bool is_custom = zoo_says(tool, "type", "custom");
-    if (!is_custom && !zoo_says(tool, "type", "function")) {
-        return ZOO_OK; /* the caller leaves it out of what the answer repeats, too */
+    bool is_custom = zoo_text_is(tool, "type", "custom");
+    if (!is_custom && !zoo_text_is(tool, "type", "function")) {
+        return ZOO_OK; /* runs on the server: left out, here and in the answer */
     }
     if (!name) {
         return zoo_translation_refuse(t, "tools", ZOO_E_USAGE, err, "a tool has no name");
@@ -294,7 +297,7 @@ static zoo_status read_tools(zoo_translation *t, zoo_error *err)
     } else {
         cJSON_Delete(list);
     }
-    if (tools && !zoo_put(t->asked, "tools", tools)) {
+    if (tools && !zoo_put(t->echoed, "tools", tools)) {
         return no_memory(err);
     }
     return status;
@@ -311,14 +314,14 @@ static zoo_status read_choice(zoo_translation *t, zoo_error *err)
     if (is_known) {
         ok = cJSON_AddStringToObject(t->chat, "tool_choice", choice->valuestring) != NULL;
     } else if (name &&
-               (zoo_says(choice, "type", "function") || zoo_says(choice, "type", "custom"))) {
+               (zoo_text_is(choice, "type", "function") || zoo_text_is(choice, "type", "custom"))) {
         cJSON *out = cJSON_AddObjectToObject(t->chat, "tool_choice");
         cJSON *function = out ? cJSON_AddObjectToObject(out, "function") : NULL;
         ok = function && cJSON_AddStringToObject(out, "type", "function") &&
              cJSON_AddStringToObject(function, "name", name);
         is_known = true;
     }
-    if (!zoo_put(t->asked, "tool_choice", choice) || !ok) {
+    if (!zoo_put(t->echoed, "tool_choice", choice) || !ok) {
         return no_memory(err);
     }
     return is_known ? ZOO_OK
@@ -339,14 +342,14 @@ static zoo_status read_format(zoo_translation *t, zoo_error *err)
         cJSON_Delete(verbosity);
     }
     cJSON_Delete(text);
-    if (!format || cJSON_IsNull(format) || zoo_says(format, "type", "text")) {
+    if (!format || cJSON_IsNull(format) || zoo_text_is(format, "type", "text")) {
         cJSON_Delete(format);
         return ok ? ZOO_OK : no_memory(err);
     }
     out = cJSON_CreateObject();
     const char *type = zoo_text_at(format, "type");
     ok = ok && out && cJSON_AddStringToObject(out, "type", type ? type : "");
-    if (zoo_says(format, "type", "json_schema")) {
+    if (zoo_text_is(format, "type", "json_schema")) {
         cJSON_DeleteItemFromObjectCaseSensitive(format, "type");
         ok = zoo_put(out, "json_schema", cJSON_Duplicate(format, true)) && ok;
     }
@@ -360,13 +363,13 @@ static zoo_status read_reasoning_options(zoo_translation *t, zoo_error *err)
     const char *effort = zoo_text_at(reasoning, "effort");
     bool ok = !effort || cJSON_AddStringToObject(t->chat, "reasoning_effort", effort);
     if (reasoning) {
-        ok = zoo_put(t->asked, "reasoning", reasoning) && ok;
+        ok = zoo_put(t->echoed, "reasoning", reasoning) && ok;
     }
     return ok ? ZOO_OK : no_memory(err);
 }
 
-/* What cannot be had here, with the value that asks for nothing. */
-static zoo_status judge_absent(zoo_translation *t, zoo_error *err)
+/* Refuses keys of features that the server lacks, unless their value turns the feature off. */
+static zoo_status refuse_absent(zoo_translation *t, zoo_error *err)
 {
     static const struct {
         const char *key, *harmless, *why;
@@ -375,7 +378,7 @@ static zoo_status judge_absent(zoo_translation *t, zoo_error *err)
          "answers are not stored here: send the whole conversation as input"},
         {"conversation", NULL, "conversations are not stored here: send them as input"},
         {"prompt", NULL, "there are no stored prompts here"},
-        {"truncation", "disabled", "nothing is cut out of a conversation here"},
+        {"truncation", "disabled", "conversations are not truncated here"},
     };
     cJSON *background = zoo_translation_take(t, "background");
     bool is_background = cJSON_IsTrue(background);
@@ -397,7 +400,7 @@ static zoo_status judge_absent(zoo_translation *t, zoo_error *err)
     return ZOO_OK;
 }
 
-static zoo_status keep_asked(zoo_translation *t, zoo_error *err)
+static zoo_status keep_echoed(zoo_translation *t, zoo_error *err)
 {
     static const char *const kept[] = {"instructions",       "temperature", "top_p",
                                        "max_output_tokens",  "text",        "metadata",
@@ -405,7 +408,7 @@ static zoo_status keep_asked(zoo_translation *t, zoo_error *err)
     for (size_t i = 0; i < ZOO_COUNT(kept); i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(t->body, kept[i]);
         if (item && !cJSON_IsNull(item) &&
-            !zoo_put(t->asked, kept[i], cJSON_Duplicate(item, true))) {
+            !zoo_put(t->echoed, kept[i], cJSON_Duplicate(item, true))) {
             return no_memory(err);
         }
     }
@@ -431,12 +434,12 @@ zoo_status zoo_responses_read(zoo_translation *t, zoo_error *err)
                                            "max_tool_calls",
                                            "client_metadata"};
     t->chat = cJSON_CreateObject();
-    t->asked = cJSON_CreateObject();
-    if (!t->chat || !t->asked) {
+    t->echoed = cJSON_CreateObject();
+    if (!t->chat || !t->echoed) {
         return no_memory(err);
     }
-    ZOO_TRY(judge_absent(t, err));
-    ZOO_TRY(keep_asked(t, err));
+    ZOO_TRY(refuse_absent(t, err));
+    ZOO_TRY(keep_echoed(t, err));
     for (size_t i = 0; i < ZOO_COUNT(moved); i++) {
         ZOO_TRY(zoo_translation_move(t, moved[i][0], moved[i][1], err));
     }

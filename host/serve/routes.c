@@ -1,4 +1,4 @@
-/* routes.c: which paths there are, and answers that need no model. */
+/* routes.c: the table of paths, and answers that do not run the model. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static cJSON *read_object(zoo_exchange *e)
     return body;
 }
 
-/* The text to tokenize: prompt, or messages through the template. *owned: for free(). */
+/* The text to tokenize: prompt, or messages rendered by the template. The caller frees *owned. */
 static zoo_status text_of(const zoo_exchange *e, cJSON *body, const char **text, size_t *n,
                           char **owned, zoo_error *err)
 {
@@ -141,7 +141,7 @@ static zoo_status read_ids(const cJSON *body, zoo_ids *ids, zoo_error *err)
     cJSON_ArrayForEach(item, list)
     {
         if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e9) {
-            return zoo_fail(err, ZOO_E_USAGE, "item %zu of tokens is no id", ids->n);
+            return zoo_fail(err, ZOO_E_USAGE, "item %zu of tokens is not a token id", ids->n);
         }
         ids->data[ids->n++] = (uint32_t)item->valuedouble;
     }
@@ -176,7 +176,7 @@ static void answer_detokenize(zoo_exchange *e)
     cJSON_Delete(body);
 }
 
-/* What lm-evaluation-harness asks a server about its tokenizer. */
+/* The facts about the tokenizer that lm-evaluation-harness requests from a server. */
 static void answer_tokenizer_info(zoo_exchange *e)
 {
     static const char *const names[ZOO_SPECIAL_COUNT] = {"bos_token", "eos_token", "pad_token",
@@ -231,7 +231,7 @@ static const zoo_route routes[] = {
 };
 static const zoo_route preflight = PLAIN("OPTIONS", "", answer_options, true);
 
-/* Whether the path is of the pattern; what stands for * goes to id. */
+/* Whether the path matches the pattern; the segment matched by * goes to id. */
 static bool matches(const char *pattern, const char *path, char id[ZOO_STORE_ID])
 {
     const char *star = strchr(pattern, '*');

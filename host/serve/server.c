@@ -1,4 +1,4 @@
-/* server.c: the daemon, its watcher, and an orderly end (server.h). */
+/* server.c: start, watcher and shutdown of the server (server.h). */
 #include "serve/server.h"
 
 #include <arpa/inet.h>
@@ -21,14 +21,14 @@ typedef struct address {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } at;
-    unsigned flags; /* for libmicrohttpd */
+    unsigned flags; /* of libmicrohttpd */
 } address;
 
 static zoo_status read_address(const zoo_server_options *o, address *out, zoo_error *err)
 {
     memset(out, 0, sizeof *out);
     if (o->port > 65535) {
-        return zoo_fail(err, ZOO_E_USAGE, "--port %u is no port", o->port);
+        return zoo_fail(err, ZOO_E_USAGE, "--port %u is not a port number", o->port);
     }
     if (inet_pton(AF_INET, o->host, &out->at.v4.sin_addr) == 1) {
         out->at.v4.sin_family = AF_INET;
@@ -41,7 +41,7 @@ static zoo_status read_address(const zoo_server_options *o, address *out, zoo_er
         out->flags = MHD_USE_IPv6;
         return ZOO_OK;
     }
-    return zoo_fail(err, ZOO_E_USAGE, "--host %.80s is no IPv4 or IPv6 address", o->host);
+    return zoo_fail(err, ZOO_E_USAGE, "--host %.80s is not an IPv4 or IPv6 address", o->host);
 }
 
 static zoo_status start(zoo_server *s, zoo_error *err)
@@ -54,13 +54,13 @@ static zoo_status start(zoo_server *s, zoo_error *err)
     s->daemon = MHD_start_daemon(
         flags | where.flags, 0, NULL, NULL, zoo_exchange_handle, s, MHD_OPTION_SOCK_ADDR,
         &where.at.any, MHD_OPTION_NOTIFY_COMPLETED, zoo_exchange_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, zoo_peer_notify, s, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_NOTIFY_CONNECTION, zoo_connection_notify, s, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)o->connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)HTTP_THREADS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)ZOO_THREAD_STACK,
         MHD_OPTION_END);
     if (!s->daemon) {
-        return zoo_fail(err, ZOO_E_IO, "%s:%u cannot be listened on: %s", o->host, o->port,
+        return zoo_fail(err, ZOO_E_IO, "cannot listen on %s:%u: %s", o->host, o->port,
                         errno ? strerror(errno) : "unknown reason");
     }
     return ZOO_OK;
@@ -80,7 +80,7 @@ static bool has_exchanges(zoo_server *s)
     return any;
 }
 
-/* No new connection; what is inside may end within drain_seconds, then it is cancelled. */
+/* Accepts no new connection; requests may end within drain_seconds and are then cancelled. */
 static void drain(zoo_server *s)
 {
     double end = zoo_clock_seconds() + s->options->drain_seconds;
@@ -149,7 +149,7 @@ zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *opti
         listening(info ? info->port : options->port);
         while (*stop == 0) {
             zoo_exchange_sweep(s, false);
-            zoo_peer_sweep(s);
+            zoo_connection_sweep(s);
             sleep_ms(WATCH_MS);
         }
         drain(s);

@@ -1,18 +1,18 @@
 /*
  * server.h: one model behind HTTP, on libmicrohttpd.
  *
- *   connection -> exchange (exchange.h): head, body -> route (routes.c) -> answer at once, or
- *   request -> live queue (batch/live.h) -> answer, or events as they come (stream.h)
+ *   connection -> exchange (exchange.c): head, body -> route (routes.c) -> answer at once, or
+ *   request -> live queue (batch/live.h) -> answer, or events as they are generated (stream.h)
  *
- * Threads: libmicrohttpd's few read and write connections; the live queue's runs the model; one
- * more watches for clients that went away and frees what ended. A connection that waits for the
- * model is suspended and costs nothing.
+ * Threads: four of libmicrohttpd read and write connections; that of the live queue runs the model;
+ * the caller's watches for disconnected clients and frees ended exchanges. A connection that waits
+ * for the model is suspended and costs no time.
  *
- * Limits: bytes of a body, connections, requests inside, seconds of an idle connection. Beyond them
- * a client is told so, in the shape of the interface it speaks; others don't notice.
+ * Limits: bytes of a body, bytes of all requests, connections, requests in the queue, seconds of an
+ * idle connection. A client beyond them gets an error in the shape of its interface; other clients
+ * are not affected.
  *
- * Not here: TLS, several models, users. It listens where it is told, on loopback unless said
- * otherwise.
+ * Not here: TLS, several models, users.
  */
 #ifndef ZOO_SERVE_SERVER_H
 #define ZOO_SERVE_SERVER_H
@@ -24,28 +24,28 @@
 
 typedef struct zoo_server_options {
     const char *host;           /* an IPv4 or IPv6 address */
-    const char *api_key;        /* null: none is asked for */
+    const char *api_key;        /* null: no key is required */
     const char *cors;           /* value of Access-Control-Allow-Origin; null: not sent */
     const char *name;           /* of the model in answers; null: the folder's */
     size_t body_max;            /* bytes of a request's body */
-    size_t request_bytes_max;   /* that making a request ready may take */
-    size_t held_bytes_max;      /* bodies, and requests inside with their answers, all together */
-    double request_seconds;     /* for making it ready, and for running it; 0: no bound */
-    double kept_share;          /* of the cache, for what ended requests leave (schedule.h) */
-    zoo_kept_file *store;       /* where that outlives the process; null: nowhere */
-    size_t upload_max;          /* bytes of a file */
-    const char *files;          /* folder of files and batches; null: there are none */
-    const zoo_journal_key *key; /* of batches: all but requests */
-    uint32_t port;              /* 0: any free one */
+    size_t request_bytes_max;   /* memory for parsing and encoding one request */
+    size_t held_bytes_max;      /* of all bodies, requests and their answers together */
+    double request_seconds;     /* for parsing and encoding, and for running; 0: no limit */
+    double kept_share;          /* of the cache, for prefixes of ended requests (schedule.h) */
+    zoo_kept_file *store;       /* keeps those prefixes after the process; null: not kept */
+    size_t upload_max;          /* bytes of an uploaded file */
+    const char *files;          /* folder of files and batches; null: no files and batches */
+    const zoo_journal_key *key; /* of batches, without `requests` */
+    uint32_t port;              /* 0: any free port */
     uint32_t connections_max;
-    uint32_t requests_max;  /* inside at once; more are refused with 429 */
-    uint32_t idle_seconds;  /* a connection that sends nothing is closed */
-    uint32_t drain_seconds; /* after the stop signal, for what is inside */
+    uint32_t requests_max;  /* waiting and running; more are refused with 429 */
+    uint32_t idle_seconds;  /* after which a connection that sends nothing is closed */
+    uint32_t drain_seconds; /* for requests to end after the stop signal */
 } zoo_server_options;
 
-/* Serves until *stop is not 0, then ends in order: no connection is taken, what is inside gets
- * drain_seconds. listening(port) is called once connections are taken. ZOO_E_IO: the address cannot
- * be listened on; ZOO_E_MEMORY. */
+/* Serves until *stop is not 0, then accepts no connection and gives running requests drain_seconds.
+ * listening(port) is called once connections are accepted. ZOO_E_USAGE: host or port is wrong;
+ * ZOO_E_IO: cannot listen on the address; ZOO_E_MEMORY. */
 zoo_status zoo_server_run(zoo_chat_model *loaded, const zoo_server_options *options,
                           const volatile sig_atomic_t *stop, void (*listening)(uint32_t port),
                           zoo_error *err);

@@ -1,4 +1,4 @@
-/* server_private.h: what the files of the server share. */
+/* server_private.h: routes, exchanges and connections, shared by the files of the server. */
 #ifndef ZOO_SERVE_SERVER_PRIVATE_H
 #define ZOO_SERVE_SERVER_PRIVATE_H
 
@@ -16,10 +16,9 @@ typedef struct zoo_server zoo_server;
 typedef struct zoo_exchange zoo_exchange;
 typedef struct zoo_upload zoo_upload;
 
-/* Whose error objects and routes. */
 typedef enum zoo_route_kind {
     ZOO_ROUTE_PLAIN,   /* answered at once */
-    ZOO_ROUTE_UPLOAD,  /* the same; the body goes to the disk */
+    ZOO_ROUTE_UPLOAD,  /* answered at once; the body is written to disk */
     ZOO_ROUTE_GENERATE /* goes through the live queue */
 } zoo_route_kind;
 
@@ -27,42 +26,43 @@ typedef struct zoo_route {
     const char *method; /* "GET", "POST" */
     const char *path;   /* a segment * is an id */
     zoo_route_kind kind;
-    const zoo_dialect *dialect;             /* its errors; of ZOO_ROUTE_GENERATE all */
-    void (*answer)(zoo_exchange *exchange); /* of ZOO_ROUTE_PLAIN: the body is complete */
-    bool is_open;                           /* asks for no key */
+    const zoo_dialect *dialect;             /* of errors; for ZOO_ROUTE_GENERATE of answers too */
+    void (*answer)(zoo_exchange *exchange); /* called with the whole body; GENERATE: null */
+    bool is_open;                           /* needs no API key */
 } zoo_route;
 
-/* One request over HTTP. Owned by the connection until it ends, then by the watcher. */
+/* One HTTP request and its answer. Owned by the connection until that ends, then by the watcher. */
 struct zoo_exchange {
     zoo_server *server;
-    struct MHD_Connection *connection; /* null once it has ended; under lock */
+    struct MHD_Connection *connection; /* null once it has ended; guarded by lock */
     const zoo_route *route;
-    char id[ZOO_STORE_ID]; /* in the path, or "" */
+    char id[ZOO_STORE_ID]; /* the id in the path, or "" */
     zoo_out body;
     zoo_upload *upload;        /* of ZOO_ROUTE_UPLOAD */
-    struct MHD_Response *file; /* the answer, instead of the text below; or null */
-    uint32_t status;           /* of the answer, once it is known */
+    struct MHD_Response *file; /* a file as the answer, in place of `answer`; or null */
+    uint32_t status;           /* HTTP status of the answer; 0: not yet known */
     zoo_out answer;
-    bool is_answered; /* answer is complete and was queued */
-    bool is_complete; /* all of the body is there */
-    bool wants_stream, is_late;
+    bool is_answered;  /* the answer is queued with libmicrohttpd */
+    bool is_complete;  /* the body has arrived */
+    bool wants_stream; /* server-sent events */
+    bool is_late;      /* cancelled by --request-timeout */
     zoo_live_request *live;
     zoo_event_stream stream;
-    cJSON *asked;         /* what the answer repeats of the body */
+    cJSON *echoed;        /* members of the body that the answer repeats */
     size_t n_held;        /* bytes counted in server->n_held */
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* guards connection, stream and what follows */
     bool is_suspended, is_done, is_gone;
-    uint64_t n_sent;               /* bytes of stream.out that were written */
-    double began, first;           /* seconds: the request came, its first text was there */
-    zoo_exchange *previous, *next; /* of all; under server->lock */
+    uint64_t n_sent;               /* bytes of stream.out that are sent */
+    double began, first;           /* time of the request and of its first text, in seconds */
+    zoo_exchange *previous, *next; /* in server->exchanges; guarded by server->lock */
 };
 
-/* A connection, from its acceptance on; under server->lock. */
-typedef struct zoo_peer {
+/* An accepted connection; guarded by server->lock. */
+typedef struct zoo_connection {
     int fd;
-    double since; /* seconds: it has sent no whole head since then; 0: it has */
-    struct zoo_peer *previous, *next;
-} zoo_peer;
+    double since; /* time from which the connection owes a request head; 0: it owes none */
+    struct zoo_connection *previous, *next;
+} zoo_connection;
 
 struct zoo_server {
     zoo_chat_model *loaded;
@@ -73,11 +73,11 @@ struct zoo_server {
     zoo_batches *batches;
     struct MHD_Daemon *daemon;
     zoo_metrics metrics;
-    pthread_mutex_t lock; /* of the list of exchanges */
+    pthread_mutex_t lock; /* guards the two lists */
     zoo_exchange *exchanges;
-    zoo_peer *peers;
+    zoo_connection *connections;
     atomic_uint n_inside; /* requests in the live queue */
-    atomic_size_t n_held; /* bytes of bodies and of requests inside */
+    atomic_size_t n_held; /* bytes of all bodies, requests and answers */
     atomic_ullong n_requests;
     atomic_bool is_stopping;
 };
@@ -90,41 +90,42 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
                                     const char *data, size_t *n_data, void **state);
 void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, void **state,
                             enum MHD_RequestTerminationCode why);
-/* Of connections; *state: the zoo_peer. */
-void zoo_peer_notify(void *closure, struct MHD_Connection *connection, void **state,
-                     enum MHD_ConnectionNotificationCode what);
-/* Closes those that take too long to send a head. */
-void zoo_peer_sweep(zoo_server *server);
-/* Frees exchanges whose connection has ended and cancels those whose client went away. */
+/* As the above, for connections; *state is the zoo_connection. */
+void zoo_connection_notify(void *closure, struct MHD_Connection *connection, void **state,
+                           enum MHD_ConnectionNotificationCode what);
+/* Closes connections that take too long to send a request head. */
+void zoo_connection_sweep(zoo_server *server);
+/* Frees exchanges whose connection has ended, and cancels requests whose client disconnected or
+ * that run too long; cancels_all: all of them. */
 void zoo_exchange_sweep(zoo_server *server, bool cancels_all);
 
 /* ---- errors.c ---- */
 
-/* An error object as the answer. param, code: or null. */
+/* Makes an error object the answer, in the dialect of the route. code, param: may be null. */
 void zoo_answer_error(zoo_exchange *exchange, uint32_t status, const char *type, const char *code,
                       const char *param, const char *message);
-/* What a failed step of a request means for its client. */
+/* The same for a zoo_status: chooses HTTP status, type and code. */
 void zoo_answer_status(zoo_exchange *exchange, zoo_status status, const char *param,
                        const char *message);
-/* Counts bytes that the exchange holds, within what all may; false: they are refused with 429. */
+/* Counts n bytes against held_bytes_max; false: beyond it, the answer is 429. */
 bool zoo_exchange_hold(zoo_exchange *exchange, size_t n);
-/* Gives them back, all. */
+/* Releases all bytes that the exchange holds. */
 void zoo_exchange_release(zoo_exchange *exchange);
 
 /* ---- routes.c ---- */
 
-/* Null: *status is 404 or 405. id: what stands in the path for *. */
+/* The route of method and path, id the segment matched by *. Null: *status is 404 or 405. */
 const zoo_route *zoo_route_find(const char *method, const char *path, char id[ZOO_STORE_ID],
                                 uint32_t *status);
 
 /* ---- files.c ---- */
 
-/* False: refused; the error is the answer. */
+/* Begin an upload and add bytes of its body. False: refused; the error is the answer. */
 bool zoo_upload_begin(zoo_exchange *exchange);
 bool zoo_upload_take(zoo_exchange *exchange, const char *data, size_t n);
-/* What is left of it is removed. */
+/* Ends the upload and removes its unfinished file. */
 void zoo_upload_free(zoo_exchange *exchange);
-/* Answers of routes. */
+/* zoo_route.answer of files and batches. */
 void zoo_files_create(zoo_exchange *exchange);
 void zoo_files_list(zoo_exchange *exchange);
 void zoo_files_get(zoo_exchange *exchange);
@@ -137,12 +138,12 @@ void zoo_batch_cancel(zoo_exchange *exchange);
 
 /* ---- generate.c ---- */
 
-/* Parses, encodes and submits the body; on failure the error is the answer. The connection is
- * suspended already where this returns true. */
+/* Parses, encodes and submits the body. True: the connection is suspended, or streams. False: the
+ * error is the answer. */
 bool zoo_generate_begin(zoo_exchange *exchange);
-/* Answers how many tokens the prompt of a body of /v1/messages has. */
+/* Answers /v1/messages/count_tokens. */
 void zoo_generate_count(zoo_exchange *exchange);
-/* After the end of a request without a stream: its answer. */
+/* Writes the answer of a finished request that is not streamed. */
 void zoo_generate_answer(zoo_exchange *exchange);
 
 #endif

@@ -1,4 +1,4 @@
-/* stream.c: see stream.h; the voices of OpenAI's two older endpoints are stream_openai.c. */
+/* stream.c: see stream.h; stream_openai.c writes the events of OpenAI's two older endpoints. */
 #include "serve/stream.h"
 
 #include <string.h>
@@ -10,8 +10,8 @@ bool zoo_stream_open(zoo_event_stream *s, const zoo_answer *answer, uint32_t n_r
     s->answer = *answer;
     s->n_rows = n_rows;
     s->rows = zoo_mem_array(n_rows, sizeof *s->rows);
-    if (s->rows && s->voice->begin) {
-        s->voice->begin(s);
+    if (s->rows && s->writer->begin) {
+        s->writer->begin(s);
     }
     return s->rows != NULL;
 }
@@ -46,8 +46,8 @@ void zoo_stream_add(zoo_event_stream *s, zoo_text *text, const char *more, size_
     text->data[text->n] = '\0';
 }
 
-/* Sends what a text has more than was sent; at_end: white space at its end too, which may be
- * trimmed away as long as more can come. */
+/* Sends the part of a text that is new. White space at its end is held back until at_end, as more
+ * text may cause it to be trimmed. */
 static void send_growth(zoo_event_stream *s, uint32_t index, bool is_content, const cJSON *item,
                         bool at_end)
 {
@@ -59,13 +59,13 @@ static void send_growth(zoo_event_stream *s, uint32_t index, bool is_content, co
         n--;
     }
     if (n > *n_sent) {
-        (is_content ? s->voice->content : s->voice->reasoning)(s, index, text + *n_sent,
-                                                               n - *n_sent);
+        (is_content ? s->writer->content : s->writer->reasoning)(s, index, text + *n_sent,
+                                                                 n - *n_sent);
         *n_sent = n;
     }
 }
 
-/* Takes the first n bytes of a row's text apart and sends what is new. */
+/* Parses the first n bytes of a row's text and sends what is new. */
 static void send_message(zoo_event_stream *s, uint32_t index, size_t n, bool at_end)
 {
     zoo_event_row *row = &s->rows[index];
@@ -81,7 +81,7 @@ static void send_message(zoo_event_stream *s, uint32_t index, size_t n, bool at_
     send_growth(s, index, true, cJSON_GetObjectItemCaseSensitive(message, "content"), at_end);
     calls = cJSON_GetObjectItemCaseSensitive(message, "tool_calls");
     for (int n_calls = cJSON_GetArraySize(calls); (int)row->n_calls < n_calls; row->n_calls++) {
-        s->voice->call(s, index, cJSON_GetArrayItem(calls, (int)row->n_calls));
+        s->writer->call(s, index, cJSON_GetArrayItem(calls, (int)row->n_calls));
     }
     cJSON_Delete(message);
 }
@@ -92,7 +92,7 @@ void zoo_stream_text(zoo_event_stream *s, uint32_t index, const char *text, size
     zoo_event_row *row = &s->rows[index];
     s->now = now;
     if (s->answer.request->endpoint != ZOO_CHAT) {
-        s->voice->content(s, index, text, n);
+        s->writer->content(s, index, text, n);
     } else {
         zoo_stream_add(s, &row->text, text, n);
         zoo_output output = zoo_result_output(&s->answer, &(zoo_row){.text = row->text});
@@ -112,10 +112,10 @@ void zoo_stream_end(zoo_event_stream *s, const zoo_answer *answer, const zoo_err
             send_message(s, i, s->rows[i].text.n, true);
         }
         if (!s->failed) {
-            s->voice->finish(s, answer, i);
+            s->writer->finish(s, answer, i);
         }
     }
     s->now = NULL;
-    s->voice->end(s, s->failed ? NULL : answer,
-                  s->failed ? "no memory for the stream" : error->text);
+    s->writer->end(s, s->failed ? NULL : answer,
+                   s->failed ? "no memory for the stream" : error->text);
 }

@@ -1,10 +1,10 @@
-/* stream_openai.c: events of OpenAI's completions and chats: "data: {chunk}", at the end "data:
- * [DONE]"; log-probabilities of the tokens that are new stand beside the text (stream.h). */
+/* stream_openai.c: events of OpenAI's completions and chats: "data: {chunk}" with the new text and
+ * the log-probabilities of its tokens, and "data: [DONE]" at the end (stream.h). */
 #include <string.h>
 
 #include "serve/stream.h"
 
-/* Up to the choices' list; the caller goes on inside it. */
+/* The event up to its list of choices, which the caller fills. */
 static void open_event(zoo_event_stream *s)
 {
     bool is_chat = s->answer.request->endpoint == ZOO_CHAT;
@@ -13,7 +13,7 @@ static void open_event(zoo_event_stream *s)
     zoo_out_text(&s->out, ",\"choices\":[");
 }
 
-/* What is known and not sent. */
+/* Log-probabilities of the tokens that are known and not yet sent. */
 static void put_logprobs(zoo_event_stream *s, uint32_t index)
 {
     zoo_event_row *row = &s->rows[index];
@@ -71,7 +71,7 @@ static void chat_call(zoo_event_stream *s, uint32_t row, const cJSON *call)
     }
     open_delta(s, row);
     zoo_out_format(&s->out, "\"tool_calls\":[{\"index\":%u,", s->rows[row].n_calls);
-    zoo_out_text(&s->out, text + 1); /* behind its brace */
+    zoo_out_text(&s->out, text + 1); /* without its opening brace */
     zoo_out_text(&s->out, "]");
     close_delta(s, row);
     cJSON_free(text);
@@ -117,5 +117,7 @@ static void end(zoo_event_stream *s, const zoo_answer *answer, const char *why)
     zoo_out_text(&s->out, "data: [DONE]\n\n");
 }
 
-const zoo_voice zoo_voice_completions = {NULL, NULL, completion_text, NULL, finish, end};
-const zoo_voice zoo_voice_chat = {NULL, chat_reasoning, chat_content, chat_call, finish, end};
+const zoo_event_writer zoo_event_writer_completions = {NULL, NULL,   completion_text,
+                                                       NULL, finish, end};
+const zoo_event_writer zoo_event_writer_chat = {NULL,      chat_reasoning, chat_content,
+                                                chat_call, finish,         end};

@@ -70,13 +70,13 @@ static size_t count_text(const char *text, size_t n)
 }
 
 /* The text as one row's output, whole and in pieces. */
-static void answer(const zoo_dialect *dialect, const zoo_request *request, const cJSON *asked,
+static void answer(const zoo_dialect *dialect, const zoo_request *request, const cJSON *echoed,
                    const char *text, size_t n)
 {
     char *copy = zoo_mem_text(text, n);
     zoo_row row = {.text = {.data = copy, .n = n}, .finish = ZOO_FINISH_END};
     zoo_answer a = {.request = request, .model = "m", .tokenizer = tokenizer, .format = format};
-    zoo_event_stream stream = {.voice = dialect->voice, .asked = asked, .wants_usage = true};
+    zoo_event_stream stream = {.writer = dialect->writer, .echoed = echoed, .wants_usage = true};
     zoo_out out = {0};
     zoo_error none = {0};
     check(copy && zoo_stream_open(&stream, &a, 1));
@@ -88,7 +88,7 @@ static void answer(const zoo_dialect *dialect, const zoo_request *request, const
     a.n_rows = 1;
     zoo_stream_end(&stream, &a, &none);
     check_events(&stream.out);
-    dialect->answer(&out, &a, asked);
+    dialect->answer(&out, &a, echoed);
     check(!out.failed);
     check_json(out.data, out.n);
     zoo_out_free(&out);
@@ -144,11 +144,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (status == ZOO_OK && request.n_prompts * request.n_choices == 1 && !request.wants_logprobs &&
         request.n_prompt_top == ZOO_UNSAID && !request.wants_ids) {
         const char *text = end ? end + 1 : "";
-        answer(dialect, &request, t.asked, text, end ? count_text(text, n - n_body - 2) : 0);
+        answer(dialect, &request, t.echoed, text, end ? count_text(text, n - n_body - 2) : 0);
     }
     zoo_request_free(&request);
     cJSON_Delete(t.body);
     cJSON_Delete(t.chat);
-    cJSON_Delete(t.asked);
+    cJSON_Delete(t.echoed);
     return 0;
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The lint tested by its own cases, then the checks that need other programs: SDK headers alone in
-# three languages, names that plugins export and import, formatting.
+# three languages, names that plugins export and import, references of documents, formatting.
 set -u
 cd "$LMZOO_SOURCE" || exit 1
 n=0
@@ -208,6 +208,97 @@ find . \( -name '.?*' -o -name 'build*' -o -name venv \) -prune -o -name '*.md' 
     while read -r file; do long_lines "$file"; done >"$said"
 [ ! -s "$said" ]
 tap $? "documents stay within 100 columns outside tables and code" "$said"
+
+# What the documents name: files of the tree, links between documents, commands and their options.
+# "COMMAND OPTION" for each option, from the program's own help.
+"$LMZOO_BUILD/lmzoo" help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' | while read -r command; do
+    echo "$command"
+    "$LMZOO_BUILD/lmzoo" help "$command" | sed -n 's/^  \(-[^ ].*\)/\1/p' | sed 's/   .*//' |
+        tr -s ', ' '\n' | sed -n "s/^-.*/$command &/p"
+done >"$TMPDIR/options"
+
+# present PATTERN...: whether one of them names a file or folder
+present() {
+    for pattern; do
+        for file in $pattern; do [ -e "$file" ] && return 0; done
+    done
+    return 1
+}
+# named FILE KIND WHAT OPTION: whether what FILE names is there (kinds: documents.awk)
+named() {
+    case $2 in
+    link) present "${1%/*}/$3" ;;
+    path) present "$3" ;;
+    code)
+        present "$3" "${1%/*}/$3" "host/$3" "host/$3.[ch]" "sdk/$3" ||
+            grep -qx -- "$(echo "${3##*/}" | sed 's/[.]/[.]/g; s/[*]/.*/g')" "$TMPDIR/names"
+        ;;
+    command) grep -qx -- "$3" "$TMPDIR/options" ;;
+    option)
+        case $3$1 in
+        '*'./README.md | '*'./docs/*) grep -q -- " $4\$" "$TMPDIR/options" ;;
+        '*'*) ;; # of the tool that the document is about
+        *) grep -qx -- "$3 $4" "$TMPDIR/options" ;;
+        esac
+        ;;
+    esac
+}
+# broken: references to nothing in all documents below the present folder
+broken() {
+    find . \( -name '.?*' -o -name 'build*' -o -name venv \) -prune -o -type f -print >"$TMPDIR/files"
+    sed 's|.*/||' "$TMPDIR/files" >"$TMPDIR/names"
+    grep '\.md$' "$TMPDIR/files" | while read -r file; do
+        awk -v top=" $(echo */ | sed 's|build[^ ]*||; s|/||g') " \
+            -v rooms=" $(cd host && echo */ | tr -d /) " \
+            -f "$LMZOO_SOURCE/tests/lint/documents.awk" "$file" |
+            while read -r at kind what option; do
+                named "$file" "$kind" "$what" "$option" || echo "$at $kind $what $option"
+            done
+    done
+}
+rm -rf "$TMPDIR/tree"
+mkdir -p "$TMPDIR/tree/docs" "$TMPDIR/tree/host/model"
+: >"$TMPDIR/tree/host/model/step.c"
+cat >"$TMPDIR/tree/docs/a.md" <<'END'
+# Good: `model/step`, `step.c`, `model/s*.c`, host/model/step.c, [b](a.md#c), [web](https://x.org/y)
+`lmzoo run M --seed 1`, `lmzoo help batch`, `--seed 1`, host/<name>, lmzoo runs on.
+
+    build/lmzoo batch M -i x \
+        --errors y | cat --unknown     # --other
+
+Bad: `model/stop` and `stop.c`
+
+host/model/stop.c
+
+[b](b.md)
+
+`lmzoo runs`
+
+- `lmzoo run
+  --sed 1`
+- `--sed`
+
+```
+lmzoo batch M -i x \
+    --seed 1 --error y
+```
+END
+cat >"$TMPDIR/wanted" <<'END'
+./docs/a.md:7 code model/stop
+./docs/a.md:7 code stop.c
+./docs/a.md:9 path host/model/stop.c
+./docs/a.md:11 link b.md
+./docs/a.md:13 command runs
+./docs/a.md:15 option run --sed
+./docs/a.md:17 option * --sed
+./docs/a.md:20 option batch --error
+END
+(cd "$TMPDIR/tree" && broken) | sed 's/ *$//' >"$TMPDIR/found"
+diff "$TMPDIR/wanted" "$TMPDIR/found" >"$said"
+tap $? "references of a document to nothing are found, good ones pass" "$said"
+broken >"$said"
+[ ! -s "$said" ]
+tap $? "documents name files, links, commands and options that exist" "$said"
 
 # ---- formatting
 

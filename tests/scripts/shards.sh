@@ -103,7 +103,7 @@ merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
 refused 2 "t-1.jsonl has no journal" "a shard without its journal"
 cp "$work/s-1.journal" "$work/t-1.journal"
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-1.jsonl" "$work/s-2.jsonl"
-refused 2 "shard 1/3 stands twice" "a shard given twice"
+refused 2 "shard 1/3 is given twice" "a shard given twice"
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
 refused 2 "shard 1/3 ($work/t-1.jsonl) is not finished" "a shard without its errors"
 cp "$work/s-1.errors.jsonl" "$work/t-1.errors.jsonl"
@@ -112,7 +112,7 @@ merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
 refused 2 "is not finished" "a shard without a row"
 sed -n '1,4p;6p;6p;7,$p' "$work/s-1.jsonl" >"$work/t-1.jsonl"
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
-refused 2 "stands there twice" "a row twice for one that is not there"
+refused 2 "occurs twice" "a row twice for one that is not there"
 merge "$work/x.jsonl" "$work/one.jsonl"
 refused 2 "holds a run of all rows" "results of a whole run"
 batch "$work/in.jsonl" "$work/f-1.jsonl" --shard 1/3 --seed 7
@@ -137,7 +137,7 @@ done
 # --- unfinished, then finished
 batch "$work/in.jsonl" "$work/u-1.jsonl" --shard 1/3 --limit 10 --order input
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/u-1.jsonl" "$work/s-2.jsonl" --order input
-refused 2 "shard 1/3 ($work/u-1.jsonl) is not finished: 10 rows are there, 23 are not" \
+refused 2 "shard 1/3 ($work/u-1.jsonl) is not finished: 10 rows are done, 23 are not" \
     "a shard that ended early"
 batch "$work/in.jsonl" "$work/u-1.jsonl" --shard 1/3 --order input
 merge "$work/u.jsonl" "$work/s-0.jsonl" "$work/u-1.jsonl" "$work/s-2.jsonl" --order input

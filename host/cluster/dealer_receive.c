@@ -1,4 +1,4 @@
-/* dealer_hear.c: what ranks say to rank 0 (dealer_private.h). */
+/* dealer_receive.c: messages from the ranks to rank 0 (dealer_private.h). */
 #include <string.h>
 
 #include "base/budget.h"
@@ -7,14 +7,12 @@
 
 #define LOOK_SECONDS 0.001
 
-/* ---- what ranks say ---- */
-
 static zoo_status refuse_rank(uint32_t rank, const char *host, const char *what, zoo_error *err)
 {
     return zoo_fail(err, ZOO_E_USAGE, "rank %u (%s): %s", rank, host, what);
 }
 
-/* Whatever came, the texts end. */
+/* Terminates every text, whatever bytes arrived. */
 static void end_texts(zoo_hello *h)
 {
     h->host[sizeof h->host - 1] = 0;
@@ -28,7 +26,7 @@ static void end_texts(zoo_hello *h)
     h->key.isa[sizeof h->key.isa - 1] = 0;
 }
 
-static zoo_status hear_hello(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+static zoo_status on_hello(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
 {
     zoo_hello hello;
     zoo_peer *p = &d->table.peers[rank];
@@ -50,18 +48,18 @@ static zoo_status hear_hello(zoo_dealer *d, uint32_t rank, const zoo_message *m,
     if (hello.line_bytes_max != d->job->line_bytes_max ||
         hello.context_max != d->job->loaded->context.context_max) {
         return refuse_rank(rank, hello.host,
-                           "its bounds of a row differ from those of rank 0; give all the same "
-                           "--memory and --context",
+                           "its limits for a row differ from those of rank 0; give all ranks the "
+                           "same --memory and --context",
                            err);
     }
     memcpy(p->host, hello.host, sizeof p->host);
     p->seqs_max = hello.seqs_max;
     p->is_ready = true;
-    return zoo_message_say(d->cluster->link, rank, ZOO_MESSAGE_START, d->key->now,
-                           strlen(d->key->now) + 1, err);
+    return zoo_message_post(d->cluster->link, rank, ZOO_MESSAGE_START, d->key->now,
+                            strlen(d->key->now) + 1, err);
 }
 
-static zoo_deal_row *let_go(zoo_peer *p, uint64_t number)
+static zoo_deal_row *take_row(zoo_peer *p, uint64_t number)
 {
     for (size_t i = 0; i < p->n; i++) {
         zoo_deal_row *row = p->rows[i];
@@ -89,17 +87,17 @@ void zoo_dealer_sum(zoo_dealer *d)
     d->totals->stats = sum;
 }
 
-static zoo_status hear_line(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+static zoo_status on_line(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
 {
     zoo_line_head head;
     zoo_peer *p = &d->table.peers[rank];
     if (m->n < sizeof head) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "a message of rank %u is cut", rank);
+        return zoo_fail(err, ZOO_E_INTERNAL, "a message from rank %u is truncated", rank);
     }
     memcpy(&head, m->data, sizeof head);
-    zoo_deal_row *row = let_go(p, head.number);
+    zoo_deal_row *row = take_row(p, head.number);
     if (!row) {
-        return ZOO_OK; /* of a rank that was given up; another has it */
+        return ZOO_OK; /* of a rank that failed since; its rows were dealt again */
     }
     d->n_left--;
     zoo_deal_finish(p, row->work, head.cost);
@@ -115,8 +113,8 @@ static zoo_status hear_line(zoo_dealer *d, uint32_t rank, const zoo_message *m, 
     return status;
 }
 
-/* Its rows are dealt again; without rank 0 there is no run. */
-static zoo_status hear_failure(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+/* The rank's rows go back into the window; a failure of rank 0 ends the run. */
+static zoo_status on_failure(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
 {
     zoo_peer *p = &d->table.peers[rank];
     zoo_error why = {0};
@@ -127,7 +125,7 @@ static zoo_status hear_failure(zoo_dealer *d, uint32_t rank, const zoo_message *
         *err = why;
         return why.code != ZOO_OK ? (zoo_status)why.code : ZOO_E_INTERNAL;
     }
-    (void)fprintf(stderr, "lmzoo batch: rank %u (%s) fails and its %zu rows are dealt again: %s\n",
+    (void)fprintf(stderr, "lmzoo batch: rank %u (%s) failed, its %zu rows are dealt again: %s\n",
                   rank, p->host, p->n, why.text);
     for (; p->n > 0; p->n--, d->n_left--) {
         if (!zoo_window_add(&d->window, p->rows[p->n - 1])) {
@@ -139,7 +137,7 @@ static zoo_status hear_failure(zoo_dealer *d, uint32_t rank, const zoo_message *
     return ZOO_OK;
 }
 
-static void hear_stats(zoo_peer *p, const zoo_message *m)
+static void on_stats(zoo_peer *p, const zoo_message *m)
 {
     if (m->n == sizeof p->stats) {
         memcpy(&p->stats, m->data, m->n);
@@ -147,30 +145,29 @@ static void hear_stats(zoo_peer *p, const zoo_message *m)
     }
 }
 
-static zoo_status hear(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
+static zoo_status handle(zoo_dealer *d, uint32_t rank, const zoo_message *m, zoo_error *err)
 {
     zoo_peer *p = &d->table.peers[rank];
     switch (m->kind) {
     case ZOO_MESSAGE_HELLO:
-        return hear_hello(d, rank, m, err);
+        return on_hello(d, rank, m, err);
     case ZOO_MESSAGE_LINE:
-        return hear_line(d, rank, m, err);
+        return on_line(d, rank, m, err);
     case ZOO_MESSAGE_FAILED:
-        return hear_failure(d, rank, m, err);
+        return on_failure(d, rank, m, err);
     case ZOO_MESSAGE_PROGRESS:
-        hear_stats(p, m);
+        on_stats(p, m);
         return ZOO_OK;
     case ZOO_MESSAGE_DONE:
         p->is_done = true;
-        hear_stats(p, m);
+        on_stats(p, m);
         return ZOO_OK;
     default:
-        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u says what is not known", rank);
+        return zoo_fail(err, ZOO_E_INTERNAL, "rank %u sent a message of unknown kind", rank);
     }
 }
 
-/* All that has come; waits a moment when there is nothing. */
-zoo_status zoo_dealer_listen(zoo_dealer *d, zoo_error *err)
+zoo_status zoo_dealer_receive(zoo_dealer *d, zoo_error *err)
 {
     zoo_message *m;
     uint32_t from;
@@ -179,13 +176,13 @@ zoo_status zoo_dealer_listen(zoo_dealer *d, zoo_error *err)
         ZOO_TRY(zoo_message_receive(d->cluster->link, &from, &m, err));
         any = any || m;
         if (m) {
-            zoo_status status = hear(d, from, m, err);
+            zoo_status status = handle(d, from, m, err);
             zoo_mem_free(m);
             ZOO_TRY(status);
         }
     } while (m);
     for (m = zoo_port_take(d->port, any ? 0.0 : LOOK_SECONDS); m; m = zoo_port_take(d->port, 0.0)) {
-        zoo_status status = hear(d, 0, m, err);
+        zoo_status status = handle(d, 0, m, err);
         zoo_mem_free(m);
         ZOO_TRY(status);
     }
