@@ -40,6 +40,7 @@ function commands(text,   name, rest, n, words, i) {
         name = substr(text, RSTART, RLENGTH)
         text = substr(text, RSTART + RLENGTH)
         sub(/.*[ \n]/, "", name)
+        if (name == "import") continue # Python
         emit("command", name)
         rest = text
         sub(/( [|] |[#;&)>]|lmzoo ).*/, "", rest)

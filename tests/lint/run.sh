@@ -220,7 +220,7 @@ done >"$TMPDIR/options"
 # present PATTERN...: whether one of them names a file or folder
 present() {
     for pattern; do
-        for file in $pattern; do [ -e "$file" ] && return 0; done
+        for entry in $pattern; do [ -e "$entry" ] && return 0; done
     done
     return 1
 }
