@@ -9,6 +9,12 @@ build=${1:-build}
 
 lines() { cat "$@" | wc -l | tr -d ' '; }
 
+# C files of a part; host apart from kernels and text, which have rows of their own.
+files() {
+    find "$1" \( -path host/kernels -o -path host/text \) ! -path "$1" -prune -o \
+        \( -name '*.[ch]' -o -name '*.inc' \) -print | sort
+}
+
 types=$("$build/lmzoo" cards | grep -cv ' refused ')
 refused=$("$build/lmzoo" cards | grep -c ' refused ')
 cards=$(find models.d -maxdepth 1 -name '*.json' | wc -l | tr -d ' ')
@@ -23,7 +29,7 @@ printf '%s\n' '| part | files of C | lines | largest file | its lines | cards | 
 for part in plugins/llama plugins/gemma plugins/deepseek plugins/hybrid plugins/classic \
     sdk/blocks host host/kernels host/text; do
     # shellcheck disable=SC2046 # names without spaces
-    set -- $(find "$part" -maxdepth 1 \( -name '*.[ch]' -o -name '*.inc' \) | sort)
+    set -- $(files "$part")
     largest=$(wc -l "$@" | grep -v ' total$' | sort -rn | head -n 1)
     own=
     own_lines=
