@@ -1,5 +1,5 @@
 /*
- * bench_context.c: what a position costs: state-space layers against attention.
+ * bench_context.c: memory and time per position: state-space layers against attention.
  *
  *   bench_context [THREADS [CACHE [WEIGHTS]]]   (1 bf16 bf16)
  *
@@ -65,7 +65,7 @@ static void fill(float *x, size_t n, float scale)
     }
 }
 
-/* A checkpoint that is made up. */
+/* A checkpoint with random weights, while it is written. */
 typedef struct checkpoint {
     zoo_tensor tensors[TENSORS_MAX];
     uint32_t n;

@@ -1,14 +1,14 @@
 /*
- * bench_gemm_peers.c: matrix products of other libraries in the place of ours: weights [outputs,
- * cols] packed beforehand as the library likes them, a few to many rows, one thread.
+ * bench_gemm_peers.c: matrix products by other libraries: weights [outputs, cols] packed beforehand
+ * in the library's preferred format, a few to many rows, one thread.
  *
  *   bench_gemm_peers [SECONDS]      JSON lines; bench_kernels --only gemm_ gives ours
  *
- * oneDNN: matmul primitives whose weights have the format that the library asks for (s8 without
+ * oneDNN: matmul primitives whose weights have the format that the library prefers (s8 without
  * scales, so less work than ours). LIBXSMM: one generated kernel for each panel of 64 outputs.
  * OpenBLAS: sgemm, which packs the weights at each call. Times are the best of many runs, in
- * processor time. Built where the libraries are there (libdnnl-dev, libxsmm-dev, libopenblas-dev);
- * without any it says so.
+ * processor time. Built with those of the libraries that are installed (libdnnl-dev, libxsmm-dev,
+ * libopenblas-dev).
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -184,7 +184,7 @@ static void blas_product(product *p, double seconds)
 }
 #endif
 
-/* Ones: a value that no product is quick with for being zero. */
+/* Ones rather than zeros, which some CPUs multiply faster or with less power. */
 static float *ones(size_t n)
 {
     float *x = malloc(n * sizeof *x);

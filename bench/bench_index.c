@@ -25,7 +25,7 @@ typedef struct counts {
     uint64_t keys, other_keys[N_KINDS]; /* chosen keys; those that the other choice lacks */
 } counts;
 
-/* The query at hand: its pages come one after the other. */
+/* The current query, whose pages arrive one after the other. */
 typedef struct query {
     const float *next; /* where its next score goes */
     uint32_t n;
@@ -47,7 +47,7 @@ static bool has(const uint32_t *places, uint32_t n, uint32_t place)
     return false;
 }
 
-/* Compares the choices of the query at hand and forgets it. */
+/* Compares the choices of the current query and resets it. */
 static void finish_query(void)
 {
     static uint32_t exact[LENGTH_MAX], other[LENGTH_MAX];

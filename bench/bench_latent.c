@@ -1,5 +1,5 @@
 /*
- * bench_latent.c: what latent attention keeps, and what choosing keys saves.
+ * bench_latent.c: cache size of latent attention, and the time that choosing keys saves.
  *
  *   bench_latent [CACHE [WEIGHTS]]        defaults: bf16 bf16
  *
@@ -63,7 +63,7 @@ static void fill(float *x, size_t n, float scale)
     }
 }
 
-/* A checkpoint that is made up. */
+/* A checkpoint with random weights, while it is written. */
 typedef struct checkpoint {
     zoo_tensor tensors[TENSORS_MAX];
     uint32_t n;
@@ -201,8 +201,8 @@ static zoo_status step(zoo_engine *e, uint32_t seq, const int32_t *tokens, uint3
     return status;
 }
 
-/* Parts of a step, in milliseconds: what loops do by the kernels that they call. Choosing calls
- * none; it follows scoring. */
+/* Parts of a step, in milliseconds. A loop is identified by the kernels that it calls; choosing
+ * calls none and follows scoring. */
 enum { PART_OTHER, PART_CHOOSE, PART_GATHER, PART_ATTEND, PART_SCORE, N_PARTS };
 
 typedef struct parts {

@@ -1,5 +1,5 @@
 /*
- * bench_prefill.c: reading a prompt against the matrix products in it.
+ * bench_prefill.c: time of reading a prompt relative to its matrix products.
  *
  *   bench_prefill MODEL [--tokens 2048] [--rounds 3] [common options: --weights, --isa, --max-rows]
  *

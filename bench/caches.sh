@@ -4,9 +4,10 @@
 #   bench/caches.sh TEXT CONTEXT,CONTEXT... MODEL...
 #
 # Every cache kind against float32 caches, weights in float32: bits a value, mean KL divergence,
-# agreement of the likeliest token, over the text in windows of each context. KINDS names others
-# than the usual ones. For llama.cpp beside it: LLAMA_PERPLEXITY names its program and GGUF_<name of
-# the folder, '-' as '_'> a float32 file; its tool scores the second half of each window alone.
+# agreement of the likeliest token, over the text in windows of each context. KINDS replaces the
+# default list of kinds. To compare with llama.cpp, LLAMA_PERPLEXITY names its program and
+# GGUF_<name of the folder, '-' as '_'> a float32 file; its tool scores the second half of each
+# window alone.
 # LMZOO_BUILD names the build (build/). The figures do not depend on threads or steps.
 set -eu
 
@@ -20,10 +21,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/caches.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# field NAME: the number behind the last such name on stdin
+# field NAME: the number after the last such name on stdin
 field() { sed "s/.*\"$1\":\\([^,}]*\\).*/\\1/"; }
 
-# bits MODEL KIND: of each stream, as inspect tells them
+# bits MODEL KIND: of each stream, as inspect prints them
 bits() {
     "$lmzoo" inspect "$1" --cache "$2" |
         sed -n 's/^  \([a-z_]*\) in .*; \([0-9.]*\) bits a value of .*/\1 \2/p' | sort -u |

@@ -1,4 +1,4 @@
-"""Long contexts and common beginnings: what attention costs, alone and against another build.
+"""Long contexts and shared prefixes: the cost of attention, alone and against another build.
 
 `targets.py contexts` runs `lmzoo bench` in rounds, each run a process of its own: a prompt of 512, a prompt of 16,384
 with 32 new tokens, and 256 rows whose prompts begin with the same 512 tokens. With --before FILE, the program of an

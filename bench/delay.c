@@ -1,13 +1,13 @@
 /*
- * delay.c: a wire between two network namespaces that takes a given time, for machines whose kernel
+ * delay.c: a link with a given latency between two network namespaces, for machines whose kernel
  * has no netem.
  *
  *   delay NAMESPACE_A NAMESPACE_B MILLISECONDS
  *
- * Opens a tun device `wire` in each and carries packets from one to the other, each that long after
- * it came. Prints a line when both are there; runs until it is killed. Linux alone, as root.
+ * Opens a tun device `wire` in each and forwards packets from one to the other, each after the
+ * delay. Prints a line when both are open; runs until it is killed. Linux only, as root.
  *
- * Memory: packets that are on their way, 4096 each way at most; more are lost, as on a wire.
+ * Memory: packets in flight, at most 4096 each way; more are dropped, as on a real link.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -77,7 +77,7 @@ static void take(way *w, int64_t delay)
     }
 }
 
-/* Gives what is due; ns until the next, or -1. */
+/* Forwards the packets that are due; returns ns until the next one, or -1. */
 static int64_t give(way *w)
 {
     while (w->n > 0) {
@@ -87,7 +87,7 @@ static int64_t give(way *w)
             return left;
         }
         if (write(w->to, p->data, (size_t)p->n) < 0) {
-            /* lost, as on a wire */
+            /* dropped, as on a real link */
         }
         free(p->data);
         w->first = (w->first + 1) % HELD;

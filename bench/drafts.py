@@ -1,11 +1,10 @@
-"""Tokens read ahead: what they are worth on two sets of prompts, as pairs with and without.
+"""Speculative decoding: its speed-up on sets of prompts, in pairs of runs with and without.
 
 `targets.py drafts` runs prompts/rework.jsonl (answers that repeat parts of their prompt: edits, summaries, changes of
 code, extraction to JSON) and prompts/open.jsonl, one sequence and 32 together, and prompts/alike.jsonl (mails of one
-kind) where it is asked for, with --speculate off and with --kind (and a draft model) in turn, each run a process of its
-own. A ratio is within a round; the table has the median of the rounds and their range. The
-results of a pair must be the same bytes. Steps of the engine are told too: they don't depend on what else the machine
-does.
+kind) if --measures names it, with --speculate off and with --kind (and a draft model) in turn, each run a process of
+its own. A ratio is within a round; the table has the median of the rounds and their range. The results of a pair must
+be the same bytes. Tokens per step are printed too: they do not depend on other load on the machine.
 """
 import argparse
 import collections.abc

@@ -3,10 +3,11 @@
  *
  *   bench_kernels [--isa NAME|all] [--threads N] [--seconds S] [--rows N] [--only PART_OF_SLOT]
  *
- * Matrix products run over a matrix larger than the second-level cache, all panels dealt out to the
- * threads; the other slots run on one thread over data that fits into it. Times are the best of
+ * Matrix products run over a matrix larger than the second-level cache, its panels divided among
+ * the threads; the other slots run on one thread over data that fits into it. Times are the best of
  * many runs. One multiply-add counts as two operations; bytes are those of weights or rows read.
- * The machine is measured first; shares above 1 come from caches, or from others on the machine.
+ * The machine's peak is measured first; shares above 1 come from caches, or from other load during
+ * that measurement.
  */
 #include "kernels.h"
 
@@ -18,7 +19,7 @@
 
 #include "model/pack.h"
 
-/* Processor time of the process: with one thread, what others do on the machine counts little. */
+/* Processor time of the process: with one thread, other load on the machine matters little. */
 static double now(clockid_t id)
 {
     struct timespec t;

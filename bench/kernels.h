@@ -1,5 +1,5 @@
 /*
- * kernels.h: what the parts of bench_kernels share.
+ * kernels.h: timing and output, shared by the parts of bench_kernels.
  */
 #ifndef ZOO_BENCH_KERNELS_H
 #define ZOO_BENCH_KERNELS_H
@@ -14,13 +14,13 @@ typedef struct bench {
     const zoo_kernels *k;
     const char *isa;
     zoo_pool *pool;
-    zoo_machine machine; /* its limits, for shares */
+    zoo_machine machine; /* measured peaks, of which figures are shares */
     uint32_t rows;       /* outputs of the matrix */
-    double seconds;      /* to spend on one figure */
+    double seconds;      /* per figure */
     const char *only;    /* part of the slot's name, or null */
 } bench;
 
-/* Runs fn(arg) again and again for about b->seconds; returns the best seconds of one run. */
+/* Runs fn(arg) repeatedly for about b->seconds; returns the best time of one run, in seconds. */
 double bench_time(const bench *b, void (*fn)(void *), void *arg);
 /*
  * One JSON line: bytes and operations of one run, and the shares of the machine's reads from memory

@@ -1,12 +1,12 @@
 #!/bin/sh
-# million.sh: one run over a million rows: how its memory grows, and what it costs to go on.
+# million.sh: one run over a million rows: how its memory grows, and the cost of resuming it.
 #
 #   bench/million.sh [ROWS [MODEL [options of lmzoo batch]]]
 #
-# Rows of one token that ask for one, so that what a row costs beside the model is what is seen. The
-# run is killed when about 99.5 % of its rows are done and is started again. Markdown on stdout: the
-# resident size beside the number of rows done, then seconds and the greatest resident size of the
-# second start; exit 1 when a row is missing or there twice. LMZOO names another program than
+# Rows of one prompt token and one new token, so that the cost of a row apart from the model shows.
+# The run is killed when about 99.5 % of its rows are done and is started again. Markdown on stdout:
+# the resident size beside the number of rows done, then seconds and the peak resident size of the
+# second start; exit 1 when a row is missing or occurs twice. LMZOO names another program than
 # build/lmzoo, TMPDIR where its 1 GB goes. Linux: resident sizes are read in /proc.
 # What it will not do: compare throughput (growth.sh, peers.py).
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# bench/narrow.sh: what narrow weights cost on released models, as a Markdown table.
+# bench/narrow.sh: the quality cost of narrow weights on released models, as a Markdown table.
 #
 #   bench/narrow.sh TEXT OTHER MODEL...
 #
@@ -18,7 +18,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/narrow.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# characters FROM COUNT FILE: of UTF-8, those behind the first FROM
+# characters FROM COUNT FILE: COUNT characters of UTF-8 text after the first FROM
 characters() {
     ${PYTHON:-python3} -c 'import sys
 text = open(sys.argv[3], encoding="utf-8").read()

@@ -8,7 +8,7 @@ thread, cold, in a process of its own; the tools take turns, --rounds times, and
 CPU time of the best round (loading is not counted). HF runs its fastest call
 (`encode_batch_fast`, no offsets) in batches of 32 texts. llama.cpp gets a vocabulary file that is
 written here with the package gguf, and the pre-tokenizer that its own converter would name. The ids
-of the three are compared: a tool that gives others is told so in the table.
+of the three are compared; the table notes a tool with different ids.
 
 Texts: --text, separated by the byte 0x1e, or gathered from this machine: program sources and
 documentation of the Python environment and of /usr/share, 60 and 25 %, and messages in other

@@ -10,8 +10,9 @@ llama.cpp's convert_hf_to_gguf.py and llama-quantize wrote them. Another engine 
 prompt_tps, gen_tps and total_tps.
 
 A round runs every engine and every format once, one after the other, each in a process of its own;
-rounds repeat. A ratio is taken between figures of one round, and the median of the rounds is told:
-what slows the machine for minutes slows both sides. Rates count the tokens of all sequences.
+rounds repeat. A ratio is taken between figures of one round, and the median of the rounds is
+printed: whatever slows the machine for minutes slows both sides. Rates count the tokens of all
+sequences.
 
 Tests (of --tests):
   batchB    B sequences with --prompt tokens each, then --new tokens each (B of --batches)

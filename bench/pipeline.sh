@@ -1,12 +1,13 @@
 #!/bin/sh
-# bench/pipeline.sh MODEL [OPTION OF BATCH...]: what --pipeline costs, on one quiet machine, as root.
+# bench/pipeline.sh MODEL [OPTION OF BATCH...]: the cost of --pipeline, on an idle machine, as root.
 #
 # ROWS=32 TOKENS=128 ROUNDS=3 CORES=2 DELAYS="0 0.2 1 5": a batch of that many rows and new tokens.
 #
 # 1. Tokens a second of CORES ranks with a core each against one process with as many threads, in
 #    turn, ROUNDS times; best of each, and memory of each rank.
-# 2. Share of time that two ranks wait, over a wire between two network namespaces that takes so many
-#    ms each way (bench/delay.c: not every kernel has netem), for several numbers of micro-batches.
+# 2. Share of time that two ranks wait, over a link between two network namespaces with so many ms of
+#    latency each way (bench/delay.c: not every kernel has netem), for several numbers of
+#    micro-batches.
 set -eu
 cd "$(dirname "$0")/.."
 build=${LMZOO_BUILD:-$PWD/build}

@@ -2,8 +2,8 @@
 
     python3 bench/python_generate.py MODEL [--prompts 1000] [--new 16] [--pairs 3]
 
-Both open the model once before the time begins (the command tells its own time, from the first row
-on). Prints a line a pair and the ratio of the medians; exits with 1 when it is below 0.97.
+Both open the model once before the clock starts (the command reports its own time, from the first
+row on). Prints a line per pair and the ratio of the medians; exits with 1 when it is below 0.97.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/bin/sh
-# bench/quality.sh: what quantised weights and caches cost on the demo models, as Markdown tables.
+# bench/quality.sh: the quality cost of quantised weights and caches on the demo models, as Markdown.
 #
 #   bench/quality.sh [kinds|q4_0] [MODEL...]    both tables, all of llama gemma hybrid deepseek
 #
@@ -25,7 +25,7 @@ score() {
     "$lmzoo" score "$folder" -i "$models/stories-heldout.txt" --lines --documents --json "$@"
 }
 
-# field NAME: the number behind the last such name on stdin
+# field NAME: the number after the last such name on stdin
 field() { sed "s/.*\"$1\":\\([^,}]*\\).*/\\1/"; }
 
 # figure FORMAT FACTOR NAME FILE

@@ -3,10 +3,10 @@
 
     random_model.py OUT --shape deepseek-v3-8l --tokenizer FILE [--layers N] [--seed S]
 
-FILE is a tokenizer.json. Its vocabulary is padded with entries that no merge leads to, so that
-programs which know a tokenizer by how it splits text still know it: for the shapes here take the
-one of DeepSeek-LLM. Needs numpy. The same shape and seed give the same bytes. What such a model
-writes is noise; routing is close to even; nothing here says anything of quality.
+FILE is a tokenizer.json. Its vocabulary is padded with entries that no merge produces, so that
+programs that identify a tokenizer by how it splits text still recognise it: for the shapes here use
+that of DeepSeek-LLM. Needs numpy. The same shape and seed give the same bytes. The output of such a
+model is noise and its routing close to even, so it says nothing about quality.
 
     deepseek-v3-8l   latent attention, 6 of 64 experts of width 1024 and a shared one, sigmoid
                      router with a correction bias, first layer dense: 3.4 G parameters

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""round_weights.py: a copy of a model folder whose matrices hold what a 4-bit format leaves of them.
+"""round_weights.py: a copy of a model folder whose matrices are rounded to a 4-bit format.
 
   round_weights.py MODEL OUT --as q4_0|int4 [--head same|q8_0|int5]
 
@@ -8,7 +8,7 @@ weights alone.
 
   q4_0: groups of 32 along the inputs; d = (value of the largest magnitude) / -8, kept as fp16;
         q = min(15, floor(x / d + 8.5)); value = (q - 8) d   (llama.cpp, ggml-quants.c)
-  int4: the host's own fit (host/kernels/fit.inc); without fma, so a rare tie falls otherwise
+  int4: the host's own fit (host/kernels/fit.inc); without fma, so a rare tie is rounded differently
 
 Rounded is what the host packs: all matrices of the layers and the output matrix, not the input embedding,
 routers, indexer weights, convolutions and a Mamba-2's dt rows. A tied output matrix is stored beside the embedding.

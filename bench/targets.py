@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
-"""Measures what the core promises and prints it as one Markdown table: measure, at least, seen.
+"""Measures the project's performance targets and prints them as one Markdown table.
 
     bench/targets.py run --model HF_FOLDER --llama BIN_FOLDER --gguf PREFIX --out results.jsonl
                      [--llama-avx2 BIN_FOLDER] [--peer 'NAME FORMAT COMMAND ...'] [--rounds 3]
     bench/targets.py table results.jsonl
-    bench/targets.py drafts --model HF_FOLDER       what tokens read ahead are worth (drafts.py)
-    bench/targets.py contexts --model HF_FOLDER     long contexts and common beginnings (contexts.py)
+    bench/targets.py drafts --model HF_FOLDER       the speed-up by speculative decoding (drafts.py)
+    bench/targets.py contexts --model HF_FOLDER     long contexts and shared prefixes (contexts.py)
 
 Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and format in turn,
 a ratio within a round, the median of the rounds and their range. Where the CPU has more than AVX2, --llama-avx2
 names llama.cpp built for AVX2 alone, and the batch is run once more with both sides held to that.
 
-Besides, of lmzoo alone, medians of the rounds:
+Of lmzoo alone, medians of the rounds:
   read share  bytes of weights over the measured bandwidth over the whole time of one sequence
   load        seconds to int8 over seconds to read the files: from the page cache through one small buffer, from there
-              into memory of their size, and both after the cache was told to drop them (posix_fadvise)
+              into memory of their size, and both after the cache has dropped them (posix_fadvise)
   start       seconds with packed weights kept by an earlier start
   memory      peak resident bytes over packed weights and planned caches, 32 rows whose caches are full
 
-The table says what was measured, met or not. Only the standard library is used.
+The table has every target, met or not. Only the standard library is used.
 """
 import argparse
 import glob

@@ -1,4 +1,4 @@
-# What `cmake --install` gives: the program, liblmzoo, plugins, cards, man pages, completions of bash
+# What `cmake --install` installs: the program, liblmzoo, plugins, cards, man pages, completions of bash
 # and zsh, and the SDK: headers, shared blocks, template, `pkg-config lmzoo-sdk` and
 # `find_package(lmzoo)`. The tree may be moved as a whole.
 include(CMakePackageConfigHelpers)

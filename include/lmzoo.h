@@ -36,10 +36,10 @@ extern "C" {
 /* Why a call failed. */
 enum {
     LMZOO_OK = 0,
-    LMZOO_E_USAGE = -1,       /* the caller asked for something that makes no sense */
+    LMZOO_E_USAGE = -1,       /* an argument is wrong */
     LMZOO_E_IO = -2,          /* a file cannot be opened, read or written */
     LMZOO_E_FORMAT = -3,      /* a file or text breaks the rules of its format */
-    LMZOO_E_CONFIG = -4,      /* config.json asks for something that is not supported */
+    LMZOO_E_CONFIG = -4,      /* config.json needs something that is not supported */
     LMZOO_E_WEIGHT = -5,      /* a tensor is missing or has the wrong shape or dtype */
     LMZOO_E_PLUGIN = -6,      /* a plugin file was refused */
     LMZOO_E_MEMORY = -7,      /* an allocation failed or a limit would be exceeded */
@@ -51,7 +51,7 @@ enum {
 
 typedef struct lmzoo_error {
     int32_t status;
-    char message[508]; /* one sentence, null-terminated, cut if longer */
+    char message[508]; /* one sentence, null-terminated, truncated if longer */
 } lmzoo_error;
 
 typedef struct lmzoo_model lmzoo_model;
@@ -134,7 +134,7 @@ LMZOO_API int lmzoo_submit(lmzoo_model *model, int endpoint, const char *body, s
                            uint32_t flags, lmzoo_request **out, lmzoo_error *error);
 
 typedef enum lmzoo_event_kind {
-    LMZOO_TIMEOUT = 0, /* nothing came in time */
+    LMZOO_TIMEOUT = 0, /* no event within timeout_ms */
     LMZOO_TEXT = 1,    /* a piece of text of one choice; whole characters */
     LMZOO_DONE = 2     /* the complete answer; returned again by every later call */
 } lmzoo_event_kind;

@@ -4,7 +4,7 @@
 card_schema.py [--check] [--validate]
 
 The table is models.d/options.json. --check compares the two files with what they would
-be. --validate holds every card against the schema with the package jsonschema.
+be. --validate checks every card against the schema with the package jsonschema.
 """
 
 import argparse
@@ -71,17 +71,17 @@ MEMBERS: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "array", "items": {**STRINGS, "minItems": 2, "maxItems": 2}},
         "pairs [canonical, stored]: parts of tensor names, applied in order",
     ),
-    "ignored_tensors": (STRING_OR_STRINGS, "patterns with *: stored tensors that are no weights"),
-    "output": ({}, "how reasoning and tool calls stand in the text"),
+    "ignored_tensors": (STRING_OR_STRINGS, "patterns with *: stored tensors that are not weights"),
+    "output": ({}, "how reasoning and tool calls are marked in the text"),
     "class": ({"type": "string"}, "the model_type whose class file counts"),
-    "prediction_layers": ({"type": "boolean"}, "files hold layers behind the last one"),
+    "prediction_layers": ({"type": "boolean"}, "files hold layers after the last one"),
     "trace": (
         {"type": "object", "additionalProperties": {"type": "string"}},
         "the reference's module: the part here that gives the same",
     ),
     "cache": (
         {"type": "string"},
-        "how rows are kept where neither --cache nor float32 weights are asked for: "
+        "cache kind unless --cache or float32 weights are given: "
         "a kind, or STREAM=KIND with commas between",
     ),
 }
@@ -155,7 +155,7 @@ def make_text(options: list[Option]) -> str:
         "The heads of the files that read them say more (`docs/adding-a-model.md` names them).",
         "Values: a flag is true or false, a key is the name of a config key that says it, else the",
         "words that stand there, a text, a number or a list. Options of a plugin outside the tree",
-        "begin with its name and a dot and are not judged. `models.d/card.schema.json` says the",
+        "begin with its name and a dot and are not checked. `models.d/card.schema.json` says the",
         "same to an editor: name it in a card's folder settings and it completes members, options",
         "and words.",
         "",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# count.sh: how much there is, as Markdown: model types, cards, lines of C for each plugin.
+# count.sh: the size of the project as Markdown: model types, cards, lines of C for each plugin.
 #
 #   tools/count.sh [BUILD]      BUILD: a built tree (build), whose `lmzoo cards` lists the model types
 set -eu

@@ -4,8 +4,8 @@
     tools/draw_rooms.py            writes docs/rooms.svg
     tools/draw_rooms.py --check    exit status 1 when docs/rooms.svg is not what it would write
 
-A room is a folder of host/ with C files. Its height is the longest way of includes down to a room
-that includes none. An arrow that follows from two others is left out.
+A room is a folder of host/ with C files. Its height is the longest path of includes down to a room
+that includes none. Arrows implied by others are left out (transitive reduction).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_rooms(host: Path) -> dict[str, set[str]]:
 
 
 def heights(rooms: dict[str, set[str]]) -> dict[str, int]:
-    """Longest way down from each room; ends the program at a circle."""
+    """Longest path down from each room; ends the program at a circle."""
     known: dict[str, int] = {}
 
     def height(room: str, way: tuple[str, ...]) -> int:
@@ -64,7 +64,7 @@ def reachable(rooms: dict[str, set[str]], start: str) -> set[str]:
 
 
 def arrows(rooms: dict[str, set[str]]) -> list[tuple[str, str]]:
-    """The arrows that no longer way replaces."""
+    """The arrows that no longer path implies."""
     return [
         (room, other)
         for room in sorted(rooms)

@@ -1,6 +1,6 @@
-"""The C library through ctypes: where it lies, its structs, its functions, its errors.
+"""The C library through ctypes: its location, structs, functions and errors.
 
-Nothing here keeps state but the loaded library. A call into it releases the GIL.
+The only state is the loaded library. A call into it releases the GIL.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LmzooError(Exception):
 
 
 class UsageError(LmzooError, ValueError):
-    """The caller asked for something that makes no sense."""
+    """An argument is wrong."""
 
     status = -1
 
@@ -59,7 +59,7 @@ class FormatError(LmzooError, ValueError):
 
 
 class ModelRefusedError(LmzooError):
-    """The model folder asks for what is not computed; the sentence names key, tensor or plugin."""
+    """The model folder needs something unsupported; the sentence names key, tensor or plugin."""
 
     status = -4
 
@@ -272,7 +272,7 @@ def program() -> Path:
 
 
 def check(status: int, error: Error, *, opening: bool = False) -> None:
-    """Raises what a status other than 0 means; opening: what is wrong with files is the model's."""
+    """Raises the exception of a status other than 0; opening: errors of files refuse the model."""
     if status != 0:
         kind = _BY_STATUS.get(status, LmzooError)
         if opening and kind in (FormatError, UnsupportedError):
@@ -281,7 +281,7 @@ def check(status: int, error: Error, *, opening: bool = False) -> None:
 
 
 def take_text(pointer: c_void_p, n: int | None = None) -> str:
-    """A text that the library handed out, which is given back here."""
+    """Copies a text that the library returned, and frees it."""
     try:
         data = ctypes.string_at(pointer.value or 0, -1 if n is None else n)
     finally:

@@ -107,7 +107,7 @@ def reference(
 def torch_compare(
     model: str | os.PathLike[str], text: str | Sequence[int], **options: Any
 ) -> Comparison:
-    """Traces both and compares what both name. options are those of LLM; weights are float32."""
+    """Traces both and compares the tensors that both have. Options are those of LLM, in float32."""
     options = {"weights": "f32", "cache": "f32", **options}
     with LLM(model, **options) as llm:
         ids = llm.tokenize(text) if isinstance(text, str) else list(text)

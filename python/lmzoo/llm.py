@@ -1,7 +1,7 @@
 """A model in this process: generation, scores, logits and activations.
 
 Calls into the library release the GIL, so several threads may use one LLM; their requests run
-together in one batch. A wait wakes up a few times a second, so that Ctrl-C is heard.
+together in one batch. A wait wakes up a few times a second, so that Ctrl-C takes effect.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Message: TypeAlias = Mapping[str, Any]
 
 _WAIT_MS = 200
-_AHEAD = 512  # requests inside the library at once; more wait here, as plain objects
+_AHEAD = 512  # requests in the library at once; more wait here, as plain objects
 
 
 @dataclass
@@ -88,7 +88,7 @@ def plan(model: str | os.PathLike[str], **options: Any) -> dict[str, Any]:
 
 
 class _Request:
-    """A request inside the library."""
+    """A request that the library runs."""
 
     def __init__(self, llm: LLM, endpoint: int, body: Mapping[str, Any], *, stream: bool) -> None:
         self._handle = c_void_p()
@@ -152,7 +152,7 @@ class LLM:
     "k=int8,v=int4", and kinds of plugins. memory: bytes for weights and caches,
     as a number or "8G". context: tokens of a sequence at most; sequences: how many run at once;
     rows: tokens of a step. packed_cache: a folder where packed weights are kept for later starts.
-    allow_unknown: config keys to ignore. Raises what `lmzoo run` would say.
+    allow_unknown: config keys to ignore. Raises with the sentence that `lmzoo run` would print.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class LLM:
         c.check(status, error, opening=True)
 
     def close(self) -> None:
-        """Ends what runs and gives the memory back."""
+        """Cancels running requests and frees the model."""
         requests = list(self._open)
         for request in requests:
             request.cancel()
@@ -355,7 +355,7 @@ class LLM:
         *,
         use_tqdm: bool = False,
     ) -> list[RequestOutput]:
-        """Goes on from each prompt (a text, token ids, or {"prompt_token_ids": ...}), in order."""
+        """Completes each prompt (a text, token ids, or {"prompt_token_ids": ...}), in order."""
         many: Sequence[Any] = prompts if not isinstance(prompts, (str, Mapping)) else [prompts]
         if len(many) > 0 and isinstance(many[0], int):
             many = [many]
@@ -400,7 +400,7 @@ class LLM:
         chat: bool = False,
         **extra: Any,
     ) -> Iterator[Piece]:
-        """Text as it is written, then a last piece with the result. Leaving the loop cancels."""
+        """Text as it is generated, then a last piece with the result. Leaving the loop cancels."""
         body, text = self._body(prompt, sampling_params or SamplingParams(), chat=chat, extra=extra)
         self._live()
         request = _Request(self, c.CHAT if chat else c.COMPLETION, body, stream=True)
@@ -483,7 +483,7 @@ class LLM:
         """Runs `lmzoo batch` over a file of request lines, which survives a crash of this process.
 
         The run has a process and a copy of the weights of its own; arguments are further options
-        of the command. Gives the number of refused lines; raises what ended the run otherwise.
+        of the command. Returns the number of refused lines; raises if the run failed.
         """
         from .batch import run
 
@@ -569,7 +569,7 @@ class LLM:
 
 
 def _joined(parts: dict[str, list[NDArray[np.float32]]], n: int) -> dict[str, NDArray[np.float32]]:
-    """One array a run of a module: steps of one run are joined until they hold n rows."""
+    """One array per run of a module: steps of one run are joined until they hold n rows."""
     import numpy as np
 
     out: dict[str, NDArray[np.float32]] = {}

@@ -53,7 +53,7 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
 
     @property
     def prefix_token_id(self) -> int:
-        """What a text without context is given: the begin token, else the end token."""
+        """The token put before a text without context: the begin token, else the end token."""
         begin = self._info["bos_token"]
         return begin if begin >= 0 else self.eot_token_id
 
@@ -88,7 +88,7 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
         return self.llm.render(chat_history, **variables)
 
     def chat_template(self, chat_template: bool | str = False) -> str:
-        """The folder's own template is used, whatever is asked for."""
+        """The folder's own template is used, whatever the argument."""
         return "" if chat_template is False else self.pretrained
 
     def _loglikelihood_tokens(

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class CompletionOutput:
-    """One choice. `logprobs` holds what the request asked for, in the shape of its endpoint."""
+    """One choice. `logprobs` has the shape of the request's endpoint; None if not requested."""
 
     index: int
     text: str
@@ -22,7 +22,7 @@ class CompletionOutput:
 
     @property
     def cumulative_logprob(self) -> float | None:
-        """The sum of the tokens' natural log-probabilities; None where none were asked for."""
+        """The sum of the tokens' natural log-probabilities; None if they were not requested."""
         if not self.logprobs:
             return None
         if "token_logprobs" in self.logprobs:

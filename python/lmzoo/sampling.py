@@ -1,4 +1,4 @@
-"""What a request asks for, under the names of vLLM's SamplingParams."""
+"""Parameters of a request, under the names of vLLM's SamplingParams."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 class SamplingParams:
     """How tokens are chosen and where a text ends.
 
-    `temperature` 0 is greedy. `logprobs` asks for the log-probabilities of so many tokens beside
-    each token's own; `prompt_logprobs` the same for the prompt. `schema`, a JSON schema, limits
-    the text to it; `json_object` to any JSON object. `extra` holds further keys of a request body,
-    as `lmzoo batch` takes them. The same seed gives the same tokens, whatever runs beside it.
+    `temperature` 0 is greedy. `logprobs` is the number of most likely tokens whose
+    log-probabilities are returned beside each token's own; `prompt_logprobs` the same for the
+    prompt. `schema`, a JSON schema, limits the text to it; `json_object` to any JSON object.
+    `extra` holds further keys of a request body, as `lmzoo batch` takes them. The same seed gives
+    the same tokens, whatever runs beside it.
     """
 
     n: int = 1

@@ -3,8 +3,8 @@
 
     baby.py CONFIG OUT [--set KEY=JSON]... [--seed N] [--dtype bfloat16|float32]
 
-CONFIG is a config.json, a folder that holds one, or a model type (for its default configuration). shrink.py says how
-the sizes come down; --set overrides a key after that. Every parameter gets a value that shows in the output: matrices
+CONFIG is a config.json, a folder that holds one, or a model type (for its default configuration). shrink.py reduces
+the sizes; --set overrides a key after that. Every parameter gets a value that shows in the output: matrices
 normal / sqrt(fan in), norms around their neutral value, biases and other vectors not zero.
 
 OUT gets config.json, model.safetensors, reference.json and reference.safetensors: prompts of random ids, greedy
@@ -82,8 +82,8 @@ def respell(raw, small, names):
 
 
 def as_released(raw, config, folder):
-    """Writes config.json as the file spells it, with the small values; False, and nothing written, where the class
-    reads it otherwise than `config`."""
+    """Writes config.json with the small values, spelled as in the file; False, and nothing written, if the class would
+    read it as something else than `config`."""
     names = getattr(type(text_of(config)), "attribute_map", {})
     with open(os.path.join(folder, "config.json")) as f:
         stored = json.load(f)
@@ -128,7 +128,7 @@ def fill(model, generator, embed_std):
 
 
 def mix_signs(model, generator, was_zero):
-    """With a tied head the last token wins again and again: random signs in the last norm end that."""
+    """With a tied head the last token tends to repeat: random signs in the last norm prevent that."""
     path, _ = reference.decoder_layers(model)
     parent = path.rpartition(".")[0]
     for name, m in model.get_submodule(parent).named_children():
@@ -141,7 +141,7 @@ def mix_signs(model, generator, was_zero):
 
 class TopkGap(torch.overrides.TorchFunctionMode):
     """Smallest distance between the last value chosen and the first refused, over every float top-k, relative to the
-    largest value of its row: a near tie is a reference that nobody can be asked to repeat."""
+    largest value of its row: a near tie cannot be reproduced by another implementation."""
 
     def __init__(self):
         super().__init__()
@@ -245,8 +245,8 @@ def main():
         if not wrong:
             break
     else:
-        print(f"{ATTEMPTS} seeds were refused, the last for: {wrong}; the first whole one is kept, whose near ties "
-              "another machine may decide otherwise", file=sys.stderr)
+        print(f"{ATTEMPTS} seeds were refused, the last for: {wrong}; the first complete one is kept, whose near ties "
+              "another machine may resolve differently", file=sys.stderr)
         seed = args.seed * 1000
         model, prompts, tensors, wrong = attempt(config, seed, dtype, strict=False)
         note += f"; near ties: {wrong}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write what the reference's configuration classes read as data: one JSON file a model type.
+"""Write what the reference's configuration classes read as data: one JSON file per model type.
 
     classes.py [--check] [--cards DIR] [-o DIR] [TYPE...]
 
@@ -8,12 +8,12 @@ to DIR/classes. --check writes nothing: it compares with what lies there and exi
 
 A file of a type holds
 
-    keys      what the model's code reads: {key: {"type", "default"}}; those without are no fields of the class, and
-              "absent" is what the code takes where the file has none
+    keys      what the model's code reads: {key: {"type", "default"}}; keys without these are not fields of the class,
+              and "absent" is the value that the code uses where the file has none
     inputs    the same for keys that only the class itself reads, for derivations
     unread    fields that neither reads, with their defaults
     names     attribute_map: {other spelling: key}
-    rope      how rotary parameters are brought into one form, and which members the model reads itself
+    rope      how rotary parameters are normalised into one form, and which members the model reads itself
     derived   derivations in the order of the class: {"key", "by": name of the derivation, arguments}; "by": "rope" is
               the place where the base class converts rotary parameters and takes over keys that are no fields
     parts     nested objects with classes of their own: {key: keys}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make small random checkpoints of many model types in one go, from recipes, and say which could not be made.
+"""Make small random checkpoints of many model types from recipes, and list those that could not be made.
 
     cover.py OUT [--recipes FILE] [NAME ...]
 
@@ -47,7 +47,7 @@ def stop(*_):
 
 
 def build(name, recipe, out):
-    """The sentence that says how it went; raises what went wrong."""
+    """Makes one checkpoint; returns a sentence about it, raises on failure."""
     config, notes = shrink(make_config(recipe), recipe.get("set", {}))
     for seed in range(1000, 1000 + recipe.get("attempts", 30)):
         model, prompts, tensors, wrong = baby.attempt(config, seed, torch.bfloat16)

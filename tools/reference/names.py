@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes how releases name their tensors, as transformers' conversion mapping reads them: models.d/names/<model_type>.json.
 
-    names.py OUT [MODEL_TYPE ...]       OUT: models.d/names; without types every file that is there is made again
+    names.py OUT [MODEL_TYPE ...]       OUT: models.d/names; without types every existing file is regenerated
     names.py --check DIR                exit status 1 where a file of DIR would change
 
 A file holds `renames`: [pattern, replacement] pairs in order, with a list of prefixes where the rename is one of a submodel. Experts that the

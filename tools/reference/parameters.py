@@ -57,7 +57,7 @@ def reference_count(config: dict) -> int:
 
 
 def own_count(program: str, path: Path) -> int:
-    """Parameters by the program; what it says when it refuses is the error."""
+    """Parameters by the program; its refusal is raised as the error."""
     done = subprocess.run(
         [program, "explain", str(path), "--json"], capture_output=True, text=True, check=False
     )

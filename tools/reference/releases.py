@@ -52,7 +52,7 @@ def plain(name: str) -> str:
 
 
 def explain(program: str, config: dict) -> dict | None:
-    """What the program says of a config, or null where it refuses."""
+    """The program's description of a config, or None if it refuses."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(config, file)
         file.flush()

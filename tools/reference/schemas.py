@@ -4,8 +4,8 @@
                       [--keep FOLDER]
 
 Writes `rows` requests with a schema (response_format json_schema and json_object, and forced calls of
-tools) and half as many without one beside them, runs them all as one batch, and those without a
-schema once more alone. Asked is:
+tools) and half as many without one, runs them all as one batch, and those without a schema once
+more alone. It checks that:
 
   * every answer with a schema parses and the package `jsonschema` finds it valid; arguments of a
     tool call likewise, by the parameters of the tool that was named;

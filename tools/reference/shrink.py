@@ -7,7 +7,7 @@ with one entry per layer are cut, lists of layer numbers lose those beyond.
 Sizes: by the names that configurations use, then by value: a number that equals the old hidden size becomes the new
 one. Ratios that matter stay: query heads to key-value heads, chosen to all experts, groups, coupled or free head size.
 Windows, sparse top-k and state-space chunks shrink to 8, so that short prompts pass them.
-What is a large number and is left as it was is named in the notes; `overrides` sets any key by force.
+Large numbers that are left as they were are named in the notes; `overrides` sets any key.
 """
 import copy
 import json

@@ -289,7 +289,7 @@ def compare(maker, program, path, n_texts, differs):
 
 
 def apart(call):
-    """What a call gives, made in a process of its own: the reference may abort or ask for all memory."""
+    """The result of a call in a process of its own: the reference may abort or exhaust memory."""
     read, write = os.pipe()
     sys.stdout.flush()
     child = os.fork()

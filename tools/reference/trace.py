@@ -5,7 +5,7 @@
     trace.py --check FOLDER...
 
 Tensors are float32 [tokens, width]: `embed`, `<layer>` (the residual stream after the layer, by its module path),
-`<layer>.<child>` (what a block gives before it is added; norms), `norm`, `logits`. --all-children adds dropouts and the like.
+`<layer>.<child>` (the output of a block before it is added; norms), `norm`, `logits`. --all-children adds every child.
 
 --check runs the prompts of folders that hold reference.json and reference.safetensors (as baby.py writes them), and
 compares every tensor; status 1 if one is off by more than a tenth of the folder's nmse_limit.

@@ -10,8 +10,8 @@ The variants, all in this one process:
   KEY = VALUE  switches turned, windows of null, other activations and numbers: new weights
 
 Each is run whole through transformers and lmzoo, and every tensor that both name is compared. lmzoo
-may refuse a variant, in one sentence: that is told, and is no fault. A difference is: the report
-names the first tensor and what it looks like. Status 1: there was a difference.
+may refuse a variant in one sentence, which is reported and is not an error. For a difference the
+report names the first tensor and what it looks like. Exit status 1: there was a difference.
 """
 
 import argparse
@@ -188,7 +188,7 @@ def variant(args, folder, base, key, value, ids):
         model = make(config, 11)
         model.save_pretrained(folder)
         again = reference.load(folder)
-    except Exception as error:  # the reference itself has no such model
+    except Exception as error:  # the reference itself cannot build such a model
         return (
             "none",
             f"{type(error).__name__}: {str(error).splitlines()[0][:90] if str(error) else ''}",
