@@ -1,6 +1,6 @@
 /*
- * test_api.c: liblmzoo through its own header: layout of its structs, a whole life of a model, many
- * threads, cancelling, and what is refused.
+ * test_api.c: liblmzoo through its public header: layout of its structs, the life cycle of a model,
+ * many threads, cancelling, and refusals.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,7 +105,7 @@ static void a_callback_cancels(void **state)
     assert_null(answer);
 }
 
-static void what_is_wrong_is_said(void **state)
+static void errors_are_sentences(void **state)
 {
     static const char *const bodies[] = {"{", "{}", "{\"prompt\":\"x\",\"temperature\":-1}",
                                          "{\"prompt\":\"x\",\"nonsense\":1}"};
@@ -234,7 +234,7 @@ int main(void)
         cmocka_unit_test(layout_is_stable),
         cmocka_unit_test(pieces_join_to_the_answer),
         cmocka_unit_test(a_callback_cancels),
-        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(errors_are_sentences),
         cmocka_unit_test(requests_of_many_threads),
         cmocka_unit_test(freeing_a_request_that_runs),
         cmocka_unit_test(closing_a_model_ends_its_threads),

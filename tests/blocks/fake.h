@@ -47,7 +47,7 @@ void fake_close(fake *f);
 float fake_random(fake *f);
 /* n zeroed bytes until fake_close. */
 void *fake_keep(fake *f, size_t n);
-/* Makes the streams of a block and forgets all rows. */
+/* Allocates the streams of a block and drops all rows. */
 void fake_streams(fake *f, const zoo_block_ops *ops, const void *params);
 /* Fills a weights struct with random tensors for every row that the params switch on; fails the
  * test where two rows fill one field or where a dim is 0. */

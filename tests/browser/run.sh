@@ -1,5 +1,6 @@
 #!/bin/sh
-# The gallery in a real browser: every page opens without a word in the console, no link is broken, sorting works, a phone can read it.
+# The gallery in a real browser: every page opens without console messages, no link is broken, sorting works, it fits a
+# phone's screen.
 # Needs Chromium (Debian's); skipped by name without it.
 set -u
 n=0
@@ -74,7 +75,7 @@ grep -q "data-result=\"all $(find "$site" -name '*.html' ! -name all.html | wc -
 result $? "every page opens and every picture is shown"
 grep -o 'data-result="[^"]*"' "$TMPDIR/all" | cut -c 1-200 | sed 's/^/# /'
 [ ! -s "$TMPDIR/console" ]
-result $? "nothing is said in the console"
+result $? "the console is empty"
 head -n 5 "$TMPDIR/console" | sed 's/^/# /'
 rm "$site/all.html"
 

@@ -1,4 +1,4 @@
-"""What the tests of clients ask."""
+"""Requests that several tests send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server for each demo model, and what the tests ask."""
+"""A server for each demo model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it asks the network otherwise
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would use the network otherwise
 SOURCE = Path(os.environ["LMZOO_SOURCE"])
 BUILD = Path(os.environ["LMZOO_BUILD"])
 MODELS = ["demo-llama", "demo-gemma", "demo-deepseek", "demo-hybrid"]

@@ -1,13 +1,14 @@
-"""lmzoo serve under load and abuse, with the standard library alone.
+"""lmzoo serve under load and abuse; needs the standard library only.
 
     python3 tests/clients/load.py MODEL [--lmzoo build/lmzoo] [--seconds 60] [--connections 64]
         [-- OPTION OF THE SERVER...]
 
-Starts a server and runs, one after the other: `steady` (connections that ask again as soon as they
-are answered), `leaving` (the same, and half of the clients go away in the middle), `hostile` (slow
-heads, huge bodies, bad JSON, thousands of connections, beside clients who must notice nothing).
-Prints a JSON object a phase: requests, errors, tokens a second, seconds to the first byte, resident
-MiB before and after. Exit code 1: an error where there must be none, or what was refused was not.
+Starts a server and runs, one after the other: `steady` (connections that send the next request as
+soon as they are answered), `leaving` (the same, and half of the clients disconnect in the middle),
+`hostile` (slow heads, huge bodies, bad JSON, thousands of connections, beside clients that must not
+be affected). Prints a JSON object per phase: requests, errors, tokens a second, seconds to the first
+byte, resident MiB before and after. Exit code 1: an unexpected error, or a bad request that was not
+refused.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def steady(port: int, until: float, tally: Tally, n_new: int, leaves: bool) -> None:
-    """A client that asks until the time is over; one that leaves closes half of its streams."""
+    """A client that sends requests until the time is over; `leaves`: it closes half of its streams."""
     writer: asyncio.StreamWriter | None = None
     while time.monotonic() < until:
         if writer is None:

@@ -110,6 +110,6 @@ def test_errors_have_their_types(client: anthropic.Anthropic) -> None:
         client.messages.create(model="m", max_tokens=5, messages=long)
     with pytest.raises(anthropic.BadRequestError, match="unknown key"):
         client.messages.create(model="m", max_tokens=5, messages=STORY, extra_body={"x": 1})
-    with pytest.raises(anthropic.BadRequestError, match="at the server"):
+    with pytest.raises(anthropic.BadRequestError, match="on the server"):
         tools = [{"type": "web_search_20250305", "name": "web_search"}]
         client.messages.create(model="m", max_tokens=5, messages=STORY, tools=tools)

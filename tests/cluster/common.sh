@@ -1,4 +1,4 @@
-# common.sh: what the scripts of tests/cluster share; they source it from the root of the tree.
+# common.sh: set-up and helpers that the scripts of tests/cluster source from the root of the tree.
 #
 # build, lmzoo, model: what is tested. work: a fresh folder. result STATUS NAME: a line of TAP.
 # one_run: the run of one process that all others are compared with, in $work/one.
@@ -35,7 +35,7 @@ need() { # need PROGRAM: what the set-up installs
     exit 0
 }
 
-requests() { # requests ROWS: every kind of line, some refused, some with an id that stands twice
+requests() { # requests ROWS: every kind of line, some refused, some with an id that occurs twice
     awk -v rows=$(($1 * 2)) -f tests/scripts/requests.awk | grep . | head -n "$1" |
         sed -e 's/row-333"/row-7"/' -e 's/row-17"/row-444"/' -e 's/row-[0-9]*66"/row-8"/'
 }

@@ -1,6 +1,6 @@
 /*
- * bad_cache.c: a plugin with one cache kind that is right but for the mistake its build names, to
- * be found by `lmzoo plugins --check`. Rows are bf16-like: the upper halves of floats.
+ * bad_cache.c: a plugin with one cache kind that is correct except for the mistake that its build
+ * defines, which `lmzoo plugins --check` must find. Rows are like bf16: the upper halves of floats.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * conformance.c: what any plugin must keep, tried on model folders: the same bits however a
+ * conformance.c: a property of every plugin, tested on model folders: the same bits however a
  * sequence is run.
  *
  *   test_conformance [PLUGIN-DIR CARD-DIR MODEL...]

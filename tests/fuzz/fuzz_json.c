@@ -1,8 +1,8 @@
 /*
  * fuzz_json.c: any bytes through the JSON reader.
  *
- * The last byte's low bit chooses whether Python's numbers are taken. What was accepted prints, and
- * its print is accepted again: the validator takes nothing that cJSON reads otherwise.
+ * The last byte's low bit chooses whether Python's numbers are accepted. Accepted text is printed
+ * and must be accepted again: the validator accepts nothing that cJSON reads differently.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * fuzz_output.c: the first byte picks a format, the rest is what a model wrote: taken apart into a
- * message whose calls have whole JSON objects as arguments.
+ * fuzz_output.c: the first byte picks a format, the rest is a model's output: parsed into a message
+ * whose calls have complete JSON objects as arguments.
  */
 #include <stdlib.h>
 #include <string.h>

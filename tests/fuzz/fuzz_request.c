@@ -1,5 +1,5 @@
 /*
- * fuzz_request.c: any bytes as a line of a batch file. What is taken must hold to its own limits:
+ * fuzz_request.c: any bytes as a line of a batch file. Accepted requests must be within limits:
  * ids below the vocabulary, lengths within the context, values within their ranges.
  */
 #include <stdint.h>

@@ -188,7 +188,7 @@ static void gemm_kind(const kt_pair *k, uint32_t kind)
     double limit = kind >= ZOO_INT8 ? 0.0045 : rounds_rows(k, kind) ? 6e-3 : 4e-6;
     kt_check(worst < limit, "gemm %s %s: error %.1e of sum |w| max |x|", kind_names[kind], k->isa,
              worst);
-    kt_check(alone, "gemm %s %s: a row's bits do not depend on its company", kind_names[kind],
+    kt_check(alone, "gemm %s %s: a row's bits do not depend on the other rows", kind_names[kind],
              k->isa);
     if (equals_scalar(k, kind)) {
         kt_check(equal, "gemm %s %s: the bits of scalar", kind_names[kind], k->isa);

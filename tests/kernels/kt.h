@@ -1,9 +1,9 @@
 /*
- * kt.h: what the kernel tests share: guarded memory, random numbers, comparisons, TAP.
+ * kt.h: guarded memory, random numbers, comparisons and TAP for the kernel tests.
  *
  * Arrays of a test end right before a page that may not be touched, so a kernel that reads or
- * writes one byte too far ends the program. Every slot is held against a plain formula in double
- * precision, and every instruction set against scalar.
+ * writes one byte too far ends the program. Every slot is compared with a plain formula in double
+ * precision, and every instruction set with scalar.
  */
 #ifndef ZOO_TESTS_KT_H
 #define ZOO_TESTS_KT_H

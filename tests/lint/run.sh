@@ -4,7 +4,7 @@
 set -u
 cd "$LMZOO_SOURCE" || exit 1
 n=0
-tap() { # STATUS NAME [FILE with what to say]
+tap() { # STATUS NAME [FILE of diagnostics]
     n=$((n + 1))
     if [ "$1" -eq 0 ]; then
         echo "ok $n - $2"
@@ -40,7 +40,7 @@ exempted 1 "an exemption without a reason fails" "host/a.c:1"
 exempted 1 "an exemption that excuses nothing fails" "$excuse
 host/b.c:1 gone"
 
-# rooms STATUS NAME TEXT: the lint over $TMPDIR/tree; TEXT stands in what it says
+# rooms STATUS NAME TEXT: the lint over $TMPDIR/tree; its output contains TEXT
 rooms() {
     "$LMZOO_BUILD/tests/test_lint" "$TMPDIR/tree" >"$said"
     status=$?

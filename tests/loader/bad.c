@@ -1,4 +1,4 @@
-/* bad.c: a plugin that is right but for the one mistake its build names.
+/* bad.c: a plugin that is correct except for the one mistake that its build defines.
  * Its callbacks must never run. */
 #include "zoo.h"
 

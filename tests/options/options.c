@@ -5,8 +5,8 @@
  *
  * For each reference checkpoint each leaf of config.json is changed in a copy: true to false, a
  * number to another, a word to another. The copy must be refused, or give other logits, or the key
- * must be one that inspect names with a reason (`ignored` of the card or the plugin) or one that is
- * harmless by nature, or stand in explained.txt. What is left changed nothing and nobody says why.
+ * must be one that inspect names with a reason (`ignored` of the card or the plugin), one that
+ * cannot change a logit, or one in explained.txt. Any other key has no effect without a reason.
  * Without --all: the cases of the tree.
  */
 #include <dirent.h>
@@ -26,7 +26,7 @@ enum { ROWS = 512, KEYS_MAX = 512 };
 /* Limits and spellings that cannot change a logit. */
 static const char *const without_effect[] = {
     "max_seq_len",
-    "max_position_embeddings", /* a promise; only tables that depend on it change */
+    "max_position_embeddings", /* a limit; only tables that depend on it change */
     "vocab_size",              /* rows beyond it may stand in the file */
     "text_config.model_type",
     "transformers_version",

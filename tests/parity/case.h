@@ -24,7 +24,7 @@ typedef struct parity_case {
     zoo_tensors *reference;
 } parity_case;
 
-/* What one case came to: the worst nmse of each kind, or a sentence. */
+/* The result of a case: the worst nmse of each kind, or a sentence. */
 typedef struct case_result {
     double logits, layers, decode; /* against the reference */
     double cached;                 /* cached steps against one whole pass, 0: the same bits */
@@ -43,7 +43,7 @@ typedef struct case_result {
 zoo_status case_open(const char *folder, const char *name, parity_case *out, zoo_error *err);
 void case_close(parity_case *c);
 /* Runs everything; cache is "f32", "bf16", "int8" or "int4" (others than f32: only logits and
- * tokens are judged). */
+ * tokens are checked). */
 void case_run(const parity_case *c, const char *cache, uint32_t n_threads, case_result *out);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * mutations.c: does parity notice when a reference file is not what it should be?
+ * mutations.c: does parity notice a wrong reference file?
  *
  * A committed case is copied with one tensor of its reference.safetensors left out, renamed,
- * halved, cut or spoiled, and the parity program runs on the copy: it must fail and name what is
- * wrong. The unchanged copy passes.
+ * halved, truncated or set to NaN, and the parity program runs on the copy: it must fail and name
+ * the mistake. The unchanged copy passes.
  */
 #include <math.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ static const struct {
      "2/model.layers.2.mlp has another size"},
     {"half of the continuation's logits are gone", "0/continuation.logits", CUT,
      "0/continuation.logits has another size"},
-    {"a value is no number", "0/norm", SPOIL, "0/norm"},
+    {"a value is NaN", "0/norm", SPOIL, "0/norm"},
     {"there is a tensor of a prompt that is not there", "9/embed", ADD, "tensors were compared"},
     {"there is nothing to compare", "", EMPTY, "0/embed is not in the reference"},
 };

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Plants one mistake at a time into a model and asks `lmzoo compare` what it is.
+"""Plants one mistake at a time into a model and checks the guess of `lmzoo compare`.
 
     plants.py --lmzoo PROGRAM --cards DIR --work DIR [--only KIND] FOLDER...
 
 A folder's own trace is the reference. A mistake is planted through the card (options, names of
 tensors), the config or the weights. A plant that changes no tensor cannot be made in that family
-and does not count. One TAP line a kind: right in at least nine of ten families.
+and does not count. One TAP line per kind of mistake: right in at least nine of ten families.
 """
 
 import argparse
@@ -259,7 +259,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def right_trace(args: argparse.Namespace, folder: str) -> tuple[str, list[int]]:
-    """(file, token ids) of what is right: tools/reference/trace.py would give the same tensors."""
+    """(file, token ids) of the correct trace: tools/reference/trace.py would give the same tensors."""
     with open(os.path.join(folder, "config.json")) as f:
         vocab = text_of(json.load(f)).get("vocab_size", 300)
     ids = [(7 + 17 * i) % vocab for i in range(TOKENS)]
@@ -281,7 +281,7 @@ def right_trace(args: argparse.Namespace, folder: str) -> tuple[str, list[int]]:
 
 
 def guess(args: argparse.Namespace, folder: str, kind: str) -> str | None:
-    """What compare says of the planted mistake; None: it cannot be planted here."""
+    """The guess of compare at the planted mistake; None: it cannot be planted here."""
     right, ids = right_trace(args, folder)
     case = Case(folder, args.cards, args.work)
     if not PLANTS[kind](case):

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What compare says of mistakes that were planted: plants.py on the demo models, and on ten families of the reference data
-# where it is there.
+# The guesses of compare at planted mistakes: plants.py on the demo models, and on ten families of the reference data
+# if it is there.
 set -u
 command -v python3 >/dev/null || { echo "1..0 # SKIP no python3"; exit 0; }
 set -- "$LMZOO_SOURCE/demo/models/demo-llama" "$LMZOO_SOURCE/demo/models/demo-gemma" \

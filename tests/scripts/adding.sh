@@ -1,5 +1,5 @@
 #!/bin/sh
-# Adding a release as a user does: lmzoo new-card on a folder that no card is for, new-plugin and new-block in a copy of
+# Adding a release as a user does: lmzoo new-card on a folder without a card, new-plugin and new-block in a copy of
 # the tree; outside_plugin.sh builds them against the installed SDK.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -25,7 +25,7 @@ result $? "new-card writes a card"
 result $? "which loads at once, tensors of other names included"
 want=$(tokens "$demo")
 [ -n "$want" ] && [ "$(tokens "$new" --card-dir "$cards")" = "$want" ]
-result $? "and computes what the release that it was computes"
+result $? "and computes what the original computes"
 grep -q 'Questions that files do not answer' "$TMPDIR/log"
 result $? "questions are asked"
 "$lmzoo" new-card "$new" --card-dir "$cards" >"$TMPDIR/log" 2>&1
@@ -33,7 +33,7 @@ result $? "questions are asked"
 result $? "a type that has a card: exit code 2 and where it is"
 "$lmzoo" new-card "$new" --card-dir "$cards" --type other -o "$cards/newkind.json" >"$TMPDIR/log" 2>&1
 [ $? -eq 2 ] && grep -q 'is there already' "$TMPDIR/log"
-result $? "nothing is written over"
+result $? "nothing is overwritten"
 sed '1s/{/{"use_unheard_of_gate": true,/' "$new/config.json" >"$TMPDIR/config.json"
 "$lmzoo" new-card "$TMPDIR/config.json" --card-dir "$cards" --type unheard >"$TMPDIR/log" 2>&1 &&
     grep -q 'use_unheard_of_gate true' "$TMPDIR/log" && grep -q '"use_unheard_of_gate": "unsettled' "$cards/unheard.json"
@@ -77,7 +77,7 @@ result $status "and compile without a warning"
 result $? "a block that is there already: exit code 2, nothing changed"
 (cd "$tree" && "$lmzoo" new-plugin 'No Name') >"$TMPDIR/log" 2>&1
 [ $? -eq 2 ] && [ "$(wc -l <"$TMPDIR/log")" -eq 1 ]
-result $? "a name that is none: exit code 2 and one sentence"
+result $? "an impossible name: exit code 2 and one sentence"
 
 # validate: a folder, a card, a config with random weights, and what is wrong.
 "$lmzoo" validate "$demo" --weights int8 >"$TMPDIR/log" 2>&1 && grep -q '^9 checks, 0 bad$' "$TMPDIR/log"

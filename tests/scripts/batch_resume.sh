@@ -69,7 +69,7 @@ for moment in $moments; do
 done
 result $((kills != 10)) "kill -9 at ten moments"
 batch "$work/all.jsonl" "$work/killed.jsonl" --threads 2
-result $(($? != 1)) "finishes after that"
+result $(($? != 1)) "the same command then finishes"
 same_lines "$work/killed.jsonl" "$work/whole.jsonl"
 result $? "the same results as the uninterrupted run"
 same_lines "$work/killed.errors.jsonl" "$work/whole.errors.jsonl"
@@ -97,10 +97,10 @@ head -n 20 "$work/all.jsonl" >"$work/few.jsonl"
 batch "$work/few.jsonl" "$work/level.jsonl" --isa openblas
 name=$(sed -n 's/.*"isa": *"\([^"]*\)".*/\1/p' "$work/level.journal")
 case $name in
-openblas-[0-9]*-*) result 0 "the journal holds OpenBLAS's version and core" ;;
+openblas-[0-9]*-*) result 0 "the journal records OpenBLAS's version and core" ;;
 *)
     sed 's/^/# /' "$work/words" "$work/level.journal"
-    result 1 "the journal holds OpenBLAS's version and core"
+    result 1 "the journal records OpenBLAS's version and core"
     ;;
 esac
 cp "$work/level.jsonl" "$work/level.whole"
@@ -108,8 +108,8 @@ head -n 12 "$work/level.whole" >"$work/level.jsonl"
 batch "$work/few.jsonl" "$work/level.jsonl" --isa scalar
 result $(($? != 2)) "another instruction set over the same results: exit code 2"
 grep -q "was begun with instruction set $name, this is scalar: give --isa $name" "$work/words"
-result $? "and the option that goes on"
+result $? "and the option to resume with"
 batch "$work/few.jsonl" "$work/level.jsonl" --isa "$name"
 same_lines "$work/level.jsonl" "$work/level.whole"
-result $? "goes on with it, with the same results"
+result $? "which resumes it, with the same results"
 echo "1..$n"

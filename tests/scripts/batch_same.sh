@@ -2,8 +2,8 @@
 # tests/scripts/batch_same.sh: for every demo model with a plugin and every kind of weights and
 # caches the same lines come out of one row at a time in steps of 7 on one thread, of 64 rows together
 # on two, and of three rows at a time in a smaller context. Through OpenBLAS too; LMZOO_ISA names
-# another instruction set for the rest. Rows with 300 tokens in common go through them together and
-# have their keys shared out among threads: the lines of one row at a time on one thread.
+# another instruction set for the rest. Rows with a common prefix of 300 tokens attend to it together,
+# with its keys divided among threads: the lines of one row at a time on one thread.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -48,7 +48,7 @@ long() { # long MODEL KIND
     requests=requests
     [ "$status" -eq 0 ] && [ "$(grep -c . "$work/together")" -eq 12 ] &&
         cmp -s "$work/single" "$work/together" && cmp -s "$work/few" "$work/together"
-    result $? "demo-$1, $2${isa:+, $isa}: a long common beginning, alone, together, more threads"
+    result $? "demo-$1, $2${isa:+, $isa}: a long common prefix, alone, together, more threads"
 }
 
 requests=requests

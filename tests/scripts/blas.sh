@@ -1,6 +1,6 @@
 #!/bin/sh
-# OpenBLAS that was built without threads is called by one thread at a time: a stand-in for it, which
-# counts the calls that are inside at once, is loaded in its place.
+# An OpenBLAS built without threads is called by one thread at a time: a stand-in that counts
+# concurrent calls is loaded in its place.
 set -u
 # shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"

@@ -12,7 +12,7 @@ blocks=$(find "$LMZOO_BUILD/sdk" -name 'libzoo_blocks.a')
 host=$(find "$LMZOO_BUILD/host" -name 'liblmzoo.a')
 n=0
 
-# fault FILE SED-EXPRESSION TEST SAYS: what the test named so must say
+# fault FILE SED-EXPRESSION TEST SAYS: the test must fail and print SAYS
 fault() {
     n=$((n + 1))
     file=$LMZOO_SOURCE/$1

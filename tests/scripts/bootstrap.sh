@@ -1,6 +1,6 @@
 #!/bin/sh
-# bootstrap on machines that lack things: what it says, and what it asks apt-get for. The machine is
-# a PATH of a few links and of stand-ins for id, sudo and apt-get; nothing is installed.
+# bootstrap on machines that lack packages: its messages, and its calls of apt-get. The machine is a
+# PATH of a few links and of stand-ins for id, sudo and apt-get; nothing is installed.
 set -u
 bin=$TMPDIR/bin
 n=0
@@ -45,7 +45,7 @@ expect "no apt-get" 4 "this system has no apt-get; install by hand (Debian names
 
 # shellcheck disable=SC2016 # for the stand-in to expand
 echo 'echo "apt-get $*" >>"$CALLS"' | stand_in apt-get
-expect "root: apt-get is asked, and not believed" 4 "apt-get -qq -o DPkg::Lock::Timeout=120 update" \
+expect "root: apt-get is called, and its result checked" 4 "apt-get -qq -o DPkg::Lock::Timeout=120 update" \
     "--no-install-recommends $all" "still missing after the installation: gcc"
 
 echo 'echo 1000' | stand_in id
@@ -63,4 +63,4 @@ for tool in cc c++ cmake ninja curl; do
 done
 echo 'exit 0' | stand_in pkg-config
 rm "$bin/apt-get" "$bin/sudo"
-expect "nothing is missing: nothing is asked" 0
+expect "nothing is missing: apt-get is not called" 0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The border of requests: rows as people write them are answered, rows that ask for what is not there are refused by name,
-# rows that ask for too much are refused alone, and outputs never fall on inputs.
+# Limits of requests: rows as people write them are answered, rows with unsupported keys are refused by name, rows that
+# need too much are refused alone, and outputs never overwrite inputs.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
@@ -136,13 +136,13 @@ timeout 60 "$lmzoo" batch m -i chat.jsonl -o search.jsonl -q 2>err
 [ $? -eq 1 ] && grep -q 'more than 50000000 steps' search.errors.jsonl
 result $? "searches in a template count as steps"
 
-# Memory ends a run, and is no row's fault.
+# Lack of memory ends a run and is not blamed on a row.
 # shellcheck disable=SC3045 # dash and busybox have ulimit -v too
 (ulimit -v 60000; "$lmzoo" batch "$model" -i plain.jsonl -o starved.jsonl -q 2>err; echo $? >code)
 [ "$(cat code)" -eq 4 ] || [ "$(cat code)" -eq 3 ] || [ "$(cat code)" -eq 0 ]
 ok=$?
 [ -s starved.errors.jsonl ] && ok=1
-result $ok "lack of memory books no row as failed"
+result $ok "lack of memory marks no row as failed"
 
 # Operators.
 "$lmzoo" batch "$model" -i in.jsonl --validate 2>words | grep -q '"good":10,"bad":12,.*"at_most_seconds"'

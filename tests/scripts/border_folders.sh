@@ -1,7 +1,7 @@
 #!/bin/sh
 # Folders as fine-tunes leave them: templates that join arguments as text, an end token that
-# generation_config.json lacks, tokens that only tokenizer_config.json lists; and what answers show of
-# special tokens and of the places of tokens in the text.
+# generation_config.json lacks, tokens that only tokenizer_config.json lists; special tokens and
+# offsets of tokens in answers.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
@@ -70,7 +70,7 @@ said 1
 result $? "an end token that both files name ends a row, without a word"
 printf '{"eos_token_id": 1018, "transformers_version": "4.50.0"}' >m/generation_config.json
 said 0
-result $? "the tokenizer's end token ends a row that generation_config.json does not know, and is told"
+result $? "the tokenizer's end token ends a row that generation_config.json does not know, and is reported"
 sed 's/"eos_token": "<|im_end|>"/"eos_token": {"content": "<|im_end|>", "lstrip": false, "special": true}/' "$model/tokenizer_config.json" >m/tokenizer_config.json
 said 0
 result $? "an end token that is written as an object"
@@ -123,7 +123,7 @@ tokens "ids say the order" 'a<U><V>b' '[64, 1025, 1024, 65]'
 config "$(listed '2000=<FAR>')"
 tokens "an id that is not the next one" 'a<FAR>b' '[64, 1024, 65]'
 grep -q 'listed with another id than it gets' err
-result $? "tokens: that is told"
+result $? "tokens: that is reported"
 config "$(listed '1019=<|pad|>' | sed 's/"lstrip":false,"rstrip":false/"lstrip":true,"rstrip":true/')"
 tokens "flags that differ" 'x  <|pad|>  y' '[87, 1019, 88]'
 config "$(listed '1024=cat' | sed 's/"single_word":false/"single_word":true/')"

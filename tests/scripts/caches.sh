@@ -1,7 +1,8 @@
 #!/bin/sh
 # tests/scripts/caches.sh: cache kinds of the host and of plugins: all keep their promises on every
 # level, each deliberate mistake is named, `--cache` finds kinds for single streams, a card gives a
-# default, what cannot be is refused in a sentence, and each kind keeps what it says it costs.
+# default, impossible choices are refused in a sentence, and the quality of each kind stays within a
+# bound.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -72,7 +73,7 @@ result $? "a kind for the rest"
 [ "$(kinds deepseek --cache fp8_ds_mla)" = "index_key int8 latent fp8_ds_mla rope_key bf16 " ]
 result $? "the released layout of latent rows: float8 beside bf16"
 
-# A card's default holds where nothing else is said.
+# A card's default holds where no option is given.
 mkdir "$work/cards"
 cp -R "$LMZOO_SOURCE"/models.d/. "$work/cards"
 card=$work/cards/llama.json
@@ -82,7 +83,7 @@ sed '0,/{/s//{ "cache": "k=int8,v=int4",/' "$card" >"$work/card" && cp "$work/ca
     [ "$(kinds llama --card-dir "$work/cards" --cache bf16)" = "k bf16 v bf16 " ]
 result $? "a card gives a default"
 
-# What each kind costs on stories: far below what a wrong row or scale would cost.
+# Divergence of each kind on stories: far below that of a wrong row or scale.
 head -n 20 "$models/stories-heldout.txt" >"$work/few.txt"
 while read -r model cache limit; do
     "$lmzoo" score "$models/demo-$model" -i "$work/few.txt" --lines --json --weights f32 \

@@ -1,7 +1,7 @@
 #!/bin/sh
-# tests/scripts/cards.sh: what is misspelt in a card is refused with the nearest right name; the
-# schema and the list of options are those of the table; inspect says all that is wrong at once, and
-# works on config.json alone.
+# tests/scripts/cards.sh: a misspelling in a card is refused with the nearest right name; the schema
+# and the list of options are those of the table; inspect reports all problems at once, and works on
+# config.json alone.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama

@@ -107,5 +107,5 @@ timeout 100 python3 terminal.py "$LMZOO_BUILD/lmzoo" chat "$model" --weights f32
 result $? "at a terminal: editing, dimmed reasoning, ctrl-C, ctrl-D"
 cp pty.json "$said"
 grep -q 'Tell me a story' "$said" && ! grep -q 'very long' "$said"
-result $? "what was cancelled is not part of the conversation"
+result $? "a cancelled turn is not part of the conversation"
 echo "1..$n"

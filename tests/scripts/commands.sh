@@ -1,6 +1,6 @@
 #!/bin/bash
-# What is written from the table of commands against the reader of command lines: help, man pages,
-# completions of bash and zsh, and what an installation holds. And: every command is started by a
+# Pages generated from the table of commands against the parser of command lines: help, man pages,
+# completions of bash and zsh, and the files of an installation. And: every command is started by a
 # script of this folder.
 set -u
 
@@ -24,11 +24,11 @@ from_man() {
     "$lmzoo" help "$1" --man | sed -n 's/^\\fB\\-/\\fB-/p' | grep -oE '\\fB[^ ]*\\fR' |
         sed 's/\\fB//; s/\\fR//; s/\\-/-/g' | sort
 }
-from_bash() { # what completion offers where an option begins
+from_bash() { # the completions of an empty option
     bash -c '. "$1"; COMP_WORDS=(lmzoo "$2" -); COMP_CWORD=2; _lmzoo
         printf "%s\n" "${COMPREPLY[@]}"' bash "$work/bash" "$1" | sort
 }
-from_zsh() { # the specifications that reach _arguments
+from_zsh() { # the option specifications given to _arguments
     zsh -f -c '_arguments() { shift; print -l -- "$@"; }
         words=(lmzoo "$2" -); CURRENT=3; . "$1"' zsh "$work/zsh" "$1" |
         grep -v '^\*:' | sed 's/^([^)]*)//; s/^\*//; s/[[].*//; s/[=+]$//' | sort

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The build is configured where things are missing that it does not need: CMocka without tests.
+# The build can be configured without packages that it does not need: CMocka without tests.
 set -u
 real=$(command -v pkg-config) || { echo "1..0 # SKIP no pkg-config"; exit 0; }
 n=0

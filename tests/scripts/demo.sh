@@ -52,4 +52,4 @@ mkdir "$TMPDIR/few"
 ln -s "$(command -v dirname)" "$TMPDIR/few/dirname"
 PATH=$TMPDIR/few /bin/sh "$LMZOO_SOURCE/demo/run" --installed >"$TMPDIR/out" 2>&1
 [ $? -eq 4 ] && has "no lmzoo in PATH"
-result $? "no program in PATH is said"
+result $? "a missing program in PATH is reported"

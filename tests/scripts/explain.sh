@@ -1,5 +1,5 @@
 #!/bin/sh
-# lmzoo explain as a user calls it: a folder, a bare config.json, a type; text, Markdown, JSON; what is wrong is one sentence.
+# lmzoo explain as a user calls it: a folder, a bare config.json, a type; text, Markdown, JSON; errors are one sentence.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 model=$LMZOO_SOURCE/demo/models/demo-llama
@@ -39,7 +39,7 @@ result $? "as Markdown"
 
 "$lmzoo" explain nothing_of_this_name >"$TMPDIR/out" 2>"$TMPDIR/err"
 [ $? -eq 2 ] && [ ! -s "$TMPDIR/out" ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ] && grep -q nothing_of_this_name "$TMPDIR/err"
-result $? "a name that is nothing: exit code 2 and one sentence"
+result $? "an unknown name: exit code 2 and one sentence"
 echo '{"model_type": "llama", "hidden_size": "wide"}' >"$TMPDIR/bad.json"
 "$lmzoo" explain "$TMPDIR/bad.json" >"$TMPDIR/out" 2>"$TMPDIR/err"
 [ $? -eq 3 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ] && grep -q 'bad.json.*hidden_size' "$TMPDIR/err"
@@ -60,9 +60,9 @@ result $status "the pictures of plugins/*/MODEL.md are what draw gives (lmzoo dr
 other=$LMZOO_SOURCE/demo/models/demo-gemma
 "$lmzoo" diff "$model" "$other" >"$TMPDIR/diff" && grep -q 'norms stand before each branch and after it' "$TMPDIR/diff" &&
     grep -q '^Sizes' "$TMPDIR/diff" && grep -q 'kept at 32k positions' "$TMPDIR/diff"
-result $? "diff tells norms, sizes and memory"
+result $? "diff shows norms, sizes and memory"
 "$lmzoo" diff "$model" "$model" >"$TMPDIR/diff" && grep -q 'nothing: the same block' "$TMPDIR/diff"
-result $? "diff with itself tells nothing"
+result $? "diff with itself finds nothing"
 "$lmzoo" diff "$model" >"$TMPDIR/out" 2>"$TMPDIR/err"
 [ $? -eq 2 ]
 result $? "diff of one: exit code 2"
@@ -72,7 +72,7 @@ result $? "diff of one: exit code 2"
 result $? "cache side by side"
 "$lmzoo" cache "$model" --context 64 --json >"$TMPDIR/cache.json"
 [ "$(number bytes_per_token "$TMPDIR/cache.json")" = "$slope" ]
-result $? "cache tells the bytes that plan measures"
+result $? "cache shows the bytes that plan measures"
 for bad in 0 k 1x ',' -4 1e12; do
     "$lmzoo" cache "$model" --context "$bad" >"$TMPDIR/out" 2>"$TMPDIR/err"
     [ $? -eq 2 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A batch under faults: kills, a full disk, cut and vanishing files, signals, a second run, a memory limit. After each the
-# same command must finish with the very lines of an undisturbed run, or say in one sentence why it cannot.
+# A batch under faults: kills, a full disk, truncated and deleted files, signals, a second run, a memory limit. After each
+# the same command must finish with the lines of an undisturbed run, or say in one sentence why it cannot.
 #
 #   tests/run -k scripts/faults         in the tests: a few kills
 #   ZOO_KILLS=200 tests/run -k faults   all of the table in docs/batch.md
@@ -52,7 +52,7 @@ report "a disk that is full: exit 4, and the rest when there is room" $?
 gzip -c in.jsonl | head -c 2000 >cut.jsonl.gz
 batch -i cut.jsonl.gz -o cut.jsonl 2>err
 [ $? -eq 4 ] && grep -q 'end early' err
-report "compressed requests that are cut: exit 4" $?
+report "compressed requests that are truncated: exit 4" $?
 
 requests 4000 >shrinks.jsonl
 start -i shrinks.jsonl -o shrinks.out.jsonl 2>err &
@@ -62,7 +62,7 @@ head -n 1500 shrinks.jsonl >part && cat part >shrinks.jsonl
 wait "$pid"
 code=$?
 [ "$code" -eq 4 ] && grep -q 'changed or was truncated' err
-report "requests that are cut while they are read: exit 4, never 0" $?
+report "requests that are truncated while they are read: exit 4, never 0" $?
 
 requests 4000 >many.jsonl
 start -i many.jsonl -o gone.jsonl 2>err &
@@ -72,7 +72,7 @@ rm -f gone.jsonl
 wait "$pid"
 code=$?
 [ "$code" -eq 4 ] && grep -q 'vanished' err
-report "results that vanish: exit 4" $?
+report "results that are deleted: exit 4" $?
 
 start -i many.jsonl -o one.jsonl 2>/dev/null &
 pid=$!
@@ -114,7 +114,7 @@ for pack in packs/*; do [ -f "$pack" ] && : >"$pack"; done
 wait "$pid"
 code=$?
 [ "$code" -eq 4 ] && grep -q 'was truncated or its disk fails' err
-report "packed weights that are cut while they are in use: exit 4 and a sentence" $?
+report "packed weights that are truncated while in use: exit 4 and a sentence" $?
 
 # A control group of 64 MiB, of version 2 or 1, where one can be made.
 group='' limit='' own=/sys/fs/cgroup

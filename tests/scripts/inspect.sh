@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/scripts/inspect.sh: the commands that look and measure, as a user starts them: inspect, plan,
+# tests/scripts/inspect.sh: the commands that show and measure, as a user starts them: inspect, plan,
 # bench, plugins, cards, render, tokenize.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -62,7 +62,7 @@ for kind in f32 bf16 int8 int4; do
     cat "$work/a" "$work/b" >>"$work/words"
     [ "$(field weights "$work/a")" -gt 0 ] &&
         [ "$(field weights "$work/a")" = "$(field packed_bytes "$work/b")" ]
-    result $? "plan --weights $kind: as many bytes as loading packs"
+    result $? "plan --weights $kind: the bytes that loading packs"
 done
 plan --context 100 >"$work/a"
 plan --context 200 --cache int8 >"$work/b"
@@ -73,7 +73,7 @@ result $? "plan in words"
 refused 2 'must be auto' "plan for weights of an unknown kind" plan "$llama" --weights int3
 refused 3 nonesuch "plan of a folder that is not there" plan "$work/nonesuch"
 
-# --- bench: the asked tests in their order, counts as asked
+# --- bench: the chosen tests in order, with the given counts
 "$lmzoo" bench "$llama" --prefill 24 --decode 5 --batch 3 --prompt 8 --new 4 --rounds 2 -q \
     --context 64 >"$work/out" 2>"$work/words"
 code=$?

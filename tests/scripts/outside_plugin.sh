@@ -1,7 +1,7 @@
 #!/bin/sh
 # A plugin built outside the tree: installs into a temporary prefix, moves that prefix elsewhere,
 # builds a copy of the installed template through `pkg-config lmzoo-sdk` and through
-# `find_package(lmzoo)`, and lets the installed program judge both results.
+# `find_package(lmzoo)`, and loads both with the installed program.
 set -u
 skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 [ -f "$LMZOO_SOURCE/sdk/template/plugin.c" ] || skip_all "sdk/template is not there"
@@ -12,7 +12,7 @@ work=$TMPDIR/out
 # shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 said=$work.log
-must() { # STATUS NAME: what all the rest stands on
+must() { # STATUS NAME: a precondition of all that follows
     result "$1" "$2"
     [ "$1" -eq 0 ] || { echo "Bail out! nothing to build against"; exit 1; }
 }

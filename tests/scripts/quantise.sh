@@ -1,6 +1,6 @@
 #!/bin/sh
-# tests/scripts/quantise.sh: `quantise` on a demo model: a run that is killed goes on to the same
-# bytes, threads change none, the folder opens and keeps its numbers when it is packed, refusals.
+# tests/scripts/quantise.sh: `quantise` on a demo model: a killed run resumes to the same bytes, the
+# number of threads changes none, packing the folder keeps its values, refusals.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -36,7 +36,7 @@ divergence() { # divergence FOLDER
 quantise "$work/a" --calibrate "$work/text.txt" --bits 4.8
 result $? "a text, at most 4.8 bits"
 grep -q 'bits a weight' "$work/out" && grep -q 'held back: KL divergence' "$work/out"
-result $? "what was done is told, with the divergence on text that was held back"
+result $? "the method is shown, with the divergence on held-out text"
 quantise "$work/plain"
 result $? "without a text"
 with=$(divergence "$work/a") without=$(divergence "$work/plain") load=$(divergence "$model")
@@ -53,7 +53,7 @@ result $? "packed as int4 the folder diverges as its own numbers do"
 
 "$lmzoo" inspect "$work/a" >"$work/out" 2>"$work/words"
 grep -q 'quantised .*tokens of text.txt' "$work/out"
-result $? "inspect tells what was done with which text"
+result $? "inspect shows the method and the text"
 
 # --- the same bytes with other threads, and after kills
 quantise "$work/b" --calibrate "$work/text.txt" --bits 4.8 --threads 1
@@ -84,7 +84,7 @@ for gone in 'NR <= 8' 'NR > 8' 'NR % 2'; do
     cmp "$work/a/model.safetensors" "$work/e/model.safetensors" >>"$work/words" 2>&1 || same=1
     rm -rf "$work/e"
 done
-result $same "any parts of a run that was killed lead to the same bytes"
+result $same "whatever parts of a killed run are left, the same bytes result"
 for delay in 0.05 0.1 0.2 0.3 0.4; do
     "$lmzoo" quantise "$model" -o "$work/c" --weights int4 --lines --calibrate "$work/text.txt" \
         --bits 4.8 >/dev/null 2>&1 &
@@ -98,12 +98,12 @@ if [ ! -e "$work/c/config.json" ]; then
 fi
 cmp "$work/a/model.safetensors" "$work/c/model.safetensors" >>"$work/words" 2>&1 &&
     cmp "$work/a/config.json" "$work/c/config.json" >>"$work/words" 2>&1 && [ ! -e "$work/c/.parts" ]
-result $? "killed five times: the same bytes, and nothing is left over"
+result $? "killed five times: the same bytes, and no temporary file"
 
 # --- refusals
 quantise "$work/a" --calibrate "$work/text.txt"
 [ $? -eq 2 ] && grep -q 'holds a checkpoint already' "$work/words"
-result $? "a folder that holds a checkpoint is not written over"
+result $? "a folder that holds a checkpoint is not overwritten"
 quantise "$work/d" --bits 4
 [ $? -eq 2 ] && grep -q -e '--bits 4' "$work/words"
 result $? "fewer bits than int4 takes"

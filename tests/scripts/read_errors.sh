@@ -1,8 +1,7 @@
 #!/bin/sh
-# A disk that fails under the embedding table, a file that is cut while its weights are packed: every
-# command that runs a model ends with exit code 4 and one sentence that names the file, and writes no
-# answer. A shim makes pread fail on checkpoints, or cuts the file when threads start that find it
-# mapped.
+# A read error in the embedding table, a file truncated while its weights are packed: every command
+# that runs a model ends with exit code 4 and one sentence that names the file, and writes no answer.
+# A shim makes pread fail on checkpoints, or truncates the mapped file when threads start.
 set -u
 skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 sanitized=$(sed -n 's/^LMZOO_SANITIZE:STRING=//p' "$LMZOO_BUILD/CMakeCache.txt")
@@ -120,15 +119,15 @@ nothing "batch answers nothing" "$TMPDIR/results.jsonl"
 # In the middle of an answer: the first rows are good.
 LMZOO_SHIM_FROM=5 refused "run, at the third token" "Input/output error" \
     run "$model" --tokens 1,2,3 -n 20 --temperature 0 --json
-LMZOO_SHIM_END=1 refused "a file that was cut" "ends inside tensor" run "$model" --tokens 1,2,3 --json
+LMZOO_SHIM_END=1 refused "a truncated file" "ends inside tensor" run "$model" --tokens 1,2,3 --json
 
 mkdir "$TMPDIR/demo-llama"
 cp -L "$model"/* "$TMPDIR/demo-llama"
 LMZOO_SHIM_FROM=1000000 LMZOO_SHIM_CUT=$TMPDIR/demo-llama/model.safetensors refused \
-    "a file that is cut while it is packed" "cannot be read any more" \
+    "a file that is truncated while it is packed" "cannot be read any more" \
     run "$TMPDIR/demo-llama" --tokens 1,2,3 --threads 2 --json
 
-# The same batch goes on when the disk is well again.
+# The same batch goes on when the disk works again.
 n=$((n + 1))
 "$LMZOO_BUILD/lmzoo" batch "$model" -i "$TMPDIR/in.jsonl" -o "$TMPDIR/results.jsonl" \
     >"$TMPDIR/out" 2>&1 && [ "$(wc -l <"$TMPDIR/results.jsonl")" -eq 1 ]

@@ -68,7 +68,7 @@ check "an index that names a missing shard" 'model-00002-of-00002.safetensors' "
 
 copy json
 printf '{"model_type": "llama",' >"$TMPDIR/json/config.json"
-check "a config that is no JSON" 'json/config.json, line 1' "$TMPDIR/json"
+check "a config that is not JSON" 'json/config.json, line 1' "$TMPDIR/json"
 
 copy wide
 sed -i 's/"head_dim": [0-9]*/"head_dim": 1000000000/' "$TMPDIR/wide/config.json"

@@ -1,7 +1,7 @@
 # requests.awk: batch lines of every kind: awk -v rows=1000 -f requests.awk
 #
-# Greedy and drawn, choices, stops, penalties, scoring, chat, token ids, long common beginnings.
-# Line 50, 100, ... 1000 is broken, each in another way.
+# Greedy and sampled, choices, stops, penalties, scoring, chat, token ids, long common prefixes.
+# Lines 50, 100, ... 1000 are broken, each in another way.
 function line(body, url) {
     printf "{\"custom_id\":\"row-%d\",\"method\":\"POST\",\"url\":\"/v1/%s\",\"body\":%s}\n", i, url, body
 }

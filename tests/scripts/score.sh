@@ -98,7 +98,7 @@ llama=$models/demo-llama
 refused 2 'usage: lmzoo score' "no input" "$llama"
 refused 2 'weights=q4' "an unknown kind" "$llama" -i "$work/few.txt" --against weights=q4
 refused 2 'needs weights=KIND' "an unknown key" "$llama" -i "$work/few.txt" --against isa=avx2
-refused 2 'give --against' "continuations of nothing to compare with" "$llama" -i "$work/few.txt" \
+refused 2 'give --against' "continuations without a reference" "$llama" -i "$work/few.txt" \
     --greedy 5
 refused 2 'needs --documents' "an end without a document" "$llama" -i "$work/few.txt" --end-token 3
 refused 2 'token 4000' "an end token beyond the vocabulary" "$llama" -i "$work/few.txt" \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# lmzoo serve through curl: answers and streams, equal bytes alone and in company, refusals, limits,
-# clients that go away, an orderly end.
+# lmzoo serve through curl: answers and streams, equal bytes alone and in a batch, refusals, limits,
+# clients that disconnect, an orderly shutdown.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 model=$LMZOO_SOURCE/demo/models/demo-llama
@@ -139,13 +139,13 @@ ask /v1/chat/completions "{\"messages\":[{\"role\":\"user\",\"content\":\"$(prin
 refused 400 'context_length_exceeded' "a prompt too long"
 deep=$(printf '{"type":"array","items":%.0s' $(seq 40))'{"type":"string","pattern":"(a{1,999}){1,999}"}'$(printf '}%.0s' $(seq 40))
 ask /v1/chat/completions "$chat,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":$deep}}}"
-refused 400 'response_format' "a schema that asks for too much"
+refused 400 'response_format' "an unsupported schema"
 ask /v1/completions '{"prompt":["a","b","c","d"],"n":128,"max_tokens":400,"logprobs":20}'
 refused 400 'limit_exceeded' "an answer that needs too much memory"
 ask /v1/completions "{\"prompt\":\"$(printf 'a%.0s' $(seq 110000))\"}"
 refused 413 'body_too_large' "a body too long"
 status=$(curl -sS -m 5 -o "$said" -w '%{http_code}' -H 'Content-Length: 99999999999' -d x "$url/v1/completions")
-refused 413 'body_too_large' "a body that is said to be too long, before it comes"
+refused 413 'body_too_large' "a body whose announced length is too long, before it arrives"
 ask /v1/nothing '{}'
 refused 404 '"error"' "an unknown path"
 status=$(curl -sS -m 20 -o "$said" -w '%{http_code}' "$url/v1/completions")
@@ -162,9 +162,9 @@ done
 wait $(cat "$TMPDIR/pids")
 sort "$TMPDIR/statuses" | uniq -c >"$said"
 grep -q ' 429$' "$said" && grep -q ' 200$' "$said" && ! grep -Evq ' (200|429)$' "$said"
-result $? "beyond the queue's length 429, the others as ever"
+result $? "429 beyond the queue's length, the others are answered"
 
-# ---- clients that go away
+# ---- clients that disconnect
 
 for body in "$long" "${long%,\"stream\":true\}}}"; do
     curl -sS -m 0.5 -N -o /dev/null --data-binary "$body" "$url/v1/completions" 2>/dev/null
@@ -177,7 +177,7 @@ for _ in $(seq 50); do
 done
 echo "$inside inside" >"$said"
 [ "$inside" = 0 ]
-result $? "what a client left behind is cancelled"
+result $? "the request of a disconnected client is cancelled"
 ask /v1/completions "$story"
 [ "$(choices "$said")" = "$(choices "$TMPDIR/alone")" ]
 result $? "and changes nothing for the next"
@@ -192,7 +192,7 @@ status=$?
 wait $last
 cp "$TMPDIR/log" "$said"
 [ $status -eq 0 ] && [ "$(choices "$TMPDIR/last")" = "$(choices "$TMPDIR/alone")" ]
-result $? "SIGTERM lets what is inside end, exit code 0"
+result $? "SIGTERM lets running requests end, exit code 0"
 
 serve --api-key secret
 ask /v1/completions "$story"

@@ -89,7 +89,7 @@ poll cancelled
 result $? "a cancelled batch ends"
 ask /v1/completions -d '{"prompt":"Once","max_tokens":4}'
 [ "$status" = 200 ]
-result $? "and the server answers on"
+result $? "and the server still answers"
 ask /v1/batches -d '{"input_file_id":"file-none","endpoint":"/v1/completions"}'
 [ "$status" = 400 ] && grep -q input_file_id "$said"
 result $? "a batch of no file is refused"
@@ -102,8 +102,8 @@ create "$TMPDIR/long.jsonl"
 kill -TERM "$pid"
 wait "$pid"
 [ $? -eq 0 ] && [ -z "$(find "$files" -name '*.part')" ]
-result $? "SIGTERM leaves a batch for another time, and no torn upload"
+result $? "SIGTERM leaves a batch to be resumed, and no partial upload"
 serve
 poll completed
-result $? "which is now"
+result $? "it is resumed"
 echo "1..$n"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# lmzoo serve with tokens read ahead: the bytes of a server without, and its counts in usage and in
-# /metrics, which agree.
+# lmzoo serve with speculative decoding: the bytes of a server without, and equal counts in usage and
+# in /metrics.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 # shellcheck source=tests/scripts/tap.inc

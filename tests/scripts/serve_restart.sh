@@ -1,7 +1,7 @@
 #!/bin/sh
-# lmzoo serve --cache-dir: what ended requests left outlives the process, on models with rows,
-# windows, latents and states alike. A file that was cut, whose writer was killed, or of other
-# caches is reported and not used; the bytes are those of a server that keeps nothing.
+# lmzoo serve --cache-dir: kept prefixes outlive the process, on models with rows, windows, latents
+# and states. A file that is truncated, whose writer was killed, or of other cache kinds is reported
+# and not used; the bytes are those of a server that keeps nothing.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 # shellcheck source=tests/scripts/tap.inc
@@ -59,14 +59,14 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     second=$(cat "$TMPDIR/text")
     echo "prompt $prompt, cached $cached, read $read, before $before; $second, not $two" >>"$said"
     [ "$second" = "$two" ] && [ "$cached" -ge "$before" ] && [ $((prompt - cached)) -eq "$read" ]
-    result $? "$model: after a restart a turn reads what is new alone, and its bytes are the same"
+    result $? "$model: after a restart a turn reads only what is new, and its bytes are the same"
 
     # Killed: what the first start left is still there.
     end KILL "$pid"
     serve third "$model" --cache-dir "$dir"
     ask "$url" "$more"
     [ "$(cat "$TMPDIR/text")" = "$two" ] && [ "$cached" -ge "$before" ]
-    result $? "$model: after kill -9 the file of the last good end is used"
+    result $? "$model: after kill -9 the file of the last orderly shutdown is used"
     end TERM "$pid"
 
     # Half written: the header comes last; then cut; then one byte is another.
@@ -91,7 +91,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     rm -f "$TMPDIR"/fault-* "$TMPDIR/first" "$TMPDIR/second" "$TMPDIR/third"
     echo "$bad" >>"$said"
     [ -z "$bad" ]
-    result $? "$model: files half written, cut, changed and empty are told and not used"
+    result $? "$model: files half written, truncated, changed and empty are reported and not used"
 
     # Other caches, and a bound too small for the file.
     cp "$TMPDIR/whole" "$file"
@@ -105,7 +105,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     end TERM "$pid"
     ls -l "$dir" >>"$said"
     [ $told -eq 0 ] && [ "$(cat "$TMPDIR/text")" = "$one" ] && [ ! -e "$file" ]
-    result $? "$model: another --cache is told; --cache-dir-max bounds the file"
+    result $? "$model: another --cache is reported; --cache-dir-max bounds the file"
     end TERM "$other"
     rm -f "$TMPDIR/plain" "$TMPDIR/kinds" "$TMPDIR/small"
 done

@@ -1,6 +1,6 @@
 #!/bin/sh
-# lmzoo serve over turns: a follow-up reads only what is new, on models with rows, windows, latents
-# and states alike, and its bytes are those of a server that keeps nothing.
+# lmzoo serve over several turns: a follow-up reads only what is new, on models with rows, windows,
+# latents and states, and its bytes are those of a server that keeps nothing.
 set -u
 command -v curl >/dev/null || { echo "1..0 # SKIP no curl"; exit 0; }
 # shellcheck source=tests/scripts/tap.inc
@@ -66,7 +66,7 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     chat "Tell me a story"
     echo "the same again: prompt $prompt, cached $cached; other words: cached $second" >"$said"
     [ "$cached" -ge $((prompt - 8)) ] && { [ "$second" -ge 20 ] || [ "$model" = demo-gemma ]; }
-    result $? "$model: a request again, and other words behind the same instructions"
+    result $? "$model: a repeated request, and other words after the same instructions"
     kill -TERM "$pid" "$other"
     wait "$pid" "$other"
 done

@@ -63,7 +63,7 @@ same_run() { # same_run NAME OUTPUT: as the one run, results and errors
     result $? "$1"
 }
 
-# A byte order mark, blank lines, an id that stands twice, no line feed at the end.
+# A byte order mark, blank lines, an id that occurs twice, no line feed at the end.
 {
     printf '\357\273\277'
     awk -v rows=100 -f "$LMZOO_SOURCE/tests/scripts/requests.awk" | sed -e '7s/^/  /' -e '30s/$/\r/' \
@@ -114,7 +114,7 @@ sed -n '1,4p;6p;6p;7,$p' "$work/s-1.jsonl" >"$work/t-1.jsonl"
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/t-1.jsonl" "$work/s-2.jsonl"
 refused 2 "occurs twice" "a row twice for one that is not there"
 merge "$work/x.jsonl" "$work/one.jsonl"
-refused 2 "holds a run of all rows" "results of a whole run"
+refused 2 "holds a whole run" "results of a whole run"
 batch "$work/in.jsonl" "$work/f-1.jsonl" --shard 1/3 --seed 7
 merge "$work/x.jsonl" "$work/s-0.jsonl" "$work/f-1.jsonl" "$work/s-2.jsonl"
 refused 2 "f-1.jsonl (shard 1/3) is of another run than" "a shard with another seed"
@@ -147,11 +147,11 @@ same_run "the same shard continued" "$work/u"
 printf 'x' | dd of="$work/in.jsonl.index" bs=1 seek=300 conv=notrunc 2>/dev/null
 batch "$work/in.jsonl" "$work/i-1.jsonl" --shard 1/3 --order input
 cmp -s "$work/i-1.jsonl" "$work/s-1.jsonl"
-result $? "a damaged index is made anew"
+result $? "a damaged index is rebuilt"
 head -c 500 "$work/in.jsonl.index" >"$work/cut" && cp "$work/cut" "$work/in.jsonl.index"
 batch "$work/in.jsonl" "$work/i-1.jsonl" --shard 1/3 --order input --restart
 cmp -s "$work/i-1.jsonl" "$work/s-1.jsonl"
-result $? "and so is one that was cut"
+result $? "and so is a truncated one"
 
 mkdir "$work/ro"
 cp "$work/in.jsonl" "$work/ro"
@@ -188,7 +188,7 @@ refused_code=$?
 [ $refused_code -eq 4 ] && grep -q "secret.jsonl changed: line 13" "$work/words"
 result $? "and sees when one of them is another: exit code 4"
 
-# The file is written anew: the index too, and shards of both do not go together.
+# The file is rewritten: so is the index, and shards of the two versions do not merge.
 sed '13s/row-/Row-/' "$work/in.jsonl" >"$work/in2.jsonl"
 mv "$work/in2.jsonl" "$work/in.jsonl"
 batch "$work/in.jsonl" "$work/f-1.jsonl" --shard 1/3 --restart

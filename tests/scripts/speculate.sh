@@ -1,7 +1,7 @@
 #!/bin/sh
-# tests/scripts/speculate.sh: tokens read ahead change no byte of a result: every demo model, with drafts
-# that are forced and with those that pay, one row at a time and many, in small steps, and over an
-# interruption. What was drafted is told where it is asked for.
+# tests/scripts/speculate.sh: speculative decoding changes no byte of a result: every demo model, with
+# a forced number of drafts and with those that pay, one row at a time and many, in small steps, and
+# over an interruption. Counts of drafts are shown where they are requested.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -46,7 +46,7 @@ same() { # same MODEL KIND
         batch "$1" "$2" drafts2 --draft "$LMZOO_SOURCE/demo/models/demo-$1" --draft-weights int4 \
             --draft-tokens 4 --max-seqs 6 --memory 200M
         cmp -s "$work/drafts2" "$work/plain" && accepted && [ $((2 * came)) -gt "$drafted" ]
-        result $? "demo-$1, $2: drafts of a draft model, most of which come"
+        result $? "demo-$1, $2: drafts of a draft model, most of which are accepted"
     fi
     batch "$1" "$2" drafts --max-seqs 2
     cmp -s "$work/drafts" "$work/plain"
@@ -82,7 +82,7 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
         grep -q '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9]' "$work/summary" &&
         grep -q '^lmzoo_batch_drafted_tokens_total [1-9]' "$work/metrics" &&
         grep -q '^lmzoo_batch_accepted_tokens_total [1-9]' "$work/metrics"
-    result $? "usage, summary and metrics tell drafts"
+    result $? "usage, summary and metrics count drafts"
 
     schema='{"type":"object","properties":{"full_name_of_person":{"type":"string","maxLength":6},"favourite_animals":{"type":"array","minItems":2,"maxItems":3,"items":{"enum":["elephant","kangaroo"]}}},"required":["full_name_of_person","favourite_animals"]}'
     for i in 1 2 3 4; do
@@ -91,7 +91,7 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     batch llama f32 plain --speculate off --restart
     batch llama f32 drafts --draft-tokens 6 --restart
     cmp -s "$work/drafts" "$work/plain" && [ "$(grep -c '"status_code":200' "$work/plain")" -eq 4 ] && accepted
-    result $? "answers of a schema, whose keys are guessed"
+    result $? "answers of a schema, whose keys are drafted"
 
     refuses() { # CODE WORDS OPTIONS...: run ends so with this sentence
         code=$1 sentence=$2
@@ -122,18 +122,18 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     cmp -s "$work/text" "$work/plain" && accepted && own=$came
     batch llama f32 file --speculate file --draft-tokens 6 --max-seqs 1 --memory 64M --restart
     cmp -s "$work/file" "$work/plain" && accepted && [ "$came" -gt $((own + 150)) ]
-    result $? "answers that are alike go by one another"
+    result $? "similar answers are drafted from one another"
 
     set -- "$lmzoo" run "$folder" -p 'Once upon a time' -n 60 --ignore-eos --json
     "$@" --speculate off >"$work/a" && "$@" --draft-tokens 6 >"$work/b" &&
         [ "$(sed 's/"usage.*//' "$work/a")" = "$(sed 's/"usage.*//' "$work/b")" ] &&
         grep -q '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0' "$work/a" &&
         grep -q '"rejected_prediction_tokens":[1-9]' "$work/b"
-    result $? "run gives the same text and tells drafts"
+    result $? "run gives the same text and counts drafts"
 
     "$lmzoo" bench "$folder" --tests decode --decode 40 -r 1 --speculate text --draft-tokens 4 --quiet |
         grep -q '"drafted_tokens":[1-9]'
-    result $? "bench tells drafts"
+    result $? "bench counts drafts"
 
     "$lmzoo" run "$folder" -p x --speculate often 2>"$work/words"
     [ $? -eq 2 ] && grep -q 'speculate must be off, text or file' "$work/words"

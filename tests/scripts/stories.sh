@@ -39,4 +39,4 @@ head -c 100000 "$weights/stories260K.bin" >"$TMPDIR/cut.bin"
 "$python" "$LMZOO_SOURCE/tools/convert_stories.py" "$TMPDIR/cut.bin" "$weights/tok512.bin" \
     "$TMPDIR/cut" >"$said" 2>&1
 [ $? -eq 1 ] && grep -q 'ends within its weights' "$said"
-result $? "a cut checkpoint is refused"
+result $? "a truncated checkpoint is refused"

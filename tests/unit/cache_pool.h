@@ -1,5 +1,5 @@
 /*
- * cache_pool.h: what both tests of the caches need: a kind of their own, and pools.
+ * cache_pool.h: a cache kind and pools for the tests of the caches.
  */
 #ifndef TEST_CACHE_POOL_H
 #define TEST_CACHE_POOL_H

@@ -1,6 +1,6 @@
 /*
- * fake_engine.h: the functions of engine.h over a model that is a hash, for tests of what stands
- * above the engine.
+ * fake_engine.h: the functions of engine.h over a model that is a hash, for tests of the code above
+ * the engine.
  *
  * The logits after a sequence depend on its tokens alone, so any way to cut and mix rows must give
  * the same results. The engine checks its callers: rows of a step, logits, positions, reservations,
@@ -306,7 +306,7 @@ zoo_status zoo_engine_step(zoo_engine *e, zoo_item *items, uint32_t n_items, zoo
 {
     uint32_t n_rows = 0, n_logits = 0;
     if (e->n_steps++ == e->fail_at) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "the engine was told to fail");
+        return zoo_fail(err, ZOO_E_INTERNAL, "the fake engine fails at this step");
     }
     FAKE_CHECK(n_items > 0);
     e->seconds += e->step_seconds;

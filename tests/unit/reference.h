@@ -1,5 +1,5 @@
-/* reference.h: where tests find data that is no part of the repository;
- * they skip when it is absent. */
+/* reference.h: the folder of reference data, which is not part of the repository; tests skip when
+ * it is absent. */
 #ifndef ZOO_TESTS_REFERENCE_H
 #define ZOO_TESTS_REFERENCE_H
 

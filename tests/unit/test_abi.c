@@ -2,9 +2,9 @@
  * test_abi.c: size and field offsets of every struct that host and plugins share, as they are in
  * this major version of the ABI (docs/abi.md), on 64-bit machines.
  *
- * A row that fails means that plugins which are built would read another field: count the major
- * version up and write the row anew. The rows of a struct leave no hole but padding, so that a
- * field that nobody listed is seen.
+ * A row that fails means that plugins already built would read another field: increment the major
+ * version and update the row. The rows of a struct leave no gap but padding, so that an unlisted
+ * field is found.
  */
 #include <setjmp.h>
 #include <stdarg.h>

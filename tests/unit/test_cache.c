@@ -1,6 +1,6 @@
 /*
- * test_cache.c: the paged caches, one promise after the other: rings at every alignment, refusals,
- * prefixes, cost, hostile declarations, memory that fails, threads.
+ * test_cache.c: the paged caches, property by property: rings at every alignment, refusals,
+ * prefixes, cost, hostile declarations, failing memory, threads.
  */
 #include <pthread.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /*
- * test_class.c: what a config is worth to the reference's class: each derivation, spelling and
- * rotary form of models.d/classes on small configs, values worked out by the reference.
+ * test_class.c: configs as the reference's class reads them: each derivation, spelling and rotary
+ * form of models.d/classes on small configs, with values computed by the reference.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
- * test_cluster.c: rank 0 of a run over ranks (cluster.h), with a link that plays rank 1: one that
- * fails after its first rows, one that never comes, others that must be refused, and messages that
- * are cut. Whatever it does, the run has the lines of one process or a sentence.
+ * test_cluster.c: rank 0 of a run over ranks (cluster.h), with a link that simulates rank 1: one
+ * that fails after its first rows, one that never appears, others that must be refused, and
+ * truncated messages. Whatever it does, the run gives the lines of one process or one sentence.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,13 +28,13 @@ static char folder[256], input[300], output[300], journal_path[300];
 static struct {
     zoo_message *queue[16]; /* to rank 0 */
     size_t n, at;
-    uint32_t kinds[16]; /* of what it was sent */
+    uint32_t kinds[16]; /* of the messages sent to it */
     size_t n_kinds, n_rows_bytes;
     bool fails; /* after its first rows */
     size_t cut; /* bytes of its last message that are not sent */
 } other;
 
-static void says(zoo_message_kind kind, const void *data, size_t n)
+static void enqueue(zoo_message_kind kind, const void *data, size_t n)
 {
     zoo_message *m = zoo_message_new(kind, n);
     assert_non_null(m);
@@ -43,7 +43,7 @@ static void says(zoo_message_kind kind, const void *data, size_t n)
     other.queue[other.n++] = m;
 }
 
-static int hears(uint32_t to, const void *data, size_t n)
+static int link_send(uint32_t to, const void *data, size_t n)
 {
     uint32_t kind;
     assert_int_equal(to, 1);
@@ -54,13 +54,13 @@ static int hears(uint32_t to, const void *data, size_t n)
         zoo_error why;
         (void)zoo_fail(&why, ZOO_E_MEMORY, "no memory here");
         other.n_rows_bytes += n;
-        says(ZOO_MESSAGE_FAILED, &why, sizeof why);
+        enqueue(ZOO_MESSAGE_FAILED, &why, sizeof why);
         other.fails = false;
     }
     return 0;
 }
 
-static int gives(uint32_t *from, void **data, size_t *n)
+static int link_receive(uint32_t *from, void **data, size_t *n)
 {
     if (other.at == other.n) {
         return 0;
@@ -80,8 +80,8 @@ static int gives(uint32_t *from, void **data, size_t *n)
 static const zoo_link_ops link_ops = {.version = ZOO_LINK_VERSION,
                                       .size = sizeof link_ops,
                                       .name = "test",
-                                      .send = hears,
-                                      .receive = gives};
+                                      .send = link_send,
+                                      .receive = link_receive};
 
 /* ---- the run of rank 0 ---- */
 
@@ -148,7 +148,7 @@ typedef struct outcome {
     bool has_dealt;
 } outcome;
 
-/* alone: as one process. hello null: rank 1 never comes. The caller frees lines. */
+/* alone: as one process. hello null: rank 1 never appears. The caller frees lines. */
 static outcome run(bool alone, const zoo_hello *hello)
 {
     outcome o = {.status = ZOO_OK};
@@ -166,7 +166,7 @@ static outcome run(bool alone, const zoo_hello *hello)
     assert_int_equal(zoo_journal_open(&paths, &key, &job.journal, &o.err), ZOO_OK);
     loaded.engine = fake_engine(1024, 64, 4);
     if (hello) {
-        says(ZOO_MESSAGE_HELLO, hello, sizeof *hello);
+        enqueue(ZOO_MESSAGE_HELLO, hello, sizeof *hello);
     }
     o.status = alone ? zoo_batch_run(&job, &o.totals, &o.err)
                      : zoo_cluster_deal(&cluster, &job, &key, &o.totals, &o.err);
@@ -211,7 +211,7 @@ static void test_a_rank_that_fails_has_its_rows_dealt_again(void **unused)
     zoo_mem_free(o.lines);
 }
 
-static void test_a_rank_that_never_comes_is_told_to_quit(void **unused)
+static void test_a_rank_that_never_appears_is_sent_quit(void **unused)
 {
     (void)unused;
     memset(&other, 0, sizeof other);
@@ -259,7 +259,7 @@ static void test_ranks_that_differ_are_refused(void **unused)
     hello = hello_of(&key);
     hello.magic = __builtin_bswap64(hello.magic);
     assert_refused(&hello, ZOO_E_USAGE, "orders bytes");
-    memset(&hello.key, 'x', sizeof hello.key); /* no text of it ends */
+    memset(&hello.key, 'x', sizeof hello.key); /* none of its texts is terminated */
     memset(hello.host, 'x', sizeof hello.host);
     hello.magic = ZOO_HELLO_MAGIC;
     assert_refused(&hello, ZOO_E_USAGE, "program");
@@ -273,7 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_rank_that_fails_has_its_rows_dealt_again),
-        cmocka_unit_test(test_a_rank_that_never_comes_is_told_to_quit),
+        cmocka_unit_test(test_a_rank_that_never_appears_is_sent_quit),
         cmocka_unit_test(test_ranks_that_differ_are_refused)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,7 +1,7 @@
 /*
- * test_deal.c: who gets how many rows (dealer.h), with ranks that are simulated: each runs up to 64
- * rows at once and shares its speed among them. Whatever the speeds, all end nearly together. And
- * the order in which rows are dealt (window.h).
+ * test_deal.c: the dealing policy (dealer.h), with simulated ranks: each runs up to 64 rows at once
+ * and divides its speed among them. Whatever the speeds, all end nearly together. And the order in
+ * which rows are dealt (window.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>

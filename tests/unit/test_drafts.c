@@ -1,12 +1,12 @@
 /*
- * test_drafts.c: tokens read ahead, over the fake engine: results are those without, whatever is
- * forced on rows; what pays is read and what does not is not.
+ * test_drafts.c: speculative decoding over the fake engine: results are those without drafts,
+ * whatever number of drafts is forced; drafts that pay are computed and others are not.
  */
 #include "schedule_rows.h"
 
 static const zoo_engine *timed; /* whose steps take the time; null: none passes */
 
-/* In place of the machine's clock, which other programs hold up. */
+/* In place of the machine's clock, which depends on other load. */
 double __wrap_zoo_clock_seconds(void);
 double __wrap_zoo_clock_seconds(void)
 {
@@ -149,7 +149,7 @@ static void test_draft_model_changes_nothing(void **unused)
     forget_results(&plain);
 }
 
-/* A draft model whose steps take as long as the model's is left alone after a look. */
+/* A draft model whose steps take as long as the model's is not used after a trial. */
 static void test_draft_model_pays_or_is_off(void **unused)
 {
     static fixture f;
@@ -183,7 +183,7 @@ static void test_draft_model_pays_or_is_off(void **unused)
     }
 }
 
-/* The model itself drafts: of greedy rows all drafts come. */
+/* The model itself drafts: all drafts of greedy rows are accepted. */
 static void test_draft_model_is_right(void **unused)
 {
     static fixture f;
@@ -208,7 +208,7 @@ static void test_draft_model_is_right(void **unused)
     zoo_engine_close(e);
 }
 
-/* Rows that say the same one after the other: the second goes by the first. */
+/* Rows with the same output one after the other: the second is drafted from the first. */
 static void test_rows_go_by_one_another(void **unused)
 {
     static fixture f;

@@ -1,4 +1,4 @@
-/* test_machine.c: what benchmarks measure with: peaks, counted products; pinned threads. */
+/* test_machine.c: measuring tools of the benchmarks: peaks, counted products; pinned threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

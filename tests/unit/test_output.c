@@ -1,5 +1,5 @@
 /*
- * test_output.c: outputs in the formats of models.d/formats taken apart; the texts are those that
+ * test_output.c: parsing outputs in the formats of models.d/formats; the texts are those that
  * the families' own templates write for the same calls. Every prefix of every output must parse.
  */
 #include <setjmp.h>

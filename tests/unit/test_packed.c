@@ -1,6 +1,6 @@
 /*
- * test_packed.c: packed weights out of a file are the bits of packed weights, whatever happens to
- * the file.
+ * test_packed.c: packed weights from a file have the bits of freshly packed ones, whatever happens
+ * to the file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,7 +168,7 @@ static void same_bits(void **state)
     }
 }
 
-/* One byte of the file turned at a time: refused with a sentence, made anew, good again. */
+/* One byte of the file changed at a time: reported with a sentence, rebuilt, good again. */
 static void damage_is_found(void **state)
 {
     (void)state;

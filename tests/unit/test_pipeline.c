@@ -1,10 +1,10 @@
 /*
- * test_pipeline.c: a model over ranks that are threads of this process (engine/pipeline.h): where
- * layers are cut, and the bits of one process through everything that is done to sequences; a rank
- * that fails.
+ * test_pipeline.c: a model over ranks that are threads of this process (engine/pipeline.h): how
+ * layers are divided, and the bits of one process through every operation on sequences; a rank that
+ * fails.
  *
- * test_pipeline FOLDER...: the bits of other checkpoints, over 2 and 3 ranks where there are layers
- * enough; what does not open alone is passed by.
+ * test_pipeline FOLDER...: the same for other checkpoints, over 2 and 3 ranks if there are enough
+ * layers; folders that do not open in one process are skipped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -406,7 +406,7 @@ static void test_too_many_ranks(void **unused)
     (void)unused;
     memset(ranks, 0, sizeof ranks);
     ranks[0].ring = (zoo_ring){.n_ranks = 9, .n_micro_batches = 1, .send = send_to, .meet = meet};
-    ranks[0].ring.rank = 8; /* tells nobody */
+    ranks[0].ring.rank = 8; /* so that it ends no other rank */
     assert_int_equal(zoo_engine_open(DEMO("llama"), &o, &engine, &err), ZOO_E_USAGE);
     assert_non_null(strstr(err.text, "--pipeline deals its 5 layers to 6 ranks at most"));
     assert_null(engine);

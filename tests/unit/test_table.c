@@ -1,5 +1,5 @@
-/* test_table.c: items by reading the file equal those of the map; rows of a large table, and that
- * they leave the map alone; a file that was cut. */
+/* test_table.c: items read from the file equal those of the map; rows of a large table, whose map
+ * must stay untouched; a truncated file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

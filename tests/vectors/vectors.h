@@ -24,7 +24,7 @@ typedef struct vector_parts {
 } vector_parts;
 bool vector_next(vector_parts *parts, const char **p, size_t *n);
 
-/* Numbers between anything that is no digit, appended. */
+/* Appends the numbers in the text; anything but digits separates them. */
 void vector_ids(const char *p, size_t n, zoo_ids *ids);
 
 bool vector_push(zoo_text *text, const char *p, size_t n);
