@@ -1,5 +1,5 @@
 /*
- * latent.c: params of latent attention (blocks/mla.h) in the layers that attend.
+ * latent.c: params of latent attention (blocks/mla/mla.h) in the layers that attend.
  *
  * Keys: q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, rope_interleave.
  * Options: latent_attention ("plain": no rotation, "rotated"), latent_gate ("head", "element").
