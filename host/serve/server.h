@@ -28,7 +28,7 @@ typedef struct zoo_server_options {
     const char *cors;           /* value of Access-Control-Allow-Origin; null: not sent */
     const char *name;           /* of the model in answers; null: the folder's */
     size_t body_max;            /* bytes of a request's body */
-    size_t request_bytes_max;   /* memory for parsing and encoding one request */
+    size_t request_bytes_max;   /* memory of one request: parsed, encoded, answered */
     size_t held_bytes_max;      /* of all bodies, requests and their answers together */
     double request_seconds;     /* for parsing and encoding, and for running; 0: no limit */
     double kept_share;          /* of the cache, for prefixes of ended requests (schedule.h) */
