@@ -121,8 +121,9 @@ void zoo_explain_memory(zoo_doc *doc, const zoo_arch *arch)
     }
     write_kept(doc, arch, sums, n);
     zoo_doc_para(doc,
-                 "int8 and int4 rows have a float32 scale for each head, counted here. A stream "
-                 "that tolerates no narrower format stays wide. Caches are held in pages of 64 "
+                 "int8 rows have a bf16 scale for 32 numbers, int4 rows a scale and a zero of 16 "
+                 "bits for 16, counted here. A stream that tolerates no narrower format stays "
+                 "wide. Caches are held in pages of 64 "
                  "rows, which round these figures up (lmzoo plan).");
     write_work(doc, arch);
     zoo_doc_para(doc,

@@ -72,6 +72,11 @@ double plain_silu(double x)
     return x / (1 + exp(-x));
 }
 
+double plain_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
 double plain_softplus(double x)
 {
     return log1p(exp(x));

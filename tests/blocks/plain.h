@@ -1,9 +1,11 @@
 /*
- * plain.h: five ways to mix the tokens of a text, each written out as plain loops on a page of its
- * own: plain_gqa.c, plain_window.c, plain_mla.c, plain_dsa.c, plain_mamba2.c.
+ * plain.h: the ideas of today's decoders, each written out as plain loops on a page of its own. Six
+ * ways to mix the tokens of a text: plain_gqa.c, plain_window.c, plain_mla.c, plain_dsa.c,
+ * plain_mamba2.c, plain_delta.c; experts: plain_moe.c; several residual streams: plain_hyper.c; a
+ * cache in few bits: plain_narrow_cache.c.
  *
  * They are meant to be read, and they are what the fast blocks are measured against
- * (test_block_plain.c). All numbers are double. Matrices and lists of rows lie row by row: element
+ * (test_block_plain*.c). All numbers are double. Matrices and lists of rows lie row by row: element
  * (r, c) of a matrix of `cols` columns is at r * cols + c. x [n][width] holds one row for each
  * token, y the same for the results.
  */
@@ -28,6 +30,7 @@ void plain_rotate(double *x, size_t n, double position, const double *frequency)
 /* p[j] = exp(s[j]) / sum of exp(s) over the j that are visible; 0 for the others. */
 void plain_softmax(const double *s, const bool *visible, size_t n, double *p);
 double plain_silu(double x);     /* x / (1 + e^-x) */
+double plain_sigmoid(double x);  /* 1 / (1 + e^-x) */
 double plain_softplus(double x); /* ln(1 + e^x) */
 
 /* ---- the pages ---- */
@@ -84,5 +87,53 @@ typedef struct plain_mamba2 {
     const double *w_out;               /* [width][inner] */
 } plain_mamba2;
 void plain_mamba2_run(const plain_mamba2 *p, const double *x, size_t n, double *y);
+
+typedef struct plain_delta {
+    size_t width;
+    size_t n_heads, n_groups; /* heads; groups of heads that share queries and keys */
+    size_t key, value;        /* numbers of a head's key and value */
+    size_t decays;            /* of a head: 1, or `key` */
+    size_t taps;              /* of the convolution */
+    double eps;
+    const double *w;            /* [channels][width]: rows of q, k (n_groups * key each), v */
+    const double *conv;         /* [channels][taps] */
+    const double *wa, *wb, *wz; /* [n_heads * decays][width], [n_heads], [n_heads * value][width] */
+    const double *a_log, *a_bias; /* [n_heads], [n_heads * decays] */
+    const double *norm;           /* [value] */
+    const double *wo;             /* [width][n_heads * value] */
+} plain_delta;
+void plain_delta_run(const plain_delta *p, const double *x, size_t n, double *y);
+
+typedef struct plain_moe {
+    size_t width, n_experts, n_chosen;
+    size_t inner, shared_inner; /* rows in the middle of an expert, of the shared one */
+    bool softmax;               /* scores are a softmax over all experts; else sigmoids */
+    double scale;
+    const double *router, *bias;    /* [n_experts][width], [n_experts] */
+    const double *gate, *up, *down; /* [n_experts][inner][width], down [n_experts][width][inner] */
+    const double *shared_gate, *shared_up, *shared_down; /* the same of one expert */
+} plain_moe;
+void plain_moe_run(const plain_moe *p, const double *x, size_t n, double *y);
+
+typedef struct plain_hyper {
+    size_t width, n_streams;
+    size_t rounds; /* of balancing */
+    double eps, norm_eps, magnitude;
+} plain_hyper;
+/* Weights of one place: w [2 n_streams + n_streams^2][n_streams * width], scale [3], base [rows].
+ */
+typedef struct plain_mix {
+    const double *w, *scale, *base;
+} plain_mix;
+/* A block: y [width] of x [width]. */
+typedef void plain_part(const double *x, size_t width, double *y);
+/* X [n_streams][width] of one token, before and after one block. */
+void plain_hyper_run(const plain_hyper *p, const plain_mix *w, plain_part *f, double *X);
+
+enum { PLAIN_ROW_MAX = 512 };
+/* x [n] becomes what a cache of 8 or 4 bits gives back for it; n: a power of two. */
+void plain_narrow_cache(double *x, size_t n, unsigned bits);
+/* x = H x, for a power of two n. */
+void plain_turn(double *x, size_t n);
 
 #endif

@@ -7,9 +7,8 @@
  */
 #include "blocks/gqa/gqa.h"
 #include "blocks/mla/mla.h"
-#include "fake.h"
 #include "mamba2.h"
-#include "plain.h"
+#include "plain_bench.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -17,77 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { N = 70, WIDTH = 24 };
-
-#define LIMIT 1e-11 /* nmse */
-
-/* ---- a block and its page, side by side ---- */
-
-typedef struct bench {
-    fake f;
-    float x[N * WIDTH], y[N * WIDTH];
-    double xd[N * WIDTH], yd[N * WIDTH], other[N * WIDTH];
-    char says[256];
-} bench;
-
-static void *widened(fake *f, const float *x, size_t n)
-{
-    double *out = fake_keep(f, n * sizeof *out);
-    for (size_t i = 0; i < n; i++) {
-        out[i] = (double)x[i];
-    }
-    return out;
-}
-
-/* The tensor in a field of the weights struct, as double. */
-static double *tensor(bench *b, size_t field)
-{
-    const fake_tensor *t = fake_tensor_at(&b->f, field);
-    assert_non_null(t);
-    return widened(&b->f, t->x, (size_t)t->experts * t->rows * t->cols);
-}
-
-static double *zeros(bench *b, size_t n)
-{
-    return fake_keep(&b->f, n * sizeof(double));
-}
-
-static void open_bench(bench *b)
-{
-    fake_open(&b->f, test_kernels(), 2);
-    for (size_t i = 0; i < (size_t)N * WIDTH; i++) {
-        b->x[i] = fake_random(&b->f);
-        b->xd[i] = (double)b->x[i];
-    }
-    b->says[0] = '\0';
-}
-
-static void run_block(bench *b, const zoo_block_ops *ops, const void *params, const void *weights,
-                      uint32_t chunk)
-{
-    fake_run run = {ops, params, weights, WIDTH, WIDTH, 0, 0, N, chunk};
-    fake_forward(&b->f, &run, b->x, b->y);
-}
-
-/* Whether y is what the page gives, in b->yd. */
-static bool agrees(bench *b)
-{
-    double nmse = fake_nmse(b->y, b->yd, (size_t)N * WIDTH);
-    if (nmse < LIMIT) {
-        return true;
-    }
-    (void)snprintf(b->says, sizeof b->says, "nmse %.3g, no usual mistake", nmse);
-    return false;
-}
-
-/* b->other holds what the page gives with this mistake. */
-static void suspect(bench *b, const char *mistake)
-{
-    if (fake_nmse(b->y, b->other, (size_t)N * WIDTH) < LIMIT) {
-        (void)snprintf(b->says, sizeof b->says, "%s", mistake);
-    }
-}
 
 /* ---- attention with grouped heads, over everything or over a window ---- */
 
@@ -105,7 +33,7 @@ typedef void attention_page(const plain_gqa *p, const double *x, size_t n, doubl
 /* Rows (2i, 2i + 1) of each head stand at (i, i + D / 2): the page then turns other pairs. */
 static double *other_pairs(bench *b, const double *w, size_t heads, size_t d)
 {
-    double *out = zeros(b, heads * d * WIDTH);
+    double *out = bench_zeros(b, heads * d * WIDTH);
     for (size_t r = 0; r < heads * d; r++) {
         size_t i = r % d, from = r - i + (i < d / 2 ? 2 * i : 2 * (i - d / 2) + 1);
         memcpy(out + r * WIDTH, w + from * WIDTH, WIDTH * sizeof *out);
@@ -115,27 +43,27 @@ static double *other_pairs(bench *b, const double *w, size_t heads, size_t d)
 
 static void suspect_attention(bench *b, const plain_gqa *p, attention_page *page)
 {
-    double *none = zeros(b, p->head_dim / 2), *back = zeros(b, p->head_dim / 2);
+    double *none = bench_zeros(b, p->head_dim / 2), *back = bench_zeros(b, p->head_dim / 2);
     plain_gqa q = *p;
     for (size_t i = 0; i < p->head_dim / 2; i++) {
         back[i] = -p->frequency[i];
     }
     q.frequency = back;
     page(&q, b->xd, N, b->other);
-    suspect(b, "the halves of the rotation are swapped");
+    bench_suspect(b, "the halves of the rotation are swapped");
     q.frequency = none;
     page(&q, b->xd, N, b->other);
-    suspect(b, "nothing is rotated");
+    bench_suspect(b, "nothing is rotated");
     q = *p;
     q.wq = other_pairs(b, p->wq, p->n_heads, p->head_dim);
     q.wk = other_pairs(b, p->wk, p->n_groups, p->head_dim);
     page(&q, b->xd, N, b->other);
-    suspect(b, "the rotation takes neighbours for pairs");
+    bench_suspect(b, "the rotation takes neighbours for pairs");
     q = *p;
     for (size_t longer = 0; p->window > 1 && longer < 2; longer++) {
         q.window = longer ? p->window + 1 : p->window - 1;
         page(&q, b->xd, N, b->other);
-        suspect(b, longer ? "the window is one too long" : "the window is one short");
+        bench_suspect(b, longer ? "the window is one too long" : "the window is one short");
     }
 }
 
@@ -147,23 +75,23 @@ static void compare_attention(bench *b, const zoo_gqa *made, const zoo_gqa *want
     zoo_gqa p = *made;
     zoo_error err;
     assert_int_equal(zoo_gqa_finish(&p, &err), ZOO_OK);
-    open_bench(b);
+    bench_open(b);
     fake_streams(&b->f, &zoo_gqa_ops, &p);
     void *weights = fake_bind(&b->f, &zoo_gqa_ops, &p);
-    run_block(b, &zoo_gqa_ops, &p, weights, chunk);
+    bench_run(b, &zoo_gqa_ops, &p, weights, chunk);
     const plain_gqa page = {.width = WIDTH,
                             .n_heads = 6,
                             .n_groups = 2,
                             .head_dim = 8,
                             .window = wanted->shape.window,
-                            .frequency = widened(&b->f, inv, 4),
-                            .wq = tensor(b, GQA(q)),
-                            .wk = tensor(b, GQA(k)),
-                            .wv = tensor(b, GQA(v)),
-                            .wo = tensor(b, GQA(o))};
+                            .frequency = bench_widened(&b->f, inv, 4),
+                            .wq = bench_tensor(b, GQA(q)),
+                            .wk = bench_tensor(b, GQA(k)),
+                            .wv = bench_tensor(b, GQA(v)),
+                            .wo = bench_tensor(b, GQA(o))};
     attention_page *run = wanted->shape.window ? plain_window_run : plain_gqa_run;
     run(&page, b->xd, N, b->yd);
-    if (!agrees(b)) {
+    if (!bench_agrees(b)) {
         suspect_attention(b, &page, run);
     }
     fake_close(&b->f);
@@ -188,7 +116,7 @@ static const zoo_mla_index indexer = {.n_heads = 3, .dim = 10, .top_k = 16, .cho
 /* The block has Wuk_h^T [latent, nope]. */
 static double *turned(bench *b, const double *w, size_t n, size_t rows, size_t cols)
 {
-    double *out = zeros(b, n * rows * cols);
+    double *out = bench_zeros(b, n * rows * cols);
     for (size_t i = 0; i < n * rows * cols; i++) {
         size_t matrix = i / (rows * cols), r = i / cols % rows, c = i % cols;
         out[matrix * rows * cols + c * rows + r] = w[i];
@@ -206,24 +134,24 @@ static plain_mla mla_page(bench *b, const zoo_mla *p)
                       .rope = p->rope_dim,
                       .value = p->v_dim,
                       .eps = (double)p->norm_eps,
-                      .frequency = widened(&b->f, inv, 4),
-                      .wq_down = tensor(b, MLA(q_a)),
-                      .query_norm = tensor(b, MLA(q_norm)),
-                      .wq_up = tensor(b, MLA(q)),
-                      .wkv_down = tensor(b, MLA(kv_a)),
-                      .latent_norm = tensor(b, MLA(kv_norm)),
-                      .wv_up = tensor(b, MLA(v_up)),
-                      .wo = tensor(b, MLA(o))};
-    page.wk_up = turned(b, tensor(b, MLA(k_up)), p->n_heads, p->kv_lora, p->nope);
+                      .frequency = bench_widened(&b->f, inv, 4),
+                      .wq_down = bench_tensor(b, MLA(q_a)),
+                      .query_norm = bench_tensor(b, MLA(q_norm)),
+                      .wq_up = bench_tensor(b, MLA(q)),
+                      .wkv_down = bench_tensor(b, MLA(kv_a)),
+                      .latent_norm = bench_tensor(b, MLA(kv_norm)),
+                      .wv_up = bench_tensor(b, MLA(v_up)),
+                      .wo = bench_tensor(b, MLA(o))};
+    page.wk_up = turned(b, bench_tensor(b, MLA(k_up)), p->n_heads, p->kv_lora, p->nope);
     if (p->index.n_heads) {
         page.index_heads = p->index.n_heads;
         page.index_dim = p->index.dim;
         page.index_eps = (double)p->index.norm_eps;
-        page.index_wq = tensor(b, MLA(index_q));
-        page.index_wk = tensor(b, MLA(index_k));
-        page.index_norm = tensor(b, MLA(index_norm));
-        page.index_bias = tensor(b, MLA(index_norm_bias));
-        page.index_weight = tensor(b, MLA(index_w));
+        page.index_wq = bench_tensor(b, MLA(index_q));
+        page.index_wk = bench_tensor(b, MLA(index_k));
+        page.index_norm = bench_tensor(b, MLA(index_norm));
+        page.index_bias = bench_tensor(b, MLA(index_norm_bias));
+        page.index_weight = bench_tensor(b, MLA(index_w));
     }
     return page;
 }
@@ -239,30 +167,30 @@ static void run_mla_page(const plain_mla *p, const double *x, double *y)
 
 static void suspect_mla(bench *b, const plain_mla *p)
 {
-    double *back = zeros(b, p->rope / 2);
+    double *back = bench_zeros(b, p->rope / 2);
     plain_mla q = *p;
-    q.wk_up = zeros(b, p->n_heads * p->nope * p->latent);
+    q.wk_up = bench_zeros(b, p->n_heads * p->nope * p->latent);
     run_mla_page(&q, b->xd, b->other);
-    suspect(b, "the product with Wuk that queries absorb is missing");
+    bench_suspect(b, "the product with Wuk that queries absorb is missing");
     q = *p;
     q.frequency = back;
     run_mla_page(&q, b->xd, b->other);
-    suspect(b, "nothing is rotated");
+    bench_suspect(b, "nothing is rotated");
     for (size_t i = 0; i < p->rope / 2; i++) {
         back[i] = -p->frequency[i];
     }
     run_mla_page(&q, b->xd, b->other);
-    suspect(b, "the halves of the rotation are swapped");
+    bench_suspect(b, "the halves of the rotation are swapped");
     q = *p;
     for (size_t more = 0; p->index_top > 1 && more < 2; more++) {
         q.index_top = more ? p->index_top + 1 : p->index_top - 1;
         run_mla_page(&q, b->xd, b->other);
-        suspect(b, more ? "the indexer chooses one key too many"
-                        : "the indexer chooses one key too few");
+        bench_suspect(b, more ? "the indexer chooses one key too many"
+                              : "the indexer chooses one key too few");
     }
     q.index_top = 0;
     run_mla_page(&q, b->xd, b->other);
-    suspect(b, "the indexer's choice is not followed");
+    bench_suspect(b, "the indexer's choice is not followed");
 }
 
 /* without_up: the block's weights have no Wuk. */
@@ -272,7 +200,7 @@ static void compare_mla(bench *b, const zoo_mla *made, uint32_t top, bool withou
     zoo_mla p = *made;
     zoo_error err;
     assert_int_equal(zoo_mla_finish(&p, &err), ZOO_OK);
-    open_bench(b);
+    bench_open(b);
     fake_streams(&b->f, &zoo_mla_ops, &p);
     zoo_mla_weights *weights = fake_bind(&b->f, &zoo_mla_ops, &p);
     if (without_up) {
@@ -283,11 +211,11 @@ static void compare_mla(bench *b, const zoo_mla *made, uint32_t top, bool withou
         }
         weights->k_up = up;
     }
-    run_block(b, &zoo_mla_ops, &p, weights, chunk);
+    bench_run(b, &zoo_mla_ops, &p, weights, chunk);
     plain_mla page = mla_page(b, &p);
     page.index_top = top;
     run_mla_page(&page, b->xd, b->yd);
-    if (!agrees(b)) {
+    if (!bench_agrees(b)) {
         suspect_mla(b, &page);
     }
     fake_close(&b->f);
@@ -317,17 +245,17 @@ static const mamba2_params mamba2 = {.width_in = WIDTH,
 static void suspect_mamba2(bench *b, const plain_mamba2 *p)
 {
     plain_mamba2 q = *p;
-    q.dt_bias = zeros(b, p->n_heads);
+    q.dt_bias = bench_zeros(b, p->n_heads);
     plain_mamba2_run(&q, b->xd, N, b->other);
-    suspect(b, "the bias of the step sizes is missing");
+    bench_suspect(b, "the bias of the step sizes is missing");
     q = *p;
-    q.d = zeros(b, p->n_heads);
+    q.d = bench_zeros(b, p->n_heads);
     plain_mamba2_run(&q, b->xd, N, b->other);
-    suspect(b, "D x is missing");
+    bench_suspect(b, "D x is missing");
     q = *p;
-    q.conv_bias = zeros(b, 44);
+    q.conv_bias = bench_zeros(b, 44);
     plain_mamba2_run(&q, b->xd, N, b->other);
-    suspect(b, "the bias of the convolution is missing");
+    bench_suspect(b, "the bias of the convolution is missing");
 }
 
 /* without_d: the block's weights have no D. */
@@ -335,17 +263,17 @@ static void compare_mamba2(bench *b, bool without_d, uint32_t chunk)
 {
     const mamba2_params *p = &mamba2;
     zoo_error err;
-    open_bench(b);
+    bench_open(b);
     fake_streams(&b->f, &hybrid_mamba2_ops, p);
     mamba2_weights *weights = fake_bind(&b->f, &hybrid_mamba2_ops, p);
     assert_int_equal(hybrid_mamba2_prepare(p, weights, &b->f.setup, &err), ZOO_OK);
     if (without_d) {
         weights->d = fake_keep(&b->f, p->n_heads * sizeof(float));
     }
-    run_block(b, &hybrid_mamba2_ops, p, weights, chunk);
-    double *w_in = zeros(b, 74 * WIDTH);
-    memcpy(w_in, tensor(b, MAMBA2(in)), 68 * WIDTH * sizeof *w_in);
-    memcpy(w_in + 68 * WIDTH, tensor(b, MAMBA2(dt)), 6 * WIDTH * sizeof *w_in);
+    bench_run(b, &hybrid_mamba2_ops, p, weights, chunk);
+    double *w_in = bench_zeros(b, 74 * WIDTH);
+    memcpy(w_in, bench_tensor(b, MAMBA2(in)), 68 * WIDTH * sizeof *w_in);
+    memcpy(w_in + 68 * WIDTH, bench_tensor(b, MAMBA2(dt)), 6 * WIDTH * sizeof *w_in);
     const plain_mamba2 page = {.width = WIDTH,
                                .n_heads = 6,
                                .head_dim = 4,
@@ -354,15 +282,15 @@ static void compare_mamba2(bench *b, bool without_d, uint32_t chunk)
                                .taps = 4,
                                .eps = (double)p->eps,
                                .w_in = w_in,
-                               .conv = tensor(b, MAMBA2(conv)),
-                               .conv_bias = tensor(b, MAMBA2(conv_bias)),
-                               .dt_bias = tensor(b, MAMBA2(dt_bias)),
-                               .a_log = tensor(b, MAMBA2(a_log)),
-                               .d = tensor(b, MAMBA2(d)),
-                               .norm = tensor(b, MAMBA2(norm)),
-                               .w_out = tensor(b, MAMBA2(out))};
+                               .conv = bench_tensor(b, MAMBA2(conv)),
+                               .conv_bias = bench_tensor(b, MAMBA2(conv_bias)),
+                               .dt_bias = bench_tensor(b, MAMBA2(dt_bias)),
+                               .a_log = bench_tensor(b, MAMBA2(a_log)),
+                               .d = bench_tensor(b, MAMBA2(d)),
+                               .norm = bench_tensor(b, MAMBA2(norm)),
+                               .w_out = bench_tensor(b, MAMBA2(out))};
     plain_mamba2_run(&page, b->xd, N, b->yd);
-    if (!agrees(b)) {
+    if (!bench_agrees(b)) {
         suspect_mamba2(b, &page);
     }
     fake_close(&b->f);
@@ -370,60 +298,50 @@ static void compare_mamba2(bench *b, bool without_d, uint32_t chunk)
 
 /* ---- the tests ---- */
 
-static const uint32_t chunks[] = {N, 1, 16};
-
-static void expect(const bench *b, const char *name, const char *says)
-{
-    if (strcmp(b->says, says) != 0) {
-        fail_msg("%s: %s%s%s", name, b->says[0] ? b->says : "no difference is found",
-                 *says ? "; expected: " : "", says);
-    }
-}
-
 static void gqa_is_the_page(void **state)
 {
-    for (size_t i = 0; i < ZOO_COUNT(chunks); i++) {
-        compare_attention(*state, &gqa, &gqa, chunks[i]);
-        expect(*state, "plain_gqa", "");
+    for (size_t i = 0; i < ZOO_COUNT(bench_chunks); i++) {
+        compare_attention(*state, &gqa, &gqa, bench_chunks[i]);
+        bench_expect(*state, "plain_gqa", "");
     }
 }
 
 static void window_is_the_page(void **state)
 {
     static const uint32_t windows[] = {9, 1, 2, N, N + 5};
-    for (size_t i = 0; i < ZOO_COUNT(windows) * ZOO_COUNT(chunks); i++) {
+    for (size_t i = 0; i < ZOO_COUNT(windows) * ZOO_COUNT(bench_chunks); i++) {
         zoo_gqa p = gqa;
-        p.shape.window = windows[i / ZOO_COUNT(chunks)];
-        compare_attention(*state, &p, &p, chunks[i % ZOO_COUNT(chunks)]);
-        expect(*state, "plain_window", "");
+        p.shape.window = windows[i / ZOO_COUNT(bench_chunks)];
+        compare_attention(*state, &p, &p, bench_chunks[i % ZOO_COUNT(bench_chunks)]);
+        bench_expect(*state, "plain_window", "");
     }
 }
 
 static void mla_is_the_page(void **state)
 {
-    for (size_t i = 0; i < ZOO_COUNT(chunks); i++) {
-        compare_mla(*state, &mla, 0, false, chunks[i]);
-        expect(*state, "plain_mla", "");
+    for (size_t i = 0; i < ZOO_COUNT(bench_chunks); i++) {
+        compare_mla(*state, &mla, 0, false, bench_chunks[i]);
+        bench_expect(*state, "plain_mla", "");
     }
 }
 
 static void dsa_is_the_page(void **state)
 {
     static const uint32_t tops[] = {16, 1, N - 1, N};
-    for (size_t i = 0; i < ZOO_COUNT(tops) * ZOO_COUNT(chunks); i++) {
+    for (size_t i = 0; i < ZOO_COUNT(tops) * ZOO_COUNT(bench_chunks); i++) {
         zoo_mla p = mla;
         p.index = indexer;
-        p.index.top_k = tops[i / ZOO_COUNT(chunks)];
-        compare_mla(*state, &p, p.index.top_k, false, chunks[i % ZOO_COUNT(chunks)]);
-        expect(*state, "plain_dsa", "");
+        p.index.top_k = tops[i / ZOO_COUNT(bench_chunks)];
+        compare_mla(*state, &p, p.index.top_k, false, bench_chunks[i % ZOO_COUNT(bench_chunks)]);
+        bench_expect(*state, "plain_dsa", "");
     }
 }
 
 static void mamba2_is_the_page(void **state)
 {
-    for (size_t i = 0; i < ZOO_COUNT(chunks); i++) {
-        compare_mamba2(*state, false, chunks[i]);
-        expect(*state, "plain_mamba2", "");
+    for (size_t i = 0; i < ZOO_COUNT(bench_chunks); i++) {
+        compare_mamba2(*state, false, bench_chunks[i]);
+        bench_expect(*state, "plain_mamba2", "");
     }
 }
 
@@ -435,21 +353,21 @@ static void attention_mistakes_are_named(void **state)
     neighbours.interleaved = 1;
     wrong.options.rope = &back;
     compare_attention(*state, &wrong, &right, N);
-    expect(*state, "swapped halves", "the halves of the rotation are swapped");
+    bench_expect(*state, "swapped halves", "the halves of the rotation are swapped");
     wrong.options.rope = &neighbours;
     compare_attention(*state, &wrong, &right, N);
-    expect(*state, "pairs", "the rotation takes neighbours for pairs");
+    bench_expect(*state, "pairs", "the rotation takes neighbours for pairs");
     wrong.options.rope = NULL;
     compare_attention(*state, &wrong, &right, N);
-    expect(*state, "no rotation", "nothing is rotated");
+    bench_expect(*state, "no rotation", "nothing is rotated");
     wrong.options.rope = right.options.rope;
     right.shape.window = 9;
     wrong.shape.window = 10;
     compare_attention(*state, &wrong, &right, N);
-    expect(*state, "window of 10", "the window is one too long");
+    bench_expect(*state, "window of 10", "the window is one too long");
     wrong.shape.window = 8;
     compare_attention(*state, &wrong, &right, N);
-    expect(*state, "window of 8", "the window is one short");
+    bench_expect(*state, "window of 8", "the window is one short");
 }
 
 static void latent_mistakes_are_named(void **state)
@@ -458,37 +376,25 @@ static void latent_mistakes_are_named(void **state)
     zoo_rope back = small;
     back.sign = -1;
     compare_mla(*state, &p, 0, true, N);
-    expect(*state, "no Wuk", "the product with Wuk that queries absorb is missing");
+    bench_expect(*state, "no Wuk", "the product with Wuk that queries absorb is missing");
     p.rope = &back;
     compare_mla(*state, &p, 0, false, N);
-    expect(*state, "swapped halves", "the halves of the rotation are swapped");
+    bench_expect(*state, "swapped halves", "the halves of the rotation are swapped");
     p.rope = &small;
     p.index = indexer;
     compare_mla(*state, &p, 15, false, N);
-    expect(*state, "16 of 15", "the indexer chooses one key too many");
+    bench_expect(*state, "16 of 15", "the indexer chooses one key too many");
     compare_mla(*state, &p, 17, false, N);
-    expect(*state, "16 of 17", "the indexer chooses one key too few");
+    bench_expect(*state, "16 of 17", "the indexer chooses one key too few");
     p.index.top_k = N;
     compare_mla(*state, &p, 16, false, N);
-    expect(*state, "all keys", "the indexer's choice is not followed");
+    bench_expect(*state, "all keys", "the indexer's choice is not followed");
 }
 
 static void state_mistakes_are_named(void **state)
 {
     compare_mamba2(*state, true, N);
-    expect(*state, "no D", "D x is missing");
-}
-
-static int setup(void **state)
-{
-    *state = malloc(sizeof(bench));
-    return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
+    bench_expect(*state, "no D", "D x is missing");
 }
 
 int main(void)
@@ -498,5 +404,5 @@ int main(void)
         cmocka_unit_test(mla_is_the_page),           cmocka_unit_test(dsa_is_the_page),
         cmocka_unit_test(mamba2_is_the_page),        cmocka_unit_test(attention_mistakes_are_named),
         cmocka_unit_test(latent_mistakes_are_named), cmocka_unit_test(state_mistakes_are_named)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

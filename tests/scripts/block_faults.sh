@@ -7,13 +7,17 @@ if [ -n "$sanitized" ]; then
     echo "1..0 # SKIP the blocks are built for the $sanitized sanitizer"
     exit 0
 fi
-objects=$(find "$LMZOO_BUILD/tests/blocks/CMakeFiles/test_block_plain.dir" -name '*.o')
+objects() { find "$LMZOO_BUILD/tests/blocks/CMakeFiles/$1.dir" -name '*.o'; }
 blocks=$(find "$LMZOO_BUILD/sdk" -name 'libzoo_blocks.a')
 host=$(find "$LMZOO_BUILD/host" -name 'liblmzoo.a')
 n=0
 
-# fault FILE SED-EXPRESSION TEST SAYS: the test must fail and print SAYS
+# fault FILE SED-EXPRESSION PAGE SAYS: the test of that page must fail and print SAYS
 fault() {
+    case $3 in
+    plain_delta | plain_moe | plain_hyper | plain_narrow_cache) test=test_block_plain_parts ;;
+    *) test=test_block_plain ;;
+    esac
     n=$((n + 1))
     file=$LMZOO_SOURCE/$1
     dir=$(dirname "$file")
@@ -21,10 +25,10 @@ fault() {
     # shellcheck disable=SC2086 # lists of files and flags
     if cmp -s "$file" "$TMPDIR/fault.c"; then
         echo "the fault no longer applies: $2" >"$TMPDIR/out"
-    elif cc -std=c11 -O1 -ffp-contract=off -I "$LMZOO_SOURCE/sdk" -I "$dir" -c "$TMPDIR/fault.c" \
+    elif cc -std=c11 -O1 -ffp-contract=off -D_DEFAULT_SOURCE -I "$LMZOO_SOURCE/sdk" -I "$LMZOO_SOURCE/host" -I "$dir" -c "$TMPDIR/fault.c" \
         -o "$TMPDIR/fault.o" >"$TMPDIR/out" 2>&1 &&
-        cc -Wl,--allow-multiple-definition "$TMPDIR/fault.o" $objects "$host" "$blocks" \
-            -lcmocka -lm -lpthread -ldl -o "$TMPDIR/fault" >"$TMPDIR/out" 2>&1; then
+        cc -Wl,--allow-multiple-definition "$TMPDIR/fault.o" $(objects $test) "$host" "$blocks" \
+            -lcmocka $(pkg-config --libs libcjson) -lm -lpthread -ldl -o "$TMPDIR/fault" >"$TMPDIR/out" 2>&1; then
         CMOCKA_MESSAGE_OUTPUT=stdout "$TMPDIR/fault" >"$TMPDIR/out" 2>&1
         if [ $? -ne 0 ] && grep -q "ERROR: $3: $4\$" "$TMPDIR/out"; then
             echo "ok $n - $1: $4"
@@ -51,4 +55,20 @@ fault sdk/blocks/mla/attend.c 's/if (!sparse || seq->pos + seq->n <= p->index.to
 fault plugins/hybrid/mamba2.c 's/\.d = job->weights->d\[h\]/.d = 0/' plain_mamba2 'D x is missing'
 fault plugins/hybrid/mamba2.c 's/n_heads, w->dt_bias, p->n_heads/n_heads, 0, p->n_heads/' \
     plain_mamba2 'the bias of the step sizes is missing'
+fault plugins/hybrid/delta.c '/k->add(g, job->weights->dt_bias/d' plain_delta 'the bias of the decay is missing'
+fault plugins/hybrid/delta_bind.c 's/factor\[i\] = (float).*/factor[i] = 0 * size;/' \
+    plain_delta 'nothing is forgotten'
+fault sdk/blocks/moe/route.c 's/if (job->args->bias)/if (0)/' plain_moe 'the bias of the choice is missing'
+fault sdk/blocks/moe/route.c 's/\* (r->scale != 0 ? r->scale : 1.0f)//' \
+    plain_moe 'the factor on the experts is missing'
+fault sdk/blocks/moe/rules.c 's/r->score == ZOO_SCORE_SIGMOID/r->score == 99/; s/r->score == ZOO_SCORE_SOFTMAX/r->score != 0/' \
+    plain_moe 'scores are a softmax, not sigmoids'
+fault plugins/deepseek/hyper_mix.c 's/for (uint32_t i = 1; i < p->iters/for (uint32_t i = 2; i < p->iters/' \
+    plain_hyper 'the mixing matrix is balanced once too few'
+fault plugins/deepseek/hyper_mix.c 's/p->magnitude \*/1 */' \
+    plain_hyper "the factor on a block's output is missing"
+fault host/cache/rows.c 's/return place->kind->flags & ZOO_CACHE_TURNED/return false/' \
+    plain_narrow_cache 'rows are not turned'
+fault host/cache/kinds.c 's/kernels->encode(form, x/kernels->encode(form == ZOO_FORM_INT8 ? ZOO_FORM_INT4 : form, x/; s/kernels->decode(form, /kernels->decode(form == ZOO_FORM_INT8 ? ZOO_FORM_INT4 : form, /' \
+    plain_narrow_cache 'rows are kept in 4 bits'
 echo "1..$n"
