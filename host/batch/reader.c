@@ -163,8 +163,13 @@ static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
                                 "one",
                                 in->n, r->o.line_bytes_max / 4);
     }
+    zoo_spent spent = budget.spent;
     if (line->status != ZOO_OK && line->status != ZOO_E_MEMORY) {
-        budget.bytes_max = SIZE_MAX;
+        /* What a refused line leaves is counted, but a spent budget would give nothing for it. */
+        budget = (zoo_budget){.bytes = budget.bytes,
+                              .bytes_max = SIZE_MAX,
+                              .bytes_peak = budget.bytes_peak,
+                              .steps_max = UINT64_MAX};
         shrink(line);
     }
     (void)zoo_budget_enter(NULL);
@@ -172,7 +177,7 @@ static bool prepare(zoo_reader *r, const zoo_input_line *in, zoo_line *line)
     if (budget.bytes_peak > SETTLE_BYTES) {
         zoo_mem_trim();
     }
-    return budget.spent != ZOO_SPENT_STOPPED;
+    return spent != ZOO_SPENT_STOPPED;
 }
 
 /* One line of the file; false ends the thread. */
