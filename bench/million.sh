@@ -66,6 +66,7 @@ done
 code=0
 wait "$pid" || code=$?
 pid=''
+[ "$code" -eq 0 ] || cat "$work/words" >&2
 printf '\n| done before | seconds to the first new line | to the end | peak MiB | exit |\n|---|---|---|---|---|\n'
 printf '| %s | %s | %s | %s | %s |\n' "$before" "${first:--}" "$(seconds "$from" "$(now)")" $((peak / 1024)) "$code"
 found=$(sed 's/.*"custom_id":"\([^"]*\)".*/\1/' "$results" | sort -u | wc -l)

@@ -9,6 +9,11 @@
 
 #include "base/mem.h"
 
+zoo_status zoo_file_status(int code)
+{
+    return code == ENOMEM || code == EMFILE || code == ENFILE ? ZOO_E_MEMORY : ZOO_E_IO;
+}
+
 /* Reads fd to its end into a buffer that grows by halves; hint is its expected size. */
 static zoo_status read_all(int fd, const char *path, size_t hint, size_t bytes_max, char **data,
                            size_t *n, zoo_error *err)
@@ -32,7 +37,7 @@ static zoo_status read_all(int fd, const char *path, size_t hint, size_t bytes_m
         if (got < 0 || *n + (size_t)got > bytes_max) {
             zoo_mem_free(block);
             return got < 0
-                       ? zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno))
+                       ? zoo_fail(err, zoo_file_status(errno), "%s: %s", path, strerror(errno))
                        : zoo_fail(err, ZOO_E_LIMIT, "%s: longer than %zu bytes", path, bytes_max);
         }
     }
@@ -47,7 +52,7 @@ zoo_status zoo_file_open(const char *path, int *fd, zoo_error *err)
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC | (is_device ? 0 : O_NONBLOCK | O_NOCTTY));
     if (*fd < 0 || fstat(*fd, &st) != 0) {
-        zoo_status status = zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
+        zoo_status status = zoo_fail(err, zoo_file_status(errno), "%s: %s", path, strerror(errno));
         if (*fd >= 0) {
             (void)close(*fd);
             *fd = -1;

@@ -6,6 +6,10 @@
 
 #include "base.h"
 
+/* What an errno of a file is: ZOO_E_MEMORY where the system lacks memory or file descriptors, which
+ * is no fault of the file, ZOO_E_IO otherwise. */
+zoo_status zoo_file_status(int code);
+
 /*
  * Opens a regular file to read. Others are refused (opening a FIFO would block), except names under
  * /dev that the user chose (/dev/stdin, /dev/fd/3). ZOO_E_IO: it cannot be opened, or is a folder;

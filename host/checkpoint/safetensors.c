@@ -368,7 +368,7 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
-        return zoo_fail(err, ZOO_E_IO, "%s: %s", file->path, strerror(errno));
+        return zoo_fail(err, zoo_file_status(errno), "%s: %s", file->path, strerror(errno));
     }
     if (!S_ISREG(st.st_mode) || st.st_size < 8 || (uintmax_t)st.st_size > SIZE_MAX / 2) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: not a safetensors file: %s", file->path,
@@ -376,7 +376,8 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
     }
     void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (base == MAP_FAILED) {
-        return zoo_fail(err, ZOO_E_IO, "%s: cannot be mapped: %s", file->path, strerror(errno));
+        return zoo_fail(err, zoo_file_status(errno), "%s: cannot be mapped: %s", file->path,
+                        strerror(errno));
     }
     zoo_mapped_add(base, (size_t)st.st_size, file->path);
     file->base = base;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "checkpoint/safetensors_set.h"
@@ -209,7 +210,7 @@ static zoo_status folder_list(const char *folder, name_list *list, zoo_error *er
     const struct dirent *entry;
     DIR *dir = opendir(folder);
     if (!dir) {
-        return zoo_fail(err, ZOO_E_IO, "%s: %s", folder, strerror(errno));
+        return zoo_fail(err, zoo_file_status(errno), "%s: %s", folder, strerror(errno));
     }
     zoo_status status = ZOO_OK;
     while (status == ZOO_OK && (entry = readdir(dir))) {

@@ -5,9 +5,11 @@
 #include "config/card.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "config/card_options.h"
@@ -214,7 +216,8 @@ zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
     memset(out, 0, sizeof *out);
     int n_files = scandir(folder, &files, is_card_file, alphasort);
     if (n_files < 0) {
-        return zoo_fail(err, ZOO_E_IO, "%s: the card folder cannot be read", folder);
+        return zoo_fail(err, zoo_file_status(errno), "%s: the card folder cannot be read: %s",
+                        folder, strerror(errno));
     }
     zoo_status status = ZOO_OK;
     out->cards = zoo_mem_array((size_t)n_files + 1, sizeof *out->cards);

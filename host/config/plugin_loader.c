@@ -8,12 +8,14 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "cache/cache.h"
 
 #ifndef LMZOO_PLUGINS_FROM_BIN
@@ -236,10 +238,13 @@ zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *
     if (!S_ISREG(info.st_mode)) {
         return zoo_fail(err, ZOO_E_PLUGIN, "%s: not a plain file", path);
     }
+    errno = 0;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
+        bool lacks = zoo_file_status(errno) == ZOO_E_MEMORY;
         const char *why = dlerror();
-        return zoo_fail(err, ZOO_E_PLUGIN, "%s: not a loadable plugin: %s", path,
+        return zoo_fail(err, lacks ? ZOO_E_MEMORY : ZOO_E_PLUGIN, "%s: %s: %s", path,
+                        lacks ? "cannot be loaded" : "not a loadable plugin",
                         why ? why : "unknown reason");
     }
     const zoo_plugin *plugin = dlsym(library, ZOO_PLUGIN_SYMBOL);
@@ -279,7 +284,8 @@ zoo_status zoo_plugins_list(const char *folder, void (*fn)(void *arg, const char
     struct dirent **files = NULL;
     int n_files = scandir(folder, &files, is_plugin_file, alphasort);
     if (n_files < 0) {
-        return zoo_fail(err, ZOO_E_IO, "%s: the plugin folder cannot be read", folder);
+        return zoo_fail(err, zoo_file_status(errno), "%s: the plugin folder cannot be read: %s",
+                        folder, strerror(errno));
     }
     for (int i = 0; i < n_files; i++) {
         files[i]->d_name[strlen(files[i]->d_name) - 3] = '\0';

@@ -3,9 +3,11 @@
  * template.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "text/output/output_private.h"
@@ -320,7 +322,8 @@ zoo_status zoo_output_format_find(const char *folder, const char *chat_template,
     *out = NULL;
     DIR *dir = opendir(folder);
     if (!dir) {
-        return zoo_fail(err, ZOO_E_IO, "%s: cannot be read as a folder of output formats", folder);
+        return zoo_fail(err, zoo_file_status(errno),
+                        "%s: cannot be read as a folder of output formats", folder);
     }
     for (const struct dirent *e = readdir(dir); e && status == ZOO_OK; e = readdir(dir)) {
         zoo_output_format *f = NULL;
