@@ -62,6 +62,7 @@ A
 chmod +x "$work/agent"
 for delay in $delays; do
     for space in zoo_a zoo_b; do ip netns add $space; done
+    rm -f "$work/ready"
     "$work/delay" zoo_a zoo_b "$delay" >"$work/ready" &
     wire=$!
     while [ ! -s "$work/ready" ]; do sleep 0.05; done
@@ -72,7 +73,7 @@ for delay in $delays; do
         ip -n "$space" link set wire mtu 65000 up
     done
     for n in $batches; do
-        batch ip netns exec zoo_a mpirun --mca btl tcp,self --mca btl_tcp_if_include 10.99.0.0/24 \
+        batch ip netns exec zoo_a mpirun --bind-to none --mca btl tcp,self --mca btl_tcp_if_include 10.99.0.0/24 \
             --mca oob_tcp_if_include 10.99.0.0/24 --mca plm_rsh_agent "$work/agent" \
             --host 10.99.0.1:1,10.99.0.2:1 -n 2 "$build/lmzoo" batch "$model" --pipeline \
             --threads 1 --micro-batches "$n" "$@"

@@ -92,8 +92,8 @@ extern const zoo_option zoo_options_model[];
      "fit one machine; the bytes stay the same"},                                                  \
     {                                                                                              \
         "--micro-batches", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_micro_batches), "N",        \
-            "with --pipeline: steps under way at once, each with its part of the rows (one more "  \
-            "than there are ranks)"                                                                \
+            "with --pipeline: steps under way at once, each with its part of the rows (as many "   \
+            "as there are ranks)"                                                                  \
     }
 
 /* Rows for commands that open a draft model beside theirs. */

@@ -150,7 +150,7 @@ static zoo_status join(zoo_error *err)
     zoo_ring *ring = &run.link.ring;
     ring->meet = meet;
     ring->n_micro_batches =
-        run.common->n_micro_batches ? run.common->n_micro_batches : ring->n_ranks + 1;
+        run.common->n_micro_batches ? run.common->n_micro_batches : ring->n_ranks;
     return ZOO_OK;
 }
 

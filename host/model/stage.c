@@ -172,6 +172,11 @@ static void leave_ends(zoo_model *model)
     }
 }
 
+/* What a byte of the embedding and the head costs, against one of a layer: rows meet attention,
+ * norms and rotation in a layer besides its products, and only wanted rows reach the head. Measured
+ * on SmolLM2-135M in int8, 32 rows. */
+#define END_COST 0.7
+
 /* How many ranks the layers can be dealt to: one for each place that is free, and rank 0. */
 static uint32_t count_ranks(const uint32_t *source, uint32_t n_layers)
 {
@@ -204,8 +209,8 @@ static zoo_status choose(zoo_model *model, double *costs, uint32_t *source, uint
         sum += costs[i];
     }
     each_bound(model, note_source, source);
-    if (!zoo_stage_cut(costs, source, n_layers, (double)model->stats.bytes_packed - sum,
-                       model->ring->n_ranks, cuts)) {
+    double ends = END_COST * ((double)model->stats.bytes_packed - sum);
+    if (!zoo_stage_cut(costs, source, n_layers, ends, model->ring->n_ranks, cuts)) {
         return refuse(model, source, err);
     }
     model->layer_begin = rank > 0 ? cuts[rank - 1] : 0;

@@ -1,10 +1,10 @@
 /*
  * stage.h: which layers of a model this rank has.
  *
- * Layers are dealt so that the heaviest rank has as few packed bytes as can be; rank 0 has what
- * stands before and behind the layers too, and may have no layer. Layers that read the cache of an
- * earlier one stay on its rank. What blocks share over layers within a step (zoo_ctx.memo) travels
- * with the rows.
+ * Layers are dealt so that the slowest rank has as little to do as possible, estimated from packed
+ * bytes; rank 0 also has what stands before and behind the layers, and may have no layer. Layers
+ * that read the cache of an earlier one stay on its rank. What blocks share over layers within a
+ * step (zoo_ctx.memo) travels with the rows.
  */
 #ifndef ZOO_MODEL_STAGE_H
 #define ZOO_MODEL_STAGE_H
