@@ -48,7 +48,7 @@ static void mix_rows(const plain_delta *p, const double *rows, size_t t, size_t 
     }
 }
 
-/* One token of one head: S [key][value] and o [value] change. a: one number, or one for each key. */
+/* One token of one head: S [key][value] and o [value] change. a: one number, or one per key. */
 static void step(const plain_delta *p, double *S, const double *q, const double *k, const double *v,
                  const double *a, double b, double *o)
 {

@@ -13,10 +13,10 @@
  * tokens reads most experts after all.
  *
  * The router is trained with the rest. Left alone it comes to prefer a few experts. The bias, which
- * training raises for experts that get too little, steers the choice without changing what a chosen
- * expert adds. Releases differ in this rule more than in anything else (sdk/blocks/moe/moe.h lists
- * the ways): score by softmax or sigmoid before or after the choice, groups of experts chosen first,
- * weights left as they are.
+ * training raises for experts that get too few tokens, steers the choice without changing what a
+ * chosen expert adds. Releases differ in this rule more than in any other (sdk/blocks/moe/moe.h
+ * lists the variants): score by softmax or sigmoid before or after the choice, groups of experts
+ * chosen first, weights used without normalisation.
  *
  * Papers: Shazeer et al., "Outrageously Large Neural Networks", arXiv 1701.06538; DeepSeek-AI,
  * "DeepSeek-V3", arXiv 2412.19437, section 2.1.2. The block: sdk/blocks/moe.

@@ -11,17 +11,17 @@
  *   x' = H t' / n                                    what attention sees; n numbers a row
  *
  * A key often has one or two numbers that are many times larger than the rest. A scale that serves
- * them leaves nothing for the others. H turns the row so that every number becomes a sum, or
- * difference, of all: a single large one is spread over the whole row. Since H H = n, nothing is
- * lost, and q . k = (H q) . (H k) / n: attention need not turn the cache back, it turns the query.
+ * them rounds the others to zero. The Hadamard matrix H makes every number a signed sum of all, so
+ * a single large one is spread over the whole row. Since H H = n I, nothing is lost, and
+ * q . k = (H q) . (H k) / n: attention rotates the query instead of rotating the cache back.
  *
  * An int8 group has its zero in the middle, which costs 16 bits for 32 numbers: 8.5 bits a number.
- * Sixteen steps are too few for that, so that int4 groups have a zero of their own: a scale of 9
- * bits (four of them below the binary point) and a zero of 7, in eighths of a step: 5 bits a number.
- * Rounding the largest number exactly is not what matters: of five scales the one is taken that
- * leaves the least error, and the zero moves until codes are off by nothing in sum.
+ * Sixteen steps are too few for that, so int4 groups have a zero point of their own: a scale of 9
+ * bits (four of them below the binary point) and a zero point of 7, in eighths of a step: 5 bits a
+ * number. The scale need not represent the largest number exactly: of five candidates the one with
+ * the least squared error is taken, and the zero point moves until the errors sum to nothing.
  *
- * Idea of turning: Ashkboos et al., "QuaRot", arXiv 2404.00456. The formats: sdk/kernels.h.
+ * The rotation: Ashkboos et al., "QuaRot", arXiv 2404.00456. The formats: sdk/kernels.h.
  */
 #include "plain.h"
 

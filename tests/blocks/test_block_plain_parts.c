@@ -16,7 +16,7 @@
 
 /* ---- the delta rule ---- */
 
-/* A decay for each head, as Qwen3-Next has it, and one for each key channel, as Kimi Linear does. */
+/* A decay per head, as Qwen3-Next has it, and one per key channel, as Kimi Linear does. */
 static const delta_params delta[] = {
     {.width_in = WIDTH,
      .n_k_heads = 2,
