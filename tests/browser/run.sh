@@ -42,7 +42,7 @@ if [ -z "$browser" ]; then
     exit 0
 fi
 open_page() { # URL: the page after its scripts, console lines in $TMPDIR/console
-    timeout 60 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$TMPDIR/profile" \
+    timeout "${seconds:-60}" "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$TMPDIR/profile" \
         --allow-file-access-from-files --enable-logging=stderr --v=0 --window-size="${width:-1200},900" \
         --virtual-time-budget=${budget:-4000} --dump-dom "$1" 2>"$TMPDIR/log"
     grep -E 'CONSOLE|Uncaught|Refused' "$TMPDIR/log" >"$TMPDIR/console" || true
@@ -70,7 +70,7 @@ document.body.append(frame);
 JS
     echo '</script>'
 } >"$site/all.html"
-budget=100000 open_page "file://$site/all.html" >"$TMPDIR/all"
+seconds=300 budget=100000 open_page "file://$site/all.html" >"$TMPDIR/all"
 grep -q "data-result=\"all $(find "$site" -name '*.html' ! -name all.html | wc -l)\"" "$TMPDIR/all"
 result $? "every page opens and every picture is shown"
 grep -o 'data-result="[^"]*"' "$TMPDIR/all" | cut -c 1-200 | sed 's/^/# /'
