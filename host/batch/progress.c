@@ -165,9 +165,9 @@ static void write_metrics(const zoo_progress *p, const zoo_batch_totals *t, bool
     put_metric(file, "prompt_tokens_total", "counter", "Prompt tokens read or shared.",
                (double)f.read);
     put_metric(file, "new_tokens_total", "counter", "Tokens generated.", (double)f.written);
-    put_metric(file, "drafted_tokens_total", "counter", "Tokens read ahead in this attempt.",
+    put_metric(file, "drafted_tokens_total", "counter", "Draft tokens computed in this attempt.",
                (double)t->stats.n_drafted);
-    put_metric(file, "accepted_tokens_total", "counter", "Of them, those that were sampled.",
+    put_metric(file, "accepted_tokens_total", "counter", "Draft tokens that were accepted.",
                (double)t->stats.n_accepted);
     put_metric(file, "seconds_total", "counter", "Seconds of all attempts.", f.seconds);
     put_metric(file, "tokens_per_second", "gauge", "Tokens a second of this attempt.",

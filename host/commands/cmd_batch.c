@@ -89,8 +89,8 @@ static const zoo_option options[] = {
     {"--metrics-file", 0, ZOO_OPTION_TEXT, offsetof(zoo_batch_args, metrics), "FILE",
      "Prometheus's text form, kept up to date while the run goes on"},
     {"--cached-tokens", 0, ZOO_OPTION_FLAG, offsetof(zoo_batch_args, cached_tokens), NULL,
-     "usage counts prompt tokens shared with other rows and tokens read ahead; lines then depend "
-     "on what ran together"},
+     "usage counts prompt tokens shared with other rows and draft tokens; lines then depend on "
+     "what ran together"},
     ZOO_OPTIONS_PIPELINE,
     ZOO_OPTIONS_SPECULATE("text"),
     ZOO_OPTIONS_DRAFT,
@@ -120,7 +120,7 @@ static void summarise(const zoo_batch_args *a, const zoo_journal *journal, uint6
                   (double)t->stats.n_written / seconds,
                   (double)(t->stats.n_written + t->stats.n_read + t->stats.n_shared) / seconds);
     if (t->stats.n_drafted > 0) {
-        (void)fprintf(stderr, "%llu of %llu tokens that were read ahead came, in %llu steps\n",
+        (void)fprintf(stderr, "%llu of %llu draft tokens were accepted, in %llu steps\n",
                       (unsigned long long)t->stats.n_accepted,
                       (unsigned long long)t->stats.n_drafted, (unsigned long long)t->stats.n_steps);
     }

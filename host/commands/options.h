@@ -103,8 +103,8 @@ extern const zoo_option zoo_options_model[];
      ZOO_OPTION_TEXT,                                                                              \
      offsetof(zoo_common, draft),                                                                  \
      "MODEL",                                                                                      \
-     "a smaller model of the same tokenizer that says what may come, read ahead where that saves " \
-     "time; the tokens stay the same (none)"},                                                     \
+     "a smaller model of the same tokenizer, whose drafts are verified where that saves time "     \
+     "(none)"},                                                                                    \
     {                                                                                              \
         "--draft-weights", 0, ZOO_OPTION_TEXT, offsetof(zoo_common, draft_weights),                \
             "auto|f32|bf16|int8|int4", "how the draft model's weights are packed (as --weights)"   \

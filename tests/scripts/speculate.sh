@@ -23,7 +23,7 @@ batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
 
 # accepted: the counts of the summary; some drafts came, some did not
 accepted() {
-    line=$(grep 'read ahead came' "$work/words")
+    line=$(grep 'draft tokens were accepted' "$work/words")
     came=$(echo "$line" | cut -d' ' -f1) drafted=$(echo "$line" | cut -d' ' -f3)
     [ "${came:-0}" -gt 0 ] && [ "$drafted" -gt "$came" ]
 }
@@ -31,7 +31,7 @@ accepted() {
 same() { # same MODEL KIND
     rm -f "$work"/*.journal "$work"/*.results* "$work"/plain* "$work"/drafts*
     batch "$1" "$2" plain --speculate off
-    [ "$(grep -c . "$work/plain")" -eq 20 ] && ! grep -q 'read ahead' "$work/words"
+    [ "$(grep -c . "$work/plain")" -eq 20 ] && ! grep -q 'draft tokens' "$work/words"
     result $? "demo-$1, $2: without drafts"
     batch "$1" "$2" drafts5 --draft-tokens 5 --max-seqs 1
     cmp -s "$work/drafts5" "$work/plain" && accepted
