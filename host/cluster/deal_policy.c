@@ -47,7 +47,7 @@ static bool is_known(const zoo_peer *p)
     return p->recent_seconds > KNOWN_SECONDS && p->recent_cost > 0.0;
 }
 
-/* Estimated work per unit of measured cost: rows often end before their token limit. */
+/* Estimated work per unit of actual cost: rows often end before their token limit. */
 static double scale_of(const zoo_deal_table *t)
 {
     double done = 0.0, cost = 0.0;

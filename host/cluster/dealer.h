@@ -15,8 +15,8 @@ typedef struct zoo_peer {
     zoo_deal_row **rows; /* [n], dealt and not finished */
     size_t n, capacity;
     double work;                        /* estimate for these rows */
-    double done_work, done_cost;        /* of its finished rows: estimated, and measured */
-    double spent;                       /* measured cost so far, running rows included */
+    double done_work, done_cost;        /* of its finished rows: estimated, and actual */
+    double spent;                       /* actual cost so far, running rows included */
     double recent_cost, recent_seconds; /* decaying sums; their quotient is its throughput */
     double last;                        /* time of its last line, zoo_clock_seconds */
     uint64_t n_lines;
@@ -34,7 +34,7 @@ typedef struct zoo_deal_table {
     double next_work; /* estimate for the next row to deal; 0: none */
 } zoo_deal_table;
 
-/* A row of the peer is finished: its estimated work and its measured cost. */
+/* A row of the peer is finished: its estimated work and its actual cost. */
 void zoo_deal_finish(zoo_peer *peer, double work, double cost);
 /* The peer's cost so far (zoo_batch_cost of its counters). */
 void zoo_deal_spend(zoo_peer *peer, double spent);
