@@ -211,7 +211,7 @@ static zoo_status judge_draft(const zoo_chat_model *s, const zoo_engine *draft, 
                               zoo_error *err)
 {
     zoo_tokenizer *tokens = NULL;
-    ZOO_TRY(zoo_draft_model_judge(draft, folder, err));
+    ZOO_TRY(zoo_draft_model_check(draft, folder, err));
     if (!s->tokenizer) {
         uint32_t n = zoo_engine_plan(s->engine)->vocab_size;
         uint32_t n_draft = zoo_engine_plan(draft)->vocab_size;

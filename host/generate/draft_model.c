@@ -8,18 +8,18 @@
 struct zoo_draft_model {
     zoo_engine *engine;
     zoo_sampler *sampler;
-    zoo_item *items; /* [seqs_max] of the step at hand */
-    zoo_row **rows;  /* [seqs_max] of the items */
-    int32_t *last;   /* [seqs_max] the token that an item reads, where it is a draft */
+    zoo_item *items; /* [n_items], room for seqs_max: the current step */
+    zoo_row **rows;  /* [n_items] their rows */
+    int32_t *last;   /* [n_items] the draft that an item runs, if it runs one */
     uint32_t n_items;
 };
 
-zoo_status zoo_draft_model_judge(const zoo_engine *engine, const char *name, zoo_error *err)
+zoo_status zoo_draft_model_check(const zoo_engine *engine, const char *name, zoo_error *err)
 {
     const zoo_plan *plan = zoo_engine_plan(engine);
     if (zoo_engine_has_states(engine) || plan->reread_after || plan->reread_always) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "%s cannot be a draft model: it has %s that cannot be taken back", name,
+                        "%s cannot be a draft model: it has %s that cannot be rewound", name,
                         zoo_engine_has_states(engine) ? "states" : "positions");
     }
     if (zoo_engine_limits(engine)->rows_max <= ZOO_DRAFTS_MAX) {
@@ -65,12 +65,12 @@ void zoo_draft_model_free(zoo_draft_model *m)
     }
 }
 
-void zoo_draft_model_leave(zoo_draft_model *m, zoo_row *row)
+void zoo_draft_model_close_row(zoo_draft_model *m, zoo_row *row)
 {
-    if (m && row->ahead.is_open) {
-        zoo_engine_seq_close(m->engine, row->ahead.seq);
+    if (m && row->draft_seq.is_open) {
+        zoo_engine_seq_close(m->engine, row->draft_seq.seq);
     }
-    row->ahead = (zoo_model_ahead){.is_open = false};
+    row->draft_seq = (zoo_draft_seq){.is_open = false};
 }
 
 static uint32_t known(const zoo_row *row)
@@ -78,10 +78,10 @@ static uint32_t known(const zoo_row *row)
     return row->n_prompt + row->n_out;
 }
 
-/* Takes back the drafts that did not come; its last token is always read anew. */
-static void take_back(zoo_draft_model *m, zoo_row *row)
+/* Rewinds to the last accepted draft; the row's last token is always run again, for its logits. */
+static void rewind_rejected(zoo_draft_model *m, zoo_row *row)
 {
-    zoo_model_ahead *a = &row->ahead;
+    zoo_draft_seq *a = &row->draft_seq;
     uint32_t n = 0;
     while (n < a->n && a->n_read + n + 1 < known(row) &&
            row->tokens[a->n_read + n] == a->tokens[n]) {
@@ -98,18 +98,18 @@ static bool open_row(zoo_draft_model *m, zoo_row *row)
 {
     zoo_error ignored;
     uint32_t n = row->n_prompt + row->n_new_max;
-    if (!row->ahead.is_open && n <= zoo_engine_limits(m->engine)->context_max &&
-        zoo_engine_seq_open(m->engine, known(row), n, &row->ahead.seq, &ignored) == ZOO_OK) {
-        row->ahead.is_open = true;
+    if (!row->draft_seq.is_open && n <= zoo_engine_limits(m->engine)->context_max &&
+        zoo_engine_seq_open(m->engine, known(row), n, &row->draft_seq.seq, &ignored) == ZOO_OK) {
+        row->draft_seq.is_open = true;
     }
-    return row->ahead.is_open;
+    return row->draft_seq.is_open;
 }
 
-/* Whether the model knows all the tokens that it is to read. */
+/* Whether all tokens to run are in the draft model's vocabulary. */
 static bool is_readable(const zoo_draft_model *m, const zoo_row *row)
 {
     uint32_t n_vocab = zoo_engine_plan(m->engine)->vocab_size;
-    for (uint32_t i = row->ahead.n_read; i < known(row); i++) {
+    for (uint32_t i = row->draft_seq.n_read; i < known(row); i++) {
         if (row->tokens[i] < 0 || (uint32_t)row->tokens[i] >= n_vocab) {
             return false;
         }
@@ -117,8 +117,9 @@ static bool is_readable(const zoo_draft_model *m, const zoo_row *row)
     return true;
 }
 
-/* The rows' own tokens, as many as fit a step. */
-static void read_up(zoo_draft_model *m, zoo_row *const *rows, uint32_t n_rows)
+/* Makes the items of the first step: the rows' tokens that the model has not run, as many as
+ * fit. */
+static void catch_up(zoo_draft_model *m, zoo_row *const *rows, uint32_t n_rows)
 {
     uint32_t left = zoo_engine_limits(m->engine)->rows_max;
     m->n_items = 0;
@@ -127,24 +128,24 @@ static void read_up(zoo_draft_model *m, zoo_row *const *rows, uint32_t n_rows)
         if (!open_row(m, row)) {
             continue;
         }
-        take_back(m, row);
+        rewind_rejected(m, row);
         if (!is_readable(m, row)) {
             continue;
         }
-        uint32_t n = known(row) - row->ahead.n_read;
+        uint32_t n = known(row) - row->draft_seq.n_read;
         bool is_whole = n <= left;
         n = is_whole ? n : left;
         left -= n;
         m->rows[m->n_items] = row;
-        m->items[m->n_items++] = (zoo_item){.seq = row->ahead.seq,
+        m->items[m->n_items++] = (zoo_item){.seq = row->draft_seq.seq,
                                             .n = n,
-                                            .tokens = row->tokens + row->ahead.n_read,
+                                            .tokens = row->tokens + row->draft_seq.n_read,
                                             .want = is_whole ? ZOO_WANT_LAST : ZOO_WANT_NONE};
-        row->ahead.n_read += n;
+        row->draft_seq.n_read += n;
     }
 }
 
-/* The draft behind those that the row has. */
+/* Samples the row's next draft. */
 static zoo_status draw(zoo_draft_model *m, const zoo_row *row, float *logits, uint32_t *token,
                        zoo_error *err)
 {
@@ -163,8 +164,9 @@ static zoo_status draw(zoo_draft_model *m, const zoo_row *row, float *logits, ui
     return zoo_sample(m->sampler, &draw, token, err);
 }
 
-/* Draws from the step that was run and makes items of the next, of rows that go on. */
-static zoo_status follow(zoo_draft_model *m, uint32_t n_max, uint32_t n_vocab, zoo_error *err)
+/* Samples from the step that was run, and makes the items of the next one. */
+static zoo_status sample_drafts(zoo_draft_model *m, uint32_t n_max, uint32_t n_vocab,
+                                zoo_error *err)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < m->n_items; i++) {
@@ -178,10 +180,10 @@ static zoo_status follow(zoo_draft_model *m, uint32_t n_max, uint32_t n_vocab, z
             row->drafts->n >= n_max || row->drafts->n >= room) {
             continue;
         }
-        row->ahead.tokens[row->ahead.n++] = (int32_t)token;
+        row->draft_seq.tokens[row->draft_seq.n++] = (int32_t)token;
         m->rows[n] = row;
         m->last[n] = (int32_t)token;
-        m->items[n] = (zoo_item){.seq = row->ahead.seq, .n = 1, .want = ZOO_WANT_LAST};
+        m->items[n] = (zoo_item){.seq = row->draft_seq.seq, .n = 1, .want = ZOO_WANT_LAST};
         m->items[n].tokens = &m->last[n];
         n++;
     }
@@ -193,10 +195,10 @@ zoo_status zoo_draft_model_propose(zoo_draft_model *m, zoo_row *const *rows, uin
                                    uint32_t n, zoo_error *err)
 {
     uint32_t n_vocab = zoo_engine_plan(m->engine)->vocab_size;
-    read_up(m, rows, n_rows);
+    catch_up(m, rows, n_rows);
     while (m->n_items > 0) {
         ZOO_TRY(zoo_engine_step(m->engine, m->items, m->n_items, err));
-        ZOO_TRY(follow(m, n, n_vocab, err));
+        ZOO_TRY(sample_drafts(m, n, n_vocab, err));
     }
     return ZOO_OK;
 }

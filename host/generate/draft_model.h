@@ -1,16 +1,16 @@
 /*
- * draft_model.h: what a smaller model says next, for rows of a larger one (drafts.h).
+ * draft_model.h: speculative decoding with a smaller draft model.
  *
- *   the row's tokens that the draft model has not read -> its step -> a token drawn with the row's
- *   number for that position -> its step -> ... all rows together
+ *   tokens of the row that the draft model has not run -> step -> a token sampled with the row's
+ *   random number for that position -> step -> ... ; all rows in the same steps
  *
- * Each row has a sequence of its own in the draft model's engine, from its first proposal to its
- * end. What was read there and did not come is taken back before the next proposal. A row for which
- * there is no room has no drafts of the model.
+ * Each row has a sequence in the draft model's engine, from its first draft to its end. Rejected
+ * drafts are rewound before the next ones are made. A row for which that engine has no room gets no
+ * drafts from the model.
  *
- * Penalties, masks and grammars are left out: what they forbid is not the sample, and so not kept.
+ * Penalties, masks and grammars are not applied to drafts: a draft that they forbid is rejected.
  *
- * Memory: one sampler; the caches are the engine's. Not thread-safe.
+ * Memory: one sampler; the caches belong to the engine. Not thread-safe.
  */
 #ifndef ZOO_GENERATE_DRAFT_MODEL_H
 #define ZOO_GENERATE_DRAFT_MODEL_H
@@ -20,21 +20,22 @@
 
 typedef struct zoo_draft_model zoo_draft_model;
 
-/* Whether the engine's model can take back what it has read; if not, err says why. */
-zoo_status zoo_draft_model_judge(const zoo_engine *engine, const char *name, zoo_error *err);
+/* Whether the engine can run a draft model, which needs a cache that can be rewound.
+ * ZOO_E_USAGE. */
+zoo_status zoo_draft_model_check(const zoo_engine *engine, const char *name, zoo_error *err);
 
-/* The engine is kept by reference. ZOO_E_MEMORY. [load] */
+/* The engine is referenced, not owned. ZOO_E_MEMORY. [load] */
 zoo_status zoo_draft_model_new(zoo_engine *engine, zoo_draft_model **out, zoo_error *err);
 void zoo_draft_model_free(zoo_draft_model *model);
 
 /*
- * Adds up to n drafts to the proposals of rows [n_rows], which have none; each row counts for as
- * many as it has room for. A row whose tokens the model has yet to read may get none now. An error
- * is the engine's.
+ * Adds up to n drafts to each of rows [n_rows], which have none yet; fewer near a row's limit. A
+ * row of which the model has still to run tokens that do not fit the step gets none. Errors are
+ * those of the draft model's engine.
  */
 zoo_status zoo_draft_model_propose(zoo_draft_model *model, zoo_row *const *rows, uint32_t n_rows,
                                    uint32_t n, zoo_error *err);
-/* Gives up what the row has in the draft model; null: nothing. */
-void zoo_draft_model_leave(zoo_draft_model *model, zoo_row *row);
+/* Closes the row's sequence in the draft model; model may be null. */
+void zoo_draft_model_close_row(zoo_draft_model *model, zoo_row *row);
 
 #endif

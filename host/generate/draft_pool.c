@@ -1,4 +1,4 @@
-/* draft_pool.c: the ring, its hashes and the way from piece to piece (draft_pool.h). */
+/* draft_pool.c: the ring, its hash chains and the links between pieces (draft_pool.h). */
 #include "generate/draft_pool.h"
 
 #include "base/mem.h"
@@ -6,21 +6,21 @@
 
 enum {
     ORDERS = 2,
-    CONTEXT = 8, /* tokens before a piece that stand in it again */
-    LOOKS = 12,  /* places that are compared */
-    END = -1,    /* in the ring: nothing follows yet; below: the next piece, as way_to */
+    CONTEXT = 8,     /* tokens from before a piece that it repeats */
+    CANDIDATES = 12, /* positions that are compared */
+    END = -1,        /* end mark without a next piece; smaller numbers: a link (link_to) */
     TOKENS_MIN = 1 << 10,
     TOKENS_MAX = 1 << 22
 };
 
 static const uint32_t orders[ORDERS] = {3, 6};
 
-/* Places count all tokens that were ever added, modulo 2^32; place p is kept at p modulo n_ring. */
+/* A place is the number of tokens added before it, modulo 2^32; it is stored at place % n_ring. */
 struct zoo_draft_pool {
     uint32_t n, n_ring; /* n_ring: a power of two */
     int32_t *tokens;
-    uint32_t *heads[ORDERS]; /* [n_ring / 2] place behind the last such run; stale ones are seen */
-    uint32_t *links[ORDERS]; /* [n_ring] the same of the run before */
+    uint32_t *heads[ORDERS]; /* [n_ring / 2] place after the last such n-gram; may be overwritten */
+    uint32_t *links[ORDERS]; /* [n_ring] place after the n-gram before it */
 };
 
 zoo_draft_pool *zoo_draft_pool_new(size_t bytes)
@@ -45,7 +45,7 @@ zoo_draft_pool *zoo_draft_pool_new(size_t bytes)
         zoo_draft_pool_free(p);
         return NULL;
     }
-    p->tokens[p->n++] = END; /* no place is 0 */
+    p->tokens[p->n++] = END; /* so that place 0 means none */
     return p;
 }
 
@@ -73,7 +73,7 @@ static bool is_kept(const zoo_draft_pool *p, uint32_t place)
     return p->n - place - 1 < p->n_ring;
 }
 
-/* The hash of the run that ends with last[0]; last[-order + 1 ..] are a row's or a piece's. */
+/* Hash of the n-gram last[-order + 1 .. 0]. */
 static uint32_t head_of(const zoo_draft_pool *p, const int32_t *last, uint32_t order)
 {
     uint64_t h = 0;
@@ -89,8 +89,8 @@ static void put(zoo_draft_pool *p, int32_t token)
     *at(p, p->n++) = token;
 }
 
-/* A piece that begins at place p lies at most n_ring behind; its distance tells it. */
-static int32_t way_to(uint32_t from, uint32_t to)
+/* A link is stored as its distance below END. */
+static int32_t link_to(uint32_t from, uint32_t to)
 {
     return END - (int32_t)(to - from);
 }
@@ -99,13 +99,14 @@ void zoo_draft_pool_add(zoo_draft_pool *p, zoo_pool_tail *tail, const int32_t *t
                         uint32_t from, uint32_t n)
 {
     uint32_t begin = from > CONTEXT ? from - CONTEXT : 0;
-    /* A piece that the ring cannot hold keeps its end. */
+    /* Of a piece longer than half the ring only the end is added. */
     begin = n - begin < p->n_ring / 2 ? begin : n - p->n_ring / 2;
     from = from > begin ? from : begin;
     if (tail->end && is_kept(p, tail->end - 1) && p->n - tail->end < p->n_ring / 2) {
-        *at(p, tail->end - 1) = way_to(tail->end - 1, p->n + (from - begin));
+        *at(p, tail->end - 1) = link_to(tail->end - 1, p->n + (from - begin));
     }
-    /* The run before the first piece leads to it; one before another leads there by its way. */
+    /* The n-gram before the first piece is hashed with it; before later pieces the link leads
+     * on. */
     uint32_t hashed = tail->end ? from : from - (from > begin);
     for (uint32_t i = begin; i < n; i++) {
         put(p, tokens[i]);
@@ -124,7 +125,7 @@ void zoo_draft_pool_add(zoo_draft_pool *p, zoo_pool_tail *tail, const int32_t *t
     tail->end = p->n;
 }
 
-/* The place of what follows at `place`, whose token *token is; false: nothing does. */
+/* Follows a link at *place, if there is one, and reads *token there; false: the end. */
 static bool resolve(const zoo_draft_pool *p, uint32_t *place, int32_t *token)
 {
     if (!is_kept(p, *place)) {
@@ -138,7 +139,7 @@ static bool resolve(const zoo_draft_pool *p, uint32_t *place, int32_t *token)
     return *token >= 0;
 }
 
-/* Tokens before `place` that are those before tokens[n]. */
+/* Length of the common suffix of the ring before `place` and tokens [n]. */
 static uint32_t match_length(const zoo_draft_pool *p, uint32_t place, const int32_t *tokens,
                              uint32_t n)
 {
@@ -156,7 +157,7 @@ static void look_up(const zoo_draft_pool *p, zoo_pool_match *m, const int32_t *t
     for (uint32_t k = ORDERS; k-- > 0 && m->length == 0;) {
         bool has = m->n >= orders[k];
         uint32_t place = has ? p->heads[k][head_of(p, tokens + m->n - 1, orders[k])] : 0;
-        for (uint32_t looks = 0; place && is_kept(p, place) && looks < LOOKS; looks++) {
+        for (uint32_t tries = 0; place && is_kept(p, place) && tries < CANDIDATES; tries++) {
             uint32_t next = place, n = match_length(p, place, tokens, m->n);
             int32_t token;
             if (n >= orders[k] && n > m->length && resolve(p, &next, &token)) {
@@ -164,7 +165,7 @@ static void look_up(const zoo_draft_pool *p, zoo_pool_match *m, const int32_t *t
                 m->next = next;
             }
             uint32_t before = p->links[k][place & (p->n_ring - 1)];
-            place = before - place < UINT32_MAX / 2 ? 0 : before; /* older, or stale */
+            place = before - place < UINT32_MAX / 2 ? 0 : before; /* later: an overwritten link */
         }
     }
 }
@@ -182,7 +183,7 @@ void zoo_draft_pool_follow(const zoo_draft_pool *p, zoo_pool_match *m, const int
             m->length = 0;
         }
     }
-    /* A long match that goes on is kept; a short one may have a better place by now. */
+    /* A long match that continues is kept; for a short one there may be a better one by now. */
     if (grew && m->length < ZOO_MATCH_MAX / 4) {
         look_up(p, m, tokens);
     }

@@ -1,4 +1,4 @@
-/* kept.c: see kept.h. */
+/* kept.c: binary search over sorted entries (kept.h). */
 #include "generate/kept.h"
 
 #include <string.h>
@@ -48,8 +48,8 @@ static bool is_at(const zoo_kept *k, uint32_t at, const int32_t *tokens, uint32_
     return at < k->n && k->entries[at].n == n && count_common(&k->entries[at], tokens, n) == n;
 }
 
-/* The longest entry that tokens [n] begin with. An entry that they begin with stands before them,
- * and is a beginning of all between, so it has no more tokens than the nearest has in common. */
+/* The longest entry that is a prefix of tokens [n]. Such an entry sorts before them and is a prefix
+ * of every entry in between, so it is no longer than what the nearest one has in common. */
 static zoo_kept_entry *find_whole(const zoo_kept *k, const int32_t *tokens, uint32_t n)
 {
     while (n > 0) {
@@ -103,7 +103,7 @@ zoo_kept_entry *zoo_kept_find(zoo_kept *k, const int32_t *tokens, uint32_t n, ui
     return e;
 }
 
-zoo_kept_entry *zoo_kept_outdone(const zoo_kept *k, const int32_t *tokens, uint32_t n)
+zoo_kept_entry *zoo_kept_shorter(const zoo_kept *k, const int32_t *tokens, uint32_t n)
 {
     return n > 0 ? find_whole(k, tokens, n - 1) : NULL;
 }

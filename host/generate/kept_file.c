@@ -1,4 +1,4 @@
-/* kept_file.c: see kept_file.h. */
+/* kept_file.c: writes, checks and reads the file (kept_file.h). */
 #include "generate/kept_file.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@ typedef struct header {
     char magic[8];
     uint32_t version, n_entries;
     uint64_t key[2], shape;
-    uint64_t n_bytes; /* behind the header */
-    uint64_t hash[2]; /* of them */
+    uint64_t n_bytes; /* after the header */
+    uint64_t hash[2]; /* XXH3-128 of them */
 } header;
 
 static const char magic[8] = "lmzkept";
@@ -34,7 +34,7 @@ static void note(zoo_kept_file *file, const char *what, const char *why)
     (void)snprintf(file->note, sizeof file->note, "%.400s %s: %s", file->path, what, why);
 }
 
-/* Bytes on their way, hashed. */
+/* A file position with a running hash and the number of bytes written. */
 typedef struct stream {
     int fd;
     XXH3_state_t *hash;
@@ -70,7 +70,7 @@ static bool get(void *arg, void *data, size_t n)
     return true;
 }
 
-/* ---- out ---- */
+/* ---- saving ---- */
 
 static int by_use(const void *a, const void *b)
 {
@@ -78,7 +78,8 @@ static int by_use(const void *a, const void *b)
     return (*x)->used < (*y)->used ? -1 : (*x)->used > (*y)->used;
 }
 
-/* Of list [n], by rising use, the first that is saved: what comes behind fits. */
+/* Index of the first entry of list [n], sorted by last use, that is saved: it and all after it fit
+ * bytes_max. */
 static uint32_t choose(const zoo_kept_file *file, zoo_cache_saver *saver,
                        const zoo_kept_entry *const *list, uint32_t n)
 {
@@ -171,22 +172,23 @@ void zoo_kept_save(zoo_kept_file *file, zoo_engine *engine, const zoo_kept *kept
     zoo_mem_free(list);
 }
 
-/* ---- in ---- */
+/* ---- loading ---- */
 
-static const char *judge(const zoo_kept_file *file, const zoo_engine *engine, const header *h,
-                         uint64_t size)
+/* Why the header does not fit; null: it does. */
+static const char *check_header(const zoo_kept_file *file, const zoo_engine *engine,
+                                const header *h, uint64_t size)
 {
     if (memcmp(h->magic, magic, sizeof magic) != 0) {
-        return "its writer was killed, or it is no such file";
+        return "its writer was killed, or it is another kind of file";
     }
     if (h->version != VERSION || h->key[0] != file->key[0] || h->key[1] != file->key[1] ||
         h->shape != zoo_engine_cache_shape(engine)) {
         return "it is of another model, program, instruction set or cache";
     }
-    return h->n_bytes != size - sizeof *h ? "it was cut" : NULL;
+    return h->n_bytes != size - sizeof *h ? "it is truncated" : NULL;
 }
 
-static bool is_hash(const header *h, int fd)
+static bool hash_matches(const header *h, int fd)
 {
     stream s;
     char *buffer = zoo_mem_alloc(BUFFER);
@@ -205,7 +207,7 @@ static bool is_hash(const header *h, int fd)
     return ok;
 }
 
-/* One entry, into the engine and the list. */
+/* Reads one entry into the engine and the index. */
 static zoo_status read_entry(stream *s, zoo_engine *engine, zoo_cache_saver *saver, zoo_kept *kept,
                              zoo_error *err)
 {
@@ -213,7 +215,7 @@ static zoo_status read_entry(stream *s, zoo_engine *engine, zoo_cache_saver *sav
     uint32_t prefix = ZOO_NONE;
     if (!get(s, &head, sizeof head) || head.n == 0 ||
         head.n > zoo_engine_limits(engine)->context_max) {
-        return zoo_fail(err, ZOO_E_FORMAT, "an entry makes no sense");
+        return zoo_fail(err, ZOO_E_FORMAT, "an entry has an impossible length");
     }
     int32_t *tokens = zoo_mem_array(head.n, sizeof *tokens);
     zoo_status status = !tokens ? zoo_fail(err, ZOO_E_MEMORY, "no memory for its tokens")
@@ -223,7 +225,7 @@ static zoo_status read_entry(stream *s, zoo_engine *engine, zoo_cache_saver *sav
     if (status == ZOO_OK && (zoo_engine_prefix_length(engine, prefix) != head.n ||
                              !zoo_kept_add(kept, tokens, head.n, prefix, head.is_spare))) {
         zoo_engine_prefix_drop(engine, prefix);
-        status = zoo_fail(err, ZOO_E_FORMAT, "an entry has other positions than tokens");
+        status = zoo_fail(err, ZOO_E_FORMAT, "an entry's tokens and cache differ in length");
     }
     zoo_mem_free(tokens);
     return status;
@@ -263,13 +265,13 @@ void zoo_kept_load(zoo_kept_file *file, zoo_engine *engine, zoo_kept *kept)
     }
     bool there = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     stream s = {.fd = fd};
-    const char *why = !there ? "it is no plain file" : NULL;
+    const char *why = !there ? "it is not a regular file" : NULL;
     if (!why && (info.st_size < (off_t)sizeof h || !get(&s, &h, sizeof h))) {
-        why = "it was cut";
+        why = "it is truncated";
     }
-    why = why ? why : judge(file, engine, &h, (uint64_t)info.st_size);
-    if (!why && (!is_hash(&h, fd) || lseek(fd, sizeof h, SEEK_SET) < 0)) {
-        why = "its bytes are not those that were written";
+    why = why ? why : check_header(file, engine, &h, (uint64_t)info.st_size);
+    if (!why && (!hash_matches(&h, fd) || lseek(fd, sizeof h, SEEK_SET) < 0)) {
+        why = "its checksum is wrong";
     }
     if (why) {
         note(file, "is not used", why);

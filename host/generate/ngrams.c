@@ -1,12 +1,12 @@
-/* ngrams.c: heads, links and the match of the end (ngrams.h). */
+/* ngrams.c: hash chains and the match of the end (ngrams.h). */
 #include "generate/ngrams.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 
-/* HEADS_MAX bounds what a long row takes; LOOKS is how many earlier places are compared. */
-enum { HEADS_MIN = 256, HEADS_MAX = 1 << 16, LOOKS = 12 };
+/* HEADS_MAX bounds the memory of a long row; CANDIDATES earlier positions are compared. */
+enum { HEADS_MIN = 256, HEADS_MAX = 1 << 16, CANDIDATES = 12 };
 
 static const uint32_t orders[ZOO_NGRAM_ORDERS] = {2, 4};
 
@@ -26,7 +26,7 @@ zoo_status zoo_ngrams_init(zoo_ngrams *g, uint32_t n_max, zoo_error *err)
     }
     if (!ok) {
         zoo_ngrams_free(g);
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory to look %u tokens up", n_max);
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory to index %u tokens", n_max);
     }
     return ZOO_OK;
 }
@@ -40,7 +40,7 @@ void zoo_ngrams_free(zoo_ngrams *g)
     memset(g, 0, sizeof *g);
 }
 
-/* Of the run that ends at `last`. */
+/* Hash of the n-gram that ends at `last`. */
 static uint32_t head_of(const zoo_ngrams *g, const int32_t *tokens, uint32_t last, uint32_t order)
 {
     uint64_t h = 0;
@@ -63,7 +63,7 @@ static void add(zoo_ngrams *g, const int32_t *tokens)
     }
 }
 
-/* Tokens that the ends at `a` and `b` have in common, a < b. */
+/* Length of the common suffix of tokens [a] and tokens [b], a < b. */
 static uint32_t match_length(const int32_t *tokens, uint32_t a, uint32_t b)
 {
     uint32_t n = 0;
@@ -77,7 +77,7 @@ static void look_up(zoo_ngrams *g, const int32_t *tokens)
 {
     for (uint32_t k = ZOO_NGRAM_ORDERS; k-- > 0;) {
         uint32_t end = g->n >= orders[k] ? g->links[k][g->n - 1] : 0;
-        for (uint32_t looks = 0; end && looks < LOOKS; looks++) {
+        for (uint32_t tries = 0; end && tries < CANDIDATES; tries++) {
             uint32_t n = match_length(tokens, end, g->n);
             if (n >= orders[k] && n > g->length) {
                 g->length = n;
@@ -104,7 +104,7 @@ void zoo_ngrams_follow(zoo_ngrams *g, const int32_t *tokens, uint32_t n)
         }
         add(g, tokens);
     }
-    /* A long match that goes on is kept; a short one may have a better place by now. */
+    /* A long match that continues is kept; for a short one there may be a better one by now. */
     if (grew && g->n && g->length < ZOO_MATCH_MAX / 4) {
         look_up(g, tokens);
     }

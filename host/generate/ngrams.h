@@ -1,10 +1,10 @@
 /*
- * ngrams.h: where in a growing list of tokens its end stood before, and what followed there.
+ * ngrams.h: finds the longest earlier occurrence of the end of a growing list of tokens.
  *
- * For runs of 2 and of 4 tokens a hash leads to the last place where they ended and from each place
- * to the one before. The end of the list is compared backwards with few of these places; the
- * longest match wins, among equal ones the latest. A match that goes on is not looked for again. So
- * a token is added, and the match of the end found, in constant time.
+ * A hash of each 2-gram and 4-gram leads to its last position, and each position links to the one
+ * before it. The list's end is compared backwards with a few of these positions; the longest match
+ * wins, the latest of equal ones. A match that continues is extended without a new search. So
+ * adding a token and matching the end take constant time.
  *
  * Memory: 16 to 24 bytes a token of n_max. Not thread-safe.
  * Source: the idea of drafts from the text itself is Saxena, "Prompt Lookup Decoding" (2023); hash
@@ -20,9 +20,9 @@ enum { ZOO_NGRAM_ORDERS = 2, ZOO_MATCH_MAX = 32 };
 typedef struct zoo_ngrams {
     uint32_t n, n_max;
     uint32_t n_heads;                  /* a power of two */
-    uint32_t *heads[ZOO_NGRAM_ORDERS]; /* [n_heads] place of the last token, plus 1; 0: none */
-    uint32_t *links[ZOO_NGRAM_ORDERS]; /* [n_max] the same of the run before */
-    uint32_t next;   /* the place that followed the match of the end; valid with length > 0 */
+    uint32_t *heads[ZOO_NGRAM_ORDERS]; /* [n_heads] end of the last such n-gram; 0: none */
+    uint32_t *links[ZOO_NGRAM_ORDERS]; /* [n_max] end of the n-gram before it; 0: none */
+    uint32_t next;   /* position of the token after the match; valid if length > 0 */
     uint32_t length; /* of the match, up to ZOO_MATCH_MAX; 0: none */
 } zoo_ngrams;
 
@@ -30,12 +30,12 @@ typedef struct zoo_ngrams {
 zoo_status zoo_ngrams_init(zoo_ngrams *grams, uint32_t n_max, zoo_error *err);
 void zoo_ngrams_free(zoo_ngrams *grams);
 
-/* Takes tokens[grams->n .. n - 1] over; what was taken before must still stand below. The match is
- * then that of the end at n. */
+/* Adds tokens[grams->n .. n - 1]; tokens[0 .. grams->n - 1] must be unchanged. Updates the
+ * match. */
 void zoo_ngrams_follow(zoo_ngrams *grams, const int32_t *tokens, uint32_t n);
 
-/* The n_max tokens that follow if the text goes on as it did behind the match: a period is repeated
- * where the match is that near. Returns how many, 0 without a match. */
+/* Writes n_max tokens that continue the list as after the match; a match that overlaps the end is
+ * repeated periodically. Returns n_max, or 0 without a match. */
 uint32_t zoo_ngrams_guess(const zoo_ngrams *grams, const int32_t *tokens, int32_t *out,
                           uint32_t n_max);
 

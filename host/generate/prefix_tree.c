@@ -1,4 +1,4 @@
-/* prefix_tree.c: the table of chains (prefix_tree.h). */
+/* prefix_tree.c: the hash table of nodes, their tails, and the list by last use (prefix_tree.h). */
 #include "generate/prefix_tree.h"
 
 #include <string.h>
@@ -49,7 +49,7 @@ void zoo_prefixes_free(zoo_prefixes *p)
     memset(p, 0, sizeof *p);
 }
 
-/* Doubles the buckets; without memory the chains just get longer. */
+/* Doubles the buckets; without memory the collision lists just get longer. */
 static void grow(zoo_prefixes *p)
 {
     size_t n = p->n_buckets * 2;
@@ -98,8 +98,9 @@ static zoo_prefix_node *find_or_make(zoo_prefixes *p, const uint64_t key[2], uin
 
 static void free_if_unused(zoo_prefixes *p, zoo_prefix_node *node)
 {
-    zoo_prefix_node *trunk = node->trunk;
-    zoo_prefix_node **link = trunk ? &trunk->tails : &p->buckets[node->key[0] & (p->n_buckets - 1)];
+    zoo_prefix_node *parent = node->parent;
+    zoo_prefix_node **link =
+        parent ? &parent->tails : &p->buckets[node->key[0] & (p->n_buckets - 1)];
     if (node == p->root || node->n_waiting > 0 || node->kept != ZOO_NONE || node->owner ||
         node->tails) {
         return;
@@ -109,14 +110,14 @@ static void free_if_unused(zoo_prefixes *p, zoo_prefix_node *node)
     }
     *link = node->next;
     zoo_mem_free(node);
-    if (trunk) {
-        free_if_unused(p, trunk);
+    if (parent) {
+        free_if_unused(p, parent);
     } else {
         p->n_nodes--;
     }
 }
 
-/* Where in the chain a node of this length is or would be. */
+/* Index in the chain of the first node of at least this length. */
 static uint32_t place_of(const zoo_prefix_chain *chain, uint32_t length)
 {
     uint32_t lo = 0, hi = chain->n;
@@ -166,23 +167,23 @@ bool zoo_prefix_chain_add(zoo_prefix_chain *chain, zoo_prefix_node *tail)
     return true;
 }
 
-/* Adds the tails on a node that the prompt begins with. */
-static void add_tails(zoo_prefix_chain *chain, const zoo_prefix_node *trunk, const int32_t *tokens,
+/* Adds the tails of a node that match the prompt. */
+static void add_tails(zoo_prefix_chain *chain, const zoo_prefix_node *parent, const int32_t *tokens,
                       uint32_t n)
 {
-    for (zoo_prefix_node *tail = trunk->tails; tail; tail = tail->next) {
-        if (tail->length < n && memcmp(tail->tokens, tokens + trunk->length,
-                                       (tail->length - trunk->length) * sizeof *tokens) == 0) {
+    for (zoo_prefix_node *tail = parent->tails; tail; tail = tail->next) {
+        if (tail->length < n && memcmp(tail->tokens, tokens + parent->length,
+                                       (tail->length - parent->length) * sizeof *tokens) == 0) {
             (void)zoo_prefix_chain_add(chain, tail);
         }
     }
 }
 
-/* Root and blocks of a prompt. */
+/* Adds the root and the blocks of a prompt to its chain. */
 static bool add_blocks(zoo_prefixes *p, const int32_t *tokens, uint32_t n_blocks,
                        zoo_prefix_chain *chain)
 {
-    /* What is hashed: the chain before, then this block. */
+    /* The hash's input: the hash of the chain before, then this block. */
     struct {
         uint64_t before[2];
         int32_t block[ZOO_PAGE];
@@ -214,7 +215,7 @@ zoo_status zoo_prefixes_enter(zoo_prefixes *p, const int32_t *tokens, uint32_t n
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the prefix table");
     }
     for (uint32_t i = 0; i < chain->n; i++) {
-        if (!chain->nodes[i]->trunk) {
+        if (!chain->nodes[i]->parent) {
             add_tails(chain, chain->nodes[i], tokens, n);
         }
     }
@@ -236,10 +237,10 @@ void zoo_prefixes_leave_all(zoo_prefixes *p, zoo_prefix_chain *chain)
     *chain = (zoo_prefix_chain){NULL, 0, 0};
 }
 
-zoo_prefix_node *zoo_prefix_tail(zoo_prefix_node *trunk, const int32_t *tokens, uint32_t n)
+zoo_prefix_node *zoo_prefix_tail(zoo_prefix_node *parent, const int32_t *tokens, uint32_t n)
 {
-    zoo_prefix_node *tail = trunk->tails;
-    uint32_t length = trunk->length + n;
+    zoo_prefix_node *tail = parent->tails;
+    uint32_t length = parent->length + n;
     while (tail &&
            (tail->length != length || memcmp(tail->tokens, tokens, n * sizeof *tokens) != 0)) {
         tail = tail->next;
@@ -252,9 +253,9 @@ zoo_prefix_node *zoo_prefix_tail(zoo_prefix_node *trunk, const int32_t *tokens, 
         memcpy(tail->tokens, tokens, n * sizeof *tokens);
         tail->length = length;
         tail->kept = ZOO_NONE;
-        tail->trunk = trunk;
-        tail->next = trunk->tails;
-        trunk->tails = tail;
+        tail->parent = parent;
+        tail->next = parent->tails;
+        parent->tails = tail;
     }
     return tail;
 }

@@ -1,4 +1,4 @@
-/* row.c: the life of one row between two steps (row.h). */
+/* row.c: output of a row: tokens, text, stop conditions, forced end of reasoning (row.h). */
 #include "generate/row.h"
 
 #include <string.h>
@@ -53,7 +53,7 @@ zoo_status zoo_row_begin(zoo_row *row, const zoo_tokenizer *tokenizer, zoo_error
     return ZOO_OK;
 }
 
-/* First place of a stop string that ends beyond n_old; row->text is cut there. */
+/* Finds the first stop string that ends after n_old bytes and truncates row->text there. */
 static bool cut_at_stop(zoo_row *row, size_t n_old)
 {
     size_t best = SIZE_MAX;
@@ -73,7 +73,7 @@ static bool cut_at_stop(zoo_row *row, size_t n_old)
     return best != SIZE_MAX;
 }
 
-/* Shows the text that no later stop string can cut. */
+/* Passes on the text that no later stop string can cut. */
 static void show(zoo_row *row)
 {
     size_t held = 0, n = row->text.n;
@@ -82,7 +82,7 @@ static void show(zoo_row *row)
         held = length > held ? length : held;
     }
     n = n > held ? n - held : 0;
-    /* Characters stay whole. */
+    /* Not inside a UTF-8 character. */
     while (n > row->n_shown && n < row->text.n && (row->text.data[n] & 0xc0) == 0x80) {
         n--;
     }
@@ -121,7 +121,7 @@ static zoo_status add_text(zoo_row *row, uint32_t token, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Follows the marks of reasoning in the text. */
+/* Detects the begin and end mark of reasoning in the text. */
 static void follow_thinking(zoo_row *row, size_t n_old)
 {
     size_t n_end = strlen(row->think_end), n_begin = strlen(row->think_begin);
@@ -130,7 +130,7 @@ static void follow_thinking(zoo_row *row, size_t n_old)
     const char *begin = row->is_thinking ? NULL : strstr(text, row->think_begin);
     row->is_thinking |= begin && strspn(text, " \t\r\n") == (size_t)(begin - text);
     if (row->is_thinking && strstr(text + from, row->think_end)) {
-        row->close = NULL; /* over; what follows is the answer */
+        row->close = NULL; /* reasoning has ended by itself */
     }
 }
 
@@ -150,7 +150,7 @@ int32_t zoo_row_forced(zoo_row *row)
 void zoo_row_draft_forced(const zoo_row *row, zoo_drafts *drafts)
 {
     for (uint32_t i = row->n_forced; must_close(row) && i < row->n_close; i++) {
-        (void)zoo_drafts_add(drafts, row->close[i], ZOO_DRAFT_MUST);
+        (void)zoo_drafts_add(drafts, row->close[i], ZOO_DRAFT_FORCED);
     }
 }
 

@@ -1,10 +1,11 @@
 /*
  * sample.c: the pipeline of sample.h over one row of logits.
  *
- * Selection: logits map to unsigned keys of the same order; a histogram over the upper bits finds
- * the bucket where the count (top-k) or the mass (top-p) crosses its budget, twice more inside that
- * bucket finds the key. A cheap bound drops nearly all of the vocabulary before: the k-th largest
- * of block maxima for top-k, the share that n smaller tokens can hold together for top-p.
+ * Selection: logits map to unsigned keys of the same order. A histogram over the upper bits finds
+ * the bucket where the count (top-k) or the mass (top-p) crosses its budget; two more passes inside
+ * that bucket find the key. A cheap bound first drops nearly all of the vocabulary: for top-k the
+ * k-th largest block maximum, for top-p the weight below which even n tokens do not add up to 1 -
+ * p.
  */
 #include "generate/sample.h"
 
@@ -15,7 +16,7 @@
 
 enum { BLOCK = 64, LANES = 16, BUCKETS = 2048 };
 
-/* Logits divided by less than this may overflow. */
+/* Dividing logits by a smaller temperature may overflow. */
 static const float greedy_below = 1e-5f;
 
 struct zoo_sampler {
@@ -128,7 +129,7 @@ void zoo_history_free(zoo_history *h)
 
 /* ---- one row ---- */
 
-/* Maxima of blocks of the row; the result is the largest, NaN when there is one in the row. */
+/* maxima [n / BLOCK, rounded up]: maximum of each block. Returns the largest; NaN if x has one. */
 static float block_maxima(const float *x, uint32_t n, float *maxima)
 {
     float most = -INFINITY;
@@ -162,7 +163,7 @@ static float block_maxima(const float *x, uint32_t n, float *maxima)
     return bad ? NAN : most;
 }
 
-/* The first place of the value in a row whose block maxima are known. */
+/* Index of the first element that equals value, by block maxima. */
 static uint32_t first_of(const float *x, uint32_t n, const float *maxima, float value)
 {
     uint32_t i = 0;
@@ -175,7 +176,7 @@ static uint32_t first_of(const float *x, uint32_t n, const float *maxima, float 
     return i;
 }
 
-/* w[i] in proportion to e^(x[i] / temperature). w may be x. */
+/* w = softmax(x / temperature). w may be x. */
 static void weigh(const zoo_sampler *s, const float *x, uint32_t n, float temperature, float *w)
 {
     if (temperature != 1.0f) {
@@ -185,7 +186,7 @@ static void weigh(const zoo_sampler *s, const float *x, uint32_t n, float temper
     s->kernels->softmax(x, w, n);
 }
 
-/* Sums of the blocks of w, each in one fixed order; returns their sum. */
+/* sums [n / BLOCK, rounded up]: sum of each block, in a fixed order. Returns their sum. */
 static double block_sums(const float *w, uint32_t n, float *sums)
 {
     double total = 0.0, sum;
@@ -213,7 +214,7 @@ static double block_sums(const float *w, uint32_t n, float *sums)
 
 /* ---- selection ---- */
 
-/* Unsigned numbers in the order of the floats; -0 and 0 are one. */
+/* Unsigned numbers in the order of the floats; -0 and 0 are equal. */
 static inline uint32_t key_of(float x)
 {
     uint32_t bits;
@@ -222,14 +223,14 @@ static inline uint32_t key_of(float x)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-/* Where a selection ends: keys above `key` are in, and the first n_equal that equal it. */
+/* A selection: all keys above `key`, and the first n_equal that equal it. */
 typedef struct zoo_cut {
     uint32_t key;
     uint32_t n_equal;
 } zoo_cut;
 
-/* Sums what each value of `width` bits at `shift` weighs among keys that agree
- * with `prefix` above. */
+/* Histogram, by count or by mass, of the `width` bits at `shift` of those keys whose higher bits
+ * are `prefix`. place: shift, width, prefix. */
 static void fill_buckets(double *buckets, const float *x, uint32_t n, bool by_mass,
                          const uint32_t place[3])
 {
@@ -247,8 +248,8 @@ static void fill_buckets(double *buckets, const float *x, uint32_t n, bool by_ma
 }
 
 /*
- * The cut that keeps x[i] as long as those before it in falling order weigh less than budget; a
- * value weighs 1, or itself with by_mass.
+ * The cut that keeps x[i] while the values before it in descending order sum to less than budget;
+ * each counts as 1, or as itself with by_mass.
  */
 static zoo_cut find_cut(zoo_sampler *s, const float *x, uint32_t n, bool by_mass, double budget)
 {
@@ -275,8 +276,8 @@ static zoo_cut find_cut(zoo_sampler *s, const float *x, uint32_t n, bool by_mass
     return (zoo_cut){key_of(value), many < 4e9 ? (uint32_t)(many < 1.0 ? 1.0 : many) : UINT32_MAX};
 }
 
-/* Moves what the cut keeps to the front of ids and x, in their order; returns how many. ids null in
- * `from`: the place is the id. */
+/* Compacts the selected values to the front of x, their ids to ids, in order; returns their number.
+ * from [n]: the ids of x, may be ids; null: the index is the id. */
 static uint32_t apply_cut(zoo_cut cut, uint32_t n, const uint32_t *from, uint32_t *ids, float *x)
 {
     uint32_t m = 0;
@@ -291,8 +292,8 @@ static uint32_t apply_cut(zoo_cut cut, uint32_t n, const uint32_t *from, uint32_
     return m;
 }
 
-/* Copies the values of at least `least` with their ids; returns how many. bounds: no value of a
- * block is larger than the block's. */
+/* Copies values of at least `least` to s->kept, their ids to s->ids; returns their number. bounds
+ * [blocks]: upper bound of each block's values. */
 static uint32_t gather(zoo_sampler *s, const float *x, uint32_t n, const float *bounds, float least)
 {
     uint32_t m = 0;
@@ -310,7 +311,8 @@ static uint32_t gather(zoo_sampler *s, const float *x, uint32_t n, const float *
     return m;
 }
 
-/* The k largest of a row whose block maxima are known, in the order of ids; returns how many. */
+/* Selects the k largest to s->kept and s->ids, in the order of ids, using s->maxima; returns their
+ * number. */
 static uint32_t top_k(zoo_sampler *s, const float *logits, uint32_t k)
 {
     uint32_t n = s->n_vocab, n_blocks = (n + BLOCK - 1) / BLOCK, m;
@@ -354,7 +356,7 @@ static void forbid(const uint32_t *bits, float *x, uint32_t n)
     }
 }
 
-/* Whether the output ends with all of the word but its last token. */
+/* Whether the output ends with the word except its last token. */
 static bool is_begun(const zoo_word *word, const zoo_draw *draw)
 {
     uint32_t n = word->n - 1;
@@ -387,13 +389,14 @@ static void mask_row(const zoo_sampler *s, const zoo_draw *draw)
     }
 }
 
-/* Tokens that top-p may keep, of n weights that sum to `sum`; ids are set. Returns how many. */
+/* Selects the nucleus of n weights with this sum to s->kept and s->ids; returns its size. has_ids:
+ * the weights are s->kept with s->ids, else s->weights. */
 static uint32_t top_p(zoo_sampler *s, uint32_t n, bool has_ids, double sum, double p)
 {
     float *w = has_ids ? s->kept : s->weights;
     const uint32_t *from = has_ids ? s->ids : NULL;
     if (!has_ids) {
-        /* All n tokens below this weigh less than what top-p leaves out, so none of them stays. */
+        /* Even n tokens below this sum to less than 1 - p of the whole: none is in the nucleus. */
         double least = (1.0 - p) * sum / (double)n * 0.999;
         n = gather(s, s->weights, n, s->sums, (float)least);
         w = s->kept;
@@ -402,7 +405,7 @@ static uint32_t top_p(zoo_sampler *s, uint32_t n, bool has_ids, double sum, doub
     return apply_cut(find_cut(s, w, n, true, p * sum), n, from, s->ids, w);
 }
 
-/* The place where the running sum of w passes the part u of the whole. */
+/* Inverse-CDF sampling: index at which the running sum of w exceeds u times the whole sum. */
 static uint32_t draw_place(const zoo_sampler *s, const float *w, uint32_t n, double u)
 {
     double target = u * block_sums(w, n, s->sums), sum = 0.0;
@@ -432,7 +435,7 @@ static void apply_min_p(float *w, uint32_t n, float min_p)
     }
 }
 
-/* Draws from the masked row, whose block maxima are known. */
+/* Samples from the masked logits, using s->maxima. */
 static uint32_t draw_row(zoo_sampler *s, const zoo_draw *draw)
 {
     const zoo_sampling *p = draw->sampling;
@@ -521,7 +524,7 @@ zoo_status zoo_logprobs(zoo_sampler *s, const float *logits, uint32_t token, uin
         uint32_t at = i + 1;
         float x = s->kept[i];
         zoo_logprob p = {s->ids[i], 0, (float)((double)x - lse)};
-        /* Insertion; ids come in rising order, so equal ones stay so. */
+        /* Stable insertion sort: ids are ascending, so ties stay in that order. */
         while (at > 1 && logits[out[at - 1].id] < x) {
             out[at] = out[at - 1];
             at--;

@@ -1,11 +1,11 @@
 /*
  * sample.h: from a row of logits to the next token, and log-probabilities.
  *
- * Order: repetition, frequency and presence penalty, bias, masks; then the largest logit where the
- * temperature is 0, else top-k, temperature, top-p, min-p and a draw. Among equal logits the
- * lower id comes first everywhere. The draw of position t of a row is a hash of (seed, t), so a
- * row's tokens do not depend on what else runs. Every sum goes in one order fixed by the vocabulary
- * and exponentials come from the kernel table, whose bits are those of every instruction set.
+ * Order: repetition, frequency and presence penalty, bias, masks; then the largest logit if the
+ * temperature is 0, else top-k, temperature, top-p, min-p and a draw. Ties go to the lower id
+ * everywhere. The random number of position t of a row is a hash of (seed, t), so a row's tokens do
+ * not depend on other rows. Sums have an order fixed by the vocabulary, and exponentials come from
+ * the kernel table, which gives the same bits with every instruction set.
  *
  * Cost: linear in the vocabulary (radix selection, no sort). Memory: taken by zoo_sampler_new;
  * nothing is allocated per token. One sampler serves one thread at a time.
@@ -24,31 +24,31 @@ typedef struct zoo_bias {
     float add;
 } zoo_bias;
 
-/* Tokens that may not stand in a row. */
+/* A sequence of tokens that must not occur in the output. */
 typedef struct zoo_word {
     const uint32_t *ids; /* [n], n > 0 */
     uint32_t n;
 } zoo_word;
 
-/* What one request asks for. Pointers belong to the request. */
+/* Sampling parameters of a request. Pointers belong to the request. */
 typedef struct zoo_sampling {
     float temperature; /* 0: greedy */
-    float top_p;       /* kept: tokens whose larger ones sum to less than this; 1: all */
-    float min_p;       /* kept: tokens of at least this part of the largest probability; 0: all */
+    float top_p;       /* nucleus: keeps tokens until their sum reaches this; 1: all */
+    float min_p;       /* keeps tokens of at least this share of the largest probability; 0: all */
     uint32_t top_k;    /* 0: all */
     float repetition;  /* on every token of prompt and output; 1: none */
     float presence, frequency; /* on tokens of the output; 0: none */
-    uint32_t min_tokens;       /* no end token before so many */
+    uint32_t min_tokens;       /* no end token before this many tokens */
     bool ignore_eos;           /* the model's end tokens do not end the row */
     uint32_t n_biases, n_stop_ids, n_bad;
     uint64_t seed;
     const zoo_bias *biases;
     const uint32_t *stop_ids; /* end the row, besides the model's end tokens */
-    const zoo_word *bad;      /* [n_bad]: the last token of one that would be whole is masked */
+    const zoo_word *bad;      /* [n_bad]: the token that would complete one is masked */
     const uint32_t *allowed;  /* bits [n_vocab] of tokens that may be chosen; null: all */
 } zoo_sampling;
 
-/* How often tokens occurred; one for each row that uses penalties. Zero-initialise. */
+/* Token counts of a row, for penalties. Zero-initialise. */
 typedef struct zoo_history {
     struct zoo_seen {
         uint32_t id;
@@ -58,7 +58,7 @@ typedef struct zoo_history {
     uint32_t n, n_index;
 } zoo_history;
 
-/* Room for n_max notes. ZOO_E_MEMORY. */
+/* Room for n_max calls of zoo_history_note. ZOO_E_MEMORY. */
 zoo_status zoo_history_init(zoo_history *history, uint32_t n_max, zoo_error *err);
 void zoo_history_note(zoo_history *history, uint32_t id, bool is_output);
 void zoo_history_free(zoo_history *history);
@@ -71,16 +71,16 @@ typedef struct zoo_logprob {
 
 typedef struct zoo_sampler zoo_sampler;
 
-/* Of the kernels softmax and scale are used. eos: the model's end tokens. Both are kept by
- * reference. ZOO_E_MEMORY. [load] */
+/* Uses the kernels softmax and scale. eos [n_eos]: the model's end tokens. Kernels and eos are
+ * referenced, not copied. ZOO_E_MEMORY. [load] */
 zoo_status zoo_sampler_new(const zoo_kernels *kernels, uint32_t n_vocab, const uint32_t *eos,
                            uint32_t n_eos, zoo_sampler **out, zoo_error *err);
 void zoo_sampler_free(zoo_sampler *sampler);
 
 /*
- * Chooses token number n_output of a row. logits [n_vocab] are changed. history may be null when no
- * penalty is set; mask: bits [n_vocab] of allowed tokens besides sampling->allowed, or null.
- * ZOO_E_INTERNAL: a logit is not a number, or no token is allowed.
+ * Samples token number n_output of a row. logits [n_vocab] are overwritten. history may be null if
+ * no penalty is set; mask: bits [n_vocab] of allowed tokens, in addition to sampling->allowed, or
+ * null. ZOO_E_INTERNAL: a logit is not finite, or no token is allowed.
  */
 typedef struct zoo_draw {
     const zoo_sampling *sampling;
@@ -96,13 +96,13 @@ zoo_status zoo_sample(zoo_sampler *sampler, const zoo_draw *draw, uint32_t *toke
 bool zoo_sample_ends(const zoo_sampler *sampler, const zoo_sampling *sampling, uint32_t token);
 
 /*
- * Log-softmax of unchanged logits [n_vocab]: out[0] is `token`, out[1 .. n_top] the largest ones in
- * falling order; n_top <= ZOO_LOGPROBS_MAX and <= n_vocab.
+ * Log-softmax of the model's logits [n_vocab]: out[0] is `token`, out[1 .. n_top] the largest ones,
+ * descending; n_top <= ZOO_LOGPROBS_MAX and <= n_vocab. ZOO_E_INTERNAL: a logit is not finite.
  */
 zoo_status zoo_logprobs(zoo_sampler *sampler, const float *logits, uint32_t token, uint32_t n_top,
                         zoo_logprob *out, zoo_error *err);
 
-/* A number in [0, 1) from seed and position. */
+/* A uniform number in [0, 1), a function of seed and position. */
 double zoo_uniform(uint64_t seed, uint64_t position);
 
 #endif

@@ -35,10 +35,10 @@ static bool take_micro_batches(zoo_schedule *s)
 static zoo_status take_memory(zoo_schedule *s, const zoo_generation *generation, zoo_error *err)
 {
     s->running = zoo_mem_array(s->limits->seqs_max, sizeof *s->running);
-    s->asking = zoo_mem_array(s->limits->seqs_max, sizeof *s->asking);
+    s->drafting = zoo_mem_array(s->limits->seqs_max, sizeof *s->drafting);
     s->micro_batches = zoo_mem_array(s->n_micro_batches, sizeof *s->micro_batches);
     s->workspaces = zoo_mem_array(s->limits->n_threads, sizeof *s->workspaces);
-    if (!s->running || !s->asking || !s->micro_batches || !take_micro_batches(s) ||
+    if (!s->running || !s->drafting || !s->micro_batches || !take_micro_batches(s) ||
         !s->workspaces) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the scheduler");
     }
@@ -81,12 +81,12 @@ zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
     return ZOO_OK;
 }
 
-/* Ends the steps that have begun; what they gave is lost. */
-static void land_all(zoo_schedule *s)
+/* Ends the steps that have begun and discards their results. */
+static void finish_steps(zoo_schedule *s)
 {
     zoo_error ignored;
     bool ok = true;
-    for (; s->n_under_way > 0; s->n_under_way--, s->oldest = (s->oldest + 1) % s->n_micro_batches) {
+    for (; s->n_in_flight > 0; s->n_in_flight--, s->oldest = (s->oldest + 1) % s->n_micro_batches) {
         zoo_scheduled_step *f = &s->micro_batches[s->oldest];
         ok = ok &&
              zoo_engine_step_end(s->engine, s->oldest, f->items, f->n_items, &ignored) == ZOO_OK;
@@ -98,10 +98,10 @@ void zoo_schedule_free(zoo_schedule *s)
     if (!s) {
         return;
     }
-    land_all(s);
+    finish_steps(s);
     for (uint32_t i = 0; i < s->n_running; i++) {
         zoo_engine_seq_close(s->engine, s->running[i]->seq);
-        zoo_draft_model_leave(s->draft_model, s->running[i]);
+        zoo_draft_model_close_row(s->draft_model, s->running[i]);
         zoo_row_settle(s->running[i]);
     }
     for (uint32_t i = 0; i < s->n_waiting; i++) {
@@ -124,7 +124,7 @@ void zoo_schedule_free(zoo_schedule *s)
     zoo_draft_model_free(s->draft_model);
     zoo_mem_free(s->workspaces);
     zoo_mem_free(s->running);
-    zoo_mem_free(s->asking);
+    zoo_mem_free(s->drafting);
     for (uint32_t i = 0; s->micro_batches && i < s->n_micro_batches; i++) {
         zoo_mem_free(s->micro_batches[i].items);
         zoo_mem_free(s->micro_batches[i].step_rows);
@@ -167,7 +167,7 @@ static uint32_t known(const zoo_row *row)
     return row->n_prompt + row->n_out;
 }
 
-/* Reads a sequence again whose positions mean something else from here on. */
+/* Restarts a sequence whose positions have another encoding from this length on. */
 static void reread_if_needed(zoo_schedule *s, zoo_row *row)
 {
     if (row->pos >= row->n_prompt && row->pos + 1 == known(row) &&
@@ -178,7 +178,8 @@ static void reread_if_needed(zoo_schedule *s, zoo_row *row)
     }
 }
 
-/* How far the row may read now: to the next place where its prefix is kept, or to its end. */
+/* Where the row's next chunk must end: the next position at which its prefix is kept, or its
+ * end. */
 static uint32_t chunk_end(const zoo_schedule *s, const zoo_row *row)
 {
     uint32_t end = known(row), next = zoo_schedule_next_kept(s, row);
@@ -191,7 +192,7 @@ static uint32_t chunk_end(const zoo_schedule *s, const zoo_row *row)
     return next < end ? next : end;
 }
 
-/* Adds up to rows_left tokens of a row; logits_left bounds what a scoring row may ask for. */
+/* Adds up to rows_left tokens of a row; a row that scores its prompt needs logits for each. */
 static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_t *logits_left)
 {
     zoo_item *item = &s->items[s->n_items];
@@ -209,13 +210,13 @@ static void add_item(zoo_schedule *s, zoo_row *row, uint32_t *rows_left, uint32_
     s->step_rows[s->n_items++] = (zoo_step_row){.row = row, .n_out = row->n_out};
 }
 
-/* Whether the row goes on with its answer; tokens behind wrong drafts may be read again with it. */
+/* Whether the row is generating; tokens before rejected drafts may have to be run again. */
 static bool generates(const zoo_row *row)
 {
     return row->n_out > 0 && known(row) - row->pos <= 1 + ZOO_DRAFTS_MAX;
 }
 
-/* Each of several steps under way has its part of the rows. */
+/* Running rows are divided evenly among the micro-batches. */
 static uint32_t items_max(const zoo_schedule *s)
 {
     return (s->n_running + s->n_micro_batches - 1) / s->n_micro_batches;
@@ -228,30 +229,30 @@ static void add_items(zoo_schedule *s, bool of_answers, uint32_t *rows_left, uin
     uint32_t start = s->n_running > rows_max ? (uint32_t)(s->stats.n_steps % s->n_running) : 0;
     for (uint32_t i = 0; i<s->n_running && * rows_left> 0 && s->n_items < n_max; i++) {
         zoo_row *row = s->running[(start + i) % s->n_running];
-        if (!row->is_under_way && generates(row) == of_answers) {
+        if (!row->is_in_flight && generates(row) == of_answers) {
             add_item(s, row, rows_left, logits_left);
         }
     }
 }
 
-/* Rows of prompts that a step has besides its answers, when `most` are left for them. */
+/* Rows of prompts that will join the generating rows in this step, at most `most`. */
 static uint32_t count_prompt_rows(const zoo_schedule *s, uint32_t most)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
-        bool waits = generates(s->running[i]) || s->running[i]->is_under_way;
+        bool waits = generates(s->running[i]) || s->running[i]->is_in_flight;
         n += waits ? 0 : chunk_end(s, s->running[i]) - s->running[i]->pos;
     }
     return n < most ? (uint32_t)n : most;
 }
 
-/* Rows that generate come first, from another start each step when not all of them fit. */
+/* Generating rows come first; if not all of them fit, each step begins with another one. */
 static zoo_status build(zoo_schedule *s, zoo_error *err)
 {
     uint32_t rows_left = s->limits->rows_max, logits_left = s->logits_max;
     s->n_items = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
-        if (!s->running[i]->is_under_way) {
+        if (!s->running[i]->is_in_flight) {
             reread_if_needed(s, s->running[i]);
         }
     }
@@ -268,9 +269,9 @@ static zoo_status build(zoo_schedule *s, zoo_error *err)
     return ZOO_OK;
 }
 
-/* ---- what a step gave ---- */
+/* ---- results of a step ---- */
 
-/* Log-probabilities of the prompt tokens that follow the positions just read. */
+/* Log-probabilities of the prompt tokens that follow the positions just run. */
 static zoo_status score(const zoo_schedule *s, const zoo_sample_workspace *workspace, zoo_row *row,
                         const zoo_item *item)
 {
@@ -301,7 +302,7 @@ static zoo_status choose(const zoo_schedule *s, const zoo_sample_workspace *work
         draw.mask = workspace->mask;
     }
     if (notes) {
-        /* Noted are the model's own probabilities; sampling changes the row. */
+        /* Reported are the model's own probabilities, before penalties and masks. */
         memcpy(workspace->raw, logits, n_vocab * sizeof *logits);
     }
     int32_t forced = zoo_row_forced(row);
@@ -316,7 +317,7 @@ static zoo_status choose(const zoo_schedule *s, const zoo_sample_workspace *work
     return zoo_row_accept(row, workspace->sampler, token, &row->error);
 }
 
-/* Tokens from the rows of logits as long as what was read behind each is what came. */
+/* Samples from logits [n, vocab_size]; stops after the first token that differs from its draft. */
 static zoo_status choose_all(const zoo_schedule *s, const zoo_sample_workspace *workspace,
                              zoo_row *row, float *logits, uint32_t n)
 {
@@ -331,8 +332,7 @@ static zoo_status choose_all(const zoo_schedule *s, const zoo_sample_workspace *
     return ZOO_OK;
 }
 
-/* One item's logits become tokens and log-probabilities of its row. Touches nothing else, so items
- * run side by side. */
+/* Tokens and log-probabilities of one item's row. Items share no state, so they run in parallel. */
 static void read_logits(void *arg, uint32_t index, uint32_t worker)
 {
     zoo_schedule *s = arg;
@@ -360,7 +360,7 @@ static void read_logits(void *arg, uint32_t index, uint32_t worker)
     }
 }
 
-/* What waits goes before what ended rows left. */
+/* A prefix for waiting rows displaces those of ended rows. */
 static bool keep_or_drop(zoo_schedule *s, const zoo_row *row, uint32_t *kept)
 {
     zoo_error ignored;
@@ -372,7 +372,7 @@ static bool keep_or_drop(zoo_schedule *s, const zoo_row *row, uint32_t *kept)
     return true;
 }
 
-/* Keeps the prefix that the row has just completed, for those that wait for it. */
+/* Keeps the prefix that the row has just computed, for the rows that wait for it. */
 static void keep_prefix(zoo_schedule *s, zoo_row *row)
 {
     zoo_prefix_chain *owned = &row->chain;
@@ -389,32 +389,32 @@ static void keep_prefix(zoo_schedule *s, zoo_row *row)
     memmove(owned->nodes, owned->nodes + n, owned->n * sizeof(zoo_prefix_node *));
 }
 
-/* Books what the step gave one row. */
+/* Updates one row and the statistics after a step. */
 static void absorb(zoo_schedule *s, const zoo_step_row *step_row, const zoo_item *item)
 {
     zoo_row *row = step_row->row;
-    row->is_under_way = false;
+    row->is_in_flight = false;
     row->pos += item->n;
     row->scored |= row->pos >= row->n_prompt;
     s->stats.n_read += step_row->n_out == 0 ? item->n : 0;
     s->stats.n_written += row->n_out - step_row->n_out;
     if (step_row->is_proposed) {
-        zoo_schedule_judge(s, step_row);
+        zoo_schedule_verify(s, step_row);
     }
-    zoo_schedule_pool(s, row);
+    zoo_schedule_pool_output(s, row);
     if (row->chain.n > 0) {
         keep_prefix(s, row);
     }
     zoo_schedule_keep_row(s, row, false);
 }
 
-/* Closes finished rows and moves the others together. */
+/* Closes finished rows and compacts the running ones. */
 static void retire(zoo_schedule *s)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_running; i++) {
         zoo_row *row = s->running[i];
-        if (row->finish == ZOO_UNFINISHED || row->is_under_way) {
+        if (row->finish == ZOO_UNFINISHED || row->is_in_flight) {
             s->running[n++] = row;
             continue;
         }
@@ -423,7 +423,7 @@ static void retire(zoo_schedule *s)
         }
         zoo_schedule_keep_row(s, row, true);
         zoo_engine_seq_close(s->engine, row->seq);
-        zoo_draft_model_leave(s->draft_model, row);
+        zoo_draft_model_close_row(s->draft_model, row);
         zoo_schedule_finish(s, row);
     }
     s->n_running = n;
@@ -444,7 +444,7 @@ void zoo_schedule_cancel(zoo_schedule *s, zoo_row *row)
     }
 }
 
-/* Builds the micro-batch's step and begins it; *any: there were rows for it. */
+/* Builds and begins the micro-batch's step; *any: it has rows. */
 static zoo_status begin_step(zoo_schedule *s, uint32_t micro_batch, bool *any, zoo_error *err)
 {
     zoo_scheduled_step *f = &s->micro_batches[micro_batch];
@@ -459,9 +459,9 @@ static zoo_status begin_step(zoo_schedule *s, uint32_t micro_batch, bool *any, z
     s->begun = zoo_clock_seconds();
     ZOO_TRY(zoo_engine_step_begin(s->engine, micro_batch, s->items, s->n_items, err));
     for (uint32_t i = 0; i < s->n_items; i++) {
-        s->step_rows[i].row->is_under_way = true;
+        s->step_rows[i].row->is_in_flight = true;
     }
-    s->n_under_way++;
+    s->n_in_flight++;
     return ZOO_OK;
 }
 
@@ -473,19 +473,19 @@ static zoo_status end_step(zoo_schedule *s, zoo_error *err)
     s->n_items = f->n_items;
     ZOO_TRY(zoo_engine_step_end(s->engine, s->oldest, s->items, s->n_items, err));
     s->oldest = (s->oldest + 1) % s->n_micro_batches;
-    s->n_under_way--;
+    s->n_in_flight--;
     return ZOO_OK;
 }
 
-/* Begins as many steps as may be under way, and ends the oldest; false: there was none. */
+/* Begins as many steps as may be in flight and ends the oldest; *any: there was one. */
 static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
 {
     uint32_t n_rows = 0;
     *any = true;
-    while (*any && s->n_under_way < s->n_micro_batches) {
-        ZOO_TRY(begin_step(s, (s->oldest + s->n_under_way) % s->n_micro_batches, any, err));
+    while (*any && s->n_in_flight < s->n_micro_batches) {
+        ZOO_TRY(begin_step(s, (s->oldest + s->n_in_flight) % s->n_micro_batches, any, err));
     }
-    *any = s->n_under_way > 0;
+    *any = s->n_in_flight > 0;
     if (!*any) {
         return ZOO_OK;
     }
@@ -495,7 +495,7 @@ static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
         n_rows += s->items[i].n;
     }
     if (n_rows > 0) {
-        zoo_schedule_paced(s, n_rows, zoo_clock_seconds() - s->begun);
+        zoo_schedule_time_step(s, n_rows, zoo_clock_seconds() - s->begun);
     }
     return ZOO_OK;
 }
@@ -506,7 +506,7 @@ zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
     zoo_schedule_admit(s);
     zoo_status status = run_step(s, &any, err);
     if (status != ZOO_OK) {
-        s->n_under_way = 0; /* nobody answers any more */
+        s->n_in_flight = 0; /* the engine has failed: their results will not come */
     }
     if (status != ZOO_OK || !any) {
         return status;

@@ -1,27 +1,29 @@
 /*
  * schedule.h: continuous batching: rows in, steps of the engine, finished rows out.
  *
- * Pipeline of a step: admit waiting rows as long as the engine has room (a row's whole length is
- * reserved, so a started row never runs out); one token of every row that is generating, and drafts
- * of what it will say behind it where they pay (schedule_draft.c); with what is left of
- * limits.rows_max, chunks of prompts; run; sample; take wrong drafts back; finish.
+ * A step: admit waiting rows while the engine has room (the whole length of a row is reserved, so a
+ * started row never runs out of cache); add one token of every generating row, then drafts of these
+ * rows where they pay (schedule_draft.c), then chunks of prompts up to limits.rows_max rows; run;
+ * sample; rewind rejected drafts; retire finished rows.
  *
- * A draft is read as if it had been chosen. Each position is then sampled as it would be without
- * it: from its own logits, with its own number, under the penalties and masks of what came before;
- * the first sample that is not the draft ends the look at what was read behind it.
+ * Speculative decoding: drafts are run as if they had been sampled. Each position is then sampled
+ * as it would be without drafts: from its own logits, with its own random number, under the
+ * penalties and masks of the tokens before it. The first sample that differs from its draft is
+ * accepted, and the drafts after it are discarded.
  *
- * What rows have read may be kept when they end, too (zoo_schedule_keep), up to a part of the
- * pages: a later prompt that begins alike starts there (kept.h). Sequences with rings or states are
- * kept at the marks of a row, at the end of its prompt, at its own end, and on a ladder of eight
- * positions that make room first.
+ * The caches of ended rows can be kept (zoo_schedule_keep), up to a share of the pages: a later
+ * prompt with the same beginning starts there (kept.h). Sequences with rings or states can only be
+ * continued where a copy was taken: at the row's marks, at the end of its prompt, at its own end
+ * and at up to eight regular intervals of the prompt; the interval copies are dropped first.
  *
- * Order: rows whose prefix is kept first, then the longest. Rows that begin alike wait
- * for the first of them and start from what the engine kept (prefix_tree.h). Kept prefixes are
- * dropped, the longest unused first, when there is no room. What is chosen depends on the rows and
- * options alone, but for drafts never on time; results do not depend on it at all.
+ * Admission order: rows whose prefix is kept, then the longest. Rows with a common beginning wait
+ * for the first of them and start from the prefix that it leaves in the engine (prefix_tree.h).
+ * Without room, kept prefixes are dropped, least recently used first. The order depends on the rows
+ * and options alone; only the choice of drafts depends on measured times. Results depend on
+ * neither.
  *
- * Work of a step grows with running rows; of an admission with waiting ones, of which the owner
- * keeps few (zoo_schedule_wants_more). Finished rows cost nothing. One thread at a time.
+ * Cost: a step is linear in the running rows, an admission in the waiting ones, of which the caller
+ * adds few at a time (zoo_schedule_wants_more). One thread at a time.
  */
 #ifndef ZOO_GENERATE_SCHEDULE_H
 #define ZOO_GENERATE_SCHEDULE_H
@@ -36,39 +38,40 @@ typedef struct zoo_schedule zoo_schedule;
 
 typedef struct zoo_schedule_stats {
     uint64_t n_steps;
-    uint64_t n_read;     /* prompt tokens computed */
+    uint64_t n_read;     /* prompt tokens run */
     uint64_t n_shared;   /* prompt tokens taken from kept prefixes */
     uint64_t n_written;  /* tokens generated */
-    uint64_t n_reread;   /* tokens computed again because of their position or of wrong drafts */
-    uint64_t n_resumed;  /* rows that started from what an ended row left */
-    uint64_t n_drafted;  /* tokens read ahead before they were chosen */
-    uint64_t n_accepted; /* of them, those that were chosen */
-    uint32_t n_kept;     /* entries of what ended rows left now */
-    double cache_fill;   /* part of the pages that is held or promised */
+    uint64_t n_reread;   /* tokens run again: changed positions, or after rejected drafts */
+    uint64_t n_resumed;  /* rows that started from the cache of an ended row */
+    uint64_t n_drafted;  /* draft tokens that were run */
+    uint64_t n_accepted; /* of them, those that were then sampled */
+    uint32_t n_kept;     /* prefixes of ended rows that are kept now */
+    double cache_fill;   /* share of the cache pages in use or reserved, 0 to 1 */
     uint32_t n_running, n_waiting;
 } zoo_schedule_stats;
 
-/* All three are kept by reference; tokenizer may be null: rows have no text then. [load] */
+/* Engine, tokenizer and generation are referenced, not copied; tokenizer null: rows have no text.
+ * ZOO_E_MEMORY. [load] */
 zoo_status zoo_schedule_new(zoo_engine *engine, const zoo_tokenizer *tokenizer,
                             const zoo_generation *generation, zoo_schedule **out, zoo_error *err);
-/* From now on what rows have read is kept after their end, while it and what runs take no more than
- * this part of the pages, 0 to 1. */
+/* From now on keeps the caches of ended rows, while kept and running sequences together use no more
+ * than this share of the pages, 0 to 1. */
 void zoo_schedule_keep(zoo_schedule *schedule, double share);
-/* What an earlier process left in the file is kept from now on, within the share; before the first
- * row. And what is kept now goes to the file. */
+/* Loads the prefixes that an earlier process saved, within the share; before the first row. Save
+ * writes those that are kept now. Failures are file->note. */
 void zoo_schedule_load(zoo_schedule *schedule, zoo_kept_file *file);
 void zoo_schedule_save(zoo_schedule *schedule, zoo_kept_file *file);
-/* Rows still inside are settled, not freed. */
+/* Rows that are still waiting or running are settled (zoo_row_settle), not freed. */
 void zoo_schedule_free(zoo_schedule *schedule);
 
 typedef enum zoo_speculate {
     ZOO_SPECULATE_OFF = 0,
     ZOO_SPECULATE_TEXT, /* drafts from the row's own prompt and output */
-    ZOO_SPECULATE_FILE  /* and from the outputs of other rows that run or have ended */
+    ZOO_SPECULATE_FILE  /* also from the outputs of other running or ended rows */
 } zoo_speculate;
 
-/* zoo_model_options.n_marks for it: with more rows than these, drafts of models with states seldom
- * pay. */
+/* zoo_model_options.n_marks while speculating: drafts of models with states seldom pay with more
+ * running rows than this. */
 enum { ZOO_SPECULATE_MARKS = 8 };
 
 /* "off", "text", "file"; false: another word. */
@@ -76,35 +79,34 @@ bool zoo_speculate_read(const char *word, zoo_speculate *out);
 
 typedef struct zoo_speculation {
     zoo_speculate kind;
-    uint32_t n_always; /* drafts of every row in every step, whether they pay or not; 0: what
-                             pays by costs, of which something must be known for any */
-    zoo_engine *draft; /* a model with the same vocabulary that drafts, or null; its steps' costs */
-    zoo_step_costs draft_costs;
-    size_t pool_bytes; /* for what other rows said, with ZOO_SPECULATE_FILE */
-    zoo_step_costs costs;
+    uint32_t n_always; /* drafts of every row in every step, even where they do not pay; 0: those
+                          that pay by `costs`, none while costs.n_rows is 0 */
+    zoo_engine *draft; /* a draft model with the same vocabulary, or null */
+    zoo_step_costs draft_costs; /* of the draft model's steps */
+    size_t pool_bytes;          /* of the draft pool, with ZOO_SPECULATE_FILE */
+    zoo_step_costs costs;       /* of the engine's steps */
 } zoo_speculation;
 
-/* Rows read ahead what they will probably say, and keep what they then choose: the same tokens and
- * log-probabilities in fewer steps. Kept by reference. Once, before the first row; without this
- * call there are no drafts. ZOO_E_MEMORY. */
+/* Turns speculative decoding on: the same tokens and log-probabilities in fewer steps. The struct
+ * is referenced, not copied. Call at most once, before the first row. ZOO_E_MEMORY. */
 zoo_status zoo_schedule_speculate(zoo_schedule *schedule, const zoo_speculation *speculation,
                                   zoo_error *err);
 
-/* Whether more waiting rows would help to choose well. */
+/* Whether the caller should add more rows: too few wait to find common prefixes. */
 bool zoo_schedule_wants_more(const zoo_schedule *schedule);
-/* Adds a row, which must live until it is popped. ZOO_E_MEMORY. */
+/* Adds a row, which must stay valid until it is popped. ZOO_E_MEMORY. */
 zoo_status zoo_schedule_add(zoo_schedule *schedule, zoo_row *row, zoo_error *err);
-/* Runs one step, or none when there is nothing to do. An error ends the run: the engine failed. A
- * row's own failure is its result (ZOO_FINISH_FAILED). */
+/* Runs one step, or none if there is nothing to do. An error is the engine's and ends the run; the
+ * failure of a single row is its result (ZOO_FINISH_FAILED). */
 zoo_status zoo_schedule_step(zoo_schedule *schedule, zoo_error *err);
-/* Ends a row that waits or runs, between two steps: it is finished as failed with ZOO_E_CANCELLED
- * and popped like any other. A finished row stays as it is. */
+/* Cancels a waiting or running row, between two steps: it fails with ZOO_E_CANCELLED and is popped
+ * like any other. No effect on a finished row. */
 void zoo_schedule_cancel(zoo_schedule *schedule, zoo_row *row);
-/* Gives up the kept prefixes that no row waits for, and their pages. */
+/* Drops all kept prefixes that no row waits for, and frees their pages. */
 void zoo_schedule_drop_kept(zoo_schedule *schedule);
 /* The next finished row, or null. */
 zoo_row *zoo_schedule_pop(zoo_schedule *schedule);
-/* Nothing waits or runs. */
+/* Whether no row waits or runs. */
 bool zoo_schedule_is_idle(const zoo_schedule *schedule);
 zoo_schedule_stats zoo_schedule_stats_get(const zoo_schedule *schedule);
 

@@ -4,11 +4,11 @@
 #include "base/mem.h"
 #include "generate/schedule_private.h"
 
-/* Rows the owner should keep waiting: enough to see prefixes and lengths, few enough to scan. */
+/* How many rows should wait: enough to find common prefixes, few enough for linear scans. */
 enum {
     WAITING_MAX = 256,
     WAITING_TOKENS_MAX = 1 << 22,
-    TAIL_GAIN_MIN = 32 /* tokens not read again that are worth a copy of a page */
+    TAIL_GAIN_MIN = 32 /* saved tokens that are worth the copy of a page */
 };
 
 void zoo_schedule_finish(zoo_schedule *s, zoo_row *row)
@@ -24,14 +24,14 @@ bool zoo_schedule_wants_more(const zoo_schedule *s)
     return s->n_waiting < WAITING_MAX && s->waiting_tokens < WAITING_TOKENS_MAX;
 }
 
-/* Positions the row may need; its last token is never read. */
+/* Positions the row may need; its last token is never run. */
 static uint32_t length_of(const zoo_row *row)
 {
     return row->n_prompt + (row->n_new_max > 0 ? row->n_new_max - 1 : 0);
 }
 
-/* Whether the row may start from others' pages: not where positions change their meaning with the
- * length, nor where every position needs its logits. */
+/* Whether the row may share pages: not if the encoding of positions depends on the length, nor if
+ * logits of every prompt position are needed. */
 static bool can_share(const zoo_schedule *s, const zoo_row *row)
 {
     return row->n_prompt_top == ZOO_NO_LOGPROBS && !s->plan->reread_always &&
@@ -85,7 +85,7 @@ static zoo_prefix_node *best_kept(const zoo_row *row, bool *blocked)
     return NULL;
 }
 
-/* Whether a goes before b: more certain reuse, then more work, then the earlier line. */
+/* Whether a starts before b: rows with a kept prefix, then longer ones, then earlier ones. */
 static bool goes_before(const zoo_row *a, bool a_reuses, const zoo_row *b, bool b_reuses)
 {
     if (a_reuses != b_reuses) {
@@ -130,7 +130,7 @@ void zoo_schedule_drop_kept(zoo_schedule *s)
     }
 }
 
-/* *from_ended: it starts from what an ended row left. */
+/* Opens the row's sequence from the longest kept prefix; *from_ended: that of an ended row. */
 static zoo_status open_once(zoo_schedule *s, zoo_row *row, bool *from_ended, zoo_error *err)
 {
     bool blocked;
@@ -154,8 +154,8 @@ static zoo_status open_once(zoo_schedule *s, zoo_row *row, bool *from_ended, zoo
                                       length_of(row), &row->seq, err);
 }
 
-/* Opens the row, giving up kept prefixes where that makes room: those nobody waits for, and all of
- * them when nothing else can make room. */
+/* Opens the row, dropping kept prefixes to make room: first those that no row waits for; the others
+ * only if no running row will free pages. */
 static zoo_status open_row(zoo_schedule *s, zoo_row *row, zoo_error *err)
 {
     bool from_ended;
@@ -174,7 +174,7 @@ static zoo_status open_row(zoo_schedule *s, zoo_row *row, zoo_error *err)
     return status;
 }
 
-/* Tokens behind `from` that two prompts have in common inside one block, but for their last. */
+/* Tokens from `from` on that two prompts have in common within one block, without their last. */
 static uint32_t count_common(const zoo_row *a, const zoo_row *b, uint32_t from)
 {
     uint32_t end = (a->n_prompt < b->n_prompt ? a->n_prompt : b->n_prompt) - 1;
@@ -186,9 +186,9 @@ static uint32_t count_common(const zoo_row *a, const zoo_row *b, uint32_t from)
     return at - from;
 }
 
-/* The tail that saves the most: rows that have these n tokens, and not those of a longer tail,
- * times the tokens that no shorter tail covers. n_rows [ZOO_PAGE]: how many rows have just so many
- * in common; has [ZOO_PAGE]: which tails are there. 0: nothing worth it. */
+/* Length of the new tail that saves the most tokens: (rows that share it and no longer tail) times
+ * (its tokens beyond the next shorter tail). n_rows [ZOO_PAGE]: number of rows by tokens in common;
+ * has [ZOO_PAGE]: lengths of existing tails. 0: none saves TAIL_GAIN_MIN. */
 static uint32_t best_tail(const uint32_t *n_rows, const bool *has)
 {
     uint32_t best = 0, most = TAIL_GAIN_MIN;
@@ -208,49 +208,49 @@ static uint32_t best_tail(const uint32_t *n_rows, const bool *has)
     return best;
 }
 
-/* Puts tails on the trunk, a node of the row, where waiting rows that leave the row's chain before
- * `next` (null: its end) have enough in common with it. */
-static void grow_tails(zoo_schedule *s, zoo_row *row, zoo_prefix_node *trunk,
+/* Adds tails below `parent`, a node of the row, for waiting rows that diverge from the row's chain
+ * before `next` (null: the chain's end). */
+static void grow_tails(zoo_schedule *s, zoo_row *row, zoo_prefix_node *parent,
                        const zoo_prefix_node *next)
 {
-    const int32_t *tokens = row->prompt + trunk->length;
+    const int32_t *tokens = row->prompt + parent->length;
     uint32_t n_rows[ZOO_PAGE + 1] = {0}, n;
     bool has[ZOO_PAGE] = {false};
     for (uint32_t i = 0; i < row->chain.n; i++) {
         const zoo_prefix_node *node = row->chain.nodes[i];
-        if (node->trunk == trunk) {
-            has[node->length - trunk->length] = true;
+        if (node->parent == parent) {
+            has[node->length - parent->length] = true;
         }
     }
     for (uint32_t i = 0; i < s->n_waiting; i++) {
         const zoo_prefix_chain *chain = &s->waiting[i]->chain;
-        if (zoo_prefix_passes(chain, trunk) && !(next && zoo_prefix_passes(chain, next))) {
-            n_rows[count_common(row, s->waiting[i], trunk->length)]++;
+        if (zoo_prefix_passes(chain, parent) && !(next && zoo_prefix_passes(chain, next))) {
+            n_rows[count_common(row, s->waiting[i], parent->length)]++;
         }
     }
     while ((n = best_tail(n_rows, has)) > 0) {
-        zoo_prefix_node *tail = zoo_prefix_tail(trunk, tokens, n);
+        zoo_prefix_node *tail = zoo_prefix_tail(parent, tokens, n);
         has[n] = true;
         if (!tail || !zoo_prefix_chain_add(&row->chain, tail)) {
             return;
         }
         for (uint32_t i = 0; i < s->n_waiting; i++) {
             zoo_row *other = s->waiting[i];
-            if (zoo_prefix_passes(&other->chain, trunk) &&
-                count_common(row, other, trunk->length) >= n) {
+            if (zoo_prefix_passes(&other->chain, parent) &&
+                count_common(row, other, parent->length) >= n) {
                 (void)zoo_prefix_chain_add(&other->chain, tail);
             }
         }
     }
 }
 
-/* Tails on all nodes of the row behind which others leave it. */
+/* Adds tails below all nodes of the row after which other rows diverge. */
 static void branch(zoo_schedule *s, zoo_row *row)
 {
     zoo_prefix_node *next = NULL;
     for (uint32_t i = row->chain.n; i-- > 0;) {
         zoo_prefix_node *node = row->chain.nodes[i];
-        if (node->trunk) {
+        if (node->parent) {
             continue;
         }
         if (node->length + ZOO_PAGE > row->pos && node->n_waiting > (next ? next->n_waiting : 1)) {
@@ -260,15 +260,16 @@ static void branch(zoo_schedule *s, zoo_row *row)
     }
 }
 
-/* Makes the row owner of every prefix that waiting rows share; its chain keeps only those. */
+/* Makes the row the owner of every prefix that it will compute for waiting rows, and reduces its
+ * chain to those. */
 static void own_prefixes(zoo_schedule *s, zoo_row *row)
 {
     zoo_prefix_node **nodes = row->chain.nodes;
     uint32_t n = row->chain.n, n_owned = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t after = i + 1 < n ? nodes[i + 1]->n_waiting : 1;
-        bool parts = nodes[i]->n_waiting > 1 && after < nodes[i]->n_waiting;
-        if (parts && nodes[i]->length > row->pos && nodes[i]->kept == ZOO_NONE &&
+        bool diverges = nodes[i]->n_waiting > 1 && after < nodes[i]->n_waiting;
+        if (diverges && nodes[i]->length > row->pos && nodes[i]->kept == ZOO_NONE &&
             !nodes[i]->owner) {
             nodes[i]->owner = row;
         }
@@ -296,7 +297,7 @@ static bool is_trivial(const zoo_row *row)
     return row->n_new_max == 0 && !zoo_row_scores(row);
 }
 
-/* Takes a row that never gets a sequence from the waiting ones to the finished. */
+/* Finishes a waiting row that never had a sequence. */
 static void finish_waiting(zoo_schedule *s, uint32_t index, zoo_finish finish)
 {
     zoo_row *row = s->waiting[index];
@@ -318,7 +319,7 @@ bool zoo_schedule_cancel_waiting(zoo_schedule *s, zoo_row *row)
     return false;
 }
 
-/* Starts one row; false when there is no room for it now. */
+/* Starts or fails one row; false: there is no room for it now. */
 static bool start(zoo_schedule *s, uint32_t index)
 {
     zoo_row *row = s->waiting[index];

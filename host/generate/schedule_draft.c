@@ -1,15 +1,16 @@
 /*
- * schedule_draft.c: which rows of a step read ahead, how far, and what became of it (schedule.h).
+ * schedule_draft.c: speculative decoding: how many drafts each row gets in a step (schedule.h).
  *
- *   proposals -> the most probable draft of any row, one by one -> as many of them as pay
+ *   drafts of each row -> sorted by probability over all rows -> the number of them that pays most
  *
- * d drafts that are right g times in the mean save g tokens' time, v each, and cost what a step of
- * so many more rows takes longer: they pay when g v > f cost(n + d) - cost(n). v is the time a
- * token takes with the drafts that a first look finds. f is how much longer steps with drafts take
- * against the table than steps without: long contexts and other programs are in it. It is learnt
- * from the steps of answers alone, and tried anew now and then.
+ * d drafts of which g are expected to be accepted save the time of g tokens, v each, and lengthen
+ * the step: they pay if g v > f cost(n + d) - cost(n), with n the rows without drafts and cost the
+ * table of step_costs.h. v is the time per token with the drafts that pay at f = 1. f is the ratio
+ * of measured to predicted time of steps with drafts, relative to that of steps without; it covers
+ * long contexts and other load on the machine. It is measured in steps that have only generating
+ * rows, and measured again from time to time while it forbids drafts.
  *
- * What is drafted depends on these times; what comes out does not.
+ * The drafts depend on measured times, the output does not.
  */
 #include <string.h>
 
@@ -17,14 +18,14 @@
 #include "generate/schedule_private.h"
 
 enum {
-    PLAIN_EVERY = 16, /* steps with drafts after which one without is due, where f is in doubt */
-    RETRY_EVERY = 64, /* steps without, where f alone forbids them */
-    PIECE = 16,       /* new tokens after which other rows see them */
-    MODEL_MAX = 12,   /* tokens that a draft model says of a row in one step */
-    SHAPE_BELOW = 6   /* tokens of a match of the text that is preferred to a grammar's guess */
+    PLAIN_EVERY = 16, /* steps with drafts before one without, while f is above `doubt` */
+    RETRY_EVERY = 64, /* refused steps before drafts are tried again */
+    PIECE = 16,       /* new tokens that are added to the draft pool at once */
+    MODEL_MAX = 12,   /* tokens that the draft model drafts for a row in one step */
+    GRAMMAR_BELOW = 6 /* a match this long is preferred to a grammar's drafts */
 };
 
-static const float odds_min = 0.02f;
+static const float p_min = 0.02f;
 static const double doubt = 1.1, f_max = 8.0;
 
 bool zoo_speculate_read(const char *word, zoo_speculate *out)
@@ -42,10 +43,10 @@ bool zoo_speculate_read(const char *word, zoo_speculate *out)
 zoo_status zoo_schedule_speculate(zoo_schedule *s, const zoo_speculation *speculation,
                                   zoo_error *err)
 {
-    /* Positions of such a model are read again at once or not at all. */
+    /* Such a model restarts a sequence at a length that rejected drafts must not reach. */
     bool never = s->plan->reread_after && zoo_engine_has_states(s->engine);
     s->speculation = speculation->kind != ZOO_SPECULATE_OFF && !never ? speculation : NULL;
-    zoo_draft_odds_init(&s->odds);
+    zoo_draft_rates_init(&s->rates);
     if (s->speculation && speculation->draft) {
         ZOO_TRY(zoo_draft_model_new(speculation->draft, &s->draft_model, err));
     }
@@ -54,11 +55,11 @@ zoo_status zoo_schedule_speculate(zoo_schedule *s, const zoo_speculation *specul
     }
     s->pool = zoo_draft_pool_new(speculation->pool_bytes);
     return s->pool ? ZOO_OK
-                   : zoo_fail(err, ZOO_E_MEMORY, "%zu bytes do not hold what rows have said",
+                   : zoo_fail(err, ZOO_E_MEMORY, "no memory for a draft pool of %zu bytes",
                               speculation->pool_bytes);
 }
 
-void zoo_schedule_pool(zoo_schedule *s, zoo_row *row)
+void zoo_schedule_pool_output(zoo_schedule *s, zoo_row *row)
 {
     uint32_t n = row->n_prompt + row->n_out;
     uint32_t from = row->pool_tail.n ? row->pool_tail.n : row->n_prompt;
@@ -68,8 +69,8 @@ void zoo_schedule_pool(zoo_schedule *s, zoo_row *row)
     }
 }
 
-/* Tokens that the row may read ahead now. */
-static uint32_t room_of(const zoo_schedule *s, const zoo_row *row)
+/* How many of the row's drafts may be run: not beyond its limit, nor past a restart. */
+static uint32_t count_allowed(const zoo_schedule *s, const zoo_row *row)
 {
     uint32_t known = row->n_prompt + row->n_out, most = row->n_new_max - row->n_out;
     uint32_t n = row->drafts->n < most ? row->drafts->n : most - 1;
@@ -79,7 +80,8 @@ static uint32_t room_of(const zoo_schedule *s, const zoo_row *row)
     return n;
 }
 
-/* with_model: what the draft model says better than texts is left to it. */
+/* Makes drafts from all sources but the draft model. with_model: none from matches that are less
+ * likely to be accepted than the model's. */
 static void propose(zoo_schedule *s, zoo_step_row *step_row, bool with_model)
 {
     zoo_row *row = step_row->row;
@@ -88,28 +90,28 @@ static void propose(zoo_schedule *s, zoo_step_row *step_row, bool with_model)
         row->drafts = zoo_drafts_new(row->n_prompt + row->n_new_max);
     }
     if (!row->drafts) {
-        return; /* no memory: it does without */
+        return; /* no memory: no drafts */
     }
     zoo_drafts_begin(row->drafts, s->pool, row->tokens, known);
     zoo_row_draft_forced(row, row->drafts);
-    /* A long match says more than the few tokens of a key. */
-    if (row->filter.guess && row->drafts->n == 0 && row->drafts->grams.length < SHAPE_BELOW) {
+    /* A grammar's drafts are short, such as the name of a key. */
+    if (row->filter.guess && row->drafts->n == 0 && row->drafts->grams.length < GRAMMAR_BELOW) {
         int32_t tokens[ZOO_DRAFTS_MAX];
         uint32_t n = row->filter.guess(row->filter.state, tokens, ZOO_DRAFTS_MAX);
         for (uint32_t i = 0; i < n; i++) {
-            (void)zoo_drafts_add(row->drafts, tokens[i], ZOO_DRAFT_SHAPE);
+            (void)zoo_drafts_add(row->drafts, tokens[i], ZOO_DRAFT_GRAMMAR);
         }
     }
     if (row->drafts->n == 0) {
-        float least = with_model ? zoo_drafts_share(row->drafts, ZOO_DRAFT_MODEL, &s->odds) : 0.0f;
-        zoo_drafts_add_texts(row->drafts, s->pool, row->tokens, &s->odds, least);
+        float least = with_model ? zoo_drafts_rate(row->drafts, ZOO_DRAFT_MODEL, &s->rates) : 0.0f;
+        zoo_drafts_add_texts(row->drafts, s->pool, row->tokens, &s->rates, least);
     }
-    zoo_drafts_end(row->drafts, &s->odds);
+    zoo_drafts_end(row->drafts, &s->rates);
     step_row->is_proposed = true;
-    step_row->n_room = room_of(s, row);
+    step_row->n_room = count_allowed(s, row);
 }
 
-/* f, or 1 where it is time to see what it is. */
+/* f, or 1 if it is due to be measured again. */
 static double factor_now(zoo_schedule *s)
 {
     double f = s->pace_plain > 0.0 && s->pace_drafted > 0.0 ? s->pace_drafted / s->pace_plain : 1.0;
@@ -117,8 +119,8 @@ static double factor_now(zoo_schedule *s)
     return s->n_refused >= RETRY_EVERY ? 1.0 : f;
 }
 
-/* Seconds of one token of each asking row by the draft model, as they were of late. */
-static double seconds_of_model(const zoo_schedule *s, uint32_t n_rows)
+/* Seconds of a draft model's step of n_rows rows: predicted, times the recent ratio. */
+static double model_seconds(const zoo_schedule *s, uint32_t n_rows)
 {
     double pace = s->pace_model > 0.0 ? s->pace_model : 1.0;
     return pace * zoo_step_cost(&s->speculation->draft_costs, n_rows);
@@ -131,17 +133,18 @@ static void pace_model(zoo_schedule *s, double expected, double seconds)
     *pace += (*pace > 0.0 ? 0.15 : 1.0) * (seen - *pace);
 }
 
-/* How many tokens the draft model should say of each row: n of them save what d steps of it and the
- * longer step cost, when each is right as often as they were. */
-static uint32_t count_of_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
+/* How many tokens d the draft model should draft for each row: the d that minimises the time per
+ * token, (d draft steps + one step of n (1 + d) rows) / (n (1 + p + ... + p^d)), with p the
+ * acceptance rate so far. */
+static uint32_t choose_n_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
 {
     const zoo_speculation *sp = s->speculation;
     uint32_t n = s->n_items, most = n_max / n < MODEL_MAX ? n_max / n : MODEL_MAX, best = 0;
     if (!s->draft_model || sp->n_always > 0 || sp->draft_costs.n_rows == 0) {
         return s->draft_model ? sp->n_always : 0;
     }
-    double p = (double)(s->odds.n_right[ZOO_DRAFT_MODEL] / s->odds.n[ZOO_DRAFT_MODEL]);
-    double each = seconds_of_model(s, n), f = factor_now(s), right = 1.0, tokens = n;
+    double p = (double)(s->rates.n_accepted[ZOO_DRAFT_MODEL] / s->rates.n[ZOO_DRAFT_MODEL]);
+    double each = model_seconds(s, n), f = factor_now(s), right = 1.0, tokens = n;
     double least = zoo_step_cost(&sp->costs, n + n_prompt_rows) / tokens;
     for (uint32_t d = 1; d <= most; d++) {
         right *= p;
@@ -152,29 +155,30 @@ static uint32_t count_of_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t
             best = d;
         }
     }
-    s->n_unasked = best > 0 ? 0 : s->n_unasked + 1;
-    if (s->n_unasked >= RETRY_EVERY && most > 0) {
-        s->n_unasked = 0;
+    s->n_model_skips = best > 0 ? 0 : s->n_model_skips + 1;
+    if (s->n_model_skips >= RETRY_EVERY && most > 0) {
+        s->n_model_skips = 0;
         best = 1;
     }
     return best;
 }
 
-/* Rows without a proposal ask the draft model. */
-static zoo_status ask_model(zoo_schedule *s, uint32_t n, zoo_error *err)
+/* Lets the draft model draft n tokens for each row that has no drafts. */
+static zoo_status draft_with_model(zoo_schedule *s, uint32_t n, zoo_error *err)
 {
     uint32_t n_rows = 0;
     bool learns = s->speculation->draft_costs.n_rows > 0;
     for (uint32_t i = 0; i < s->n_items; i++) {
         zoo_row *row = s->step_rows[i].row;
         if (row->drafts && row->drafts->n == 0) {
-            s->asking[n_rows++] = row;
-            /* Reading a prompt says nothing of drafts. */
-            learns = learns && row->ahead.n_read + row->ahead.n + ZOO_DRAFTS_MAX > row->n_prompt;
+            s->drafting[n_rows++] = row;
+            /* The first call runs the prompt, which says nothing about the cost of drafts. */
+            learns =
+                learns && row->draft_seq.n_read + row->draft_seq.n + ZOO_DRAFTS_MAX > row->n_prompt;
         }
     }
     double begin = learns ? zoo_clock_seconds() : 0.0;
-    ZOO_TRY(zoo_draft_model_propose(s->draft_model, s->asking, n_rows, n, err));
+    ZOO_TRY(zoo_draft_model_propose(s->draft_model, s->drafting, n_rows, n, err));
     if (learns && n_rows > 0) {
         double expected = n * zoo_step_cost(&s->speculation->draft_costs, n_rows);
         pace_model(s, expected, zoo_clock_seconds() - begin);
@@ -182,40 +186,40 @@ static zoo_status ask_model(zoo_schedule *s, uint32_t n, zoo_error *err)
     for (uint32_t i = 0; i < s->n_items; i++) {
         zoo_step_row *r = &s->step_rows[i];
         if (r->is_proposed) {
-            zoo_drafts_end(r->row->drafts, &s->odds);
-            r->n_room = room_of(s, r->row);
+            zoo_drafts_end(r->row->drafts, &s->rates);
+            r->n_room = count_allowed(s, r->row);
         }
     }
     return ZOO_OK;
 }
 
-/* The row whose next draft is the most probable, or n_items. */
+/* The row whose next draft has the highest probability, or n_items. */
 static uint32_t pick(const zoo_schedule *s)
 {
     uint32_t best = s->n_items;
-    float most = odds_min;
+    float most = p_min;
     for (uint32_t i = 0; i < s->n_items; i++) {
         const zoo_step_row *r = &s->step_rows[i];
-        if (r->n_drafts < r->n_room && r->row->drafts->odds_of[r->n_drafts] > most) {
-            most = r->row->drafts->odds_of[r->n_drafts];
+        if (r->n_drafts < r->n_room && r->row->drafts->p_accept[r->n_drafts] > most) {
+            most = r->row->drafts->p_accept[r->n_drafts];
             best = i;
         }
     }
     return best;
 }
 
-/* What is weighed: rows without drafts, the time that a token is worth, f. */
+/* The terms of the file head's inequality. */
 typedef struct zoo_draft_price {
-    uint32_t n_rows, n_max;
-    double token, factor;
+    uint32_t n_rows, n_max; /* rows without drafts; drafts at most */
+    double token, factor;   /* v in seconds; f */
 } zoo_draft_price;
 
 typedef struct zoo_draft_choice {
     uint32_t n;  /* drafts */
-    double gain; /* of them to be expected right */
+    double gain; /* expected number of accepted ones */
 } zoo_draft_choice;
 
-/* Sets n_drafts of the rows to what pays most. */
+/* Sets n_drafts of the rows to maximise g v - (f cost(n + d) - cost(n)). */
 static zoo_draft_choice choose(zoo_schedule *s, const zoo_draft_price *price)
 {
     uint32_t picks[ZOO_COST_ROWS_MAX], n = 0, at;
@@ -228,9 +232,9 @@ static zoo_draft_choice choose(zoo_schedule *s, const zoo_draft_price *price)
     }
     while (n < price->n_max && (at = pick(s)) < s->n_items) {
         zoo_step_row *r = &s->step_rows[at];
-        gain += (double)r->row->drafts->odds_of[r->n_drafts++];
+        gain += (double)r->row->drafts->p_accept[r->n_drafts++];
         picks[n++] = at;
-        /* What turns out wrong is half read again where states are copied. */
+        /* With states, rejected drafts cost about half their number in tokens run again. */
         uint32_t n_rows = price->n_rows + n + (s->has_states ? n / 2 : 0);
         double cost = price->factor * zoo_step_cost(costs, n_rows) - plain;
         if (gain * price->token - cost > most) {
@@ -244,7 +248,7 @@ static zoo_draft_choice choose(zoo_schedule *s, const zoo_draft_price *price)
     return best;
 }
 
-/* Counts by what steps cost. */
+/* Sets n_drafts of the rows to those that pay. */
 static void choose_paying(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
 {
     const zoo_step_costs *costs = &s->speculation->costs;
@@ -280,7 +284,7 @@ static void choose_always(zoo_schedule *s, uint32_t n_max)
     }
 }
 
-/* Puts the drafts behind the row's tokens. */
+/* Appends the row's drafts to its tokens and its item. */
 static void append(zoo_schedule *s, uint32_t index)
 {
     zoo_step_row *r = &s->step_rows[index];
@@ -309,12 +313,12 @@ zoo_status zoo_schedule_draft(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t 
     if (s->n_items == 0 || (!always && s->n_items >= n_known)) {
         return ZOO_OK;
     }
-    uint32_t of_model = count_of_model(s, n_prompt_rows, n_max);
+    uint32_t of_model = choose_n_model(s, n_prompt_rows, n_max);
     for (uint32_t i = 0; i < s->n_items; i++) {
         propose(s, &s->step_rows[i], of_model > 0);
     }
     if (of_model > 0) {
-        ZOO_TRY(ask_model(s, of_model, err));
+        ZOO_TRY(draft_with_model(s, of_model, err));
     }
     if (always) {
         choose_always(s, n_max);
@@ -329,35 +333,35 @@ zoo_status zoo_schedule_draft(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t 
     return ZOO_OK;
 }
 
-void zoo_schedule_paced(zoo_schedule *s, uint32_t n_rows, double seconds)
+void zoo_schedule_time_step(zoo_schedule *s, uint32_t n_rows, double seconds)
 {
     double *pace = s->drafts_now ? &s->pace_drafted : &s->pace_plain;
     double seen = seconds / zoo_step_cost(&s->speculation->costs, n_rows);
-    /* One step that something else held up says little. */
+    /* Outliers are capped: other programs can delay a single step. */
     seen = *pace > 0.0 && seen > 2.0 * *pace ? 2.0 * *pace : seen;
     *pace += (*pace > 0.0 ? 0.15 : 1.0) * (seen - *pace);
     s->n_drafted_steps = s->drafts_now ? s->n_drafted_steps + 1 : 0;
 }
 
-void zoo_schedule_judge(zoo_schedule *s, const zoo_step_row *step_row)
+void zoo_schedule_verify(zoo_schedule *s, const zoo_step_row *step_row)
 {
     zoo_row *row = step_row->row;
     uint32_t n_new = row->n_out - step_row->n_out;
     const int32_t *tokens = row->tokens + row->n_prompt + step_row->n_out;
-    zoo_drafts_judge(row->drafts, tokens, n_new, &s->odds);
+    zoo_drafts_verify(row->drafts, tokens, n_new, &s->rates);
     if (step_row->n_drafts == 0) {
         return;
     }
-    uint32_t n_right = 0;
-    while (n_right < step_row->n_drafts && n_right < n_new &&
-           tokens[n_right] == row->drafts->tokens[n_right]) {
-        n_right++;
+    uint32_t n_accepted = 0;
+    while (n_accepted < step_row->n_drafts && n_accepted < n_new &&
+           tokens[n_accepted] == row->drafts->tokens[n_accepted]) {
+        n_accepted++;
     }
     row->n_drafted += step_row->n_drafts;
-    row->n_accepted += n_right;
+    row->n_accepted += n_accepted;
     s->stats.n_drafted += step_row->n_drafts;
-    s->stats.n_accepted += n_right;
-    /* The last token is not read yet. */
+    s->stats.n_accepted += n_accepted;
+    /* The last token has not been run yet. */
     row->pos = zoo_engine_seq_rewind(s->engine, row->seq, row->n_prompt + row->n_out - 1);
     s->stats.n_reread += row->n_prompt + row->n_out - 1 - row->pos;
 }

@@ -1,10 +1,11 @@
-/* schedule_keep.c: what is kept of rows that end, and found again (schedule.h, kept.h). */
+/* schedule_keep.c: keeps the caches of ended rows and finds them for new rows (schedule.h, kept.h).
+ */
 #include "generate/schedule_private.h"
 
 enum {
-    KEPT_MIN = 16, /* positions that are worth an entry */
-    RUNGS = 8,     /* of the ladder of a prompt */
-    RUNG_MIN = 128 /* positions between two */
+    KEPT_MIN = 16,      /* tokens of an entry at least */
+    CHECKPOINTS = 8,    /* copies at regular intervals of a prompt at most */
+    INTERVAL_MIN = 128, /* tokens between two */
 };
 
 void zoo_schedule_keep(zoo_schedule *s, double share)
@@ -50,28 +51,30 @@ bool zoo_schedule_drop_oldest(zoo_schedule *s)
     return oldest != NULL;
 }
 
-static bool is_kept_on_the_way(const zoo_schedule *s, const zoo_row *row)
+/* Whether copies are taken while the prompt is run: only if a row cannot start inside an entry. */
+static bool has_checkpoints(const zoo_schedule *s, const zoo_row *row)
 {
     return s->kept_share > 0 && s->grain == 0 && row->shares && row->n_prompt >= KEPT_MIN;
 }
 
-/* A power of two, so that prompts that begin alike have rungs in common. */
-static uint32_t rung_of(const zoo_row *row)
+/* A power of two, so that prompts of different lengths have copies at the same positions. */
+static uint32_t checkpoint_interval(const zoo_row *row)
 {
-    uint32_t rung = RUNG_MIN;
-    while (rung < row->n_prompt / RUNGS) {
-        rung *= 2;
+    uint32_t interval = INTERVAL_MIN;
+    while (interval < row->n_prompt / CHECKPOINTS) {
+        interval *= 2;
     }
-    return rung;
+    return interval;
 }
 
 uint32_t zoo_schedule_next_kept(const zoo_schedule *s, const zoo_row *row)
 {
     uint32_t next;
-    if (!is_kept_on_the_way(s, row) || row->pos >= row->n_prompt) {
+    if (!has_checkpoints(s, row) || row->pos >= row->n_prompt) {
         return UINT32_MAX;
     }
-    next = row->pos / rung_of(row) * rung_of(row) + rung_of(row);
+    next =
+        row->pos / checkpoint_interval(row) * checkpoint_interval(row) + checkpoint_interval(row);
     next = next < row->n_prompt ? next : row->n_prompt;
     for (uint32_t i = 0; i < row->n_marks; i++) {
         if (row->marks[i] > row->pos && row->marks[i] < next) {
@@ -81,28 +84,29 @@ uint32_t zoo_schedule_next_kept(const zoo_schedule *s, const zoo_row *row)
     return next;
 }
 
-/* Whether the row stands where others may part from it; *is_rung: it is only a rung of the
- * ladder. */
-static bool is_due(const zoo_schedule *s, const zoo_row *row, bool *is_rung)
+/* Whether a copy is to be kept at the row's position; *is_checkpoint: only because of the
+ * interval. */
+static bool is_due(const zoo_schedule *s, const zoo_row *row, bool *is_checkpoint)
 {
     bool is_mark = row->pos == row->n_prompt;
-    if (!is_kept_on_the_way(s, row) || row->pos > row->n_prompt) {
+    if (!has_checkpoints(s, row) || row->pos > row->n_prompt) {
         return false;
     }
     for (uint32_t i = 0; i < row->n_marks; i++) {
         is_mark |= row->marks[i] == row->pos;
     }
-    *is_rung = !is_mark;
-    return is_mark || row->pos % rung_of(row) == 0;
+    *is_checkpoint = !is_mark;
+    return is_mark || row->pos % checkpoint_interval(row) == 0;
 }
 
-/* Asks the engine, giving up older entries; a rung only takes the place of rungs. */
-static bool take(zoo_schedule *s, const zoo_row *row, bool is_rung, uint32_t *prefix)
+/* Keeps the row's prefix, dropping older entries for it; a checkpoint displaces only
+ * checkpoints. */
+static bool take(zoo_schedule *s, const zoo_row *row, bool is_checkpoint, uint32_t *prefix)
 {
     zoo_error ignored;
     while (zoo_engine_prefix_keep(s->engine, row->seq, row->pos, prefix, &ignored) != ZOO_OK) {
         const zoo_kept_entry *oldest = zoo_kept_oldest(&s->kept);
-        if (!oldest || (is_rung && oldest->used > 0)) {
+        if (!oldest || (is_checkpoint && oldest->used > 0)) {
             return false;
         }
         (void)zoo_schedule_drop_oldest(s);
@@ -112,24 +116,24 @@ static bool take(zoo_schedule *s, const zoo_row *row, bool is_rung, uint32_t *pr
 
 void zoo_schedule_keep_row(zoo_schedule *s, const zoo_row *row, bool has_ended)
 {
-    bool is_rung = false;
+    bool is_checkpoint = false;
     uint32_t prefix, common;
     if (s->kept_share <= 0 || !row->shares || row->pos < KEPT_MIN ||
         (row->finish == ZOO_FINISH_FAILED && row->error.code != ZOO_E_CANCELLED) ||
-        !(has_ended || is_due(s, row, &is_rung))) {
+        !(has_ended || is_due(s, row, &is_checkpoint))) {
         return;
     }
-    /* What an entry covers needs no second one; it was used now. */
+    /* An entry that covers the row is only marked as used. */
     (void)zoo_kept_find(&s->kept, row->tokens, row->pos, s->grain, &common);
-    if (common == row->pos || !take(s, row, is_rung, &prefix)) {
+    if (common == row->pos || !take(s, row, is_checkpoint, &prefix)) {
         return;
     }
     zoo_kept_entry *shorter =
-        s->grain > 0 ? zoo_kept_outdone(&s->kept, row->tokens, row->pos) : NULL;
+        s->grain > 0 ? zoo_kept_shorter(&s->kept, row->tokens, row->pos) : NULL;
     if (shorter) {
         zoo_engine_prefix_drop(s->engine, zoo_kept_remove(&s->kept, shorter));
     }
-    if (!zoo_kept_add(&s->kept, row->tokens, row->pos, prefix, is_rung)) {
+    if (!zoo_kept_add(&s->kept, row->tokens, row->pos, prefix, is_checkpoint)) {
         zoo_engine_prefix_drop(s->engine, prefix);
         return;
     }

@@ -1,4 +1,4 @@
-/* step_costs.c: measuring and reading the table (step_costs.h). */
+/* step_costs.c: measures and interpolates the table (step_costs.h). */
 #include "generate/step_costs.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 enum { SIZES = 12, REPEATS = 3, FIRST = 2 };
 
-/* The ends of the curve first, so that little time still tells its shape. */
+/* Both ends and the middle first, so that a slow machine still gets the shape of the curve. */
 static const uint32_t sizes[SIZES] = {1, 8, 64, 16, 4, 32, 2, 12, 24, 6, 48, 3};
 static const double seconds_max = 0.5;
 
@@ -37,7 +37,7 @@ static zoo_status measure(zoo_engine *engine, uint32_t rows_max, double least[SI
         tokens[i] = (int32_t)((state >> 8) % n_vocab);
     }
     double seconds, begin = zoo_clock_seconds();
-    ZOO_TRY(time_step(engine, 1, tokens, &seconds, err)); /* warms */
+    ZOO_TRY(time_step(engine, 1, tokens, &seconds, err)); /* warm-up */
     for (uint32_t i = 0; i < SIZES * REPEATS; i++) {
         uint32_t at = i % SIZES;
         if (i >= FIRST && zoo_clock_seconds() - begin > seconds_max) {
@@ -63,7 +63,7 @@ static uint32_t smallest_above(uint32_t n, const double least[SIZES])
     return best;
 }
 
-/* What a size took, or a larger one in less time: other programs only ever lengthen a step. */
+/* The least time of this size and all larger ones: other programs only ever lengthen a step. */
 static double least_from(uint32_t n, const double least[SIZES])
 {
     double best = 0.0;
@@ -75,7 +75,7 @@ static double least_from(uint32_t n, const double least[SIZES])
     return best;
 }
 
-/* Straight lines between the sizes that were run. */
+/* Linear interpolation between the sizes that were run. */
 static void fill(zoo_step_costs *out, const double least[SIZES])
 {
     uint32_t from = 0, at;

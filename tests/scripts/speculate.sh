@@ -104,7 +104,7 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
         --draft "$LMZOO_SOURCE/demo/models/demo-gemma"
     refuses 2 'demo-deepseek cannot draft for .*demo-llama: token 0 is ".*" there and "!" here' \
         --draft "$LMZOO_SOURCE/demo/models/demo-deepseek"
-    refuses 2 'demo-hybrid cannot be a draft model: it has states that cannot be taken back' \
+    refuses 2 'demo-hybrid cannot be a draft model: it has states that cannot be rewound' \
         --draft "$LMZOO_SOURCE/demo/models/demo-hybrid"
     refuses 4 'a draft model may hold half of 1 MiB: .*demo-llama: the packed weights need' \
         --draft "$folder" --memory 1M
