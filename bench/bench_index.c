@@ -73,18 +73,18 @@ static void score_rounded(const zoo_index_args *args, zoo_dtype kind, float *sco
 {
     static float keys[ZOO_PAGE * 1024];
     static unsigned char page[ZOO_PAGE * 4 * 1024];
-    static float turned[1024];
+    static float rotated[1024];
     const zoo_cache_ops *ops = zoo_cache_kinds[kind];
     zoo_index_args rounded = *args;
     for (uint32_t i = 0; i < args->n_keys; i++) {
         const float *x = args->keys + (size_t)i * args->dim;
         float *y = keys + (size_t)i * args->dim;
-        bool turns = ops->flags & ZOO_CACHE_TURNED;
-        plain->turn(x, turned, args->dim, false);
-        ops->store(plain, args->dim, page, 0, turns ? turned : x);
+        bool rotates = ops->flags & ZOO_CACHE_HADAMARD;
+        plain->hadamard(x, rotated, args->dim, false);
+        ops->store(plain, args->dim, page, 0, rotates ? rotated : x);
         ops->read(plain, args->dim, page, 0, 1, y, args->dim);
-        if (turns) {
-            plain->turn(y, y, args->dim, true);
+        if (rotates) {
+            plain->hadamard(y, y, args->dim, true);
         }
     }
     rounded.keys = keys;

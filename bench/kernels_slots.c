@@ -105,11 +105,11 @@ static void run_encode(void *arg)
     }
 }
 
-static void run_turn(void *arg)
+static void run_hadamard(void *arg)
 {
     job *j = arg;
     for (uint32_t row = 0; row < N / HEAD; row++) {
-        j->k->turn(j->a + (size_t)row * HEAD, j->y + (size_t)row * HEAD, HEAD, false);
+        j->k->hadamard(j->a + (size_t)row * HEAD, j->y + (size_t)row * HEAD, HEAD, false);
     }
 }
 
@@ -183,7 +183,7 @@ static void simple_slots(const bench *b, job *j)
         figure(b, j, "encode", zoo_cache_kinds[d]->name, run_encode, 4.0 * N, 1.0 * N);
         figure(b, j, "decode", zoo_cache_kinds[d]->name, run_decode, 4.0 * N, 1.0 * N);
     }
-    figure(b, j, "turn", "32 rows of 128", run_turn, 4.0 * N, 7.0 * N);
+    figure(b, j, "hadamard", "32 rows of 128", run_hadamard, 4.0 * N, 7.0 * N);
     figure(b, j, "topk", "40 of 32768", run_topk, 32.0 * N, 8.0 * N);
 }
 

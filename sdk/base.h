@@ -1,11 +1,11 @@
 /*
- * base.h: what every other header stands on: status and error, element types, the arena.
+ * base.h: used by every other header: status and error, element types, the arena.
  *
  * Errors are values. A function that can fail returns zoo_status and fills a caller-owned zoo_error
  * with one sentence that names the file, layer, tensor or line. Nothing here prints, exits or
  * allocates.
  *
- * Phases, in brackets behind every callback of the SDK: [load] may take from the model arena,
+ * Phases, in brackets after every callback of the SDK: [load] may take from the model arena,
  * [session] from the session arena, [step] from scratch only. [any] takes nothing.
  */
 #ifndef ZOO_BASE_H
@@ -28,17 +28,17 @@ extern "C" {
 /* Negative values are errors; they never change their number. */
 typedef enum zoo_status {
     ZOO_OK = 0,
-    ZOO_E_USAGE = -1,       /* the caller asked for something that makes no sense */
+    ZOO_E_USAGE = -1,       /* the caller passed invalid arguments or options */
     ZOO_E_IO = -2,          /* a file cannot be opened, read or written */
     ZOO_E_FORMAT = -3,      /* a file breaks the rules of its format */
-    ZOO_E_CONFIG = -4,      /* config.json asks for what this plugin does not compute */
+    ZOO_E_CONFIG = -4,      /* config.json has values that this plugin does not support */
     ZOO_E_WEIGHT = -5,      /* a tensor is missing or has the wrong shape or dtype */
     ZOO_E_PLUGIN = -6,      /* a plugin file was refused */
     ZOO_E_MEMORY = -7,      /* an allocation failed or a limit would be exceeded */
     ZOO_E_UNSUPPORTED = -8, /* well-formed input that is named and refused */
     ZOO_E_LIMIT = -9,       /* a bound on depth, steps, length or count was reached */
     ZOO_E_INTERNAL = -10,
-    ZOO_E_CANCELLED = -11 /* the caller ended it */
+    ZOO_E_CANCELLED = -11 /* cancelled by the caller */
 } zoo_status;
 
 typedef struct zoo_error {

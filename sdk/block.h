@@ -22,7 +22,7 @@ enum { ZOO_STREAMS_MAX = 8 };
  * One sequence's part of a step: rows row .. row + n - 1 of every activation, at positions
  * pos .. pos + n - 1.
  *
- * n_prompt: length of the prompt; a row at a position below it was read, not generated.
+ * n_prompt: length of the prompt; rows at positions below it are prompt tokens, not generated ones.
  * n_total: length the reference would see in one forward call, however the rows are cut into steps:
  * the length of the prompt while that is read, position + 1 afterwards. Only for what depends on
  * the current length in the reference (dynamic and long rotary tables).
@@ -32,7 +32,7 @@ typedef struct zoo_seq {
     uint32_t pos;
     uint32_t n_prompt;
     uint32_t n_total;
-    uint32_t slot; /* the host's number for it, below limits.seqs_max */
+    uint32_t slot; /* index of the sequence in the cache, below limits.seqs_max */
 } zoo_seq;
 
 /* The ragged span of a step: prefill and decode mixed, rows of its sequences in order, no gaps. */
@@ -50,7 +50,7 @@ typedef struct zoo_span {
 typedef struct zoo_limits {
     uint32_t size;
     uint32_t rows_max;    /* rows of one step */
-    uint32_t seqs_max;    /* sequences alive at once */
+    uint32_t seqs_max;    /* open sequences */
     uint32_t context_max; /* positions of one sequence */
     uint32_t n_threads;
 } zoo_limits;
@@ -76,25 +76,25 @@ typedef struct zoo_stream {
 /*
  * The cache of one block, streams numbered as it declared them. Rows of one sequence are written
  * once, in order, before they are read in the same step. Calls for different sequences or heads may
- * run side by side.
+ * run concurrently.
  */
 typedef struct zoo_cache zoo_cache;
 struct zoo_cache {
     uint32_t size;
     uint32_t n_streams;
-    const zoo_cache_ops *const *kinds; /* [n_streams] as stored; of a state: null */
+    const zoo_cache_ops *const *kinds; /* [n_streams]; null for a state */
     void *host;
     /* Stores rows row .. row + n - 1 of the stream from x [n, width],
      * x_stride floats apart. [step] */
     void (*put)(zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t row, uint32_t n,
                 const float *x, size_t x_stride);
-    /* The segment that holds `row` of one head, from that row to the end of its page, as its kind
-     * keeps it: for zoo_kernels.attend. [step] */
+    /* The segment that holds `row` of one head, from that row to the end of its page, in the layout
+     * of its kind, for zoo_kernels.attend. [step] */
     zoo_segment (*get)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
                        uint32_t row);
     /* The sequence's state, `width` floats, in place. [step] */
     float *(*state)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq);
-    /* Rows row .. row + n - 1 of one head as float32 to y [n, width / heads]. [step] */
+    /* Reads rows row .. row + n - 1 of one head to y [n, width / heads] as float32. [step] */
     void (*read)(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
                  uint32_t row, uint32_t n, float *y);
 };
@@ -159,10 +159,10 @@ enum {
     ZOO_BIND_OR_NEXT = 4,     /* absent: the next row fills the same field */
     ZOO_BIND_EXACT = 8,       /* never narrower than float32: routers, small gates */
     ZOO_BIND_ABSOLUTE = 16,   /* the name is whole, not below the block's module */
-    ZOO_BIND_MAP_STORED = 32, /* TRANSPOSED stacks: the map tells which stored rows of each matrix,
-                                 from offset on, are its columns */
-    ZOO_BIND_WIDE = 64 /* narrow kinds keep more bits of it, where it has few outputs: nothing
-                                 behind evens its errors out (values of attention) */
+    ZOO_BIND_MAP_STORED = 32, /* TRANSPOSED stacks: the map gives the stored rows, from offset on,
+                                 that are the columns of each matrix */
+    ZOO_BIND_WIDE = 64        /* narrow kinds use more bits if it has few outputs: no later matrix
+                                 averages its errors (values of attention) */
 };
 
 /* A large table (an embedding) of which single rows are read. */

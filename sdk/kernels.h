@@ -51,8 +51,8 @@ enum {
  *
  * int8 stores H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns (or of
  * the largest power of two that divides the group, if that is less), in natural order, and products
- * take H x of the same columns of a row: x . w = (H x) . (H w / n), but rounding to bytes loses
- * less, since no single large value sets the step of its group.
+ * take H x of the same columns of a row: x . w = (H x) . (H w / n). Rounding to bytes then loses
+ * less, since a single outlier does not set the step of its group.
  */
 typedef struct zoo_weight {
     uint32_t kind;  /* zoo_dtype below ZOO_WEIGHT_KINDS */
@@ -67,7 +67,7 @@ typedef struct zoo_weight {
  * panel_begin .. panel_end - 1. */
 typedef struct zoo_gemm {
     const zoo_weight *weight;
-    const void *x; /* what prepare made of the rows; the rows themselves where prepared_size is 0 */
+    const void *x;   /* the output of prepare; the rows themselves if prepared_size is 0 */
     size_t x_stride; /* floats, or bytes of a prepared row */
     float *y;        /* [n_rows, weight.rows] */
     size_t y_stride;
@@ -152,23 +152,23 @@ typedef struct zoo_rope_args {
 } zoo_rope_args;
 typedef void zoo_k_rope(const zoo_rope_args *args);
 
-typedef struct zoo_cache_ops zoo_cache_ops; /* cache.h: how rows are kept */
+typedef struct zoo_cache_ops zoo_cache_ops; /* cache.h: the storage format of rows */
 typedef struct zoo_kernels zoo_kernels;
 
 /*
- * Pages that kernels read by themselves. A page of one head holds 64 rows of `width` values; last
- * groups may be short.
+ * Page layouts that kernels read directly. A page of one head holds 64 rows of `width` values; the
+ * last group of a row may be short.
  *
  *   f32   float [64][width]
  *   bf16  uint16_t [64][width]
- *   int8  int8_t [64][width], then bf16 [64][ceil(width / 32)]: value = code * scale of its 32
+ *   int8  int8_t [64][width], then bf16 scales [64][ceil(width / 32)]: value = code * scale
  *   int4  uint8_t [64][ceil(width / 2)]: byte b holds codes 2 b (low nibble) and 2 b + 1; then
  *         uint16_t [64][ceil(width / 16)], s = its upper 9 bits for the scale, z = its lower 7 for
  *         the zero of 16 values: value = (code - 7.5 - (z - 64) / 8) * scale,
  *         scale = 2^(s / 16 - 18) (1 + s % 16 / 16) in whole division, and 0 for s = 0
  */
 typedef enum zoo_row_form {
-    ZOO_FORM_OWN = 0, /* none of these: zoo_cache_ops.read */
+    ZOO_FORM_OWN = 0, /* any other: read through zoo_cache_ops.read */
     ZOO_FORM_F32 = 1,
     ZOO_FORM_BF16 = 2,
     ZOO_FORM_INT8 = 3,
@@ -176,14 +176,15 @@ typedef enum zoo_row_form {
     ZOO_FORMS = 5
 } zoo_row_form;
 
-enum { ZOO_GROUP_INT8 = 32, ZOO_GROUP_INT4 = 16, ZOO_TURN_MAX = 512 };
+/* Values of a row that share a scale; columns of the largest Hadamard matrix. */
+enum { ZOO_GROUP_INT8 = 32, ZOO_GROUP_INT4 = 16, ZOO_HADAMARD_MAX = 512 };
 
 /* Consecutive rows of one stream and head within a page. */
 typedef struct zoo_segment {
-    const void *page; /* as its kind lays it out; float32 rows where the reader names no kind */
-    uint32_t at;      /* first row, counted in the page */
+    const void *page; /* in the layout of its cache kind; float32 rows if the kind is null */
+    uint32_t at;      /* index of the first row in the page */
     uint32_t n_rows;  /* at least 1 */
-    uint32_t row;     /* number of the first row in its stream (its position, for plain streams) */
+    uint32_t row;     /* index of the first row in its stream (its position, for plain streams) */
     uint32_t reserved;
 } zoo_segment;
 
@@ -195,15 +196,15 @@ typedef struct zoo_segment {
  *         then + slopes[h] * (j - (pos + i))
  *   out = sum_j e^(s_j - m) v_j / (sum_j e^(s_j - m) [+ e^(sinks[h] - m)]),  m the largest s_j
  *
- * Keys are walked in blocks of ZOO_PAGE at absolute positions with a running maximum, one block
- * after the other; each ZOO_PART keys, at absolute positions too, begin with sums of their own,
- * which are joined in ascending order. So the bits do not depend on how queries are cut into calls,
- * nor on which calls took which parts:
+ * Keys are processed in blocks of ZOO_PAGE at absolute positions with a running maximum (online
+ * softmax). Each part of ZOO_PART keys, also at absolute positions, has sums of its own, and parts
+ * are joined in ascending order, so the bits depend neither on how queries are split into calls nor
+ * on which calls computed which parts:
  *
  *   a, then b: m = max(m_a, m_b), sums = e^(m_a - m) sums_a + e^(m_b - m) sums_b
  *
- * A key may stand in two streams: k then holds its first head_dim - tail_dim elements and tail its
- * last tail_dim, in segments of the same rows. Keys and values may be the same segments.
+ * A key may be split over two streams: k then holds its first head_dim - tail_dim elements and tail
+ * its last tail_dim, in segments of the same rows. Keys and values may be the same segments.
  */
 typedef struct zoo_attend_args {
     const float *q; /* query i, head h at q + i * q_stride + h * head_dim */
@@ -211,7 +212,7 @@ typedef struct zoo_attend_args {
     size_t q_stride, out_stride;
     /* [n_segments], one page each, in order, the first one holding row first[0] */
     const zoo_segment *k, *v;
-    const uint32_t *first; /* [n_queries] first visible key; never falls */
+    const uint32_t *first; /* [n_queries] first visible key; non-decreasing */
     const float *sinks;    /* [n_heads] or null */
     const float *slopes;   /* [n_heads] or null */
     uint32_t n_segments;
@@ -220,47 +221,49 @@ typedef struct zoo_attend_args {
     uint32_t pos;
     uint32_t tail_dim; /* 0 without tail */
     float scale, softcap;
-    float *scratch;          /* zoo_attend_scratch(head_dim, v_dim) floats of the calling thread */
+    float *scratch;          /* [zoo_attend_scratch(head_dim, v_dim)] of the calling thread */
     const zoo_segment *tail; /* [n_segments] or null */
-    /* Of the three streams; null: float32 rows as they are. */
+    /* Cache kinds of the three streams; null: float32 rows. */
     const zoo_cache_ops *k_kind, *v_kind, *tail_kind;
-    const zoo_kernels *kernels; /* for kinds that read pages themselves; null where none does */
+    const zoo_kernels *kernels; /* passed to zoo_cache_ops.read; may be null if no kind needs it */
 } zoo_attend_args;
 typedef void zoo_k_attend(const zoo_attend_args *args);
 /*
- * A part of attend: the segments hold keys of one part, row / ZOO_PART. Query i and head h get
- * their sums at sums + (i * n_heads + h) * (v_dim + 2), in a form that attend_join of the same
- * table reads. out and sinks are not touched.
+ * One part of attend: all segments hold keys of the same part, row / ZOO_PART. Writes the sums of
+ * query i and head h to sums + (i * n_heads + h) * (v_dim + 2), in a form that attend_join of the
+ * same table reads. out and sinks are not used.
  */
 typedef void zoo_k_attend_part(const zoo_attend_args *args, float *sums);
 /*
- * Joins n_parts parts, ascending, into out: parts[p] is what attend_part made of these queries.
- * Gives the bits of attend over all of their keys. q, first, pos and segments are not read.
+ * Joins n_parts parts, ascending, into out: parts[p] is the output of attend_part for the same
+ * queries. Gives the bits of attend over all of their keys. q, first, pos and segments are not
+ * read.
  */
 typedef void zoo_k_attend_join(const zoo_attend_args *args, const float *const *parts,
                                uint32_t n_parts);
 
-/* Floats of scratch that one attend call may use: a block of keys as they are read, a widened block
- * of keys and values, and a tile of queries. */
+/* Floats of scratch for one attend call: a block of keys as read, a widened block of keys and
+ * values, and a tile of queries. */
 static inline size_t zoo_attend_scratch(uint32_t head_dim, uint32_t v_dim)
 {
     return (size_t)ZOO_PAGE * (3 * ((size_t)head_dim + v_dim) + 2 * ZOO_PAGE + 68) + 256;
 }
 
 /*
- * y = H x, or y = H x / n with `back`, for one row of `width` values: H is the Hadamard matrix of
- * n = the largest power of two in what is left of the row, at most ZOO_TURN_MAX, in natural order;
- * then the next part. Turning and turning back gives x; x . z = turn(x) . turn back(z). y may be x.
+ * Hadamard rotation of one row x [width], in parts of n values, n the largest power of two that
+ * fits the rest of the row, at most ZOO_HADAMARD_MAX: y = H x, or y = H x / n with `inverse`, H the
+ * n x n matrix of 1 and -1 in natural order. rotate then inverse gives x, and x . z = rotate(x) .
+ * inverse(z). y may be x.
  */
-typedef void zoo_k_turn(const float *x, float *y, uint32_t width, bool back);
-/* Writes x [width] as row `row` of a page of a form but OWN. INT8: scale amax / 127 as bf16. INT4:
- * of the five scales around a fifteenth of the range, the one with least squared error. */
+typedef void zoo_k_hadamard(const float *x, float *y, uint32_t width, bool inverse);
+/* Writes x [width] as row `row` of a page of any form but ZOO_FORM_OWN. INT8: scale amax / 127 as
+ * bf16. INT4: of five scales around range / 15, the one with the least squared error. */
 typedef void zoo_k_encode(zoo_row_form form, const float *x, uint32_t width, void *page,
                           uint32_t row);
-/* Rows row .. row + n - 1 of such a page to y, y_stride floats apart. */
+/* Reads rows row .. row + n - 1 of such a page to y [n, width]. */
 typedef void zoo_k_decode(zoo_row_form form, const void *page, uint32_t row, uint32_t n,
                           uint32_t width, float *y, size_t y_stride);
-/* Rounds x [width] to amax / 127 times whole numbers. y may be x. */
+/* Rounds x [width] to multiples of amax / 127. y may be x. */
 typedef void zoo_k_round8(const float *x, float *y, uint32_t width);
 
 /*
@@ -271,7 +274,7 @@ typedef void zoo_k_round8(const float *x, float *y, uint32_t width);
  *   newest
  *
  * taps <= ZOO_TAPS_MAX. `state` [taps - 1, channels] holds the rows before the first one, oldest
- * first, and leaves with the last ones.
+ * first, and is updated to the last rows.
  */
 typedef struct zoo_conv_args {
     const float *x; /* [n_rows, channels] */
@@ -339,7 +342,7 @@ typedef struct zoo_delta_args {
 typedef void zoo_k_delta(const zoo_delta_args *args);
 
 /*
- * The k largest of n values: indices in falling order of value, the lower index first among equals.
+ * The k largest of n values: indices in descending order of value, ties by ascending index.
  * idx has room for k; k <= n.
  */
 typedef void zoo_k_topk(const float *x, uint32_t n, uint32_t k, uint32_t *idx);
@@ -376,7 +379,7 @@ typedef void zoo_k_index(const zoo_index_args *args);
     SLOT(zoo_k_softmax, softmax)                                                                   \
     SLOT(zoo_k_rope, rope)                                                                         \
     SLOT(zoo_k_attend, attend)                                                                     \
-    SLOT(zoo_k_turn, turn)                                                                         \
+    SLOT(zoo_k_hadamard, hadamard)                                                                 \
     SLOT(zoo_k_encode, encode)                                                                     \
     SLOT(zoo_k_decode, decode)                                                                     \
     SLOT(zoo_k_round8, round8)                                                                     \

@@ -30,9 +30,9 @@ typedef enum zoo_value {
  * The checkpoint's config as the plugin sees it: config.json (its text_config where there is one),
  * with the card's aliases, defaults and fixed values applied. A key is a path:
  * "rope_parameters.rope_theta", "layer_types[3]". A key that begins with '@' is an option of the
- * card ("@norm"), never of the file. Reading a key claims it; the host refuses keys that nobody
- * claimed. The first value of a wrong type (a string for a number, a fraction for a count) is
- * recorded and fails the load after configure returns, so callers need not check each value.
+ * card ("@norm"), never of the file. Reading a key claims it; the host refuses unclaimed keys. The
+ * first value of a wrong type (a string for a number, a fraction for a count) is recorded and fails
+ * the load after configure returns, so callers need not check each value.
  */
 typedef struct zoo_config zoo_config;
 struct zoo_config {

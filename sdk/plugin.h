@@ -94,8 +94,9 @@ typedef struct zoo_plugin {
     const zoo_block_ops *const *ffns;   /* null-ended, or null */
     const zoo_block_ops *const *layers; /* null-ended, or null */
     const zoo_cache_ops *const *caches; /* null-ended, or null; for any model, not only its own */
-    const zoo_key *keys;                /* config keys that it understands */
-    /* How well it fits this config; 0: not at all. why [n] gets the reason, a phrase. [load] */
+    const zoo_key *keys;                /* config keys that it reads */
+    /* How well it fits this config; 0: not at all. Writes the reason, a phrase, to why [n].
+     * [load] */
     uint32_t (*probe)(const zoo_config *config, char *why, size_t n);
     /* Fills the plan; no files, no arithmetic on weights. [load] */
     zoo_status (*configure)(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,

@@ -71,32 +71,32 @@ void zoo_cache_pool_limit(zoo_cache_pool *pool, size_t bytes_max)
 
 const zoo_cache_ops *zoo_cache_choice(const zoo_cache_choices *choices, const zoo_stream *stream)
 {
-    const zoo_cache_ops *asked = choices->kind;
+    const zoo_cache_ops *wanted = choices->kind;
     if (stream->kind == ZOO_STATE) {
         return NULL;
     }
     for (uint32_t i = 0; stream->name && i < choices->n; i++) {
         if (strcmp(choices->rows[i].stream, stream->name) == 0) {
-            asked = choices->rows[i].kind;
+            wanted = choices->rows[i].kind;
         }
     }
-    return zoo_cache_kind_for(stream, asked);
+    return zoo_cache_kind_for(stream, wanted);
 }
 
-zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, const zoo_cache_ops *asked)
+zoo_row_cost zoo_cache_row_cost(const zoo_stream *decl, const zoo_cache_ops *wanted)
 {
     uint32_t heads = decl->heads ? decl->heads : 1, part = decl->width / heads;
     if (decl->kind == ZOO_STATE) {
         return (zoo_row_cost){NULL, (double)decl->width * sizeof(float), 32};
     }
-    const zoo_cache_ops *kind = zoo_cache_kind_for(decl, asked);
+    const zoo_cache_ops *kind = zoo_cache_kind_for(decl, wanted);
     double bits = part ? zoo_cache_kind_bits(kind, part) : 0;
     return (zoo_row_cost){kind, bits / 8 * part * heads, bits};
 }
 
 /*
- * A step stores at most rows_max rows and its first query looks back on window - 1 more. n rows in
- * a line touch at most pages(n) + 1 runs, so none of them is overwritten before the step ends.
+ * A step stores at most rows_max rows, and its first query sees window - 1 rows before them. n
+ * consecutive rows touch at most pages(n) + 1 runs, so none is overwritten before the step ends.
  */
 static void size_table(zoo_page_group *g, const zoo_limits *l)
 {
@@ -122,9 +122,10 @@ static zoo_status find_group(zoo_cache_pool *pool, const zoo_stream *decl, uint3
         }
     }
     if (pool->n_groups == ZOO_GROUPS_MAX) {
-        return zoo_fail(err, ZOO_E_PLUGIN,
-                        "stream %s: the plan has more than %d pairs of window and stride",
-                        decl->name ? decl->name : "?", ZOO_GROUPS_MAX);
+        return zoo_fail(
+            err, ZOO_E_PLUGIN,
+            "stream %s: the plan has more than %d combinations of kind, window and stride",
+            decl->name ? decl->name : "?", ZOO_GROUPS_MAX);
     }
     zoo_page_group *g = &pool->groups[pool->n_groups];
     *g = (zoo_page_group){.kind = decl->kind, .window = window, .stride = decl->stride};
@@ -141,8 +142,8 @@ static zoo_status check_stream(const zoo_stream *decl, zoo_error *err)
                (ring && (decl->window == 0 || decl->window > WINDOW_MAX)) ||
                decl->dtype_min > ZOO_INT4;
     return bad ? zoo_fail(err, ZOO_E_PLUGIN,
-                          "stream %s: kind %u, width %u, heads %u, window %u, stride %u, dtype_min "
-                          "%u make no sense",
+                          "stream %s: invalid kind %u, width %u, heads %u, window %u, stride %u or "
+                          "dtype_min %u",
                           decl->name ? decl->name : "?", decl->kind, decl->width, decl->heads,
                           decl->window, decl->stride, decl->dtype_min)
                : ZOO_OK;
@@ -150,11 +151,10 @@ static zoo_status check_stream(const zoo_stream *decl, zoo_error *err)
 
 static zoo_status check_bytes(const zoo_stream *decl, size_t bytes, zoo_error *err)
 {
-    return bytes <= BYTES_MAX ? ZOO_OK
-                              : zoo_fail(err, ZOO_E_LIMIT,
-                                         "stream %s makes pages or states of %zu "
-                                         "GiB",
-                                         decl->name ? decl->name : "?", bytes >> 30);
+    return bytes <= BYTES_MAX
+               ? ZOO_OK
+               : zoo_fail(err, ZOO_E_LIMIT, "stream %s has pages or states of %zu GiB, too large",
+                          decl->name ? decl->name : "?", bytes >> 30);
 }
 
 static zoo_status place_rows(zoo_cache_pool *pool, zoo_stream_place *place, zoo_error *err)
@@ -198,7 +198,8 @@ zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, u
 {
     *handle = NULL;
     if (pool->fixed || n_streams > ZOO_STREAMS_MAX) {
-        return zoo_fail(err, ZOO_E_INTERNAL, "streams come before the cache is fixed, %d at most",
+        return zoo_fail(err, ZOO_E_INTERNAL,
+                        "streams must be added before the cache is fixed, %d at most for a block",
                         ZOO_STREAMS_MAX);
     }
     zoo_cache_handle *h = zoo_mem_array(1, sizeof *h);
@@ -217,9 +218,9 @@ zoo_status zoo_cache_pool_add(zoo_cache_pool *pool, const zoo_stream *streams, u
     return ZOO_OK;
 }
 
-void zoo_cache_elsewhere(zoo_cache *cache)
+void zoo_cache_set_remote(zoo_cache *cache)
 {
-    ((zoo_cache_handle *)cache)->is_elsewhere = true;
+    ((zoo_cache_handle *)cache)->is_remote = true;
 }
 
 void zoo_cache_place(zoo_cache_pool *pool)
@@ -229,7 +230,7 @@ void zoo_cache_place(zoo_cache_pool *pool)
         pool->groups[i].stored_bytes = 0;
     }
     for (zoo_cache_handle *h = pool->handles; h; h = h->next) {
-        for (uint32_t i = 0; i < h->cache.n_streams && !h->is_elsewhere; i++) {
+        for (uint32_t i = 0; i < h->cache.n_streams && !h->is_remote; i++) {
             zoo_stream_place *place = &h->places[i];
             bool is_state = place->decl.kind == ZOO_STATE;
             size_t *end =

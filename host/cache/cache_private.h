@@ -1,4 +1,4 @@
-/* cache_private.h: the inside of zoo_cache_pool, for the files of this room. */
+/* cache_private.h: the layout of zoo_cache_pool, for the files of this room. */
 #ifndef ZOO_CACHE_CACHE_PRIVATE_H
 #define ZOO_CACHE_CACHE_PRIVATE_H
 
@@ -17,15 +17,15 @@ typedef struct zoo_page_group {
     uint32_t n_ring;         /* runs a ring must hold; 0: ROWS */
     uint32_t n_entries;      /* of a block table: n_ring, or less when the context is shorter */
     uint32_t n_entries_kept; /* at most that many pages of a ring are live between steps */
-    size_t page_bytes;       /* of all streams: what is planned with */
-    size_t stored_bytes;     /* of those that are kept here */
+    size_t page_bytes;       /* of all streams, remote ones included */
+    size_t stored_bytes;     /* of the streams stored in this process */
     uint32_t n_pages, n_free;
-    uint32_t n_reserved;   /* promised to open sequences, still free; never above n_free */
-    uint32_t n_fresh;      /* pages below this number were taken once */
+    uint32_t n_reserved;   /* free pages reserved for open sequences; at most n_free */
+    uint32_t n_used;       /* pages below this number have been in use */
     uint32_t n_returned;   /* of them in `returned` */
     unsigned char *memory; /* [n_pages][stored_bytes] */
-    uint32_t *refs;        /* [n_pages] */
-    uint32_t *returned;    /* [n_pages], a stack: pages used last are used first */
+    uint32_t *refs;        /* [n_pages] reference counts */
+    uint32_t *returned;    /* [n_pages], a stack: the last page released is reused first */
     uint32_t *entries;     /* [block tables][n_entries] page numbers */
 } zoo_page_group;
 
@@ -39,13 +39,13 @@ typedef struct zoo_stream_place {
     size_t offset;     /* in a page, or in a sequence's states */
 } zoo_stream_place;
 
-/* What a block holds; `cache` first, so that its pointer leads here. */
+/* A block's cache; `cache` is the first member, so that its pointer can be cast to the handle. */
 typedef struct zoo_cache_handle {
     zoo_cache cache;
     zoo_cache_pool *pool;
     zoo_stream_place places[ZOO_STREAMS_MAX];
     const zoo_cache_ops *kinds[ZOO_STREAMS_MAX];
-    bool is_elsewhere; /* its streams are counted, and kept by another process */
+    bool is_remote; /* stored by another process: counted, but without memory here */
     struct zoo_cache_handle *next;
 } zoo_cache_handle;
 
@@ -53,12 +53,12 @@ typedef struct zoo_cache_handle {
  * zoo_block_table_oldest to n_runs - 1. */
 typedef struct zoo_block_table {
     uint32_t open, length_max;
-    uint32_t begin, length;              /* of the last extend: from, to */
-    uint32_t mark;                       /* the number of its copy of states, plus 1; 0: none */
-    uint32_t first_run[ZOO_GROUPS_MAX];  /* no run before it was ever held */
-    uint32_t n_runs[ZOO_GROUPS_MAX];     /* the last run held, plus 1 */
-    uint32_t n_shared[ZOO_GROUPS_MAX];   /* ROWS: pages below this run may be shared */
-    uint32_t n_reserved[ZOO_GROUPS_MAX]; /* pages it may still take */
+    uint32_t begin, length;              /* positions of the last extend: first, end */
+    uint32_t mark;                       /* index of its copy of states, plus 1; 0: none */
+    uint32_t first_run[ZOO_GROUPS_MAX];  /* first run that it has ever held */
+    uint32_t n_runs[ZOO_GROUPS_MAX];     /* last run that it holds, plus 1 */
+    uint32_t n_shared[ZOO_GROUPS_MAX];   /* ROWS: pages of runs below this may be shared */
+    uint32_t n_reserved[ZOO_GROUPS_MAX]; /* pages reserved for it and not yet taken */
 } zoo_block_table;
 
 struct zoo_cache_pool {
@@ -66,9 +66,9 @@ struct zoo_cache_pool {
     const zoo_kernels *kernels;
     zoo_page_group groups[ZOO_GROUPS_MAX];
     uint32_t n_groups;
-    uint32_t n_prefixes;     /* block tables beyond the sequences, at most */
+    uint32_t n_prefixes;     /* capacity for kept prefixes: block tables after the sequences' */
     size_t state_bytes;      /* of one table, of all streams */
-    size_t stored_states;    /* of those that are kept here */
+    size_t stored_states;    /* of the streams stored in this process */
     unsigned char *states;   /* [block tables][stored_states] */
     uint32_t n_marks;        /* 0 without states */
     unsigned char *marks;    /* [n_marks][stored_states] */
@@ -91,7 +91,7 @@ static inline uint32_t zoo_group_rows(const zoo_page_group *group, uint32_t leng
     return length / group->stride + (length % group->stride != 0);
 }
 
-/* First run of a group with rows that a query at position `length` or later may ask for. */
+/* First run of a group with rows that are visible to queries at position `length` or later. */
 static inline uint32_t zoo_group_live(const zoo_page_group *group, uint32_t length)
 {
     uint32_t row = length / group->stride;
@@ -106,7 +106,7 @@ static inline uint32_t zoo_block_table_oldest(const zoo_cache_pool *pool,
     return fits > table->first_run[group] ? fits : table->first_run[group];
 }
 
-/* Where a block table names the page of a run. */
+/* The block table's entry for a run. */
 static inline uint32_t *zoo_block_table_entry(const zoo_page_group *group, uint32_t table,
                                               uint32_t run)
 {
@@ -127,25 +127,25 @@ static inline unsigned char *zoo_block_table_states(const zoo_cache_pool *pool, 
 /* Pages that a sequence of `length` positions needs in a group, at most n_entries. */
 uint32_t zoo_group_need(const zoo_page_group *group, uint32_t length);
 void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams);
-/* Where each stream lies in a page or in the states, of those that are kept here. */
+/* Computes the offset of each stream stored in this process, in its page or in the states. */
 void zoo_cache_place(zoo_cache_pool *pool);
 
-/* memory.c. A page with one reference; one must be free. */
+/* memory.c. Takes a free page, with one reference; ZOO_NO_PAGE if there is none. */
 uint32_t zoo_page_take(zoo_page_group *group);
 void zoo_page_release(zoo_page_group *group, uint32_t page);
 
 /* seq.c */
 zoo_block_table *zoo_seq_find(const zoo_cache_pool *pool, uint32_t slot, zoo_error *err);
-/* Finds a slot and reserves, less the pages of ROWS of `n_shared` positions, which it takes from
- * others. States are not set. */
+/* Finds a slot and reserves pages, without those of ROWS of the first `n_shared` positions, which
+ * the caller shares. Does not set states. */
 zoo_status zoo_seq_start(zoo_cache_pool *pool, uint32_t length_max, uint32_t n_shared,
                          uint32_t *slot, zoo_error *err);
-/* Whole pages of ROWS among `length` positions. */
+/* Number of full pages of ROWS in `length` positions. */
 uint32_t zoo_group_whole(const zoo_page_group *group, uint32_t length);
-/* A page out of the table's reservation. */
+/* Takes a page from the table's reservation. */
 uint32_t zoo_block_table_take(zoo_cache_pool *pool, zoo_block_table *table, uint32_t group);
-/* Releases all pages of a table; the number of pages of each group that it held goes to n_held
- * [n_groups] where that is not null. */
+/* Releases all pages of a table; n_held [n_groups], or null: the number of pages of each group that
+ * it held. */
 void zoo_block_table_clear(zoo_cache_pool *pool, uint32_t table, uint32_t *n_held);
 
 #endif

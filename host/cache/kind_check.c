@@ -1,9 +1,8 @@
 /*
- * kind_check.c: see kind_check.h.
+ * kind_check.c: the requirements one by one (kind_check.h).
  *
- * Two pages are filled with the same rows in different order, among different neighbours and over
- * different old contents, between canaries; a difference between them shows which promise is
- * broken. Memory: three pages and some rows, from zoo_mem.
+ * Two pages between canaries are filled with the same rows in different order, with different
+ * neighbours and old contents, and compared. Memory: three pages and some rows, from zoo_mem.
  */
 #include "cache/kind_check.h"
 
@@ -51,9 +50,9 @@ zoo_status zoo_cache_kind_vectors(const zoo_cache_ops *kind, const zoo_kernels *
                                   zoo_error *err)
 {
     for (const zoo_cache_vector *v = kind->vectors; v->width; v++) {
-        size_t bytes = v->width <= ZOO_TURNED_WIDTH_MAX ? kind->bytes(v->width, ZOO_PAGE) : 0;
+        size_t bytes = v->width <= ZOO_HADAMARD_WIDTH_MAX ? kind->bytes(v->width, ZOO_PAGE) : 0;
         if (bytes == 0 || bytes > (size_t)BYTES_MOST * v->width * ZOO_PAGE || v->n_bytes > bytes) {
-            return broken(kind, v->width, "a test vector takes no or too many bytes", err);
+            return broken(kind, v->width, "a test vector needs no bytes, or too many", err);
         }
         unsigned char *page = zoo_mem_array(bytes + CANARY, 1);
         float *y = zoo_mem_array(v->width, sizeof *y);
@@ -67,15 +66,15 @@ zoo_status zoo_cache_kind_vectors(const zoo_cache_ops *kind, const zoo_kernels *
     return ZOO_OK;
 }
 
-typedef struct trial {
+typedef struct check {
     const zoo_cache_ops *kind;
     const zoo_kernels *kernels;
     uint32_t width;
     size_t bytes;                      /* of a page */
     float *x;                          /* [ZOO_PAGE, width] */
-    float *y, *z;                      /* [ZOO_PAGE, width] what the pages read */
+    float *y, *z;                      /* [ZOO_PAGE, width] rows read from pages */
     unsigned char *one, *other, *copy; /* pages with a canary before and after */
-} trial;
+} check;
 
 static float draw(uint32_t *seed)
 {
@@ -83,8 +82,8 @@ static float draw(uint32_t *seed)
     return (float)(*seed >> 8) / 8388608.0f - 1.0f;
 }
 
-/* Roughly normal values whose size differs from row to row. */
-static void fill_rows(trial *t)
+/* Roughly normally distributed values, scaled differently from row to row. */
+static void fill_rows(check *t)
 {
     uint32_t seed = t->width;
     for (uint32_t row = 0; row < ZOO_PAGE; row++) {
@@ -100,12 +99,12 @@ static void fill_rows(trial *t)
     t->x[(size_t)LARGE * t->width] = 1000;
 }
 
-static void store(const trial *t, unsigned char *page, uint32_t row)
+static void store(const check *t, unsigned char *page, uint32_t row)
 {
     t->kind->store(t->kernels, t->width, page + CANARY, row, t->x + (size_t)row * t->width);
 }
 
-static bool canaries_live(const trial *t, const unsigned char *page, unsigned char mark)
+static bool canaries_intact(const check *t, const unsigned char *page, unsigned char mark)
 {
     for (uint32_t i = 0; i < CANARY; i++) {
         if (page[i] != mark || page[CANARY + t->bytes + i] != mark) {
@@ -115,7 +114,7 @@ static bool canaries_live(const trial *t, const unsigned char *page, unsigned ch
     return true;
 }
 
-static zoo_status check_stores(const trial *t, zoo_error *err)
+static zoo_status check_stores(const check *t, zoo_error *err)
 {
     memset(t->one, 0xa5, t->bytes + 2 * CANARY);
     memset(t->other, 0x3c, t->bytes + 2 * CANARY);
@@ -123,13 +122,13 @@ static zoo_status check_stores(const trial *t, zoo_error *err)
         store(t, t->one, row);
     }
     for (uint32_t i = ZOO_PAGE; i-- > 0;) {
-        uint32_t row = i * 29 % ZOO_PAGE; /* each once: 29 is odd */
+        uint32_t row = i * 29 % ZOO_PAGE; /* a permutation, since 29 is odd */
         t->kind->store(t->kernels, t->width, t->other + CANARY, row,
                        t->x + (size_t)LARGE * t->width);
         store(t, t->other, row);
     }
-    if (!canaries_live(t, t->one, 0xa5) || !canaries_live(t, t->other, 0x3c)) {
-        return broken(t->kind, t->width, "store writes outside the bytes that it asks for", err);
+    if (!canaries_intact(t, t->one, 0xa5) || !canaries_intact(t, t->other, 0x3c)) {
+        return broken(t->kind, t->width, "store writes outside the page's bytes", err);
     }
     return ZOO_OK;
 }
@@ -139,7 +138,7 @@ static bool same(const float *a, const float *b, size_t n)
     return memcmp(a, b, n * sizeof *a) == 0;
 }
 
-static zoo_status check_reads(const trial *t, zoo_error *err)
+static zoo_status check_reads(const check *t, zoo_error *err)
 {
     const zoo_cache_ops *k = t->kind;
     size_t w = t->width;
@@ -147,33 +146,31 @@ static zoo_status check_reads(const trial *t, zoo_error *err)
     k->read(t->kernels, t->width, t->other + CANARY, 0, ZOO_PAGE, t->z, w);
     if (!same(t->y, t->z, ZOO_PAGE * w)) {
         return broken(k, t->width,
-                      "a row reads differently when others were stored in another order, or over "
-                      "other bytes",
-                      err);
+                      "a row depends on the order of stores or on old contents of the page", err);
     }
     for (uint32_t row = 0; row < ZOO_PAGE; row++) {
         k->read(t->kernels, t->width, t->one + CANARY, row, 1, t->z, w);
         if (!same(t->y + row * w, t->z, w)) {
-            return broken(k, t->width, "a row reads differently alone than among others", err);
+            return broken(k, t->width, "a row read alone differs from one read with others", err);
         }
     }
     k->read(t->kernels, t->width, t->one + CANARY, 3, 7, t->z, w + 5);
     for (uint32_t row = 0; row < 7; row++) {
         if (!same(t->y + (row + 3) * w, t->z + row * (w + 5), w)) {
-            return broken(k, t->width, "rows read differently with a stride between them", err);
+            return broken(k, t->width, "rows read with another y_stride differ", err);
         }
     }
     memcpy(t->copy, t->one, t->bytes + 2 * CANARY);
     memset(t->one, 0, t->bytes + 2 * CANARY);
     k->read(t->kernels, t->width, t->copy + CANARY, 0, ZOO_PAGE, t->z, w);
     if (!same(t->y, t->z, ZOO_PAGE * w)) {
-        return broken(k, t->width, "a page reads differently after it was copied", err);
+        return broken(k, t->width, "rows of a copied page differ", err);
     }
     return ZOO_OK;
 }
 
 /* Overwriting one row leaves all others unchanged. */
-static zoo_status check_neighbours(const trial *t, zoo_error *err)
+static zoo_status check_neighbours(const check *t, zoo_error *err)
 {
     size_t w = t->width;
     for (uint32_t row = 0; row < ZOO_PAGE; row++) {
@@ -188,8 +185,8 @@ static zoo_status check_neighbours(const trial *t, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Squared error of a row over its sum of squares. */
-static double row_error(const trial *t, uint32_t row)
+/* Normalised squared error of a row. */
+static double row_error(const check *t, uint32_t row)
 {
     const float *x = t->x + (size_t)row * t->width, *y = t->y + (size_t)row * t->width;
     double error = 0, size = 0;
@@ -200,9 +197,9 @@ static double row_error(const trial *t, uint32_t row)
     return error / size;
 }
 
-static zoo_status check_values(const trial *t, zoo_error *err)
+static zoo_status check_values(const check *t, zoo_error *err)
 {
-    /* Short rows vary more. */
+    /* The error of short rows varies more. */
     double error = 0, allowed = (double)t->kind->error_max * (t->width < 64 ? 2 : 1);
     for (uint32_t i = 0; i < t->width; i++) {
         if (t->y[(size_t)ZEROS * t->width + i] != 0) {
@@ -214,15 +211,15 @@ static zoo_status check_values(const trial *t, zoo_error *err)
     }
     if (!(error <= allowed)) {
         return zoo_fail(err, ZOO_E_PLUGIN,
-                        "cache kind %s, rows of %u values: mean squared error %.3g of the values' "
-                        "own mean square, its error_max is %.3g",
+                        "cache kind %s, rows of %u values: the normalised mean squared error is "
+                        "%.3g, above its error_max %.3g",
                         t->kind->name, t->width, error, (double)t->kind->error_max);
     }
     return ZOO_OK;
 }
 
-/* A form is a promise about the page: the host's own kind of that form reads the same. */
-static zoo_status check_form(const trial *t, zoo_error *err)
+/* A page of a kind with a form must read the same through the kernels' decode. */
+static zoo_status check_form(const check *t, zoo_error *err)
 {
     if (t->kind->form == ZOO_FORM_OWN) {
         return ZOO_OK;
@@ -235,7 +232,7 @@ static zoo_status check_form(const trial *t, zoo_error *err)
                         err);
 }
 
-static zoo_status check_width(trial *t, zoo_error *err)
+static zoo_status check_width(check *t, zoo_error *err)
 {
     fill_rows(t);
     ZOO_TRY(check_stores(t, err));
@@ -245,7 +242,7 @@ static zoo_status check_width(trial *t, zoo_error *err)
     return check_form(t, err);
 }
 
-static void free_trial(trial *t)
+static void free_check(check *t)
 {
     zoo_mem_free(t->x);
     zoo_mem_free(t->y);
@@ -258,11 +255,11 @@ static void free_trial(trial *t)
 static zoo_status run_width(const zoo_cache_ops *kind, const zoo_kernels *kernels, uint32_t width,
                             zoo_error *err)
 {
-    trial t = {.kind = kind, .kernels = kernels, .width = width};
+    check t = {.kind = kind, .kernels = kernels, .width = width};
     t.bytes = kind->bytes(width, ZOO_PAGE);
     if (t.bytes == 0 || t.bytes > (size_t)BYTES_MOST * width * ZOO_PAGE ||
         kind->bytes(width, 1) > t.bytes) {
-        return broken(kind, width, "it asks for no bytes, or for far too many", err);
+        return broken(kind, width, "it needs no bytes, or far too many", err);
     }
     size_t values = (size_t)ZOO_PAGE * (width + 5);
     t.x = zoo_mem_array(values, sizeof *t.x);
@@ -274,7 +271,7 @@ static zoo_status run_width(const zoo_cache_ops *kind, const zoo_kernels *kernel
     bool have = t.x && t.y && t.z && t.one && t.other && t.copy;
     zoo_status status = have ? check_width(&t, err)
                              : zoo_fail(err, ZOO_E_MEMORY, "no memory for pages of the cache");
-    free_trial(&t);
+    free_check(&t);
     return status;
 }
 

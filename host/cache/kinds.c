@@ -1,8 +1,8 @@
 /*
- * kinds.c: the host's own cache kinds: forms that the kernels read without a call.
+ * kinds.c: the host's own cache kinds, whose pages kernels read directly (zoo_row_form).
  *
- * int8 and int4 rows are Hadamard-transformed. Test vectors: rows whose codes can be worked out by
- * hand from the formulas of kernels.h.
+ * int8 and int4 rows are Hadamard-rotated. The test vectors are rows whose codes follow by hand
+ * from the formulas of kernels.h.
  */
 #include "cache/kinds.h"
 
@@ -85,7 +85,7 @@ static const zoo_cache_ops kind_bf16 = {.size = sizeof(zoo_cache_ops),
                                         .vectors = vectors_bf16};
 static const zoo_cache_ops kind_int8 = {
     .size = sizeof(zoo_cache_ops),
-    .flags = ZOO_CACHE_TURNED,
+    .flags = ZOO_CACHE_HADAMARD,
     .name = "int8",
     .summary = "Hadamard-rotated, 8 bits a value and a bf16 scale for 32",
     .narrowness = ZOO_INT8,
@@ -98,7 +98,7 @@ static const zoo_cache_ops kind_int8 = {
 };
 static const zoo_cache_ops kind_int4 = {
     .size = sizeof(zoo_cache_ops),
-    .flags = ZOO_CACHE_TURNED,
+    .flags = ZOO_CACHE_HADAMARD,
     .name = "int4",
     .summary = "Hadamard-rotated, 4 bits a value, 9 bits of scale and 7 of zero for 16",
     .narrowness = ZOO_INT4,
@@ -123,13 +123,14 @@ const zoo_cache_ops *zoo_cache_kind(const char *name)
     return NULL;
 }
 
-const zoo_cache_ops *zoo_cache_kind_for(const zoo_stream *stream, const zoo_cache_ops *asked)
+const zoo_cache_ops *zoo_cache_kind_for(const zoo_stream *stream, const zoo_cache_ops *wanted)
 {
-    uint32_t least = asked->narrowness < stream->dtype_min ? asked->narrowness : stream->dtype_min;
-    bool fits = least == asked->narrowness && (!asked->suits || asked->suits(stream));
-    const zoo_cache_ops *kind = fits ? asked : zoo_cache_kinds[least];
-    bool wide = stream->width / (stream->heads ? stream->heads : 1) > ZOO_TURNED_WIDTH_MAX;
-    return wide && kind->flags & ZOO_CACHE_TURNED ? &kind_bf16 : kind;
+    uint32_t least =
+        wanted->narrowness < stream->dtype_min ? wanted->narrowness : stream->dtype_min;
+    bool fits = least == wanted->narrowness && (!wanted->suits || wanted->suits(stream));
+    const zoo_cache_ops *kind = fits ? wanted : zoo_cache_kinds[least];
+    bool wide = stream->width / (stream->heads ? stream->heads : 1) > ZOO_HADAMARD_WIDTH_MAX;
+    return wide && kind->flags & ZOO_CACHE_HADAMARD ? &kind_bf16 : kind;
 }
 
 double zoo_cache_kind_bits(const zoo_cache_ops *kind, uint32_t width)

@@ -1,15 +1,15 @@
 /*
- * memory.c: how many pages there are, the one mapping for all of them, and page references.
+ * memory.c: the number of pages, the one mapping for all memory, and page references.
  *
- *   fixed: rings and states of seqs_max sequences, whole, and the marks' copies of states
- *   then:  rings and states of kept prefixes, out of what ROWS leave, or an eighth of the rest
- *   then:  ROWS, all that the limits may need, or each group its part of the rest
+ *   first: rings and states of seqs_max sequences, and the marks' copies of states
+ *   then:  rings and states of kept prefixes: from what ROWS leave, or an eighth of the rest
+ *   then:  ROWS: all that the limits may need, or the rest divided proportionally among groups
  *
- * Counts are those of all streams, also of such as another process keeps (zoo_cache_elsewhere):
- * processes with the same streams and limits have the same tables. Memory is that of the others.
+ * Page counts include remote streams (zoo_cache_set_remote), so that processes with the same
+ * streams and limits have the same block tables; memory is allocated for the other streams only.
  *
- * The layout runs twice, to measure and for real. The mapping is zero pages without a reservation
- * of swap: a page costs nothing until a row is stored, and pages used once are used again first.
+ * The layout runs twice, to measure and to assign. The mapping consists of zero pages without swap
+ * reservation: a page costs nothing until a row is stored, and used pages are reused first.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -92,7 +92,7 @@ static zoo_status count_pages(zoo_cache_pool *pool, zoo_error *err)
     left -= pool->n_marks * pool->state_bytes;
     pool->n_prefixes = count_prefixes(pool, &d, left);
     left -= pool->n_prefixes * d.prefix;
-    /* Slightly less than the quotient: rounding must not give a page more than there is. */
+    /* Slightly below the quotient, so that rounding cannot give one page too many. */
     double share = d.rows > left ? (double)left / (double)d.rows * (1 - 1e-12) : 1;
     for (uint32_t i = 0; i < pool->n_groups; i++) {
         zoo_page_group *g = &pool->groups[i];
@@ -106,7 +106,7 @@ static zoo_status count_pages(zoo_cache_pool *pool, zoo_error *err)
     return ZOO_OK;
 }
 
-/* n * size bytes of the arena; too much leaves it as it is and *ok false. */
+/* Takes n * size bytes from the arena; on overflow takes none and clears *ok. */
 static void *claim(zoo_arena *arena, size_t n, size_t size, bool *ok)
 {
     size_t bytes = times(n, size);
@@ -183,7 +183,7 @@ uint32_t zoo_page_take(zoo_page_group *g)
     if (g->n_free == 0) {
         return ZOO_NO_PAGE;
     }
-    uint32_t page = g->n_returned ? g->returned[--g->n_returned] : g->n_fresh++;
+    uint32_t page = g->n_returned ? g->returned[--g->n_returned] : g->n_used++;
     g->n_free--;
     g->refs[page] = 1;
     return page;

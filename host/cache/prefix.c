@@ -1,10 +1,10 @@
 /*
- * prefix.c: kept prefixes: block tables beside those of the sequences, with states of their own.
+ * prefix.c: kept prefixes: block tables after those of the sequences, with their own states.
  *
- * ROWS: pages that are full are shared by reference, one that is full in part is copied. Rings: the
- * pages that are live are copied, since their owner goes on writing to them. States are copied.
- * Rings and states of n_prefixes prefixes have memory of their own, so a kept prefix never takes a
- * ring from a sequence; pages of ROWS come out of what is free and not reserved.
+ * ROWS: full pages are shared by reference, a partly filled one is copied. Rings: live pages are
+ * copied, since the sequence will overwrite them. States are copied. Rings and states of n_prefixes
+ * prefixes have memory of their own, so a kept prefix never takes ring pages from a sequence; pages
+ * of ROWS come from those that are free and not reserved.
  */
 #include <assert.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static zoo_block_table *find_prefix(const zoo_cache_pool *pool, uint32_t prefix)
     return h->open ? h : NULL;
 }
 
-/* Gives the empty table `to` the first `length` positions of `from`. The pages that it needs are
+/* Fills the empty table `to` with the first `length` positions of `from`. Pages to copy to must be
  * reserved or free. */
 static void share(zoo_cache_pool *pool, uint32_t from, uint32_t to, uint32_t length)
 {
@@ -85,8 +85,8 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
     }
     if (length == 0 || length != seq->length) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "a prefix is as long as its sequence, %u positions, not %u", seq->length,
-                        length);
+                        "a prefix must be as long as its sequence, %u positions, not %u",
+                        seq->length, length);
     }
     uint32_t p = free_prefix(pool);
     if (p == pool->n_prefixes) {
@@ -96,7 +96,7 @@ zoo_status zoo_cache_prefix_keep(zoo_cache_pool *pool, uint32_t slot, uint32_t l
     uint32_t table = pool->options.limits.seqs_max + p;
     pool->tables[table] = (zoo_block_table){.open = 1, .length_max = length};
     share(pool, slot, table, length);
-    /* A step repeated from before `length` would write pages that are shared now. */
+    /* Repeating a step from before `length` would write to pages that are shared now. */
     seq->begin = length;
     *prefix = p;
     return ZOO_OK;
@@ -128,7 +128,7 @@ uint32_t zoo_cache_pool_grain(const zoo_cache_pool *pool)
             a = b;
             b = rest;
         }
-        /* The least common multiple of the strides; one that large would never be met. */
+        /* The least common multiple of the strides; 0 if it overflows. */
         grain = g->n_ring || grain / a > UINT32_MAX / g->stride ? 0 : grain / a * g->stride;
     }
     return grain;
@@ -154,8 +154,8 @@ zoo_status zoo_cache_seq_open_at(zoo_cache_pool *pool, uint32_t length_max, uint
     uint32_t grain = zoo_cache_pool_grain(pool);
     if (!kept || length > kept->length || length_max < length) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "prefix %u is not kept with %u positions, or those are more than a "
-                        "sequence of %u",
+                        "prefix %u does not have %u positions, or they exceed the sequence's "
+                        "length_max %u",
                         prefix, length, length_max);
     }
     if (length < kept->length && (grain == 0 || length == 0 || length % grain != 0)) {

@@ -1,6 +1,6 @@
 /*
- * rows.c: what blocks call while a step runs: put, get, read, state. No lock, no allocation: a
- * sequence's table is written by zoo_cache_seq_extend before the blocks run.
+ * rows.c: put, get, read and state, which blocks call during a step. No lock, no allocation: block
+ * tables only change in zoo_cache_seq_extend, before the blocks run.
  */
 #include <assert.h>
 #include <string.h>
@@ -17,23 +17,23 @@ static uint32_t page_of(const zoo_cache_pool *pool, uint32_t group, uint32_t slo
     return *zoo_block_table_entry(&pool->groups[group], slot, run);
 }
 
-static bool is_turned(const zoo_stream_place *place)
+static bool is_rotated(const zoo_stream_place *place)
 {
-    return place->kind->flags & ZOO_CACHE_TURNED;
+    return place->kind->flags & ZOO_CACHE_HADAMARD;
 }
 
-/* Stores n rows of one page: rows at .. at + n - 1 of it. */
+/* Stores rows at .. at + n - 1 of one page. */
 static void put_rows(const zoo_cache_pool *pool, const zoo_stream_place *place, unsigned char *page,
                      uint32_t at, uint32_t n, const float *x, size_t x_stride)
 {
-    float turned[ZOO_TURNED_WIDTH_MAX];
+    float rotated[ZOO_HADAMARD_WIDTH_MAX];
     for (uint32_t head = 0; head < place->decl.heads; head++) {
         unsigned char *out = page + place->offset + head * place->head_bytes;
         for (uint32_t i = 0; i < n; i++) {
             const float *in = x + i * x_stride + (size_t)head * place->part;
-            if (is_turned(place)) {
-                pool->kernels->turn(in, turned, place->part, false);
-                in = turned;
+            if (is_rotated(place)) {
+                pool->kernels->hadamard(in, rotated, place->part, false);
+                in = rotated;
             }
             place->kind->store(pool->kernels, place->part, out, at + i, in);
         }
@@ -86,8 +86,8 @@ static void read(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, ui
         place->kind->read(kernels, place->part, s.page, s.at, count, y + done * part, part);
         done += count;
     }
-    for (uint32_t i = 0; i < n && is_turned(place); i++) {
-        kernels->turn(y + i * part, y + i * part, place->part, true);
+    for (uint32_t i = 0; i < n && is_rotated(place); i++) {
+        kernels->hadamard(y + i * part, y + i * part, place->part, true);
     }
 }
 

@@ -1,4 +1,5 @@
-/* save.c: see save.h. What a prefix of some length holds follows from the length (prefix.c). */
+/* save.c: counting, writing and reading (save.h). The length of a prefix determines its number of
+ * pages in each group (prefix.c). */
 #include "cache/save.h"
 
 #include <string.h>
@@ -9,9 +10,9 @@
 
 struct zoo_cache_saver {
     zoo_cache_pool *pool;
-    /* Written: number in the file of each page, plus 1; read: page of each number, plus 1. */
+    /* Writing: each page's number in the file, plus 1; reading: each number's page, plus 1. */
     uint32_t *numbers[ZOO_GROUPS_MAX];
-    uint32_t n[ZOO_GROUPS_MAX]; /* numbers given */
+    uint32_t n[ZOO_GROUPS_MAX]; /* numbers in use */
 };
 
 zoo_status zoo_cache_saver_new(zoo_cache_pool *pool, zoo_cache_saver **out, zoo_error *err)
@@ -56,8 +57,8 @@ uint64_t zoo_cache_pool_shape(const zoo_cache_pool *pool)
     for (const zoo_cache_handle *h = pool->handles; h; h = h->next) {
         for (uint32_t i = 0; i < h->cache.n_streams; i++) {
             const zoo_stream_place *p = &h->places[i];
-            const uint64_t words[] = {p->decl.kind,  p->decl.width, p->decl.heads,  p->group,
-                                      p->head_bytes, p->offset,     h->is_elsewhere};
+            const uint64_t words[] = {p->decl.kind,  p->decl.width, p->decl.heads, p->group,
+                                      p->head_bytes, p->offset,     h->is_remote};
             const char *kind = p->kind ? p->kind->name : "";
             hash = mix(hash, words, sizeof words);
             hash = mix(hash, kind, strlen(kind));
@@ -66,14 +67,14 @@ uint64_t zoo_cache_pool_shape(const zoo_cache_pool *pool)
     return hash;
 }
 
-/* ---- out ---- */
+/* ---- writing ---- */
 
 static uint32_t table_of(const zoo_cache_pool *pool, uint32_t prefix)
 {
     return pool->options.limits.seqs_max + prefix;
 }
 
-/* The page's number in the file; *fresh: it is its first. */
+/* The page's number in the file; *fresh: it is new, so its bytes follow. */
 static uint32_t number_of(zoo_cache_saver *s, uint32_t group, uint32_t page, bool *fresh)
 {
     uint32_t *number = &s->numbers[group][page];
@@ -142,7 +143,7 @@ bool zoo_cache_saver_write(zoo_cache_saver *s, uint32_t prefix, zoo_cache_move *
                 s->pool->stored_states);
 }
 
-/* ---- in ---- */
+/* ---- reading ---- */
 
 static uint32_t free_prefix(const zoo_cache_pool *pool)
 {
@@ -153,7 +154,7 @@ static uint32_t free_prefix(const zoo_cache_pool *pool)
     return p;
 }
 
-/* A page under its number: one that was read before, where it is whole, or a new one. */
+/* Reads a page number: of a full page that was read before, which is shared, or of a new page. */
 static zoo_status read_page(zoo_cache_saver *s, uint32_t group, bool is_whole, const mover *m,
                             uint32_t *page, zoo_error *err)
 {
@@ -164,14 +165,14 @@ static zoo_status read_page(zoo_cache_saver *s, uint32_t group, bool is_whole, c
     }
     if (number < s->n[group]) {
         if (!is_whole) {
-            return zoo_fail(err, ZOO_E_FORMAT, "a page that is full in part stands twice");
+            return zoo_fail(err, ZOO_E_FORMAT, "a partly filled page is used twice");
         }
         *page = s->numbers[group][number] - 1;
         g->refs[*page]++;
         return ZOO_OK;
     }
     if (number != s->n[group] || number >= g->n_pages) {
-        return zoo_fail(err, ZOO_E_FORMAT, "its pages are not in order");
+        return zoo_fail(err, ZOO_E_FORMAT, "its page numbers are not in order");
     }
     if (g->n_free - g->n_reserved == 0) {
         return zoo_fail(err, ZOO_E_MEMORY, "there is no room for all of it");
@@ -179,7 +180,7 @@ static zoo_status read_page(zoo_cache_saver *s, uint32_t group, bool is_whole, c
     *page = zoo_page_take(g);
     s->numbers[group][s->n[group]++] = *page + 1;
     if (!m->move(m->arg, zoo_page_memory(g, *page), g->stored_bytes)) {
-        zoo_page_release(g, *page); /* the file is given up: its number is not asked for again */
+        zoo_page_release(g, *page); /* reading ends here: its number is not used again */
         return zoo_fail(err, ZOO_E_IO, "it ends too early");
     }
     return ZOO_OK;

@@ -1,10 +1,9 @@
 /*
  * seq.c: sequences: slots, reservation, block tables.
  *
- * Opening promises all pages that the sequence may ever need (a ring: its whole table, or less when
- * the sequence is shorter), so no later step runs out. For each group, always: n_reserved <=
- * n_free, and what a sequence holds on its own plus what it still has reserved is what it was
- * promised.
+ * Opening reserves all pages that the sequence may ever need (for a ring its whole table, or less
+ * if the sequence is shorter), so no later step runs out. Invariants of each group: n_reserved <=
+ * n_free; a sequence's own pages plus its remaining reservation equal the initial reservation.
  */
 #include <assert.h>
 #include <string.h>
@@ -137,7 +136,7 @@ void zoo_cache_seq_close(zoo_cache_pool *pool, uint32_t slot)
     memset(seq, 0, sizeof *seq);
 }
 
-/* Pages that others go on holding when this sequence gives up its own. */
+/* Pages of this sequence that others also hold. */
 static uint32_t count_shared(const zoo_page_group *g, uint32_t slot, uint32_t n_shared)
 {
     uint32_t n = 0;
@@ -178,8 +177,7 @@ static void extend_group(zoo_cache_pool *pool, uint32_t slot, uint32_t group, ui
     zoo_block_table *seq = &pool->tables[slot];
     const zoo_page_group *g = &pool->groups[group];
     for (uint32_t run = seq->n_runs[group]; run <= last_run; run++) {
-        /* After one round of the ring its page here holds rows that left the window, and is reused.
-         * */
+        /* After one round of the ring the entry's page holds rows outside the window: reuse it. */
         if (!g->n_ring || run - seq->first_run[group] < g->n_entries) {
             *zoo_block_table_entry(g, slot, run) = zoo_block_table_take(pool, seq, group);
         }

@@ -1,13 +1,13 @@
 /*
- * amx_pairs.h: what attention through AMX stands on: a product of bf16 pairs, rows rounded to bf16,
- * powers of two, sums of parts that meet. Include behind v16_avx512.h and stored.inc.
+ * amx_pairs.h: building blocks of attention through AMX: products of bf16 pairs, rounding of rows
+ * to bf16, 2^x, and joining the softmax sums of parts. Include after v16_avx512.h and stored.inc.
  */
 #ifndef ZOO_AMX_PAIRS_H
 #define ZOO_AMX_PAIRS_H
 
 #include "kernels/amx.h"
 
-/* c [16 n_m][16] (+)= a [16 n_m][16 n_k pairs] b [16 n_k pairs][16] */
+/* c [16 n_m][16] = or += a [16 n_m][16 n_k pairs] b [16 n_k pairs][16] */
 typedef struct pairs {
     const void *a;
     size_t a_row; /* bytes */
@@ -15,7 +15,7 @@ typedef struct pairs {
     float *c;
     uint32_t n_m;
     size_t n_k;
-    bool fresh;
+    bool fresh; /* =, not += */
 } pairs;
 
 static void pairs_begin(void)
@@ -73,7 +73,7 @@ __attribute__((always_inline)) static inline void multiply_some(const pairs *p, 
 static void pairs_multiply(const pairs *args)
 {
     pairs p = *args;
-    settle(p.b);
+    compiler_fence(p.b);
     for (; p.n_m >= 4; p.n_m -= 4) {
         multiply_some(&p, 4);
         p.a = (const char *)p.a + 64 * p.a_row;
@@ -92,10 +92,10 @@ static void pairs_multiply(const pairs *args)
     default:
         break;
     }
-    settle(p.c);
+    compiler_fence(p.c);
 }
 
-/* 2^x for x <= 0, at least 2^-126: no result below the normal range. Not a number stays one. */
+/* 2^x for x <= 0, at least 2^-126: no subnormal results. NaN stays NaN. */
 static inline v16 power_of_two(v16 x)
 {
     const v16 magic = v16_set1(12582912.0f + 127.0f); /* 1.5 * 2^23: the sum is rounded to ones */
@@ -109,7 +109,7 @@ static inline v16 power_of_two(v16 x)
     return v16_mul(y, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(whole), 23)));
 }
 
-/* Two rows of sixteen non-negative numbers to sixteen pairs of bf16, halves up. */
+/* Interleaves two rows of sixteen non-negative numbers as pairs of bf16, ties rounded up. */
 static inline __m512i pair_up(v16 lower, v16 upper)
 {
     const __m512i half = _mm512_set1_epi32(0x8000);
@@ -124,8 +124,7 @@ static inline void store_bf16(uint16_t *to, v16 x)
     _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
-/* Elements [from, from + width) of sixteen rows (null: zeros), scaled, to `pad` / 2 rows of pairs
- * [16]. */
+/* Elements [from, from + width) of sixteen rows (null: zeros), scaled, to pairs [pad / 2][16]. */
 static inline void pair_rows(const float *const *rows, size_t from, size_t width, size_t pad,
                              float scale, uint32_t *to)
 {
@@ -154,7 +153,7 @@ static void round_rows(const float *x, size_t step, uint32_t n, size_t width, ui
     }
 }
 
-/* Whole parts of 32 codes of int8 with their scale; returns the values done. */
+/* Converts whole groups of 32 int8 codes; returns the number of values converted. */
 static inline size_t narrow_int8(const stored_row *row, size_t width, uint16_t *to)
 {
     size_t d = 0;
@@ -187,9 +186,9 @@ __attribute__((always_inline)) static inline void narrow_rows(zoo_row_form form,
     }
 }
 
-static bool is_turned(const zoo_cache_ops *kind)
+static bool is_rotated(const zoo_cache_ops *kind)
 {
-    return kind && kind->flags & ZOO_CACHE_TURNED;
+    return kind && kind->flags & ZOO_CACHE_HADAMARD;
 }
 
 static bool is_narrow(const zoo_cache_ops *kind)
@@ -205,19 +204,20 @@ static inline bool takes_pairs(const zoo_attend_args *a)
     return is_narrow(a->k_kind) && is_narrow(a->v_kind) && (!a->tail || is_narrow(a->tail_kind));
 }
 
-/* Lanes that saw no key. */
+/* Lanes in which no key was visible. */
 static inline __mmask16 unseen(v16 top, v16 sum)
 {
     __mmask16 none = _mm512_cmp_ps_mask(sum, v16_set1(0), _CMP_EQ_OQ);
     return _mm512_mask_cmp_ps_mask(none, top, v16_set1(-INFINITY), _CMP_EQ_OQ);
 }
 
-/* Largest scores and sums of some lanes; and what their values are multiplied by when they meet. */
+/* Softmax state of 16 rows: largest score, sum of weights, and the factor that a join applies to
+ * the values. */
 typedef struct lane_sums {
     v16 top, sum, gain;
 } lane_sums;
 
-/* Joins `part` to `all`, whose values begin as zero. */
+/* Joins `part` to `all` and sets the factors of both; initial values of `all` are zero. */
 static inline void join_lanes(lane_sums *all, lane_sums *part)
 {
     __mmask16 none = unseen(part->top, part->sum);
@@ -230,7 +230,7 @@ static inline void join_lanes(lane_sums *all, lane_sums *part)
     all->sum = v16_fma(all->sum, all->gain, v16_mul(part->sum, part->gain));
 }
 
-/* What a lane's values are multiplied by at the end; sinks: of its head, in powers of two. */
+/* Final factor of each lane's values, 1 / sum of weights; sinks: in units of log2, or null. */
 static v16 last_factor(v16 top, v16 sum, const v16 *sinks)
 {
     v16 gain = v16_set1(1.0f), total = sum;

@@ -2,19 +2,19 @@
  * attend_amx.c: attention over caches narrower than float32 through AMX tiles (kernels.h has the
  * formula).
  *
- * Rows (queries times heads) stand in the sixteen columns of a tile; several tiles of rows walk the
- * blocks of ZOO_PAGE keys together. Per block and tile:
+ * Rows (queries times heads) are the sixteen columns of a tile; several tiles of rows go through
+ * the blocks of ZOO_PAGE keys together. Per block and tile:
  *
  *   z [64 keys][rows]    = K q, q = scale log2(e) q rounded to bf16, K as the pages hold it
  *   p = 2^(z - top)        in float32, summed; rounded to bf16 for
- *   acc [v_dim][rows]   += V^T p, V turned once a block for all tiles
+ *   acc [v_dim][rows]   += V^T p, V transposed once a block for all tiles
  *
- * Softcap and slopes come between in float32. Columns never meet: a row's bits depend on its own
- * query and keys alone. A key that a row may not see has weight 0, which leaves sums as they are.
- * At the end of a part its sums are joined to those before it.
- * Rows of narrower pages (int8, int4, a kind's own) are rounded to bf16, a block at a time. Streams
- * of float32 go to the avx512 kernel, whose sums are those of all levels.
- * Memory: the scratch of the call, as many tiles as it holds.
+ * Softcap and slopes are applied to z in float32. Columns are independent, so a row's bits depend
+ * on its own query and keys alone. A key that a row may not see has weight 0, which does not change
+ * the sums. At the end of a part its sums are joined to those before it. Rows of other narrow pages
+ * (int8, int4, a kind's own) are converted to bf16, a block at a time. Float32 streams go to the
+ * avx512 kernel, which has the bits of the other levels. Memory: the scratch of the call, as many
+ * tiles as fit.
  */
 #include "kernels/v16_avx512.h"
 
@@ -26,9 +26,8 @@
 
 #include <math.h>
 
-#include "kernels/rotate.inc"
+#include "kernels/hadamard.inc"
 #include "kernels/stored.inc"
-#include "kernels/turn.inc"
 
 #include "kernels/amx_pairs.h"
 
@@ -41,19 +40,19 @@ typedef struct bf16_walk {
     uint32_t row, n_rows, n_tiles; /* first row of all, row = query * n_heads + head */
     size_t k_pad, tail_pad;        /* elements of a row, rounded up to 32 */
     size_t v_pad;                  /* rounded up to 16 */
-    bool bends;                    /* softcap or slopes: scores rest in z until they are bent */
+    bool bends;                    /* softcap or slopes are to be applied to z */
     uint32_t *q;                   /* [n_tiles][(k_pad + tail_pad) / 2][LANES] pairs */
-    float *acc, *all;              /* [n_tiles][v_pad][LANES] of this part, of those before it */
-    float *top, *sum;              /* [n_tiles][LANES], top in powers of two */
+    float *acc, *all;              /* [n_tiles][v_pad][LANES]: current part, parts before it */
+    float *top, *sum;              /* [n_tiles][LANES], top in units of log2 */
     float *all_top, *all_sum;
-    bool *begun, *joined;         /* [n_tiles] acc holds sums, all holds sums */
+    bool *begun, *joined;         /* [n_tiles] acc, all hold sums */
     int32_t *first, *end;         /* [n_tiles][LANES] keys that a lane sees; none beyond n_rows */
     float *slope;                 /* [n_tiles][LANES] */
     uint16_t *keys, *tail, *rows; /* [64][k_pad], [64][tail_pad], [64][v_pad] rounded rows */
     uint32_t *values;             /* [v_pad][PAIRS] pairs of keys */
     float *z;                     /* [64][LANES] */
     uint32_t *p;                  /* [PAIRS][LANES] */
-    float *read;                  /* [LANES][the wider of head_dim and v_dim] */
+    float *read;                  /* [LANES][max(head_dim, v_dim)] */
 } bf16_walk;
 
 static uint32_t query_of(const bf16_walk *w, uint32_t r)
@@ -75,7 +74,7 @@ typedef struct block_part {
     uint16_t *copy;    /* [64][pad] */
 } block_part;
 
-/* Rounds the part's rows to its copy. */
+/* Converts the part's rows to bf16 in its copy. */
 static void fill_rows(const bf16_walk *w, const block_part *b)
 {
     const zoo_segment *s = b->segment;
@@ -102,8 +101,8 @@ static void fill_rows(const bf16_walk *w, const block_part *b)
     }
 }
 
-/* The part as rows of bf16: where they stand, or in the copy. Returns the row of column 0; rows
- * outside [lo, hi) may hold anything. */
+/* The part as rows of bf16, in the page itself if possible, else in the copy. Returns the row of
+ * column 0; rows outside [lo, hi) are undefined. */
 static const uint16_t *block_rows(const bf16_walk *w, const block_part *b)
 {
     const zoo_segment *s = b->segment;
@@ -114,14 +113,14 @@ static const uint16_t *block_rows(const bf16_walk *w, const block_part *b)
     return b->copy;
 }
 
-/* Values [64][v_pad], of which columns [lo, hi) are there, to pairs of keys; and prefetches `bytes`
- * bytes at `next` meanwhile. */
-static void turn_values(const bf16_walk *w, const uint16_t *rows, uint32_t lo, uint32_t hi,
-                        const char *const next[2], const size_t bytes[2])
+/* Transposes values [64][v_pad], of which rows [lo, hi) are defined, to pairs of keys; prefetches
+ * bytes[i] bytes at next[i] meanwhile. */
+static void transpose_values(const bf16_walk *w, const uint16_t *rows, uint32_t lo, uint32_t hi,
+                             const char *const next[2], const size_t bytes[2])
 {
     static const uint16_t zeros[16];
-    size_t turns = w->v_pad / 16 * 2, done = 0;
-    size_t step[2] = {(bytes[0] / turns + 63) / 64 * 64, (bytes[1] / turns + 63) / 64 * 64};
+    size_t rounds = w->v_pad / 16 * 2, done = 0;
+    size_t step[2] = {(bytes[0] / rounds + 63) / 64 * 64, (bytes[1] / rounds + 63) / 64 * 64};
     for (size_t d = 0; d < w->v_pad; d += 16) {
         for (uint32_t k = 0; k < PAIRS; k += 16, done++) {
             v16 words[16];
@@ -144,8 +143,8 @@ static void turn_values(const bf16_walk *w, const uint16_t *rows, uint32_t lo, u
     }
 }
 
-/* Softcap, slope and log2(e) of columns [lo, hi). */
-static void bend_scores(const bf16_walk *w, uint32_t tile, uint32_t block, uint32_t lo, uint32_t hi)
+/* Applies softcap, slopes and the factor log2(e) to columns [lo, hi). */
+static void cap_scores(const bf16_walk *w, uint32_t tile, uint32_t block, uint32_t lo, uint32_t hi)
 {
     const zoo_attend_args *a = w->args;
     v16 slope = v16_load(w->slope + tile * LANES);
@@ -162,7 +161,7 @@ static void bend_scores(const bf16_walk *w, uint32_t tile, uint32_t block, uint3
     }
 }
 
-/* Rescales sums and values of the lanes whose largest score moves to `now`. */
+/* Sets the largest scores to `now` and rescales the sums and values of lanes where it grew. */
 static void move_top(const bf16_walk *w, uint32_t tile, v16 now)
 {
     float *top = w->top + tile * LANES, *sum = w->sum + tile * LANES;
@@ -172,11 +171,11 @@ static void move_top(const bf16_walk *w, uint32_t tile, v16 now)
     if (!moved) {
         return;
     }
-    v16 fade = _mm512_mask_mov_ps(v16_set1(1.0f), moved, power_of_two(v16_sub(before, now)));
+    v16 rescale = _mm512_mask_mov_ps(v16_set1(1.0f), moved, power_of_two(v16_sub(before, now)));
     v16_store(top, now);
-    v16_store(sum, v16_mul(v16_load(sum), fade));
+    v16_store(sum, v16_mul(v16_load(sum), rescale));
     for (size_t d = 0; w->begun[tile] && d < w->v_pad; d++) {
-        v16_store(acc + d * LANES, v16_mul(v16_load(acc + d * LANES), fade));
+        v16_store(acc + d * LANES, v16_mul(v16_load(acc + d * LANES), rescale));
     }
 }
 
@@ -188,7 +187,7 @@ static inline __mmask16 sees(const bf16_walk *w, uint32_t tile, uint32_t key)
     return _mm512_mask_cmpgt_epi32_mask(in, _mm512_loadu_si512(w->end + tile * LANES), k);
 }
 
-/* Scores in z to weights in p, for a whole block that all lanes see. */
+/* Scores z to weights p, for a whole block that all lanes see. */
 static void weigh_whole(const bf16_walk *w, uint32_t tile)
 {
     const float *z = w->z;
@@ -219,8 +218,8 @@ static void weigh_whole(const bf16_walk *w, uint32_t tile)
     v16_store(to, v16_add(v16_load(to), all));
 }
 
-/* The same where lanes see a part of the columns [lo, hi), which are all that there are: the bits
- * of weigh_whole for a lane that sees all. */
+/* The same for a block with columns [lo, hi), of which a lane may see only a part; a lane that sees
+ * a whole block gets the bits of weigh_whole. */
 static void weigh_part(const bf16_walk *w, uint32_t tile, uint32_t block, uint32_t lo, uint32_t hi)
 {
     v16 now = v16_load(w->top + tile * LANES), sum[4], zero = v16_set1(0);
@@ -246,10 +245,10 @@ static void weigh_part(const bf16_walk *w, uint32_t tile, uint32_t block, uint32
     v16_store(to, v16_add(v16_load(to), all));
 }
 
-/* A block of keys and values, ready for all tiles. */
+/* A block of keys, converted once for all tiles; its values are w->values. */
 typedef struct bf16_block {
     const uint16_t *keys, *tail; /* row of column 0 */
-    uint32_t key, lo, hi;        /* number of column 0; the columns that are there */
+    uint32_t key, lo, hi;        /* position of column 0; columns [lo, hi) are defined */
 } bf16_block;
 
 static void attend_tile_block(const bf16_walk *w, uint32_t tile, const bf16_block *b)
@@ -277,7 +276,7 @@ static void attend_tile_block(const bf16_walk *w, uint32_t tile, const bf16_bloc
                                 .n_k = w->tail_pad / 32});
     }
     if (w->bends) {
-        bend_scores(w, tile, b->key, b->lo, b->hi);
+        cap_scores(w, tile, b->key, b->lo, b->hi);
     }
     if (b->lo == 0 && b->hi == ZOO_PAGE && (uint32_t)first[last] <= b->key &&
         (uint32_t)end[tile * LANES] >= b->key + ZOO_PAGE) {
@@ -295,7 +294,7 @@ static void attend_tile_block(const bf16_walk *w, uint32_t tile, const bf16_bloc
     w->begun[tile] = true;
 }
 
-/* One segment of keys and values with all tiles; the next one's pages are asked for. */
+/* Attends to one segment with all tiles and prefetches the next one's pages. */
 static void attend_segment(const bf16_walk *w, uint32_t s, uint32_t begin, uint32_t end)
 {
     const zoo_attend_args *a = w->args;
@@ -318,26 +317,26 @@ static void attend_segment(const bf16_walk *w, uint32_t s, uint32_t begin, uint3
     const char *pages[2] = {next ? next->page : NULL, next ? a->v[s + 1].page : NULL};
     size_t bytes[2] = {next ? a->k_kind->bytes((uint32_t)split, ZOO_PAGE) : 0,
                        next && pages[1] != pages[0] ? a->v_kind->bytes(a->v_dim, ZOO_PAGE) : 0};
-    turn_values(w, block_rows(w, &values), b.lo, b.hi, pages, bytes);
+    transpose_values(w, block_rows(w, &values), b.lo, b.hi, pages, bytes);
     for (uint32_t t = 0; t < w->n_tiles; t++) {
         attend_tile_block(w, t, &b);
     }
 }
 
-/* The query of row r, scaled below; turned to w->read where keys stand turned. */
+/* The unscaled query of row r; with rotated keys, its inverse rotation in w->read. */
 static const float *query_row(const bf16_walk *w, uint32_t r)
 {
     const zoo_attend_args *a = w->args;
     uint32_t split = a->head_dim - (a->tail ? a->tail_dim : 0);
     const float *q = a->q + query_of(w, r) * a->q_stride + (size_t)head_of(w, r) * a->head_dim;
-    if (is_turned(a->k_kind) || (a->tail && is_turned(a->tail_kind))) {
+    if (is_rotated(a->k_kind) || (a->tail && is_rotated(a->tail_kind))) {
         float *to = w->read + (size_t)(r % LANES) * a->head_dim;
         memcpy(to, q, a->head_dim * sizeof *to);
-        if (is_turned(a->k_kind)) {
-            turn_row(to, to, split, true);
+        if (is_rotated(a->k_kind)) {
+            hadamard_row(to, to, split, true);
         }
-        if (a->tail && is_turned(a->tail_kind)) {
-            turn_row(to + split, to + split, a->tail_dim, true);
+        if (a->tail && is_rotated(a->tail_kind)) {
+            hadamard_row(to + split, to + split, a->tail_dim, true);
         }
         return to;
     }
@@ -392,18 +391,18 @@ static void end_part(const bf16_walk *w, uint32_t tile)
     v16_store(w->sum + at, v16_set1(0));
 }
 
-/* Values [v_pad][LANES] times a factor of each lane to row i of `rows`. A zero of either sign
- * becomes +0. */
+/* Transposes values [v_pad][LANES], times a factor of each lane, to rows[lane]. Adding 0 makes -0
+ * into +0. */
 static void spread_values(const bf16_walk *w, const float *values, v16 factor,
                           float *const rows[LANES])
 {
     for (size_t d = 0; d < w->args->v_dim; d += 16) {
-        v16 turned[LANES];
+        v16 scaled[LANES];
         float part[LANES * 16];
         for (uint32_t i = 0; i < 16; i++) {
-            turned[i] = v16_fma(v16_load(values + (d + i) * LANES), factor, v16_set1(0));
+            scaled[i] = v16_fma(v16_load(values + (d + i) * LANES), factor, v16_set1(0));
         }
-        v16_transpose(turned, part, 16);
+        v16_transpose(scaled, part, 16);
         for (uint32_t r = 0; r < LANES && rows[r]; r++) {
             v16_put(rows[r] + d, v16_load(part + r * 16), w->args->v_dim - d);
         }
@@ -428,12 +427,12 @@ static void finish_tile(const bf16_walk *w, uint32_t tile)
         memset(w->all + begin * w->v_pad, 0, LANES * w->v_pad * sizeof *w->all);
     }
     spread_values(w, w->all + begin * w->v_pad, factor, rows);
-    for (uint32_t i = 0; is_turned(a->v_kind) && i < n; i++) {
-        turn_row(rows[i], rows[i], a->v_dim, true);
+    for (uint32_t i = 0; is_rotated(a->v_kind) && i < n; i++) {
+        hadamard_row(rows[i], rows[i], a->v_dim, true);
     }
 }
 
-/* Sums of the part at hand to their places. */
+/* Writes the sums of the current part for attend_join. */
 static void export_tile(const bf16_walk *w, uint32_t tile, float *sums)
 {
     size_t width = w->args->v_dim;
@@ -457,7 +456,7 @@ static void *take(char **at, size_t bytes)
     return p;
 }
 
-/* Lays the walk out in the scratch of the call; returns the tiles that it holds. */
+/* Divides the call's scratch into buffers; returns the number of tiles that fit. */
 static uint32_t lay_out(bf16_walk *w)
 {
     const zoo_attend_args *a = w->args;
@@ -490,7 +489,7 @@ static uint32_t lay_out(bf16_walk *w)
     return tiles;
 }
 
-/* All keys with the tiles at hand; the last part isn't ended. */
+/* Attends to all keys with the current tiles; the caller ends the last part. */
 static void walk_keys(const bf16_walk *w)
 {
     const zoo_attend_args *a = w->args;
@@ -554,7 +553,7 @@ void K(attend_part)(const zoo_attend_args *a, float *sums)
     }
 }
 
-/* One row, its sums in all lanes; values rest in out. */
+/* One row: its sums are broadcast to all lanes, its values are kept in `out`. */
 static void join_row(const zoo_attend_args *a, uint32_t row, const float *const *parts,
                      uint32_t n_parts)
 {
@@ -580,8 +579,8 @@ static void join_row(const zoo_attend_args *a, uint32_t row, const float *const 
     for (size_t d = 0; d < width; d += 16) {
         v16_put(out + d, v16_fma(v16_get(out + d, width - d), factor, v16_set1(0)), width - d);
     }
-    if (is_turned(a->v_kind)) {
-        turn_row(out, out, a->v_dim, true);
+    if (is_rotated(a->v_kind)) {
+        hadamard_row(out, out, a->v_dim, true);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * bf16.h: one bf16 value as the float32 it stands for: its bits are the upper half.
+ * bf16.h: converts one bf16 value to float32, whose upper half it is.
  */
 #ifndef ZOO_KERNELS_BF16_H
 #define ZOO_KERNELS_BF16_H

@@ -1,12 +1,12 @@
-/* blas_library.c: see blas_library.h. */
+/* blas_library.c: dlopen, symbols and the mutex for serial builds (blas_library.h). */
 #include "kernels/blas_library.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
 
-static zoo_blas_library found;  /* the library's own calls */
-static zoo_blas_library shared; /* what callers get */
+static zoo_blas_library found;  /* the library's functions */
+static zoo_blas_library shared; /* the same, serialised if needed */
 static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 
 static void gemm_alone(enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE ta, enum CBLAS_TRANSPOSE tb,

@@ -1,9 +1,9 @@
 /*
- * blas_library.h: OpenBLAS, opened once and held to one thread a call.
+ * blas_library.h: loads OpenBLAS once and limits it to one thread per call.
  *
- * Opened when it is first needed, since some builds of it start threads at once. A build without
- * threads of its own ("serial") hands the same work buffer to callers that come at the same moment
- * and then computes wrongly: its calls are let in one at a time.
+ * It is loaded on first use, since some builds start threads when loaded. A build without threads
+ * ("serial") is not reentrant: concurrent callers get the same work buffer and wrong results, so
+ * its calls are serialised by a mutex.
  *
  * Memory: none of its own; the library keeps a buffer for each calling thread and stays loaded.
  */
@@ -20,13 +20,13 @@ typedef struct zoo_blas_library {
     __typeof__(&cblas_sgemm) gemm;
     __typeof__(&cblas_ssyrk) syrk;
     __typeof__(&cblas_ssymm) symm;
-    zoo_lapack_triangle *potrf, *potri; /* null where it was built without LAPACK; one thread */
+    zoo_lapack_triangle *potrf, *potri; /* one thread at a time; null: built without LAPACK */
     const char *config;                 /* "OpenBLAS 0.3.21 DYNAMIC_ARCH ..." */
-    const char *core;                   /* what it took this CPU for */
+    const char *core;                   /* the CPU type that it detected */
 } zoo_blas_library;
 
-/* Null: not there, or it lacks one of the calls. gemm, syrk and symm are for any number of threads
- * at once. Opened by one thread. [load] */
+/* Null: the library is missing or lacks a function. gemm, syrk and symm are thread-safe; this call
+ * is not. [load] */
 const zoo_blas_library *zoo_blas_library_open(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * detect.h: the levels of kernels.inc, ascending, and the question which of them a CPU has. One
- * file per architecture answers it: detect_<architecture>.c.
+ * detect.h: the levels of kernels.inc, ascending, and the detection of those that this CPU
+ * supports; one file per architecture, detect_<architecture>.c.
  */
 #ifndef ZOO_HOST_DETECT_H
 #define ZOO_HOST_DETECT_H
@@ -14,8 +14,8 @@ typedef enum zoo_level {
         N_LEVELS
 } zoo_level;
 
-/* Sets present[level] of the architecture's own levels that this CPU and its system have, and takes
- * openblas away where its code may not run. [load] */
+/* Sets present[level] for the architecture's levels that CPU and operating system support; clears
+ * it for openblas on CPUs on which its code may crash. [load] */
 void zoo_kernels_detect(bool *present);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * detect_aarch64.c: NEON is there always; the rest is asked of the system, which lists what both
- * it and the CPU support. A system that is not known here has NEON alone.
+ * detect_aarch64.c: NEON is always present; the operating system reports the rest. On an unknown
+ * system NEON alone is used.
  */
 #if defined(__linux__) || defined(__FreeBSD__)
 #include <sys/auxv.h>
@@ -24,7 +24,7 @@ static unsigned long capabilities(int which)
 #endif
 }
 
-static void ask_system(bool *dotprod, bool *i8mm, bool *bf16)
+static void query_system(bool *dotprod, bool *i8mm, bool *bf16)
 {
     unsigned long first = capabilities(AT_HWCAP), second = capabilities(AT_HWCAP2);
     *dotprod = first & HAS_DOTPROD;
@@ -41,7 +41,7 @@ static bool feature(const char *name)
     return sysctlbyname(name, &found, &size, NULL, 0) == 0 && found;
 }
 
-static void ask_system(bool *dotprod, bool *i8mm, bool *bf16)
+static void query_system(bool *dotprod, bool *i8mm, bool *bf16)
 {
     *dotprod = feature("hw.optional.arm.FEAT_DotProd");
     *i8mm = feature("hw.optional.arm.FEAT_I8MM");
@@ -50,7 +50,7 @@ static void ask_system(bool *dotprod, bool *i8mm, bool *bf16)
 
 #else
 
-static void ask_system(bool *dotprod, bool *i8mm, bool *bf16)
+static void query_system(bool *dotprod, bool *i8mm, bool *bf16)
 {
     *dotprod = *i8mm = *bf16 = false;
 }
@@ -60,7 +60,7 @@ static void ask_system(bool *dotprod, bool *i8mm, bool *bf16)
 void zoo_kernels_detect(bool *present)
 {
     bool dotprod, i8mm, bf16;
-    ask_system(&dotprod, &i8mm, &bf16);
+    query_system(&dotprod, &i8mm, &bf16);
     present[LEVEL_neon] = true;
     present[LEVEL_neondot] = dotprod;
     present[LEVEL_neoni8mm] = dotprod && i8mm;

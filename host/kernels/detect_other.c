@@ -1,4 +1,4 @@
-/* detect_other.c: an architecture without kernels of its own. */
+/* detect_other.c: for architectures without kernels of their own. */
 #include "kernels/detect.h"
 
 void zoo_kernels_detect(bool *present)

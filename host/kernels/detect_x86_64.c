@@ -1,7 +1,6 @@
 /*
- * detect_x86_64.c: a level counts when CPUID lists it and XCR0 says that the system saves its
- * registers; AMX also needs a permission of the system, asked for once. OpenBLAS counts from SSSE3
- * on.
+ * detect_x86_64.c: a level is present if CPUID lists it and XCR0 says that the operating system
+ * saves its registers; AMX also needs a permission, requested once. OpenBLAS needs SSSE3.
  */
 #include <cpuid.h>
 
@@ -14,7 +13,7 @@ static bool bit(unsigned word, int i)
     return word >> i & 1u;
 }
 
-/* The registers that the system saves; 0 where it cannot be asked. */
+/* XCR0: the register state that the operating system saves; 0 without xgetbv. */
 static uint64_t saved_state(void)
 {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -25,8 +24,8 @@ static uint64_t saved_state(void)
     return (uint64_t)d << 32 | a;
 }
 
-/* Linux gives tiles to a process that asks: ARCH_REQ_XCOMP_PERM for XFEATURE_XTILEDATA. */
-static bool ask_for_tiles(void)
+/* Linux lets a process use tiles after ARCH_REQ_XCOMP_PERM for XFEATURE_XTILEDATA. */
+static bool request_tiles(void)
 {
 #if defined(__linux__)
     long arch_prctl = 158, result;
@@ -46,7 +45,7 @@ void zoo_kernels_detect(bool *present)
     unsigned sub = 0, b2 = 0, c2 = 0, d2 = 0;
     uint64_t saved = saved_state();
     (void)__get_cpuid(1, &a1, &b1, &c1, &d1);
-    /* OpenBLAS's code for older CPUs of AMD has 3DNow! in it, which virtual ones lack. */
+    /* OpenBLAS's code for AMD CPUs before SSSE3 uses 3DNow!, which virtual CPUs lack. */
     present[LEVEL_openblas] = bit(c1, 9);
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (saved & XCR0_AVX) != XCR0_AVX) {
         return;
@@ -62,5 +61,5 @@ void zoo_kernels_detect(bool *present)
     present[LEVEL_avx512bf16] = present[LEVEL_avx512] && bit(sub, 5);
     present[LEVEL_amx] = present[LEVEL_avx512vnni] && present[LEVEL_avx512bf16] &&
                          (saved & XCR0_AMX) == XCR0_AMX && bit(d, 22) && bit(d, 24) && bit(d, 25) &&
-                         ask_for_tiles();
+                         request_tiles();
 }

@@ -1,6 +1,6 @@
 /*
- * f16.h: half floats (IEEE binary16) as the float32 they stand for, and back to the nearest one,
- * ties to even, as the conversions of instruction sets do it.
+ * f16.h: converts half floats (IEEE binary16) to float32 and back, to nearest, ties to even, with
+ * the bits of the hardware's conversions.
  */
 #ifndef ZOO_KERNELS_F16_H
 #define ZOO_KERNELS_F16_H

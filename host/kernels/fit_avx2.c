@@ -1,4 +1,4 @@
-/* fit_avx2.c: scales of int4 groups; see fit.inc. */
+/* fit_avx2.c: fits int4 and int5 groups; see fit.inc. */
 #include "kernels/v16_avx2.h"
 
 #include "kernels/vmath.h"

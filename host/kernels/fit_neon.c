@@ -1,4 +1,4 @@
-/* fit_neon.c: scales of int4 groups; see fit.inc. */
+/* fit_neon.c: fits int4 and int5 groups; see fit.inc. */
 #include "kernels/v16_neon.h"
 
 #include "kernels/vmath.h"

@@ -1,4 +1,4 @@
-/* fit_scalar.c: scales of int4 groups; see fit.inc. */
+/* fit_scalar.c: fits int4 and int5 groups; see fit.inc. */
 #include "kernels/v16_scalar.h"
 
 #include "kernels/vmath.h"

@@ -1,10 +1,10 @@
 /*
  * gemm_bf16_amx.c: products with bf16 weights through AMX tiles.
  *
- * Rows are rounded to bf16. Columns go by blocks of 32, k ascending: a tile product adds the
- * block's pairs to each output in the hardware's fixed order, so an output's bits do not depend on
- * the rows beside it. Bits differ from the other levels. The bias is added at the end. Prepared
- * rows are those of the avx512bf16 level, padded with zeros to whole blocks.
+ * Rows are rounded to bf16. Columns are processed in blocks of 32, ascending: a tile product adds
+ * the block's pairs to each output in the hardware's fixed order, so an output's bits do not depend
+ * on the other rows. Bits differ from the other levels. The bias is added at the end. Prepared rows
+ * are those of the avx512bf16 level, padded with zeros to whole blocks.
  */
 #include "kernels/v16_avx512.h"
 
@@ -50,7 +50,7 @@ typedef struct amx_job {
     uint32_t panel, n_panels;
 } amx_job;
 
-/* The last block where the panel ends inside it: the missing pairs are zero. */
+/* The block at `pair`; one that the panel's end cuts is copied to `edge` and padded with zeros. */
 static const char *whole_block(const zoo_weight *w, const char *panel, size_t pair, char *edge)
 {
     size_t n_pairs = ((size_t)w->cols + 1) / 2, left = n_pairs - pair;
@@ -59,7 +59,7 @@ static const char *whole_block(const zoo_weight *w, const char *panel, size_t pa
     }
     memset(edge, 0, BLOCK / 2 * 64);
     memcpy(edge, panel + pair * 64, left * 64);
-    settle(edge);
+    compiler_fence(edge);
     return edge;
 }
 
@@ -83,8 +83,8 @@ static void multiply(const amx_job *j, const char *w0, const char *w1, size_t pa
     }
 }
 
-/* Prefetches the block AHEAD pairs on, of these panels or of the two that come next. The first rows
- * do so: those that follow find the panels in the second-level cache. */
+/* Prefetches the block AHEAD pairs further, of these panels or the next two. Only for the first
+ * tiles of rows: later ones find the panels in the L2 cache. */
 static inline void prefetch_ahead(const amx_job *j, const char *w0, size_t n_pairs, size_t pair)
 {
     size_t at = pair + AHEAD < n_pairs ? pair + AHEAD : pair + AHEAD + n_pairs;

@@ -2,9 +2,10 @@
  * gemm_bf16_avx512bf16.c: products with bf16 weights through vdpbf16ps.
  *
  * Rows are rounded to bf16 (to nearest even) and multiplied pair by pair: acc = acc + x[k+1]
- * w[k+1], then + x[k] w[k], each rounded once, tiny values to zero, k ascending by two; the bias
- * at the end. The same for any number of rows. Bits differ from the other levels, which keep rows
- * in float32. A prepared row is [ceil(cols / 2)] pairs, an odd number of cache lines.
+ * w[k+1], then + x[k] w[k], each rounded once, subnormals flushed to zero, k ascending by two; the
+ * bias at the end. The same for any number of rows. Bits differ from the other levels, which keep
+ * rows in float32. A prepared row is [ceil(cols / 2)] pairs, padded to an odd number of cache
+ * lines.
  */
 #include "kernels/v16_avx512.h"
 
@@ -46,12 +47,11 @@ typedef struct pair_tile {
     size_t w_col;
     float *c;
     size_t c_row, n_pairs;
-    const char
-        *pre; /* weights that come next, and how many of their bytes a block of pairs prefetches */
-    size_t pre_step;
+    const char *pre; /* the next weights to prefetch */
+    size_t pre_step; /* bytes of them for each block of pairs */
 } pair_tile;
 
-/* gcc 12 moves the accumulator around its builtin. */
+/* Inline assembly, since gcc 12 copies the accumulator around its builtin. */
 static inline __m512 dot_pairs(__m512 acc, __m512i w, __m512i x)
 {
     __asm__("vdpbf16ps %2, %1, %0" : "+v"(acc) : "v"(w), "v"(x));
@@ -145,7 +145,7 @@ static void finish(const zoo_gemm *g, uint32_t row, uint32_t panel, const float 
     }
 }
 
-/* `cols` panels, all rows and columns; each tile of rows prefetches its share of the next. */
+/* `cols` panels for all rows; each tile of rows prefetches its share of the next panels. */
 static void pairs_panels(const zoo_gemm *g, uint32_t panel, uint32_t cols)
 {
     float c[ROWS_MAX * 4 * ZOO_PANEL];

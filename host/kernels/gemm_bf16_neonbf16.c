@@ -3,11 +3,12 @@
  *
  * Rows are rounded to bf16 (to nearest even) and multiplied pair by pair, k ascending by two: the
  * two products of a pair are rounded to odd and added, rounded to odd, and added to the sum,
- * rounded to odd; tiny values count as zero. The bias at the end. bfmmla is defined as bfdot for
- * one pair and then for the next, so any number of rows gives the same bits. They are this level's
- * own. A prepared row is [ceil(cols / 2)] pairs and zeros up to an odd number of cache lines.
+ * rounded to odd; subnormals count as zero. The bias at the end. bfmmla is defined as bfdot for one
+ * pair and then for the next, so any number of rows gives the same bits. They differ from the other
+ * levels. A prepared row is [ceil(cols / 2)] pairs, padded with zeros to an odd number of cache
+ * lines.
  *
- * Up to BF_FEW rows go through bfdot, which wastes no half of a pair of rows.
+ * Up to BF_FEW rows use bfdot: bfmmla takes pairs of rows, and an odd row would waste half.
  */
 #include "kernels/v16_neon.h"
 
@@ -47,7 +48,7 @@ typedef struct bf_tile {
     size_t x_row;
     const char *w; /* 64 bytes a pair of columns */
     size_t n_pairs;
-    v16 sums[BF_ROWS]; /* what a run makes */
+    v16 sums[BF_ROWS]; /* the result */
 } bf_tile;
 
 static inline bfloat16x8_t as_bf16(uint32x4_t words)
@@ -55,7 +56,7 @@ static inline bfloat16x8_t as_bf16(uint32x4_t words)
     return vreinterpretq_bf16_u32(words);
 }
 
-/* Two pairs at a time, as bf_mm goes; a missing last one is zeros times zeros there too. */
+/* Two pairs at a time, as in bf_mm, where a missing last pair is also zero times zero. */
 __attribute__((always_inline)) static inline void bf_dot(bf_tile *t, int rows)
 {
     v16 acc[BF_FEW];
@@ -133,7 +134,7 @@ __attribute__((always_inline)) static inline void bf_mm(bf_tile *t, int rows)
         }
         bf_step(t, k, rows, first, second, acc);
     }
-    if (k < t->n_pairs) { /* prepared rows have zeros too where the last pair is missing */
+    if (k < t->n_pairs) { /* prepared rows are zero where the last pair is missing */
         for (int i = 0; i < 4; i++) {
             first[i] = vld1q_u32(w + 4 * i);
             second[i] = vdupq_n_u32(0);

@@ -1,15 +1,15 @@
 /*
  * gemm_float_openblas.c: y = x W^T + bias for float32 rows, weights f32 or bf16 widened, through
- * OpenBLAS, for CPUs that no kernels of our own exist for, and as a check of those that do.
+ * OpenBLAS, for CPUs without kernels of our own and as a cross-check of those.
  *
- * OpenBLAS picks its code by CPU and by the sizes of a call, and with some of it the bits of a row
- * depend on how many rows there are and on which place it has. So every call is the same: 8 rows
- * (those that are missing are zero), 16 outputs, K_BLOCK columns or what is left of them, added to
- * the sums of the columns before; the bias at the end. zoo_kernels_check makes sure that a row's
- * bits then depend on nothing else. They are this level's own, and this CPU's and this version's.
+ * OpenBLAS chooses its code by CPU and by the sizes of a call, and in some of it a row's bits
+ * depend on the number of rows and on its index. So every call has the same shape: 8 rows (padded
+ * with zeros), 16 outputs, K_BLOCK columns or the remainder, added to the sums of the columns
+ * before; the bias at the end. zoo_kernels_check verifies that a row's bits then depend on nothing
+ * else. They differ between levels, CPUs and OpenBLAS versions.
  *
- * The library is opened when the level is chosen and held to one thread a call (blas_library.h):
- * rows and panels are what threads share. Stack: 55 KiB.
+ * The library is loaded when the level is chosen and limited to one thread per call
+ * (blas_library.h): threads divide rows and panels. Stack: 55 KiB.
  */
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +37,7 @@ const char *zoo_openblas_begin(void)
     return isa;
 }
 
-/* sums[8][16] += or = x [8, n_k] times w [n_k][16]. */
+/* sums [8][16] = (fresh) or += x [8, n_k] w [n_k][16] */
 static void add_tile(const float *x, size_t x_stride, const float *w, uint32_t n_k, bool fresh,
                      float *sums)
 {
@@ -52,7 +52,7 @@ typedef struct blas_part {
     uint32_t k, n_k; /* at most K_BLOCK columns */
 } blas_part;
 
-/* The part's weights [n_k][16], widened to `room` where they are bf16. */
+/* The part's weights [n_k][16], widened to `room` if bf16. */
 static const float *weights_of(const blas_part *p, float *room)
 {
     const zoo_weight *w = p->args->weight;
@@ -124,7 +124,7 @@ void k_gemm_bf16_openblas(const zoo_gemm *g)
     k_gemm_f32_openblas(g);
 }
 
-/* Values of mixed size and sign, whose sums round differently in another order. */
+/* Values of mixed size and sign, whose sum depends on the order. */
 static void fill(float *x, size_t n, uint32_t seed)
 {
     for (size_t i = 0; i < n; i++) {
@@ -133,7 +133,8 @@ static void fill(float *x, size_t n, uint32_t seed)
     }
 }
 
-/* One row in each place, alone and in company, from both kinds of rows that add_block has. */
+/* Whether a row's bits are the same at each index, alone and with other rows, with both strides
+ * that add_block uses. */
 static bool places_agree(uint32_t n_k, bool fresh)
 {
     enum { STRIDE = K_BLOCK + 16 };
@@ -162,7 +163,7 @@ static bool places_agree(uint32_t n_k, bool fresh)
     return true;
 }
 
-/* The answer for n_k columns is asked for once: it is the same as long as the program runs. */
+/* The same, cached for each n_k. */
 static bool block_agrees(uint32_t n_k, bool fresh)
 {
     enum { UNKNOWN, YES, NO };

@@ -3,15 +3,15 @@
  * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group,
  * 512-bit registers the float32 part.
  *
- * Up to 64 rows and 16 panels go together, by blocks of columns that fit into the first-level
- * cache for all of the rows and one panel. Packed int8 is a tile as it stands, the others are
- * widened to a buffer, once for all rows. A segment is a block's groups of one panel and one tile
- * of rows; its float32 sums are in registers and rest in a buffer between blocks. One product takes
- * a group of up to 16 rows; the tile unit runs in order, so products go round four tiles, a tile is
- * stored two products later and scaled four later, across the ends of segments. Rows that do not
- * divide evenly give tiles that overlap: both compute the same.
+ * Up to 64 rows and 16 panels are processed together, in blocks of columns that fit the L1 cache
+ * for all of the rows and one panel. Packed int8 is a tile already; int4 and int5 are unpacked to a
+ * buffer once for all rows. A segment is a block's groups of one panel and one tile of rows; its
+ * float32 sums are in registers and kept in a buffer between blocks. A tile product is one group of
+ * up to 16 rows. The tile unit runs in order, so products rotate over four tiles: a tile is stored
+ * two products later and scaled four later, also across segments. Rows that do not divide evenly
+ * give overlapping tiles, which compute the same values.
  *
- * Few rows and odd shapes go to the avx512vnni kernels, whose bits are the same. Tiles are
+ * Few rows and other shapes use the avx512vnni kernels, whose bits are the same. Tiles are
  * configured at each call and released at its end. Stack: at most 96 KiB.
  */
 #include "kernels/vi_avx512vnni.h"
@@ -24,7 +24,7 @@
 #define V16_ISA amx
 #include "kernels/vmath.h"
 
-/* Up to so many rows avx512vnni is as fast: int8 and int4; where groups are shorter. */
+/* Rows up to which avx512vnni is as fast: with groups of 64; with groups of 32. */
 enum { ROWS_FEW = 3, ROWS_FEW_SHORT = 15 };
 enum { TILE = 16, TILES = 4, PANELS = 16, BLOCK = 512 };
 enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
@@ -39,12 +39,12 @@ typedef struct amx_segment {
 
 typedef struct amx_job {
     const zoo_gemm *g;
-    const char *x; /* first row that goes along */
+    const char *x; /* row `row` */
     uint32_t row, n_rows, n_tiles, tile_rows;
     uint32_t panel, n_panels;
     uint32_t begin, n_groups; /* of the block of columns */
-    const unsigned char *pre; /* packed bytes to prefetch, */
-    size_t pre_step;          /* so many with each product */
+    const unsigned char *pre; /* the next packed weights to prefetch */
+    size_t pre_step;          /* bytes of them for each product */
     _Alignas(64) int32_t whole[ROUND][TILE_SUMS];
     _Alignas(64) float x_scales[TILES][BLOCK / 32][TILE];
     _Alignas(64) float sums[PANELS][TILES][TILE_SUMS];
@@ -63,7 +63,7 @@ static void configure(uint32_t rows, uint32_t depth)
     configure_tiles(&c);
 }
 
-/* 32 columns of int4, with the bytes of their steps. */
+/* Unpacks 32 columns of int4; steps: their 16 bytes of int4_byte. */
 static inline void widen_run(const unsigned char *from, const uint16_t *steps, unsigned char *out)
 {
     vi times = vi_steps(steps), zeros = vi_zeros(steps, 1);
@@ -77,9 +77,9 @@ static inline void widen_run(const unsigned char *from, const uint16_t *steps, u
     }
 }
 
-/* Groups of int4, with their scales and steps. */
-static void widen_quads(const unsigned char *from, const uint16_t *scales, uint32_t n_groups,
-                        uint32_t group, unsigned char *out)
+/* Unpacks n_groups groups of int4. */
+static void widen_int4(const unsigned char *from, const uint16_t *scales, uint32_t n_groups,
+                       uint32_t group, unsigned char *out)
 {
     for (uint32_t g = 0; g < n_groups; g++, scales += int_scales_step(ZOO_INT4, group)) {
         for (uint32_t part = 0; part < group / 32; part++, from += 256, out += 512) {
@@ -88,7 +88,7 @@ static void widen_quads(const unsigned char *from, const uint16_t *scales, uint3
     }
 }
 
-static void widen_fives(const unsigned char *from, size_t columns, unsigned char *out)
+static void widen_int5(const unsigned char *from, size_t columns, unsigned char *out)
 {
     __m512i sixteen = _mm512_set1_epi8(16);
     for (size_t k = 0; k < columns; k += 32, from += 64) {
@@ -125,7 +125,7 @@ __attribute__((always_inline)) static inline void add_group(v16 *sums, const int
     }
 }
 
-/* Four groups of a segment, and the float32 part of four that were multiplied before. */
+/* Multiplies four groups of a segment, and scales the four that were multiplied before. */
 __attribute__((always_inline)) static inline void
 four_groups(amx_job *j, v16 *sums, const amx_segment *now, uint32_t group,
             const amx_segment *before, uint32_t group_before)
@@ -165,8 +165,8 @@ __attribute__((always_inline)) static inline void store_sums(const v16 *sums, fl
     }
 }
 
-/* Prefetches the block of the panel that comes next, in the last one for the first panel's next
- * columns, and where there are none, for the panel behind. */
+/* Sets the prefetch: this block of the next panel; from the last panel, the next block of the first
+ * panel; from the last block, the panel after. */
 static void plan_ahead(amx_job *j, const unsigned char *packed, size_t group_bytes, bool last)
 {
     const zoo_weight *w = j->g->weight;
@@ -185,7 +185,7 @@ static void widen_scales(const zoo_weight *w, const uint16_t *from, uint32_t n_g
     }
 }
 
-/* The block's weights of one panel as signed bytes, and its scales. */
+/* The block's weights of one panel as signed bytes; widens its scales. */
 static const unsigned char *ready(amx_job *j, uint32_t panel, float *scales)
 {
     const zoo_weight *w = j->g->weight;
@@ -199,11 +199,11 @@ static const unsigned char *ready(amx_job *j, uint32_t panel, float *scales)
         return packed;
     }
     if (w->kind == ZOO_INT5) {
-        widen_fives(packed, (size_t)j->n_groups * w->group, j->wide);
+        widen_int5(packed, (size_t)j->n_groups * w->group, j->wide);
     } else {
-        widen_quads(packed, at, j->n_groups, w->group, j->wide);
+        widen_int4(packed, at, j->n_groups, w->group, j->wide);
     }
-    settle(j->wide);
+    compiler_fence(j->wide);
     return j->wide;
 }
 
@@ -212,7 +212,7 @@ static uint32_t tile_row(const amx_job *j, uint32_t tile)
     return tile + 1 < j->n_tiles ? tile * j->tile_rows : j->n_rows - j->tile_rows;
 }
 
-/* Stores and scales the products that are under way: the last four of `last`. */
+/* Stores and scales the products in flight: the last four of `last`. */
 static inline void drain(amx_job *j, v16 *sums, const amx_segment *last)
 {
     _tile_stored(2, j->whole[2], 64);
@@ -223,8 +223,8 @@ static inline void drain(amx_job *j, v16 *sums, const amx_segment *last)
     store_sums(sums, last->sums);
 }
 
-/* The block, for all panels and tiles of rows. Before the first segment goes one whose sums nobody
- * reads. */
+/* One block for all panels and tiles of rows. The pipeline starts with a dummy segment, whose sums
+ * are discarded. */
 static void run_block(amx_job *j)
 {
     float nothing[TILE_SUMS];
@@ -253,7 +253,7 @@ static void run_block(amx_job *j)
     drain(j, sums, &before);
 }
 
-/* The block's scales of all rows, those of a tile beside each other. */
+/* x_scales [tiles][groups][TILE] of the block. */
 static void gather_scales(amx_job *j)
 {
     __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

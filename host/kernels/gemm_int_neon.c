@@ -1,7 +1,7 @@
 /*
- * gemm_int_neon.c: products with int8, int4 and int5 weights; see gemm_int.inc. Without an
- * instruction for four products at once: 16-bit products, neighbours summed in 16 bits (at most
- * 2 * 128 * 127 = 32512), then their neighbours in 32.
+ * gemm_int_neon.c: products with int8, int4 and int5 weights; see gemm_int.inc. Without a dot
+ * product instruction: 16-bit products, adjacent ones added in 16 bits (at most 2 * 128 * 127 =
+ * 32512), then in 32.
  */
 #include "kernels/vi_neon.h"
 

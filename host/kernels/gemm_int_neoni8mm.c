@@ -2,10 +2,9 @@
  * gemm_int_neoni8mm.c: products with int8, int4 and int5 weights through smmla, which multiplies
  * two rows by two outputs over eight columns. The order of operations is that of int_rows.h.
  *
- * A block of a panel's groups is made ready once for up to 64 rows: [columns / 8][8] registers of
- * two outputs with eight columns each. Tiles of six rows then go over it, and their float32 sums
- * rest in a buffer between blocks. Few rows go through sdot, which wastes no half of a pair.
- * Stack: 13 KiB.
+ * A block of a panel's groups is unpacked once for up to 64 rows: [columns / 8][8] registers of two
+ * outputs with eight columns each. It is multiplied by tiles of six rows, whose float32 sums are
+ * kept in a buffer between blocks. Few rows use sdot: smmla takes pairs of rows. Stack: 13 KiB.
  */
 #include "kernels/vi_neon.h"
 
@@ -17,7 +16,7 @@
 
 enum { MM_ROWS = 6, MM_PAIRS = 3, MM_FEW = 3, MM_BLOCK = 512, MM_ROWS_BLOCK = 64 };
 
-/* Registers of two outputs, from bytes of four columns and of the next four. */
+/* Stores registers of two outputs by eight columns, from four columns and the next four. */
 static unsigned char *store_eight(vi first, vi second, unsigned char *out)
 {
     for (int i = 0; i < 4; i++, out += 32) {
@@ -33,8 +32,8 @@ static vi less(vi x, vi zeros)
     VI_QUADS(r, vsubq_u8(x.q[i], zeros.q[i]));
 }
 
-/* 32 columns of int4, with the bytes of their steps. */
-static unsigned char *ready4(const unsigned char *from, const uint16_t *steps, unsigned char *out)
+/* 32 columns of int4; steps: their 16 bytes of int4_byte. */
+static unsigned char *unpack4(const unsigned char *from, const uint16_t *steps, unsigned char *out)
 {
     vi times = vi_steps(steps), zeros = vi_all_bytes(vi_zero_words(steps));
     for (int i = 0; i < 4; i++, from += 64) {
@@ -46,7 +45,7 @@ static unsigned char *ready4(const unsigned char *from, const uint16_t *steps, u
 }
 
 /* 32 columns of int5. */
-static unsigned char *ready5(const unsigned char *from, unsigned char *out)
+static unsigned char *unpack5(const unsigned char *from, unsigned char *out)
 {
     vi zeros = {{vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO), vdupq_n_u8(INT5_ZERO),
                  vdupq_n_u8(INT5_ZERO)}};
@@ -60,9 +59,9 @@ static unsigned char *ready5(const unsigned char *from, unsigned char *out)
     return out;
 }
 
-/* n groups of a panel, as signed bytes. */
-static void make_ready(const zoo_weight *w, const unsigned char *from, const uint16_t *scales,
-                       uint32_t n, unsigned char *out)
+/* Unpacks n groups of a panel to signed bytes. */
+static void unpack_weights(const zoo_weight *w, const unsigned char *from, const uint16_t *scales,
+                           uint32_t n, unsigned char *out)
 {
     const unsigned char *end = from + n * int_group_bytes(w->kind, w->group);
     if (w->kind == ZOO_INT8) {
@@ -72,17 +71,17 @@ static void make_ready(const zoo_weight *w, const unsigned char *from, const uin
         return;
     }
     for (; w->kind == ZOO_INT5 && from < end; from += 320) {
-        out = ready5(from, out);
+        out = unpack5(from, out);
     }
     for (; w->kind == ZOO_INT4 && from < end; scales += int_scales_step(w->kind, w->group)) {
         for (uint32_t part = 0; part < w->group / 32; part++, from += 256) {
-            out = ready4(from, scales + ZOO_PANEL + part * ZOO_PANEL / 2, out);
+            out = unpack4(from, scales + ZOO_PANEL + part * ZOO_PANEL / 2, out);
         }
     }
 }
 
 typedef struct mm_tile {
-    const unsigned char *w; /* made ready */
+    const unsigned char *w; /* unpacked */
     const uint16_t *w_scales;
     const int8_t *x; /* first row, first group */
     const float *x_scales;
@@ -92,13 +91,13 @@ typedef struct mm_tile {
     bool fresh;
 } mm_tile;
 
-/* Row r of the parts of prepared rows; an odd one at the end is its own partner. */
+/* Row r of prepared rows; an odd last row is paired with itself. */
 static inline const char *row_of(const void *p, size_t x_row, int r, int rows)
 {
     return (const char *)p + (size_t)(r < rows ? r : rows - 1) * x_row;
 }
 
-/* The integer sums of one row of a pair, times scales, to the row's float32 sums. */
+/* Scales the integer sums of row r and adds them to its float32 sums. */
 __attribute__((always_inline)) static inline void mm_scale(const mm_tile *t, size_t g, int r,
                                                            int rows, const int32x4_t *acc)
 {
@@ -192,7 +191,7 @@ static void mm_block(const mm_part *p, float *sums)
     mm_tile t = {.w = ready, .x_row = g->x_stride, .kind = w->kind, .group = w->group};
     t.n_groups = p->n_groups;
     t.w_scales = w->scales + (p->panel * n_groups + p->begin) * int_scales_step(w->kind, w->group);
-    make_ready(w, from, t.w_scales, p->n_groups, ready);
+    unpack_weights(w, from, t.w_scales, p->n_groups, ready);
     t.fresh = p->begin == 0;
     t.sums = sums;
     for (uint32_t row = 0, n; row < p->n_rows; row += n, t.sums += n * ZOO_PANEL) {

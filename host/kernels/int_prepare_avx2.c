@@ -1,8 +1,8 @@
 /*
- * int_prepare_avx2.c: rows of activations to int8 groups; see int_rows.h. For products with AVX2
- * alone they differ: int8 wants the bytes as 16-bit numbers, the four columns of a quad in the
- * order 0, 2, 1, 3; int4 and int5 a shift for each 32 columns, that of columns 0 and 1 of all quads
- * in its lower half, that of columns 2 and 3 in its upper half.
+ * int_prepare_avx2.c: quantises activations to int8 groups; see int_rows.h. The AVX2 products need
+ * two other layouts: for int8, 16-bit numbers with the four columns of a quad in the order 0, 2, 1,
+ * 3; for int4 and int5, a shift for each 32 columns, columns 0 and 1 of all quads in its lower
+ * half, columns 2 and 3 in its upper half.
  */
 #include "kernels/v16_avx2.h"
 
@@ -31,14 +31,15 @@ void k_prepare_int16_avx2(const float *x, size_t x_stride, uint32_t n_rows,
     size_t n = int_bytes(weight->cols, weight->group);
     size_t size = k_prepared_size_int16_avx2(weight->cols, weight->group);
     for (uint32_t i = 0; i < n_rows; i++) {
-        /* the bytes stand in the second half and are widened from the front: none is lost */
+        /* The bytes are in the second half, so widening in place overwrites none before it is
+         * read. */
         unsigned char *row = (unsigned char *)out + i * size;
         prepare_row(x + i * x_stride, weight, row + n);
         widen_row(row + n, n, row);
     }
 }
 
-/* The shift of 32 bytes in halves; either is within 16 * 127. */
+/* The shift of 32 bytes; each half is within 16 * 127. */
 static int32_t half_shifts(const unsigned char *bytes)
 {
     __m256i x = _mm256_loadu_si256((const void *)bytes);

@@ -1,15 +1,15 @@
 /*
- * int_rows.h: rows of activations as int8 groups, what integer products read.
+ * int_rows.h: layout of activations quantised to int8 groups, the input of integer products.
  *
  * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
- * int32 shifts; padded to an odd number of lines of 64 bytes, or rows would share few sets of a
- * cache. For int8 each group is rotated first (rotate.inc), the columns past `cols` as zeros.
+ * int32 shifts; padded to an odd number of 64-byte lines, to spread rows over the sets of a cache.
+ * For int8 weights each group is rotated first (rotate.inc), columns past `cols` being zeros.
  * Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same bits in
- * every instruction set. A shift is what products with unsigned weights have too much: -128 times
- * the sum of the group's bytes for int8; for int4 and int5 two 16-bit halves, -1 times the sums of
- * the group's first and second 32 bytes, to be multiplied by the weights' zeros. AVX2's int4 and
- * int5 products want one for each 32 columns, in halves of another kind (int_prepare_avx2.c).
- * Products then are
+ * every instruction set. A shift corrects for the offset of unsigned weights: -128 times the sum of
+ * the group's bytes for int8; for int4 and int5 two 16-bit halves, -1 times the sums of the group's
+ * first and second 32 bytes, to be multiplied by the weights' zeros. AVX2's int4 and int5 products
+ * use one shift for each 32 columns, with other halves (int_prepare_avx2.c).
+ * The product is
  *
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias
  *
@@ -35,13 +35,13 @@ enum { INT5_ZERO = 16 };
 
 enum { INT4_TIMES_MIN = 5, INT4_TIMES_MAX = 8, INT4_ZERO_MAX = 126 };
 
-/* Scales of a group of a panel and, in int4, the steps of each 32 columns, in 16 bits. */
+/* 16-bit units of the scales of one group of a panel, with int4's steps of each 32 columns. */
 static inline size_t int_scales_step(uint32_t kind, uint32_t group)
 {
     return ZOO_PANEL + (kind == ZOO_INT4 ? group / 32 * ZOO_PANEL / 2 : 0);
 }
 
-/* What codes of 32 columns of int4 stand for, in eighths of the scale: times * code - zero, zero
+/* Steps of 32 columns of int4: value = times * code - zero in eighths of the scale; zero is
  * even. */
 typedef struct int4_steps {
     int times, zero;
@@ -52,7 +52,7 @@ static inline unsigned char int4_byte(int4_steps s)
     return (unsigned char)((s.times - INT4_TIMES_MIN) << 6 | s.zero / 2);
 }
 
-/* Of output o and columns 32 part .. of a group, from its scales in a panel. */
+/* Steps of output o and columns 32 part .. 32 part + 31, from the group's scales. */
 static inline int4_steps int4_steps_at(const uint16_t *scales, uint32_t part, uint32_t o)
 {
     unsigned char byte;

@@ -1,4 +1,4 @@
-/* move_avx2.c: rotation and cache rows; see move.inc. */
+/* move_avx2.c: rotary embedding and cache rows; see move.inc. */
 #include "kernels/v16_avx2.h"
 
 #include "kernels/vmath.h"

@@ -1,4 +1,4 @@
-/* move_neon.c: rotation and cache rows; see move.inc. */
+/* move_neon.c: rotary embedding and cache rows; see move.inc. */
 #include "kernels/v16_neon.h"
 
 #include "kernels/vmath.h"

@@ -1,4 +1,4 @@
-/* move_scalar.c: rotation and cache rows; see move.inc. */
+/* move_scalar.c: rotary embedding and cache rows; see move.inc. */
 #include "kernels/v16_scalar.h"
 
 #include "kernels/vmath.h"

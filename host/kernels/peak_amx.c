@@ -1,6 +1,6 @@
 /*
- * peak_amx.c: see peak.inc; four tiles of sums. Factors are noise, not zeros: a CPU short of power
- * multiplies tiles of zeros twice as fast as tiles of weights (Emerald Rapids, 16 cycles for 32).
+ * peak_amx.c: see peak.inc; four tiles of sums. Factors are random, not zeros: a CPU at its power
+ * limit multiplies tiles of zeros twice as fast (Emerald Rapids: in 16 cycles instead of 32).
  */
 #include "kernels/v16_avx512.h"
 
@@ -12,7 +12,7 @@
 
 #include "kernels/kernels.inc"
 
-/* Sums in tiles 0 .. 3, factors in 4 and 6: `free` bits of noise, the others as in `fixed`. */
+/* Sums in tiles 0 .. 3, factors in 4 and 6: the bits of `free` are random, the others `fixed`. */
 static void all_tiles(uint16_t free, uint16_t fixed)
 {
     _Alignas(64) uint16_t noise[16 * 32];
@@ -26,7 +26,7 @@ static void all_tiles(uint16_t free, uint16_t fixed)
         c.row_bytes[i] = 64;
         c.rows[i] = 16;
     }
-    settle(noise);
+    compiler_fence(noise);
     configure_tiles(&c);
     _tile_zero(0);
     _tile_zero(1);

@@ -1,6 +1,6 @@
 /*
- * rotate.h: which values a Hadamard matrix mixes (rotate.inc has the formula), and the plain form
- * of it for whoever reads packed matrices back.
+ * rotate.h: the spans of a group that a Hadamard matrix rotates (formula: rotate.inc), and a plain
+ * version of the rotation for unpacking matrices.
  */
 #ifndef ZOO_KERNELS_ROTATE_H
 #define ZOO_KERNELS_ROTATE_H
@@ -10,8 +10,8 @@
 
 enum { ZOO_ROTATE_MAX = 64 };
 
-/* Values of a group, a multiple of 16, that are mixed: the largest power of two that divides it,
- * at most 64. */
+/* Values that are rotated together: the largest power of two that divides the group (a multiple of
+ * 16), at most 64. */
 static inline uint32_t zoo_rotate_span(uint32_t group)
 {
     uint32_t power = group & (~group + 1);

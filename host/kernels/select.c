@@ -17,8 +17,8 @@ static const char *const names[] = {
 };
 static zoo_kernels tables[N_LEVELS];
 static bool present[N_LEVELS];
-static bool may_openblas; /* where its library is there */
-static atomic_int ready;  /* 0: nobody filled them, 1: somebody does, 2: filled */
+static bool may_openblas; /* the CPU can run it, if its library is installed */
+static atomic_int ready;  /* 0: tables are empty, 1: a thread is filling them, 2: filled */
 
 #define FILL_GEMM(kind, wtype, xtype, isa_x, isa_)                                                 \
     table->gemm[kind] = (zoo_gemm_slots){k_prepared_size_##xtype##_##isa_x,                        \
@@ -54,11 +54,11 @@ static void fill(zoo_kernels *table, zoo_level to)
 
 static void fill_all(void)
 {
-    int nobody = 0;
+    int empty = 0;
     if (atomic_load_explicit(&ready, memory_order_acquire) == 2) {
         return;
     }
-    if (!atomic_compare_exchange_strong(&ready, &nobody, 1)) {
+    if (!atomic_compare_exchange_strong(&ready, &empty, 1)) {
         while (atomic_load(&ready) != 2) {
         }
         return;
@@ -88,6 +88,7 @@ const char *zoo_kernels_isa(uint32_t i)
     return NULL;
 }
 
+/* "openblas", or with a version and CPU type. */
 static bool means_openblas(const char *isa)
 {
     return strncmp(isa, names[LEVEL_openblas], strlen(names[LEVEL_openblas])) == 0;
@@ -109,11 +110,11 @@ static void refuse(const char *isa, zoo_error *err)
             snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", zoo_kernels_isa(i));
         used += n > 0 ? (size_t)n : 0;
     }
-    (void)zoo_fail(err, ZOO_E_USAGE, "instruction set %s is not here; this machine has %s", isa,
-                   list);
+    (void)zoo_fail(err, ZOO_E_USAGE, "instruction set %s is not available; this machine has %s",
+                   isa, list);
 }
 
-/* Where its level may be taken: it is asked for, or no level of our own is better. */
+/* Loads OpenBLAS if it is chosen by name, or by default on a CPU without kernels of our own. */
 static void begin_openblas(const char *isa)
 {
     bool is_best = true;
@@ -161,7 +162,8 @@ zoo_status zoo_kernels_check(const zoo_kernels *k, uint32_t kind, uint32_t cols,
     }
     return zoo_fail(err, ZOO_E_UNSUPPORTED,
                     "%s: with %u inputs a row's result depends on the rows beside it, so batches "
-                    "would not repeat: give --isa scalar, or install another release of OpenBLAS",
+                    "would not be reproducible: give --isa scalar, or install another release of "
+                    "OpenBLAS",
                     tables[LEVEL_openblas].isa, cols);
 }
 
@@ -183,8 +185,8 @@ void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, 
     best(w, rows, n, data, scales);
 }
 
-/* int4 goes through the instruction of int8 where a level has no better one, int5 through that of
- * int4; bf16 is widened. */
+/* Whether the peak of weights `of` also applies to `kind`: int4 uses the instruction of int8 if a
+ * level has no other, int5 that of int4; bf16 is widened to f32. */
 static bool serves(uint32_t of, uint32_t kind)
 {
     return of == kind || (of == ZOO_INT8 && (kind == ZOO_INT4 || kind == ZOO_INT5)) ||

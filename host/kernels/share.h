@@ -1,5 +1,5 @@
 /*
- * share.h: what the matrix products share: how many rows a tile takes, and the prefetch of y.
+ * share.h: used by all matrix products: the number of rows of a tile, and the prefetch of y.
  */
 #ifndef ZOO_SHARE_H
 #define ZOO_SHARE_H
@@ -7,15 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rows of the next tile when n are left: as even as can be. */
+/* Rows of the next tile if n are left, divided evenly over the tiles. */
 static inline uint32_t tile_share(uint32_t n, uint32_t max)
 {
     uint32_t tiles = (n + max - 1) / max;
     return (n + tiles - 1) / tiles;
 }
 
-/* Prefetches the lines of y [n_rows, n] that a product will write. Without the empty asm gcc takes
- * this for a function without effect and drops its calls. */
+/* Prefetches y [n_rows, n] for writing. Without the empty asm gcc considers the function free of
+ * effects and removes its calls. */
 static inline void prefetch_rows(const float *y, size_t y_stride, size_t n_rows, size_t n)
 {
     for (size_t r = 0; r < n_rows; r++, y += y_stride) {

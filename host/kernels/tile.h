@@ -1,9 +1,9 @@
 /*
- * tile.h: the one inner loop of matrix products and attention over v16: c[r][j] += sum over k,
- * ascending, of a[r][k] * b[k][j], one fma chain for each c[r][j] whatever the tile.
+ * tile.h: the inner loop of matrix products and attention over v16: c[r][j] += sum over k,
+ * ascending, of a[r][k] * b[k][j]; each c[r][j] is one fma chain, whatever the tile size.
  *
- * tile_rows runs any number of rows over any number of 16-float columns and picks the tiles, as
- * many rows and columns as registers hold. Include after v16_<isa>.h.
+ * tile_rows covers any number of rows and 16-float columns with tiles as large as the registers
+ * hold. Include after v16_<isa>.h.
  */
 #ifndef ZOO_TILE_H
 #define ZOO_TILE_H
@@ -21,15 +21,15 @@ typedef struct tile {
     size_t a_row, b_step, b_col, c_row;
     size_t n_k;
     bool fresh; /* start at zero; false: at what c holds */
-    /* What comes after b: column c, step k at pre + c * pre_col + k * pre_step, prefetched by
-     * several tiles of rows together. */
+    /* Prefetched meanwhile, the tiles of rows sharing the work: column c, step k at
+     * pre + c * pre_col + k * pre_step. */
     const char *pre;
     size_t pre_col, pre_step; /* bytes; 0: no prefetch */
 } tile;
 
 enum { TILE_PREFETCH = 16 }; /* steps between two prefetches */
 
-/* Columns that go with `rows` rows in registers. */
+/* Columns of a tile of `rows` rows. */
 static inline int tile_cols(int rows)
 {
     if (V16_TILE_ROWS >= 12) {
@@ -38,8 +38,8 @@ static inline int tile_cols(int rows)
     return V16_TILE_ROWS < 6 ? 1 : rows <= 1 ? 4 : rows <= 3 ? 2 : 1;
 }
 
-/* One step of k for all sums. Rows are reached from every third of them: one register holds the
- * distance of rows, which addresses count once or twice, and none is left for each row. */
+/* One step of k for all sums. Only every third row has a pointer register; the two after it are
+ * addressed with the row stride times 1 and 2, since there are too few registers for all rows. */
 __attribute__((always_inline)) static inline void tile_step(v16 (*acc)[4], const float **a,
                                                             size_t a_row, const float *b,
                                                             size_t b_col, int rows, int cols)
@@ -143,7 +143,7 @@ static void tile_columns(tile t, uint32_t rows, uint32_t cols)
     }
 }
 
-/* Each tile of rows prefetches its share of what comes next; one alone leaves it to the CPU. */
+/* Each tile of rows prefetches its share; a single one relies on the CPU's prefetcher. */
 static void tile_rows(tile t, uint32_t rows, uint32_t cols)
 {
     size_t tiles = (rows + V16_TILE_ROWS - 1) / V16_TILE_ROWS;

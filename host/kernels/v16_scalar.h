@@ -1,10 +1,10 @@
 /*
- * v16_scalar.h: a vector of sixteen floats in plain C, the meaning of v16_avx2.h and v16_avx512.h.
+ * v16_scalar.h: a vector of sixteen floats in plain C; the reference for the other v16_<isa>.h.
  *
- * Kernels that are not bound by one special instruction are written once over v16 (the .inc files)
- * and compiled per instruction set; lane i holds the same bits in each, so their results are equal.
- * v16_min and v16_max return b where either is not a number, as the x86 instructions do.
- * v16_load_n and v16_store_n touch the first n <= 16 floats alone; lanes beyond are zero.
+ * Kernels that need no special instruction are written once over v16 (the .inc files) and compiled
+ * for each instruction set; every operation gives the same bits in each lane, so results are equal.
+ * v16_min and v16_max return b if either is NaN, as the x86 instructions do. v16_load_n and
+ * v16_store_n access only the first n <= 16 floats; v16_load_n sets the other lanes to zero.
  */
 #ifndef ZOO_V16_SCALAR_H
 #define ZOO_V16_SCALAR_H
@@ -16,7 +16,7 @@
 #include "kernels/f16.h"
 
 #define V16_ISA scalar
-/* Tile of the matrix kernels: rows and columns (of 16 floats) that stay in registers. */
+/* Tile of the matrix kernels: rows and columns (of 16 floats) that fit the registers. */
 enum { V16_TILE_ROWS = 4, V16_TILE_COLS = 1 };
 
 typedef struct v16 {
@@ -149,7 +149,7 @@ static inline v16 v16_ldexp(v16 a, v16 n)
     V16_EACH(r, n.f[i] == n.f[i] ? ldexpf(a.f[i], (int)n.f[i]) : n.f[i]);
 }
 
-/* The fixed tree: i + (i + 8), then + 4, + 2, + 1. */
+/* Sum in a fixed tree: lanes i and i + 8, then + 4, + 2, + 1. */
 static inline float v16_sum(v16 a)
 {
     for (int step = 8; step; step /= 2) {
@@ -192,7 +192,7 @@ static inline v16 v16_from_bf16(const uint16_t *p)
     return r;
 }
 
-/* Words of two bf16 as the lower ones and the upper ones. */
+/* Splits words of two bf16 into the lower and the upper ones. */
 static inline void v16_part_bf16(const float *words, v16 *lower, v16 *upper)
 {
     for (int i = 0; i < 16; i++) {
@@ -205,7 +205,7 @@ static inline void v16_part_bf16(const float *words, v16 *lower, v16 *upper)
     }
 }
 
-/* Rounds to nearest even; not a number stays one. */
+/* Rounds to nearest even; NaN stays NaN. */
 static inline void v16_to_bf16(uint16_t *p, v16 a)
 {
     for (int i = 0; i < 16; i++) {

@@ -1,11 +1,11 @@
 /*
- * vi_avx2.h: what gemm_int.inc needs, with AVX2 alone.
+ * vi_avx2.h: the vector operations of gemm_int.inc with AVX2 alone.
  *
  * int8: weights and rows as 16-bit pairs, whose products are summed in 32 bits; a quad of packed
- * bytes gives the pairs (0, 2) and (1, 3), and rows come in that order (int_wide.h).
+ * bytes gives the pairs (0, 2) and (1, 3), and rows have that order (int_prepare_avx2.c).
  * int4, int5: 0 .. 15 or 31 times signed bytes; a 16-bit lane sums half of 32 columns. int4 stays
- * within 16 * 127 * 15 = 30480, and the sums are multiplied by what codes count; int5 begins at
- * that half's shift and ends within 16 * 127 * 16 = 32512, whatever wraps on the way.
+ * within 16 * 127 * 15 = 30480, and the sums are multiplied by the codes' factors; int5 starts at
+ * that half's shift and ends within 16 * 127 * 16 = 32512, so wrapping in between does no harm.
  */
 #ifndef ZOO_VI_AVX2_H
 #define ZOO_VI_AVX2_H
@@ -25,12 +25,12 @@ static inline vi vi_odd8(vi x)
     return (vi){_mm256_srai_epi16(x.a, 8), _mm256_srai_epi16(x.b, 8)};
 }
 
-static inline vi vi_ready8(vi x)
+static inline vi vi_unpack8(vi x)
 {
     return vi_odd8((vi){_mm256_slli_epi16(x.a, 8), _mm256_slli_epi16(x.b, 8)});
 }
 
-/* int4's sums get their zeros at the end. */
+/* int4's zeros are subtracted at the end (vi_count). */
 static inline vz vi_zeros(const uint16_t *p, uint32_t n)
 {
     (void)p;
@@ -51,8 +51,8 @@ static inline va vi_start4(int32_t shift, vz zeros)
 }
 
 /*
- * acc += product(w, x). As one piece: compilers else put all products before all sums, and twelve
- * accumulators go to memory.
+ * acc += product(w, x). One asm statement: compilers would move all products before all sums and
+ * spill twelve accumulators.
  */
 #define VI_DOT(product, sum, acc, w, x)                                                            \
     do {                                                                                           \
@@ -87,7 +87,7 @@ static inline v16 vi_done(va acc, bool int8)
     return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
 }
 
-/* What codes of 32 columns count, and their zeros, in both halves of 32 bits. */
+/* Factors of the codes of 32 columns, and their zeros, in both halves of 32 bits. */
 typedef struct vs {
     vi times, zeros;
 } vs;

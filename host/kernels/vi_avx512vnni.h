@@ -1,7 +1,7 @@
 /*
- * vi_avx512vnni.h: what gemm_int.inc needs, with AVX-512 VNNI: unsigned weights times signed rows.
- * int8 weights are shifted by 128, int4 by its zeros, int5 by 16; the accumulators start at the sum
- * that the shift adds.
+ * vi_avx512vnni.h: the vector operations of gemm_int.inc with AVX-512 VNNI: unsigned weights times
+ * signed rows. int8 weights have an offset of 128, int4 its zeros, int5 16; the accumulators start
+ * at the correction for it.
  */
 #ifndef ZOO_VI_AVX512VNNI_H
 #define ZOO_VI_AVX512VNNI_H
@@ -35,7 +35,7 @@ static inline void vi_store(unsigned char *p, vi x)
     _mm512_storeu_si512(p, x);
 }
 
-static inline vi vi_ready8(vi x)
+static inline vi vi_unpack8(vi x)
 {
     return _mm512_xor_si512(x, _mm512_set1_epi8((char)0x80));
 }
@@ -50,7 +50,7 @@ static inline vi vi_low(vi x)
     return _mm512_and_si512(x, _mm512_set1_epi8(15));
 }
 
-/* gcc and clang disagree about the type of a count */
+/* The type of the shift count differs between gcc and clang. */
 #define vi_left(x, n)  _mm512_slli_epi16(x, n)
 #define vi_right(x, n) _mm512_srli_epi16(x, n)
 
@@ -70,7 +70,7 @@ static inline __m512i vi_step_words(const uint16_t *p)
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-/* In both halves of 32 bits: one product of 16 bits multiplies two codes, which stay bytes. */
+/* In both halves of 32 bits: one 16-bit product multiplies two codes, which remain bytes. */
 static inline vi vi_steps(const uint16_t *p)
 {
     __m512i words = _mm512_srli_epi32(vi_step_words(p), 6);
@@ -83,8 +83,8 @@ static inline vi vi_times(vi x, vi times)
     return _mm512_mullo_epi16(x, times);
 }
 
-/* Zeros of the first and the second run in halves, so that one multiply-add gives the sum of their
- * products with the two shifts, which 16 bits hold. */
+/* Zeros of the first and the second run in 16-bit halves: one multiply-add gives the sum of their
+ * products with the two shifts. */
 static inline vz vi_zeros(const uint16_t *p, uint32_t n)
 {
     __m512i mask = _mm512_set1_epi32(63);
@@ -113,7 +113,7 @@ static inline va vi_start4(int32_t shift, vz zeros)
 
 static inline va vi_dot8(va acc, vi w, int32_t x)
 {
-    /* gcc 12 copies the accumulator twice around its builtin */
+    /* Inline assembly, since gcc 12 copies the accumulator twice around its builtin. */
     __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(w), "v"(_mm512_set1_epi32(x)));
     return acc;
 }

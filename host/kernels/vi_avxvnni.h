@@ -1,5 +1,6 @@
 /*
- * vi_avxvnni.h: what gemm_int.inc needs, with AVX-VNNI; as vi_avx512vnni.h in two registers.
+ * vi_avxvnni.h: the vector operations of gemm_int.inc with AVX-VNNI; as vi_avx512vnni.h in two
+ * registers.
  */
 #ifndef ZOO_VI_AVXVNNI_H
 #define ZOO_VI_AVXVNNI_H
@@ -16,7 +17,7 @@ enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_I
 typedef vi va;
 typedef vi vz;
 
-static inline vi vi_ready8(vi x)
+static inline vi vi_unpack8(vi x)
 {
     __m256i flip = _mm256_set1_epi8((char)0x80);
     return (vi){_mm256_xor_si256(x.a, flip), _mm256_xor_si256(x.b, flip)};
@@ -32,13 +33,13 @@ static inline vi vi_steps(const uint16_t *p)
     return vi_byte_times(p);
 }
 
-/* A product of 16 bits multiplies two codes, which stay bytes. */
+/* One 16-bit product multiplies two codes, which remain bytes. */
 static inline vi vi_times(vi x, vi times)
 {
     return (vi){_mm256_mullo_epi16(x.a, times.a), _mm256_mullo_epi16(x.b, times.b)};
 }
 
-/* Of the first and the second run in halves. */
+/* Zeros of the first and the second run in 16-bit halves. */
 static inline vz vi_zeros(const uint16_t *p, uint32_t n)
 {
     vi first = vi_byte_zeros(p);
@@ -55,7 +56,7 @@ static inline va vi_start8(int32_t shift)
     return (va){_mm256_set1_epi32(shift), _mm256_set1_epi32(shift)};
 }
 
-/* A multiply-add of halves gives the sum of two zeros' products with two shifts. */
+/* One multiply-add of halves gives the sum of two zeros times two shifts. */
 static inline va vi_start4(int32_t shift, vz zeros)
 {
     __m256i x = _mm256_set1_epi32(shift);
@@ -65,7 +66,7 @@ static inline va vi_start4(int32_t shift, vz zeros)
 static inline va vi_dot8(va acc, vi w, int32_t x)
 {
     __m256i four = _mm256_set1_epi32(x);
-    /* gcc 12 copies the accumulator twice around its builtin */
+    /* Inline assembly, since gcc 12 copies the accumulator twice around its builtin. */
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.a) : "x"(w.a), "x"(four));
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.b) : "x"(w.b), "x"(four));
     return acc;

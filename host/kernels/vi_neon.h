@@ -1,8 +1,8 @@
 /*
- * vi_neon.h: 64 bytes in four 128-bit registers, for gemm_int_neon.c and gemm_int_neondot.c:
- * signed bytes times signed bytes, summed in 32 bits. int8 goes as it is packed; int4 and int5
- * are 0 .. 120 or 31 and begin at the zeros times the shifts of the row's group, which takes the
- * zero off each.
+ * vi_neon.h: 64 bytes in four 128-bit registers, for gemm_int_neon.c and gemm_int_neondot.c: signed
+ * bytes times signed bytes, summed in 32 bits. int8 is used as packed; int4 and int5 are 0 .. 120
+ * or 31, and accumulators start at the zeros times the shifts of the row's group, which subtracts
+ * the zeros.
  */
 #ifndef ZOO_VI_NEON_H
 #define ZOO_VI_NEON_H
@@ -23,7 +23,7 @@ typedef struct va {
     int32x4_t q[4];
 } va;
 
-/* Of the first and the second 32 columns of a group. */
+/* Zeros of the first and the second 32 columns of a group. */
 typedef struct vz {
     va run[2];
 } vz;
@@ -84,7 +84,7 @@ static inline vi vi_fifth(vi four, vi bits)
     VI_QUADS(r, vorrq_u8(four.q[i], vandq_u8(bits.q[i], vdupq_n_u8(16))));
 }
 
-static inline vi vi_ready8(vi x)
+static inline vi vi_unpack8(vi x)
 {
     return x;
 }

@@ -7,8 +7,8 @@
  *   erf       x + x P(z) below 1;  1 - e^-P(x) above
  *   softplus  max(x, 0) + log1p(e^-|x|),  log1p(t) = 2 s + 2 s z P(z), s = t / (2 + t), z = s^2
  *
- * Errors against exact results: exp, tanh and erf below 2 units in the last place, softplus below
- * 3. Coefficients interpolate at Chebyshev nodes. Not a number stays one.
+ * Errors: exp, tanh and erf below 2 ulp, softplus below 3. The polynomials interpolate at Chebyshev
+ * nodes. NaN stays NaN.
  */
 #ifndef ZOO_VMATH_H
 #define ZOO_VMATH_H
@@ -147,7 +147,7 @@ static inline v16 v16_softcap(v16 x, float cap)
     return v16_mul(c, v16_tanh(v16_div(x, c)));
 }
 
-/* Loads and stores of a row's whole or last vector: n floats are left. */
+/* Loads and stores a vector of a row that has n floats left, full or partial. */
 static inline v16 v16_get(const float *p, size_t n)
 {
     return n >= 16 ? v16_load(p) : v16_load_n(p, n);

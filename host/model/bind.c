@@ -48,7 +48,7 @@ static zoo_status bind_norm(zoo_model *model, const char *path, uint32_t width,
 static zoo_bound *find_shared(const zoo_model *model, const zoo_bound *bound)
 {
     for (uint32_t i = 0; i < model->n_bounds && model->bounds[i] != bound; i++) {
-        if (!model->bounds[i]->is_elsewhere && model->bounds[i]->ops == bound->ops &&
+        if (!model->bounds[i]->is_remote && model->bounds[i]->ops == bound->ops &&
             strcmp(model->bounds[i]->path, bound->path) == 0) {
             return model->bounds[i];
         }

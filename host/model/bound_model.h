@@ -31,8 +31,8 @@ typedef struct zoo_bound {
     void *weights;
     zoo_cache *cache;
     zoo_bound_norm norm;
-    const char *path;  /* of its tensors */
-    bool is_elsewhere; /* another rank computes it */
+    const char *path; /* of its tensors */
+    bool is_remote;   /* another rank computes it */
 } zoo_bound;
 
 typedef struct zoo_bound_branch {

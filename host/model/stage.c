@@ -148,9 +148,9 @@ static void note_source(zoo_model *model, zoo_bound *bound, uint32_t layer, void
 /* A cache that it shares is that of a layer which is left, too. */
 static void leave(zoo_bound *bound)
 {
-    bound->is_elsewhere = true;
+    bound->is_remote = true;
     if (bound->cache) {
-        zoo_cache_elsewhere(bound->cache);
+        zoo_cache_set_remote(bound->cache);
     }
 }
 

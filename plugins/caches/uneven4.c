@@ -5,10 +5,10 @@
  *   value   level[code] * scale
  *   scale   2^(s / 8 - 22) (1 + s % 8 / 8) in whole division, 0 for s = 0
  *
- * Turned values are spread nearly as normal ones, of which few are large: levels that lie closer
- * near 0 lose less than even ones. They are those of least squared error for 16 normal values whose
- * scale is such a byte, found by Lloyd's iteration and rounded. Of the scale that reaches the
- * largest value and the one below it, the one with less squared error is taken.
+ * Rotated values are approximately normally distributed, so levels that are denser near 0 have a
+ * smaller error than uniform ones. The levels minimise the squared error of 16 normal values with
+ * such a scale byte, by Lloyd's iteration and rounding. Of the smallest scale that covers the
+ * largest value and the one below it, the one with the smaller squared error is used.
  *
  * Source of the method: S. P. Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28
  * (1982).
@@ -136,7 +136,7 @@ static const zoo_cache_vector vectors[] = {{5, 4, given, kept, stored}, {0, 0, N
 
 const zoo_cache_ops caches_uneven4 = {
     .size = sizeof(zoo_cache_ops),
-    .flags = ZOO_CACHE_TURNED,
+    .flags = ZOO_CACHE_HADAMARD,
     .name = "uneven4",
     .summary = "Hadamard-rotated, one of 16 uneven levels a value, a scale byte for 16",
     .narrowness = ZOO_INT4,

@@ -52,7 +52,7 @@ static const zoo_cache_ops *draw_kind(void)
 static float *make_stream(const kt_pair *k, const zoo_cache_ops *kind, uint32_t width,
                           attend_case *c, zoo_segment *segments, uint32_t first)
 {
-    float *wide = kt_floats((size_t)c->n_keys * width), *turned = kt_floats(width);
+    float *wide = kt_floats((size_t)c->n_keys * width), *rotated = kt_floats(width);
     uint32_t n = 0;
     for (uint32_t row = first; row < c->n_keys; n++) {
         uint32_t end = (row / ZOO_PAGE + 1) * ZOO_PAGE, at = row % ZOO_PAGE;
@@ -61,14 +61,14 @@ static float *make_stream(const kt_pair *k, const zoo_cache_ops *kind, uint32_t 
         for (uint32_t i = 0; i < rows; i++) {
             float *to = wide + (size_t)(row + i) * width;
             const float *x = kt_values(width, 1);
-            if (kind->flags & ZOO_CACHE_TURNED) {
-                k->scalar->turn(x, turned, width, false);
-                x = turned;
+            if (kind->flags & ZOO_CACHE_HADAMARD) {
+                k->scalar->hadamard(x, rotated, width, false);
+                x = rotated;
             }
             kind->store(k->scalar, width, page, at + i, x);
             kind->read(k->scalar, width, page, at + i, 1, to, width);
-            if (kind->flags & ZOO_CACHE_TURNED) {
-                k->scalar->turn(to, to, width, true);
+            if (kind->flags & ZOO_CACHE_HADAMARD) {
+                k->scalar->hadamard(to, to, width, true);
             }
         }
         segments[n] = (zoo_segment){.page = page, .at = at, .n_rows = rows, .row = row};

@@ -208,9 +208,9 @@ static void fits(void)
         float *other = kt_floats((size_t)n * 16), s[80] = {0}, scales[80] = {0};
 #define FIT(level, codes, found)                                                                   \
     if (i % 2) {                                                                                   \
-        k_fit_fives_##level(x, n, codes, found);                                                   \
+        k_fit_int5_##level(x, n, codes, found);                                                    \
     } else {                                                                                       \
-        k_fit_runs_##level(x, n, codes, found, (found) + 16);                                      \
+        k_fit_int4_##level(x, n, codes, found, (found) + 16);                                      \
     }
         FIT(scalar, q, s)
 #define FITS_LIKE_SCALAR(level)                                                                    \
@@ -297,9 +297,9 @@ static void plain_steps(const float *x, const zoo_weight *w, uint32_t n, unsigne
         columns[i] = o < n && (size_t)k < w->cols ? x[(size_t)o * w->cols + k] : 0;
     }
     if (five) {
-        k_fit_fives_scalar(columns, w->group, codes, fitted);
+        k_fit_int5_scalar(columns, w->group, codes, fitted);
     } else {
-        k_fit_runs_scalar(columns, w->group, codes, fitted, fits);
+        k_fit_int4_scalar(columns, w->group, codes, fitted, fits);
     }
     for (uint32_t o = 0; o < ZOO_PANEL; o++) {
         scales[o] = f16_nearest(fitted[o]);

@@ -275,10 +275,10 @@ static void stored(const kt_pair *k, uint32_t kind)
 }
 
 /* y = H x by its definition: H[i][j] = (-1)^(bits that i and j share). */
-static void wanted_turn(const float *x, uint32_t width, double *want)
+static void wanted_hadamard(const float *x, uint32_t width, double *want)
 {
     for (uint32_t at = 0, n; at < width; at += n) {
-        for (n = ZOO_TURN_MAX; n > width - at; n /= 2) {
+        for (n = ZOO_HADAMARD_MAX; n > width - at; n /= 2) {
         }
         for (uint32_t i = 0; i < n; i++) {
             want[at + i] = 0;
@@ -290,20 +290,20 @@ static void wanted_turn(const float *x, uint32_t width, double *want)
     }
 }
 
-static void turns(const kt_pair *k)
+static void hadamard_slot(const kt_pair *k)
 {
-    tally t = begin(k, "turn");
+    tally t = begin(k, "hadamard");
     for (uint32_t i = 0; i < SIZES; i++) {
         uint32_t n = (uint32_t)size_at(i);
         const float *x = kt_values(n, 1);
         float *y = kt_floats(n), *z = kt_floats(n), *back = kt_floats(n);
         double *want = kt_take(n * sizeof *want), *same = kt_take(n * sizeof *same);
-        k->best->turn(x, y, n, false);
-        k->scalar->turn(x, z, n, false);
-        wanted_turn(x, n, want);
+        k->best->hadamard(x, y, n, false);
+        k->scalar->hadamard(x, z, n, false);
+        wanted_hadamard(x, n, want);
         t.equal &= kt_same(y, z, n) && kt_worst(y, want, n, 10) < 1e-6;
         memcpy(back, y, n * sizeof *back);
-        k->best->turn(back, back, n, true);
+        k->best->hadamard(back, back, n, true);
         for (uint32_t j = 0; j < n; j++) {
             same[j] = (double)x[j];
         }
@@ -400,7 +400,7 @@ void kt_rows(const kt_pair *k)
     for (uint32_t kind = ZOO_F32; kind <= ZOO_INT4; kind++) {
         stored(k, kind);
     }
-    turns(k);
+    hadamard_slot(k);
     rounds(k);
     topks(k);
     indexes(k);

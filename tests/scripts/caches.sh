@@ -35,15 +35,15 @@ result $? "the kind without a mistake is taken"
 while read -r mistake words; do
     refused 3 "bad-rows.*$words" "found: $mistake" plugins --plugin-dir "$mistakes/$mistake" --check
 done <<END
-few_bytes writes outside the bytes
-state reads differently
+few_bytes writes outside the page
+state order of stores
 coarse mean squared error
 zeros a row of zeros
-remains over other bytes
+remains old contents of the page
 neighbour changes another one
-first_row alone than among others
-stride stride between them
-address reads
+first_row read alone differs
+stride another y_stride
+address copied page
 vector test vector of 2 values: value 1 reads 1.5, not 1.25
 form does not have the form
 END

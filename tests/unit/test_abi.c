@@ -207,7 +207,7 @@ static const row rows[] = {
     FIELD(zoo_kernels, softmax, 224),
     FIELD(zoo_kernels, rope, 232),
     FIELD(zoo_kernels, attend, 240),
-    FIELD(zoo_kernels, turn, 248),
+    FIELD(zoo_kernels, hadamard, 248),
     FIELD(zoo_kernels, encode, 256),
     FIELD(zoo_kernels, decode, 264),
     FIELD(zoo_kernels, round8, 272),

@@ -67,22 +67,22 @@ static void check_row(const world *w, uint32_t slot, uint32_t s, uint32_t row)
     for (uint32_t head = 0; head < heads; head++) {
         /* What the kind alone makes of the row, at its place in a page of any bytes. */
         static _Alignas(64) unsigned char page[ZOO_PAGE * (4 * WIDTH_MAX + 16)];
-        float turned[WIDTH_MAX], want[WIDTH_MAX], got[WIDTH_MAX];
-        bool turns = kind->flags & ZOO_CACHE_TURNED;
+        float rotated[WIDTH_MAX], want[WIDTH_MAX], got[WIDTH_MAX];
+        bool rotates = kind->flags & ZOO_CACHE_HADAMARD;
         const float *x = w->seqs[slot].rows[s][row] + head * part;
         zoo_segment at = cache_of(w, s)->get(cache_of(w, s), s % 4, &seq, head, row);
         assert_int_equal(at.row, row);
         assert_int_equal(at.at, row % ZOO_PAGE);
         assert_int_equal(at.n_rows, ZOO_PAGE - row % ZOO_PAGE);
-        if (turns) {
-            k->turn(x, turned, part, false);
+        if (rotates) {
+            k->hadamard(x, rotated, part, false);
         }
-        kind->store(k, part, page, at.at, turns ? turned : x);
+        kind->store(k, part, page, at.at, rotates ? rotated : x);
         kind->read(k, part, page, at.at, 1, want, part);
         kind->read(k, part, at.page, at.at, 1, got, part);
         assert_memory_equal(got, want, part * sizeof *got);
-        if (turns) {
-            k->turn(want, want, part, true);
+        if (rotates) {
+            k->hadamard(want, want, part, true);
         }
         cache_of(w, s)->read(cache_of(w, s), s % 4, &seq, head, row, 1, got);
         assert_memory_equal(got, want, part * sizeof *got);
