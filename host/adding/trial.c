@@ -111,7 +111,7 @@ static void judge_keys(zoo_trial *trial)
 {
     zoo_model *model = &trial->arch->model;
     zoo_error err;
-    if (zoo_model_config_judge(model->config, model->plugin, NULL, add_key, trial, &err) !=
+    if (zoo_model_config_check(model->config, model->plugin, NULL, add_key, trial, &err) !=
         ZOO_OK) {
         add_key(trial, "refused:", err.text, NULL);
     }

@@ -65,7 +65,7 @@ zoo_status zoo_file_open(const char *path, int *fd, zoo_error *err)
     (void)close(*fd);
     *fd = -1;
     return S_ISDIR(st.st_mode) ? zoo_fail(err, ZOO_E_IO, "%s: is a folder", path)
-                               : zoo_fail(err, ZOO_E_FORMAT, "%s: not a plain file", path);
+                               : zoo_fail(err, ZOO_E_FORMAT, "%s: not a regular file", path);
 }
 
 zoo_status zoo_file_stream(const char *path, FILE **file, zoo_error *err)

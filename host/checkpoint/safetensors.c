@@ -372,7 +372,7 @@ static zoo_status file_map(tensor_file *file, int fd, zoo_error *err)
     }
     if (!S_ISREG(st.st_mode) || st.st_size < 8 || (uintmax_t)st.st_size > SIZE_MAX / 2) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: not a safetensors file: %s", file->path,
-                        S_ISREG(st.st_mode) ? "shorter than 8 bytes" : "not a plain file");
+                        S_ISREG(st.st_mode) ? "shorter than 8 bytes" : "not a regular file");
     }
     void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (base == MAP_FAILED) {

@@ -110,7 +110,7 @@ static zoo_status inspect_config(const inspect_args *a, const char *path, zoo_er
     zoo_arch *arch = NULL;
     zoo_status status = zoo_arch_open_text(path, NULL, o, &arch, err);
     if (status == ZOO_OK) {
-        status = zoo_model_config_judge(arch->model.config, arch->model.plugin, o->allow_unknown,
+        status = zoo_model_config_check(arch->model.config, arch->model.plugin, o->allow_unknown,
                                         NULL, NULL, err);
     }
     if (status == ZOO_OK && o->problems->n == 0) {
@@ -130,7 +130,7 @@ static zoo_status inspect_folder(inspect_args *a, const char *name, zoo_error *e
     char folder[4096];
     if (status == ZOO_OK && !a->json &&
         zoo_model_folder(name, folder, sizeof folder, NULL) == ZOO_OK) {
-        zoo_folder_tell(folder, stdout);
+        zoo_folder_describe(folder, stdout);
     }
     return status;
 }

@@ -1,6 +1,5 @@
 /*
- * attributes.c: fields, defaults, spellings and types of a class; the derivations themselves are in
- * derive*.c.
+ * attributes.c: fields, defaults, spellings and types of a class; the derivations are in derive*.c.
  */
 #include "config/attributes.h"
 
@@ -216,7 +215,7 @@ static zoo_status check_type(const zoo_attributes *a, const char *key, const cJS
         p += n;
     }
     char *text = cJSON_PrintUnformatted(value);
-    zoo_status status = zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" is %.*s; the reference wants %s",
+    zoo_status status = zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" is %.*s; the reference expects %s",
                                  a->path, key, VALUE_TEXT_MAX, text ? text : "?", type);
     cJSON_free(text);
     return status;
@@ -262,7 +261,7 @@ static zoo_status read_fields(zoo_attributes *a, const cJSON *text, const char *
         }
         zoo_status status = given ? check_type(a, entry->string, entry, given, err) : ZOO_OK;
         ZOO_TRY(zoo_problems_take(a->problems, status, err));
-        given = status == ZOO_OK ? given : NULL; /* after a wrong type the default stands in */
+        given = status == ZOO_OK ? given : NULL; /* a wrong type is replaced by the default */
         (void)snprintf(origin, sizeof origin, "%s%s", given ? "file: " : "class",
                        given ? entry->string : "");
         cJSON *value = given      ? cJSON_Duplicate(given, true)

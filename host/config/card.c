@@ -1,5 +1,5 @@
 /*
- * card.c: reads card folders and checks each card's shape, so that a misspelt key is found at once.
+ * card.c: reads card folders and checks members and their types, so that misspelt ones are found.
  * Memory: one cJSON tree and one path per card, freed together.
  */
 #include "config/card.h"
@@ -118,7 +118,8 @@ static zoo_status check_member(const char *path, const cJSON *item, zoo_error *e
                     path, item->string, near.text);
 }
 
-/* Options of the tree's plugins are known; those of another begin with its name and a dot. */
+/* Options of plugins outside the tree begin with the plugin's name and a dot and are not
+ * checked. */
 static zoo_status check_options(const cJSON *options, const char *path, const cJSON *json,
                                 zoo_error *err)
 {

@@ -1,4 +1,4 @@
-/* card_options.c: a card's options against options.json. */
+/* card_options.c: reads options.json and checks a card's options against it (card_options.h). */
 #include "config/card_options.h"
 
 #include <string.h>
@@ -83,7 +83,7 @@ static bool has_kind(const cJSON *option, const cJSON *value)
            (cJSON_IsString(value) && (is_listed(kinds, "text") || is_listed(kinds, "key")));
 }
 
-/* The texts of a list, with separators. */
+/* Joins the texts of a list with `between`. */
 static void join(const cJSON *list, const char *between, char *out, size_t n)
 {
     size_t k = 0;

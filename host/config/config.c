@@ -1,9 +1,9 @@
 /*
- * config.c: key lookup with the card laid over the file, and the list of claimed keys.
+ * config.c: key lookup in card, class and file, and the list of claimed keys.
  *
  * A key is a path of members and indices: "rope_parameters.rope_theta", "layer_types[3]". Claims
- * are kept as paths without indices. Memory: the cJSON tree, one text per claim; all of it lives as
- * long as the config. The judgement over claims is in config_check.c.
+ * are stored as paths without indices, and checked in config_check.c. Memory: the cJSON tree and
+ * one string per claim, until the config is closed.
  */
 #include "config/config_private.h"
 
@@ -18,7 +18,7 @@
 enum { CONFIG_BYTES_MAX = 64 << 20, KEY_MAX = 256 };
 
 static const char *const text_parts[] = {"text_config", "language_config", "llm_config"};
-/* Members that a wrapper keeps on the outside although they concern the text part. */
+/* Members at a wrapper's top level that concern the text part. */
 static const char *const outer_keys[] = {"tie_word_embeddings", "eos_token_id", "bos_token_id",
                                          "pad_token_id",        "dtype",        "torch_dtype",
                                          "quantization_config"};
@@ -66,7 +66,7 @@ bool zoo_config_is_claimed(const zoo_model_config *config, const char *key)
     return false;
 }
 
-/* Follows members and indices; a key that holds dots itself is found first. */
+/* Follows members and indices; a member whose name contains dots takes precedence. */
 static const cJSON *walk(const cJSON *root, const char *key)
 {
     if (!root || !*key) {
@@ -94,8 +94,8 @@ static const cJSON *walk(const cJSON *root, const char *key)
     return walk(item, *rest == '.' ? rest + 1 : rest);
 }
 
-/* The spelling `alias` of the first component or of the whole key, with the rest of the path behind
- * it, below root: the file's text or the card's defaults. */
+/* Looks up key with its first n_head characters replaced by `alias`, below root: the file's text,
+ * the attributes or the card's defaults. */
 static const cJSON *walk_alias(const zoo_model_config *c, const cJSON *root, const char *key,
                                size_t n_head, const cJSON *alias)
 {
@@ -132,7 +132,7 @@ static const cJSON *find_alias(const zoo_model_config *c, const cJSON *root, con
     return NULL;
 }
 
-/* The card's default; none for a part of what the file gives. */
+/* The card's default; not for members of an object that the file has. */
 static const cJSON *find_default(const zoo_model_config *c, const char *key)
 {
     const cJSON *defaults = zoo_card_part(c->card, "defaults");
@@ -152,7 +152,7 @@ static const cJSON *find_default(const zoo_model_config *c, const char *key)
     return found ? found : find_alias(c, defaults, key);
 }
 
-/* What the class holds under a path, by its own names or the card's. */
+/* The class's attribute at a path, by the class's names or the card's aliases. */
 static const cJSON *find_attribute(const zoo_model_config *c, const char *key)
 {
     char head[KEY_MAX], path[KEY_MAX];
@@ -168,7 +168,7 @@ static const cJSON *find_attribute(const zoo_model_config *c, const char *key)
     return find_alias(c, c->attributes.set, key);
 }
 
-/* How the file's tensors are quantised belongs to the file, not to the class. */
+/* quantization_config is read from the file, since it is not an attribute of the class. */
 static const cJSON *find_quantization(const zoo_model_config *c, const char *key)
 {
     static const char *const head = "quantization_config";
@@ -211,7 +211,7 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
     return found ? found : find_default(c, key);
 }
 
-/* The first one counts, unless all are told. */
+/* Remembers the first error, unless all are collected. */
 static void note_misuse(zoo_model_config *c, const zoo_error *error)
 {
     if (c->misuse.code == ZOO_OK && zoo_problems_take(c->problems, ZOO_E_CONFIG, error) != ZOO_OK) {
@@ -278,8 +278,8 @@ static uint32_t get_whole(const zoo_config *config, const char *key, uint32_t fa
     return (uint32_t)value;
 }
 
-/* Whether the class holds this very null, which its code takes for false, where it has another
- * default; a null that is the default itself is for the plugin to read. */
+/* Whether a null replaces a boolean default, so that the reference's code takes it for false; a
+ * null that is the default itself means the plugin's fallback. */
 static bool is_given(const zoo_model_config *c, const cJSON *item)
 {
     const cJSON *keys = cJSON_GetObjectItemCaseSensitive(c->class_json, "keys");
@@ -364,7 +364,7 @@ static zoo_status read_text(zoo_model_config *c, const char *name, const char *t
 }
 
 /* Finds the text part and the types. */
-static zoo_status take_apart(zoo_model_config *c, zoo_error *err)
+static zoo_status find_text_part(zoo_model_config *c, zoo_error *err)
 {
     if (!cJSON_IsObject(c->json)) {
         return zoo_fail(err, ZOO_E_FORMAT, "%s: the file is not a JSON object", c->path);
@@ -402,7 +402,7 @@ static zoo_status open_config(const char *name, const char *text, zoo_model_conf
                            .has_tensor = get_tensor,
                            .refuse = refuse};
     zoo_status status = text ? read_text(c, name, text, err) : read_file(c, name, err);
-    status = status == ZOO_OK ? take_apart(c, err) : status;
+    status = status == ZOO_OK ? find_text_part(c, err) : status;
     if (status != ZOO_OK) {
         zoo_model_config_close(c);
         return status;

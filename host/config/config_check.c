@@ -1,16 +1,15 @@
 /*
- * config_check.c: after configure: is every leaf of config.json claimed, and is each claim's rule
- * kept?
+ * config_check.c: checks after configure that every leaf of config.json is claimed and that the
+ * rules of claimed keys hold.
  *
- * Harmless keys (config_harmless.c) pass. A key with a null value, and an empty list or object,
- * says nothing and passes.
+ * Harmless keys (config_harmless.c), nulls and empty lists and objects are not checked.
  */
 #include <string.h>
 
 #include "base/mem.h"
 #include "config/config_private.h"
 
-typedef struct judge {
+typedef struct config_check {
     zoo_model_config *config;
     const zoo_plugin *plugin;
     const char *const *allowed;
@@ -18,7 +17,7 @@ typedef struct judge {
     void *arg;
     zoo_error *err;
     bool strict, refused;
-} judge;
+} config_check;
 
 static bool in_list(const char *const *list, size_t n, const char *key)
 {
@@ -52,8 +51,8 @@ static bool is_one_of(const char *list, const char *text)
     return false;
 }
 
-static zoo_status refuse_value(judge *j, const char *path, const zoo_key *key, const char *note,
-                               const char *value)
+static zoo_status refuse_value(config_check *j, const char *path, const zoo_key *key,
+                               const char *note, const char *value)
 {
     if (key && key->rule == ZOO_KEY_IS && !is_one_of(key->note, value)) {
         return zoo_fail(j->err, ZOO_E_CONFIG, "%s: \"%s\" is %s; plugin %s computes only %s",
@@ -80,14 +79,14 @@ static zoo_status refuse_value(judge *j, const char *path, const zoo_key *key, c
         j->config->path, path, value, j->plugin->name, path);
 }
 
-static zoo_status judge_value(judge *j, const char *path, const zoo_key *key, const char *note,
-                              const char *value)
+static zoo_status check_value(config_check *j, const char *path, const zoo_key *key,
+                              const char *note, const char *value)
 {
     zoo_problems *problems = j->report ? NULL : j->config->problems;
     return zoo_problems_take(problems, refuse_value(j, path, key, note, value), j->err);
 }
 
-static zoo_status judge_leaf(judge *j, const char *path, const cJSON *item)
+static zoo_status check_leaf(config_check *j, const char *path, const cJSON *item)
 {
     if (cJSON_IsNull(item) || ((cJSON_IsArray(item) || cJSON_IsObject(item)) && !item->child)) {
         return ZOO_OK;
@@ -99,20 +98,20 @@ static zoo_status judge_leaf(judge *j, const char *path, const cJSON *item)
     if (strlen(value) > 80) {
         memcpy(value + 76, "...", 4);
     }
-    zoo_status status = judge_value(j, path, find_key(j->plugin, path),
+    zoo_status status = check_value(j, path, find_key(j->plugin, path),
                                     zoo_card_remark(j->config->card, path, item), value);
     cJSON_free(value);
     return status;
 }
 
-static bool is_known_object(const judge *j, const char *path)
+static bool is_known_object(const config_check *j, const char *path)
 {
     const cJSON *ignored = zoo_card_part(j->config->card, "ignored");
     const zoo_key *key = find_key(j->plugin, path);
     return cJSON_GetObjectItemCaseSensitive(ignored, path) || (key && key->rule != ZOO_KEY_READ);
 }
 
-static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object)
+static zoo_status check_object(config_check *j, const char *prefix, const cJSON *object)
 {
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, object)
@@ -127,16 +126,16 @@ static zoo_status judge_object(judge *j, const char *prefix, const cJSON *object
             continue;
         }
         if (cJSON_IsObject(item) && !is_known_object(j, path)) {
-            ZOO_TRY(judge_object(j, path, item));
+            ZOO_TRY(check_object(j, path, item));
         } else {
-            ZOO_TRY(judge_leaf(j, path, item));
+            ZOO_TRY(check_leaf(j, path, item));
         }
     }
     return ZOO_OK;
 }
 
-/* Rotary parameters by layer type: those of types that no layer has are nobody's. */
-static zoo_status judge_levels(judge *j, const char *name, const cJSON *levels)
+/* Rotary parameters by layer type; types that no layer has are not checked. */
+static zoo_status check_layer_types(config_check *j, const char *name, const cJSON *levels)
 {
     const cJSON *level = NULL;
     cJSON_ArrayForEach(level, levels)
@@ -145,14 +144,14 @@ static zoo_status judge_levels(judge *j, const char *name, const cJSON *levels)
         (void)snprintf(path, sizeof path, "%s.%.100s.rope_type", name, level->string);
         if (zoo_config_is_claimed(j->config, path)) {
             (void)snprintf(path, sizeof path, "%s.%.100s", name, level->string);
-            ZOO_TRY(judge_object(j, path, level));
+            ZOO_TRY(check_object(j, path, level));
         }
     }
     return ZOO_OK;
 }
 
-/* A key of the file that the class reads: what became of it must be computed, or be the default. */
-static zoo_status judge_attribute(judge *j, const cJSON *given)
+/* A key of the file that the class reads: its attribute must be claimed, or be the default. */
+static zoo_status check_attribute(config_check *j, const cJSON *given)
 {
     const zoo_attributes *a = &j->config->attributes;
     const char *name = zoo_attributes_name(a, given->string);
@@ -166,15 +165,15 @@ static zoo_status judge_attribute(judge *j, const cJSON *given)
         return ZOO_OK;
     }
     if (rope && value->child && cJSON_IsObject(value->child)) {
-        return judge_levels(j, name, value);
+        return check_layer_types(j, name, value);
     }
-    return cJSON_IsObject(value) && !is_known_object(j, name) ? judge_object(j, name, value)
-                                                              : judge_leaf(j, name, value);
+    return cJSON_IsObject(value) && !is_known_object(j, name) ? check_object(j, name, value)
+                                                              : check_leaf(j, name, value);
 }
 
 static void refuse_unread(void *arg, const char *key, const char *value, const char *note)
 {
-    judge *j = arg;
+    config_check *j = arg;
     bool own_code = cJSON_GetObjectItemCaseSensitive(j->config->json, "auto_map");
     if (note || j->refused || in_list(j->allowed, j->allowed ? SIZE_MAX : 0, key) ||
         !(own_code || j->strict)) {
@@ -190,12 +189,12 @@ static void refuse_unread(void *arg, const char *key, const char *value, const c
 
 static void report_unread(void *arg, const char *key, const char *value, const char *note)
 {
-    const judge *j = arg;
+    const config_check *j = arg;
     j->report(j->arg, key, value, note ? note : "the reference does not read it");
 }
 
-/* A key that only derivations read, or whose value one of them replaced. */
-static void report_replaced(const judge *j, const cJSON *given)
+/* Reports a key that only derivations read, or whose value one of them replaced. */
+static void report_replaced(const config_check *j, const cJSON *given)
 {
     const zoo_attributes *a = &j->config->attributes;
     const char *from = cJSON_GetStringValue(
@@ -210,7 +209,7 @@ static void report_replaced(const judge *j, const cJSON *given)
     }
 }
 
-static zoo_status judge_class(judge *j)
+static zoo_status check_class(config_check *j)
 {
     const cJSON *item = NULL;
     zoo_model_config_unread(j->config, j->report ? report_unread : refuse_unread, j);
@@ -221,22 +220,22 @@ static zoo_status judge_class(judge *j)
         }
         if (!j->refused && !zoo_config_name_is_harmless(item->string) &&
             zoo_attributes_reads(&j->config->attributes, item->string)) {
-            ZOO_TRY(judge_attribute(j, item));
+            ZOO_TRY(check_attribute(j, item));
         }
     }
     return j->refused ? ZOO_E_CONFIG : ZOO_OK;
 }
 
-zoo_status zoo_model_config_judge(zoo_model_config *config, const zoo_plugin *plugin,
+zoo_status zoo_model_config_check(zoo_model_config *config, const zoo_plugin *plugin,
                                   const char *const *allowed, zoo_key_fn *report, void *arg,
                                   zoo_error *err)
 {
-    judge j = {.config = config,
-               .plugin = plugin,
-               .allowed = allowed,
-               .report = report,
-               .arg = arg,
-               .err = err,
-               .strict = config->strict};
-    return config->class_json ? judge_class(&j) : judge_object(&j, "", config->text);
+    config_check j = {.config = config,
+                      .plugin = plugin,
+                      .allowed = allowed,
+                      .report = report,
+                      .arg = arg,
+                      .err = err,
+                      .strict = config->strict};
+    return config->class_json ? check_class(&j) : check_object(&j, "", config->text);
 }

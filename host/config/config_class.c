@@ -1,9 +1,8 @@
 /*
- * config_class.c: which class files a config is read with, and what of the file no class reads.
+ * config_class.c: finds the class files of a config, and the keys of the file that no class reads.
  *
- * A wrapper's class file names the member that holds the text part and the type it is read as; the
- * rest of a wrapper (towers, tokens) is none of the text part's business, but for the tie of the
- * head, which is the wrapper's.
+ * A wrapper's class file names the member that holds the text part, and its type. The rest of a
+ * wrapper (towers, tokens) does not affect the text part, except whether its head is tied.
  */
 #include <string.h>
 
@@ -20,7 +19,7 @@ static zoo_status out_of_memory(const zoo_model_config *c, zoo_error *err)
     return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", c->path);
 }
 
-/* Finds the text part as the wrapper's class does, and the type that it is read as. */
+/* Finds the text part as the wrapper's class does, and its type. */
 static zoo_status unwrap(zoo_model_config *c, const cJSON *text, const char **type, zoo_error *err)
 {
     const char *key = cJSON_GetStringValue(member(text, "key"));
@@ -51,8 +50,8 @@ static zoo_status unwrap(zoo_model_config *c, const cJSON *text, const char **ty
     return ZOO_OK;
 }
 
-/* The head is tied as the wrapper says; some wrappers listen to their text part too. */
-static zoo_status take_tie(zoo_model_config *c, zoo_error *err)
+/* The wrapper decides whether the head is tied; with "ties" the text part can tie it too. */
+static zoo_status apply_tie(zoo_model_config *c, zoo_error *err)
 {
     static const char *const key = "tie_word_embeddings";
     const cJSON *outer = member(c->json, key);
@@ -64,8 +63,8 @@ static zoo_status take_tie(zoo_model_config *c, zoo_error *err)
                               outer ? "file: tie_word_embeddings" : "class", err);
 }
 
-/* Some wrappers hand a false is_causal on to their text part. */
-static zoo_status take_causal(zoo_model_config *c, zoo_error *err)
+/* Some wrappers pass is_causal = false on to their text part. */
+static zoo_status apply_causal(zoo_model_config *c, zoo_error *err)
 {
     static const char *const key = "is_causal";
     const cJSON *outer = member(c->json, key);
@@ -75,7 +74,7 @@ static zoo_status take_causal(zoo_model_config *c, zoo_error *err)
     return zoo_attributes_set(&c->attributes, key, cJSON_CreateFalse(), "file: is_causal", err);
 }
 
-/* Factors and caps on logits that the wrapper's own head does not apply count for nothing. */
+/* Clears factors and caps on logits that the wrapper's own head does not apply. */
 static zoo_status drop_head_factors(zoo_model_config *c, zoo_error *err)
 {
     const cJSON *factor = NULL;
@@ -123,8 +122,8 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
                                      .problems = c->problems};
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
     ZOO_TRY(drop_head_factors(c, err));
-    ZOO_TRY(take_causal(c, err));
-    return c->text == c->json && !c->wrapper_json ? ZOO_OK : take_tie(c, err);
+    ZOO_TRY(apply_causal(c, err));
+    return c->text == c->json && !c->wrapper_json ? ZOO_OK : apply_tie(c, err);
 }
 
 void zoo_model_config_problems(zoo_model_config *c, zoo_problems *problems)

@@ -1,6 +1,6 @@
 /*
- * config_harmless.c: keys that name files, tokens, training, caching or output format, never a term
- * of the forward pass.
+ * config_harmless.c: keys that concern files, tokens, training, caching or output format, never the
+ * forward pass.
  */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* config_private.h: the inside of zoo_model_config, for config.c and config_check.c. */
+/* config_private.h: the fields of zoo_model_config, for config*.c and card_check.c. */
 #ifndef ZOO_CONFIG_CONFIG_PRIVATE_H
 #define ZOO_CONFIG_CONFIG_PRIVATE_H
 
@@ -16,14 +16,14 @@ struct zoo_model_config {
     zoo_has_tensor_fn *has_tensor;
     void *has_arg;
     cJSON *class_json;         /* the class file of the text part, or null */
-    cJSON *wrapper_json;       /* that of the whole file where it wraps a text part, or null */
+    cJSON *wrapper_json;       /* the class file of the whole file if it is a wrapper, or null */
     cJSON *common_json;        /* classes/_common.json, with class_json */
-    cJSON *nothing;            /* an empty object: the text part of a wrapper that has none */
-    zoo_attributes attributes; /* with class_json: what the reference's class holds */
+    cJSON *nothing;            /* an empty object: the text part of a wrapper without one */
+    zoo_attributes attributes; /* with class_json: the attributes of the reference's class */
     zoo_error misuse;
     zoo_problems *problems;
     bool strict;   /* refuse keys that the reference does not read */
-    char **claims; /* paths without indices */
+    char **claims; /* [n_claims] paths without indices */
     uint32_t n_claims, claims_max;
 };
 

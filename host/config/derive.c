@@ -1,21 +1,20 @@
 /*
- * derive.c: the derivations that a class file names, and when each applies.
+ * derive.c: runs the derivations of a class file, and implements those of single values.
  *
- * Of one key (the others stand in derive_layers.c, derive_typed.c and derive_rope.c):
+ * Derivations (others are in derive_layers.c, derive_typed.c and derive_rope.c):
  *   same        the value of `of`
- *   value       `value`; {"key": K} inside stands for the value of K
+ *   value       `value`; {"key": K} inside is replaced by the value of K
  *   sum         of[0] + of[1]
- *   product     of[0] * of[1], a whole number
- *   quotient    of[0] / of[1], rounded down, or up with `up`; a list stands for its product
+ *   product     of[0] * of[1], truncated to an integer
+ *   quotient    of[0] / of[1], rounded down, or up with `up`; a list means its product
  *   root        sqrt(of); inverse_root: 1 / sqrt(of)
- *   spelled     the value of `of` where the file has it and it is not null (null too with `null`);
- *               `plus` is added
- *   both_ways   window / 2 + 1: a window that counts on both sides
+ *   spelled     the value of the file's key `of`, if it is there and not null (with `null`, null
+ *               too); `plus` is added
+ *   both_ways   window / 2 + 1, for a window that extends to both sides
  *   last_layer  num_hidden_layers - 1
- * Conditions: `when` (null, falsy, absent, auto, number, minus_one: of the key itself), `is` (a
- * text that the key, or that of `if`, holds), `if` and `unless` (a key that is true, or is not),
- * `without` (a key that is null or absent), `needs` where the list derivations do not read it
- * themselves. Source: the configuration classes of the reference.
+ * Conditions: `when`, the state of the key itself: null, falsy, absent, auto, number, minus_one;
+ * `is`: the key, or that of `if`, holds this text; `if`, `unless`: a key is true, or is not;
+ * `without`: a key is null or absent. Source: the configuration classes of the reference.
  */
 #include <math.h>
 #include <string.h>
@@ -39,11 +38,11 @@ static zoo_status set(zoo_attributes *a, const cJSON *step, cJSON *value, zoo_er
 static zoo_status not_numbers(const zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     return zoo_fail(err, ZOO_E_CONFIG,
-                    "%s: \"%s\" cannot be derived (\"%s\"): what it is made of is no number, or 0",
+                    "%s: \"%s\" cannot be derived (\"%s\"): an operand is not a number, or is 0",
                     a->path, text_of(step, "key"), text_of(step, "by"));
 }
 
-/* A number, a key's number, or the product of a list of them; NaN: none. */
+/* A number, the number at a key, or the product of a list of these; NaN if any is not a number. */
 static double operand(const zoo_attributes *a, const cJSON *item)
 {
     if (cJSON_IsNumber(item)) {
@@ -81,7 +80,7 @@ static cJSON *fill_in(const zoo_attributes *a, const cJSON *value)
         cJSON *put = other ? cJSON_Duplicate(other, true) : NULL;
         if (put && child->string) {
             const char *name = child->string;
-            child = copy->child; /* the replaced item is gone: begin again behind it */
+            child = copy->child; /* the replaced item has been freed: continue after the new one */
             (void)cJSON_ReplaceItemInObjectCaseSensitive(copy, name, put);
             child = put;
         }
@@ -89,7 +88,7 @@ static cJSON *fill_in(const zoo_attributes *a, const cJSON *value)
     return copy;
 }
 
-/* A default of a key that is no field (`kwargs`, or where it is absent) goes to the file's keys. */
+/* The default of a key that is not a field (`kwargs`, or "when": "absent") is added to extras. */
 static zoo_status derive_value(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     const char *when = text_of(step, "when");

@@ -1,26 +1,26 @@
 /*
- * derive_layers.c: derivations of lists with one value a layer. `of` holds the values; n, period,
- * at and their kin are numbers or keys. Layers count from 0 to num_hidden_layers - 1.
+ * derive_layers.c: derivations of lists with one value for each layer. `of` holds the values; n,
+ * period, at, below and beyond are numbers or keys. Layers are 0 .. num_hidden_layers - 1.
  *
- *   first            of[0] below n, of[1] from there; with `every` of[1] only where the layer is a
- *                    multiple of it; with `needs` all of[0] where that key is null or false; with
- *                    `beyond` all of[1] unless there are more layers
- *   periodic         of[0] where layer % period == at (-1: the last of each), else of[1]; `head`
- *                    stands before and is not counted; `first`: layer 0 too is of[0]; `not_first`:
- *                    it never is; `back`: counted from the last layer; `below`: later layers are
- *                    of[0]
- *                    `last`: so is the last layer; `some`: so is it where no other is
+ *   first            of[0] for layers below n, of[1] from n on; `every`: of[1] only for multiples
+ *                    of it; `needs`: all of[0] if that key is null or false; `beyond`: all of[1]
+ *                    unless there are more layers than this
+ *   periodic         of[0] if layer % period == at (-1: the last of each period), else of[1];
+ *                    `head`: values before the first period, not counted; `first`: layer 0 is
+ *                    of[0]; `not_first`: layer 0 is of[1]; `back`: counted from the last layer;
+ *                    `below`: layers from this one on are of[0]; `last`: the last layer is of[0];
+ *                    `some`: the last layer is of[0] if no other is
  *   cycle            of[layer % length]; `first` for layer 0
- *   prefix_pattern   two periodic lists: of `prefix` layers with prefix_period, of the rest
- *   where            of[0] where `list` holds a true value, else of[1]
+ *   prefix_pattern   two periodic lists: `prefix` layers with prefix_period, then the rest
+ *   where            of[0] where `list` has a true value, else of[1]
  *   numbered         of[0] for the layers that reads[0] lists, of[1] for reads[1], counted from 1
  *   repeat           the value of the key `of` for each layer
- *   every_nth        the layers n - 1, 2n - 1, ...: their numbers
- *   letters          a text, one letter a layer
- *   last             the list's last value becomes `value`
- *   indices          where the list `of` holds `value`: the layers' numbers
- *   expand           [[values, times], ...] written out
- *   indexer_pattern, compressed_layers: single releases; see there
+ *   every_nth        the indices n - 1, 2n - 1, ...
+ *   letters          from a text with one letter for each layer
+ *   last             replaces the list's last value by `value`
+ *   indices          the indices at which the list `of` has `value`
+ *   expand           [[values, times], ...] expanded
+ *   indexer_pattern, compressed_layers: of single releases; see the functions
  */
 #include <math.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static zoo_status set(zoo_attributes *a, const cJSON *step, cJSON *list, zoo_err
     return zoo_attributes_set(a, text_of(step, "key"), list, origin, err);
 }
 
-/* A number of the step, or that of the key which it names. */
+/* A number of the step, or the number at the key that it names. */
 static zoo_status amount(const zoo_attributes *a, const cJSON *step, const char *name, double *out,
                          zoo_error *err)
 {
@@ -138,9 +138,9 @@ static zoo_status read_period(const zoo_attributes *a, const cJSON *step, const 
         p->below = 0;
     }
     if (!(p->length > 0)) {
-        return zoo_fail(err, ZOO_E_CONFIG,
-                        "%s: \"%s\" is not above 0, and \"%s\" is every so many layers", a->path,
-                        text_of(step, name) ? text_of(step, name) : name, text_of(step, "key"));
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" must be above 0: it is the period of \"%s\"",
+                        a->path, text_of(step, name) ? text_of(step, name) : name,
+                        text_of(step, "key"));
     }
     return ZOO_OK;
 }
@@ -277,7 +277,7 @@ zoo_status zoo_derive_every_nth(zoo_attributes *a, const cJSON *step, zoo_error 
     ZOO_TRY(count_layers(a, step, &n_layers, err));
     ZOO_TRY(zoo_attributes_whole(a, text_of(step, "of"), "every_nth", INT32_MAX, &n, err));
     if (n == 0) {
-        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" is 0, and \"%s\" is every so many layers",
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" is 0, but it is the period of \"%s\"",
                         a->path, text_of(step, "of"), text_of(step, "key"));
     }
     cJSON *list = cJSON_CreateArray();
@@ -300,8 +300,9 @@ zoo_status zoo_derive_letters(zoo_attributes *a, const cJSON *step, zoo_error *e
         const cJSON *word = member(letters, letter);
         if (!word) {
             cJSON_Delete(list);
-            return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" has the letter %s, which is no layer",
-                            a->path, text_of(step, "of"), letter);
+            return zoo_fail(err, ZOO_E_CONFIG,
+                            "%s: \"%s\" has the letter %s, which is not a kind of layer", a->path,
+                            text_of(step, "of"), letter);
         }
         (void)cJSON_AddItemToArray(list, cJSON_Duplicate(word, true));
     }
@@ -362,8 +363,8 @@ static double number_or(const zoo_attributes *a, const char *key, double fallbac
     return zoo_json_number(zoo_attributes_get(a, key), &value) ? value : fallback;
 }
 
-/* index_topk_pattern: a text of F and S or a list; else every index_topk_freq-th layer is full,
- * from index_skip_topk_offset on. */
+/* From index_topk_pattern, a text of F and S or a list; without it every index_topk_freq-th layer
+ * is full, from index_skip_topk_offset on. */
 zoo_status zoo_derive_indexer_pattern(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     const cJSON *pattern = zoo_attributes_get(a, "index_topk_pattern");
@@ -448,8 +449,8 @@ static zoo_status compressed_rates(zoo_attributes *a, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Layer types from compress_ratios (0, 4, 128), or two heavily compressed ones and then both kinds
- * in turn; the first num_hash_layers (3) choose experts by hash. */
+/* Layer types from compress_ratios (0, 4, 128), or by default two heavily compressed layers and
+ * then both kinds alternating; the first num_hash_layers (3) choose experts by hash. */
 zoo_status zoo_derive_compressed_layers(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     uint32_t n_layers = 0;

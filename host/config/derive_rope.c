@@ -1,25 +1,24 @@
 /*
- * derive_rope.c: rotary parameters of every spelling in one form, as the base class of the
- * reference has it, and the file's other keys become attributes.
+ * derive_rope.c: normalises rotary parameters of every spelling to the form of the reference's base
+ * class, and turns the file's other keys into attributes.
  *
- * The form: `rope_parameters`, flat or one object for each layer type (or label) below it, each
- * with rope_type, rope_theta and what its kind reads; nothing else is kept. How a class gets there,
- * by its file's "rope" member:
- *   standard       rope_scaling, if it is true, replaces rope_parameters; a top-level rope_theta
- *                  and partial_rotary_factor fill in what is missing, in each nested object
- *   by_layer       full_attention and sliding_attention: rope_scaling goes to the first, rope_theta
- *                  and rope_local_base_freq are their bases
+ * The form: `rope_parameters`, flat or with one object for each layer type (or label), each with
+ * rope_type, rope_theta and the members that its kind reads; others are dropped. The conversion is
+ * given by the class file's member "rope":
+ *   standard       rope_scaling, if true, replaces rope_parameters; a top-level rope_theta and
+ *                  partial_rotary_factor are the defaults, in each nested object
+ *   by_layer       objects full_attention and sliding_attention: rope_scaling applies to the first,
+ *                  rope_theta and rope_local_base_freq are their bases
  *   by_layer_same  the same with one default base; only the first reads rope_theta
  *   rotary_pct     rotary_emb_base and rotary_pct for rope_theta and partial_rotary_factor
  *   longrope       "su" and "yarn" are longrope
  *   mrope          "mrope" is default
  *   rotary_dim     partial_rotary_factor is rotary_dim / head_dim
- *   late           a default table with the base rope_theta; a rope_parameters of the file, which
- *                  is no field, replaces it
- *   xdrope         the same for "xdrope", which is dynamic
- *   typed          what stands beside objects of layer types is left out; a rope_scaling replaces
- *                  all of it
- *   none           rope_parameters stays as it is; a rope_scaling replaces it
+ *   late           the kind default with the base rope_theta; a rope_parameters of the file, which
+ *                  is not a field, replaces it
+ *   xdrope         "xdrope" is dynamic
+ *   typed          members beside the objects of layer types are dropped; rope_scaling replaces all
+ *   none           rope_parameters is unchanged; rope_scaling replaces it
  * Source: RotaryEmbeddingConfigMixin of the reference and the classes that override it.
  */
 #include <math.h>
@@ -154,8 +153,7 @@ static zoo_status standardize(zoo_attributes *a, zoo_error *err)
     return ZOO_OK;
 }
 
-/* rope_scaling where it is true, else rope_parameters, else an empty object: becomes
- * rope_parameters. */
+/* Sets rope_parameters to rope_scaling if that is true; if neither is there, to an empty object. */
 static zoo_status choose_block(zoo_attributes *a, zoo_error *err)
 {
     const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
@@ -173,7 +171,7 @@ static zoo_status choose_block(zoo_attributes *a, zoo_error *err)
                : zoo_attributes_set(a, "rope_parameters", cJSON_CreateObject(), "class", err);
 }
 
-/* The file's key, else the attribute, else the class's default base. */
+/* The base: the file's key, else the attribute, else the class's default. */
 static cJSON *theta_of(const zoo_attributes *a, const char *key, const char *level)
 {
     const cJSON *given = cJSON_GetObjectItemCaseSensitive(a->extras, key);
@@ -353,7 +351,7 @@ static zoo_status convert(zoo_attributes *a, zoo_error *err)
     return strcmp(how, "rotary_dim") == 0 ? convert_rotary_dim(a, err) : convert_standard(a, err);
 }
 
-/* Names of layers of older files. */
+/* Replaces layer types of older files by their present names. */
 static void rename_layers(zoo_attributes *a)
 {
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(a->common, "renamed_layers");
@@ -384,7 +382,7 @@ zoo_status zoo_derive_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
     return ZOO_OK;
 }
 
-/* rope_parameters.partial_rotary_factor = of[0] / of[1] where there is none. */
+/* rope_parameters.partial_rotary_factor = of[0] / of[1], unless it is there. */
 zoo_status zoo_derive_rotated_share(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     const cJSON *of = cJSON_GetObjectItemCaseSensitive(step, "of");
@@ -403,7 +401,8 @@ zoo_status zoo_derive_rotated_share(zoo_attributes *a, const cJSON *step, zoo_er
     return ZOO_OK;
 }
 
-/* The share of a head that rotates: the key, else qk_rope_head_dim / head_dim, else 64 / 512. */
+/* The rotated share of a head: partial_rotary_factor, else qk_rope_head_dim / head_dim, else
+ * 64 / 512. */
 static zoo_status compressed_share(zoo_attributes *a, double *share, zoo_error *err)
 {
     const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
@@ -423,7 +422,8 @@ static zoo_status compressed_share(zoo_attributes *a, double *share, zoo_error *
                               "derived: compressed_rope", err);
 }
 
-/* Where the file gives both blocks, their own share says what rotates: one for all layers. */
+/* If the file has both objects, their shares are used; they must rotate the same number of
+ * elements. */
 static zoo_status block_share(zoo_attributes *a, zoo_error *err)
 {
     const cJSON *head = zoo_attributes_get(a, "head_dim");
@@ -437,15 +437,15 @@ static zoo_status block_share(zoo_attributes *a, zoo_error *err)
     if (dims[0] != dims[1]) {
         return zoo_fail(
             err, ZOO_E_CONFIG,
-            "%s: \"%s\" lets %.0f elements of a head rotate, \"%s\" %.0f; only the same "
-            "number is computed",
+            "%s: \"%s\" rotates %.0f elements of a head, \"%s\" %.0f; different numbers are not "
+            "supported",
             a->path, paths[0], dims[0], paths[1], dims[1]);
     }
     return zoo_attributes_set(a, "qk_rope_head_dim", cJSON_CreateNumber(dims[0]),
                               "derived: compressed_rope", err);
 }
 
-/* Layers with a compressor have a base and scaling of their own, the others rotate plainly. */
+/* Layers with a compressor have their own base and scaling, the others the default kind. */
 zoo_status zoo_derive_compressed_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
     double share = 0;
@@ -504,14 +504,14 @@ static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *out
     }
     const char *type = text_in(params, "rope_type");
     const cJSON *truncate = cJSON_GetObjectItemCaseSensitive(outer, "truncate");
-    if (outer) { /* the reference reads it of the whole block, never of a layer type's */
+    if (outer) { /* the reference reads it from rope_parameters itself, not from a layer type's */
         cJSON_DeleteItemFromObjectCaseSensitive(params, "truncate");
         if (truncate) {
             replace(params, "truncate", cJSON_Duplicate(truncate, true));
         }
     }
     if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(params, "truncate"))) {
-        replace(params, "truncate", cJSON_CreateFalse()); /* as its code takes null */
+        replace(params, "truncate", cJSON_CreateFalse()); /* its code takes null for false */
     }
     cJSON *next = NULL;
     for (cJSON *item = params->child; item; item = next) {
@@ -530,8 +530,8 @@ zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
     if (!rope_of(a, "how")) {
         return ZOO_OK;
     }
-    ZOO_TRY(standardize(a, err)); /* tables are made after all keys have become attributes */
-    cJSON_DeleteItemFromObjectCaseSensitive(a->set, original); /* the block's counts */
+    ZOO_TRY(standardize(a, err)); /* again, now that all keys are attributes */
+    cJSON_DeleteItemFromObjectCaseSensitive(a->set, original); /* that in rope_parameters is used */
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
     if (!cJSON_IsObject(params)) {
         return ZOO_OK;

@@ -1,15 +1,15 @@
 /*
- * derive_typed.c: derivations of classes whose older files say by lists over the layers what newer
- * ones say by layer type.
+ * derive_typed.c: derivations of classes whose older files have lists over the layers where newer
+ * ones have values by layer type.
  *
- *   cut_layers   lists of num_hidden_layers + `n` values lose those of the prediction layers
- *   enumerated   of[0] for the layers that `list` names, a list or a text of numbers; without it
- *                of[0] from layer n on; else of[1]
- *   layer_heads  query heads of each layer: per_layer_config where the file has it, else `of` for
+ *   cut_layers   truncates lists of num_hidden_layers + `n` values to num_hidden_layers
+ *   enumerated   of[0] for the layers in `list`, a list or a text of numbers; without a list of[0]
+ *                from layer n on; else of[1]
+ *   layer_heads  query heads of each layer: from per_layer_config if the file has it, else `of` for
  *                windowed layers
- *   typed_rope   rope_parameters by layer type from rope_theta and partial_rotary_factors, a value
- *                or a list over the layers, and rope_scaling for full_attention; where the file has
- *                it by type, those keys count for nothing
+ *   typed_rope   rope_parameters by layer type from rope_theta and partial_rotary_factors, each a
+ *                value or a list over the layers, and rope_scaling for full_attention; ignored if
+ *                the file has rope_parameters by type
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ zoo_status zoo_derive_cut_layers(zoo_attributes *a, const cJSON *step, zoo_error
     return ZOO_OK;
 }
 
-/* Marks the layers that a list of numbers, or a text of them parted by commas, names. */
+/* Marks the layers of a list of numbers or a comma-separated text; false: not such a list. */
 static bool mark_layers(const cJSON *numbers, bool *marked, uint32_t n_layers)
 {
     const cJSON *item = NULL;
@@ -97,7 +97,7 @@ zoo_status zoo_derive_enumerated(zoo_attributes *a, const cJSON *step, zoo_error
     ZOO_TRY(count_layers(a, step, &n_layers, err));
     bool given = numbers && !cJSON_IsNull(numbers);
     if (given && !mark_layers(numbers, marked, n_layers)) {
-        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" should be numbers of layers", a->path,
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" should be a list of layer numbers", a->path,
                         text_of(step, "list"));
     }
     cJSON *list = cJSON_CreateArray();
@@ -141,7 +141,7 @@ static bool is_typed(const cJSON *params, const cJSON *types)
     return all;
 }
 
-/* The value for a layer: of a list over the layers its own. */
+/* The value for a layer: its element if the value is a list over the layers. */
 static cJSON *at_layer(const cJSON *value, int layer)
 {
     const cJSON *item = cJSON_IsArray(value) ? cJSON_GetArrayItem(value, layer) : value;

@@ -1,9 +1,10 @@
-/* nearest.c: edits between words, on the stack; words beyond ZOO_WORD_MAX are near nothing. */
+/* nearest.c: edit distance with three rows on the stack; words longer than ZOO_WORD_MAX are
+ * skipped. */
 #include "config/nearest.h"
 
 #include <string.h>
 
-/* Edits (a letter more, less, other, or two exchanged) between two words. */
+/* Damerau-Levenshtein distance (optimal string alignment). */
 static uint32_t distance(const char *a, const char *b)
 {
     uint32_t rows[3][ZOO_WORD_MAX + 1];

@@ -1,4 +1,4 @@
-/* nearest.h: which of several words a misspelt one was meant to be. */
+/* nearest.h: finds the candidate with the smallest edit distance to a misspelt word. */
 #ifndef ZOO_CONFIG_NEAREST_H
 #define ZOO_CONFIG_NEAREST_H
 
@@ -6,17 +6,16 @@
 
 enum { ZOO_WORD_MAX = 128 };
 
-/* Begins as {.word = W}; `text` is the best candidate so far, "" before the first. */
+/* Initialise as {.word = W}; `text` is the best candidate so far, "" before the first. */
 typedef struct zoo_nearest {
     const char *word;
     char text[ZOO_WORD_MAX];
-    uint32_t distance; /* edits from word to text: a letter more, less, other, or two exchanged */
+    uint32_t distance; /* insertions, deletions, substitutions, transpositions from word to text */
 } zoo_nearest;
 
-/* Takes the candidate where it is nearer than those before it. [any] */
+/* Keeps the candidate if it is nearer than those before it. [any] */
 void zoo_nearest_try(zoo_nearest *n, const char *candidate);
-/* Whether text is so near that word may well be a misspelling of it: an edit, or two where the word
- * is long. [any] */
+/* Whether word is probably a misspelling of text: one edit, or two in a long word. [any] */
 bool zoo_nearest_is_close(const zoo_nearest *n);
 
 #endif

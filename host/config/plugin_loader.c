@@ -1,7 +1,7 @@
 /*
- * plugin_loader.c: plugin files from dlopen to a judged table.
+ * plugin_loader.c: dlopen and the checks of descriptor, stamp and tables.
  *
- * It will not unload: blocks of a plugin may be reached from plans until the end.
+ * Plugins are never unloaded: plans point to their blocks.
  */
 #define _GNU_SOURCE /* dladdr */
 #include "config/plugin_loader.h"
@@ -33,7 +33,7 @@
 
 enum { BINDS_MAX = 256, BLOCKS_MAX = 64, KEYS_MAX = 4096 };
 
-/* What the host offers by name; a plugin's needs[] must be among them. */
+/* Features of this host; a plugin's needs[] must be among them. */
 static const char *const offers[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", "zoo.parts/1"};
 
 static const struct {
@@ -76,7 +76,7 @@ static uint32_t stamp_value(const zoo_stamp *stamp, size_t offset)
     return value;
 }
 
-static zoo_status judge_stamp(const char *path, const zoo_stamp *stamp, zoo_error *err)
+static zoo_status check_stamp(const char *path, const zoo_stamp *stamp, zoo_error *err)
 {
     static const zoo_stamp own = ZOO_STAMP;
     if (memcmp(stamp->magic, own.magic, sizeof own.magic) != 0) {
@@ -97,7 +97,7 @@ static zoo_status judge_stamp(const char *path, const zoo_stamp *stamp, zoo_erro
     return ZOO_OK;
 }
 
-static zoo_status judge_needs(const char *path, const zoo_plugin *plugin, zoo_error *err)
+static zoo_status check_needs(const char *path, const zoo_plugin *plugin, zoo_error *err)
 {
     for (const char *const *need = plugin->needs; need && *need; need++) {
         bool offered = false;
@@ -113,7 +113,7 @@ static zoo_status judge_needs(const char *path, const zoo_plugin *plugin, zoo_er
     return ZOO_OK;
 }
 
-static zoo_status judge_binds(const char *path, const zoo_block_ops *ops, zoo_error *err)
+static zoo_status check_binds(const char *path, const zoo_block_ops *ops, zoo_error *err)
 {
     uint32_t n = 0;
     for (const zoo_bind *bind = ops->binds; bind && bind->name; bind++) {
@@ -131,13 +131,14 @@ static zoo_status judge_binds(const char *path, const zoo_block_ops *ops, zoo_er
     return ZOO_OK;
 }
 
-static zoo_status judge_blocks(const char *path, const char *role, const zoo_block_ops *const *list,
+static zoo_status check_blocks(const char *path, const char *role, const zoo_block_ops *const *list,
                                zoo_error *err)
 {
     for (uint32_t i = 0; list && list[i]; i++) {
         const zoo_block_ops *ops = list[i];
         if (i == BLOCKS_MAX) {
-            return zoo_fail(err, ZOO_E_PLUGIN, "%s: the list of %s does not end", path, role);
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: the list of %s is not null-terminated", path,
+                            role);
         }
         if (ops->size < offsetof(zoo_block_ops, explain)) {
             return zoo_fail(err, ZOO_E_PLUGIN,
@@ -148,7 +149,7 @@ static zoo_status judge_blocks(const char *path, const char *role, const zoo_blo
             return zoo_fail(err, ZOO_E_PLUGIN, "%s: %s[%u] (%s) has no %s", path, role, i,
                             ops->name ? ops->name : "unnamed", ops->name ? "forward" : "name");
         }
-        ZOO_TRY(judge_binds(path, ops, err));
+        ZOO_TRY(check_binds(path, ops, err));
     }
     return ZOO_OK;
 }
@@ -160,7 +161,7 @@ static bool is_kind_name(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") == n;
 }
 
-static const char *lacking_of_kind(const zoo_cache_ops *ops)
+static const char *missing_member(const zoo_cache_ops *ops)
 {
     return !ops->bytes                               ? "bytes"
            : !ops->store                             ? "store"
@@ -170,35 +171,36 @@ static const char *lacking_of_kind(const zoo_cache_ops *ops)
                                                      : NULL;
 }
 
-static zoo_status judge_caches(const char *path, const zoo_cache_ops *const *list, zoo_error *err)
+static zoo_status check_caches(const char *path, const zoo_cache_ops *const *list, zoo_error *err)
 {
     for (uint32_t i = 0; list && list[i]; i++) {
         const zoo_cache_ops *ops = list[i];
         if (i == BLOCKS_MAX) {
-            return zoo_fail(err, ZOO_E_PLUGIN, "%s: the list of caches does not end", path);
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: the list of caches is not null-terminated",
+                            path);
         }
         if (ops->size < sizeof(zoo_cache_ops) || !is_kind_name(ops->name)) {
             return zoo_fail(err, ZOO_E_PLUGIN,
-                            "%s: caches[%u]: table of %u bytes, at least %zu are needed, or no "
-                            "name of small letters, digits, '-' and '_'",
+                            "%s: caches[%u]: the table has %u bytes, at least %zu are needed, or "
+                            "its name is not of lower-case letters, digits, '-' and '_'",
                             path, i, ops->size, sizeof(zoo_cache_ops));
         }
         if (strcmp(ops->name, "auto") == 0 || zoo_cache_kind(ops->name)) {
-            return zoo_fail(err, ZOO_E_PLUGIN, "%s: cache kind %s has a name of the host", path,
-                            ops->name);
+            return zoo_fail(err, ZOO_E_PLUGIN, "%s: cache kind %s has the name of a host's kind",
+                            path, ops->name);
         }
-        if (lacking_of_kind(ops) || ops->form >= ZOO_FORMS || ops->narrowness > ZOO_INT4) {
+        if (missing_member(ops) || ops->form >= ZOO_FORMS || ops->narrowness > ZOO_INT4) {
             return zoo_fail(err, ZOO_E_PLUGIN, "%s: cache kind %s has no %s", path, ops->name,
-                            lacking_of_kind(ops) ? lacking_of_kind(ops)
-                                                 : "form or narrowness that this host knows");
+                            missing_member(ops) ? missing_member(ops)
+                                                : "form or narrowness that this host knows");
         }
     }
     return ZOO_OK;
 }
 
-zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_error *err)
+zoo_status zoo_plugin_check(const char *path, const zoo_plugin *plugin, zoo_error *err)
 {
-    ZOO_TRY(judge_stamp(path, &plugin->stamp, err));
+    ZOO_TRY(check_stamp(path, &plugin->stamp, err));
     if (plugin->size < sizeof(zoo_plugin)) {
         return zoo_fail(err, ZOO_E_PLUGIN, "%s: descriptor of %u bytes, this host needs %zu", path,
                         plugin->size, sizeof(zoo_plugin));
@@ -211,11 +213,11 @@ zoo_status zoo_plugin_judge(const char *path, const zoo_plugin *plugin, zoo_erro
         return zoo_fail(err, ZOO_E_PLUGIN, "%s: plugin %s has no %s", path, plugin->name,
                         plugin->probe ? "configure" : "probe");
     }
-    ZOO_TRY(judge_needs(path, plugin, err));
-    ZOO_TRY(judge_blocks(path, "mixers", plugin->mixers, err));
-    ZOO_TRY(judge_blocks(path, "ffns", plugin->ffns, err));
-    ZOO_TRY(judge_blocks(path, "layers", plugin->layers, err));
-    ZOO_TRY(judge_caches(path, plugin->caches, err));
+    ZOO_TRY(check_needs(path, plugin, err));
+    ZOO_TRY(check_blocks(path, "mixers", plugin->mixers, err));
+    ZOO_TRY(check_blocks(path, "ffns", plugin->ffns, err));
+    ZOO_TRY(check_blocks(path, "layers", plugin->layers, err));
+    ZOO_TRY(check_caches(path, plugin->caches, err));
     uint32_t n_keys = 0;
     for (const zoo_key *key = plugin->keys; key && key->key; key++) {
         if (++n_keys > KEYS_MAX || key->rule > ZOO_KEY_IS ||
@@ -236,7 +238,7 @@ zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *
         return zoo_fail(err, ZOO_E_PLUGIN, "%s: there is no such plugin file", path);
     }
     if (!S_ISREG(info.st_mode)) {
-        return zoo_fail(err, ZOO_E_PLUGIN, "%s: not a plain file", path);
+        return zoo_fail(err, ZOO_E_PLUGIN, "%s: not a regular file", path);
     }
     errno = 0;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -252,7 +254,7 @@ zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *
         (void)dlclose(library);
         return zoo_fail(err, ZOO_E_PLUGIN, "%s: exports no " ZOO_PLUGIN_SYMBOL, path);
     }
-    zoo_status status = zoo_plugin_judge(path, plugin, err);
+    zoo_status status = zoo_plugin_check(path, plugin, err);
     if (status != ZOO_OK) {
         (void)dlclose(library);
         return status;
@@ -267,7 +269,7 @@ zoo_status zoo_plugin_load_named(const char *folder, const char *name, const zoo
     char path[PATH_MAX];
     if (strchr(name, '/') ||
         snprintf(path, sizeof path, "%s/%s.so", folder, name) >= (int)sizeof path) {
-        return zoo_fail(err, ZOO_E_PLUGIN, "\"%.80s\" is no name of a plugin", name);
+        return zoo_fail(err, ZOO_E_PLUGIN, "\"%.80s\" is not the name of a plugin", name);
     }
     return zoo_plugin_load(path, out, err);
 }
@@ -305,7 +307,7 @@ static bool is_folder(const char *path)
 /* An address in this file, for dladdr. */
 static const char own_anchor = 0;
 
-/* As the linker names what this code is in; of a program that may be what it was called by. */
+/* The dynamic linker's name of the file with this code; for a program it may be argv[0]. */
 static const char *linked_as(void)
 {
     Dl_info where;
@@ -330,8 +332,8 @@ bool zoo_own_file(char *path, size_t n)
     return length > 0;
 }
 
-/* Its folder. Without /proc, that of the path by which the program was started: a wrong one can
- * hold no more than other plugins, as --plugin-dir can. */
+/* The folder of that file. Without /proc, that of the path by which the program was started: a
+ * wrong one can do no more harm than --plugin-dir. */
 static void own_folder(char *path, size_t n)
 {
     path[0] = '\0';
@@ -357,7 +359,7 @@ zoo_status zoo_install_folder(const char *given, const char *kind, char *path, s
     own_folder(own, sizeof own);
     const char *beside = "";
     bool plugins = strcmp(kind, "plugins") == 0, cards = strcmp(kind, "models.d") == 0;
-    bool links = strcmp(kind, "links") == 0; /* lie beside plugins, other data beside cards */
+    bool links = strcmp(kind, "links") == 0; /* installed beside plugins, other data beside cards */
     const char *const places[] = {kind,
                                   plugins || links ? LMZOO_PLUGINS_FROM_BIN : LMZOO_CARDS_FROM_BIN,
                                   plugins || links ? LMZOO_PLUGINS_FROM_LIB : LMZOO_CARDS_FROM_LIB};

@@ -1,4 +1,4 @@
-/* problems.c: see problems.h. Out of memory and files that cannot be read are no such problem. */
+/* problems.c: problems.h. Lack of memory and unreadable files still end the opening. */
 #include "config/problems.h"
 
 zoo_status zoo_problems_take(zoo_problems *problems, zoo_status status, const zoo_error *err)

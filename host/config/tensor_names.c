@@ -1,12 +1,12 @@
 /*
- * tensor_names.c: candidates for a tensor's stored name. Fixed-size lists; what does not fit is no
- * candidate.
+ * tensor_names.c: candidates for a tensor's stored name. Fixed-size lists; candidates that do not
+ * fit are dropped.
  */
 #include "config/tensor_names.h"
 
 #include <string.h>
 
-/* Where the model's modules begin, in the spellings that are in circulation. */
+/* Prefixes of the model's modules in released checkpoints. */
 static const char *const prefixes[] = {"model.language_model.",
                                        "language_model.model.",
                                        "language_model.",
@@ -28,7 +28,7 @@ static void add(zoo_name_list *list, const char *name)
     memcpy(list->names[list->n_names++], name, strlen(name) + 1);
 }
 
-/* name with its first `from` replaced by `to`; false where there is none or no room. */
+/* out = name with the first `from` replaced by `to`; false: not found, or too long. */
 static bool replace(const char *name, const char *from, const char *to, char *out)
 {
     const char *at = *from ? strstr(name, from) : NULL;
@@ -39,7 +39,7 @@ static bool replace(const char *name, const char *from, const char *to, char *ou
     return n > 0 && n < ZOO_NAME_MAX;
 }
 
-/* Applies one pair to every name of the list; the new names stand before the old ones. */
+/* Applies one pair to every name of the list; new names come before the old ones. */
 static bool apply(zoo_name_list *list, const char *from, const char *to)
 {
     zoo_name_list old = *list;

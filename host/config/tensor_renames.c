@@ -1,8 +1,8 @@
 /*
- * tensor_renames.c: the renames of a model type, applied to every stored name once.
+ * tensor_renames.c: applies the renames of a model type to every stored name.
  *
- * Memory: the compiled patterns while it runs; the second names stay with the tensors. Patterns are
- * PCRE2 with a match limit, so that no name can hold it up.
+ * Memory: the compiled patterns during the call; the aliases belong to the tensors. Patterns are
+ * PCRE2 with a match limit, so that no name can cause long backtracking.
  */
 #include "config/tensor_renames.h"
 
@@ -83,7 +83,7 @@ static zoo_status read_pairs(renames *r, zoo_error *err)
     return ZOO_OK;
 }
 
-/* Bytes of the prefix behind which the pair looks; false: the name has none of them. */
+/* *n: length of the prefix after which the pair applies; false: the name has none of them. */
 static bool find_prefix(const rename_pair *pair, const char *name, size_t *n)
 {
     const cJSON *prefix = NULL;
@@ -98,7 +98,7 @@ static bool find_prefix(const rename_pair *pair, const char *name, size_t *n)
     return pair->prefixes == NULL;
 }
 
-/* What the pairs make of name, in place; names that grow too long stay as they are. */
+/* Applies the pairs to name in place; a replacement that would be too long is skipped. */
 static void rename_one(const renames *r, char name[ZOO_NAME_MAX])
 {
     char out[ZOO_NAME_MAX];
@@ -141,7 +141,7 @@ static void close_renames(renames *r)
     cJSON_Delete(r->json);
 }
 
-/* A type that could name a file elsewhere has none. */
+/* Finds the names file of a type; a type that contains '/' or begins with '.' has none. */
 static bool find_file(const char *const *card_dirs, const char *type, char *path, size_t n)
 {
     for (; *type && *type != '.' && !strchr(type, '/') && *card_dirs; card_dirs++) {

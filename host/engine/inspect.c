@@ -342,7 +342,7 @@ zoo_status zoo_model_inspect(const zoo_model *model, uint64_t n_wanted, FILE *ou
     printer p = {.out = out};
     zoo_model_config *config = model->config;
     static const char *const all[] = {NULL};
-    (void)zoo_model_config_judge(config, model->plugin, all, print_key, &p, NULL);
+    (void)zoo_model_config_check(config, model->plugin, all, print_key, &p, NULL);
     if (!model->tensors) {
         return zoo_inspect_wanted(model, out, err);
     }

@@ -63,7 +63,7 @@ void zoo_explain_values(zoo_doc *doc, const zoo_arch *arch)
     if (left.n) {
         zoo_doc_table_end(doc);
     }
-    if (zoo_model_config_judge(m->config, m->plugin, none, class_name ? NULL : ignore_key, NULL,
+    if (zoo_model_config_check(m->config, m->plugin, none, class_name ? NULL : ignore_key, NULL,
                                &error) != ZOO_OK) {
         zoo_doc_para(doc, "A run refuses this config: %s", error.text);
     }

@@ -15,7 +15,7 @@
 
 #include "base/machine_limits.h"
 #include "base/mem.h"
-#include "config/card_judge.h"
+#include "config/card_check.h"
 #include "config/nearest.h"
 #include "config/plugin_loader.h"
 #include "config/tensor_renames.h"
@@ -213,7 +213,7 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
     if (status != ZOO_OK) {
         return status;
     }
-    ZOO_TRY(zoo_card_judge(model->config, model->plugin, o->problems, err));
+    ZOO_TRY(zoo_card_check(model->config, model->plugin, o->problems, err));
     if (model->limits.context_max == 0) {
         /* Tables that grow with the length promise more than the config's number of positions. */
         bool grows = model->plan.reread_after || model->plan.reread_always;
@@ -225,7 +225,7 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
         model->limits.context_max = model->plan.positions_max;
     }
     return o->config_only ? ZOO_OK
-                          : zoo_model_config_judge(model->config, model->plugin, o->allow_unknown,
+                          : zoo_model_config_check(model->config, model->plugin, o->allow_unknown,
                                                    NULL, NULL, err);
 }
 

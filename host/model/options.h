@@ -29,7 +29,7 @@ typedef struct zoo_model_options {
     bool pin;              /* each thread stays on a core of its own */
     struct zoo_ring *ring; /* ranks that have the layers (model/ring.h), or null: all are here */
     /* plan_only from config.json alone: no tensors are looked at, and keys that nobody computes are
-     * left to zoo_model_config_judge. */
+     * left to zoo_model_config_check. */
     bool config_only;
     struct zoo_problems *problems; /* collects all refusals; null: the first one ends the opening */
     const char *config_text; /* with config_only: the config itself; the folder only names it */

@@ -120,7 +120,7 @@ static bool map_file(zoo_packed *packed, int fd, char *why, size_t n_why)
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
         (uintmax_t)st.st_size > SIZE_MAX / 2) {
-        (void)snprintf(why, n_why, "it is empty or no plain file");
+        (void)snprintf(why, n_why, "it is empty or not a regular file");
         return false;
     }
     void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

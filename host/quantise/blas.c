@@ -1,4 +1,5 @@
-/* blas.c: see blas.h. Needs no memory of its own. */
+/* blas.c: loading, and the factor by two Cholesky decompositions and an inversion in place
+ * (blas.h). */
 #include "quantise/blas.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
-/* feedback.c: see feedback.h. Rows of an item lie side by side: x [cols][64]. */
+/* feedback.c: unit search, rounding and feedback (feedback.h). The 64 rows of an item are
+ * interleaved, x [cols][64], so that loops over rows vectorise. The search is that of
+ * kernels/fit.inc with weighted squares and more trials. */
 #include "quantise/feedback.h"
 
 #include <math.h>
@@ -8,9 +10,9 @@
 #include "kernels/int_rows.h"
 
 enum { ROWS = ZOO_FEEDBACK_ROWS, GROUP_MAX = ZOO_FEEDBACK_GROUP_MAX, RUN = 32, BLOCK = 64 };
-enum { SPANS = 8, COMMONS = 7, ZEROS = 2, FIVES = 12, AGAIN = 2 };
+enum { SPANS = 8, COMMONS = 7, ZEROS = 2, DIVISORS = 12, REFITS = 2 };
 
-/* Nearest whole number, ties to even, of less than 2^22. */
+/* Rounds to the nearest integer, ties to even; |x| < 2^22. */
 static inline float whole(float x)
 {
     return (x + 12582912.0f) - 12582912.0f;
@@ -22,7 +24,7 @@ static inline float clamp(float x, float low, float high)
     return x < high ? x : high;
 }
 
-/* The nearest bf16 at least 2^-17, of whose multiples up to 8 half floats hold all bits. */
+/* The nearest bf16 of size 2^-17 to 8160, so that 8 times it is exact in half floats. */
 static uint16_t narrow_unit(float x)
 {
     float least = x < 0 ? -0x1p-17f : 0x1p-17f;
@@ -38,12 +40,12 @@ typedef struct columns {
     uint32_t n;
 } columns;
 
-/* Units of each row of a group; of each of its runs what codes count, and their zeros. */
+/* For each row of a group its unit, and for each of its runs times and zero. */
 typedef struct fit {
     float unit[ROWS], times[2][ROWS], zero[2][ROWS];
 } fit;
 
-/* Sums over columns of a trial: of weighted squares of what is left, x q and q q. */
+/* Weighted sums over the columns of a trial: squared error (in units), x q, q q. */
 typedef struct sums {
     float left[ROWS], xq[ROWS], qq[ROWS];
 } sums;
@@ -78,7 +80,7 @@ static void ends_of(const columns *c, float *low, float *high)
     }
 }
 
-/* Takes the scale of a trial where it explains more than the best so far. */
+/* Keeps the scale of a trial in the rows where its gain xq^2 / qq is the largest so far. */
 static void take_better(const sums *s, float *gain, float *scale)
 {
     for (uint32_t r = 0; r < ROWS; r++) {
@@ -90,7 +92,7 @@ static void take_better(const sums *s, float *gain, float *scale)
     }
 }
 
-/* What a run of 32 columns would like as its step of 16. */
+/* The best step of 16 codes for a run of 32 columns alone. */
 static void run_scale(const columns *c, const float *low, const float *high, float *scale)
 {
     float gain[ROWS] = {0}, inverse[ROWS], zero[ROWS], ones[ROWS];
@@ -108,7 +110,7 @@ static void run_scale(const columns *c, const float *low, const float *high, flo
     }
 }
 
-/* The best of some zeros for a run in units of 1 / inverse. */
+/* The best zero of a run with unit 1 / inverse. */
 static void best_zero(const columns *c, const float *inverse, const float *low, const float *high,
                       const float *times, float *zero, sums *best)
 {
@@ -131,7 +133,7 @@ static void best_zero(const columns *c, const float *inverse, const float *low, 
     }
 }
 
-/* A trial of one common step for the runs of a group. */
+/* The runs of a group with their ranges and own scales; try_common tries one scale for both. */
 typedef struct common {
     columns runs[2];
     float low[2][ROWS], high[2][ROWS], scale[2][ROWS];
@@ -172,7 +174,7 @@ static void try_common(const common *c, float factor, float *gain, fit *best)
     }
 }
 
-static void fit_four(const columns *group, fit *best)
+static void fit_int4(const columns *group, fit *best)
 {
     common c = {.n_runs = group->n > RUN ? 2 : 1};
     float gain[ROWS] = {0};
@@ -188,18 +190,19 @@ static void fit_four(const columns *group, fit *best)
     }
 }
 
-/* The zero in the middle, the largest value near either end. */
-static void fit_five(const columns *group, fit *best)
+/* Fixed zero; units of either sign, so that the largest value can be either end; the last trials
+ * refit the best unit. */
+static void fit_int5(const columns *group, fit *best)
 {
     float low[ROWS], high[ROWS], gain[ROWS] = {0}, inverse[ROWS];
     sums s;
     ends_of(group, low, high);
-    for (int t = 0; t < 2 * FIVES + AGAIN; t++) {
-        float steps = 14.5f + 0.2f * (float)(t % FIVES);
+    for (int t = 0; t < 2 * DIVISORS + REFITS; t++) {
+        float steps = 14.5f + 0.2f * (float)(t % DIVISORS);
         for (uint32_t r = 0; r < ROWS; r++) {
             float size = high[r] > -low[r] ? high[r] : -low[r];
-            inverse[r] = (t < FIVES ? steps : -steps) / (size > 1e-30f ? size : 1e-30f);
-            if (t >= 2 * FIVES) {
+            inverse[r] = (t < DIVISORS ? steps : -steps) / (size > 1e-30f ? size : 1e-30f);
+            if (t >= 2 * DIVISORS) {
                 inverse[r] = best->unit[r] != 0 ? 1 / best->unit[r] : 0;
             }
         }
@@ -208,7 +211,7 @@ static void fit_five(const columns *group, fit *best)
     }
 }
 
-static void fit_eight(const columns *group, fit *best)
+static void fit_int8(const columns *group, fit *best)
 {
     float low[ROWS], high[ROWS];
     ends_of(group, low, high);
@@ -217,7 +220,7 @@ static void fit_eight(const columns *group, fit *best)
     }
 }
 
-/* What the zero of codes is, but of 4 bits, where runs have their own. */
+/* The fixed zero of codes of 5 and 8 bits. */
 static float middle_of(uint32_t bits)
 {
     return bits == 5 ? 16 : 128;
@@ -230,18 +233,18 @@ static void fit_group(uint32_t bits, const columns *group, fit *best)
         best->times[r / ROWS][r % ROWS] = bits == 4 ? INT4_TIMES_MAX : 1;
         best->zero[r / ROWS][r % ROWS] = bits == 4 ? 64 : middle_of(bits);
     }
-    (bits == 4 ? fit_four : bits == 5 ? fit_five : fit_eight)(group, best);
+    (bits == 4 ? fit_int4 : bits == 5 ? fit_int5 : fit_int8)(group, best);
 }
 
 typedef struct part {
     const zoo_feedback *f;
     uint32_t first, n; /* rows */
-    float *x;          /* [cols][ROWS], in order */
-    float *y;          /* [cols][ROWS]: errors */
+    float *x;          /* [cols][ROWS] weights in the order of quantisation */
+    float *y;          /* [cols][ROWS] first weights in file order, then errors */
     fit *fits;         /* [groups] */
 } part;
 
-/* Rows of the tensor, the columns as they stand. */
+/* Reads the item's rows to y; rows past the last one are zeros. */
 static zoo_status read_rows(const part *p, float *room)
 {
     size_t cols = p->f->cols;
@@ -280,7 +283,7 @@ static void fit_groups(const part *p)
     }
 }
 
-/* Column i of the order: codes, and errors over U_ii to e [ROWS]. */
+/* Quantises column i of the order: codes, and errors over U_ii to e [ROWS]. */
 static void round_column(const part *p, uint32_t i, const float *x, float *e, double *error)
 {
     const zoo_feedback *f = p->f;
@@ -315,7 +318,7 @@ static void feed_block(const part *p, uint32_t begin, uint32_t end, double *erro
     }
 }
 
-/* x of the columns behind `end` -= U[begin .. end, behind]^T e */
+/* x[end ..] -= U[begin .. end - 1, end ..]^T e */
 static void feed_rest(const part *p, uint32_t begin, uint32_t end)
 {
     const zoo_feedback *f = p->f;
@@ -342,7 +345,7 @@ static double size_of(const part *p)
     return size;
 }
 
-size_t zoo_feedback_room(uint32_t cols)
+size_t zoo_feedback_scratch(uint32_t cols)
 {
     size_t fits = (cols + RUN - 1) / RUN * sizeof(fit) / sizeof(float);
     return (size_t)cols * (2 * ROWS + 1) + fits;

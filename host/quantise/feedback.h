@@ -1,20 +1,21 @@
 /*
- * feedback.h: one matrix to codes, the error of each column fed back into those that follow.
+ * feedback.h: quantises one matrix, feeding the error of each column back into the following ones.
  *
- *   for column i, the inputs of largest mean square first:
- *     q_i = a whole number of units near w_i,   e_i = (w_i - q_i) / U_ii,   w_j -= e_i U_ij, j > i
+ *   for each column i, in descending order of the inputs' mean square:
+ *     q_i = the nearest multiple of the unit to w_i
+ *     e_i = (w_i - q_i) / U_ii,   w_j -= e_i U_ij for j > i
  *
- * with U^T U = (H + d I)^-1, H the second moments of the inputs (moments.h). sum e_i^2 is what the
- * outputs lose of their squares. Units of a group are fitted before, squares weighted by the
- * diagonal of H. Without H columns are only rounded.
+ * with U^T U = (H + d I)^-1, H the second moments of the inputs (moments.h). sum e_i^2 is the
+ * squared error of the outputs. A group's unit is fitted before, by squared error weighted with the
+ * diagonal of H. Without H, columns are only rounded.
  *
- *   4 bits: times * code - zero, code < 16; runs of 32 columns have times (5 to 8) and zero of
- *           their own, groups of 64 a unit: what int4 has (kernels.h), an eighth of its scale
+ *   4 bits: times * code - zero, code < 16; each run of 32 columns has its own times (5 to 8) and
+ *           zero, each group of 64 a unit: the format int4 (kernels.h), unit = scale / 8
  *   5 bits: -16 .. 15 in groups of 32;   8 bits: -127 .. 127 in groups of 32
  *
- * Units are numbers that bf16 holds, and half floats too. Blocks of 64 columns are updated within,
- * what is behind them by one product a block. Items are 64 rows; memory 64 (2 cols + 64) + 10 cols
- * floats a thread. Source: Frantar et al., "GPTQ", 2022.
+ * Units are exact in bf16 and, times 8, in half floats. Within blocks of 64 columns errors are fed
+ * back column by column, to later columns by one matrix product a block. An item is 64 rows;
+ * memory: 64 (2 cols + 64) + 10 cols floats a thread. Source: Frantar et al., "GPTQ", 2022.
  */
 #ifndef ZOO_QUANTISE_FEEDBACK_H
 #define ZOO_QUANTISE_FEEDBACK_H
@@ -36,16 +37,17 @@ typedef struct zoo_feedback {
     uint32_t rows, cols, bits;
     const float *h;        /* [cols, cols] with columns in `order`; null: no feedback */
     const float *factor;   /* U, the same way; null without h */
-    const uint32_t *order; /* [cols] columns as they are taken; null: as they stand */
-    const float *weight;   /* [cols] of squares; null: all 1 */
-    uint8_t *codes;        /* [rows, cols] units, 128 more; 16 more of 5 bits */
-    uint16_t *scales;      /* units: bf16 [rows, groups] */
-    double *errors;        /* [items][2]: sum e^2; sum w H w */
+    const uint32_t *order; /* [cols] the order of quantisation; null: ascending */
+    const float *weight;   /* [cols] of squared errors; null: all 1 */
+    uint8_t *codes;        /* output [rows, cols]: q / unit + 128; with 5 bits + 16 */
+    uint16_t *scales;      /* output [rows, groups]: units as bf16 */
+    double *errors;        /* output [items][2]: sum e^2; sum w H w */
 } zoo_feedback;
 
-/* Floats that an item works in. */
-size_t zoo_feedback_room(uint32_t cols);
-/* Rows 64 item .. of the matrix; room [zoo_feedback_room] is the thread's own. */
+/* Floats of scratch for one item. */
+size_t zoo_feedback_scratch(uint32_t cols);
+/* Quantises rows 64 item .. 64 item + 63; room [zoo_feedback_scratch] belongs to the calling
+ * thread. The status of reading the tensor; err is not set. */
 zoo_status zoo_feedback_item(const zoo_feedback *f, uint32_t item, float *room);
 
 #endif

@@ -1,4 +1,5 @@
-/* folder.c: see folder.h. Memory: the list of tensors. */
+/* folder.c: tensors, config.json, the note, and copies of all other files (folder.h). Memory: the
+ * list of tensors. */
 #define _GNU_SOURCE
 #include "quantise/folder.h"
 
@@ -18,7 +19,7 @@ typedef struct writing {
     const zoo_jobs *jobs;
     zoo_tensor *list;
     size_t n;
-    char *names; /* of what is added */
+    char *names; /* of the tensors of jobs */
     size_t names_used;
     int64_t *shapes; /* [jobs][2] */
     const unsigned char **data;
@@ -64,7 +65,7 @@ static zoo_status add_all(writing *w, zoo_error *err)
             }
         }
         if (stays && t->dtype == ZOO_DTYPE_MAX) {
-            return zoo_fail(err, ZOO_E_UNSUPPORTED, "%s: tensor %s: a dtype that is not written",
+            return zoo_fail(err, ZOO_E_UNSUPPORTED, "%s: tensor %s: its dtype cannot be written",
                             t->file, t->name);
         }
         if (stays) {
@@ -288,7 +289,7 @@ static double number_of(const cJSON *json, const char *key)
     return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
-void zoo_folder_tell(const char *folder, FILE *out)
+void zoo_folder_describe(const char *folder, FILE *out)
 {
     char path[4200];
     cJSON *json = NULL;

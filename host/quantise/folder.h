@@ -1,17 +1,16 @@
 /*
- * folder.h: the new checkpoint: an ordinary Hugging Face folder in the layout `pack-quantized` of
- * compressed-tensors, which transformers and vLLM read.
+ * folder.h: writes the quantised checkpoint, a Hugging Face folder in the format `pack-quantized`
+ * of compressed-tensors, which transformers and vLLM read.
  *
- *   <module>.weight_packed      int32 [rows, words]: codes, little end first
+ *   <module>.weight_packed      int32 [rows, words]: codes, lowest bits first
  *   <module>.weight_scale       bf16 [rows, groups]
  *   <module>.weight_shape       int64 [2]
  *
- * Codes of 4 bits have zeros within a step and steps of each 32 columns, which the layout has no
- * place for; what they stand for are whole numbers of eight bits in groups of 64, and so they are
- * stored, in symmetric groups. The host finds the four bits again (pack.h) and keeps them.
- * Everything else is the source's. config.json gains quantization_config; what was done with which
- * text stands in lmzoo_quantise.json, which `inspect` shows. Tensors go straight from the mapped
- * files; model.safetensors takes its name when it is whole, config.json after it.
+ * The format cannot express int4's zeros and the steps of each 32 columns. Its values are 8-bit
+ * integers in groups of 64, and are stored as such, symmetric; the host recovers the 4-bit codes
+ * (pack.h). Other tensors and files are copied. config.json gains quantization_config; method and
+ * text are recorded in lmzoo_quantise.json, which `inspect` shows. Tensors are written straight
+ * from the mapped files; model.safetensors is renamed into place when complete, then config.json.
  */
 #ifndef ZOO_QUANTISE_FOLDER_H
 #define ZOO_QUANTISE_FOLDER_H
@@ -25,13 +24,15 @@
 typedef struct zoo_folder_note {
     const char *text; /* name of the file of text, or null */
     uint64_t text_hash, n_tokens;
-    double bits; /* a weight of all quantised matrices */
+    double bits; /* per weight, over all quantised matrices */
 } zoo_folder_note;
 
+/* Writes the checkpoint to jobs->folder from the parts on disk. ZOO_E_IO, ZOO_E_MEMORY,
+ * ZOO_E_UNSUPPORTED: a tensor's dtype cannot be written. */
 zoo_status zoo_folder_write(const zoo_model *model, const zoo_jobs *jobs,
                             const zoo_folder_note *note, zoo_error *err);
 
-/* One line for people about how a checkpoint's folder was made; nothing where it has no note. */
-void zoo_folder_tell(const char *folder, FILE *out);
+/* Prints one line on how the checkpoint was quantised; nothing if the folder has no note. */
+void zoo_folder_describe(const char *folder, FILE *out);
 
 #endif

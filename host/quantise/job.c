@@ -1,4 +1,4 @@
-/* job.c: see job.h. */
+/* job.c: the list of matrices and the files of parts (job.h). */
 #define _GNU_SOURCE
 #include "quantise/job.h"
 
@@ -70,8 +70,8 @@ zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err)
     }
     return out->n ? ZOO_OK
                   : zoo_fail(err, ZOO_E_UNSUPPORTED,
-                             "%s: no matrix of it is stored as plain numbers [outputs, inputs]: "
-                             "there is nothing to quantise",
+                             "%s: there is nothing to quantise: no matrix is stored as plain "
+                             "[outputs, inputs]",
                              model->folder);
 }
 
@@ -136,7 +136,7 @@ void zoo_jobs_resume(zoo_jobs *jobs)
     }
 }
 
-/* Codes of a row, little end first, dense. */
+/* Packs a row of codes densely, lowest bits first. */
 static void pack_row(const uint8_t *codes, uint32_t cols, uint32_t bits, uint32_t *words)
 {
     for (uint32_t k = 0; k < cols; k++) {

@@ -1,16 +1,16 @@
 /*
- * job.h: the matrices of a run, and what is kept of each one until all are done.
+ * job.h: the matrices to quantise, and their results on disk until all are done.
  *
- * A part is a file <folder>/.parts/<number>-<bits>.part: a head with errors and shape, then the
- * bytes as the checkpoint will hold them. It takes its name when it is whole, so a run that was
- * killed goes on with those that are there; a part of other inputs (key) is made again.
+ * A part is a file <folder>/.parts/<number>-<bits>.part: a header with error and shape, then the
+ * bytes of the checkpoint's tensors. It is renamed into place when complete, so an interrupted run
+ * resumes with the parts that exist; a part of other inputs (key) is made again.
  */
 #ifndef ZOO_QUANTISE_JOB_H
 #define ZOO_QUANTISE_JOB_H
 
 #include "model/bound_model.h"
 
-/* 4, 5 and 8 bits, the last for matrices that their block wants wide. */
+/* Kinds 0, 1, 2: 4, 5 and 8 bits, the last for matrices with ZOO_BIND_WIDE. */
 enum { ZOO_JOB_KINDS = 3 };
 
 static inline uint32_t zoo_job_bits(uint32_t kind)
@@ -20,14 +20,15 @@ static inline uint32_t zoo_job_bits(uint32_t kind)
 
 typedef struct zoo_job {
     const zoo_tensor *tensor;
-    const zoo_weight *weight;           /* one that is bound from it */
+    const zoo_weight *weight;           /* bound from the tensor */
     char name[ZOO_TENSOR_NAME_MAX + 1]; /* of the module in the new checkpoint */
-    bool is_head, is_shared, is_wide;   /* is_shared: the embedding table stays beside it */
+    bool is_head, is_wide;              /* the output matrix; its block asks for precision */
+    bool is_shared;                     /* a tied output matrix: the embedding tensor is kept too */
     uint32_t rows, cols;
-    double error[ZOO_JOB_KINDS]; /* of the outputs' squares, as a share */
-    bool done[ZOO_JOB_KINDS];
-    uint32_t kind; /* chosen */
-    uint64_t n_rows;
+    double error[ZOO_JOB_KINDS]; /* squared error of the outputs over their squares */
+    bool done[ZOO_JOB_KINDS];    /* the part exists */
+    uint32_t kind;               /* chosen */
+    uint64_t n_rows;             /* rows of activations in its H */
 } zoo_job;
 
 typedef struct zoo_jobs {
@@ -37,30 +38,31 @@ typedef struct zoo_jobs {
     uint64_t key[2]; /* of everything that the parts come from */
 } zoo_jobs;
 
-/* The matrices of the model that are quantised, in the order of binding; zoo_jobs_free gives back.
+/* Lists the model's matrices to quantise, in the order of binding; free with zoo_jobs_free.
  * ZOO_E_MEMORY; ZOO_E_UNSUPPORTED: there are none. */
 zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err);
 void zoo_jobs_free(zoo_jobs *jobs);
 
-/* Bytes of the parts of a part, in this order: codes, scales. Codes of 4 bits stand for whole
- * numbers of 8, which is how they are stored. */
+/* Layout of a part after its header: codes, then scales. 4-bit codes are stored as their 8-bit
+ * values (folder.h). */
 typedef struct zoo_part_sizes {
     uint32_t bits, group;
-    uint64_t words, groups; /* words of a row */
-    size_t codes, scales;
+    uint64_t words, groups; /* of a row */
+    size_t codes, scales;   /* bytes */
 } zoo_part_sizes;
 zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t kind);
 
-/* Looks which parts are there. */
+/* Sets done, error and n_rows of the jobs whose parts exist. */
 void zoo_jobs_resume(zoo_jobs *jobs);
-/* What feedback.h made of job i, packed, to its part. ZOO_E_IO. */
+/* Packs the output of feedback.h for job i and writes its part. ZOO_E_IO, ZOO_E_MEMORY. */
 zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const uint8_t *codes,
                           const uint16_t *scales, zoo_error *err);
-/* Maps the part of the chosen kind; *data lies behind its head. zoo_part_unmap gives back. */
+/* Maps the part of the chosen kind; *data begins after its header. Release with zoo_part_unmap.
+ * ZOO_E_IO. */
 zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, const unsigned char **data,
                         zoo_error *err);
 void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, const unsigned char *data);
-/* Removes the parts, when the checkpoint is whole. */
+/* Removes the parts, once the checkpoint is complete. */
 void zoo_parts_remove(const zoo_jobs *jobs);
 
 #endif

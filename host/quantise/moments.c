@@ -1,4 +1,4 @@
-/* moments.c: see moments.h. Rows are kept under one lock; sums are made between steps. */
+/* moments.c: rows are recorded under a mutex during a step and added after it (moments.h). */
 #include "quantise/moments.h"
 
 #include <pthread.h>
@@ -7,25 +7,25 @@
 
 #include "base/mem.h"
 
-/* Rows of one call. */
+/* The rows of one call. */
 typedef struct piece {
-    const float *x; /* where they were: their order within a step */
+    const float *x; /* their address in the step, by which pieces are sorted */
     uint32_t n;
     float *rows; /* [n, cols] */
 } piece;
 
 typedef struct moment {
-    const zoo_weight *weight; /* null: none wanted */
-    float *h;                 /* null: shared or without rows */
-    uint32_t of;
+    const zoo_weight *weight; /* null: skipped */
+    float *h;                 /* null: shared, or no rows yet */
+    uint32_t of;              /* the matrix whose h this one uses */
     uint64_t n_rows;
-    piece *pieces; /* of the step */
+    piece *pieces; /* of the current step */
     uint32_t n_pieces, pieces_max;
 } moment;
 
 struct zoo_moments {
     moment *list;
-    uint32_t *by_data; /* numbers in the order of their data, of those with a weight */
+    uint32_t *by_data; /* [n_by_data] indices of the matrices with a weight, by address of data */
     uint32_t n, n_by_data;
     const zoo_blas *blas;
     bool failed; /* out of memory */
@@ -152,7 +152,7 @@ static bool same_rows(const moment *a, const moment *b)
     return same;
 }
 
-/* Whose rows matrix i reads: decided when both have their first. */
+/* Lets matrix i share the H of an earlier one with equal rows; decided at its first step. */
 static void choose(zoo_moments *s, uint32_t i)
 {
     moment *m = &s->list[i];

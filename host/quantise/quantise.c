@@ -1,4 +1,4 @@
-/* quantise.c: see quantise.h. */
+/* quantise.c: rounds of matrices, their moments and parts, and the choice of bits (quantise.h). */
 #define _GNU_SOURCE
 #include "quantise/quantise.h"
 
@@ -17,8 +17,8 @@
 #include "quantise/job.h"
 #include "quantise/moments.h"
 
-static const double damping_least = 0.01;
-enum { HEAD_ROWS = 64 }; /* whose logits a step makes room for */
+static const double damping_min = 0.01;
+enum { HEAD_ROWS = 64 }; /* rows of a step that computes logits */
 
 typedef struct run {
     zoo_engine *engine;
@@ -29,7 +29,7 @@ typedef struct run {
     zoo_jobs jobs;
     zoo_moments *moments; /* of jobs begin .. end - 1 */
     uint32_t begin, end;
-    /* Of the H at hand, that of job `of`. */
+    /* Of the current H, that of job `of`. */
     uint32_t of;
     float *h, *factor, *weight;
     uint32_t *order;
@@ -37,7 +37,7 @@ typedef struct run {
     uint32_t n_done;
 } run;
 
-/* Whether products with bf16 weights read rows as floats, as those with f32 do. */
+/* Whether products with bf16 weights take float32 rows, as those with f32 weights do. */
 static bool plain_rows(const zoo_kernels *k)
 {
     return k && k->gemm[ZOO_BF16].prepare == k->gemm[ZOO_F32].prepare;
@@ -57,7 +57,7 @@ const char *zoo_quantise_isa(void)
 
 /* ---- bits ---- */
 
-/* A weight, with scales and steps, as kernels read it. */
+/* Bits per weight in memory, with scales and steps. */
 static double bits_of(uint32_t kind)
 {
     return kind == 0 ? 4 + 32.0 / 64 : kind == 1 ? 5 + 16.0 / 32 : 8 + 16.0 / 64;
@@ -69,27 +69,27 @@ static double values_of(const zoo_job *job)
 }
 
 /* The kind of more than four bits that a matrix may have. */
-static uint32_t wider(const zoo_job *job)
+static uint32_t wide_kind(const zoo_job *job)
 {
     return job->is_wide ? 2 : 1;
 }
 
-/* Whether a part of this kind is made: one of more bits only where there may be room for it. */
+/* Whether a part of this kind is needed: one of more bits only if the budget may allow it. */
 static bool is_wanted(const run *r, const zoo_job *job, uint32_t kind)
 {
-    return kind == 0 || (kind == wider(job) && r->options->bits > bits_of(0));
+    return kind == 0 || (kind == wide_kind(job) && r->options->bits > bits_of(0));
 }
 
-/* Error that more bits take away, a bit. */
+/* Reduction of the error by the wider kind, per bit. */
 static double gain_of(const zoo_job *job)
 {
-    uint32_t kind = wider(job);
+    uint32_t kind = wide_kind(job);
     return (job->error[0] - job->error[kind]) / (values_of(job) * (bits_of(kind) - bits_of(0)));
 }
 
-static const zoo_jobs *ranked;
+static const zoo_jobs *sorting_jobs;
 
-/* The output matrix, then those that their blocks want wide, then by gain. */
+/* The output matrix, then wide ones, then the others. */
 static int rank_of(const zoo_job *job)
 {
     return job->is_head ? 0 : job->is_wide ? 1 : 2;
@@ -98,8 +98,8 @@ static int rank_of(const zoo_job *job)
 static int by_gain(const void *a, const void *b)
 {
     uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    double x = gain_of(&ranked->list[i]), y = gain_of(&ranked->list[j]);
-    int first = rank_of(&ranked->list[i]) - rank_of(&ranked->list[j]);
+    double x = gain_of(&sorting_jobs->list[i]), y = gain_of(&sorting_jobs->list[j]);
+    int first = rank_of(&sorting_jobs->list[i]) - rank_of(&sorting_jobs->list[j]);
     return first ? first : x == y ? (i > j) - (i < j) : x < y ? 1 : -1;
 }
 
@@ -116,11 +116,11 @@ static zoo_status choose_bits(run *r, zoo_error *err)
         values += values_of(&jobs->list[i]);
         bits += bits_of(0) * values_of(&jobs->list[i]);
     }
-    ranked = jobs;
+    sorting_jobs = jobs;
     qsort(order, jobs->n, sizeof *order, by_gain);
     for (uint32_t i = 0; i < jobs->n; i++) {
         zoo_job *job = &jobs->list[order[i]];
-        uint32_t kind = wider(job);
+        uint32_t kind = wide_kind(job);
         double more = (bits_of(kind) - bits_of(0)) * values_of(job);
         if (is_wanted(r, job, kind) && bits + more <= r->options->bits * values &&
             gain_of(job) > 0) {
@@ -138,7 +138,7 @@ static zoo_status choose_bits(run *r, zoo_error *err)
 
 /* ---- the text ---- */
 
-static void tell(const run *r, const char *what, uint64_t done, uint64_t of)
+static void show_progress(const run *r, const char *what, uint64_t done, uint64_t of)
 {
     if (r->options->shows_progress) {
         (void)fprintf(stderr, "\r\033[K%s: %llu of %llu", what, (unsigned long long)done,
@@ -151,7 +151,7 @@ static void on_threads(void *arg, uint32_t n, void (*fn)(void *, uint32_t, uint3
     zoo_engine_parallel(arg, n, fn, fn_arg);
 }
 
-/* One window, by pieces that a step takes. */
+/* Runs one window in steps of at most rows_max tokens. */
 static zoo_status read_window(run *r, const int32_t *tokens, uint32_t n, bool head, zoo_error *err)
 {
     uint32_t seq, rows = zoo_engine_limits(r->engine)->rows_max;
@@ -185,7 +185,7 @@ static zoo_status read_texts(run *r, zoo_error *err)
         const zoo_score_text *text = &texts->list[t];
         for (uint32_t at = 0, n; at < text->n; at += n) {
             n = text->n - at < context ? text->n - at : context;
-            tell(r, "activations of tokens", done, all);
+            show_progress(r, "activations of tokens", done, all);
             ZOO_TRY(read_window(r, text->tokens + at, n, head, err));
             done += n;
         }
@@ -206,7 +206,7 @@ static int by_diagonal(const void *a, const void *b)
     return x == y ? (i > j) - (i < j) : x < y ? 1 : -1;
 }
 
-/* H over its rows, columns in the order of their mean squares, and its factor. */
+/* r->h = H / n_rows with columns in descending order of mean square; sets order and weight. */
 static void permute(run *r, const float *h, uint32_t n, uint64_t n_rows)
 {
     diagonal_at = h;
@@ -247,10 +247,10 @@ static zoo_status make_factor(run *r, const float *h, uint32_t n, uint64_t n_row
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the factor of %u inputs", n);
     }
     permute(r, h, n, n_rows);
-    r->damping = damping_least;
+    r->damping = damping_min;
     if (zoo_blas_inverse_factor(&r->blas, r->h, n, &r->damping, r->factor) != ZOO_OK) {
         zoo_mem_free(r->factor);
-        r->factor = NULL; /* weights of squares are left */
+        r->factor = NULL; /* no feedback; the weights of squares still apply */
     }
     return ZOO_OK;
 }
@@ -271,13 +271,13 @@ static void work_item(void *arg, uint32_t item, uint32_t worker)
     }
 }
 
-/* Codes of job i in one kind. */
+/* Quantises job i to one kind on all threads; sets its error. */
 static zoo_status run_feedback(run *r, uint32_t i, uint32_t kind, zoo_feedback *f, zoo_error *err)
 {
     zoo_job *job = &r->jobs.list[i];
     uint32_t items = (job->rows + ZOO_FEEDBACK_ROWS - 1) / ZOO_FEEDBACK_ROWS;
     uint32_t threads = zoo_engine_limits(r->engine)->n_threads;
-    work w = {.feedback = f, .room_size = zoo_feedback_room(job->cols)};
+    work w = {.feedback = f, .room_size = zoo_feedback_scratch(job->cols)};
     w.room = zoo_mem_array(threads * w.room_size, sizeof *w.room);
     f->errors = zoo_mem_array((size_t)items * 2, sizeof *f->errors);
     if (!w.room || !f->errors) {
@@ -326,8 +326,8 @@ static zoo_status make_part(run *r, uint32_t i, uint32_t kind, zoo_error *err)
     return status;
 }
 
-/* Moments of job i become the factor at hand, where they are not already. */
-static zoo_status take_moments(run *r, uint32_t i, zoo_error *err)
+/* Makes the factor of job i's moments the current one. */
+static zoo_status use_moments(run *r, uint32_t i, zoo_error *err)
 {
     uint32_t of = 0;
     uint64_t n_rows = 0;
@@ -342,7 +342,7 @@ static zoo_status take_moments(run *r, uint32_t i, zoo_error *err)
         ZOO_TRY(make_factor(r, h, r->jobs.list[i].cols, n_rows, err));
         r->of = r->begin + of;
     }
-    r->report->n_damped += r->damping > 1.5 * damping_least;
+    r->report->n_damped += r->damping > 1.5 * damping_min;
     return ZOO_OK;
 }
 
@@ -359,13 +359,13 @@ static bool is_done(const run *r, uint32_t i)
 static zoo_status make_parts(run *r, zoo_error *err)
 {
     for (uint32_t i = r->begin; i < r->end; i++) {
-        tell(r, "matrices", r->n_done, r->jobs.n);
+        show_progress(r, "matrices", r->n_done, r->jobs.n);
         r->n_done++;
         if (is_done(r, i)) {
             r->report->n_resumed++;
             continue;
         }
-        ZOO_TRY(take_moments(r, i, err));
+        ZOO_TRY(use_moments(r, i, err));
         for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
             if (is_wanted(r, &r->jobs.list[i], k)) {
                 ZOO_TRY(make_part(r, i, k, err));
@@ -378,11 +378,11 @@ static zoo_status make_parts(run *r, zoo_error *err)
 /* ---- rounds ---- */
 
 /*
- * As many matrices from begin on as statistics have room for; whether any is not done yet. Where a
- * round ends must not depend on what is done: it decides how the text is cut into steps, and that
- * decides the order of the sums.
+ * Sets r->end so that the moments of the round fit in memory; returns whether any matrix is not
+ * done. The end of a round must not depend on what is done: with the output matrix in a round the
+ * text is cut into other steps, which changes the order of sums.
  */
-static bool next_round(run *r)
+static bool plan_round(run *r)
 {
     size_t room = r->model->stats.bytes_packed, used = 0;
     bool any = false;
@@ -419,7 +419,7 @@ static zoo_status run_rounds(run *r, zoo_error *err)
 {
     zoo_status status = ZOO_OK;
     for (r->begin = 0; r->begin < r->jobs.n && status == ZOO_OK; r->begin = r->end) {
-        bool any = next_round(r);
+        bool any = plan_round(r);
         if (any && r->options->texts) {
             status = collect(r, err);
         }
@@ -436,7 +436,7 @@ static zoo_status run_rounds(run *r, zoo_error *err)
 
 /* ---- the run ---- */
 
-/* Everything that a part comes from. */
+/* The key of parts: a hash of everything that they depend on. */
 static void make_key(run *r)
 {
     XXH3_state_t *state = XXH3_createState();
@@ -485,19 +485,16 @@ static zoo_status open_folder(run *r, zoo_error *err)
     return ZOO_OK;
 }
 
-static zoo_status judge(const run *r, zoo_error *err)
+static zoo_status check_usage(const run *r, zoo_error *err)
 {
     const cJSON *stored = zoo_model_config_quantization(r->model->config);
     if (stored && !cJSON_IsNull(stored)) {
-        return zoo_fail(err, ZOO_E_UNSUPPORTED,
-                        "%s: is quantised already; give the model it came "
-                        "from",
+        return zoo_fail(err, ZOO_E_UNSUPPORTED, "%s: is quantised already; give the original model",
                         r->model->folder);
     }
     if (!(r->options->bits >= bits_of(0))) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "--bits %.3g: int4 takes %.4g a weight with its scales "
-                        "and steps",
+                        "--bits %.3g: int4 takes %.4g bits a weight with its scales and steps",
                         r->options->bits, bits_of(0));
     }
     return ZOO_OK;
@@ -506,7 +503,7 @@ static zoo_status judge(const run *r, zoo_error *err)
 static zoo_status run_all(run *r, zoo_error *err)
 {
     const zoo_quantise_options *o = r->options;
-    ZOO_TRY(judge(r, err));
+    ZOO_TRY(check_usage(r, err));
     ZOO_TRY(zoo_blas_open(&r->blas, err));
     ZOO_TRY(zoo_jobs_list(r->model, &r->jobs, err));
     ZOO_TRY(open_folder(r, err));

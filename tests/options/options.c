@@ -104,7 +104,7 @@ static bool run_copy(flip *f, const char *folder, float *out, bool notes)
     if (notes) {
         const zoo_plan *plan = zoo_engine_plan(engine);
         f->vocab = plan->vocab_size;
-        (void)zoo_model_config_judge(engine->model.config, engine->model.plugin, NULL, note_key, f,
+        (void)zoo_model_config_check(engine->model.config, engine->model.plugin, NULL, note_key, f,
                                      NULL);
         const cJSON *ignored = NULL;
         cJSON_ArrayForEach(ignored, zoo_card_part(engine->model.card, "ignored"))

@@ -67,8 +67,8 @@ fault plugins/deepseek/hyper_mix.c 's/for (uint32_t i = 1; i < p->iters/for (uin
     plain_hyper 'the mixing matrix is balanced once too few'
 fault plugins/deepseek/hyper_mix.c 's/p->magnitude \*/1 */' \
     plain_hyper "the factor on a block's output is missing"
-fault host/cache/rows.c 's/return place->kind->flags & ZOO_CACHE_TURNED/return false/' \
-    plain_narrow_cache 'rows are not turned'
+fault host/cache/rows.c 's/return place->kind->flags & ZOO_CACHE_HADAMARD/return false/' \
+    plain_narrow_cache 'rows are not rotated'
 fault host/cache/kinds.c 's/kernels->encode(form, x/kernels->encode(form == ZOO_FORM_INT8 ? ZOO_FORM_INT4 : form, x/; s/kernels->decode(form, /kernels->decode(form == ZOO_FORM_INT8 ? ZOO_FORM_INT4 : form, /' \
     plain_narrow_cache 'rows are kept in 4 bits'
 echo "1..$n"

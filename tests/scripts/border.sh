@@ -124,7 +124,7 @@ result $? "nor by another name"
 for file in tokenizer.json model.safetensors generation_config.json chat_template.jinja; do
     rm -rf m && cp -r "$model" m && chmod -R u+w m && rm -f "m/$file" && mkfifo "m/$file"
     timeout 20 "$lmzoo" batch m -i plain.jsonl -o fifo.jsonl -q 2>err
-    [ $? -eq 3 ] && grep -q "m/$file: not a plain file" err
+    [ $? -eq 3 ] && grep -q "m/$file: not a regular file" err
     result $? "a FIFO for $file is refused"
 done
 rm -rf m && cp -r "$model" m && chmod -R u+w m

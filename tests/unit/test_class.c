@@ -273,7 +273,7 @@ static void wrong_values_are_refused(void **state)
         {TYPE("deepseek_v4") ", \"num_hidden_layers\": 1, \"head_dim\": 64, \"rope_parameters\": "
                              "{\"main\": {\"rope_theta\": 5, \"partial_rotary_factor\": 0.25}, "
                              "\"compress\": {\"rope_theta\": 5, \"partial_rotary_factor\": 0.5}}}",
-         "lets 16 elements of a head rotate"},
+         "rotates 16 elements of a head"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {

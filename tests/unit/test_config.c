@@ -153,7 +153,7 @@ static zoo_status judge(const char *text, const char *const *allowed, zoo_error 
     const zoo_config *view = zoo_model_config_view(config);
     (void)view->number(view, "read", 0);
     (void)view->number(view, "rope.theta", 0);
-    zoo_status status = zoo_model_config_judge(config, &plugin, allowed, NULL, NULL, error);
+    zoo_status status = zoo_model_config_check(config, &plugin, allowed, NULL, NULL, error);
     zoo_model_config_close(config);
     return status;
 }

@@ -275,7 +275,7 @@ static void foreign_files_are_refused(void **state)
     command("cp '%s' '%s'", other.path, right.path);
     expect(&right, false, "another state of the model");
     command("rm '%s' && mkdir '%s'", right.path, right.path);
-    expect(&right, false, "no plain file");
+    expect(&right, false, "not a regular file");
     free(other.logits);
     free(right.logits);
 }

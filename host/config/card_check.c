@@ -1,24 +1,24 @@
 /*
- * card_judge.c: see card_judge.h.
+ * card_check.c: the checks, member by member (card_check.h).
  *
- * A name is read when the plugin has asked for it (it is claimed), when it stands in the plugin's
- * list of keys, or when the class or the model's code reads it. What this config leaves unused, as
- * the experts' keys of a dense release, is known by one of them; a misspelt name by none.
+ * A key counts as read if the plugin has read it (claimed it), lists it, or the class or the
+ * model's code reads it. Keys that this config does not use, such as those of experts in a dense
+ * release, are known to one of these; a misspelt key to none.
  */
-#include "config/card_judge.h"
+#include "config/card_check.h"
 
 #include <string.h>
 
 #include "config/config_private.h"
 #include "config/nearest.h"
 
-typedef struct judged {
+typedef struct checked {
     const zoo_model_config *config;
     const zoo_plugin *plugin;
     const char *card;
-} judged;
+} checked;
 
-/* Whether the plugin asked for the key or for something below it. */
+/* Whether the plugin has read the key or a member of it. */
 static bool is_claimed(const zoo_model_config *c, const char *key)
 {
     size_t n = strlen(key);
@@ -48,7 +48,7 @@ static bool is_of_class(const zoo_model_config *c, const char *key)
     return c->class_json && zoo_attributes_reads(&c->attributes, head);
 }
 
-/* Whether an alias of the card has this spelling for a key that is asked for. */
+/* Whether an alias of the card maps a key that was read to this spelling. */
 static bool is_spelling(const zoo_model_config *c, const char *key)
 {
     const cJSON *item = NULL;
@@ -65,7 +65,7 @@ static bool is_spelling(const zoo_model_config *c, const char *key)
     return false;
 }
 
-static bool is_read(const judged *j, const char *key)
+static bool is_read(const checked *j, const char *key)
 {
     return is_claimed(j->config, key) || is_listed(j->plugin, key) || is_of_class(j->config, key) ||
            is_spelling(j->config, key);
@@ -97,7 +97,8 @@ static void try_class(zoo_nearest *n, const zoo_model_config *c)
     }
 }
 
-static zoo_status nobody_reads(const judged *j, const char *member, const char *key, zoo_error *err)
+static zoo_status refuse_unread_name(const checked *j, const char *member, const char *key,
+                                     zoo_error *err)
 {
     zoo_nearest near = {.word = key};
     try_claims(&near, j->config);
@@ -108,22 +109,22 @@ static zoo_status nobody_reads(const judged *j, const char *member, const char *
                     j->card, member, key, j->plugin->name, near.text);
 }
 
-static zoo_status judge_keys(const judged *j, const char *member, zoo_problems *problems,
+static zoo_status check_keys(const checked *j, const char *member, zoo_problems *problems,
                              zoo_error *err)
 {
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, zoo_card_part(j->config->card, member))
     {
         if (!is_read(j, item->string)) {
-            zoo_status status = nobody_reads(j, member, item->string, err);
+            zoo_status status = refuse_unread_name(j, member, item->string, err);
             ZOO_TRY(zoo_problems_take(problems, status, err));
         }
     }
     return ZOO_OK;
 }
 
-/* A file's spelling that the class does not read and the file does not hold is none. */
-static bool is_of_file(const judged *j, const char *key)
+/* Whether a spelling can be a key of the file: the class reads it, or the file has it. */
+static bool is_of_file(const checked *j, const char *key)
 {
     char head[ZOO_CLASS_KEY_MAX];
     (void)snprintf(head, sizeof head, "%.*s", (int)strcspn(key, ".["), key);
@@ -131,13 +132,13 @@ static bool is_of_file(const judged *j, const char *key)
            cJSON_GetObjectItemCaseSensitive(j->config->text, head);
 }
 
-static zoo_status judge_alias(const judged *j, const cJSON *item, zoo_error *err)
+static zoo_status check_alias(const checked *j, const cJSON *item, zoo_error *err)
 {
     if (!is_claimed(j->config, item->string) && !is_listed(j->plugin, item->string)) {
         zoo_nearest near = {.word = item->string};
         try_claims(&near, j->config);
         if (zoo_nearest_is_close(&near)) {
-            return nobody_reads(j, "aliases", item->string, err);
+            return refuse_unread_name(j, "aliases", item->string, err);
         }
     }
     bool any = false, named = false;
@@ -151,25 +152,26 @@ static zoo_status judge_alias(const judged *j, const cJSON *item, zoo_error *err
     if (any || !named) {
         return ZOO_OK;
     }
-    zoo_nearest near = {.word = last}; /* a card of several types may speak of another's keys */
+    zoo_nearest near = {.word = last}; /* in a card of several types it may be another type's key */
     try_class(&near, j->config);
     bool shared = cJSON_IsArray(zoo_card_part(j->config->card, "model_type"));
-    return shared && !zoo_nearest_is_close(&near) ? ZOO_OK : nobody_reads(j, "aliases", last, err);
+    return shared && !zoo_nearest_is_close(&near) ? ZOO_OK
+                                                  : refuse_unread_name(j, "aliases", last, err);
 }
 
-static zoo_status judge_aliases(const judged *j, zoo_problems *problems, zoo_error *err)
+static zoo_status check_aliases(const checked *j, zoo_problems *problems, zoo_error *err)
 {
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, zoo_card_part(j->config->card, "aliases"))
     {
-        ZOO_TRY(zoo_problems_take(problems, judge_alias(j, item, err), err));
+        ZOO_TRY(zoo_problems_take(problems, check_alias(j, item, err), err));
     }
     return ZOO_OK;
 }
 
-/* Keys of releases that this file lacks are usual; one that is nearly a key of the file, or of the
- * class, is meant to be that. */
-static zoo_status judge_ignored(const judged *j, zoo_problems *problems, zoo_error *err)
+/* An ignored key may be absent from this file; but one that is similar to a key of the file is a
+ * misspelling of it. */
+static zoo_status check_ignored(const checked *j, zoo_problems *problems, zoo_error *err)
 {
     const cJSON *ignored = zoo_card_part(j->config->card, "ignored"), *item = NULL, *key = NULL;
     cJSON_ArrayForEach(item, ignored)
@@ -199,15 +201,15 @@ static zoo_status judge_ignored(const judged *j, zoo_problems *problems, zoo_err
     return ZOO_OK;
 }
 
-/* What the file, or the class, has at a key of member "must". */
+/* The value of a key of "must": the class's attribute, or the file's. */
 static const cJSON *value_at(const zoo_model_config *c, const char *key)
 {
     return c->class_json ? zoo_attributes_get(&c->attributes, key)
                          : cJSON_GetObjectItemCaseSensitive(c->text, key);
 }
 
-/* Values that this type's code takes, of keys that the plugin reads in more ways. */
-static zoo_status judge_must(const judged *j, zoo_problems *problems, zoo_error *err)
+/* Refuses values that the plugin supports but the reference's code of this type does not. */
+static zoo_status check_must(const checked *j, zoo_problems *problems, zoo_error *err)
 {
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, zoo_card_part(j->config->card, "must"))
@@ -215,7 +217,8 @@ static zoo_status judge_must(const judged *j, zoo_problems *problems, zoo_error 
         const cJSON *value = value_at(j->config, item->string);
         const cJSON *is = cJSON_GetObjectItemCaseSensitive(item, "is");
         if (!is_read(j, item->string)) {
-            ZOO_TRY(zoo_problems_take(problems, nobody_reads(j, "must", item->string, err), err));
+            ZOO_TRY(
+                zoo_problems_take(problems, refuse_unread_name(j, "must", item->string, err), err));
         } else if (value && !zoo_card_is(is, value)) {
             char *found = cJSON_PrintUnformatted(value), *wanted = cJSON_PrintUnformatted(is);
             zoo_status status =
@@ -230,16 +233,16 @@ static zoo_status judge_must(const judged *j, zoo_problems *problems, zoo_error 
     return ZOO_OK;
 }
 
-zoo_status zoo_card_judge(const zoo_model_config *config, const zoo_plugin *plugin,
+zoo_status zoo_card_check(const zoo_model_config *config, const zoo_plugin *plugin,
                           zoo_problems *problems, zoo_error *err)
 {
     if (!config->card) {
         return ZOO_OK;
     }
-    const judged j = {.config = config, .plugin = plugin, .card = config->card->path};
-    ZOO_TRY(judge_keys(&j, "defaults", problems, err));
-    ZOO_TRY(judge_keys(&j, "fixed", problems, err));
-    ZOO_TRY(judge_aliases(&j, problems, err));
-    ZOO_TRY(judge_must(&j, problems, err));
-    return judge_ignored(&j, problems, err);
+    const checked j = {.config = config, .plugin = plugin, .card = config->card->path};
+    ZOO_TRY(check_keys(&j, "defaults", problems, err));
+    ZOO_TRY(check_keys(&j, "fixed", problems, err));
+    ZOO_TRY(check_aliases(&j, problems, err));
+    ZOO_TRY(check_must(&j, problems, err));
+    return check_ignored(&j, problems, err);
 }
