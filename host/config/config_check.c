@@ -73,6 +73,12 @@ static zoo_status refuse_value(config_check *j, const char *path, const zoo_key 
     if (claimed || in_list(j->allowed, j->allowed ? SIZE_MAX : 0, path)) {
         return ZOO_OK;
     }
+    if (!j->config->card) {
+        return zoo_fail(j->err, ZOO_E_CONFIG,
+                        "%s: \"%s\" is %s, which plugin %s does not know, and no card names "
+                        "model_type \"%s\" (--allow-unknown %s overrides)",
+                        j->config->path, path, value, j->plugin->name, j->config->model_type, path);
+    }
     return zoo_fail(
         j->err, ZOO_E_CONFIG,
         "%s: \"%s\" is %s, which neither plugin %s nor a card knows (--allow-unknown %s overrides)",

@@ -168,7 +168,7 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
     }
     zoo_model_config_use(model->config, model->card, has_tensor, model);
     zoo_model_config_strict(model->config, o->strict);
-    zoo_model_config_problems(model->config, o->problems);
+    zoo_model_config_problems(model->config, model->card ? o->problems : NULL);
     if (!zoo_card_text(model->card, "refused")) {
         ZOO_TRY(zoo_model_config_read_class(model->config, card_dir, err));
     }
@@ -193,7 +193,7 @@ static zoo_status open_tensors(zoo_model *model, const zoo_model_options *o, zoo
     return zoo_tensor_renames_apply(dirs, types, ZOO_COUNT(types), model->tensors, err);
 }
 
-static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+static zoo_status read_plan(zoo_model *model, const zoo_model_options *o, zoo_error *err)
 {
     char why[200] = "";
     const zoo_config *view = zoo_model_config_view(model->config);
@@ -224,6 +224,25 @@ static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_er
     if (model->plan.positions_max && model->limits.context_max > model->plan.positions_max) {
         model->limits.context_max = model->plan.positions_max;
     }
+    return ZOO_OK;
+}
+
+/* What no card names fits as a whole or not at all: one sentence says so. */
+static zoo_status refuse_unnamed(const zoo_model *model, zoo_status status, zoo_error *err)
+{
+    if (status != ZOO_E_CONFIG || model->card || !err) {
+        return status;
+    }
+    const zoo_error found = *err;
+    return zoo_fail(err, status,
+                    "%s; no card names model_type \"%s\", and plugin %s, which took it by its "
+                    "keys, computes plain decoders alone",
+                    found.text, zoo_model_config_type(model->config), model->plugin->name);
+}
+
+static zoo_status configure(zoo_model *model, const zoo_model_options *o, zoo_error *err)
+{
+    ZOO_TRY(refuse_unnamed(model, read_plan(model, o, err), err));
     return o->config_only ? ZOO_OK
                           : zoo_model_config_check(model->config, model->plugin, o->allow_unknown,
                                                    NULL, NULL, err);

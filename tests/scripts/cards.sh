@@ -88,6 +88,20 @@ ln -s "$model/model.safetensors" "$odd/model.safetensors"
     grep -q 'embed_tokens' "$TMPDIR/words"
 result $? "inspect names each kind of tensor that does not fit"
 
+# --- what no card names is refused in one sentence, however many of its keys nobody knows
+sed '1s/{/{"odd_one": 1, "odd_two": 2, /; s/"model_type": "llama"/"model_type": "odd"/' "$model/config.json" >"$odd/config.json"
+for name in "$odd" "$odd/config.json"; do
+    "$lmzoo" inspect "$name" >"$TMPDIR/out" 2>"$TMPDIR/words"
+    [ $? -eq 3 ] && [ ! -s "$TMPDIR/out" ] && [ "$(wc -l <"$TMPDIR/words")" -eq 1 ] &&
+        grep -q '"odd_one" is 1.*no card names model_type "odd"' "$TMPDIR/words"
+    result $? "a type that no card names: $(basename "$name")"
+done
+sed 's/"model_type": "llama"/"model_type": "odd"/; s/"hidden_act": "[a-z]*"/"hidden_act": "odd"/' "$model/config.json" >"$odd/config.json"
+"$lmzoo" inspect "$odd/config.json" >"$TMPDIR/out" 2>"$TMPDIR/words"
+[ $? -eq 3 ] && [ ! -s "$TMPDIR/out" ] && [ "$(wc -l <"$TMPDIR/words")" -eq 1 ] &&
+    grep -q 'activation "odd".*no card names model_type "odd"' "$TMPDIR/words"
+result $? "a type that no card names, with an activation that is not computed"
+
 # --- the schema
 if command -v python3 >/dev/null; then
     python3 "$LMZOO_SOURCE/tools/card_schema.py" --check >"$TMPDIR/words" 2>&1
