@@ -36,7 +36,7 @@ const zoo_option zoo_options_model[] = {
     {"--plugin-dir", 0, ZOO_OPTION_TEXT, ENGINE(plugin_dir), "DIR", "folder of plugins"},
     {"--card-dir", 0, ZOO_OPTION_TEXT, ENGINE(card_dir), "DIR", "folder of cards"},
     {"--allow-unknown", 0, ZOO_OPTION_LIST, offsetof(zoo_common, allow_unknown), "KEY",
-     "ignore this config key"},
+     "ignore this config key, or stored tensors of that name ('*' for any part of it)"},
     {"--strict", 0, ZOO_OPTION_FLAG, ENGINE(strict), NULL,
      "refuse config keys that the reference does not read (they are only reported)"},
     {"--pin", 0, ZOO_OPTION_FLAG, ENGINE(pin), NULL, "pin each thread to a core of its own"},

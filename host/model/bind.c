@@ -243,6 +243,19 @@ static void note_leftover(void *arg, const char *name, bool matters)
     }
 }
 
+static zoo_status refuse_leftovers(const zoo_model *model, const leftover *left, zoo_error *err)
+{
+    size_t n = layer_prefix(left->first), head = n ? n - 1 : 0;
+    while (head && isdigit((unsigned char)left->first[head - 1])) {
+        head--;
+    }
+    return zoo_fail(err, ZOO_E_WEIGHT,
+                    "%s: tensor %s belongs to a layer but plugin %s does not use it (%u such "
+                    "tensors; --allow-unknown '%.*s%s%s' overrides)",
+                    model->folder, left->first, model->plugin->name, left->n, (int)head,
+                    left->first, n ? "*." : "", left->first + n);
+}
+
 static zoo_status bind_all(zoo_model *model, zoo_bind_mode mode, zoo_error *err)
 {
     const zoo_plan *plan = &model->plan;
@@ -283,11 +296,7 @@ zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *cons
     leftover left = {.allowed = allowed};
     zoo_model_leftovers(model, note_leftover, &left);
     if (left.n) {
-        status = zoo_fail(
-            err, ZOO_E_WEIGHT,
-            "%s: tensor %s belongs to a layer but plugin %s does not use it (%u such tensors; "
-            "--allow-unknown %s overrides)",
-            model->folder, left.first, model->plugin->name, left.n, left.first);
+        status = refuse_leftovers(model, &left, err);
     }
     return settle(model, status, err);
 }
