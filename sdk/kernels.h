@@ -109,7 +109,7 @@ typedef struct zoo_norm_args {
     const float *x;
     float *y;
     const float *weight; /* [width] or null */
-    const float *bias;   /* [width] or null; layer_norm only */
+    const float *bias;   /* [width] or null; layer_norm reads it, rms_norm does not */
     size_t x_stride, y_stride;
     uint32_t n_rows, width;
     float eps;

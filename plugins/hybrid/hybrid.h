@@ -90,6 +90,7 @@ typedef struct hybrid_gated_norm {
     const float *z; /* [n_rows, width] or null: no gate */
     size_t y_stride, z_stride;
     const float *weight; /* [width], or [width / n_groups] with same_weight; null: none */
+    const float *bias;   /* [width] or null */
     uint32_t width, n_groups;
     uint32_t kind; /* zoo_norm_kind */
     uint32_t same_weight, gate_first;

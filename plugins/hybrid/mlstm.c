@@ -106,8 +106,8 @@ static void project(mlstm_job *job, const mlstm_weights *w, const float *x)
     const mlstm_buffers *m = &job->buffers;
     uint32_t n = job->span->n_rows;
     size_t gates = (size_t)n * p->n_heads;
-    const zoo_proj in[] = {{&w->q, NULL, m->q, 0},      {&w->k, NULL, m->k, 0},
-                           {&w->v, NULL, m->v, 0},      {&w->o, NULL, m->o, 0},
+    const zoo_proj in[] = {{&w->q, w->q_bias, m->q, 0}, {&w->k, w->k_bias, m->k, 0},
+                           {&w->v, w->v_bias, m->v, 0}, {&w->o, w->o_bias, m->o, 0},
                            {&w->i, w->i_bias, m->i, 0}, {&w->f, w->f_bias, m->f, 0}};
     zoo_linear(job->ctx, in, ZOO_COUNT(in), x, p->width_in, n);
     zoo_scale_rows(job->ctx, 1.0f / sqrtf((float)p->k_dim), m->q, n, p->qk_rows);
@@ -131,13 +131,14 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
                                     .y_stride = p->v_rows,
                                     .z_stride = p->v_rows,
                                     .weight = w->norm,
+                                    .bias = w->norm_bias,
                                     .width = p->v_rows,
                                     .n_groups = p->n_heads,
                                     .kind = ZOO_NORM_LAYER,
                                     .act = ZOO_ACT_SIGMOID,
                                     .eps = p->norm_eps};
     hybrid_gated_norm_run(ctx, &norm, span->n_rows);
-    const zoo_proj out = {&w->out, NULL, y, 0};
+    const zoo_proj out = {&w->out, w->out_bias, y, 0};
     zoo_linear(ctx, &out, 1, job.buffers.h, p->v_rows, span->n_rows);
 }
 

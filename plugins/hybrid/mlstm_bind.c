@@ -1,9 +1,9 @@
 /*
  * mlstm_bind.c: params and tensors of the matrix memory, and its feed-forward part.
  *
- * Keys: num_heads, qk_dim_factor, v_dim_factor (times the hidden size, up to a multiple of
- * mlstm_round_up_to_multiple_of), gate_soft_cap, eps, norm_eps, ffn_proj_factor,
- * ffn_round_up_to_multiple_of.
+ * Keys: num_heads, qk_dim_factor, v_dim_factor (times the hidden size), use_bias, gate_soft_cap,
+ * eps, norm_eps, ffn_proj_factor (times the hidden size, up to a multiple of
+ * ffn_round_up_to_multiple_of).
  */
 #include "blocks/rows.h"
 #include "mlstm.h"
@@ -22,26 +22,29 @@ const zoo_bind hybrid_mlstm_binds[] = {
     ZOO_ROW_VECTOR(f_bias, "fgate_preact.bias", n_heads, ZOO_NONE, ZOO_NONE),
     ZOO_ROW_VECTOR(norm, "multihead_norm.weight", v_rows, ZOO_NONE, ZOO_NONE),
     ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width_in, v_rows, ZOO_NONE, ZOO_NONE),
+    ZOO_ROW_VECTOR(q_bias, "q.bias", qk_rows, ZOO_NONE, ZOO_ROW_AT(has_bias)),
+    ZOO_ROW_VECTOR(k_bias, "k.bias", qk_rows, ZOO_NONE, ZOO_ROW_AT(has_bias)),
+    ZOO_ROW_VECTOR(v_bias, "v.bias", v_rows, ZOO_NONE, ZOO_ROW_AT(has_bias)),
+    ZOO_ROW_VECTOR(o_bias, "ogate_preact.bias", v_rows, ZOO_NONE, ZOO_ROW_AT(has_bias)),
+    ZOO_ROW_VECTOR(norm_bias, "multihead_norm.bias", v_rows, ZOO_NONE, ZOO_ROW_AT(has_bias)),
+    ZOO_ROW_VECTOR(out_bias, "out_proj.bias", width_in, ZOO_NONE, ZOO_ROW_AT(has_bias)),
     {0}};
 
-/* factor times the hidden size, rounded up to a multiple. */
-static uint32_t scaled(const zoo_decoder *b, const char *factor, double fallback,
-                       const char *multiple)
+/* factor times the hidden size, rounded down. */
+static uint32_t scaled(const zoo_decoder *b, const char *factor, double fallback)
 {
     const zoo_config *c = b->config;
     double width = c->number(c, factor, fallback) * b->hidden;
-    uint32_t step = c->whole(c, multiple, 64);
-    if (!(width >= 1 && width < 1 << 22) || step == 0 || step > 1 << 20) {
-        c->refuse(c, "%s or %s is out of bounds", factor, multiple);
-        return step ? step : 1;
+    if (!(width >= 1 && width < 1 << 22)) {
+        c->refuse(c, "%s is out of bounds", factor);
+        return 1;
     }
-    return ((uint32_t)width + step - 1) / step * step;
+    return (uint32_t)width;
 }
 
 zoo_status hybrid_mlstm_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     const zoo_config *c = b->config;
-    static const char multiple[] = "mlstm_round_up_to_multiple_of";
     mlstm_params *p = b->setup->take(b->setup, sizeof *p);
     (void)layer;
     if (!p) {
@@ -49,8 +52,9 @@ zoo_status hybrid_mlstm_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     }
     p->width_in = b->hidden;
     p->n_heads = b->n_heads;
-    p->qk_rows = scaled(b, "qk_dim_factor", 0.5, multiple);
-    p->v_rows = scaled(b, "v_dim_factor", 1.0, multiple);
+    p->qk_rows = scaled(b, "qk_dim_factor", 0.5);
+    p->v_rows = scaled(b, "v_dim_factor", 1.0);
+    p->has_bias = c->flag(c, "use_bias", false);
     p->cap = (float)c->number(c, "gate_soft_cap", 15.0);
     p->eps = (float)c->number(c, "eps", 1e-6);
     p->norm_eps = b->eps;
@@ -66,5 +70,12 @@ zoo_status hybrid_mlstm_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 
 uint32_t hybrid_mlstm_ffn_width(const zoo_decoder *b)
 {
-    return scaled(b, "ffn_proj_factor", 2.667, "ffn_round_up_to_multiple_of");
+    const zoo_config *c = b->config;
+    uint32_t width = scaled(b, "ffn_proj_factor", 2.667);
+    uint32_t step = c->whole(c, "ffn_round_up_to_multiple_of", 64);
+    if (step == 0 || step > 1 << 20) {
+        c->refuse(c, "ffn_round_up_to_multiple_of is out of bounds");
+        return width;
+    }
+    return (width + step - 1) / step * step;
 }

@@ -82,6 +82,7 @@ static void norm_groups(const norm_job *job, float *y)
         zoo_norm_args args = {.x = y + g * width,
                               .y = y + g * width,
                               .weight = weight,
+                              .bias = n->bias ? n->bias + g * width : NULL,
                               .x_stride = width,
                               .y_stride = width,
                               .n_rows = 1,

@@ -24,6 +24,10 @@ void zoo_norm_run(const zoo_kernels *kernels, uint32_t kind, zoo_norm_args args)
     args.offset = kind == ZOO_NORM_RMS_PLUS_ONE || kind == ZOO_NORM_LAYER_PLUS_ONE ? 1.0f : 0.0f;
     if (kind == ZOO_NORM_RMS || kind == ZOO_NORM_RMS_PLUS_ONE) {
         kernels->rms_norm(&args);
+        for (uint32_t i = 0; args.bias && i < args.n_rows; i++) {
+            float *y = args.y + i * args.y_stride;
+            kernels->add(y, args.bias, y, args.width);
+        }
     } else if (kind == ZOO_NORM_LAYER || kind == ZOO_NORM_LAYER_PLUS_ONE) {
         kernels->layer_norm(&args);
     } else if (args.x != args.y) {

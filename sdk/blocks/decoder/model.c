@@ -3,7 +3,8 @@
  *
  * Options:
  *   prefix, prefix_nested, layers, embed, norm_name, head   module names
- *   norm              "rms", "rms_plus_one", "layer", "layer_plus_one"; norm_weight, norm_bias
+ *   norm              "rms", "rms_plus_one", "layer", "layer_plus_one"; norm_weight, norm_bias;
+ *                     last_norm_bias: of the one before the head, where it differs
  *   rms_if            a key: where it holds a number the norm is "rms" with that eps, else
  *                     layer_norm_eps counts
  *   embed_scale       "sqrt": sqrt(hidden_size), where the key embed_scale_if is true;
@@ -169,6 +170,7 @@ zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup
     read_head(b);
     plan->norm_path = zoo_decoder_path(b, config->text(config, "@norm_name", "norm"));
     plan->norm = zoo_decoder_norm(b, plan->norm_path);
+    plan->norm.has_bias = zoo_decoder_flag(b, "@last_norm_bias", b->norm_bias);
     return plan->norm_path && plan->embed_path
                ? ZOO_OK
                : zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
