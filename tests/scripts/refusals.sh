@@ -33,6 +33,22 @@ check "a config key that the reference does not read, with --strict" \
 sed -i 's/"hidden_act"/"auto_map": {"AutoConfig": "own.py"}, "hidden_act"/' "$TMPDIR/key/config.json"
 check "such a key beside code of its own" '"attention_swirl" is 3.*auto_map' "$TMPDIR/key"
 
+# Biases beside a config without attention_bias: the reference leaves them aside, here the user says so.
+biases=$LMZOO_SOURCE/tests/parity/cases/llama-bias-llama3
+mkdir "$TMPDIR/biases"
+ln -s "$biases"/model* "$TMPDIR/biases"
+sed '/"attention_bias"/d' "$biases/config.json" >"$TMPDIR/biases/config.json"
+check "stored biases that the config does not know" \
+    "layers.0.self_attn.k_proj.bias .*--allow-unknown 'model.layers.\*.self_attn.k_proj.bias'" "$TMPDIR/biases"
+n=$((n + 1))
+if "$lmzoo" run "$TMPDIR/biases" --tokens 1,2,3 --max-tokens 1 --allow-unknown 'model.layers.*.self_attn.*.bias' \
+    >"$TMPDIR/out" 2>"$TMPDIR/err" && [ -s "$TMPDIR/out" ]; then
+    echo "ok $n - such biases, allowed by a pattern"
+else
+    echo "not ok $n - such biases, allowed by a pattern"
+    sed 's/^/# /' "$TMPDIR/err"
+fi
+
 copy value
 sed -i 's/"hidden_act": "silu"/"hidden_act": "wavy"/' "$TMPDIR/value/config.json"
 check "a value that is not computed" 'value/config.json: .*wavy' "$TMPDIR/value"
