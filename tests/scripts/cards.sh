@@ -102,6 +102,19 @@ sed 's/"model_type": "llama"/"model_type": "odd"/; s/"hidden_act": "[a-z]*"/"hid
     grep -q 'activation "odd".*no card names model_type "odd"' "$TMPDIR/words"
 result $? "a type that no card names, with an activation that is not computed"
 
+# --- only "rope" rotates in a class that asks for that word
+case=$LMZOO_SOURCE/tests/parity/cases/granitemoehybrid
+cp "$case/config.json" "$odd/config.json"
+ln -sf "$case/model.safetensors" "$odd/model.safetensors"
+for value in '"rope"' '"nope"' '"absolute"' null; do
+    sed "s/\"position_embedding_type\": [^,]*/\"position_embedding_type\": $value/" "$case/config.json" >"$odd/config.json"
+    "$lmzoo" trace "$odd" --tokens 5,6,7,8 -o "$TMPDIR/$value.st" 2>"$TMPDIR/words"
+done
+cmp -s "$TMPDIR/\"absolute\".st" "$TMPDIR/\"nope\".st" && cmp -s "$TMPDIR/null.st" "$TMPDIR/\"nope\".st" &&
+    ! cmp -s "$TMPDIR/\"rope\".st" "$TMPDIR/\"nope\".st"
+result $? "position_embedding_type rotates at rope alone"
+rm "$odd/model.safetensors"
+
 # --- the schema
 if command -v python3 >/dev/null; then
     python3 "$LMZOO_SOURCE/tools/card_schema.py" --check >"$TMPDIR/words" 2>&1
