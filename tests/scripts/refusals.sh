@@ -49,6 +49,12 @@ else
     sed 's/^/# /' "$TMPDIR/err"
 fi
 
+groups=$LMZOO_SOURCE/tests/parity/cases/deepseek_v32
+mkdir "$TMPDIR/groups"
+ln -s "$groups"/model* "$TMPDIR/groups"
+sed 's/"num_experts_per_tok": [0-9]*/"num_experts_per_tok": 7/; s/"topk_group": [0-9]*/"topk_group": 1/' "$groups/config.json" >"$TMPDIR/groups/config.json"
+check "more experts than the kept groups hold" 'experts: 7 are chosen, but the 1 of [0-9]* groups that are kept hold [0-9]' "$TMPDIR/groups"
+
 copy value
 sed -i 's/"hidden_act": "silu"/"hidden_act": "wavy"/' "$TMPDIR/value/config.json"
 check "a value that is not computed" 'value/config.json: .*wavy' "$TMPDIR/value"

@@ -22,10 +22,15 @@ static zoo_status refuse_router(const zoo_moe *p, zoo_error *err)
                         r->renorm);
     }
     if (r->n_groups > 1 &&
-        (r->n_experts % r->n_groups != 0 || !r->groups_kept || r->groups_kept > r->n_groups ||
-         r->n_experts / r->n_groups * r->groups_kept < r->top_k)) {
+        (r->n_experts % r->n_groups != 0 || !r->groups_kept || r->groups_kept > r->n_groups)) {
         return zoo_fail(err, ZOO_E_CONFIG, "experts: %u of %u groups of %u experts", r->groups_kept,
                         r->n_groups, r->n_experts);
+    }
+    if (r->n_groups > 1 && r->n_experts / r->n_groups * r->groups_kept < r->top_k) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "experts: %u are chosen, but the %u of %u groups that are kept hold %u",
+                        r->top_k, r->groups_kept, r->n_groups,
+                        r->n_experts / r->n_groups * r->groups_kept);
     }
     return ZOO_OK;
 }
