@@ -49,6 +49,17 @@ void zoo_out_text(zoo_out *out, const char *text)
     zoo_out_bytes(out, text, strlen(text));
 }
 
+void zoo_out_number(zoo_out *out, uint64_t x)
+{
+    char text[20];
+    size_t at = sizeof text;
+    do {
+        text[--at] = (char)('0' + x % 10);
+        x /= 10;
+    } while (x > 0);
+    zoo_out_bytes(out, text + at, sizeof text - at);
+}
+
 void zoo_out_format(zoo_out *out, const char *format, ...)
 {
     char text[512];

@@ -19,6 +19,7 @@ typedef struct zoo_out {
 void zoo_out_free(zoo_out *out);
 void zoo_out_bytes(zoo_out *out, const char *bytes, size_t n);
 void zoo_out_text(zoo_out *out, const char *text);
+void zoo_out_number(zoo_out *out, uint64_t x);
 void zoo_out_format(zoo_out *out, const char *format, ...) ZOO_PRINTF(2, 3);
 /* A quoted JSON string; each invalid byte becomes U+FFFD. text null: the word null. */
 void zoo_out_string(zoo_out *out, const char *text, size_t n);

@@ -37,36 +37,48 @@ bool zoo_journal_siblings(const char *results, char journal[4096], char errors[4
     return sibling(results, ".journal", journal) && sibling(results, ".errors.jsonl", errors);
 }
 
+#define NAME_BEGIN "batch_req_"
+enum { NAME_AT = sizeof NAME_BEGIN - 1, NAME_BYTES = NAME_AT + 32 };
+
 void zoo_journal_name(zoo_id id, char text[48])
 {
-    (void)snprintf(text, 48, "batch_req_%016llx%016llx", (unsigned long long)id.part[1],
-                   (unsigned long long)id.part[0]);
+    memcpy(text, NAME_BEGIN, NAME_AT);
+    for (size_t i = 0; i < 32; i++) {
+        text[NAME_AT + i] = "0123456789abcdef"[id.part[i < 16] >> (60 - 4 * (i % 16)) & 15];
+    }
+    text[NAME_AT + 32] = '\0';
 }
 
 /* ---- what a former run left ---- */
 
 static bool id_from_name(const char *text, zoo_id *id)
 {
-    char again[48];
-    unsigned long long high, low;
-    if (strlen(text) != 42 || sscanf(text, "batch_req_%16llx%16llx", &high, &low) != 2) {
+    if (strlen(text) != NAME_BYTES || memcmp(text, NAME_BEGIN, NAME_AT) != 0) {
         return false;
     }
-    *id = (zoo_id){{low, high}};
-    zoo_journal_name(*id, again);
-    return strcmp(again, text) == 0;
+    *id = (zoo_id){{0, 0}};
+    for (size_t i = 0; i < 32; i++) {
+        char c = text[NAME_AT + i];
+        bool is_digit = c >= '0' && c <= '9';
+        if (!is_digit && (c < 'a' || c > 'f')) {
+            return false;
+        }
+        id->part[i < 16] = id->part[i < 16] << 4 | (uint64_t)(is_digit ? c - '0' : c - 'a' + 10);
+    }
+    return true;
 }
 
 bool zoo_journal_line_id(const char *line, size_t n, zoo_id *id)
 {
     static const char begin[] = "{\"id\":\"";
-    enum { BEGIN = sizeof begin - 1, NAME = 42 };
-    char name[NAME + 1];
-    if (n <= BEGIN + NAME || memcmp(line, begin, BEGIN) != 0 || line[BEGIN + NAME] != '"') {
+    enum { BEGIN = sizeof begin - 1 };
+    char name[NAME_BYTES + 1];
+    if (n <= BEGIN + NAME_BYTES || memcmp(line, begin, BEGIN) != 0 ||
+        line[BEGIN + NAME_BYTES] != '"') {
         return false;
     }
-    memcpy(name, line + BEGIN, NAME);
-    name[NAME] = 0;
+    memcpy(name, line + BEGIN, NAME_BYTES);
+    name[NAME_BYTES] = 0;
     return id_from_name(name, id);
 }
 

@@ -26,8 +26,9 @@ static void put_ids(zoo_out *out, const char *key, const int32_t *ids, uint32_t 
 void zoo_result_end(zoo_out *out, const zoo_answer *a, const zoo_row *row, bool calls)
 {
     bool stopped = row->finish != ZOO_FINISH_LENGTH;
-    zoo_out_format(out, ",\"finish_reason\":\"%s\",\"stop_reason\":",
-                   calls && stopped ? "tool_calls" : zoo_finish_name(row->finish));
+    zoo_out_text(out, ",\"finish_reason\":\"");
+    zoo_out_text(out, calls && stopped ? "tool_calls" : zoo_finish_name(row->finish));
+    zoo_out_text(out, "\",\"stop_reason\":");
     if (row->finish == ZOO_FINISH_STOP_TEXT) {
         zoo_out_string(out, row->stops[row->stop_index], strlen(row->stops[row->stop_index]));
     } else if (row->finish == ZOO_FINISH_STOP_ID) {
@@ -51,7 +52,9 @@ static void put_completion(zoo_out *out, const zoo_answer *a, uint32_t index)
     const zoo_row *row = &a->rows[index];
     const zoo_prompt *prompt = &a->request->prompts[index / a->request->n_choices];
     zoo_text whole = {0};
-    zoo_out_format(out, "{\"index\":%u,\"text\":", index);
+    zoo_out_text(out, "{\"index\":");
+    zoo_out_number(out, index);
+    zoo_out_text(out, ",\"text\":");
     if (a->request->echo) {
         zoo_result_prompt_text(a, prompt, &whole, out);
         zoo_result_add_text(&whole, row->text.data, row->text.n, out);
@@ -139,11 +142,12 @@ void zoo_result_usage(zoo_out *out, const zoo_answer *a)
         n_drafted += a->rows[i].n_drafted;
         n_accepted += a->rows[i].n_accepted;
     }
-    zoo_out_format(out,
-                   ",\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,"
-                   "\"total_tokens\":%llu",
-                   (unsigned long long)n_prompt, (unsigned long long)n_out,
-                   (unsigned long long)(n_prompt + n_out));
+    zoo_out_text(out, ",\"usage\":{\"prompt_tokens\":");
+    zoo_out_number(out, n_prompt);
+    zoo_out_text(out, ",\"completion_tokens\":");
+    zoo_out_number(out, n_out);
+    zoo_out_text(out, ",\"total_tokens\":");
+    zoo_out_number(out, n_prompt + n_out);
     if (a->shows_cached) {
         zoo_out_format(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%llu}",
                        (unsigned long long)(n_cached < n_prompt ? n_cached : n_prompt));
@@ -162,9 +166,13 @@ void zoo_result_head(zoo_out *out, const zoo_answer *a, const char *object)
     const char *model = a->request->model ? a->request->model : a->model;
     char name[48];
     zoo_journal_name(a->id, name);
-    zoo_out_format(out, "\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":%lld,\"model\":",
-                   is_chat ? "chatcmpl" : "cmpl", name + strlen("batch_req_"), object,
-                   (long long)a->created);
+    zoo_out_text(out, is_chat ? "\"id\":\"chatcmpl-" : "\"id\":\"cmpl-");
+    zoo_out_text(out, name + strlen("batch_req_"));
+    zoo_out_text(out, "\",\"object\":\"");
+    zoo_out_text(out, object);
+    zoo_out_text(out, "\",\"created\":");
+    zoo_out_number(out, (uint64_t)a->created);
+    zoo_out_text(out, ",\"model\":");
     zoo_out_string(out, model, strlen(model));
 }
 
@@ -189,14 +197,19 @@ void zoo_result_body(zoo_out *out, const zoo_answer *a)
 
 /* ---- lines ---- */
 
-static void put_head(zoo_out *out, zoo_id id, const char *custom_id, int status)
+static void put_head(zoo_out *out, zoo_id id, const char *custom_id, unsigned status)
 {
     char name[48];
     zoo_journal_name(id, name);
-    zoo_out_format(out, "{\"id\":\"%s\",\"custom_id\":", name);
+    zoo_out_text(out, "{\"id\":\"");
+    zoo_out_text(out, name);
+    zoo_out_text(out, "\",\"custom_id\":");
     zoo_out_string(out, custom_id, custom_id ? strlen(custom_id) : 0);
-    zoo_out_format(out, ",\"response\":{\"status_code\":%d,\"request_id\":\"%s\",\"body\":", status,
-                   name + strlen("batch_"));
+    zoo_out_text(out, ",\"response\":{\"status_code\":");
+    zoo_out_number(out, status);
+    zoo_out_text(out, ",\"request_id\":\"");
+    zoo_out_text(out, name + strlen("batch_"));
+    zoo_out_text(out, "\",\"body\":");
 }
 
 void zoo_result_line(zoo_out *out, const zoo_answer *a)

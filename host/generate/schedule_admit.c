@@ -214,6 +214,9 @@ static void grow_tails(zoo_schedule *s, zoo_row *row, zoo_prefix_node *parent,
                        const zoo_prefix_node *next)
 {
     const int32_t *tokens = row->prompt + parent->length;
+    if ((uint64_t)s->n_waiting * (row->n_prompt - 1 - parent->length) < TAIL_GAIN_MIN) {
+        return;
+    }
     uint32_t n_rows[ZOO_PAGE + 1] = {0}, n;
     bool has[ZOO_PAGE] = {false};
     for (uint32_t i = 0; i < row->chain.n; i++) {
