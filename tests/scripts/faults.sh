@@ -39,11 +39,54 @@ while [ "$done" -lt "$kills" ]; do
     wait "$pid" 2>/dev/null
     done=$((done + 1))
     # A finished run is begun anew, so that every kill has something to hit.
-    [ "$(wc -l <killed.jsonl 2>/dev/null || echo 0)" -ge "$rows" ] && rm -f killed.*
+    [ -e killed.jsonl ] && [ "$(wc -l <killed.jsonl)" -ge "$rows" ] && rm -f killed.*
 done
 batch -i in.jsonl -o killed.jsonl 2>err
 same killed.jsonl whole.jsonl
 report "$kills kills at random moments ($survived came after the end), then the rest" $?
+
+# Ends $pid with SIGTERM: exit status to code, milliseconds to took.
+terminate() {
+    from=$(date +%s%N)
+    kill "$pid" 2>/dev/null
+    wait "$pid"
+    code=$?
+    took=$((($(date +%s%N) - from) / 1000000))
+}
+done=0 longest=0 ok=0
+while [ "$done" -lt $((kills / 4 + 4)) ]; do
+    start -i in.jsonl -o ended.jsonl 2>/dev/null &
+    pid=$!
+    sleep "0.$(awk -v s="$done" 'BEGIN { srand(s * 104729 + 7); printf "%02d", int(rand() * 40) }')"
+    terminate
+    [ "$code" -eq 143 ] || [ "$code" -eq 0 ] || ok=1
+    [ "$took" -le "$longest" ] || longest=$took
+    done=$((done + 1))
+    [ -e ended.jsonl ] && [ "$(wc -l <ended.jsonl)" -ge "$rows" ] && rm -f ended.*
+done
+batch -i in.jsonl -o ended.jsonl 2>err
+[ $ok -eq 0 ] && [ "$longest" -lt 2500 ] && same ended.jsonl whole.jsonl
+report "SIGTERM at $done random moments: at most $longest ms, then the rest" $?
+
+mkfifo in.pipe out.pipe
+sleep 600 >in.pipe &
+holder=$!
+start -i - -o piped.jsonl <in.pipe 2>err &
+pid=$!
+sleep 0.5
+terminate
+kill "$holder"
+[ "$code" -eq 143 ] && [ "$took" -lt 2500 ]
+report "SIGTERM while requests from a pipe are awaited: $took ms" $?
+sleep 600 <out.pipe &
+holder=$!
+start -i in.jsonl -o - >out.pipe 2>err &
+pid=$!
+sleep 1
+terminate
+kill "$holder"
+[ "$code" -eq 143 ] && [ "$took" -lt 2500 ]
+report "SIGTERM while nobody reads the results' pipe: $took ms" $?
 
 (trap '' XFSZ; ulimit -f 40; batch -i in.jsonl -o full.jsonl 2>err; echo $? >code)
 [ "$(cat code)" -eq 4 ] && batch -i in.jsonl -o full.jsonl 2>/dev/null && same full.jsonl whole.jsonl
