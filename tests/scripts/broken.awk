@@ -13,13 +13,18 @@ function times(text, count, out) {
     }
     return out
 }
-# item is repeated with % replaced by 0, 1, ...
-function list(item, count, out, i, one) {
-    for (i = 0; i < count; i++) {
-        one = item
-        gsub(/%/, i, one)
-        out = out (i ? "," : "") one
+# item, with at most one %, is repeated with 0, 1, ... there; in halves, since a text that grows is
+# copied.
+function list(item, count, part) {
+    split(item, part, "%")
+    return stretch(part[1], index(item, "%") > 0, part[2], 0, count)
+}
+function stretch(before, counts, behind, first, end, out, i) {
+    if (end - first > 64) {
+        i = int((first + end) / 2)
+        return stretch(before, counts, behind, first, i) "," stretch(before, counts, behind, i, end)
     }
+    for (i = first; i < end; i++) out = out (i > first ? "," : "") before (counts ? i : "") behind
     return out
 }
 function to(url, body) { return "{\"custom_id\":\"bad-" kind "-" size "\",\"method\":\"POST\",\"url\":\"/v1/" url "\",\"body\":" body "}" }
