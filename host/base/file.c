@@ -81,6 +81,31 @@ zoo_status zoo_file_stream(const char *path, FILE **file, zoo_error *err)
     return ZOO_OK;
 }
 
+bool zoo_file_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (strcmp(a, b) == 0) {
+        return true;
+    }
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+bool zoo_file_is_kind(const char *path, const char *begin)
+{
+    char text[64] = "";
+    struct stat info;
+    FILE *file;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0) {
+        return true;
+    }
+    if (zoo_file_stream(path, &file, NULL) != ZOO_OK) {
+        return false;
+    }
+    size_t n = fread(text, 1, strlen(begin) < sizeof text ? strlen(begin) : sizeof text, file);
+    (void)fclose(file);
+    return n == strlen(begin) && memcmp(text, begin, n) == 0;
+}
+
 bool zoo_file_is_pointer(const void *data, size_t n)
 {
     static const char start[] = "version https://git-lfs.github.com/spec/";

@@ -27,6 +27,12 @@ zoo_status zoo_file_stream(const char *path, FILE **file, zoo_error *err);
 zoo_status zoo_file_read(const char *path, size_t bytes_max, char **data, size_t *n,
                          zoo_error *err);
 
+/* Whether both names are of one file. */
+bool zoo_file_is_same(const char *a, const char *b);
+/* Whether writing the file loses nothing but a former one of its kind: it is absent, empty or no
+ * plain file, or begins with this text. */
+bool zoo_file_is_kind(const char *path, const char *begin);
+
 /* Whether a file with these first bytes is a Git LFS pointer; and the error message for it. */
 bool zoo_file_is_pointer(const void *data, size_t n);
 #define ZOO_POINTER_SENTENCE                                                                       \

@@ -279,15 +279,6 @@ static bool has_bytes(const char *path)
     return stat(path, &info) == 0 && info.st_size > 0;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-    struct stat x, y;
-    if (strcmp(a, b) == 0) {
-        return true;
-    }
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* No output may be an input or another output. */
 static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *paths,
                                 zoo_error *err)
@@ -295,7 +286,7 @@ static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *p
     const char *own[3] = {j->results.path, j->errors.path, j->path};
     for (int i = 0; i < 3; i++) {
         for (const char *const *other = paths->others; own[i][0] && other && *other; other++) {
-            if (strcmp(*other, "-") != 0 && is_same(own[i], *other)) {
+            if (strcmp(*other, "-") != 0 && zoo_file_is_same(own[i], *other)) {
                 return zoo_fail(err, ZOO_E_USAGE,
                                 "%s would be overwritten: it is %s too; give the run another "
                                 "output",
@@ -306,29 +297,12 @@ static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *p
             }
         }
         for (int k = 0; k < i; k++) {
-            if (own[i][0] && is_same(own[i], own[k])) {
+            if (own[i][0] && zoo_file_is_same(own[i], own[k])) {
                 return zoo_fail(err, ZOO_E_USAGE, "%s and %s are one file", own[k], own[i]);
             }
         }
     }
     return ZOO_OK;
-}
-
-/* Whether the file is empty, absent or begins with a line of this program. */
-static bool is_ours(const char *path)
-{
-    static const char start[] = "{\"id\":\"batch_req_";
-    char text[sizeof start] = "";
-    FILE *file;
-    if (!has_bytes(path)) {
-        return true;
-    }
-    if (zoo_file_stream(path, &file, NULL) != ZOO_OK) {
-        return false;
-    }
-    size_t n = fread(text, 1, sizeof start - 1, file);
-    (void)fclose(file);
-    return n == sizeof start - 1 && strcmp(text, start) == 0;
 }
 
 /* Whether a former run is there to resume; a journal is in place when this returns. */
@@ -337,7 +311,7 @@ static zoo_status settle_key(zoo_journal *j, const zoo_journal_paths *paths, zoo
 {
     bool torn = true;
     *resume = false;
-    if (!is_ours(j->errors.path)) {
+    if (!zoo_file_is_kind(j->errors.path, "{\"id\":\"" NAME_BEGIN)) {
         return zoo_fail(err, ZOO_E_USAGE,
                         "%s exists and is not an errors file of this program; it is not replaced",
                         j->errors.path);

@@ -2,10 +2,12 @@
 #include "batch/progress.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/budget.h"
+#include "base/file.h"
 #include "base/json.h"
 
 #define TERMINAL_SECONDS 0.5
@@ -142,10 +144,47 @@ static void show(zoo_progress *p, const zoo_batch_totals *t, double now)
     }
 }
 
+#define METRICS_BEGIN "# HELP lmzoo_"
+
+/* A file beside the results: not the input, and nothing of another kind. */
+static zoo_status judge_file(const char *path, const char *what, const char *begin,
+                             const char *input, zoo_error *err)
+{
+    if (strcmp(input, "-") != 0 && zoo_file_is_same(path, input)) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "%s would be overwritten: it is the %s too; give that another file", input,
+                        what);
+    }
+    return zoo_file_is_kind(path, begin)
+               ? ZOO_OK
+               : zoo_fail(err, ZOO_E_USAGE,
+                          "%s exists and is no %s of this program; it is not replaced", path, what);
+}
+
+zoo_status zoo_progress_judge_files(const char *input, const char *summary, const char *metrics,
+                                    zoo_error *err)
+{
+    struct stat info;
+    if (summary) {
+        ZOO_TRY(judge_file(summary, "summary", "{\"state\":\"", input, err));
+    }
+    if (!metrics) {
+        return ZOO_OK;
+    }
+    if (summary && zoo_file_is_same(summary, metrics)) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s and %s are one file", summary, metrics);
+    }
+    if (stat(metrics, &info) == 0 && !S_ISREG(info.st_mode)) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s: not a plain file; metrics replace a whole file",
+                        metrics);
+    }
+    return judge_file(metrics, "file of metrics", METRICS_BEGIN, input, err);
+}
+
 static void put_metric(FILE *file, const char *name, const char *type, const char *help, double x)
 {
     (void)fprintf(file,
-                  "# HELP lmzoo_batch_%s %s\n# TYPE lmzoo_batch_%s %s\nlmzoo_batch_%s %.17g\n",
+                  METRICS_BEGIN "batch_%s %s\n# TYPE lmzoo_batch_%s %s\nlmzoo_batch_%s %.17g\n",
                   name, help, name, type, name, x);
 }
 

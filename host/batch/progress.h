@@ -42,6 +42,11 @@ typedef struct zoo_progress {
     bool is_open; /* a line on the terminal is written over */
 } zoo_progress;
 
+/* Before anything is written: neither file may be the input or the other one, or replace what is no
+ * summary or no metrics of this program. Null: not asked for. ZOO_E_USAGE. */
+zoo_status zoo_progress_judge_files(const char *input, const char *summary, const char *metrics,
+                                    zoo_error *err);
+
 void zoo_progress_begin(zoo_progress *progress, const zoo_progress_options *options,
                         zoo_journal *journal, uint64_t n_lines);
 /* Between two steps; looks at the clock and shows what is due. */

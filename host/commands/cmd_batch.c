@@ -380,6 +380,10 @@ static int run_journal(batch_run *r)
     if (status != ZOO_OK) {
         return fail(&err, 3);
     }
+    status = zoo_progress_judge_files(a->input, a->summary, a->metrics, &err);
+    if (status != ZOO_OK) {
+        return fail(&err, zoo_exit_code(status));
+    }
     status = zoo_journal_open(&paths, &r->key, &r->journal, &err);
     if (status != ZOO_OK) {
         return fail(&err, status == ZOO_E_FORMAT ? 2 : zoo_exit_code(status));

@@ -117,6 +117,18 @@ cp plain.jsonl same.jsonl
 "$lmzoo" batch "$model" -i same.jsonl -o same.jsonl --restart -q 2>err
 [ $? -eq 2 ] && cmp -s same.jsonl plain.jsonl
 result $? "the output is not the input"
+for option in --summary --metrics-file; do
+    "$lmzoo" batch "$model" -i same.jsonl -o beside.jsonl $option same.jsonl -q 2>err
+    [ $? -eq 2 ] && cmp -s same.jsonl plain.jsonl && grep -q 'same.jsonl would be overwritten' err
+    result $? "$option is not the input"
+    "$lmzoo" batch "$model" -i same.jsonl -o beside.jsonl $option notes.txt -q 2>err
+    [ $? -eq 2 ] && [ "$(cat notes.txt)" = precious ]
+    result $? "$option replaces no file of another kind"
+done
+"$lmzoo" batch "$model" -i same.jsonl -o beside.jsonl --summary s.json --metrics-file s.json -q 2>err
+[ $? -eq 2 ] && mkfifo metrics.pipe && ! "$lmzoo" batch "$model" -i same.jsonl -o beside.jsonl --metrics-file metrics.pipe -q 2>err &&
+    [ -p metrics.pipe ] && grep -q 'not a plain file' err
+result $? "metrics replace no summary and no pipe"
 ln same.jsonl link.jsonl
 "$lmzoo" batch "$model" -i same.jsonl -o y.jsonl --errors link.jsonl -q 2>err
 [ $? -eq 2 ] && cmp -s same.jsonl plain.jsonl
