@@ -287,6 +287,8 @@ static const struct {
     {"{\"type\": \"string\", \"pattern\": \"(a\"}", "not closed"},
     {"{\"type\": \"string\", \"pattern\": \"a)\"}", "may not stand"},
     {"{\"type\": \"string\", \"minLength\": 3, \"maxLength\": 2}", "greater"},
+    {"{\"type\": \"string\", \"pattern\": \"^ab$\", \"minLength\": 3}", "no text of minLength"},
+    {"{\"type\": \"string\", \"format\": \"uuid\", \"maxLength\": 5}", "no text of minLength"},
     {"{\"type\": \"integer\", \"minimum\": 3, \"maximum\": 2}", "no integer"},
     {"{\"type\": \"money\"}", "no JSON type"},
     {"{\"enum\": []}", "no value"},

@@ -6,7 +6,12 @@
  * it), counts from min on being one where there is no maxLength. A character is what begins with a
  * byte that no other byte of it can be (0x80 to 0xBF go on); an escape begins with its backslash.
  * What is after a backslash belongs to it: nodes that follow one are not counted.
+ *
+ * Copies from which no end of the piece can be reached take nothing: a mask lets through what goes
+ * on, whether or not it ever ends.
  */
+#include <string.h>
+
 #include "base/mem.h"
 #include "text/grammar/grammar_private.h"
 
@@ -113,10 +118,62 @@ static void fill(counting *c, const copy *at)
     }
 }
 
+/* Whether the end of the piece can be reached from a node, as far as is known. */
+static bool leads_out(const counting *c, const bool *lives, zoo_gnode base, zoo_gnode node)
+{
+    return node == c->span->end || (node >= base && lives[node - base]);
+}
+
+/* lives [nodes from base on]: set for the copies from which the end can be reached. */
+static void mark_living(const counting *c, bool *lives, zoo_gnode base)
+{
+    static const zoo_gclass none = {{0}};
+    const zoo_gcode *code = c->b->code;
+    for (bool grows = true; grows;) {
+        grows = false;
+        for (uint32_t i = c->n; i-- > 0;) {
+            zoo_gnode made = c->copies[i].made;
+            zoo_gentry e = code->nodes[made];
+            bool leads = leads_out(c, lives, base, e.next);
+            if (e.kind == ZOO_G_SPLIT) {
+                leads |= leads_out(c, lives, base, e.a);
+            } else {
+                leads &= memcmp(&code->classes[e.a], &none, sizeof none) != 0;
+            }
+            grows |= leads && !lives[made - base];
+            lives[made - base] |= leads;
+        }
+    }
+}
+
+static void prune(counting *c, zoo_gnode base, zoo_gnode start)
+{
+    zoo_gbuild *b = c->b;
+    zoo_gnode dead = no_way(c);
+    bool *lives = b->status == ZOO_OK ? zoo_mem_array(b->code->n_nodes - base + 1, 1) : NULL;
+    if (!lives) {
+        zoo_gbuild_fail(b, ZOO_E_MEMORY, "no memory");
+        return;
+    }
+    mark_living(c, lives, base);
+    for (uint32_t i = 0; i < c->n; i++) {
+        zoo_gnode made = c->copies[i].made;
+        if (!lives[made - base]) {
+            b->code->nodes[made] = b->code->nodes[dead];
+        }
+    }
+    if (!leads_out(c, lives, base, start)) {
+        zoo_gbuild_fail(b, ZOO_E_FORMAT,
+                        "no text of minLength to maxLength characters has the pattern or format");
+    }
+    zoo_mem_free(lives);
+}
+
 zoo_gnode zoo_g_counted(zoo_gbuild *b, const zoo_gspan *span, uint32_t min, uint32_t max)
 {
     counting c = {.b = b, .span = span, .min = min, .max = max};
-    uint32_t n = b->code->n_nodes - span->first;
+    zoo_gnode base = b->code->n_nodes;
+    uint32_t n = base - span->first;
     zoo_gnode out = ZOO_GNODE_RETURN;
     c.heads = b->status == ZOO_OK ? zoo_mem_array((size_t)n + 1, sizeof *c.heads) : NULL;
     if (!c.heads) {
@@ -127,6 +184,9 @@ zoo_gnode zoo_g_counted(zoo_gbuild *b, const zoo_gspan *span, uint32_t min, uint
     for (uint32_t i = 0; i < c.n && b->status == ZOO_OK; i++) {
         copy at = c.copies[i];
         fill(&c, &at);
+    }
+    if (b->status == ZOO_OK) {
+        prune(&c, base, out);
     }
     zoo_mem_free(c.heads);
     zoo_mem_free(c.copies);
