@@ -90,6 +90,12 @@ bool zoo_file_is_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+bool zoo_file_is_plain(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) != 0 || S_ISREG(info.st_mode);
+}
+
 bool zoo_file_is_kind(const char *path, const char *begin)
 {
     char text[64] = "";

@@ -29,6 +29,8 @@ zoo_status zoo_file_read(const char *path, size_t bytes_max, char **data, size_t
 
 /* Whether both names are of one file. */
 bool zoo_file_is_same(const char *a, const char *b);
+/* Whether the file may be replaced or removed: it is absent or a plain file. */
+bool zoo_file_is_plain(const char *path);
 /* Whether writing the file loses nothing but a former one of its kind: it is absent, empty or no
  * plain file, or begins with this text. */
 bool zoo_file_is_kind(const char *path, const char *begin);

@@ -285,6 +285,11 @@ static zoo_status compare_paths(const zoo_journal *j, const zoo_journal_paths *p
 {
     const char *own[3] = {j->results.path, j->errors.path, j->path};
     for (int i = 0; i < 3; i++) {
+        /* An errors file without a line is removed at the end: /dev/null must not be. */
+        if (i > 0 && own[i][0] && !zoo_file_is_plain(own[i])) {
+            return zoo_fail(err, ZOO_E_USAGE, "%s is not a plain file; %s has to be one", own[i],
+                            i == 1 ? "the errors file" : "the journal");
+        }
         for (const char *const *other = paths->others; own[i][0] && other && *other; other++) {
             if (strcmp(*other, "-") != 0 && zoo_file_is_same(own[i], *other)) {
                 return zoo_fail(err, ZOO_E_USAGE,

@@ -2,7 +2,6 @@
 #include "batch/progress.h"
 
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -164,7 +163,6 @@ static zoo_status judge_file(const char *path, const char *what, const char *beg
 zoo_status zoo_progress_judge_files(const char *input, const char *summary, const char *metrics,
                                     zoo_error *err)
 {
-    struct stat info;
     if (summary) {
         ZOO_TRY(judge_file(summary, "summary", "{\"state\":\"", input, err));
     }
@@ -174,7 +172,7 @@ zoo_status zoo_progress_judge_files(const char *input, const char *summary, cons
     if (summary && zoo_file_is_same(summary, metrics)) {
         return zoo_fail(err, ZOO_E_USAGE, "%s and %s are one file", summary, metrics);
     }
-    if (stat(metrics, &info) == 0 && !S_ISREG(info.st_mode)) {
+    if (!zoo_file_is_plain(metrics)) {
         return zoo_fail(err, ZOO_E_USAGE, "%s: not a plain file; metrics replace a whole file",
                         metrics);
     }

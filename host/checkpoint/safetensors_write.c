@@ -140,6 +140,9 @@ static zoo_status write_and_rename(const char *path, const char *header, const z
     if (length < 0 || (size_t)length >= sizeof part) {
         return zoo_fail(err, ZOO_E_IO, "%.64s...: the path is too long", path);
     }
+    if (!zoo_file_is_plain(path)) {
+        return zoo_fail(err, ZOO_E_IO, "%s: not a plain file; it would be replaced", path);
+    }
     int fd = mkstemp(part);
     if (fd < 0) {
         return zoo_fail(err, ZOO_E_IO, "%s: %s", part, strerror(errno));

@@ -134,6 +134,13 @@ done
 [ $? -eq 2 ] && mkfifo metrics.pipe && ! "$lmzoo" batch "$model" -i same.jsonl -o beside.jsonl --metrics-file metrics.pipe -q 2>err &&
     [ -p metrics.pipe ] && grep -q 'not a plain file' err
 result $? "metrics replace no summary and no pipe"
+mkfifo errors.pipe
+"$lmzoo" batch "$model" -i same.jsonl -o beside.jsonl --errors errors.pipe -q 2>err
+[ $? -eq 2 ] && [ -p errors.pipe ] && grep -q 'errors.pipe is not a plain file' err
+result $? "refused lines go to no pipe and no device, which would be removed"
+"$lmzoo" trace "$model" --tokens 5,9,33 -o errors.pipe 2>err
+[ $? -eq 4 ] && [ -p errors.pipe ] && grep -q 'errors.pipe: not a plain file' err
+result $? "tensors replace no pipe and no device"
 ln same.jsonl link.jsonl
 "$lmzoo" batch "$model" -i same.jsonl -o y.jsonl --errors link.jsonl -q 2>err
 [ $? -eq 2 ] && cmp -s same.jsonl plain.jsonl
