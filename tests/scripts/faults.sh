@@ -22,6 +22,12 @@ requests() { # COUNT
     awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++)
         printf "{\"custom_id\":\"r%d\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"Day %d: Lily\",\"max_tokens\":%d}}\n", i, i, 4 + i % 24 }'
 }
+# Until the run in $pid has written to the file, or has ended.
+await() {
+    while kill -0 "$pid" 2>/dev/null && [ ! -s "$1" ]; do
+        sleep 0.05
+    done
+}
 same() { sort "$1" >"$1.sorted" && sort "$2" | cmp -s - "$1.sorted"; }
 
 requests "$rows" >in.jsonl
@@ -100,7 +106,7 @@ report "compressed requests that are truncated: exit 4" $?
 requests 4000 >shrinks.jsonl
 start -i shrinks.jsonl -o shrinks.out.jsonl 2>err &
 pid=$!
-sleep 0.5
+await shrinks.out.jsonl
 head -n 1500 shrinks.jsonl >part && cat part >shrinks.jsonl
 wait "$pid"
 code=$?
@@ -110,7 +116,7 @@ report "requests that are truncated while they are read: exit 4, never 0" $?
 requests 4000 >many.jsonl
 start -i many.jsonl -o gone.jsonl 2>err &
 pid=$!
-sleep 0.7
+await gone.jsonl
 rm -f gone.jsonl
 wait "$pid"
 code=$?
@@ -119,7 +125,7 @@ report "results that are deleted: exit 4" $?
 
 start -i many.jsonl -o one.jsonl 2>/dev/null &
 pid=$!
-sleep 0.5
+await one.jsonl
 batch -i many.jsonl -o one.jsonl 2>err
 code=$?
 kill "$pid"
@@ -150,9 +156,7 @@ mkdir packs
 "$lmzoo" batch m -i many.jsonl -o first.jsonl -q -t 1 --packed-cache packs --limit 1 2>/dev/null
 "$lmzoo" batch m -i many.jsonl -o bus.jsonl -q -t 1 --packed-cache packs 2>err &
 pid=$!
-while kill -0 "$pid" 2>/dev/null && [ ! -s bus.jsonl ]; do
-    sleep 0.05
-done
+await bus.jsonl
 for pack in packs/*; do [ -f "$pack" ] && : >"$pack"; done
 wait "$pid"
 code=$?
