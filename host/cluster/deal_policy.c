@@ -4,8 +4,9 @@
  * With throughputs r of the ranks and unfinished work W, all ranks can finish together at
  * T = W / sum(r). The next row goes to the rank that would finish it first, up to twice the rows
  * that the rank runs at once; when that rank is full, to another only if it finishes before T. A
- * rank without a measured throughput holds at most half an equal share. So all ranks are busy until
- * shortly before the end, and a slow one gets its last rows early.
+ * rank without a measured throughput holds at most a quarter of an equal share, which one that is
+ * four times slower than the others can still finish with them. So all ranks are busy until shortly
+ * before the end, and a slow one gets its last rows early.
  *
  * Source: self-scheduling weighted by speed, as in Hummel et al., "Load-sharing in heterogeneous
  * systems via weighted factoring" (SPAA 1996).
@@ -16,6 +17,7 @@
 
 #define FADE_SECONDS  15.0
 #define KNOWN_SECONDS 0.05
+#define UNKNOWN_PART  4.0
 
 void zoo_deal_finish(zoo_peer *p, double work, double cost)
 {
@@ -89,10 +91,16 @@ static size_t rows_max(const zoo_peer *p)
     return 2 * (size_t)p->seqs_max + ZOO_DEAL_BLOCK;
 }
 
+/* Work that the peer may hold: without a measured throughput, a part of an equal share. */
+static double work_max(const zoo_peer *p, double all, uint32_t n_alive)
+{
+    return is_known(p) ? INFINITY : all / (UNKNOWN_PART * n_alive);
+}
+
 /* Whether the peer may hold more rows (the bounds in the file's head). */
 static bool has_room(const zoo_peer *p, double all, uint32_t n_alive)
 {
-    return p->n < rows_max(p) && (is_known(p) || p->n == 0 || p->work < all / (2.0 * n_alive));
+    return p->n < rows_max(p) && (p->n == 0 || p->work < work_max(p, all, n_alive));
 }
 
 zoo_peer *zoo_deal_pick(const zoo_deal_table *t, double *room)
@@ -124,6 +132,7 @@ zoo_peer *zoo_deal_pick(const zoo_deal_table *t, double *room)
     if (!best || (end_of_best > end && end_of_best > first)) {
         return NULL;
     }
-    *room = (end * rate_of(best, mean) - left_of(best, scale)) * scale;
+    *room = fmin((end * rate_of(best, mean) - left_of(best, scale)) * scale,
+                 work_max(best, all * scale, n_alive) - best->work);
     return best;
 }
