@@ -1,13 +1,17 @@
-"""docs/clusters/ray_rows.py MODEL REQUESTS RESULTS: Ray Data over the Python package.
+"""Ray Data over the Python package.
 
-Each actor opens the model once and answers blocks of rows; Ray moves the blocks and starts actors
-again where a machine is lost. Rows are {"prompt": text}, results get "text" and "token_ids". For
-resuming, refused rows and the batch format use `lmzoo batch --shard` instead.
+    ray_rows.py MODEL REQUESTS RESULTS [--actors 1] [--threads 1]
+
+Each actor opens the model once, keeps as many CPUs as it has threads and answers blocks of rows;
+Ray moves the blocks and starts actors again where a machine is lost. The tasks that read and write
+take a CPU of their own: where actors have all of them, Ray waits for ever, so that is refused. Rows
+are {"prompt": text}, results get "text" and "token_ids". For resuming, refused rows and the batch
+format use `lmzoo batch --shard` instead.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import Any
 
 import ray
@@ -28,16 +32,30 @@ class Answers:
         return rows
 
 
-def main(model: str, requests: str, results: str, actors: int = 2) -> None:
+def main() -> None:
     """Answers every row of requests into the folder results, JSON lines a block."""
-    ray.data.read_json(requests).map_batches(
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model")
+    parser.add_argument("requests")
+    parser.add_argument("results")
+    parser.add_argument("--actors", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    ray.init(ignore_reinit_error=True)
+    have, want = int(ray.cluster_resources()["CPU"]), args.actors * args.threads + 1
+    if have < want:
+        parser.error(
+            f"{args.actors} actors of {args.threads} threads, and a task that reads, need {want} "
+            f"CPUs; Ray has {have}: give --actors or --threads fewer"
+        )
+    ray.data.read_json(args.requests).map_batches(
         Answers,
-        fn_constructor_kwargs={"model": model, "threads": 1},
-        concurrency=actors,
-        num_cpus=1,
+        fn_constructor_kwargs={"model": args.model, "threads": args.threads},
+        concurrency=args.actors,
+        num_cpus=args.threads,
         batch_size=256,
-    ).write_json(results)
+    ).write_json(args.results)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main()
