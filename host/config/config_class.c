@@ -19,11 +19,42 @@ static zoo_status out_of_memory(const zoo_model_config *c, zoo_error *err)
     return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", c->path);
 }
 
+/* The text part; where it is absent or null, the member that older files have in its place. */
+static const cJSON *find_part(zoo_model_config *c, const cJSON *text, const char **key)
+{
+    const cJSON *part = *key ? member(c->json, *key) : NULL;
+    const char *older = cJSON_GetStringValue(member(text, "or"));
+    c->older_text = older && (!part || cJSON_IsNull(part));
+    if (!c->older_text || !member(c->json, older)) {
+        return part;
+    }
+    *key = older;
+    return member(c->json, older);
+}
+
+/* Keys of the text part that older files have outside it. */
+static zoo_status take_outer(zoo_model_config *c, zoo_error *err)
+{
+    const cJSON *name = NULL;
+    cJSON_ArrayForEach(name, member(member(c->wrapper_json, "text"), "outer"))
+    {
+        const char *key = cJSON_GetStringValue(name);
+        const cJSON *value = key && c->older_text ? member(c->json, key) : NULL;
+        char where[128];
+        (void)snprintf(where, sizeof where, "file: %.100s", key ? key : "");
+        if (value) {
+            ZOO_TRY(
+                zoo_attributes_set(&c->attributes, key, cJSON_Duplicate(value, true), where, err));
+        }
+    }
+    return ZOO_OK;
+}
+
 /* Finds the text part as the wrapper's class does, and its type. */
 static zoo_status unwrap(zoo_model_config *c, const cJSON *text, const char **type, zoo_error *err)
 {
     const char *key = cJSON_GetStringValue(member(text, "key"));
-    const cJSON *part = key ? member(c->json, key) : NULL;
+    const cJSON *part = find_part(c, text, &key);
     bool flat = cJSON_IsTrue(member(c->wrapper_json, "flat"));
     *type = cJSON_GetStringValue(member(text, "type"));
     if (!key || !*type) {
@@ -123,6 +154,7 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
     ZOO_TRY(drop_head_factors(c, err));
     ZOO_TRY(apply_causal(c, err));
+    ZOO_TRY(take_outer(c, err));
     return c->text == c->json && !c->wrapper_json ? ZOO_OK : apply_tie(c, err);
 }
 

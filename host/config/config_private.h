@@ -11,6 +11,7 @@ struct zoo_model_config {
     cJSON *json;
     const cJSON *text;    /* json, or its text part */
     const char *text_key; /* the member that holds the text part */
+    bool older_text;      /* the text part stands, if at all, where older files have it */
     const char *model_type, *text_type;
     const zoo_card *card;
     zoo_has_tensor_fn *has_tensor;

@@ -5,7 +5,7 @@
  *   attention          module name, "attn"
  *   qkv                "split", "fused" (q, k, v), "grouped" (per key-value head: its queries, key,
  *                      value), "quarters"
- *   qkv_bias, o_bias   true, false or a key
+ *   qkv_bias, o_bias   true, false or a key; o_bias_last: only in the last layer
  *   stored_in_out      matrices are stored [in, out]
  *   multi_query        a key: true is one key-value head, false one for each head; where the key
  *                      of option grouped_if is true, num_key_value_heads counts
@@ -168,7 +168,8 @@ zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->shape.layout = read_layout(b);
     p->shape.transposed = zoo_decoder_flag(b, "@stored_in_out", false);
     p->shape.q_bias = p->shape.k_bias = p->shape.v_bias = zoo_decoder_flag(b, "@qkv_bias", false);
-    p->shape.o_bias = zoo_decoder_flag(b, "@o_bias", false);
+    p->shape.o_bias = zoo_decoder_flag(b, "@o_bias", false) &&
+                      (layer + 1 == b->n_layers || !c->flag(c, "@o_bias_last", false));
     p->options.clip =
         c->flag(c, "@clip", false) ? (float)c->number(c, "attn_config.clip_qkv", 0.0) : 0.0f;
     if (zoo_decoder_flag(b, "@qk_norm_if", false)) {

@@ -16,19 +16,34 @@ typedef struct classic_positions {
     uint32_t learned;     /* the table is stored; else sin and cos of (position + offset) * freq */
     uint32_t n_freq;      /* width / 2 */
     uint32_t padding_row; /* a row of zeros in a computed table; UINT32_MAX: none */
-    const float *freq;    /* [n_freq] */
+    /* Padding tokens take row offset - 1 and are not counted by the others. */
+    uint32_t skips_padding;
+    uint32_t padding_token;
+    const float *freq; /* [n_freq] */
 } classic_positions;
 
-/* y = W x. */
+/* The first row of a table, added to every row. */
+typedef struct classic_first_row {
+    uint32_t rows, width; /* of the table */
+} classic_first_row;
+
+/* y = act(W x + b). */
 typedef struct classic_project {
     uint32_t rows, cols;
+    uint32_t bias;
+    uint32_t activated;
+    uint32_t act; /* zoo_act */
 } classic_project;
+
+enum { CLASSIC_PROLOGUE_MAX = 8 };
 
 /* facts.c [load] */
 void classic_positions_facts(const void *params, const zoo_facts *to);
+void classic_first_row_facts(const void *params, const zoo_facts *to);
 void classic_project_facts(const void *params, const zoo_facts *to);
 
 extern const zoo_block_ops classic_positions_ops; /* "positions" */
+extern const zoo_block_ops classic_first_row_ops; /* "first_row" */
 extern const zoo_block_ops classic_project_ops;   /* "project" */
 
 /* The plan of a model of this plugin. model.c [load] */
@@ -40,5 +55,10 @@ zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);
 zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 /* Parts between embedding and layers, and between layers and head. ends.c [load] */
 zoo_status classic_ends(zoo_decoder *b);
+/* Those in front of the layers; width: of the embedding. begin.c [load] */
+zoo_status classic_begin(zoo_decoder *b, uint32_t width, zoo_part *parts, uint32_t *n_parts);
+/* A part that is a matrix [rows, cols]. ends.c [load] */
+zoo_status classic_add_project(zoo_decoder *b, const char *module, uint32_t cols, uint32_t rows,
+                               zoo_part *out);
 
 #endif

@@ -10,7 +10,8 @@
  * Where the reference's module itself adds to the residual stream, cards give the part another
  * name than that module's, so that a trace never sets unlike things side by side.
  * Option placement_if names a key; where it is true, placement_then holds instead. Option
- * norms_one: parallel branches share the first norm. Option residual_from_norm: what is added to is
+ * norms_one: parallel branches share the first norm. Option width_times: a key, which times
+ * hidden_size is the width of the feed-forward part. Option residual_from_norm: what is added to is
  * the branch's normed input.
  */
 #include <string.h>
@@ -107,7 +108,9 @@ zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
     if (!parts || !branches || !path) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
-    uint32_t width = c->whole(c, "intermediate_size", 0);
+    const char *times = c->text(c, "@width_times", NULL);
+    uint32_t width =
+        times ? b->hidden * c->whole(c, times, 4) : c->whole(c, "intermediate_size", 0);
     ZOO_TRY(classic_attention(b, layer, &parts[0]));
     ZOO_TRY(
         zoo_decoder_dense(b, width ? width : 4 * b->hidden, c->text(c, "@mlp", "mlp"), &parts[1]));

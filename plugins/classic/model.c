@@ -1,6 +1,7 @@
 /*
  * model.c: the plan of a model: sizes, embedding and head by the shared decoder (its options are in
- * sdk/blocks/decoder/model.c), then ends.c, then layers.c for each layer.
+ * sdk/blocks/decoder/model.c), then ends.c, then layers.c for each layer. Option layer_eps: eps of
+ * all norms but the last.
  */
 #include "classic.h"
 
@@ -10,6 +11,7 @@ zoo_status classic_configure(const zoo_config *config, zoo_setup *setup, zoo_pla
     zoo_decoder b;
     ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
     ZOO_TRY(classic_ends(&b));
+    b.eps = (float)config->number(config, "@layer_eps", (double)b.eps);
     zoo_layer *layers = setup->take(setup, b.n_layers * sizeof *layers);
     if (!layers) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");

@@ -2,8 +2,11 @@
  * positions.c: y = x + table[position + offset].
  *
  * The table is stored (tensor weight [rows, width]), or computed: the first half of a row is
- * sin(p f_i), the second cos(p f_i), p = position + offset, f_i = 10000^(-i / (n_freq - 1)), an odd
- * last column 0. f and p f are float32, as the reference computes them.
+ * sin(p f_i), the second cos(p f_i), p = position + offset, f_i = 10000^(-i / (n_freq - 1)) or
+ * 10000^(-2 i / width), an odd last column 0. f and p f are float32, as in the reference.
+ *
+ * With skips_padding the row of a token is offset plus the number of tokens before it that are no
+ * padding, and a padding token takes row offset - 1; a state counts the padding of a sequence.
  *
  * Memory: a row for each thread. What it will not do: positions beyond a stored table; the plan
  * bounds the context by it, and loading refuses a longer one.
@@ -23,16 +26,30 @@ static const zoo_bind binds[] = {
     {.name = NULL},
 };
 
-static float *lay_out(const classic_positions *p, uint32_t n_threads, zoo_scratch_layout *layout)
+typedef struct buffers {
+    float *rows;  /* [n_threads, width] */
+    uint32_t *at; /* [n_rows]: the row of the table */
+} buffers;
+
+static buffers lay_out(const classic_positions *p, uint32_t n_threads, uint32_t n_rows,
+                       zoo_scratch_layout *layout)
 {
-    return zoo_scratch_layout_floats(layout, n_threads, p->width);
+    return (buffers){zoo_scratch_layout_floats(layout, n_threads, p->width),
+                     zoo_scratch_layout_take(layout, n_rows * sizeof(uint32_t))};
 }
 
 static size_t scratch(const void *params, const zoo_limits *limits)
 {
     zoo_scratch_layout layout = {0};
-    (void)lay_out(params, limits->n_threads, &layout);
+    (void)lay_out(params, limits->n_threads, limits->rows_max, &layout);
     return layout.used;
+}
+
+static uint32_t streams(const void *params, zoo_stream *out)
+{
+    const classic_positions *p = params;
+    out[0] = (zoo_stream){.name = "padding", .kind = ZOO_STATE, .width = 1, .heads = 1};
+    return p->skips_padding;
 }
 
 static zoo_status prepare(const void *params, void *own, zoo_setup *setup, zoo_error *err)
@@ -50,9 +67,9 @@ typedef struct job {
     const classic_positions *params;
     const weights *weights;
     const zoo_kernels *kernels;
-    const zoo_span *span;
     const float *x;
-    float *y, *rows; /* rows [n_threads, width] */
+    float *y;
+    buffers b;
 } job;
 
 static void compute_row(const classic_positions *p, uint32_t row, float *out)
@@ -65,13 +82,36 @@ static void compute_row(const classic_positions *p, uint32_t row, float *out)
     }
 }
 
+/* The row of each token of one sequence. */
+static void find_rows(const classic_positions *p, const zoo_span *span, const zoo_seq *seq,
+                      float *padding, uint32_t *at)
+{
+    for (uint32_t i = seq->row; i < seq->row + seq->n; i++) {
+        bool pads = (uint32_t)span->tokens[i] == p->padding_token;
+        at[i] = pads ? p->offset - 1 : span->pos[i] + p->offset - (uint32_t)*padding;
+        *padding += pads ? 1.0f : 0.0f;
+    }
+}
+
+static void find_all(const classic_positions *p, zoo_cache *cache, const zoo_span *span,
+                     uint32_t *at)
+{
+    for (uint32_t i = 0; i < span->n_rows; i++) {
+        at[i] = span->pos[i] + p->offset;
+    }
+    for (uint32_t i = 0; i < span->n_seqs && p->skips_padding; i++) {
+        const zoo_seq *seq = &span->seqs[i];
+        find_rows(p, span, seq, cache->state(cache, 0, seq), at);
+    }
+}
+
 static void add_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 {
     const job *j = arg;
     const classic_positions *p = j->params;
-    float *row = j->rows + (size_t)worker * p->width;
+    float *row = j->b.rows + (size_t)worker * p->width;
     for (uint32_t i = begin; i < end; i++) {
-        uint32_t at = j->span->pos[i] + p->offset;
+        uint32_t at = j->b.at[i];
         if (p->learned) {
             j->weights->table.read(&j->weights->table, at < p->rows ? at : p->rows - 1, row);
         } else {
@@ -86,8 +126,8 @@ static void forward(zoo_ctx *ctx, const void *params, const void *own, zoo_cache
 {
     const classic_positions *p = params;
     zoo_scratch_layout layout = {.ctx = ctx};
-    job j = {p, own, ctx->kernels, span, x, y, lay_out(p, ctx->n_threads, &layout)};
-    (void)cache;
+    job j = {p, own, ctx->kernels, x, y, lay_out(p, ctx->n_threads, span->n_rows, &layout)};
+    find_all(p, cache, span, j.b.at);
     zoo_rows(ctx, span->n_rows, (size_t)p->width * (p->learned ? 2 : 64), add_range, &j);
 }
 
@@ -103,6 +143,7 @@ const zoo_block_ops classic_positions_ops = {
     .weights_size = sizeof(weights),
     .name = "positions",
     .binds = binds,
+    .streams = streams,
     .scratch = scratch,
     .prepare = prepare,
     .forward = forward,

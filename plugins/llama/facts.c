@@ -38,6 +38,14 @@ void llama_masked_facts(const void *params, const zoo_facts *to)
     to->number(to, "read.v", p->keys_max);
 }
 
+/* A window bounds what is read beside the prompt, whose length the plan does not know. */
+void llama_kept_facts(const void *params, const zoo_facts *to)
+{
+    const llama_kept *p = params;
+    zoo_gqa_facts(params, to);
+    to->number(to, "kept_window", p->window);
+}
+
 void llama_routed_facts(const void *params, const zoo_facts *to)
 {
     const llama_routed *p = params;

@@ -35,6 +35,13 @@ typedef struct llama_masked {
 } llama_masked;
 extern const zoo_block_ops llama_masked_ops;
 
+/* kept.c: generated tokens see the prompt and a window. */
+typedef struct llama_kept {
+    zoo_gqa gqa;
+    uint32_t window;
+} llama_kept;
+extern const zoo_block_ops llama_kept_ops;
+
 /* routed.c: queries and outputs by experts. */
 typedef struct llama_routed {
     zoo_gqa gqa; /* n_heads = top_k n_kv_heads */
@@ -58,8 +65,8 @@ extern const zoo_block_ops llama_weighed_ops;
 
 /* facts.c [load] */
 typedef void llama_facts_fn(const void *params, const zoo_facts *to);
-llama_facts_fn llama_differential_facts, llama_blocks_facts, llama_masked_facts, llama_routed_facts,
-    llama_products_facts, llama_constant_facts, llama_weighed_facts;
+llama_facts_fn llama_differential_facts, llama_blocks_facts, llama_masked_facts, llama_kept_facts,
+    llama_routed_facts, llama_products_facts, llama_constant_facts, llama_weighed_facts;
 
 /* products.c: experts of one inner value each, found by product keys. */
 typedef struct llama_products {

@@ -1,10 +1,11 @@
 /*
  * mixers.c: params of the mixers of single releases, from those of the shared attention.
  *
- * Option mixer: "differential", "masked", "routed", or "blocks" in layers of the kind that option
- * full_name names in layer_types, else where sparse_attention_config.sparse_attention_freq is 1.
- * Keys: keep_window_size; num_experts, num_experts_per_tok; index_n_heads, index_head_dim,
- * index_block_size, index_topk_blocks, index_local_blocks.
+ * Option mixer: "differential", "masked", "routed"; "kept" in layers of the kind that option
+ * full_name names in layer_types; "blocks" in those, else where
+ * sparse_attention_config.sparse_attention_freq is 1.
+ * Keys: keep_window_size; sliding_window; num_experts, num_experts_per_tok; index_n_heads,
+ * index_head_dim, index_block_size, index_topk_blocks, index_local_blocks.
  */
 #include <math.h>
 #include <string.h>
@@ -94,6 +95,25 @@ static zoo_status turn_blocks(zoo_decoder *b, uint32_t layer, zoo_part *part)
     return ZOO_OK;
 }
 
+static zoo_status turn_kept(zoo_decoder *b, uint32_t layer, zoo_part *part)
+{
+    const zoo_config *c = b->config;
+    char key[64];
+    (void)snprintf(key, sizeof key, "layer_types[%u]", layer);
+    if (!has(b, "@full_name", c->text(c, key, "full_attention"))) {
+        return ZOO_OK;
+    }
+    llama_kept *p = widen_params(b, part, &llama_kept_ops, sizeof *p);
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->window = c->whole(c, "sliding_window", 128);
+    if (p->window == 0) {
+        c->refuse(c, "layer_types asks for a window beside the prompt, and sliding_window is 0");
+    }
+    return ZOO_OK;
+}
+
 static zoo_status turn_routed(zoo_decoder *b, zoo_part *part)
 {
     const zoo_config *c = b->config;
@@ -139,6 +159,9 @@ zoo_status llama_mixer(zoo_decoder *b, uint32_t layer, zoo_part *part)
     }
     if (has(b, "@mixer", "masked")) {
         return turn_masked(b, part);
+    }
+    if (has(b, "@mixer", "kept")) {
+        return turn_kept(b, layer, part);
     }
     if (has(b, "@mixer", "routed")) {
         return turn_routed(b, part);

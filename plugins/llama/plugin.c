@@ -36,9 +36,13 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,      &llama_differential_ops,
-                                              &llama_blocks_ops, &llama_masked_ops,
-                                              &llama_routed_ops, NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
+                                              &llama_differential_ops,
+                                              &llama_blocks_ops,
+                                              &llama_masked_ops,
+                                              &llama_kept_ops,
+                                              &llama_routed_ops,
+                                              NULL};
 static const zoo_block_ops *const ffns[] = {
     &zoo_mlp_ops, &zoo_moe_ops, &llama_products_ops, &llama_constant_ops, &llama_xielu_ops, NULL};
 static const zoo_block_ops *const layers[] = {&llama_weighed_ops, NULL};

@@ -465,6 +465,29 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             BASE,
         ],
     ),
+    "UnlimitedOcrTextConfig": (
+        "28ddd1d8d490",
+        [
+            {
+                "key": "layer_types",
+                "by": "first",
+                "of": ["reference_sliding_attention", "reference_sliding_attention"],
+                "n": 0,
+                "when": "null",
+            },
+            {"key": "first_k_dense_replace", "by": "value", "value": 1, "when": "absent"},
+            {
+                "key": "mlp_layer_types",
+                "by": "first",
+                "of": ["dense", "sparse"],
+                "n": "first_k_dense_replace",
+                "when": "null",
+            },
+            {"key": "head_dim", "by": "quotient", "of": ["hidden_size", "num_attention_heads"]},
+            KV,
+            BASE,
+        ],
+    ),
     "BeamConfig": (
         "a37e97adc211",
         [

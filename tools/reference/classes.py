@@ -17,7 +17,8 @@ A file of a type holds
     derived   derivations in the order of the class: {"key", "by": name of the derivation, arguments}; "by": "rope" is
               the place where the base class converts rotary parameters and takes over keys that are no fields
     parts     nested objects with classes of their own: {key: keys}
-    text      of a wrapper: the member that holds the text part and the type it is read as; "flat": the file may have
+    text      of a wrapper: the member that holds the text part and the type it is read as; "or": the member that
+              older files have in its place, and then keys "outer" beside it count too; "flat": the file may have
               the text part's keys at its top; "ties": "either": a tie of the text part counts too;
               "unscaled": factors and caps on logits that its own head does not apply, whatever the text part says
 
@@ -525,6 +526,10 @@ def make(model_type: str) -> Json:
             out["unscaled"] = unscaled
         if "text_params" in source:
             out["flat"] = True
+        older = re.search(r"self\.text_config = kwargs\.pop\('(\w+)', \{\}\)", ast.unparse(ast.parse(source)))
+        if older:
+            out["text"]["or"] = older.group(1)
+            out["text"]["outer"] = re.findall(r"self\.text_config\['(\w+)'\] = kwargs", ast.unparse(ast.parse(source)))
         return out
     reads, members, helpers, absent = read_model(cls)
     names = dict(getattr(cls, "attribute_map", None) or {})

@@ -110,8 +110,9 @@ def run(model, ids):
 def decoder_layers(model):
     """(path of the list, list) of the text decoder's layers."""
     n_layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
-    lists = [(path, m) for path, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) > 0
-             and not any(word in path + "." for word in OTHER_TOWERS)]
+    lists = [(path, m) for path, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) > 0]
+    # "encoder" names another tower, but where it is all that there is
+    lists = [x for x in lists if not any(word in x[0] + "." for word in OTHER_TOWERS)] or lists
     fitting = [x for x in lists if len(x[1]) == n_layers] or [x for x in lists if len(x[1]) > 1]
     if not fitting:
         raise SystemExit(f"{type(model).__name__}: found no list of decoder layers")
