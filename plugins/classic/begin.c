@@ -10,8 +10,8 @@
  *                      positions_skip_padding row pad_token_id is that of a padding token, and the
  *                      others count on from the next row
  *   first_rows         modules of tables whose first row is added to all rows; first_rows_of: the
- *                      keys that say how many rows each has, none where it is 0; first_rows_if: keys
- *                      that must be true, "" for none
+ *                      keys that say how many rows each has, none where it is 0; first_rows_if:
+ *                      keys that must be true, "" for none
  */
 #include <math.h>
 #include <string.h>

@@ -126,8 +126,9 @@ static void names_are_those_of_the_sources(void **state)
     char line[200];
     uint32_t n = 0, n_table = 0;
     (void)state;
-    FILE *found = popen("cd " LMZOO_SOURCE_DIR " && grep -roE '\"@[a-z0-9_]+\"' sdk plugins "
-                        "--include=*.c --include=*.h | sed 's/\\/[^\\/]*:\"@/ /; s/\"//' | sort -u",
+    FILE *found = popen("cd " LMZOO_SOURCE_DIR " && grep -roE '\"@[a-z0-9_]+[\"[]' sdk plugins "
+                        "--include=*.c --include=*.h | "
+                        "sed 's/\\/[^\\/]*:\"@/ /; s/[\"[]$//' | sort -u",
                         "r");
     assert_non_null(found);
     while (fgets(line, sizeof line, found)) {
@@ -148,7 +149,7 @@ static void names_are_those_of_the_sources(void **state)
         const char *name = cJSON_GetObjectItem(row, "name")->valuestring;
         char command[300];
         (void)snprintf(command, sizeof command,
-                       "cd " LMZOO_SOURCE_DIR " && grep -rqF '\"@%s\"' sdk plugins", name);
+                       "cd " LMZOO_SOURCE_DIR " && grep -rq '\"@%s[\"[]' sdk plugins", name);
         if (system(command) != 0 && strcmp(name, "prefix_nested") != 0) {
             fail_msg("nobody reads \"@%s\"", name);
         }
