@@ -134,6 +134,6 @@ enum { PLAIN_ROW_MAX = 512 };
 /* x [n] becomes what a cache of 8 or 4 bits gives back for it; n: a power of two. */
 void plain_narrow_cache(double *x, size_t n, unsigned bits);
 /* x = H x, for a power of two n. */
-void plain_turn(double *x, size_t n);
+void plain_hadamard(double *x, size_t n);
 
 #endif

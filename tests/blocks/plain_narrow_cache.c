@@ -28,7 +28,7 @@
 #include <math.h>
 #include <string.h>
 
-void plain_turn(double *x, size_t n)
+void plain_hadamard(double *x, size_t n)
 {
     double y[PLAIN_ROW_MAX];
     for (size_t i = 0; i < n; i++) {
@@ -117,7 +117,7 @@ static void narrow_4(double *t, size_t n)
 
 void plain_narrow_cache(double *x, size_t n, unsigned bits)
 {
-    plain_turn(x, n);
+    plain_hadamard(x, n);
     for (size_t i = 0; i < n; i += bits == 8 ? 32 : 16) {
         if (bits == 8) {
             narrow_8(x + i, n - i < 32 ? n - i : 32);
@@ -125,7 +125,7 @@ void plain_narrow_cache(double *x, size_t n, unsigned bits)
             narrow_4(x + i, n - i < 16 ? n - i : 16);
         }
     }
-    plain_turn(x, n);
+    plain_hadamard(x, n);
     for (size_t i = 0; i < n; i++) {
         x[i] /= (double)n;
     }

@@ -327,20 +327,20 @@ static void store_rows(bench *b, const zoo_cache_ops *kind)
     zoo_cache_pool_free(pool);
 }
 
-/* turned: as the page has it; else codes are those of the row itself. */
-static void run_cache_page(unsigned bits, bool turned, const double *x, double *y)
+/* rotated: as the page has it; else codes are those of the row itself. */
+static void run_cache_page(unsigned bits, bool rotated, const double *x, double *y)
 {
     memcpy(y, x, (size_t)N * WIDTH * sizeof *y);
     for (size_t i = 0; i < ROWS / 2 * 2; i++) {
         double *row = y + i * HEAD;
-        if (!turned) {
-            plain_turn(row, HEAD);
+        if (!rotated) {
+            plain_hadamard(row, HEAD);
         }
         plain_narrow_cache(row, HEAD, bits);
-        if (!turned) {
-            plain_turn(row, HEAD);
+        if (!rotated) {
+            plain_hadamard(row, HEAD);
         }
-        for (size_t c = 0; c < HEAD && !turned; c++) {
+        for (size_t c = 0; c < HEAD && !rotated; c++) {
             row[c] /= HEAD;
         }
     }
@@ -358,7 +358,7 @@ static void compare_cache(bench *b, const char *kind, unsigned bits)
     run_cache_page(bits, true, b->xd, b->yd);
     if (!bench_agrees(b)) {
         run_cache_page(bits, false, b->xd, b->other);
-        bench_suspect(b, "rows are not turned");
+        bench_suspect(b, "rows are not rotated");
         run_cache_page(12 - bits, true, b->xd, b->other);
         bench_suspect(b, bits == 8 ? "rows are kept in 4 bits" : "rows are kept in 8 bits");
     }

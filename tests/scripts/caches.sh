@@ -43,7 +43,7 @@ remains old contents of the page
 neighbour changes another one
 first_row read alone differs
 stride another y_stride
-address copied page
+address value 0 reads
 vector test vector of 2 values: value 1 reads 1.5, not 1.25
 form does not have the form
 END
