@@ -113,6 +113,14 @@ done
 cmp -s "$TMPDIR/\"absolute\".st" "$TMPDIR/\"nope\".st" && cmp -s "$TMPDIR/null.st" "$TMPDIR/\"nope\".st" &&
     ! cmp -s "$TMPDIR/\"rope\".st" "$TMPDIR/\"nope\".st"
 result $? "position_embedding_type rotates at rope alone"
+# --- xLSTM has num_blocks layers, whatever num_hidden_layers is
+case=$LMZOO_SOURCE/tests/parity/cases/xlstm-biases
+ln -sf "$case/model.safetensors" "$odd/model.safetensors"
+"$lmzoo" trace "$case" --tokens 5,6,7,8 -o "$TMPDIR/all.st" 2>"$TMPDIR/words"
+sed '/"num_hidden_layers"/d' "$case/config.json" >"$odd/config.json"
+grep -q '"num_blocks"' "$odd/config.json" && "$lmzoo" trace "$odd" --tokens 5,6,7,8 -o "$TMPDIR/blocks.st" 2>"$TMPDIR/words" &&
+    cmp -s "$TMPDIR/all.st" "$TMPDIR/blocks.st"
+result $? "num_blocks alone"
 rm "$odd/model.safetensors"
 
 # --- the schema

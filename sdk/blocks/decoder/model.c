@@ -14,7 +14,8 @@
  *   softcap_logits    final_logit_softcapping
  *   head_bias         true, false or a key
  *   tied              class default of tie_word_embeddings
- *   layer_list        a key whose length, of a list or of letters, is the number of layers
+ *   layer_list        a key whose length, of a list or of letters, is the number of layers, or a
+ *                     number that is
  */
 #include <math.h>
 #include <string.h>
@@ -76,6 +77,10 @@ static uint32_t read_n_layers(const zoo_config *c)
     uint32_t n = *list ? c->count(c, list) : 0;
     if (*list && c->type(c, list) == ZOO_STRING) {
         n = (uint32_t)strlen(c->text(c, list, ""));
+    }
+    if (*list && c->type(c, list) == ZOO_NUMBER) {
+        uint32_t usual = c->whole(c, "num_hidden_layers", 0);
+        n = c->whole(c, list, usual);
     }
     return n ? n : c->whole(c, "num_hidden_layers", 0);
 }
