@@ -79,8 +79,7 @@ static uint32_t read_n_layers(const zoo_config *c)
         n = (uint32_t)strlen(c->text(c, list, ""));
     }
     if (*list && c->type(c, list) == ZOO_NUMBER) {
-        uint32_t usual = c->whole(c, "num_hidden_layers", 0);
-        n = c->whole(c, list, usual);
+        n = c->whole(c, list, 0);
     }
     return n ? n : c->whole(c, "num_hidden_layers", 0);
 }
