@@ -6,6 +6,7 @@
  *   transform           module of h = norm(act(W h + b)) behind the last norm; transform_norm,
  *                       transform_act ("gelu" whatever hidden_act says), transform_width (a key:
  *                       the rows of W); the head reads what comes of it
+ *   head_untied         module of the output matrix and its bias where tie_word_embeddings is false
  *
  * Option last_norm_if: a key that must be true for a last norm; last_norm_off: one that must be
  * false. Biases of project_in: project_bias.
@@ -91,6 +92,16 @@ static zoo_status add_transform(zoo_decoder *b, const char *module, zoo_part *pa
     return ZOO_OK;
 }
 
+/* A bias that is tied too has another name where nothing is tied. */
+static void read_head(zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    const char *untied = c->text(c, "@head_untied", NULL);
+    if (untied && !c->flag(c, "tie_word_embeddings", c->flag(c, "@tied", false))) {
+        b->plan->head_path = untied;
+    }
+}
+
 static zoo_status add_epilogue(zoo_decoder *b, uint32_t width, zoo_part *parts)
 {
     const char *transform = b->config->text(b->config, "@transform", NULL);
@@ -121,6 +132,7 @@ zoo_status classic_ends(zoo_decoder *b)
         return out_of_memory(b);
     }
     read_last_norm(b);
+    read_head(b);
     if (width != b->hidden) {
         b->plan->embed_width = width;
     }

@@ -43,6 +43,8 @@ zoo_status case_open(const char *folder, const char *name, parity_case *c, zoo_e
                    cJSON_IsString(type) ? type->valuestring : "?");
     const cJSON *limit = cJSON_GetObjectItemCaseSensitive(json, "nmse_limit");
     c->limit = cJSON_IsNumber(limit) ? limit->valuedouble : 1e-9;
+    c->generated_otherwise =
+        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "generated_otherwise"));
     const cJSON *prompt = NULL;
     cJSON_ArrayForEach(prompt, cJSON_GetObjectItemCaseSensitive(json, "prompts"))
     {
@@ -408,7 +410,7 @@ static zoo_status run_decode(run *r, zoo_error *err)
             r->result->n_resized++;
             complain(r, name, "has another size");
         }
-        if (status == ZOO_OK && !rereads(r, prompt->n_all)) {
+        if (status == ZOO_OK && !rereads(r, prompt->n_all) && !r->c->generated_otherwise) {
             status = read_tokens(r, prompt->tokens, prompt->n_all, ROWS, all, err);
             const float *same = all + (size_t)(prompt->n_prompt - 1) * r->vocab;
             worst(&r->result->cached, nmse(steps, same, (size_t)n * r->vocab));

@@ -21,6 +21,7 @@ typedef struct parity_case {
     double limit;
     case_prompt prompts[CASE_PROMPTS_MAX];
     uint32_t n_prompts;
+    bool generated_otherwise; /* a generated token sees other keys than one of a prompt */
     zoo_tensors *reference;
 } parity_case;
 

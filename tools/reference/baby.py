@@ -164,18 +164,25 @@ class TopkGap(torch.overrides.TorchFunctionMode):
             self.gap = min(self.gap, float(((kept - refused) / size)[fair].min()))
 
 
-def greedy(model, prompt):
-    """(tokens, smallest margin, logits of every step), each step a whole pass."""
-    ids, steps = list(prompt), []
+def greedy(model, prompt, cached):
+    """(tokens, smallest margin, logits of every step), each step a whole pass; with `cached` one that goes on from
+    those before it, where a model sees generated tokens otherwise than a prompt's."""
+    ids, steps, cache = list(prompt), [], None
     for _ in range(NEW_TOKENS):
-        steps.append(reference.run(model, ids)[-1])
+        if cached:
+            new = torch.tensor([ids if cache is None else ids[-1:]])
+            out = model(input_ids=new, cache=cache, use_cache=True)
+            cache = out.cache
+            steps.append(out.logits[0, -1].float())
+        else:
+            steps.append(reference.run(model, ids)[-1])
         ids.append(int(steps[-1].argmax()))
     logits = torch.stack(steps)
     best = logits.topk(2, -1).values
     return ids[len(prompt):], float((best[:, 0] - best[:, 1]).min()), logits
 
 
-def attempt(config, seed, dtype, strict=True):
+def attempt(config, seed, dtype, strict=True, cached=False):
     """(model, prompts of reference.json, tensors, what is wrong or None).
 
     Some models scale their embeddings up so far that a text repeats itself: every third seed has small ones."""
@@ -192,7 +199,7 @@ def attempt(config, seed, dtype, strict=True):
     for i, length in enumerate(LENGTHS):
         prompt = [rng.randrange(3, vocab - 8) for _ in range(length)]
         with TopkGap() as watch:
-            tokens, margin, steps = greedy(model, prompt)
+            tokens, margin, steps = greedy(model, prompt, cached)
         prompts.append({"prompt": prompt, "continuation": tokens, "margin": margin})
         if not torch.isfinite(steps).all():
             wrong = "values that are not finite"
@@ -209,7 +216,7 @@ def attempt(config, seed, dtype, strict=True):
     return model, prompts, tensors, wrong
 
 
-def write(out, model, prompts, tensors, note, dtype, raw):
+def write(out, model, prompts, tensors, note, dtype, raw, cached=False):
     os.makedirs(out, exist_ok=True)
     model.to(dtype).save_pretrained(out)
     if raw and not as_released(raw, model.config, out):
@@ -219,7 +226,7 @@ def write(out, model, prompts, tensors, note, dtype, raw):
     reload_nmse = max(reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"])
                       for i, p in enumerate(prompts))
     about = {"case": os.path.basename(os.path.abspath(out)), "model_type": model.config.model_type, "note": note,
-             "nmse_limit": NMSE_LIMIT, "reload_nmse": reload_nmse, "greedy_used_cache": False,
+             "nmse_limit": NMSE_LIMIT, "reload_nmse": reload_nmse, "greedy_used_cache": cached, "generated_otherwise": cached,
              "weights": str(dtype).removeprefix("torch."), "transformers": reference.transformers.__version__,
              "torch": torch.__version__, "prompts": prompts}
     with open(os.path.join(out, "reference.json"), "w") as f:

@@ -549,6 +549,8 @@ def make(model_type: str) -> Json:
     if rope is None:
         model -= ROPE
     skip = (BASE | CODE_CHOICES) - ({"per_layer_config"} if "per_layer_config" in reads else set())
+    if "create_position_ids_from_input_ids(" in inspect.getsource(import_module(model_class(cls).__module__)):
+        skip = skip - {"pad_token_id"}  # positions leave padding out
     parts = parts_of(cls)
     out["keys"] = {k: v for k, v in every.items() if names.get(k, k) in model and k not in skip}
     for k in sorted(model - set(out["keys"]) - skip - set(made)):

@@ -3,9 +3,11 @@
 
     cover.py OUT [--recipes FILE] [NAME ...]
 
-FILE (recipes.json beside this script) holds {name: {"type": model type, "set": {key: value}, "outer": {key: value}}}: `set` goes into the
-text configuration after shrinking (baby.py says how), `outer` into the whole configuration before it ("vision_config.depth" reaches into
-parts). A type alone stands for its default configuration. Folders that are there are kept. Check them with
+FILE (recipes.json beside this script) holds {name: {"type": model type, "set": {key: value}, "outer": {key: value}}}:
+`set` goes into the text configuration after shrinking (baby.py says how), `outer` into the whole configuration before it
+("vision_config.depth" reaches into parts); "cached": true: continuations go on from a cache; "renamed": parts of tensor
+names, old and new, replaced in what the reference writes. A type alone stands for its default configuration. Folders
+that are there are kept. Check them with
 
     build/tests/test_parity --folder OUT
 """
@@ -19,7 +21,9 @@ import warnings
 from pathlib import Path
 
 import baby
+import reference
 import torch
+from safetensors.torch import load_file, save_file
 from shrink import shrink
 from transformers import AutoConfig
 
@@ -46,16 +50,30 @@ def stop(*_):
     raise TimeoutError(f"{SECONDS} seconds")
 
 
+def rename(folder, pairs):
+    """Names of tensors that the reference reads but does not write, as releases have them."""
+    path = os.path.join(folder, "model.safetensors")
+    tensors = load_file(path)
+    for old, new in pairs:
+        tensors = {name.replace(old, new): t for name, t in tensors.items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
 def build(name, recipe, out):
     """Makes one checkpoint; returns a sentence about it, raises on failure."""
     config, notes = shrink(make_config(recipe), recipe.get("set", {}))
     for seed in range(1000, 1000 + recipe.get("attempts", 30)):
-        model, prompts, tensors, wrong = baby.attempt(config, seed, torch.bfloat16)
+        model, prompts, tensors, wrong = baby.attempt(config, seed, torch.bfloat16, cached=recipe.get("cached", False))
         if not wrong:
             break
     else:
         raise RuntimeError(f"every seed was refused, the last for {wrong}")
-    made = baby.write(os.path.join(out, name), model, prompts, tensors, "; ".join(notes), torch.bfloat16, None)
+    folder = os.path.join(out, name)
+    baby.write(folder, model, prompts, tensors, "; ".join(notes), torch.bfloat16, None, recipe.get("cached", False))
+    if recipe.get("renamed"):
+        rename(folder, recipe["renamed"])
+    again = reference.load(folder)
+    made = max(reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"]) for i, p in enumerate(prompts))
     if made >= 1e-10:
         raise RuntimeError(f"it does not load back to the same numbers: {made:.1e}")
     return f"seed {seed}, {sum(p.numel() for p in model.parameters())} parameters"
