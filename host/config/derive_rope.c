@@ -10,7 +10,8 @@
  *   by_layer       objects full_attention and sliding_attention: rope_scaling applies to the first,
  *                  rope_theta and rope_local_base_freq are their bases
  *   by_layer_same  the same with one default base; only the first reads rope_theta
- *   rotary_pct     rotary_emb_base and rotary_pct for rope_theta and partial_rotary_factor
+ *   rotary_pct     rotary_emb_base and rotary_pct for rope_theta and partial_rotary_factor, which
+ *                  is member "share" or 0.25 where neither is there
  *   longrope       "su" and "yarn" are longrope
  *   mrope          "mrope" is default
  *   rotary_dim     partial_rotary_factor is rotary_dim / head_dim
@@ -254,6 +255,7 @@ static zoo_status convert_rotary_pct(zoo_attributes *a, zoo_error *err)
     ZOO_TRY(choose_block(a, err));
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(a->extras, "rotary_pct");
+    share = share ? share : rope_of(a, "share");
     set_default(params, "rope_theta", theta_of(a, "rotary_emb_base", ""));
     set_default(params, "partial_rotary_factor",
                 share ? cJSON_Duplicate(share, true) : cJSON_CreateNumber(0.25));

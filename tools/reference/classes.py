@@ -405,6 +405,9 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
         )
     theta = getattr(cls, "default_theta", None)
     out: Json = {"how": how, "theta": theta}
+    share = re.search(r'"rotary_pct", ([\d.]+)\)', source) if how == "rotary_pct" else None
+    if share and float(share.group(1)) != 0.25:
+        out["share"] = float(share.group(1))
     labels = getattr(cls, "_rope_type_labels", None)
     if labels:
         out["labels"] = list(labels)
