@@ -215,6 +215,8 @@ static void rotary_forms(void **state)
          NULL},
         {TYPE("gpt_neox") ", \"rotary_pct\": 0.5, \"rotary_emb_base\": 9}", key,
          "{\"rope_theta\":9,\"partial_rotary_factor\":0.5,\"rope_type\":\"default\"}", NULL},
+        {TYPE("gpt_neox_japanese") "}", key,
+         "{\"rope_theta\":10000,\"partial_rotary_factor\":1,\"rope_type\":\"default\"}", NULL},
         {TYPE("gemma3_text") ", \"rope_theta\": 8, \"rope_local_base_freq\": 9, "
                              "\"num_hidden_layers\": 6}",
          key,
@@ -379,6 +381,13 @@ static void wrappers_name_their_text_part(void **state)
          "tie_word_embeddings", "false", "class"},
         {TYPE("mistral3") ", \"is_causal\": false}", "is_causal", "false", "file: is_causal"},
         {TYPE("gemma3") ", \"is_causal\": false}", "is_causal", "", ""},
+        {TYPE("unlimited_ocr") ", \"language_config\": {\"hidden_size\": 64}}", "hidden_size", "64",
+         NULL},
+        {TYPE("unlimited_ocr") ", \"language_config\": {}, \"sliding_window\": 5}",
+         "sliding_window", "5", "file: sliding_window"},
+        {TYPE("unlimited_ocr") ", \"text_config\": {}, \"sliding_window\": 5}", "sliding_window",
+         "128", "class"},
+        {TYPE("roberta") ", \"pad_token_id\": 7}", "pad_token_id", "7", NULL},
     };
     (void)state;
     check(examples, sizeof examples / sizeof *examples);
