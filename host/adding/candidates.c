@@ -98,11 +98,11 @@ static cJSON *as_card_of(const ranked *r, const char *model_type, bool own_class
     return card;
 }
 
-static zoo_status try_one(const zoo_trial_subject *subject, const ranked *r, const char *model_type,
-                          bool own_class, zoo_candidate *best, zoo_error *err)
+static zoo_status try_one(const zoo_trial_subject *subject, const ranked *r, zoo_candidate *best,
+                          const zoo_card **found, zoo_error *err)
 {
     zoo_trial trial;
-    cJSON *card = as_card_of(r, model_type, own_class);
+    cJSON *card = as_card_of(r, best->model_type, best->own_class);
     if (!card) {
         return zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     }
@@ -119,6 +119,7 @@ static zoo_status try_one(const zoo_trial_subject *subject, const ranked *r, con
         best->cost = cost;
         best->likeness = r->likeness;
         zoo_card_name(r->card, best->nearest, sizeof best->nearest);
+        *found = r->card;
     } else {
         cJSON_Delete(card);
     }
@@ -171,34 +172,63 @@ static zoo_status has_class(const zoo_trial_subject *subject, const char *type, 
     return ZOO_OK;
 }
 
-static zoo_status find(const zoo_trial_subject *subject, const zoo_cards *cards, const cJSON *text,
-                       zoo_start start, ranked *list, zoo_candidate *out, zoo_error *err)
+/* Whether both choose the same mixer by name. */
+static bool same_mixer(const zoo_card *a, const zoo_card *b)
 {
-    const char *model_type = out->model_type;
+    const cJSON *x = cJSON_GetObjectItemCaseSensitive(zoo_card_part(a, "options"), "mixer");
+    const cJSON *y = cJSON_GetObjectItemCaseSensitive(zoo_card_part(b, "options"), "mixer");
+    return x && y && cJSON_Compare(x, y, true);
+}
 
-    uint32_t n = 0;
-    ZOO_TRY(has_class(subject, model_type, &out->own_class, err));
-    ZOO_TRY(rank(subject, cards, text, list, &n, err));
-    uint32_t n_max = start == ZOO_START_ALIKE ? ALIKE_MAX : TRIED_MAX;
-    for (uint32_t i = 0; i < n && i < n_max; i++) {
-        bring_forward(list, n, i);
-        ZOO_TRY(try_one(subject, &list[i], model_type, out->own_class, out, err));
+/* Of cards with one mixer a single one is a start: what differs else, single changes find. */
+static bool is_taken(const zoo_starts *starts, const zoo_card *card)
+{
+    for (uint32_t i = 0; i < starts->n; i++) {
+        if (starts->taken[i] == card || same_mixer(starts->taken[i], card)) {
+            return true;
+        }
     }
-    return out->card ? ZOO_OK
-                     : zoo_fail(err, ZOO_E_UNSUPPORTED, "there are no cards to start from");
+    return false;
+}
+
+/* Tries the n_max cards that come first and were not taken. */
+static zoo_status find(const zoo_trial_subject *subject, ranked *list, uint32_t n, uint32_t n_max,
+                       zoo_starts *starts, zoo_candidate *out, zoo_error *err)
+{
+    const zoo_card *found = NULL;
+    uint32_t n_tried = 0;
+    for (uint32_t i = 0; i < n && n_tried < n_max && starts->n < ZOO_STARTS_MAX; i++) {
+        bring_forward(list, n, i);
+        if (!is_taken(starts, list[i].card)) {
+            ZOO_TRY(try_one(subject, &list[i], out, &found, err));
+            n_tried++;
+        }
+    }
+    if (!found) {
+        return zoo_fail(err, ZOO_E_UNSUPPORTED, "there are no cards to start from");
+    }
+    starts->taken[starts->n++] = found;
+    return ZOO_OK;
 }
 
 zoo_status zoo_candidate_find(const zoo_trial_subject *subject, const zoo_cards *cards,
-                              const char *model_type, zoo_start start, zoo_candidate *out,
+                              zoo_start start, zoo_starts *starts, zoo_candidate *out,
                               zoo_error *err)
 {
     zoo_model_config *config = NULL;
     ranked *list = zoo_mem_array((size_t)cards->n_cards + 1, sizeof *list);
-    *out = (zoo_candidate){.model_type = model_type};
+    uint32_t n = 0, n_max = start == ZOO_START_ALIKE ? ALIKE_MAX : TRIED_MAX;
+    *out = (zoo_candidate){.model_type = out->model_type};
     zoo_status status = list ? zoo_model_config_open(subject->path, &config, err)
                              : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
     if (status == ZOO_OK) {
-        status = find(subject, cards, zoo_model_config_text(config), start, list, out, err);
+        status = has_class(subject, out->model_type, &out->own_class, err);
+    }
+    if (status == ZOO_OK) {
+        status = rank(subject, cards, zoo_model_config_text(config), list, &n, err);
+    }
+    if (status == ZOO_OK) {
+        status = find(subject, list, n, n_max, starts, out, err);
     }
     for (uint32_t i = 0; list && i < cards->n_cards; i++) {
         cJSON_Delete(list[i].class_json);
@@ -342,5 +372,6 @@ zoo_status zoo_candidate_prune(const zoo_trial_subject *subject, zoo_candidate *
         zoo_out_free(&picture);
     }
     zoo_trial_free(&trial);
-    return status;
+    return status == ZOO_OK ? cost_of(subject, candidate, candidate->card, &candidate->cost, err)
+                            : status;
 }

@@ -1,10 +1,11 @@
 /*
  * candidates.h: existing cards as cards of another type, and the search for what still differs.
  *
- * Pipeline: every card is tried on the subject as it is; the one that fits best, and of equals the
- * one whose class has most keys in common, is the nearest. Then options, values and tensor names
- * that other cards of the same plugin have are tried one by one, and the best kept, until nothing
- * fits better; finally what changes nothing is removed.
+ * Pipeline: the cards with most keys in common are tried on the subject as they are; the one that
+ * fits best is the nearest. Then options, values and tensor names that other cards of the same
+ * plugin have are tried one by one, and what fits better is kept, until nothing does. A card can be
+ * near in its keys and have another kind of layer, from which no single change leads away: so the
+ * search begins at several cards, and the best end counts. Finally what changes nothing is removed.
  */
 #ifndef ZOO_ADDING_CANDIDATES_H
 #define ZOO_ADDING_CANDIDATES_H
@@ -18,18 +19,26 @@ typedef enum zoo_start {
 } zoo_start;
 
 typedef struct zoo_candidate {
-    const char *model_type;
-    char nearest[128]; /* name of the card that it comes from */
-    cJSON *card;       /* for cJSON_Delete */
-    double cost;       /* zoo_trial_cost */
-    double likeness;   /* 0 to 1: keys in common, rare ones counting more */
-    bool own_class;    /* there is a class file of the type itself */
+    const char *model_type; /* the caller's; all else is found */
+    char nearest[128];      /* name of the card that it comes from */
+    cJSON *card;            /* for cJSON_Delete */
+    double cost;            /* zoo_trial_cost */
+    double likeness;        /* 0 to 1: keys in common, rare ones counting more */
+    bool own_class;         /* there is a class file of the type itself */
     uint32_t n_trials;
 } zoo_candidate;
 
-/* The best card for model_type. ZOO_E_UNSUPPORTED: no card's plugin opens the config. [load] */
+/* Cards that a search began at: the next one begins elsewhere. */
+enum { ZOO_STARTS_MAX = 5 };
+typedef struct zoo_starts {
+    uint32_t n;
+    const zoo_card *taken[ZOO_STARTS_MAX];
+} zoo_starts;
+
+/* The best card for model_type that no search began at, which is noted. ZOO_E_UNSUPPORTED: there is
+ * none. [load] */
 zoo_status zoo_candidate_find(const zoo_trial_subject *subject, const zoo_cards *cards,
-                              const char *model_type, zoo_start start, zoo_candidate *out,
+                              zoo_start start, zoo_starts *starts, zoo_candidate *out,
                               zoo_error *err);
 /* Changes its card until no single change fits better; at most a few hundred trials. [load] */
 zoo_status zoo_candidate_improve(const zoo_trial_subject *subject, const zoo_cards *cards,

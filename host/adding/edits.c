@@ -8,6 +8,7 @@
 #include "adding/edits.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,7 +104,7 @@ static zoo_status add_known(zoo_edits *edits, const zoo_cards *cards, const cJSO
     return ZOO_OK;
 }
 
-/* The words of options that choose among some. */
+/* The words of options that choose among some, and options that can be on. */
 static zoo_status add_words(zoo_edits *edits, const zoo_cards *cards, zoo_error *err)
 {
     const cJSON *option = NULL, *word = NULL;
@@ -113,6 +114,12 @@ static zoo_status add_words(zoo_edits *edits, const zoo_cards *cards, zoo_error 
         cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(option, "words"))
         {
             ZOO_TRY(add(edits, "options", name ? name : "", cJSON_Duplicate(word, true), 0, err));
+        }
+        cJSON_ArrayForEach(word, cJSON_GetObjectItemCaseSensitive(option, "kinds"))
+        {
+            if (name && cJSON_IsString(word) && strcmp(word->valuestring, "flag") == 0) {
+                ZOO_TRY(add(edits, "options", name, cJSON_CreateTrue(), 0, err));
+            }
         }
     }
     return ZOO_OK;
@@ -207,20 +214,29 @@ static const char *behind_layer(const char *name, size_t *n_before)
 
 typedef struct missing {
     char name[ZOO_NAME_MAX];
-    unsigned long long rows, cols;
+    unsigned long long n, rows, cols; /* n: matrices in one tensor */
 } missing;
 
 static bool read_missing(const char *sentence, missing *out)
 {
-    char form[64];
-    (void)snprintf(form, sizeof form, "tensor %%%ds is missing (wanted [%%llu, %%llu", 250);
-    return sscanf(sentence, form, out->name, &out->rows, &out->cols) == 3;
+    out->n = 1;
+    return sscanf(sentence, "tensor %250s is missing (wanted [%llu, %llu", out->name, &out->rows,
+                  &out->cols) == 3 ||
+           sscanf(sentence, "tensor %250s is missing (wanted %llu of [%llu, %llu", out->name,
+                  &out->n, &out->rows, &out->cols) == 4;
+}
+
+/* A bias never stands for a matrix or a norm's weight, whatever its shape. */
+static bool is_bias(const char *name)
+{
+    const char *last = strrchr(name, '.');
+    return strstr(last ? last : name, "bias") != NULL;
 }
 
 static bool fits(const zoo_tensor *t, const missing *m)
 {
-    return t->n_items == m->rows * m->cols &&
-           (t->n_dims < 2 || t->dims[0] == m->rows || t->dims[0] == m->cols);
+    return is_bias(t->name) == is_bias(m->name) && t->n_items == m->n * m->rows * m->cols &&
+           (t->n_dims < 2 || m->n > 1 || t->dims[0] == m->rows || t->dims[0] == m->cols);
 }
 
 static zoo_status add_names(zoo_edits *edits, const zoo_model *model, const missing *m,
@@ -255,7 +271,7 @@ static zoo_status add_key(zoo_edits *edits, const cJSON *other, const char *memb
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(other, member))
     {
-        double share = shared_words(item->string, key);
+        double share = fmax(shared_words(item->string, key), shared_words(key, item->string));
         if (share >= 0.5 && strcmp(item->string, key) != 0) {
             uint32_t n = edits->n;
             ZOO_TRY(add(edits, member, item->string, cJSON_CreateString(key), 0.4 * share, err));
@@ -281,6 +297,39 @@ static zoo_status add_keys(zoo_edits *edits, const zoo_cards *cards, const zoo_t
     return ZOO_OK;
 }
 
+/* The last module of a tensor's name, to out; false: it has none. */
+static bool module_of(const char *tensor, char *out, size_t n)
+{
+    const char *end = strrchr(tensor, '.'), *begin = end;
+    while (begin && begin > tensor && begin[-1] != '.') {
+        begin--;
+    }
+    if (!end || end == begin || strchr(begin, '#')) {
+        return false;
+    }
+    (void)snprintf(out, n, "%.*s", (int)(end - begin), begin);
+    return true;
+}
+
+/* Modules outside the layers that nobody reads, as values of options that take a module's name. */
+static zoo_status add_modules(zoo_edits *edits, const zoo_cards *cards, const zoo_trial *trial,
+                              zoo_error *err)
+{
+    const cJSON *option = NULL;
+    cJSON_ArrayForEach(option, cards->options)
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(option, "name"));
+        const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(option, "what"));
+        for (uint32_t i = 0; name && what && strstr(what, "module") && i < trial->n_unused; i++) {
+            char module[ZOO_NAME_MAX];
+            if (module_of(trial->unused[i], module, sizeof module)) {
+                ZOO_TRY(add(edits, "options", name, cJSON_CreateString(module), 0.2, err));
+            }
+        }
+    }
+    return ZOO_OK;
+}
+
 static int by_favour(const void *a, const void *b)
 {
     double x = ((const zoo_edit *)a)->favour, y = ((const zoo_edit *)b)->favour;
@@ -298,6 +347,7 @@ zoo_status zoo_edits_list(const zoo_cards *cards, const cJSON *card, const zoo_t
         }
     }
     ZOO_TRY(add_keys(out, cards, trial, err));
+    ZOO_TRY(add_modules(out, cards, trial, err));
     ZOO_TRY(add_known(out, cards, card, trial, err));
     ZOO_TRY(add_words(out, cards, err));
     ZOO_TRY(add_less(out, card, err));

@@ -89,28 +89,33 @@ static void describe(zoo_doc *doc, const zoo_trial_subject *subject, const zoo_c
     }
 }
 
-/* The better of both starts. */
+/* The best end of several starts; the first that fits completely ends the search. */
 static zoo_status find_best(const zoo_trial_subject *subject, const zoo_cards *cards,
                             const char *type, zoo_candidate *c, zoo_error *err)
 {
-    zoo_candidate other = {.card = NULL};
-    ZOO_TRY(zoo_candidate_find(subject, cards, type, ZOO_START_FIT, c, err));
-    ZOO_TRY(zoo_candidate_improve(subject, cards, c, err));
-    if (c->cost <= 0) {
-        return ZOO_OK;
+    zoo_starts starts = {0};
+    zoo_status status = ZOO_OK;
+    for (uint32_t i = 0; i < ZOO_STARTS_MAX && (i == 0 || c->cost > 0); i++) {
+        zoo_candidate other = {.model_type = type};
+        zoo_start start = i == 1 ? ZOO_START_ALIKE : ZOO_START_FIT;
+        status = zoo_candidate_find(subject, cards, start, &starts, &other, err);
+        if (status == ZOO_E_UNSUPPORTED && i > 0) {
+            return ZOO_OK; /* no more cards */
+        }
+        if (status == ZOO_OK) {
+            status = zoo_candidate_improve(subject, cards, &other, err);
+        }
+        uint32_t n_trials = c->n_trials + other.n_trials;
+        if (status == ZOO_OK && (i == 0 || other.cost < c->cost)) {
+            zoo_candidate left = *c;
+            *c = other;
+            other = left;
+        }
+        c->n_trials = n_trials;
+        cJSON_Delete(other.card);
+        ZOO_TRY(status);
     }
-    zoo_status status = zoo_candidate_find(subject, cards, type, ZOO_START_ALIKE, &other, err);
-    if (status == ZOO_OK) {
-        status = zoo_candidate_improve(subject, cards, &other, err);
-    }
-    other.n_trials += c->n_trials;
-    if (status == ZOO_OK && other.cost < c->cost) {
-        zoo_candidate left = *c;
-        *c = other;
-        other = left;
-    }
-    cJSON_Delete(other.card);
-    return status;
+    return ZOO_OK;
 }
 
 /* The stored name of one of our norms, taken out of the card's pairs; null: there is none. */

@@ -70,6 +70,11 @@ static const choice choices[] = {
      "How does the router score its logits?",
      "the router: softmax or sigmoid, before or after the top k. compare: rows of experts differ, "
      "or all weights of experts do."},
+    {"interleaved_gate",
+     {"true"},
+     "Do gate and up of one tensor take turns, row by row, or is one the first half?",
+     "the experts' forward: gate_up[..., ::2] means that they take turns. compare: gate and up "
+     "exchanged, or rows of experts differ."},
     {"renorm",
      {"true", "false"},
      "Do the weights of the chosen experts sum to one?",
@@ -223,13 +228,17 @@ static void tell_unsettled(zoo_doc *doc, const zoo_trial *base, uint32_t *n)
         ++*n;
     }
     for (uint32_t i = 0; i < base->n_misfits; i++) {
-        zoo_doc_item(
-            doc,
-            "Does not fit: %s. ('#' stands for each number.) Where it is no weight of the "
-            "model, \"ignored_tensors\" names it; else an option, a name in \"tensors\" or a "
-            "block is missing.",
-            base->misfits[i]);
+        zoo_doc_item(doc, "Does not fit: %s.", base->misfits[i]);
         ++*n;
+    }
+    for (uint32_t i = 0; i < base->n_unused; i++) {
+        zoo_doc_item(doc, "Does not fit: tensor %s is not used.", base->unused[i]);
+        ++*n;
+    }
+    if (base->n_misfits + base->n_unused > 0) {
+        zoo_doc_item(doc, "In these '#' stands for each number. Where a tensor is no weight of the "
+                          "model, \"ignored_tensors\" names it; else an option, a name in "
+                          "\"tensors\" or a block is missing.");
     }
 }
 

@@ -245,6 +245,19 @@ static zoo_status fill_part(zoo_attributes *a, const cJSON *members, zoo_error *
     return ZOO_OK;
 }
 
+static bool is_field(const zoo_attributes *a, const char *key)
+{
+    static const char *const groups[] = {"keys", "inputs"};
+    for (size_t i = 0; i < ZOO_COUNT(groups); i++) {
+        const cJSON *entry = cJSON_GetObjectItemCaseSensitive(part(a, groups[i]), key);
+        if (entry && (cJSON_GetObjectItemCaseSensitive(entry, "type") ||
+                      cJSON_GetObjectItemCaseSensitive(entry, "default"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static zoo_status read_fields(zoo_attributes *a, const cJSON *text, const char *group,
                               zoo_error *err)
 {
@@ -255,8 +268,10 @@ static zoo_status read_fields(zoo_attributes *a, const cJSON *text, const char *
         const cJSON *fallback = cJSON_GetObjectItemCaseSensitive(entry, "default");
         const char *name = zoo_attributes_name(a, entry->string);
         char origin[ZOO_CLASS_KEY_MAX];
-        bool is_field = cJSON_GetObjectItemCaseSensitive(entry, "type") || fallback;
-        if (!is_field || (!given && cJSON_GetObjectItemCaseSensitive(a->set, name))) {
+        bool declared = cJSON_GetObjectItemCaseSensitive(entry, "type") || fallback;
+        bool hidden =
+            strcmp(name, entry->string) != 0 && is_field(a, name); /* the later one wins */
+        if (!declared || hidden || (!given && cJSON_GetObjectItemCaseSensitive(a->set, name))) {
             continue;
         }
         zoo_status status = given ? check_type(a, entry->string, entry, given, err) : ZOO_OK;
@@ -273,19 +288,6 @@ static zoo_status read_fields(zoo_attributes *a, const cJSON *text, const char *
         }
     }
     return ZOO_OK;
-}
-
-static bool is_field(const zoo_attributes *a, const char *key)
-{
-    static const char *const groups[] = {"keys", "inputs"};
-    for (size_t i = 0; i < ZOO_COUNT(groups); i++) {
-        const cJSON *entry = cJSON_GetObjectItemCaseSensitive(part(a, groups[i]), key);
-        if (entry && (cJSON_GetObjectItemCaseSensitive(entry, "type") ||
-                      cJSON_GetObjectItemCaseSensitive(entry, "default"))) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static zoo_status read_extras(zoo_attributes *a, const cJSON *text, zoo_error *err)

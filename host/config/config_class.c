@@ -180,12 +180,48 @@ static void tell(zoo_key_fn *fn, void *arg, const char *key, const cJSON *item, 
     cJSON_free(value);
 }
 
+/* rope_parameters are put together from several keys of the file: which ones, to text. `block` is
+ * the one that was taken whole; what it holds itself no other key fills in. False: none. */
+static bool rope_origin(const zoo_model_config *c, const char *block, char *text, size_t n)
+{
+    static const struct {
+        const char *key, *fills;
+    } parts[] = {{"rope_theta", "\"rope_theta\""},
+                 {"rotary_emb_base", "\"rope_theta\""},
+                 {"rope_local_base_freq", "\"rope_theta\""},
+                 {"compress_rope_theta", "\"rope_theta\""},
+                 {"partial_rotary_factor", "\"partial_rotary_factor\""},
+                 {"rotary_pct", "\"partial_rotary_factor\""},
+                 {"rotary_dim", "\"partial_rotary_factor\""},
+                 {"rope_scaling", "\"factor\""}};
+    const cJSON *whole = member(c->text, block);
+    char *made = cJSON_PrintUnformatted(member(c->attributes.set, "rope_parameters"));
+    int used = cJSON_IsObject(whole) ? snprintf(text, n, "file: %.60s", block) : 0;
+    for (size_t i = 0; made && i < ZOO_COUNT(parts); i++) {
+        const cJSON *given = member(c->text, parts[i].key);
+        if (given && !cJSON_IsNull(given) && given != whole && !member(whole, parts[i].key) &&
+            strstr(made, parts[i].fills) && zoo_attributes_reads(&c->attributes, parts[i].key)) {
+            used += snprintf(text + used, n - (size_t)used, "%s%s",
+                             used ? ", " : "file: ", parts[i].key);
+        }
+    }
+    cJSON_free(made);
+    return used > 0;
+}
+
 void zoo_model_config_each(const zoo_model_config *c, zoo_key_fn *fn, void *arg)
 {
     const cJSON *all = c->class_json ? c->attributes.set : c->text, *item = NULL;
+    char rope[512]; /* all parts at once fit */
     cJSON_ArrayForEach(item, all)
     {
         const char *from = cJSON_GetStringValue(member(c->attributes.origins, item->string));
+        bool made = c->class_json && strcmp(item->string, "rope_parameters") == 0;
+        bool scaled = from && strcmp(from, "file: rope_scaling") == 0;
+        if (made && from && strncmp(from, "derived", 7) != 0 &&
+            rope_origin(c, scaled ? "rope_scaling" : "rope_parameters", rope, sizeof rope)) {
+            from = rope;
+        }
         tell(fn, arg, item->string, item, from ? from : c->class_json ? "class" : "file");
     }
 }

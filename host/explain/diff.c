@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "explain/explain.h"
 #include "explain/memory.h"
 #include "explain/words.h"
@@ -99,59 +100,133 @@ static uint32_t tell_alone(zoo_doc *doc, const view *v, reach r)
     return 1;
 }
 
-static uint32_t tell_mixers(zoo_doc *doc, const view *a, const view *b)
+static bool holds(const zoo_sayings *list, const char *text)
 {
-    uint32_t n = 0, n_alone[2] = {0, 0}, n_kinds = 0;
-    reach alone[2] = {REACH_ALL, REACH_ALL};
-    for (reach r = REACH_ALL; r < REACHES; r++) {
-        n_alone[0] += a->mixers[r] && !b->mixers[r];
-        n_alone[1] += b->mixers[r] && !a->mixers[r];
-        alone[0] = a->mixers[r] && !b->mixers[r] ? r : alone[0];
-        alone[1] = b->mixers[r] && !a->mixers[r] ? r : alone[1];
-        n_kinds += a->mixers[r] && b->mixers[r];
-    }
-    for (reach r = REACH_ALL; r < REACHES; r++) {
-        char which[64] = "";
-        if (!a->mixers[r] || !b->mixers[r]) {
-            continue;
+    for (uint32_t i = 0; i < list->n; i++) {
+        if (strcmp(list->text[i], text) == 0) {
+            return true;
         }
-        if (n_kinds > 1 || n_alone[0] || n_alone[1]) {
-            zoo_print(which, sizeof which, "in %s: ", reach_name(r));
+    }
+    return false;
+}
+
+/* Whether several lists hold the sentence, and none lacks it: then it is told of all at once. */
+static bool all_hold(const zoo_sayings *lists, const bool *both, const char *text)
+{
+    uint32_t n = 0;
+    for (reach r = REACH_ALL; r < REACHES; r++) {
+        if (both[r] && !holds(&lists[r], text)) {
+            return false;
         }
-        n += zoo_diff_mixers(doc, a->mixers[r], b->mixers[r], which);
+        n += both[r];
     }
-    if (n_alone[0] == 1 && n_alone[1] == 1) {
-        return n + zoo_diff_mixers(doc, a->mixers[alone[0]], b->mixers[alone[1]], "");
+    return n > 1;
+}
+
+static uint32_t tell_lists(zoo_doc *doc, const zoo_sayings *lists, const bool *both, bool one_kind)
+{
+    uint32_t n = 0;
+    bool first = true;
+    for (reach r = REACH_ALL; r < REACHES; r++) {
+        for (uint32_t i = 0; both[r] && i < lists[r].n; i++) {
+            bool common = all_hold(lists, both, lists[r].text[i]);
+            if (common && !first) {
+                continue;
+            }
+            zoo_doc_item(doc, "%s%s%s%s", common || one_kind ? "" : "in ",
+                         common || one_kind ? "" : reach_name(r), common || one_kind ? "" : ": ",
+                         lists[r].text[i]);
+            n++;
+        }
+        first = first && !both[r];
     }
+    return n;
+}
+
+/* Kinds of layers that only one of them has. */
+static uint32_t tell_unmatched(zoo_doc *doc, const view *a, const view *b)
+{
+    uint32_t n = 0;
     for (reach r = REACH_ALL; r < REACHES; r++) {
         if (b->mixers[r] && !a->mixers[r]) {
             n += tell_alone(doc, b, r);
         } else if (a->mixers[r] && !b->mixers[r]) {
-            zoo_doc_item(doc, "no %s (%s had %u with %s)", reach_name(r), a->arch->name,
-                         a->n_mixers[r], zoo_say_mixer(a->mixers[r]).text);
+            zoo_doc_item(doc, "no %s: %s has %u of %u, with %s", reach_name(r), a->arch->name,
+                         a->n_mixers[r], a->arch->n_layers, zoo_say_mixer_name(a->mixers[r]).text);
             n++;
         }
     }
     return n;
 }
 
+static uint32_t tell_mixers(zoo_doc *doc, const view *a, const view *b)
+{
+    zoo_sayings *lists = zoo_mem_array(REACHES, sizeof *lists);
+    uint32_t n = 0, n_alone[2] = {0, 0}, n_kinds = 0;
+    reach alone[2] = {REACH_ALL, REACH_ALL};
+    bool both[REACHES] = {false};
+    for (reach r = REACH_ALL; lists && r < REACHES; r++) {
+        both[r] = a->mixers[r] && b->mixers[r];
+        n_kinds += b->mixers[r] != NULL;
+        for (int side = 0; side < 2; side++) {
+            bool only = side ? b->mixers[r] && !both[r] : a->mixers[r] && !both[r];
+            n_alone[side] += only;
+            alone[side] = only ? r : alone[side];
+        }
+        if (both[r]) {
+            zoo_diff_mixers(&lists[r], a->mixers[r], b->mixers[r]);
+        }
+    }
+    if (lists) {
+        n += tell_lists(doc, lists, both, n_kinds == 1);
+    }
+    if (lists && n_alone[0] == 1 && n_alone[1] == 1) {
+        const bool first[REACHES] = {true};
+        lists[0].n = 0;
+        zoo_diff_mixers(&lists[0], a->mixers[alone[0]], b->mixers[alone[1]]);
+        n += tell_lists(doc, lists, first, true);
+    } else {
+        n += tell_unmatched(doc, a, b);
+    }
+    zoo_mem_free(lists);
+    return n;
+}
+
+static uint32_t tell_dense(zoo_doc *doc, const view *a, const view *b)
+{
+    bool mixed_a = a->n_dense && a->n_experts, mixed_b = b->n_dense && b->n_experts;
+    bool beside = b->n_dense + b->n_experts > b->arch->n_layers; /* both in one layer */
+    if (mixed_b && beside) {
+        zoo_doc_item(doc, "%u of %u layers have a dense feed-forward of %.0f beside their experts",
+                     b->n_dense, b->arch->n_layers, zoo_arch_number(b->dense, "inner", 0));
+        return 1;
+    }
+    if (mixed_b && (!mixed_a || a->n_dense != b->n_dense)) {
+        zoo_doc_item(doc, "%u of %u layers %s a dense feed-forward of %.0f in place of experts",
+                     b->n_dense, b->arch->n_layers, b->n_dense == 1 ? "has" : "have",
+                     zoo_arch_number(b->dense, "inner", 0));
+        return 1;
+    }
+    if (mixed_a && b->n_experts && !b->n_dense) {
+        zoo_doc_item(doc, "experts in every layer: no dense ones at the start or between");
+        return 1;
+    }
+    return 0;
+}
+
 static uint32_t tell_ffns(zoo_doc *doc, const view *a, const view *b)
 {
     const zoo_arch_block *x = a->experts ? a->experts : a->dense;
     const zoo_arch_block *y = b->experts ? b->experts : b->dense;
-    uint32_t n = x && y ? zoo_diff_ffns(doc, x, y) : 0;
-    bool mixed_a = a->n_dense && a->n_experts, mixed_b = b->n_dense && b->n_experts;
-    if (mixed_b && (!mixed_a || a->n_dense != b->n_dense)) {
-        zoo_doc_item(doc, "%u of %u layers %s a dense feed-forward of %.0f%s", b->n_dense,
-                     b->arch->n_layers, b->n_dense == 1 ? "keeps" : "keep",
-                     zoo_arch_number(b->dense, "inner", 0),
-                     mixed_a ? "" : " beside those with experts");
-        n++;
-    } else if (mixed_a && b->n_experts && !b->n_dense) {
-        zoo_doc_item(doc, "experts in every layer: no dense ones at the start or between");
-        n++;
+    const bool first[REACHES] = {true};
+    zoo_sayings *list = zoo_mem_array(1, sizeof *list);
+    uint32_t n = 0;
+    if (list && x && y) {
+        zoo_diff_ffns(list, x, y);
+        n = tell_lists(doc, list, first, true);
     }
-    return n;
+    zoo_mem_free(list);
+    return n + tell_dense(doc, a, b);
 }
 
 static uint32_t tell_norms(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
@@ -206,6 +281,38 @@ static uint32_t tell_scale(zoo_doc *doc, const char *what, double a, double b)
     return 1;
 }
 
+/* A factor that is the square root of the width is no number of its own. */
+static uint32_t tell_embedding(zoo_doc *doc, const zoo_plan *p, const zoo_plan *q)
+{
+    double a = (double)p->embed_scale, b = (double)q->embed_scale;
+    bool root_a = fabs(a * a / p->hidden_size - 1) < 0.01;
+    bool root_b = fabs(b * b / q->hidden_size - 1) < 0.01;
+    if (!root_a && !root_b) {
+        return tell_scale(doc, "embedded rows are", a, b);
+    }
+    if (root_a && root_b) {
+        return 0;
+    }
+    zoo_doc_item(doc, root_b ? "embedded rows are multiplied by the square root of the width"
+                             : "embedded rows are not multiplied by the square root of the width");
+    return 1;
+}
+
+static uint32_t tell_prologue(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n_prologue || i < a->n_prologue; i++) {
+        const char *was = i < a->n_prologue ? a->prologue[i].kind : "";
+        const char *is = i < b->n_prologue ? b->prologue[i].kind : "";
+        if (strcmp(was, is) != 0) {
+            zoo_doc_item(doc, "%s%s%s%s between embedding and layers", *is ? "" : "no ",
+                         *is ? is : was, *is && *was ? " instead of " : "", *is ? was : "");
+            n++;
+        }
+    }
+    return n;
+}
+
 static uint32_t tell_ends(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
 {
     const zoo_plan *p = &a->model.plan, *q = &b->model.plan;
@@ -221,17 +328,9 @@ static uint32_t tell_ends(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
         n++;
     }
     n += tell_scale(doc, "branches are", branch_scale(a), branch_scale(b));
-    n += tell_scale(doc, "embedded rows are", (double)p->embed_scale, (double)q->embed_scale);
+    n += tell_embedding(doc, p, q);
     n += tell_scale(doc, "logits are", (double)p->head_scale, (double)q->head_scale);
-    for (uint32_t i = 0; i < b->n_prologue || i < a->n_prologue; i++) {
-        const char *was = i < a->n_prologue ? a->prologue[i].kind : NULL;
-        const char *is = i < b->n_prologue ? b->prologue[i].kind : NULL;
-        if (strcmp(was ? was : "", is ? is : "") != 0) {
-            zoo_doc_item(doc, "between embedding and layers: %s%s%s", is ? is : "nothing",
-                         was ? " instead of " : "", was ? was : "");
-            n++;
-        }
-    }
+    n += tell_prologue(doc, a, b);
     if (p->tied != q->tied) {
         zoo_doc_item(doc, q->tied ? "the head is the embedding table"
                                   : "the head is a matrix of its own, not the embedding");
@@ -353,7 +452,7 @@ static void write_memory(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
                   zoo_say_positions(zoo_lengths[i]).text);
         row(doc, what, zoo_say_bytes(x.kept).text, zoo_say_bytes(y.kept).text);
     }
-    row(doc, "read by a token after them", zoo_say_bytes(x.read).text, zoo_say_bytes(y.read).text);
+    row(doc, "read by one token after 1M", zoo_say_bytes(x.read).text, zoo_say_bytes(y.read).text);
     zoo_doc_table_end(doc);
 }
 

@@ -10,10 +10,8 @@
 #include "explain/words.h"
 
 typedef struct teller {
-    zoo_doc *doc;
+    zoo_sayings *out;
     const zoo_arch_block *a, *b;
-    const char *which; /* "" or "in sliding layers, " */
-    uint32_t n;
 } teller;
 
 static double number(const zoo_arch_block *block, const char *name)
@@ -34,8 +32,9 @@ static bool same_text(const zoo_arch_block *a, const zoo_arch_block *b, const ch
 
 static void say(teller *t, const char *text)
 {
-    zoo_doc_item(t->doc, "%s%s", t->which, text);
-    t->n++;
+    if (t->out->n < ZOO_SAYINGS) {
+        zoo_print(t->out->text[t->out->n++], sizeof t->out->text[0], "%s", text);
+    }
 }
 
 /* Bytes of bf16 that a token leaves in a layer. */
@@ -58,6 +57,11 @@ static double states_of(const zoo_arch_block *block)
         bytes += s->kind == ZOO_STATE ? zoo_cache_row_cost(s, zoo_cache_kinds[ZOO_BF16]).bytes : 0;
     }
     return bytes;
+}
+
+static bool has_only_states(const zoo_arch_block *block)
+{
+    return states_of(block) > 0 && !(bytes_of(block) > 0);
 }
 
 static zoo_words kept(const zoo_arch_block *block)
@@ -132,8 +136,9 @@ static void tell_heads(teller *t)
 static void tell_reach(teller *t)
 {
     zoo_words a = zoo_say_reach(t->a), b = zoo_say_reach(t->b);
-    if (strcmp(a.text, b.text) != 0 && number(t->a, "index_dim") < 1 &&
-        number(t->b, "index_dim") < 1) {
+    bool indexed = number(t->a, "index_dim") > 0 || number(t->b, "index_dim") > 0;
+    bool states = has_only_states(t->a) || has_only_states(t->b); /* told with what is kept */
+    if (strcmp(a.text, b.text) != 0 && !indexed && !states) {
         char text[ZOO_WORDS * 3];
         zoo_print(text, sizeof text, "a query sees %s instead of %s", b.text, a.text);
         say(t, text);
@@ -154,10 +159,10 @@ static void tell_rotation(teller *t)
     double share_b = number(t->b, "rotary_dims") / fmax(number(t->b, "head_dim"), 1);
     if (is_none(t->a) != is_none(t->b)) {
         zoo_print(text, sizeof text,
-                  is_none(t->b) ? "no rotation of queries and keys (%s), "
-                                  "where it was %s"
-                                : "queries and keys turn with the position "
-                                  "(%s), where rotation was %s",
+                  is_none(t->b) ? "queries and keys do not turn with the position (rotation: %s "
+                                  "instead of %s)"
+                                : "queries and keys turn with the position (rotation: %s instead "
+                                  "of %s)",
                   b.text, a.text);
     } else if (is_none(t->a) ? number(t->a, "position_bias") == number(t->b, "position_bias")
                              : !differ(share_a, share_b) &&
@@ -167,7 +172,7 @@ static void tell_rotation(teller *t)
                                    same_text(t->a, t->b, "rotation")) {
         return;
     } else {
-        zoo_print(text, sizeof text, "rotation: %s; it was %s", b.text, a.text);
+        zoo_print(text, sizeof text, "rotation: %s; instead of %s", b.text, a.text);
     }
     say(t, text);
 }
@@ -207,7 +212,7 @@ static void tell_flags(teller *t)
     }
 }
 
-/* Facts with words of their own. */
+/* Facts with words of their own, which follow `with`. */
 static void tell_text(teller *t, const char *name, const char *with, const char *without)
 {
     const char *a = zoo_arch_text(t->a, name), *b = zoo_arch_text(t->b, name);
@@ -219,7 +224,7 @@ static void tell_text(teller *t, const char *name, const char *with, const char 
         say(t, without);
         return;
     }
-    zoo_print(text, sizeof text, "%s: %s%s%s", with, b, a ? " instead of " : "", a ? a : "");
+    zoo_print(text, sizeof text, "%s%s%s%s", with, b, a ? " instead of " : "", a ? a : "");
     say(t, text);
 }
 
@@ -256,14 +261,18 @@ static void tell_scale(teller *t)
             size_t n = strlen(text);
             zoo_print(text + n, sizeof text - n, " instead of %.5g times", factor[0]);
         }
-        say(t, fabs(factor[1] - 1) > 1e-4 ? text : "scores are multiplied by head_dim^-1/2 alone");
+        if (fabs(factor[1] - 1) <= 1e-4) {
+            zoo_print(text, sizeof text,
+                      "scores are multiplied by head_dim^-1/2 alone, without a factor of %.5g",
+                      factor[0]);
+        }
+        say(t, text);
     }
 }
 
-uint32_t zoo_diff_mixers(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_block *b,
-                         const char *which)
+void zoo_diff_mixers(zoo_sayings *out, const zoo_arch_block *a, const zoo_arch_block *b)
 {
-    teller t = {doc, a, b, which, 0};
+    teller t = {out, a, b};
     if (strcmp(a->kind, b->kind) != 0) {
         tell_other_kind(&t);
     } else {
@@ -274,22 +283,41 @@ uint32_t zoo_diff_mixers(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_b
         tell_rotation(&t);
         tell_scale(&t);
     }
-    tell_text(&t, "qk_norm", "queries and keys are normed", "queries and keys are not normed");
+    tell_text(&t, "qk_norm", "queries and keys are normed: ", "queries and keys are not normed");
     if (zoo_arch_text(a, "qk_norm") && zoo_arch_text(b, "qk_norm")) {
-        tell_text(&t, "qk_norm_place", "that norm stands", "");
+        tell_text(&t, "qk_norm_place", "queries and keys are normed ", "");
     }
-    tell_text(&t, "value_norm", "values are normed", "values are not normed");
-    tell_text(&t, "output_gate", "a gate on attention's output", "no gate on attention's output");
-    tell_text(&t, "decay", "decay of the state", "no decay of a state");
+    tell_text(&t, "value_norm", "values are normed: ", "values are not normed");
+    tell_text(&t, "output_gate", "a gate on attention's output: ", "no gate on attention's output");
+    tell_text(&t, "decay", "decay of the state: ", "no decay of a state");
     tell_number(&t, "softcap", "scores are capped by tanh at", "scores are not capped");
     tell_number(&t, "clip", "queries, keys and values are clamped at", "no clamp of q, k and v");
     tell_flags(&t);
-    return t.n;
 }
 
 static bool has_experts(const zoo_arch_block *block)
 {
     return number(block, "experts") > 0;
+}
+
+static void tell_groups(teller *t)
+{
+    double groups = number(t->b, "expert_groups"), before = number(t->a, "expert_groups");
+    char text[ZOO_WORDS];
+    if (!differ(groups, before) &&
+        !differ(number(t->a, "groups_kept"), number(t->b, "groups_kept"))) {
+        return;
+    }
+    if (groups > 0) {
+        zoo_print(text, sizeof text,
+                  "experts are chosen from the best %.0f of %.0f groups, not from %s",
+                  number(t->b, "groups_kept"), groups, before > 0 ? "as many as before" : "all");
+    } else {
+        zoo_print(text, sizeof text,
+                  "experts are chosen from all at once, not from the best %.0f of %.0f groups",
+                  number(t->a, "groups_kept"), before);
+    }
+    say(t, text);
 }
 
 static void tell_experts(teller *t)
@@ -304,21 +332,23 @@ static void tell_experts(teller *t)
                   k[1], n[1], n[1] / fmax(k[1], 1), k[0], n[0], n[0] / fmax(k[0], 1));
         say(t, text);
     }
-    tell_text(t, "router", "experts are scored by", "experts are scored otherwise");
-    tell_text(t, "weights", "their weights are", "their weights are the scores themselves");
+    tell_text(t, "router", "experts are scored by ", "experts are scored otherwise");
+    const char *rule = zoo_arch_text(t->a, "weights");
+    zoo_print(text, sizeof text, "the chosen experts are weighed by their scores, not by %s",
+              rule ? rule : "");
+    tell_text(t, "weights", "the chosen experts are weighed by ", text);
     tell_number(t, "routed_scale", "the experts' sum is multiplied by",
                 "the experts' sum is not multiplied");
-    tell_number(t, "expert_groups", "experts are chosen from the best groups, groups:",
-                "experts are chosen from all at once, not from the best groups");
+    tell_groups(t);
     if ((number(t->a, "shared_inner") > 0) != (number(t->b, "shared_inner") > 0)) {
         say(t, number(t->b, "shared_inner") > 0 ? "a shared expert that every token passes"
                                                 : "no shared expert");
     }
 }
 
-uint32_t zoo_diff_ffns(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_block *b)
+void zoo_diff_ffns(zoo_sayings *out, const zoo_arch_block *a, const zoo_arch_block *b)
 {
-    teller t = {doc, a, b, "", 0};
+    teller t = {out, a, b};
     char text[ZOO_WORDS * 3];
     if (has_experts(a) != has_experts(b)) {
         zoo_print(text, sizeof text, "%s, instead of %s", zoo_say_ffn(b).text, zoo_say_ffn(a).text);
@@ -335,7 +365,6 @@ uint32_t zoo_diff_ffns(zoo_doc *doc, const zoo_arch_block *a, const zoo_arch_blo
         tell_flags(&t);
     }
     tell_number(&t, "clamp", "gate and up are clamped at", "gate and up are not clamped");
-    tell_text(&t, "inner_norm", "a norm inside the feed-forward",
+    tell_text(&t, "inner_norm", "a norm inside the feed-forward, ",
               "no norm inside the feed-forward");
-    return t.n;
 }

@@ -25,7 +25,7 @@ static zoo_status names_card(const char *name, const zoo_model_options *options,
 }
 
 /* The config of a release of models.d/releases.json, for cJSON_free; *text is null where there is
- * none of that name. */
+ * none of that name. ZOO_E_USAGE: its values have no source. */
 static zoo_status find_release(const char *name, const zoo_model_options *options, char **text,
                                zoo_error *err)
 {
@@ -39,16 +39,23 @@ static zoo_status find_release(const char *name, const zoo_model_options *option
         return ZOO_OK;
     }
     ZOO_TRY(zoo_json_read(path, RELEASES_BYTES_MAX, &list, err));
+    zoo_status status = ZOO_OK;
     cJSON_ArrayForEach(item, list)
     {
         const cJSON *own = cJSON_GetObjectItemCaseSensitive(item, "name");
         const cJSON *config = cJSON_GetObjectItemCaseSensitive(item, "config");
-        if (!*text && cJSON_IsString(own) && config && strcasecmp(own->valuestring, name) == 0) {
-            *text = cJSON_PrintUnformatted(config);
+        if (!cJSON_IsString(own) || strcasecmp(own->valuestring, name) != 0) {
+            continue;
         }
+        *text = !*text && config ? cJSON_PrintUnformatted(config) : *text;
+        status = config ? status
+                        : zoo_fail(err, ZOO_E_USAGE,
+                                   "\"%.200s\" stands in releases.json without a config, as no "
+                                   "source tells its values; give its config.json or model type",
+                                   own->valuestring);
     }
     cJSON_Delete(list);
-    return ZOO_OK;
+    return status;
 }
 
 zoo_status zoo_arch_open(const char *name, const zoo_model_options *options, zoo_arch **out,

@@ -109,13 +109,9 @@ static bool tells_apart(const zoo_arch *arch, zoo_role role, const char *kind)
 }
 
 /* Facts in which layers of one name may still differ, the most telling first. */
-static const char *const telling[] = {"window",
-                                      "rotation",
-                                      "theta",
-                                      "inner",
-                                      "shared_inner",
-                                      "experts",
-                                      "reads_another_layers_cache"};
+static const char *const telling[] = {
+    "window",       "tokens_per_entry", "chosen_by_token_id",        "rotation", "theta", "inner",
+    "shared_inner", "experts",          "reads_another_layers_cache"};
 
 /* Whether some layers see a window or a chunk alone. */
 static bool has_windows(const zoo_arch *arch)
@@ -184,20 +180,36 @@ static void add_fact(zoo_words *w, const zoo_fact *fact)
     }
 }
 
-zoo_words zoo_say_layer(const zoo_arch *arch, const zoo_arch_layer *layer)
+/* The plain name and the first `depth` facts in which layers of that name differ. */
+static zoo_words name_at(const zoo_arch *arch, const zoo_arch_layer *layer, uint32_t depth)
 {
-    zoo_words w = plain_name(arch, layer);
+    const zoo_words plain = plain_name(arch, layer);
+    zoo_words w = plain;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < arch->n_kinds; i++) {
-        n += strcmp(plain_name(arch, &arch->layers[arch->kinds[i].first]).text, w.text) == 0;
-    }
-    zoo_words plain = w;
-    for (size_t t = 0; n > 1 && t < ZOO_COUNT(telling); t++) {
-        for (uint32_t i = 0; i < layer->n_blocks; i++) {
+    for (size_t t = 0; t < ZOO_COUNT(telling) && n < depth; t++) {
+        for (uint32_t i = 0; i < layer->n_blocks && n < depth; i++) {
             if (is_telling(arch, &layer->blocks[i], plain.text, telling[t])) {
                 add_fact(&w, zoo_arch_fact(&layer->blocks[i], telling[t]));
-                return w;
+                n++;
             }
+        }
+    }
+    return w;
+}
+
+/* As short as tells the layer from those of other kinds. */
+zoo_words zoo_say_layer(const zoo_arch *arch, const zoo_arch_layer *layer)
+{
+    zoo_words w = {""};
+    for (uint32_t depth = 0; depth <= ZOO_COUNT(telling); depth++) {
+        uint32_t n = 0;
+        w = name_at(arch, layer, depth);
+        for (uint32_t i = 0; i < arch->n_kinds; i++) {
+            const zoo_arch_layer *other = &arch->layers[arch->kinds[i].first];
+            n += strcmp(name_at(arch, other, depth).text, w.text) == 0;
+        }
+        if (n <= 1) {
+            break;
         }
     }
     return w;

@@ -166,7 +166,7 @@ double zoo_draw_layer(zoo_svg *svg, const zoo_arch *arch, zoo_rect column)
     char text[ZOO_WORDS + 32];
     zoo_print(text, sizeof text, "One layer: %s", zoo_say_layer(arch, layer).text);
     double used = zoo_svg_fill(svg, column.x + 8, column.y + 20, column.w - 16, 12.5, text);
-    p.y += used + 20;
+    p.y += used + 26;
     double top = p.y - 8, from = top, rail_end = 0;
     if (layer->layer->ops) {
         rail_end = draw_own(&p, layer, &from);

@@ -44,6 +44,13 @@ static void spread_forward(zoo_ctx *ctx, const void *params, const void *weights
     }
 }
 
+static void spread_facts(const void *params, const zoo_facts *to)
+{
+    const ds_hyper *p = params;
+    to->text(to, "kind", "copies as residual streams");
+    to->number(to, "streams", p->n);
+}
+
 static void spread_explain(const void *params, char *text, size_t n)
 {
     const ds_hyper *p = params;
@@ -80,6 +87,13 @@ static void gather_forward(zoo_ctx *ctx, const void *params, const void *weights
     }
 }
 
+static void gather_facts(const void *params, const zoo_facts *to)
+{
+    const ds_hyper *p = params;
+    to->text(to, "kind", "sum of residual streams");
+    to->number(to, "streams", p->n);
+}
+
 static void gather_explain(const void *params, char *text, size_t n)
 {
     const ds_hyper *p = params;
@@ -89,7 +103,8 @@ static void gather_explain(const void *params, char *text, size_t n)
 const zoo_block_ops ds_spread_ops = {.size = sizeof(zoo_block_ops),
                                      .name = "spread",
                                      .forward = spread_forward,
-                                     .explain = spread_explain};
+                                     .explain = spread_explain,
+                                     .facts = spread_facts};
 
 const zoo_block_ops ds_gather_ops = {.size = sizeof(zoo_block_ops),
                                      .weights_size = sizeof(ds_head_weights),
@@ -97,4 +112,5 @@ const zoo_block_ops ds_gather_ops = {.size = sizeof(zoo_block_ops),
                                      .binds = head_binds,
                                      .scratch = gather_scratch,
                                      .forward = gather_forward,
-                                     .explain = gather_explain};
+                                     .explain = gather_explain,
+                                     .facts = gather_facts};

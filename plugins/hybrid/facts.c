@@ -21,7 +21,9 @@ void hybrid_mamba2_facts(const void *params, const zoo_facts *to)
     to->number(to, "heads", p->n_heads);
     to->number(to, "head_dim", p->head_dim);
     to->number(to, "state_size", p->state_size);
-    to->number(to, "groups", p->n_groups);
+    if (p->n_groups > 1) {
+        to->number(to, "groups", p->n_groups);
+    }
     to->text(to, "decay", "one value a head");
     tell_conv(to, p->channels, p->taps);
     to->number(to, "flops.ssm", 5.0 * p->inner * p->state_size);

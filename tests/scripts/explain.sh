@@ -110,4 +110,14 @@ result $? "a config without model_type is refused"
 result $? "and opened with --type"
 "$lmzoo" explain "DeepSeek V3" >"$TMPDIR/out" && grep -q '671 B parameters\|67[0-9] B parameters' "$TMPDIR/out"
 result $? "a release by its name"
+"$lmzoo" explain "OLMo 2 7B" >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 2 ] && [ "$(wc -l <"$TMPDIR/err")" -eq 1 ] && grep -q 'OLMo 2 7B.*without a config' "$TMPDIR/err"
+result $? "a release whose values have no source: exit code 2 and one sentence"
+"$lmzoo" explain "Llama 3.1 8B" >"$TMPDIR/out" && grep -q 'theta 500000' "$TMPDIR/out" &&
+    grep -q 'file: rope_scaling, rope_theta' "$TMPDIR/out" && "$lmzoo" explain "Mistral Nemo Instruct 2407" >"$TMPDIR/out" &&
+    ! grep -q 'last 4096 positions' "$TMPDIR/out"
+result $? "a release has its file's values, not its class's defaults"
+"$lmzoo" diff "Gemma 2 9B" "Gemma 3 12B" >"$TMPDIR/diff" && [ "$(grep -c 'scores are not capped' "$TMPDIR/diff")" -eq 1 ] &&
+    grep -q '^  - in sliding layers: a query sees the last 1024' "$TMPDIR/diff"
+result $? "diff tells what all kinds of layers have in common once"
 echo "1..$n"

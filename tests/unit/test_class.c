@@ -98,6 +98,9 @@ static void keys_and_spellings(void **state)
         {TYPE("mixtral") ", \"num_experts\": 3}", "num_local_experts", "3", "file: num_experts"},
         {TYPE("gpt2") ", \"hidden_size\": 64}", "n_embd", "64", "file: hidden_size"},
         {TYPE("falcon") ", \"n_embed\": 32}", "hidden_size", "32", "file: n_embed"},
+        {TYPE("step3p5") "}", "n_routed_experts", "288", "class"},
+        {TYPE("step3p5") ", \"num_local_experts\": 64}", "n_routed_experts", "288", "class"},
+        {TYPE("step3p5") ", \"moe_num_experts\": 16}", "n_routed_experts", "16", NULL},
         {TYPE("nemotron_h") ", \"mamba_d_conv\": 3}", "conv_kernel", "3", "file: mamba_d_conv"},
         {TYPE("glm_moe_dsa") ", \"num_experts\": 5}", "n_routed_experts", "5", NULL},
         {TYPE("mimo_v2_flash") ", \"sliding_window_size\": 7}", "sliding_window", "8", NULL},
@@ -203,10 +206,11 @@ static void rotary_forms(void **state)
         {TYPE("llama") "}", key, "{\"rope_theta\":10000,\"rope_type\":\"default\"}", "class"},
         {TYPE("llama") ", \"rope_theta\": 5.0, \"partial_rotary_factor\": 0.5, \"rope_parameters\":"
                        " {\"rope_type\": \"default\", \"rope_theta\": 7.0, \"beta_fast\": 3}}",
-         key, "{\"rope_type\":\"default\",\"rope_theta\":7}", NULL},
+         key, "{\"rope_type\":\"default\",\"rope_theta\":7}", "file: rope_parameters"},
         {TYPE("llama") ", \"rope_theta\": 5.0, \"rope_scaling\": {\"type\": \"linear\", "
                        "\"factor\": 2.0}, \"rope_parameters\": {\"rope_theta\": 7.0}}",
-         key, "{\"factor\":2,\"rope_theta\":5,\"rope_type\":\"linear\"}", "file: rope_scaling"},
+         key, "{\"factor\":2,\"rope_theta\":5,\"rope_type\":\"linear\"}",
+         "file: rope_scaling, rope_theta"},
         {TYPE("llama") ", \"max_position_embeddings\": 64, \"rope_scaling\": {\"rope_type\": "
                        "\"yarn\", \"factor\": 2.0}}",
          key,
@@ -214,7 +218,8 @@ static void rotary_forms(void **state)
          "\"original_max_position_embeddings\":64}",
          NULL},
         {TYPE("gpt_neox") ", \"rotary_pct\": 0.5, \"rotary_emb_base\": 9}", key,
-         "{\"rope_theta\":9,\"partial_rotary_factor\":0.5,\"rope_type\":\"default\"}", NULL},
+         "{\"rope_theta\":9,\"partial_rotary_factor\":0.5,\"rope_type\":\"default\"}",
+         "file: rotary_emb_base, rotary_pct"},
         {TYPE("gpt_neox_japanese") "}", key,
          "{\"rope_theta\":10000,\"partial_rotary_factor\":1,\"rope_type\":\"default\"}", NULL},
         {TYPE("gemma3_text") ", \"rope_theta\": 8, \"rope_local_base_freq\": 9, "
@@ -222,7 +227,7 @@ static void rotary_forms(void **state)
          key,
          "{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":8},"
          "\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":9}}",
-         NULL},
+         "file: rope_theta, rope_local_base_freq"},
         {TYPE("minimax_m2") ", \"rotary_dim\": 8, \"head_dim\": 32}", key,
          "{\"rope_theta\":5000000,\"partial_rotary_factor\":0.25,\"rope_type\":\"default\"}", NULL},
         {TYPE("qwen2_vl_text") ", \"rope_scaling\": {\"type\": \"mrope\", \"mrope_section\": "

@@ -1,7 +1,8 @@
 /*
  * test_explain.c: figures of an architecture against what the loader and the cache measure on the
- * same folder: parameters read, bytes of a position, for each cache dtype. The demo models always;
- * the parity cases where they are.
+ * same folder: parameters read, bytes of a position for each cache dtype as planned, and what a run
+ * has left in the cache. The demo models always; the parity cases where they are; or, called with
+ * `--folder FOLDER`, the models of that folder alone.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -55,6 +56,85 @@ static void compare_memory(const char *folder, const zoo_arch *arch)
     }
 }
 
+/* Tokens of a run, twice: a multiple of every page of a stream with a row for each position. */
+enum { RUN = 256 };
+
+/* The bytes that the cache holds of a sequence after RUN and after 2 RUN tokens. */
+static void run_and_count(zoo_engine *engine, uint64_t counted[2])
+{
+    uint32_t vocab = zoo_engine_plan(engine)->vocab_size, seq = 0;
+    zoo_error err = {0};
+    assert_int_equal(zoo_engine_seq_open(engine, 2 * RUN, 2 * RUN, &seq, &err), ZOO_OK);
+    for (uint32_t done = 0; done < 2 * RUN; done += RUN / 4) {
+        int32_t tokens[RUN / 4];
+        for (uint32_t i = 0; i < RUN / 4; i++) {
+            tokens[i] = (int32_t)((3 + 7 * (done + i)) % (vocab > 16 ? vocab - 8 : vocab));
+        }
+        zoo_item item = {.seq = seq, .n = RUN / 4, .tokens = tokens};
+        assert_int_equal(zoo_engine_step(engine, &item, 1, &err), ZOO_OK);
+        if ((done + RUN / 4) % RUN == 0) {
+            zoo_cache_saver *saver = NULL;
+            uint32_t prefix = 0;
+            assert_int_equal(zoo_engine_saver(engine, &saver, &err), ZOO_OK);
+            assert_int_equal(zoo_engine_prefix_keep(engine, seq, done + RUN / 4, &prefix, &err),
+                             ZOO_OK);
+            counted[done / RUN] = zoo_cache_saver_count(saver, prefix);
+            zoo_engine_prefix_drop(engine, prefix);
+            zoo_cache_saver_free(saver);
+        }
+    }
+    zoo_engine_seq_close(engine, seq);
+}
+
+/* Bytes of pages that are begun but not full: of streams with a row for several positions. */
+static double begun(const zoo_arch *arch, zoo_dtype dtype)
+{
+    double bytes = 0;
+    for (uint32_t i = 0; i < arch->n_layers; i++) {
+        for (uint32_t k = 0; k < arch->layers[i].n_blocks; k++) {
+            const zoo_arch_block *block = &arch->layers[i].blocks[k];
+            for (uint32_t s = 0; s < block->n_streams && !block->borrows; s++) {
+                const zoo_stream *decl = &block->streams[s].decl;
+                bool wide = decl->kind == ZOO_ROWS && RUN % (ZOO_PAGE * decl->stride) != 0;
+                bytes +=
+                    wide ? ZOO_PAGE * zoo_cache_row_cost(decl, zoo_cache_kinds[dtype]).bytes : 0;
+            }
+        }
+    }
+    return bytes;
+}
+
+/* What a run leaves in the cache, against what explain says; RUN tokens and as many more. */
+static void compare_run(const char *folder, const zoo_arch *arch, zoo_dtype dtype, const char *name)
+{
+    zoo_model_options options = options_of(name);
+    zoo_engine *engine = NULL;
+    zoo_error err = {0};
+    uint64_t counted[2] = {0, 0};
+    options.plan_only = false;
+    options.weights = "f32";
+    options.context_max = 2 * RUN;
+    options.seqs_max = 2;
+    options.rows_max = RUN;
+    options.n_threads = 1;
+    if (zoo_engine_open(folder, &options, &engine, &err) != ZOO_OK) {
+        fail_msg("%s: %s", folder, err.text);
+    }
+    run_and_count(engine, counted);
+    double more =
+        zoo_arch_cost_at(arch, dtype, 2 * RUN).kept - zoo_arch_cost_at(arch, dtype, RUN).kept;
+    double found = (double)(counted[1] - counted[0]),
+           numbers = 4.0 * (RUN / ZOO_PAGE) * ZOO_STREAMS_MAX;
+    double slack = begun(arch, dtype);
+    if (found < more - slack - 0.5 || found > more + slack + numbers) {
+        fail_msg("%s, %s: %u tokens leave %.0f bytes, explained %.0f", folder, name, RUN, found,
+                 more);
+    }
+    print_message("%s, %s: %.1f bytes a token explained, %.1f left by a run\n", folder, name,
+                  more / RUN, found / RUN);
+    zoo_engine_close(engine);
+}
+
 /* False: the folder is one that is refused. */
 static bool compare(const char *folder)
 {
@@ -76,6 +156,11 @@ static bool compare(const char *folder)
     assert_true(arch->params.active <= arch->params.total);
     zoo_engine_close(engine);
     compare_memory(folder, arch);
+    if (arch->model.plan.context_max >= 2 * RUN) {
+        for (size_t d = 0; d < ZOO_COUNT(dtypes); d++) {
+            compare_run(folder, arch, dtypes[d], names[d]);
+        }
+    }
     zoo_arch_close(arch);
     return true;
 }
@@ -129,8 +214,21 @@ static void wrong_names(void **state)
     assert_null(arch);
 }
 
-int main(void)
+static const char *own_folder;
+
+static void folder_of_the_caller(void **state)
 {
+    (void)state;
+    compare_all(own_folder, 1);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest own[] = {cmocka_unit_test(folder_of_the_caller)};
+    if (argc == 3 && strcmp(argv[1], "--folder") == 0) {
+        own_folder = argv[2];
+        return cmocka_run_group_tests(own, NULL, NULL);
+    }
     const struct CMUnitTest tests[] = {cmocka_unit_test(demo_models),
                                        cmocka_unit_test(parity_cases),
                                        cmocka_unit_test(wrong_names)};

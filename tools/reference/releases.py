@@ -2,10 +2,10 @@
 
     releases.py RELEASES.tsv CONFIGS LMZOO OUTPUT.json
 
-A row of the table is one release. Where CONFIGS holds the file that the row names as its source, the
-values that its class reads become the release's `config`; else the columns of the row do. A release
-whose config the program cannot open keeps its facts and has no `config`. What has no source is left
-out.
+A row of the table is one release. Where CONFIGS holds the file that the row names as its source,
+the values that its class reads become the release's `config`; else the columns of the row do. A
+release whose config the program cannot open keeps its facts and has no `config`. What has no source
+is left out.
 """
 
 from __future__ import annotations
@@ -62,22 +62,33 @@ def explain(program: str, config: dict) -> dict | None:
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
+def same(told: dict, again: dict | None) -> bool:
+    """Whether two configs are explained alike, down to where each value comes from."""
+    return again is not None and all(told[k] == again[k] for k in told if k != "name")
+
+
 def reduced(program: str, config: dict) -> dict | None:
-    """The values of a config that its class reads, its text part alone."""
-    told = explain(program, config)
-    if told is None:
-        return None
+    """The values of a config that change what the program says of it, its text part alone. A null
+    is kept where the class's default would take its place."""
     part = next((config[k] for k in TEXT_PARTS if isinstance(config.get(k), dict)), config)
-    read = {v["from"].split(": ", 1)[-1] for v in told["values"].values() if "file" in v["from"]}
-    kept = {k: v for k, v in part.items() if k in read and v is not None}
-    kept = {"model_type": part.get("model_type", config.get("model_type"))} | kept
+    kept = {"model_type": config.get("model_type")} | part
     if "tie_word_embeddings" in config and part is not config:
         kept.setdefault("tie_word_embeddings", config["tie_word_embeddings"])
     for key in ("quantization_config", "auto_map", "architectures"):
         kept.pop(key, None)
-    again = explain(program, kept)
-    same = again and again["parameters"] == told["parameters"] and again["memory"] == told["memory"]
-    return kept if same else None
+    told, whole = explain(program, kept), explain(program, config)
+    if told is None or whole is None or any(told[k] != whole[k] for k in ("parameters", "memory")):
+        return None
+    named = {v["from"].partition(": ")[2] for v in told["values"].values()}
+    told_of = {word for text in named for word in text.split(", ")} | set(told["values"])
+    less = {k: v for k, v in kept.items() if k in told_of or k == "model_type"}
+    if same(told, explain(program, less)):
+        kept = less
+    for key in [k for k in kept if k != "model_type"]:
+        less = {k: v for k, v in kept.items() if k != key}
+        if same(told, explain(program, less)):
+            kept = less
+    return kept
 
 
 def from_columns(row: dict[str, str]) -> dict:
@@ -98,7 +109,9 @@ def from_columns(row: dict[str, str]) -> dict:
 def find_config(row: dict[str, str], configs: Path) -> Path | None:
     """The stored file that the row names as its source, or one of that name."""
     wanted = {plain(row["name"])}
-    found = re.search(r"model_configs/([^ ]+?)_config\.json|configs/([^ ]+?)_config\.json", row["source_config"])
+    found = re.search(
+        r"model_configs/([^ ]+?)_config\.json|configs/([^ ]+?)_config\.json", row["source_config"]
+    )
     if found:
         wanted.add(plain(found.group(1) or found.group(2)))
     found = re.search(r"hf_model_configs\.py: (\w+)", row["source_config"])
