@@ -50,9 +50,10 @@ def reference_count(config: dict) -> int:
             model = AutoModelForCausalLM.from_config(loaded, trust_remote_code=False)
             model.tie_weights()
         except ValueError:  # a text part that stands only inside its wrapper: no head of its own
-            model = AutoModel.from_config(loaded, trust_remote_code=False)
+            inner = loaded.get_text_config(decoder=True)
+            model = AutoModel.from_config(loaded, trust_remote_code=False).get_decoder()
             tied = part.get("tie_word_embeddings", False)
-            head = 0 if tied else loaded.vocab_size * loaded.hidden_size
+            head = 0 if tied else inner.vocab_size * inner.hidden_size
     return head + sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
 
 
