@@ -139,6 +139,18 @@ static zoo_status add_less(zoo_edits *edits, const cJSON *card, zoo_error *err)
     return ZOO_OK;
 }
 
+/* Words of keys that say nothing of what they count. */
+static bool is_filler(const char *word, size_t n)
+{
+    static const char *const fillers[] = {"num", "n", "d", "size", "dim", "use", "is", "per"};
+    for (size_t i = 0; i < ZOO_COUNT(fillers); i++) {
+        if (strlen(fillers[i]) == n && strncmp(word, fillers[i], n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Words between dots and underscores that both names have, as a share of those of `name`. */
 static double shared_words(const char *name, const char *key)
 {
@@ -147,6 +159,9 @@ static double shared_words(const char *name, const char *key)
     for (const char *p = name; *p; p += strcspn(p, gaps), p += strspn(p, gaps)) {
         size_t length = strcspn(p, gaps);
         bool found = false;
+        if (is_filler(p, length)) {
+            continue;
+        }
         for (const char *q = key; *q; q += strcspn(q, gaps), q += strspn(q, gaps)) {
             found = found || (strcspn(q, gaps) == length && strncmp(p, q, length) == 0);
         }

@@ -257,11 +257,26 @@ static void tell_names(zoo_doc *doc, const cJSON *card, uint32_t *n)
     }
 }
 
+/* Keys that the relative's reference ignores; this one's may read them. */
+static void tell_inherited(zoo_doc *doc, const zoo_candidate *candidate, uint32_t *n)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(candidate->card, "ignored"))
+    {
+        zoo_doc_item(doc,
+                     "The key %s is ignored because %s's card ignores it. To settle it: search the "
+                     "modeling file of this release for it.",
+                     item->string, candidate->nearest);
+        ++*n;
+    }
+}
+
 static zoo_status write_all(zoo_doc *doc, const zoo_trial_subject *subject,
                             zoo_candidate *candidate, const zoo_trial *base, uint32_t *n,
                             zoo_error *err)
 {
     tell_unsettled(doc, base, n);
+    tell_inherited(doc, candidate, n);
     tell_names(doc, candidate->card, n);
     const cJSON *norms = cJSON_GetObjectItemCaseSensitive(
         cJSON_GetObjectItemCaseSensitive(candidate->card, "options"), "norms");

@@ -37,7 +37,7 @@ const char *zoo_gallery_style(void)
            "max-width:800px;height:auto;display:block}\n"
            "table{border-collapse:collapse;font-size:.92rem}th,td{padding:.35rem .6rem;"
            "border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\n"
-           ".n{text-align:right;white-space:nowrap}th[data-sort]{cursor:pointer;"
+           ".n{text-align:right}.n,.d{white-space:nowrap}th[data-sort]{cursor:pointer;"
            "text-decoration:underline dotted}\n"
            "input{font:inherit;padding:.4rem .6rem;width:100%;max-width:26rem;margin:.3rem 0 1rem;"
            "border:1px solid var(--line);border-radius:6px;background:var(--card);color:inherit}\n"

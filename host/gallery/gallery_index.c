@@ -44,7 +44,9 @@ static void write_row(zoo_out *out, const zoo_gallery *g, uint32_t index)
     link_to(out, g, index);
     zoo_out_text(out, "</td>");
     text_cell(out, e->org ? e->org : index < g->n_releases ? "" : "card");
-    text_cell(out, e->released);
+    zoo_out_text(out, "<td class=\"d\">");
+    zoo_out_escaped(out, e->released ? e->released : "");
+    zoo_out_text(out, "</td>");
     number_cell(out, a ? (double)a->params.total : 0,
                 a ? zoo_say_count((double)a->params.total).text : "");
     number_cell(out, a ? (double)a->params.active : 0,
