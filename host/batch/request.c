@@ -370,6 +370,7 @@ static zoo_status compile_grammar(const zoo_request_context *context, zoo_reques
     const char *key = r->must_call ? "tool_choice" : r->shape_key;
     zoo_grammar_want want = {.schema = r->schema,
                              .choice = r->choice,
+                             .many = !r->choice && !r->one_call,
                              .pattern = r->pattern,
                              .ebnf = r->ebnf,
                              .options = r->options};

@@ -96,6 +96,7 @@ typedef struct zoo_request {
     uint32_t think_max;     /* tokens of reasoning; ZOO_UNSAID: no bound */
     bool must_call;         /* tool_choice forces a call */
     const char *choice;     /* of that tool; null: of any */
+    bool one_call;          /* parallel_tool_calls is false */
     uint32_t reasoning;     /* zoo_grammar_want's; set by encode where there is a grammar */
     zoo_grammar *grammar;   /* compiled by encode */
     char *rendered;         /* chat: the prompt's text */

@@ -264,6 +264,12 @@ static zoo_status read_old_tools(zoo_parse *p, const cJSON *value)
                               p->key, strcmp(p->key, "functions") == 0 ? "tools" : "tool_choice");
 }
 
+static zoo_status read_parallel(zoo_parse *p, const cJSON *value)
+{
+    p->out->one_call = cJSON_IsFalse(value);
+    return cJSON_IsBool(value) ? ZOO_OK : wrong(p, value, "true or false");
+}
+
 static zoo_status read_tool_choice(zoo_parse *p, const cJSON *value)
 {
     const cJSON *function = cJSON_GetObjectItemCaseSensitive(value, "function");
@@ -351,7 +357,7 @@ static const zoo_rule rules[] = {
     {"prediction", ZOO_CHAT, RULE_OBJECT, 0, 0, 0, NULL},
     {"tools", ZOO_CHAT, RULE_CLAIMED, 0, 0, 0, NULL},
     {"tool_choice", ZOO_CHAT, RULE_READ, 0, 0, 0, read_tool_choice},
-    {"parallel_tool_calls", ZOO_CHAT, RULE_ANY_FLAG, 0, 0, 0, NULL},
+    {"parallel_tool_calls", ZOO_CHAT, RULE_READ, 0, 0, 0, read_parallel},
     {"documents", ZOO_CHAT, RULE_CLAIMED, 0, 0, 0, NULL},
     {"add_generation_prompt", ZOO_CHAT, RULE_ANY_FLAG, 0, 0, 0, NULL},
     {"continue_final_message", ZOO_CHAT, RULE_ANY_FLAG, 0, 0, 0, NULL},

@@ -81,7 +81,8 @@ zoo_output zoo_result_output(const zoo_answer *a, const zoo_row *row)
                         .text_n = row->text.n,
                         .tools = cJSON_GetObjectItemCaseSensitive(r->variables, "tools"),
                         .is_json = r->wants_json,
-                        .is_call = r->must_call};
+                        .is_call = r->must_call,
+                        .one_call = r->one_call};
 }
 
 /* Takes the marks out of a text, in place. */

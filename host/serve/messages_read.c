@@ -4,7 +4,7 @@
  *   system            -> a message of the role system
  *   content blocks    -> text: content; thinking: reasoning_content; tool_use: tool_calls;
  *                        tool_result: a message of the role tool before the rest
- *   tools             -> functions; tool_choice any, tool, auto, none
+ *   tools             -> functions; tool_choice any, tool, auto, none, disable_parallel_tool_use
  *   thinking          -> enable_thinking for the template, budget_tokens as max_thinking_tokens
  *   output_config     -> response_format
  *
@@ -285,8 +285,11 @@ static zoo_status read_choice(zoo_translation *t, zoo_error *err)
     if (!choice) {
         return ZOO_OK;
     }
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(choice, "disable_parallel_tool_use"))) {
+        ok = zoo_put(t->chat, "parallel_tool_calls", cJSON_CreateFalse());
+    }
     if (zoo_text_is(choice, "type", "any")) {
-        ok = zoo_put(t->chat, "tool_choice", cJSON_CreateString("required"));
+        ok = zoo_put(t->chat, "tool_choice", cJSON_CreateString("required")) && ok;
     } else if (zoo_text_is(choice, "type", "tool") && name) {
         out = cJSON_CreateObject();
         cJSON *function = out ? cJSON_AddObjectToObject(out, "function") : NULL;
@@ -294,7 +297,7 @@ static zoo_status read_choice(zoo_translation *t, zoo_error *err)
              cJSON_AddStringToObject(out, "type", "function");
         ok = zoo_put(t->chat, "tool_choice", out) && ok;
     } else if (zoo_text_is(choice, "type", "auto") || zoo_text_is(choice, "type", "none")) {
-        ok = zoo_put(t->chat, "tool_choice", cJSON_CreateString(zoo_text_at(choice, "type")));
+        ok = zoo_put(t->chat, "tool_choice", cJSON_CreateString(zoo_text_at(choice, "type"))) && ok;
     } else {
         cJSON_Delete(choice);
         return zoo_translation_refuse(t, "tool_choice", ZOO_E_USAGE, err,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import litellm
 import openai
 import pytest
 from common import STORY, TOOLS
+from conftest import SOURCE
 from langchain_openai import ChatOpenAI
 
 
@@ -45,6 +47,7 @@ def test_tools(client: openai.OpenAI) -> None:
         "messages": STORY,
         "tools": TOOLS,
         "tool_choice": "required",
+        "parallel_tool_calls": False,
         "max_tokens": 200,
         "temperature": 0,
     }
@@ -67,6 +70,46 @@ def test_tools(client: openai.OpenAI) -> None:
         return
     after = client.chat.completions.create(model="m", messages=history, tools=TOOLS, max_tokens=8)
     assert after.usage.completion_tokens <= 8
+
+
+def end_ids(client: openai.OpenAI) -> list[int]:
+    folder = SOURCE / "demo/models" / client.models.list().data[0].id
+    ids: int | list[int] = json.loads((folder / "generation_config.json").read_text())[
+        "eos_token_id"
+    ]
+    return ids if isinstance(ids, list) else [ids]
+
+
+def test_parallel_tools(client: openai.OpenAI) -> None:
+    """Where the end is made unlikely, one call follows the other as long as there is room."""
+    other = {"type": "function", "function": {"name": "look", "description": "looks"}}
+    args: dict[str, Any] = {
+        "model": "m",
+        "messages": STORY,
+        "tools": [*TOOLS, other],
+        "tool_choice": "required",
+        "max_tokens": 200,
+        "temperature": 0,
+        "logit_bias": {str(i): -100 for i in end_ids(client)},
+    }
+    choice = client.chat.completions.create(**args, parallel_tool_calls=True).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    calls = choice.message.tool_calls
+    assert len(calls) > 1
+    assert len({c.id for c in calls}) == len(calls)
+    for call in calls:
+        given = json.loads(call.function.arguments)
+        assert call.function.name in ("count", "look")
+        assert call.function.name == "look" or 0 <= given["n"] <= 9
+    stream = list(client.chat.completions.create(**args, parallel_tool_calls=True, stream=True))
+    parts = [c for chunk in stream for d in chunk.choices for c in d.delta.tool_calls or []]
+    assert [p.index for p in parts] == list(range(len(calls)))
+    assert [(p.id, p.function.name, p.function.arguments) for p in parts] == [
+        (c.id, c.function.name, c.function.arguments) for c in calls
+    ]
+    args["parallel_tool_calls"] = False
+    assert len(client.chat.completions.create(**args).choices[0].message.tool_calls) == 1
+    assert len(joined(client.chat.completions.create(**args, stream=True))[2]) == 1
 
 
 def test_json_schema(client: openai.OpenAI) -> None:

@@ -69,6 +69,20 @@ def test_tools(client: anthropic.Anthropic) -> None:
     assert client.messages.create(**args).usage.output_tokens <= 8
 
 
+def test_one_tool_at_most(client: anthropic.Anthropic) -> None:
+    args = {"model": "m", "max_tokens": 200, "messages": STORY, "tools": [TOOL]}
+    args |= {"extra_body": {"temperature": 0}}
+    args["tool_choice"] = {"type": "any", "disable_parallel_tool_use": True}
+    one = client.messages.create(**args).content
+    assert [b.type for b in one if b.type == "tool_use"] == ["tool_use"]
+    args["tool_choice"] = {"type": "any"}
+    several = [b for b in client.messages.create(**args).content if b.type == "tool_use"]
+    assert several
+    if "llama" in client.models.list().data[0].id:  # it goes on
+        assert len(several) > 1
+    assert len({b.id for b in several}) == len(several)
+
+
 def test_system_stops_and_count(client: anthropic.Anthropic) -> None:
     system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
     off = {"type": "disabled"}

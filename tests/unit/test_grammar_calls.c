@@ -1,7 +1,7 @@
 /*
  * test_grammar_calls.c: forced calls in every known format: random allowed tokens within a limit,
- * taken apart again by the same format, give one call of a known tool with valid arguments; and
- * JSON after open reasoning or in a channel.
+ * taken apart again by the same format, give one call of a known tool with valid arguments, or
+ * several where they may; and JSON after open reasoning or in a channel.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -24,6 +24,7 @@ static zoo_tokenizer *tokenizer;
 static zoo_vocab *vocab;
 static uint32_t end_id;
 static uint64_t seed = 1;
+static bool goes_on;
 
 static const char tools_text[] =
     "[{\"type\": \"function\", \"function\": {\"name\": \"get_weather\", \"parameters\": "
@@ -46,16 +47,36 @@ static uint32_t dice(uint32_t n)
     return (uint32_t)(seed >> 33) % n;
 }
 
+static bool allows(const uint32_t *bits, uint32_t id)
+{
+    return bits[id / 32] >> (id % 32) & 1u;
+}
+
+/* The allowed token that follows a random id: those behind a wide gap are chosen most. */
 static uint32_t choose(const uint32_t *bits, size_t n_words)
 {
     uint32_t n = (uint32_t)n_words * 32, start = dice(n);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t id = (start + i) % n;
-        if (bits[id / 32] >> (id % 32) & 1u) {
+        if (allows(bits, id)) {
             return id;
         }
     }
     return UINT32_MAX;
+}
+
+/* An allowed token, each as likely as the other, but the end only where nothing else is. */
+static uint32_t choose_on(const uint32_t *bits, size_t n_words)
+{
+    uint32_t n = (uint32_t)n_words * 32, found = end_id, n_found = 0;
+    for (uint32_t id = 0; id < n; id++) {
+        if (bits[id / 32] == 0) {
+            id |= 31u;
+        } else if (allows(bits, id) && id != end_id && dice(++n_found) == 0) {
+            found = id;
+        }
+    }
+    return found;
 }
 
 /* A text of at most `limit` random tokens, as a decoder that keeps special tokens gives it. */
@@ -71,7 +92,7 @@ static void generate(zoo_grammar *g, uint32_t limit, zoo_text *out)
         if (zoo_grammar_mask(s, limit - i, bits, &err) != ZOO_OK) {
             fail_msg("%s", err.text);
         }
-        uint32_t id = choose(bits, zoo_vocab_mask_words(vocab));
+        uint32_t id = (goes_on ? choose_on : choose)(bits, zoo_vocab_mask_words(vocab));
         assert_int_equal(zoo_grammar_accept(s, id, &err), ZOO_OK);
         if (id == end_id) {
             break;
@@ -97,41 +118,65 @@ static const cJSON *parameters_of(const cJSON *tools, const char *name)
     return NULL;
 }
 
-/* The text must be one call that its tool's parameters allow. */
-static void expect_call(const zoo_output_format *f, const cJSON *tools, const zoo_text *text,
-                        const char *prompt)
+/* The call must be one that its tool's parameters allow. */
+static void check_call(const char *name, const cJSON *tools, const cJSON *item,
+                       const zoo_text *text)
+{
+    cJSON *arguments = NULL;
+    const cJSON *call = cJSON_GetObjectItemCaseSensitive(item, "function");
+    const char *tool = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call, "name"));
+    const char *json = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call, "arguments"));
+    const cJSON *function = parameters_of(tools, tool);
+    assert_non_null(function);
+    const cJSON *schema = cJSON_GetObjectItemCaseSensitive(function, "parameters");
+    if (zoo_json_parse(json, strlen(json), "arguments", &arguments, &err) != ZOO_OK) {
+        if (!strstr(json, "\\u0000")) {
+            fail_msg("%s: %s in: %s", name, err.text, text->data);
+        }
+    } else if (schema && !check_schema(schema, schema, arguments)) {
+        fail_msg("%s: not valid: %s", name, json);
+    }
+    cJSON_Delete(arguments);
+}
+
+static const char *name_of(const zoo_output_format *f)
+{
+    return f ? zoo_output_format_name(f) : "no format";
+}
+
+/* The text must be calls and nothing else; gives how many. */
+static int check_calls(const zoo_output_format *f, const cJSON *tools, const zoo_text *text,
+                       const char *prompt, bool one_call)
 {
     zoo_output output = {.prompt = prompt,
                          .prompt_n = strlen(prompt),
                          .text = text->data,
                          .text_n = text->n,
                          .tools = tools,
-                         .is_call = true};
-    cJSON *message = NULL, *arguments = NULL;
+                         .is_call = true,
+                         .one_call = one_call};
+    cJSON *message = NULL;
+    const cJSON *item;
     assert_int_equal(zoo_output_parse(f, &output, &message, &err), ZOO_OK);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(message, "tool_calls");
-    if (cJSON_GetArraySize(list) != 1) {
-        fail_msg("%s: no call in: %s", zoo_output_format_name(f), text->data);
+    int n = cJSON_GetArraySize(list);
+    cJSON_ArrayForEach(item, list)
+    {
+        check_call(name_of(f), tools, item, text);
     }
-    const cJSON *call = cJSON_GetObjectItemCaseSensitive(list->child, "function");
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call, "name"));
-    const char *json = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(call, "arguments"));
-    const cJSON *function = parameters_of(tools, name);
-    assert_non_null(function);
-    const cJSON *schema = cJSON_GetObjectItemCaseSensitive(function, "parameters");
-    if (zoo_json_parse(json, strlen(json), "arguments", &arguments, &err) != ZOO_OK) {
-        if (!strstr(json, "\\u0000")) {
-            fail_msg("%s: %s in: %s", zoo_output_format_name(f), err.text, text->data);
-        }
-    } else if (schema && !check_schema(schema, schema, arguments)) {
-        fail_msg("%s: not valid: %s", zoo_output_format_name(f), json);
+    if (n == 0 || !cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(message, "content"))) {
+        fail_msg("%s: no call, or text beside it: %s", name_of(f), text->data);
     }
-    const cJSON *content = cJSON_GetObjectItemCaseSensitive(message, "content");
-    if (!cJSON_IsNull(content)) {
-        fail_msg("%s: text beside the call: %s", zoo_output_format_name(f), text->data);
-    }
-    cJSON_Delete(arguments);
     cJSON_Delete(message);
+    return n;
+}
+
+static void expect_call(const zoo_output_format *f, const cJSON *tools, const zoo_text *text,
+                        const char *prompt)
+{
+    if (check_calls(f, tools, text, prompt, false) != 1) {
+        fail_msg("%s: more than one call: %s", zoo_output_format_name(f), text->data);
+    }
 }
 
 static zoo_grammar *compile(const zoo_grammar_want *want)
@@ -143,12 +188,10 @@ static zoo_grammar *compile(const zoo_grammar_want *want)
     return g;
 }
 
-static void calls_of(const zoo_output_format *f)
+static void calls_of(const zoo_output_format *f, const cJSON *tools)
 {
-    cJSON *tools = cJSON_Parse(tools_text);
     zoo_grammar_want want = {.tools = tools, .format = f};
     zoo_text text = {0};
-    assert_non_null(tools);
     for (int k = 0; k < 3; k++) {
         const char *prompt = k == 2 ? "...<think>\n" : "...";
         want.choice = k == 1 ? "get_weather" : NULL;
@@ -163,7 +206,30 @@ static void calls_of(const zoo_output_format *f)
         zoo_grammar_free(g);
     }
     zoo_text_free(&text);
-    cJSON_Delete(tools);
+}
+
+/* One call or more: of texts that go on where they may some have several, unless the format's calls
+ * end the turn. What takes only the first finds one. */
+static void several_calls_of(const zoo_output_format *f, const cJSON *tools)
+{
+    zoo_grammar *g = compile(&(zoo_grammar_want){.tools = tools, .format = f, .many = true});
+    bool ends_turn = strcmp(name_of(f), "channels.json") == 0;
+    zoo_text text = {0};
+    int most = 0;
+    goes_on = true;
+    for (uint32_t i = 0; i < (ends_turn ? 6 : 40) && most < 2; i++) {
+        seed = 577u + i;
+        generate(g, 250 + dice(100), &text);
+        int n = check_calls(f, tools, &text, "", false);
+        most = n > most ? n : most;
+        assert_int_equal(check_calls(f, tools, &text, "", true), 1);
+    }
+    goes_on = false;
+    if (ends_turn != (most == 1)) {
+        fail_msg("%s: %d calls at most, the last: %s", name_of(f), most, text.data);
+    }
+    zoo_text_free(&text);
+    zoo_grammar_free(g);
 }
 
 static zoo_output_format *open_format(const char *name)
@@ -178,10 +244,10 @@ static zoo_output_format *open_format(const char *name)
     return f;
 }
 
-static void every_format_calls(void **state)
+/* How many formats there are; check is called for each. */
+static int each_format(void (*check)(const zoo_output_format *, const cJSON *), const cJSON *tools)
 {
     char path[4096];
-    (void)state;
     (void)snprintf(path, sizeof path, "%s/models.d/formats", LMZOO_SOURCE_DIR);
     DIR *dir = opendir(path);
     int n = 0;
@@ -189,13 +255,37 @@ static void every_format_calls(void **state)
     for (const struct dirent *e = readdir(dir); e; e = readdir(dir)) {
         if (strstr(e->d_name, ".json")) {
             zoo_output_format *f = open_format(e->d_name);
-            calls_of(f);
+            check(f, tools);
             n++;
             zoo_output_format_free(f);
         }
     }
     (void)closedir(dir);
-    assert_true(n >= 10);
+    return n;
+}
+
+static void every_format_calls(void **state)
+{
+    cJSON *tools = cJSON_Parse(tools_text);
+    (void)state;
+    assert_non_null(tools);
+    assert_true(each_format(calls_of, tools) >= 10);
+    cJSON_Delete(tools);
+}
+
+/* Every format but channels, whose calls end the turn, and a model without a format. */
+static void several_calls_where_they_may(void **state)
+{
+    cJSON *tools = cJSON_Parse("[{\"function\": {\"name\": \"ping\", \"parameters\": {\"type\": "
+                               "\"object\", \"properties\": {\"n\": {\"type\": \"boolean\"}}, "
+                               "\"additionalProperties\": false}}}, {\"function\": {\"name\": "
+                               "\"pong\", \"parameters\": {\"type\": \"object\", \"properties\": "
+                               "{}, \"additionalProperties\": false}}}]");
+    (void)state;
+    assert_non_null(tools);
+    assert_true(each_format(several_calls_of, tools) >= 10);
+    several_calls_of(NULL, tools);
+    cJSON_Delete(tools);
 }
 
 /* A second entry of `tools` is written where the template has its marks. */
@@ -243,7 +333,11 @@ static void json_stands_in_its_place(void **state)
             cJSON *message = NULL, *value = NULL;
             seed = 7u + i;
             generate(g, 40 + dice(100), &text);
-            zoo_output output = {prompt, strlen(prompt), text.data, text.n, NULL, true, false};
+            zoo_output output = {.prompt = prompt,
+                                 .prompt_n = strlen(prompt),
+                                 .text = text.data,
+                                 .text_n = text.n,
+                                 .is_json = true};
             assert_int_equal(zoo_output_parse(f, &output, &message, &err), ZOO_OK);
             const char *json =
                 cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(message, "content"));
@@ -335,6 +429,7 @@ int main(void)
                                                                   "sentence\xef\xbd\x9c>"}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_calls),
+        cmocka_unit_test(several_calls_where_they_may),
         cmocka_unit_test(the_template_chooses_the_shape),
         cmocka_unit_test(json_stands_in_its_place),
         cmocka_unit_test(what_cannot_be_written_is_refused),

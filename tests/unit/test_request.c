@@ -153,6 +153,7 @@ static const bad_line bad_lines[] = {
     {CHAT(",\"prompt\":\"x\""), ZOO_E_UNSUPPORTED, "prompt", "no key"},
     {CHAT(",\"max_tokens\":0"), ZOO_E_USAGE, "max_tokens", "at least 1"},
     {CHAT(",\"tool_choice\":\"always\""), ZOO_E_USAGE, "tool_choice", "auto"},
+    {CHAT(",\"parallel_tool_calls\":1"), ZOO_E_USAGE, "parallel_tool_calls", "true or false"},
     {CHAT(",\"tool_choice\":\"required\""), ZOO_E_USAGE, "tool_choice", "no tools"},
     {CHAT(",\"tool_choice\":\"required\",\"response_format\":{\"type\":\"json_object\"}"),
      ZOO_E_USAGE, "tool_choice", "response_format"},
@@ -278,6 +279,10 @@ static void test_chat(void **unused)
     zoo_request_free(&r);
     read_good(CHAT(",\"logprobs\":true"), &r);
     assert_int_equal(r.n_top, 0);
+    assert_false(r.one_call);
+    zoo_request_free(&r);
+    read_good(CHAT(",\"parallel_tool_calls\":false"), &r);
+    assert_true(r.one_call);
     zoo_request_free(&r);
 }
 

@@ -5,7 +5,7 @@
  * A call has the shape that the format's entry for writing has (output.h); its arguments are the
  * tool's `parameters`:
  *
- *   json     begin {"name": NAME, "arguments": JSON} end, or a list of one
+ *   json     begin {"name": NAME, "arguments": JSON} end, or a list of them
  *   named    begin [skip] NAME separator JSON [close] end
  *   tagged   begin function_begin NAME .. (parameter_begin KEY .. VALUE parameter_end)* .. end; a
  *            string is written bare, everything else as JSON
@@ -14,8 +14,10 @@
  *
  * and bare {"name": NAME, "arguments": JSON} where the format has no calls.
  *
- * Exactly one call is written. Not enforced, so refused by name: length and pattern of strings that
- * are written bare, parameters of a tagged call that are not listed as properties.
+ * Exactly one call is written; with `many` one or more, a line feed between them at will. Channels
+ * have one always, since a message to a recipient ends the turn. Not enforced, so refused by name:
+ * length and pattern of strings that are written bare, parameters of a tagged call that are not
+ * listed as properties.
  */
 #include <string.h>
 
@@ -72,17 +74,6 @@ static zoo_gnode json_call(zoo_gbuild *b, const zoo_call_marks *m, const tool *t
     at = quoted(b, t->name, zoo_g_text(b, ",", 1, zoo_g_space(b, at)));
     at = json_member(b, m->name.at[0], at);
     return zoo_g_text(b, "{", 1, zoo_g_space(b, at));
-}
-
-static zoo_gnode json_shape(zoo_gbuild *b, const zoo_call_marks *m, const tool *t, zoo_gnode next)
-{
-    zoo_gnode end = m->end.n ? zoo_g_space(b, zoo_g_mark(b, m->end, next)) : next;
-    zoo_gnode one = json_call(b, m, t, end);
-    if (m->begin.n) {
-        zoo_gnode listed = json_call(b, m, t, zoo_g_space(b, zoo_g_text(b, "]", 1, end)));
-        one = zoo_g_either(b, one, zoo_g_text(b, "[", 1, zoo_g_space(b, listed)));
-    }
-    return m->begin.n ? zoo_g_mark(b, m->begin, zoo_g_space(b, one)) : one;
 }
 
 static zoo_gnode named_shape(zoo_gbuild *b, const zoo_call_marks *m, const tool *t, zoo_gnode next)
@@ -232,9 +223,10 @@ static zoo_gnode channel(zoo_gbuild *b, const zoo_channel_marks *c, zoo_piece na
     return zoo_g_mark(b, c->channel, zoo_g_mark(b, name, next));
 }
 
-static zoo_gnode channel_call(zoo_gbuild *b, const zoo_channel_marks *c, const tool *t,
+static zoo_gnode channel_call(zoo_gbuild *b, const zoo_output_format *f, const tool *t,
                               zoo_gnode next)
 {
+    const zoo_channel_marks *c = &f->channels;
     zoo_gnode at = zoo_g_mark(b, c->message, arguments(b, t, next));
     at = c->constrain.n ? zoo_g_either(b, zoo_g_mark(b, c->constrain, at), at) : at;
     at = zoo_g_text(b, t->name.s, t->name.n, at);
@@ -242,27 +234,28 @@ static zoo_gnode channel_call(zoo_gbuild *b, const zoo_channel_marks *c, const t
     return channel(b, c, c->content.at[c->content.n - 1], at);
 }
 
-static zoo_gnode one_call(zoo_gbuild *b, const zoo_output_format *f, const tool *t)
+static zoo_gnode marked_call(zoo_gbuild *b, const zoo_output_format *f, const tool *t,
+                             zoo_gnode next)
 {
-    static zoo_gnode (*const shapes[])(zoo_gbuild *, const zoo_call_marks *, const tool *,
-                                       zoo_gnode) = {
-        [ZOO_CALL_JSON] = json_shape,
-        [ZOO_CALL_NAMED] = named_shape,
-        [ZOO_CALL_TAGGED] = tagged_shape,
-        [ZOO_CALL_LOOSE] = loose_shape,
-    };
-    bool bare = zoo_calls_are_bare(f), framed = !bare && f->section.n == 2;
-    zoo_gnode end = ZOO_GNODE_RETURN;
-    if (!bare && f->channels.given) {
-        return channel_call(b, &f->channels, t, end);
-    }
-    const zoo_call_marks *m = bare ? &zoo_calls_bare : &f->tools[f->written];
-    end = framed ? zoo_g_mark(b, f->section.at[1], end) : end;
-    zoo_gnode out = shapes[m->shape](b, m, t, end);
-    return framed ? zoo_g_mark(b, f->section.at[0], out) : out;
+    const zoo_call_marks *m = &f->tools[f->written];
+    return m->shape == ZOO_CALL_NAMED    ? named_shape(b, m, t, next)
+           : m->shape == ZOO_CALL_TAGGED ? tagged_shape(b, m, t, next)
+           : m->shape == ZOO_CALL_LOOSE  ? loose_shape(b, m, t, next)
+                                         : json_call(b, m, t, next);
 }
 
-static zoo_gnode calls(zoo_gbuild *b, const zoo_grammar_want *want)
+static zoo_gnode bare_call(zoo_gbuild *b, const zoo_output_format *f, const tool *t, zoo_gnode next)
+{
+    (void)f;
+    return json_call(b, &zoo_calls_bare, t, next);
+}
+
+typedef zoo_gnode call_shape(zoo_gbuild *b, const zoo_output_format *f, const tool *t,
+                             zoo_gnode next);
+
+/* A call of one of the tools. */
+static zoo_gnode one_call(zoo_gbuild *b, const zoo_grammar_want *want, call_shape *shape,
+                          zoo_gnode next)
 {
     zoo_gnode out = ZOO_GNODE_RETURN;
     bool any = false;
@@ -276,7 +269,7 @@ static zoo_gnode calls(zoo_gbuild *b, const zoo_grammar_want *want)
         }
         tool t = {piece(name->valuestring), get(function, "parameters")};
         if (!want->choice || strcmp(want->choice, name->valuestring) == 0) {
-            zoo_gnode one = one_call(b, want->format, &t);
+            zoo_gnode one = shape(b, want->format, &t, next);
             out = any ? zoo_g_either(b, out, one) : one;
             any = true;
         }
@@ -286,6 +279,59 @@ static zoo_gnode calls(zoo_gbuild *b, const zoo_grammar_want *want)
                         want->choice ? want->choice : "");
     }
     return out;
+}
+
+/* A list of JSON calls after its bracket. */
+static zoo_gnode listed_calls(zoo_gbuild *b, const zoo_grammar_want *want, zoo_gnode next)
+{
+    zoo_gnode close = zoo_g_text(b, "]", 1, next);
+    if (!want->many) {
+        return zoo_g_space(b, one_call(b, want, marked_call, zoo_g_space(b, close)));
+    }
+    zoo_gnode after = zoo_g_loop(b);
+    zoo_gnode item = zoo_g_space(b, one_call(b, want, marked_call, zoo_g_space(b, after)));
+    zoo_g_loop_set(b, after, zoo_g_text(b, ",", 1, item), close);
+    return item;
+}
+
+/* JSON calls between marks: one, or a list. */
+static zoo_gnode json_shape(zoo_gbuild *b, const zoo_grammar_want *want, zoo_gnode next)
+{
+    const zoo_call_marks *m = &want->format->tools[want->format->written];
+    zoo_gnode end = m->end.n ? zoo_g_space(b, zoo_g_mark(b, m->end, next)) : next;
+    zoo_gnode one = one_call(b, want, marked_call, end);
+    if (!m->begin.n) {
+        return one;
+    }
+    zoo_gnode list = zoo_g_text(b, "[", 1, listed_calls(b, want, end));
+    return zoo_g_mark(b, m->begin, zoo_g_space(b, zoo_g_either(b, one, list)));
+}
+
+/* A call with its marks. */
+static zoo_gnode whole_call(zoo_gbuild *b, const zoo_grammar_want *want, zoo_gnode next)
+{
+    const zoo_output_format *f = want->format;
+    if (zoo_calls_are_bare(f)) {
+        return one_call(b, want, bare_call, next);
+    }
+    return f->tools[f->written].shape == ZOO_CALL_JSON ? json_shape(b, want, next)
+                                                       : one_call(b, want, marked_call, next);
+}
+
+static zoo_gnode calls(zoo_gbuild *b, const zoo_grammar_want *want)
+{
+    const zoo_output_format *f = want->format;
+    bool bare = zoo_calls_are_bare(f), framed = !bare && f->section.n == 2;
+    if (!bare && f->channels.given) {
+        return one_call(b, want, channel_call, ZOO_GNODE_RETURN);
+    }
+    zoo_gnode end = framed ? zoo_g_mark(b, f->section.at[1], ZOO_GNODE_RETURN) : ZOO_GNODE_RETURN;
+    zoo_gnode after = want->many ? zoo_g_loop(b) : end;
+    zoo_gnode out = whole_call(b, want, after);
+    if (want->many) {
+        zoo_g_loop_set(b, after, maybe_line(b, out), end);
+    }
+    return framed ? zoo_g_mark(b, f->section.at[0], out) : out;
 }
 
 /* Reasoning first, at will: a message of its own before the one that counts. */

@@ -70,6 +70,7 @@ typedef struct zoo_grammar_want {
     const cJSON *tools;   /* not null: a call of one of these instead, in the format's shape, or as
                             bare JSON where it has none */
     const char *choice;   /* the only tool that may be called, or null */
+    bool many;            /* one call or more, where the format can tell them apart */
     const zoo_output_format *format; /* of the model's chats; null: bare JSON */
     uint32_t reasoning; /* of zoo_output_reasoning_open: reasoning and its end mark come first */
 } zoo_grammar_want;

@@ -59,6 +59,7 @@ static char *key_of(const zoo_grammar_want *want)
               cJSON_AddItemToArray(key, want->choice ? cJSON_CreateString(want->choice)
                                                      : cJSON_CreateNull()) &&
               cJSON_AddItemToArray(key, cJSON_CreateBool(want->tools != NULL)) &&
+              cJSON_AddItemToArray(key, cJSON_CreateBool(want->many)) &&
               cJSON_AddItemToArray(key, cJSON_CreateBool(want->format != NULL)) &&
               cJSON_AddItemToArray(key, cJSON_CreateBool(want->options != NULL)) &&
               cJSON_AddItemToArray(key, want->pattern ? cJSON_CreateString(want->pattern)

@@ -328,6 +328,9 @@ zoo_status zoo_output_parse(const zoo_output_format *format, const zoo_output *o
     } else {
         add_answer(&p, split_reasoning(&p, text));
     }
+    while (output->one_call && cJSON_GetArraySize(p.calls.list) > 1) {
+        cJSON_DeleteItemFromArray(p.calls.list, 1);
+    }
     *message = cJSON_CreateObject();
     bool ok = *message && build(&p, *message);
     zoo_bytes_free(&p.content);

@@ -72,7 +72,8 @@ typedef struct zoo_output {
     size_t text_n;
     const cJSON *tools; /* the request's tools; null: tool calls are left in the content */
     bool is_json;       /* the answer was made to be JSON: only open reasoning is taken off */
-    bool is_call;       /* it was made to be a call: bare JSON where the format has no calls */
+    bool is_call;       /* it was made to be calls: bare JSON where the format has no calls */
+    bool one_call;      /* calls after the first are left out */
 } zoo_output;
 
 /*
