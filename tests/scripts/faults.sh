@@ -84,6 +84,7 @@ terminate
 kill "$holder"
 [ "$code" -eq 143 ] && [ "$took" -lt 2500 ]
 report "SIGTERM while requests from a pipe are awaited: $took ms" $?
+# shellcheck disable=SC2217 # it holds the pipe open
 sleep 600 <out.pipe &
 holder=$!
 start -i in.jsonl -o - >out.pipe 2>err &
