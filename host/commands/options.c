@@ -251,6 +251,7 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
         return zoo_fail(err, ZOO_E_USAGE, "--draft-tokens goes up to %d", ZOO_DRAFTS_MAX);
     }
     e->n_marks = kind != ZOO_SPECULATE_OFF ? ZOO_SPECULATE_MARKS : 0;
+    e->tells_kinds = e->weights && strcmp(e->weights, "auto") == 0;
     e->weights = e->weights ? e->weights : "auto";
     e->cache = e->cache ? e->cache : "auto";
     e->allow_unknown = common->allow_unknown.n > 0 ? common->allow_unknown.items : NULL;

@@ -10,6 +10,7 @@
 #include "engine/engine_private.h"
 #include "engine/inspect.h"
 #include "model/cache_choice.h"
+#include "model/kinds_told.h"
 
 enum { WORDS_MAX = 1024, TEXT_COLUMNS = 100, SAID_MAX = 16, NAMES_MAX = 40, KINDS_MAX = 32 };
 
@@ -315,6 +316,9 @@ static void print_sizes(FILE *out, const zoo_model *model, uint64_t n_wanted)
     if (model->tensors) {
         (void)fprintf(out, "%llu parameters read, stored as %s\n",
                       (unsigned long long)model->stats.n_parameters, model->stats.stored);
+        (void)fputs("  packed with --weights ", out);
+        zoo_model_tell_kinds(model, out);
+        (void)fputc('\n', out);
         return;
     }
     const double gib = 1024.0 * 1024.0 * 1024.0;

@@ -67,7 +67,11 @@ typedef struct zoo_model_stats {
     uint64_t n_parameters; /* values read */
     uint64_t bytes_packed; /* of weights in memory; known after ZOO_BIND_CHECK, too */
     uint64_t n_matrices;
-    char stored[64]; /* stored formats that were read, for display */
+    uint64_t n_kinds[ZOO_WEIGHT_KINDS]; /* matrices by kind, but for n_exact (kinds_told.h) */
+    uint64_t n_exact;                   /* float32 whatever is asked for */
+    uint64_t n_kept;                    /* whose stored codes are kept */
+    char widened[48];                   /* how the first of those in float32 is stored */
+    char stored[64];                    /* stored formats that were read, for display */
 } zoo_model_stats;
 
 typedef struct zoo_model {

@@ -21,6 +21,7 @@
 #include "config/tensor_renames.h"
 #include "kernels/select.h"
 #include "model/cache_choice.h"
+#include "model/kinds_told.h"
 #include "model/packed_cache.h"
 #include "model/stage.h"
 
@@ -403,5 +404,11 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
     ZOO_TRY(open_caches(model, o, err));
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
     begin_kernels(model);
-    return bind_weights(model, o, err);
+    ZOO_TRY(bind_weights(model, o, err));
+    if (o->tells_kinds && !o->quiet) {
+        (void)fputs("lmzoo: weights ", stderr);
+        zoo_model_tell_kinds(model, stderr);
+        (void)fputc('\n', stderr);
+    }
+    return ZOO_OK;
 }

@@ -5,6 +5,7 @@
  * packed size and a few rows (a stored-transposed matrix is read whole once). Errors give the full
  * tensor name, the wanted and the found shape and dtype.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "config/tensor_names.h"
 #include "kernels/select.h"
 #include "model/bound_model.h"
+#include "model/kinds_told.h"
 #include "model/pack.h"
 #include "model/packed_cache.h"
 
@@ -136,6 +138,7 @@ typedef struct pack_job {
     const float *whole; /* stored-transposed matrices: [cols, source rows] */
     uint64_t whole_stride;
     float *scratch;    /* [threads, 16, cols] */
+    atomic_bool loses; /* a panel's stored codes were no steps of the kind: it was rounded */
     zoo_status status; /* of the first panel that failed */
     zoo_error error;
 } pack_job;
@@ -188,6 +191,7 @@ static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
     float *rows = job->scratch + (size_t)worker * ZOO_PANEL * job->weight->cols;
     read_panel(job, first, n, rows);
     if (!job->source->codes || !zoo_pack_panel_exact(job->weight, panel, rows, n)) {
+        atomic_store(&job->loses, true);
         zoo_pack_panel(job->weight, panel, rows, n);
     }
 }
@@ -285,6 +289,8 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
 {
     *out = (zoo_weight){.rows = (uint32_t)d->rows, .cols = (uint32_t)d->cols};
     zoo_model_choose_kind(model, m, d->flags, out);
+    zoo_model_count_kind(model, m, d->flags, out);
+    bool keeps = out->group != 0;
     ZOO_TRY(zoo_model_take_packed(model, d->mode, name, out, err));
     if (d->mode == ZOO_BIND_PACK) {
         ZOO_TRY(zoo_model_note_source(model, m, d->flags, out, err));
@@ -300,6 +306,7 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
     if (status == ZOO_OK) {
         status = pack_rows(model, &job, err);
     }
+    model->stats.n_kept -= keeps && atomic_load(&job.loses);
     zoo_mem_free((void *)(uintptr_t)job.whole);
     return status;
 }

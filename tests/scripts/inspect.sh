@@ -46,6 +46,28 @@ result $? "inspect reads no weights: values that are gone change nothing"
 refused 3 nonesuch "inspect of a folder that is not there" inspect "$work/nonesuch"
 refused 2 'usage: lmzoo inspect' "inspect without a model" inspect
 
+# --- how weights are packed, and why: in inspect, and in a run that asks for "auto" by name
+"$lmzoo" inspect "$llama" >"$work/words" 2>&1 &&
+    grep -q 'packed with --weights auto: 36 matrices in bf16, as they are stored$' "$work/words"
+result $? "inspect: auto takes bf16 where bf16 is stored"
+"$lmzoo" inspect "$llama" --weights int4 >"$work/words" 2>&1 &&
+    grep -q 'int4: 5 matrices in int8; 25 matrices in int4; 6 matrices in int5$' "$work/words"
+result $? "inspect: which matrices int4 packs wider"
+"$lmzoo" run "$llama" -p Once -n 2 --weights auto >"$work/a" 2>"$work/words" &&
+    [ "$(cat "$work/words")" = "lmzoo: weights auto: 36 matrices in bf16, as they are stored" ] &&
+    "$lmzoo" run "$llama" -p Once -n 2 >"$work/b" 2>"$work/words" && [ ! -s "$work/words" ] &&
+    cmp "$work/a" "$work/b"
+result $? "run --weights auto: one line says what was taken and why; unasked, none"
+gptq=$LMZOO_REFERENCE/parity/quant-gptq-int4
+if [ -d "$gptq" ]; then
+    "$lmzoo" inspect "$gptq" --weights auto >"$work/words" 2>&1 &&
+        grep -q 'auto: 15 matrices in float32, which holds what is stored (gptq int4 group 32)' \
+            "$work/words" &&
+        "$lmzoo" inspect "$gptq" --weights int4 >"$work/words" 2>&1 &&
+        grep -q '14 keep the codes that are stored' "$work/words"
+    result $? "inspect of a GPTQ folder: auto widens its codes and says so, int4 keeps them"
+fi
+
 # --- plan: the parts make the sum, a batch costs its sequences, and it is what loading then takes
 plan() { "$lmzoo" plan "$llama" --json "$@" 2>"$work/words"; }
 plan --batch 3 --context 200 >"$work/a"
