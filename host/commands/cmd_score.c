@@ -357,6 +357,7 @@ static int run_loaded(score *s)
     zoo_error err = {0};
     zoo_score_source source = {.path = a->input,
                                .tokenizer = s->loaded.tokenizer,
+                               .chat = s->loaded.chat,
                                .n_vocab = zoo_engine_plan(s->loaded.engine)->vocab_size,
                                .by_lines = a->by_lines,
                                .documents = a->documents,
@@ -398,7 +399,8 @@ static int run_model(const score_args *a)
 
 static const zoo_option options[] = {
     {"--input", 'i', ZOO_OPTION_TEXT, offsetof(score_args, input), "FILE",
-     "x.jsonl: {\"text\": ...} or {\"tokens\": [...]} a line; else one text"},
+     "x.jsonl: {\"text\": ...}, {\"tokens\": [...]} or {\"messages\": [...]} a line; else one "
+     "text"},
     {"--lines", 0, ZOO_OPTION_FLAG, offsetof(score_args, by_lines), NULL,
      "each line of a text file is a text"},
     {"--documents", 0, ZOO_OPTION_FLAG, offsetof(score_args, documents), NULL,

@@ -19,6 +19,7 @@
 
 #include "checkpoint/generation.h"
 #include "engine/engine.h"
+#include "text/jinja/template.h"
 #include "text/tokenizer/tokenizer.h"
 
 typedef struct zoo_score_text {
@@ -39,8 +40,9 @@ typedef struct zoo_score_texts {
 } zoo_score_texts;
 
 typedef struct zoo_score_source {
-    const char *path;               /* x.jsonl: {"text": ...} or {"tokens": [...]} a line */
+    const char *path; /* x.jsonl: {"text": ...}, {"tokens": [...]} or {"messages": [...]} a line */
     const zoo_tokenizer *tokenizer; /* null: ids alone */
+    const zoo_template *chat;       /* writes messages; null: they are refused */
     uint32_t n_vocab;
     bool by_lines;  /* each line of a text file that is not empty is a text */
     bool documents; /* texts are put between the tokenizer's begin and end token */

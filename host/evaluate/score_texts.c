@@ -4,6 +4,7 @@
  * The file is held in memory while it is read. Members of a JSON line beside text and tokens are
  * passed over.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -140,6 +141,36 @@ static zoo_status add_ids(reading *r, const cJSON *list, zoo_error *err)
     return add(r, tokens, n, 0, err);
 }
 
+/* A chat as the model's template writes it, which says itself how it begins and ends. */
+static zoo_status add_chat(reading *r, const cJSON *line, const char *name, zoo_error *err)
+{
+    const zoo_score_source *s = r->source;
+    char *text = NULL;
+    size_t n = 0;
+    zoo_error why;
+    if (!s->chat || !s->tokenizer) {
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "%s: has messages, but the model folder has no %s; give \"text\" or "
+                        "\"tokens\"",
+                        name, s->tokenizer ? "chat template" : "tokenizer");
+    }
+    if (zoo_template_render(s->chat, line, NULL, &text, &n, &why) != ZOO_OK) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s: the chat template refuses it: %s", name, why.text);
+    }
+    r->ids.n = 0;
+    zoo_status status = zoo_tokenizer_encode(s->tokenizer, text, n, 0, &r->ids, err);
+    free(text);
+    return status == ZOO_OK ? frame(r, n, err) : status;
+}
+
+static zoo_status no_member(const char *name, zoo_error *err)
+{
+    return zoo_fail(err, ZOO_E_USAGE,
+                    "%s: wanted an object with \"text\" (a string), \"tokens\" (ids) or "
+                    "\"messages\" (a chat)",
+                    name);
+}
+
 static zoo_status add_json(reading *r, const char *line, size_t n, zoo_error *err)
 {
     const zoo_score_source *s = r->source;
@@ -153,14 +184,17 @@ static zoo_status add_json(reading *r, const char *line, size_t n, zoo_error *er
     }
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(tree, "text");
     const cJSON *tokens = cJSON_GetObjectItemCaseSensitive(tree, "tokens");
-    if (cJSON_IsString(text) && !tokens) {
+    const cJSON *messages = cJSON_GetObjectItemCaseSensitive(tree, "messages");
+    if ((text != NULL) + (tokens != NULL) + (messages != NULL) != 1) {
+        status = no_member(name, err);
+    } else if (cJSON_IsString(text)) {
         status = add_text(r, text->valuestring, strlen(text->valuestring), err);
-    } else if (cJSON_IsArray(tokens) && !text) {
+    } else if (cJSON_IsArray(tokens)) {
         status = add_ids(r, tokens, err);
+    } else if (cJSON_IsArray(messages)) {
+        status = add_chat(r, tree, name, err);
     } else {
-        status =
-            zoo_fail(err, ZOO_E_USAGE,
-                     "%s: wanted an object with \"text\" (a string) or \"tokens\" (ids)", name);
+        status = no_member(name, err);
     }
     cJSON_Delete(tree);
     return status;
