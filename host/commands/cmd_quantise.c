@@ -13,14 +13,16 @@
 #include "base/mem.h"
 #include "batch/chat_model.h"
 #include "commands/commands.h"
+#include "quantise/own_text.h"
 #include "quantise/quantise.h"
 
-enum { HELD = 2048, CONTEXT = 512 };
+enum { HELD = 2048, CONTEXT = 512, OWN_TOKENS = 8192, OWN_ROWS = 16 };
 
 typedef struct quantise_args {
     zoo_common common;
     const char *output, *text;
     double bits;
+    uint32_t own_tokens;
     bool by_lines;
 } quantise_args;
 
@@ -28,7 +30,7 @@ typedef struct quantising {
     const quantise_args *args;
     zoo_chat_model loaded;
     zoo_score_texts texts, held;
-    uint64_t text_hash;
+    uint64_t text_hash, n_own;
     char text_name[256];
 } quantising;
 
@@ -80,6 +82,7 @@ static zoo_status read_text(quantising *q, zoo_error *err)
     const quantise_args *a = q->args;
     zoo_score_source source = {.path = a->text,
                                .tokenizer = q->loaded.tokenizer,
+                               .chat = q->loaded.chat,
                                .n_vocab = zoo_engine_plan(q->loaded.engine)->vocab_size,
                                .by_lines = a->by_lines,
                                .end = ZOO_ID_NONE};
@@ -93,14 +96,46 @@ static zoo_status read_text(quantising *q, zoo_error *err)
     return hold(q, err);
 }
 
+static zoo_status write_own(quantising *q, zoo_error *err)
+{
+    uint64_t before = q->texts.n_scored + q->texts.n;
+    if (!q->args->text) {
+        uint32_t begin = q->loaded.tokenizer
+                             ? zoo_tokenizer_special(q->loaded.tokenizer, ZOO_SPECIAL_BOS)
+                             : ZOO_ID_NONE;
+        q->texts.begin = begin == ZOO_ID_NONE ? -1 : (int32_t)begin;
+    }
+    ZOO_TRY(zoo_own_text_add(q->loaded.engine, &q->loaded.generation, q->args->own_tokens,
+                             &q->texts, err));
+    if (!q->args->text) {
+        ZOO_TRY(hold(q, err));
+    }
+    q->n_own = q->texts.n_scored + q->texts.n - before;
+    return ZOO_OK;
+}
+
+/* Of the file, and of the model's own. */
+static zoo_status collect_texts(quantising *q, zoo_error *err)
+{
+    if (q->args->text) {
+        ZOO_TRY(read_text(q, err));
+    }
+    return q->args->own_tokens ? write_own(q, err) : ZOO_OK;
+}
+
 static void report_words(const quantising *q, const zoo_quantise_report *r)
 {
     (void)printf("%s: %u matrices, %u of them with 8 bits and %u with 5, the others with 4: %.4g "
                  "bits a weight\n",
                  q->args->output, r->n_matrices, r->n_eight, r->n_wide, r->bits);
+    uint64_t n_all = q->texts.n_scored + q->texts.n;
     if (q->args->text) {
-        (void)printf("  statistics of %llu tokens of %s\n",
-                     (unsigned long long)(q->texts.n_scored + q->texts.n), q->text_name);
+        (void)printf("  statistics of %llu tokens of %s\n", (unsigned long long)(n_all - q->n_own),
+                     q->text_name);
+    }
+    if (q->n_own) {
+        (void)printf("  statistics of %llu tokens that the model wrote itself\n",
+                     (unsigned long long)q->n_own);
     }
     if (r->n_resumed) {
         (void)printf("  %u matrices were done by an earlier run\n", r->n_resumed);
@@ -170,12 +205,13 @@ static int run_loaded(quantising *q)
     const quantise_args *a = q->args;
     zoo_error err = {0};
     zoo_quantise_report report;
-    zoo_status status = a->text ? read_text(q, &err) : ZOO_OK;
+    zoo_status status = collect_texts(q, &err);
     zoo_quantise_options o = {.folder = a->output,
                               .bits = a->bits,
-                              .texts = a->text ? &q->texts : NULL,
-                              .text_name = q->text_name,
+                              .texts = q->texts.n ? &q->texts : NULL,
+                              .text_name = a->text ? q->text_name : NULL,
                               .text_hash = q->text_hash,
+                              .n_own = q->n_own,
                               .shows_progress = isatty(STDERR_FILENO) && !a->common.engine.quiet};
     status = status == ZOO_OK ? zoo_quantise_run(q->loaded.engine, &o, &report, &err) : status;
     if (status != ZOO_OK) {
@@ -206,7 +242,7 @@ static int run(void *args)
     o.cache = "f32";
     o.isa = o.isa ? o.isa : zoo_quantise_isa();
     o.context_max = o.context_max ? o.context_max : CONTEXT;
-    o.seqs_max = o.seqs_max ? o.seqs_max : 1;
+    o.seqs_max = o.seqs_max ? o.seqs_max : a->own_tokens ? OWN_ROWS : 1;
     zoo_status status = zoo_chat_model_open(a->common.positional[0], &o, &q.loaded, &err);
     if (status != ZOO_OK) {
         return fail(&err, zoo_exit_code_model(status));
@@ -223,15 +259,16 @@ static const zoo_option options[] = {
      "folder of the result"},
     {"--calibrate", 0, ZOO_OPTION_TEXT, offsetof(quantise_args, text), "FILE",
      "text of the kind that the model will see, whose activations weight the errors; x.jsonl: "
-     "{\"text\": "
-     "...} or {\"tokens\": [...]} a line"},
+     "{\"text\": ...}, {\"tokens\": [...]} or {\"messages\": [...]} a line"},
     {"--lines", 0, ZOO_OPTION_FLAG, offsetof(quantise_args, by_lines), NULL,
      "each line of a text file is a text"},
+    {"--own-text", 0, ZOO_OPTION_COUNT, offsetof(quantise_args, own_tokens), "N",
+     "tokens that the model writes itself, whose activations count too (8192); 0: none"},
     {"--bits", 0, ZOO_OPTION_NUMBER, offsetof(quantise_args, bits), "N",
      "bits a weight at most, scales and zeros counted (4.8)"},
     ZOO_OPTIONS_END};
 
-static const quantise_args defaults = {.bits = 4.8};
+static const quantise_args defaults = {.bits = 4.8, .own_tokens = OWN_TOKENS};
 
 const zoo_command zoo_command_quantise = {
     .name = "quantise",
@@ -239,9 +276,10 @@ const zoo_command zoo_command_quantise = {
     .summary = "a checkpoint of 4 to 5 bits a weight",
     .text =
         "Writes a Hugging Face folder whose matrices are codes of 4 or 5 bits (the layout "
-        "pack-quantized of compressed-tensors), to be run with --weights int4. With a text, "
-        "the error of each column is fed back into the columns after it, weighted by the "
-        "text's activations: a few thousand tokens suffice, of the kind that the model is meant "
+        "pack-quantized of compressed-tensors), to be run with --weights int4. The error of each "
+        "column is fed back into the columns after it, weighted by the activations of text: what "
+        "the model writes itself from its begin token, which covers what it knows, and the text of "
+        "--calibrate, of which a few thousand tokens suffice, of the kind that the model is meant "
         "for. Matrices whose errors hurt most for their size get 5 bits, up to --bits.\n\n"
         "A run that was stopped resumes when it is started again. Tensors that "
         "are stored transposed, or as stacks of experts, stay as they are.\n\n"

@@ -31,7 +31,8 @@ static bool holds_steps(const zoo_matrix *m)
 static uint32_t stored_group(const zoo_matrix *m)
 {
     bool eight = m->codes && m->codes != m->plain && m->bits == 8 && !m->groups &&
-                 m->block_rows <= 1 && m->block_cols == 64 && m->cols <= UINT32_MAX;
+                 m->block_rows <= 1 && (m->block_cols == 64 || m->block_cols == 32) &&
+                 m->cols <= UINT32_MAX;
     if (eight && holds_steps(m)) {
         return 64;
     }

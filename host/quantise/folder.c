@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "quantise/feedback.h"
 
 static const size_t config_max = (size_t)16 << 20, copy_max = (size_t)1 << 30;
 
@@ -94,12 +93,18 @@ static zoo_status write_tensors(writing *w, zoo_error *err)
 
 /* ---- config.json ---- */
 
-static cJSON *group_of(const zoo_jobs *jobs, uint32_t kind)
+/* Whether a matrix is stored in this kind with groups of `size`. */
+static bool is_so(const zoo_job *job, uint32_t kind, uint32_t size)
+{
+    return job->kind == kind && zoo_part_group(job->cols, kind) == size;
+}
+
+static cJSON *group_of(const zoo_jobs *jobs, uint32_t kind, uint32_t size)
 {
     cJSON *group = cJSON_CreateObject(), *targets = cJSON_AddArrayToObject(group, "targets");
-    zoo_part_sizes s = zoo_part_measure(1, 1, kind);
+    zoo_part_sizes s = zoo_part_measure(1, size, kind);
     for (uint32_t i = 0; i < jobs->n; i++) {
-        if (jobs->list[i].kind == kind) {
+        if (is_so(&jobs->list[i], kind, size)) {
             (void)cJSON_AddItemToArray(targets, cJSON_CreateString(jobs->list[i].name));
         }
     }
@@ -115,14 +120,26 @@ static cJSON *group_of(const zoo_jobs *jobs, uint32_t kind)
     return group;
 }
 
-static bool has_kind(const zoo_jobs *jobs, uint32_t kind)
+static bool has_group(const zoo_jobs *jobs, uint32_t kind, uint32_t size)
 {
     for (uint32_t i = 0; i < jobs->n; i++) {
-        if (jobs->list[i].kind == kind) {
+        if (is_so(&jobs->list[i], kind, size)) {
             return true;
         }
     }
     return false;
+}
+
+static void add_groups(cJSON *groups, const zoo_jobs *jobs)
+{
+    for (uint32_t i = 0, n = 0; i < 2 * ZOO_JOB_KINDS; i++) {
+        uint32_t kind = i / 2, size = ZOO_JOB_RUN << (i % 2);
+        char name[16];
+        if (has_group(jobs, kind, size)) {
+            (void)snprintf(name, sizeof name, "group_%u", n++);
+            (void)cJSON_AddItemToObject(groups, name, group_of(jobs, kind, size));
+        }
+    }
 }
 
 static void add_quantization(cJSON *config, const zoo_jobs *jobs)
@@ -135,14 +152,7 @@ static void add_quantization(cJSON *config, const zoo_jobs *jobs)
     (void)cJSON_AddStringToObject(q, "quant_method", "compressed-tensors");
     (void)cJSON_AddStringToObject(q, "format", "pack-quantized");
     (void)cJSON_AddStringToObject(q, "quantization_status", "compressed");
-    cJSON *groups = cJSON_AddObjectToObject(q, "config_groups");
-    for (uint32_t kind = 0; kind < ZOO_JOB_KINDS; kind++) {
-        char name[16];
-        (void)snprintf(name, sizeof name, "group_%u", kind);
-        if (has_kind(jobs, kind)) {
-            (void)cJSON_AddItemToObject(groups, name, group_of(jobs, kind));
-        }
-    }
+    add_groups(cJSON_AddObjectToObject(q, "config_groups"), jobs);
     cJSON *ignore = cJSON_AddArrayToObject(q, "ignore");
     if (!head) {
         (void)cJSON_AddItemToArray(ignore, cJSON_CreateString("lm_head"));
@@ -192,11 +202,15 @@ static zoo_status write_note(const writing *w, const zoo_folder_note *note, zoo_
     cJSON *json = cJSON_CreateObject();
     char hash[20];
     (void)snprintf(hash, sizeof hash, "%016llx", (unsigned long long)note->text_hash);
-    (void)cJSON_AddStringToObject(json, "method", note->text ? "error feedback" : "rounding");
+    (void)cJSON_AddStringToObject(json, "method",
+                                  note->text || note->n_own ? "error feedback" : "rounding");
     if (note->text) {
         (void)cJSON_AddStringToObject(json, "text", note->text);
         (void)cJSON_AddStringToObject(json, "text_xxh3", hash);
         (void)cJSON_AddNumberToObject(json, "tokens", (double)note->n_tokens);
+    }
+    if (note->n_own) {
+        (void)cJSON_AddNumberToObject(json, "own_tokens", (double)note->n_own);
     }
     (void)cJSON_AddNumberToObject(json, "bits", note->bits);
     cJSON *matrices = cJSON_AddArrayToObject(json, "matrices");
@@ -304,6 +318,10 @@ void zoo_folder_describe(const char *folder, FILE *out)
     if (cJSON_HasObjectItem(json, "text")) {
         (void)fprintf(out, ", activations of %.0f tokens of %.200s (XXH3 %.20s)",
                       number_of(json, "tokens"), text_of(json, "text"), text_of(json, "text_xxh3"));
+    }
+    if (cJSON_HasObjectItem(json, "own_tokens")) {
+        (void)fprintf(out, ", activations of %.0f tokens that the model wrote itself",
+                      number_of(json, "own_tokens"));
     }
     (void)fputc('\n', out);
     cJSON_Delete(json);

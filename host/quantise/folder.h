@@ -7,10 +7,11 @@
  *   <module>.weight_shape       int64 [2]
  *
  * The format cannot express int4's zeros and the steps of each 32 columns. Its values are 8-bit
- * integers in groups of 64, and are stored as such, symmetric; the host recovers the 4-bit codes
- * (pack.h). Other tensors and files are copied. config.json gains quantization_config; method and
- * text are recorded in lmzoo_quantise.json, which `inspect` shows. Tensors are written straight
- * from the mapped files; model.safetensors is renamed into place when complete, then config.json.
+ * integers in groups of 64 (of 32 where 64 does not divide a row: transformers reads no shorter
+ * last group), and are stored as such, symmetric; the host recovers the 4-bit codes (pack.h).
+ * Other tensors and files are copied. config.json gains quantization_config; method and text are
+ * recorded in lmzoo_quantise.json, which `inspect` shows. Tensors are written straight from the
+ * mapped files; model.safetensors is renamed into place when complete, then config.json.
  */
 #ifndef ZOO_QUANTISE_FOLDER_H
 #define ZOO_QUANTISE_FOLDER_H
@@ -22,9 +23,10 @@
 #define ZOO_QUANTISE_NOTE "lmzoo_quantise.json"
 
 typedef struct zoo_folder_note {
-    const char *text; /* name of the file of text, or null */
-    uint64_t text_hash, n_tokens;
-    double bits; /* per weight, over all quantised matrices */
+    const char *text;             /* name of the file of text, or null */
+    uint64_t text_hash, n_tokens; /* of it */
+    uint64_t n_own;               /* tokens that the model wrote */
+    double bits;                  /* per weight, over all quantised matrices */
 } zoo_folder_note;
 
 /* Writes the checkpoint to jobs->folder from the parts on disk. ZOO_E_IO, ZOO_E_MEMORY,

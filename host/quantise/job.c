@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "quantise/feedback.h"
 
-enum { ROWS_MIN = 16, COLS_MIN = 32 };
+enum { ROWS_MIN = 16 };
 
 typedef struct part_head {
     char magic[8];
@@ -24,7 +24,7 @@ typedef struct part_head {
     unsigned char zeros[8];
 } part_head;
 
-static const char part_magic[8] = "zoopart2";
+static const char part_magic[8] = "zoopart3";
 
 static bool is_listed(const zoo_jobs *jobs, const zoo_source *source)
 {
@@ -62,7 +62,7 @@ zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err)
     }
     for (uint32_t i = 0; i < model->n_sources; i++) {
         const zoo_source *s = &model->sources[i];
-        bool small = s->tensor->dims[0] < ROWS_MIN || s->tensor->dims[1] < COLS_MIN;
+        bool small = s->tensor->dims[0] < ROWS_MIN || s->tensor->dims[1] % ZOO_JOB_RUN;
         bool huge = s->tensor->dims[0] > INT32_MAX || s->tensor->dims[1] > INT32_MAX;
         if (!small && !huge && !is_listed(out, s)) {
             add(out, model, s);
@@ -82,9 +82,15 @@ void zoo_jobs_free(zoo_jobs *jobs)
     jobs->n = 0;
 }
 
+uint32_t zoo_part_group(uint32_t cols, uint32_t kind)
+{
+    uint32_t group = zoo_feedback_group(zoo_job_bits(kind));
+    return cols % group ? ZOO_JOB_RUN : group;
+}
+
 zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t kind)
 {
-    uint32_t bits = zoo_job_bits(kind), group = zoo_feedback_group(bits);
+    uint32_t bits = zoo_job_bits(kind), group = zoo_part_group(cols, kind);
     zoo_part_sizes s = {.bits = bits == 4 ? 8 : bits, .group = group};
     s.words = ((uint64_t)cols * s.bits + 31) / 32;
     s.groups = (cols + group - 1) / group;
@@ -149,6 +155,18 @@ static void pack_row(const uint8_t *codes, uint32_t cols, uint32_t bits, uint32_
     }
 }
 
+/* Scales of feedback's groups, those of a group once for each group that is stored. */
+static void put_scales(const zoo_job *job, uint32_t kind, const uint16_t *scales, uint16_t *out)
+{
+    uint32_t own = zoo_feedback_group(zoo_job_bits(kind)), group = zoo_part_group(job->cols, kind);
+    size_t n_own = (job->cols + own - 1) / own, n = job->cols / group;
+    for (size_t r = 0; r < job->rows; r++) {
+        for (size_t g = 0; g < n; g++) {
+            out[r * n + g] = scales[r * n_own + g * group / own];
+        }
+    }
+}
+
 static zoo_status save(const char *path, const void *data, size_t n, zoo_error *err)
 {
     char part[4224];
@@ -189,7 +207,7 @@ zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const
         uint32_t *words = (uint32_t *)(void *)at + r * s.words;
         pack_row(codes + (size_t)r * job->cols, job->cols, s.bits, words);
     }
-    memcpy(at + s.codes, scales, job->rows * s.groups * sizeof *scales);
+    put_scales(job, kind, scales, (uint16_t *)(void *)(at + s.codes));
     part_path(jobs, i, kind, path, sizeof path);
     zoo_status status = save(path, data, size, err);
     zoo_mem_free(data);

@@ -10,8 +10,9 @@
 
 #include "model/bound_model.h"
 
-/* Kinds 0, 1, 2: 4, 5 and 8 bits, the last for matrices with ZOO_BIND_WIDE. */
-enum { ZOO_JOB_KINDS = 3 };
+/* Kinds 0, 1, 2: 4, 5 and 8 bits, the last for matrices with ZOO_BIND_WIDE. Rows are multiples of
+ * ZOO_JOB_RUN columns. */
+enum { ZOO_JOB_KINDS = 3, ZOO_JOB_RUN = 32 };
 
 static inline uint32_t zoo_job_bits(uint32_t kind)
 {
@@ -38,11 +39,14 @@ typedef struct zoo_jobs {
     uint64_t key[2]; /* of everything that the parts come from */
 } zoo_jobs;
 
-/* Lists the model's matrices to quantise, in the order of binding; free with zoo_jobs_free.
- * ZOO_E_MEMORY; ZOO_E_UNSUPPORTED: there are none. */
+/* Lists the model's matrices to quantise, in the order of binding, but for those whose rows are no
+ * multiple of ZOO_JOB_RUN; free with zoo_jobs_free. ZOO_E_MEMORY; ZOO_E_UNSUPPORTED: none. */
 zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err);
 void zoo_jobs_free(zoo_jobs *jobs);
 
+/* Columns that share a scale in the file: feedback's group, or 32 where that does not divide a
+ * row, whose halves then have the same scale. */
+uint32_t zoo_part_group(uint32_t cols, uint32_t kind);
 /* Layout of a part after its header: codes, then scales. 4-bit codes are stored as their 8-bit
  * values (folder.h). */
 typedef struct zoo_part_sizes {

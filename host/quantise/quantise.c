@@ -303,7 +303,8 @@ static zoo_status run_feedback(run *r, uint32_t i, uint32_t kind, zoo_feedback *
 static zoo_status make_part(run *r, uint32_t i, uint32_t kind, zoo_error *err)
 {
     const zoo_job *job = &r->jobs.list[i];
-    size_t groups = zoo_part_measure(job->rows, job->cols, kind).groups;
+    uint32_t group = zoo_feedback_group(zoo_job_bits(kind));
+    size_t groups = (job->cols + group - 1) / group;
     zoo_feedback f = {.blas = &r->blas,
                       .tensor = job->tensor,
                       .rows = job->rows,
@@ -514,7 +515,8 @@ static zoo_status run_all(run *r, zoo_error *err)
     ZOO_TRY(choose_bits(r, err));
     zoo_folder_note note = {.text = o->texts ? o->text_name : NULL,
                             .text_hash = o->text_hash,
-                            .n_tokens = o->texts ? o->texts->n_scored + o->texts->n : 0,
+                            .n_tokens = o->texts ? o->texts->n_scored + o->texts->n - o->n_own : 0,
+                            .n_own = o->n_own,
                             .bits = r->report->bits};
     ZOO_TRY(zoo_folder_write(r->model, &r->jobs, &note, err));
     zoo_parts_remove(&r->jobs);

@@ -23,8 +23,9 @@ typedef struct zoo_quantise_options {
     const char *folder;           /* output; created if missing */
     double bits;                  /* budget per weight, over all quantised matrices */
     const zoo_score_texts *texts; /* calibration texts; null: plain rounding */
-    const char *text_name;        /* for lmzoo_quantise.json */
+    const char *text_name;        /* file, for lmzoo_quantise.json; null: none */
     uint64_t text_hash;
+    uint64_t n_own; /* tokens of the texts that the model wrote (own_text.h) */
     bool shows_progress;
 } zoo_quantise_options;
 

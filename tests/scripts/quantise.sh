@@ -24,7 +24,8 @@ sed -n 31,60p "$stories" >"$work/other.txt"
 quantise() { # quantise FOLDER OPTIONS...
     folder=$1
     shift
-    "$lmzoo" quantise "$model" -o "$folder" --weights int4 --lines "$@" >"$work/out" 2>"$work/words"
+    "$lmzoo" quantise "$model" -o "$folder" --weights int4 --lines --own-text 512 "$@" \
+        >"$work/out" 2>"$work/words"
 }
 
 divergence() { # divergence FOLDER
@@ -32,15 +33,25 @@ divergence() { # divergence FOLDER
         --against-model "$model" 2>"$work/words" | sed 's/.*"kl_mean":\([^,}]*\).*/\1/'
 }
 
-# --- with a text, without, and the model as it is packed at load
+# --- with a text, with what the model writes, without either, and the model as it is packed at load
 quantise "$work/a" --calibrate "$work/text.txt" --bits 4.8
 result $? "a text, at most 4.8 bits"
 grep -q 'bits a weight' "$work/out" && grep -q 'held back: KL divergence' "$work/out"
-result $? "the method is shown, with the divergence on held-out text"
-quantise "$work/plain"
-result $? "without a text"
+result $? "what was done is told, with the divergence on text that was held back"
+quantise "$work/own" --own-text 4096
+cp "$work/out" "$work/words"
+grep -q 'statistics of 3584 tokens that the model wrote itself' "$work/out" &&
+    grep -q 'on [0-9]* tokens that were held back: KL divergence' "$work/out"
+result $? "without a text the model writes its own, of which an eighth is held back"
+"$lmzoo" inspect "$work/own" 2>&1 | grep -q 'activations of 3584 tokens that the model wrote itself'
+result $? "inspect tells of it"
+quantise "$work/plain" --own-text 0
+result $? "without any"
 with=$(divergence "$work/a") without=$(divergence "$work/plain") load=$(divergence "$model")
-echo "with $with, without $without, at load $load" >>"$work/words"
+own=$(divergence "$work/own")
+echo "with $with, its own $own, without $without, at load $load" >>"$work/words"
+awk -v a="$own" -v b="$without" 'BEGIN { exit !(a > 0 && a < 0.85 * b) }'
+result $? "with its own text the divergence is less, on stories"
 awk -v a="$with" -v b="$without" -v c="$load" 'BEGIN { exit !(a > 0 && a < 0.85 * b && a < c) }'
 result $? "with a text the divergence is less, on stories that were not read"
 
@@ -52,8 +63,8 @@ awk -v a="$(cat "$work/f32")" -v b="$with" 'BEGIN { d = a - b; exit !(d < 0.1 * 
 result $? "packed as int4 the folder diverges as its own numbers do"
 
 "$lmzoo" inspect "$work/a" >"$work/out" 2>"$work/words"
-grep -q 'quantised .*tokens of text.txt' "$work/out"
-result $? "inspect shows the method and the text"
+grep -q 'quantised .*tokens of text.txt .*tokens that the model wrote itself' "$work/out"
+result $? "inspect tells what was done with which text"
 
 # --- the same bytes with other threads, and after kills
 quantise "$work/b" --calibrate "$work/text.txt" --bits 4.8 --threads 1
@@ -64,7 +75,7 @@ result $? "one thread: the same bytes"
 for _ in 1 2 3 4 5; do
     rm -rf "$work/d"
     "$lmzoo" quantise "$model" -o "$work/d" --weights int4 --lines --calibrate "$work/text.txt" \
-        --bits 4.8 >/dev/null 2>&1 &
+        --own-text 512 --bits 4.8 >/dev/null 2>&1 &
     pid=$!
     while kill -0 "$pid" 2>/dev/null && [ ! -e "$work/d/.parts/00010-5.part" ]; do
         :
@@ -87,7 +98,7 @@ done
 result $same "whatever parts of a killed run are left, the same bytes result"
 for delay in 0.05 0.1 0.2 0.3 0.4; do
     "$lmzoo" quantise "$model" -o "$work/c" --weights int4 --lines --calibrate "$work/text.txt" \
-        --bits 4.8 >/dev/null 2>&1 &
+        --own-text 512 --bits 4.8 >/dev/null 2>&1 &
     pid=$!
     sleep "$delay"
     kill -9 "$pid" 2>/dev/null
@@ -99,6 +110,40 @@ fi
 cmp "$work/a/model.safetensors" "$work/c/model.safetensors" >>"$work/words" 2>&1 &&
     cmp "$work/a/config.json" "$work/c/config.json" >>"$work/words" 2>&1 && [ ! -e "$work/c/.parts" ]
 result $? "killed five times: the same bytes, and no temporary file"
+
+# --- chats: their lines are what the template makes of them
+cat >"$work/chats.jsonl" <<'EOF'
+{"messages": [{"role": "user", "content": "Tell me a story about a dog."}, {"role": "assistant", "content": "Once there was a dog named Max. He loved to run in the park with his friends."}]}
+{"messages": [{"role": "user", "content": "And a cat?"}, {"role": "assistant", "content": "One day a cat saw a big red ball. She was very happy and played with it all day."}]}
+EOF
+"$lmzoo" render "$model" --jsonl <"$work/chats.jsonl" 2>"$work/words" | sed 's/^{"text": //; s/}$//' |
+    "$lmzoo" tokenize "$model" --jsonl 2>>"$work/words" | sed 's/.*/{"tokens": &}/' \
+    >"$work/tokens.jsonl"
+quantise "$work/chats" --own-text 0 --calibrate "$work/chats.jsonl" &&
+    quantise "$work/tokens" --own-text 0 --calibrate "$work/tokens.jsonl" &&
+    cmp "$work/chats/model.safetensors" "$work/tokens/model.safetensors" >>"$work/words" 2>&1
+result $? "a chat of --calibrate is what the model's template writes"
+echo '{"messages": [{"role": "user", "content": "Hello"}], "text": "Hello"}' >"$work/both.jsonl"
+quantise "$work/d" --calibrate "$work/both.jsonl"
+[ $? -eq 2 ] && grep -q 'both.jsonl, line 1: wanted an object with' "$work/words"
+result $? "a line that is text and chat is refused by number"
+
+# --- the folder in transformers, which reads it by the package compressed-tensors (LMZOO_PYTHON)
+python=${LMZOO_PYTHON:-python3}
+name="transformers computes what the folder's numbers give here"
+if "$python" -c 'import torch, transformers, compressed_tensors' 2>/dev/null; then
+    ids=1,300,400,500,20,30,77,800
+    (cd "$LMZOO_SOURCE/tools/reference" &&
+        "$python" trace.py "$work/a" --tokens $ids -o "$work/reference.safetensors") \
+        >"$work/words" 2>&1 &&
+        "$lmzoo" trace "$work/a" --tokens $ids -o "$work/own.safetensors" >>"$work/words" 2>&1 &&
+        "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
+            >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+    result $? "$name"
+else
+    n=$((n + 1))
+    echo "ok $n - $name # SKIP no Python with transformers and compressed-tensors (LMZOO_PYTHON)"
+fi
 
 # --- refusals
 quantise "$work/a" --calibrate "$work/text.txt"

@@ -1,0 +1,88 @@
+/* own_text.c: see own_text.h. */
+#include "quantise/own_text.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "generate/schedule.h"
+
+static int32_t first_token(const zoo_generation *generation, const zoo_score_texts *texts)
+{
+    if (texts->begin >= 0) {
+        return texts->begin;
+    }
+    return generation->n_eos ? (int32_t)generation->eos[0] : 0;
+}
+
+static zoo_status add(zoo_score_texts *texts, const zoo_row *row, zoo_error *err)
+{
+    uint32_t n = row->n_prompt + row->n_out;
+    if (texts->n == texts->capacity) {
+        uint32_t capacity = texts->capacity ? texts->capacity * 2 : 16;
+        zoo_score_text *list = zoo_mem_realloc(texts->list, capacity * sizeof *list);
+        if (!list) {
+            return zoo_fail(err, ZOO_E_MEMORY, "no memory for %u texts", capacity);
+        }
+        texts->list = list;
+        texts->capacity = capacity;
+    }
+    int32_t *tokens = zoo_mem_array(n, sizeof *tokens);
+    if (!tokens) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for a text of %u tokens", n);
+    }
+    memcpy(tokens, row->tokens, n * sizeof *tokens);
+    texts->list[texts->n++] =
+        (zoo_score_text){.tokens = tokens, .n = n, .line = 1, .first = texts->n_scored};
+    texts->n_scored += n - 1;
+    return ZOO_OK;
+}
+
+/* Writes all rows; they are whole or failed afterwards. */
+static zoo_status write(zoo_engine *engine, const zoo_generation *generation, zoo_row *rows,
+                        uint32_t n, zoo_error *err)
+{
+    zoo_schedule *schedule;
+    ZOO_TRY(zoo_schedule_new(engine, NULL, generation, &schedule, err));
+    zoo_status status = ZOO_OK;
+    for (uint32_t i = 0; i < n && status == ZOO_OK; i++) {
+        status = zoo_schedule_add(schedule, &rows[i], err);
+    }
+    while (status == ZOO_OK && !zoo_schedule_is_idle(schedule)) {
+        status = zoo_schedule_step(schedule, err);
+    }
+    for (uint32_t i = 0; i < n && status == ZOO_OK; i++) {
+        if (rows[i].finish == ZOO_FINISH_FAILED) {
+            *err = rows[i].error;
+            status = (zoo_status)err->code;
+        }
+    }
+    zoo_schedule_free(schedule);
+    return status;
+}
+
+zoo_status zoo_own_text_add(zoo_engine *engine, const zoo_generation *generation, uint32_t n_tokens,
+                            zoo_score_texts *texts, zoo_error *err)
+{
+    uint32_t length = zoo_engine_limits(engine)->context_max;
+    uint32_t n = (n_tokens + length - 1) / length;
+    int32_t first = first_token(generation, texts);
+    zoo_row *rows = zoo_mem_array(n, sizeof *rows);
+    if (!rows) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for %u texts", n);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i].prompt = &first;
+        rows[i].n_prompt = 1;
+        rows[i].n_new_max = length - 1;
+        rows[i].n_top = rows[i].n_prompt_top = ZOO_NO_LOGPROBS;
+        rows[i].sampling = (zoo_sampling){
+            .temperature = 1.0f, .top_p = 1.0f, .repetition = 1.0f, .ignore_eos = true, .seed = i};
+    }
+    zoo_status status = write(engine, generation, rows, n, err);
+    for (uint32_t i = 0; i < n; i++) {
+        status = status == ZOO_OK ? add(texts, &rows[i], err) : status;
+        zoo_row_free(&rows[i]);
+    }
+    zoo_mem_free(rows);
+    return status;
+}
