@@ -71,9 +71,9 @@ static const choice choices[] = {
      "the router: softmax or sigmoid, before or after the top k. compare: rows of experts differ, "
      "or all weights of experts do."},
     {"interleaved_gate",
-     {"true"},
-     "Do gate and up of one tensor take turns, row by row, or is one the first half?",
-     "the experts' forward: gate_up[..., ::2] means that they take turns. compare: gate and up "
+     {"true", "false"},
+     "Do gate and up of one tensor alternate, row by row, or is one the first half?",
+     "the experts' forward: gate_up[..., ::2] means that they alternate. compare: gate and up "
      "exchanged, or rows of experts differ."},
     {"renorm",
      {"true", "false"},
@@ -88,6 +88,12 @@ static const choice choices[] = {
      "What is the activation of attention's gate?",
      "forward of the attention, after the values."},
 };
+
+/* Explanations are the same with either value, so the question is asked wherever both load. */
+static bool is_unseen(const choice *c)
+{
+    return strcmp(c->option, "interleaved_gate") == 0;
+}
 
 static cJSON *with_option(const cJSON *card, const char *option, const char *value)
 {
@@ -177,8 +183,9 @@ static zoo_status ask(zoo_doc *doc, const zoo_trial_subject *subject, zoo_candid
         cJSON_GetObjectItemCaseSensitive(candidate->card, "options"), c->option);
     char *present = now ? cJSON_PrintUnformatted(now) : NULL;
     for (size_t i = 0; i < VALUES_MAX && c->values[i] && status == ZOO_OK; i++) {
-        if (!present || strcmp(present, c->values[i]) != 0) {
-            status = try_value(&a, c, c->values[i], now != NULL, &others, err);
+        const char *set = present ? present : is_unseen(c) ? "false" : "";
+        if (strcmp(set, c->values[i]) != 0) {
+            status = try_value(&a, c, c->values[i], now || is_unseen(c), &others, err);
         }
     }
     if (status == ZOO_OK && others.n) {

@@ -32,6 +32,15 @@ printf '{"model_type": "llama", "plugin": "lama"}\n' >"$cards/odd.json"
 [ $? -eq 3 ] && grep -q 'did you mean "llama"?' "$TMPDIR/words"
 result $? "misspelt: the plugin"
 
+# --- a window that depends on the rotation, and a rotation that depends on the window
+for sliding in no_rope chunked; do
+    printf '{"model_type": "llama", "plugin": "llama", "options": {"sliding": "%s", "rotate": "sliding"}}\n' \
+        $sliding >"$cards/odd.json"
+    "$lmzoo" inspect "$model" --card-dir "$cards" >"$TMPDIR/out" 2>"$TMPDIR/words"
+    [ $? -eq 3 ] && grep -q "\"$sliding\" and rotate \"sliding\" depend on each other" "$TMPDIR/words"
+    result $? "sliding $sliding with rotate sliding is refused"
+done
+
 # --- an ignored key counts for the value that the card names
 odd=$TMPDIR/odd
 mkdir "$odd"

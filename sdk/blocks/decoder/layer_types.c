@@ -142,6 +142,20 @@ static bool rotates_by_list(const zoo_decoder *b, uint32_t layer)
     return interval == 0 || (layer + 1) % interval != 0;
 }
 
+/* Whether the layer slides, for rules of rotation: refuses a rule of windows that depends on the
+ * rotation itself. */
+static bool slides(const zoo_decoder *b, uint32_t layer)
+{
+    const zoo_config *c = b->config;
+    const char *rule = c->text(c, "@sliding", "all");
+    if (!c->count(c, "layer_types") && (same(rule, "chunked") || same(rule, "no_rope"))) {
+        c->refuse(c, "the card's options sliding \"%s\" and rotate \"%s\" depend on each other",
+                  rule, c->text(c, "@rotate", "all"));
+        return false;
+    }
+    return zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
+}
+
 bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
 {
     const zoo_config *c = b->config;
@@ -152,12 +166,12 @@ bool zoo_decoder_layer_rotates(const zoo_decoder *b, uint32_t layer)
     }
     if (same(rule, "sliding") || same(rule, "sliding_if_any")) {
         bool any = same(rule, "sliding") || c->whole(c, "sliding_window", 0) != 0;
-        return !any || zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
+        return !any || slides(b, layer);
     }
     if (same(rule, "sliding_or_dense")) {
         bool dense = !zoo_decoder_layer_sparse(b, layer) &&
                      c->whole(c, "prefix_dense_sliding_window_pattern", 1) == 1;
-        return dense || zoo_decoder_layer_reach(b, layer) == ZOO_REACH_SLIDING;
+        return dense || slides(b, layer);
     }
     if (same(rule, "theta")) {
         (void)snprintf(key, sizeof key, "layer_rope_theta[%u]", layer);
