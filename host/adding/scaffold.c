@@ -167,11 +167,23 @@ zoo_status zoo_scaffold_plugin(const char *name, const char *folder, zoo_out *ou
 
 /* ---- a block */
 
+enum { CHANGES_MAX = 8 };
+
+/* A file as it will be. */
+typedef struct change {
+    char path[ZOO_SCAFFOLD_PATH + 80];
+    char *text;
+} change;
+
 typedef struct block_job {
     char folder[ZOO_SCAFFOLD_PATH];
     char plugin[NAME_MAX_BYTES + 1];
     const char *name, *kind; /* "ffn" or "mixer" */
-    zoo_out *out;
+    change block;            /* the new file */
+    change changes[CHANGES_MAX];
+    uint32_t n_changes;
+    zoo_out *out;  /* lines for what is written */
+    zoo_out after; /* lines for what is left to do */
 } block_job;
 
 static zoo_status find_plugin(const char *plugin, block_job *job, zoo_error *err)
@@ -199,38 +211,68 @@ static zoo_status find_plugin(const char *plugin, block_job *job, zoo_error *err
                     plugin);
 }
 
-/* Inserts `what` into a file of the plugin and reports it. */
+/* The text of a file with the changes so far, to be changed further. */
+static zoo_status changed_text(block_job *job, const char *path, char ***text, zoo_error *err)
+{
+    for (uint32_t i = 0; i < job->n_changes; i++) {
+        if (strcmp(job->changes[i].path, path) == 0) {
+            *text = &job->changes[i].text;
+            return ZOO_OK;
+        }
+    }
+    if (job->n_changes == CHANGES_MAX) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s: more files than a block changes", path);
+    }
+    change *c = &job->changes[job->n_changes];
+    (void)snprintf(c->path, sizeof c->path, "%s", path);
+    if (access(path, W_OK) != 0) {
+        return zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(errno));
+    }
+    ZOO_TRY(zoo_scaffold_read(path, &c->text, err));
+    job->n_changes++;
+    *text = &c->text;
+    return ZOO_OK;
+}
+
+/* Inserts `what` into the text of a file, which is written when all places have been found. */
 static zoo_status insert_into(block_job *job, const char *path, const char *after,
                               const char *before, const char *what, zoo_error *err)
 {
-    char *text = NULL;
-    ZOO_TRY(zoo_scaffold_read(path, &text, err));
-    zoo_status status = zoo_scaffold_insert(&text, after, before, what, err);
-    if (status == ZOO_OK) {
-        status = zoo_scaffold_write(path, text, false, err);
-    }
-    zoo_mem_free(text);
-    if (status == ZOO_OK) {
-        zoo_out_format(job->out, "registered: %s\n", path);
-    }
-    return status;
+    char **text = NULL;
+    zoo_error why;
+    ZOO_TRY(changed_text(job, path, &text, err));
+    zoo_status status = zoo_scaffold_insert(text, after, before, what, &why);
+    return status == ZOO_OK ? ZOO_OK
+                            : zoo_fail(err, status, "%s: %s; nothing was changed", path, why.text);
 }
 
-static zoo_status write_block(block_job *job, zoo_error *err)
+static zoo_status write_changes(block_job *job, zoo_error *err)
+{
+    ZOO_TRY(write_told(job->block.path, job->block.text, job->out, err));
+    for (uint32_t i = 0; i < job->n_changes; i++) {
+        const change *c = &job->changes[i];
+        ZOO_TRY(zoo_scaffold_write(c->path, c->text, false, err));
+        zoo_out_format(job->out, "registered: %s\n", c->path);
+    }
+    zoo_out_format(job->out, "%.*s", (int)job->after.n, job->after.n ? job->after.data : "");
+    return ZOO_OK;
+}
+
+static zoo_status make_block(block_job *job, zoo_error *err)
 {
     const bool mixer = strcmp(job->kind, "mixer") == 0;
     const char *word = mixer ? "average" : "square";
     char template[ZOO_SCAFFOLD_PATH], path[ZOO_SCAFFOLD_PATH + 80];
-    char *text = NULL;
+    change *block = &job->block;
+    (void)snprintf(block->path, sizeof block->path, "%s/%s.c", job->folder, job->name);
+    if (access(block->path, F_OK) == 0) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s is there already", block->path);
+    }
     ZOO_TRY(zoo_install_folder(NULL, "template", template, sizeof template, err));
     (void)snprintf(path, sizeof path, "%s/%s", template, mixer ? "mixer.c" : "block.c");
-    ZOO_TRY(zoo_scaffold_read(path, &text, err));
-    text = rename_plugin(zoo_scaffold_replace(text, word, job->name), job->plugin);
-    (void)snprintf(path, sizeof path, "%s/%s.c", job->folder, job->name);
-    zoo_status status =
-        text ? write_told(path, text, job->out, err) : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
-    zoo_mem_free(text);
-    return status;
+    ZOO_TRY(zoo_scaffold_read(path, &block->text, err));
+    block->text = rename_plugin(zoo_scaffold_replace(block->text, word, job->name), job->plugin);
+    return block->text ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
 }
 
 static zoo_status declare(block_job *job, zoo_error *err)
@@ -272,18 +314,48 @@ static bool find_choices(const block_job *job, const char *table, char *path, si
     return false;
 }
 
+/* A row of models.d/options.json for an option that no part of the tree has had yet, before the
+ * first row whose name comes later. */
+static zoo_status add_row(block_job *job, const char *path, const char *text, zoo_error *err)
+{
+    static const char begin[] = "\n  {\"name\": \"";
+    char what[NAME_MAX_BYTES * 2 + 200], before[64 + sizeof begin];
+    const char *row = strstr(text, begin);
+    while (row && strcmp(row + sizeof begin - 1, job->kind) < 0) {
+        row = strstr(row + 1, begin);
+    }
+    (void)snprintf(what, sizeof what,
+                   "\n  {\"name\": \"%s\", \"readers\": [\"%s\"], \"kinds\": [\"text\"], "
+                   "\"words\": [\"%s\"], \"what\": \"%s\"},",
+                   job->kind, job->plugin, job->name,
+                   strcmp(job->kind, "ffn") == 0
+                       ? "the dense part, if it is that of a single release"
+                       : "the mixer, or that of layers with a state");
+    if (!row) {
+        return zoo_fail(err, ZOO_E_FORMAT,
+                        "%s has no row for option \"%s\"; add this one, then run the command "
+                        "again (nothing was changed): %s",
+                        path, job->kind, what + 3);
+    }
+    (void)snprintf(before, sizeof before, "%.*s", (int)(2 + strcspn(row + 2, "\n,")), row);
+    return insert_into(job, path, "[", before, what, err);
+}
+
 /* The word among those that the option takes, in the source tree. */
 static zoo_status add_word(block_job *job, zoo_error *err)
 {
-    char path[ZOO_SCAFFOLD_PATH + 80], after[64], what[NAME_MAX_BYTES + 8];
+    char path[ZOO_SCAFFOLD_PATH + 80], name[64], what[NAME_MAX_BYTES + 8];
     (void)snprintf(path, sizeof path, "%s/../../models.d/options.json", job->folder);
-    (void)snprintf(after, sizeof after, "{\"name\": \"%s\",", job->kind);
+    (void)snprintf(name, sizeof name, "{\"name\": \"%s\",", job->kind);
     (void)snprintf(what, sizeof what, ", \"%s\"", job->name);
     if (access(path, R_OK) != 0) {
         return ZOO_OK;
     }
-    ZOO_TRY(insert_into(job, path, after, "], \"what\"", what, err));
-    zoo_out_format(job->out, "then:       python3 tools/card_schema.py (the schema of cards)\n");
+    char **text = NULL;
+    ZOO_TRY(changed_text(job, path, &text, err));
+    ZOO_TRY(strstr(*text, name) ? insert_into(job, path, name, "], \"what\"", what, err)
+                                : add_row(job, path, *text, err));
+    zoo_out_format(&job->after, "then:       python3 tools/card_schema.py (the schema of cards)\n");
     return ZOO_OK;
 }
 
@@ -294,7 +366,7 @@ static zoo_status choose(block_job *job, zoo_error *err)
     (void)snprintf(table, sizeof table, "%s_choices[]", job->kind);
     if (!find_choices(job, table, path, sizeof path, &own_option)) {
         zoo_out_format(
-            job->out,
+            &job->after,
             "by hand:    plugin %s has no table %s; configure must call %s_%s_part where "
             "its layers are made\n",
             job->plugin, table, job->plugin, job->name);
@@ -305,7 +377,7 @@ static zoo_status choose(block_job *job, zoo_error *err)
     if (!own_option) {
         ZOO_TRY(add_word(job, err));
     }
-    zoo_out_format(job->out, "choose it:  in a card, \"options\": {\"%s%s%s\": \"%s\"}\n",
+    zoo_out_format(&job->after, "choose it:  in a card, \"options\": {\"%s%s%s\": \"%s\"}\n",
                    own_option ? job->plugin : "", own_option ? "." : "", job->kind, job->name);
     return ZOO_OK;
 }
@@ -319,7 +391,20 @@ zoo_status zoo_scaffold_block(const char *plugin, const char *name, const char *
     }
     ZOO_TRY(check_name(name, err));
     ZOO_TRY(find_plugin(plugin, &job, err));
-    ZOO_TRY(write_block(&job, err));
-    ZOO_TRY(declare(&job, err));
-    return choose(&job, err);
+    zoo_status status = make_block(&job, err);
+    if (status == ZOO_OK) {
+        status = declare(&job, err);
+    }
+    if (status == ZOO_OK) {
+        status = choose(&job, err);
+    }
+    if (status == ZOO_OK) {
+        status = write_changes(&job, err);
+    }
+    for (uint32_t i = 0; i < job.n_changes; i++) {
+        zoo_mem_free(job.changes[i].text);
+    }
+    zoo_mem_free(job.block.text);
+    zoo_out_free(&job.after);
+    return status;
 }

@@ -346,6 +346,21 @@ static void own_folder(char *path, size_t n)
     }
 }
 
+/* The option that names such a folder. */
+static const char *remedy(const char *kind)
+{
+    static const char *const options[][2] = {
+        {"plugins", ", or give --plugin-dir DIR"},
+        {"models.d", ", or give --card-dir DIR"},
+    };
+    for (size_t i = 0; i < ZOO_COUNT(options); i++) {
+        if (strcmp(kind, options[i][0]) == 0) {
+            return options[i][1];
+        }
+    }
+    return "";
+}
+
 zoo_status zoo_install_folder(const char *given, const char *kind, char *path, size_t n,
                               zoo_error *err)
 {
@@ -370,5 +385,8 @@ zoo_status zoo_install_folder(const char *given, const char *kind, char *path, s
             return ZOO_OK;
         }
     }
-    return zoo_fail(err, ZOO_E_IO, "no folder of %s beside the program in %.200s", kind, own);
+    return zoo_fail(err, ZOO_E_IO,
+                    "no folder of %s beside the program in %.200s: build the whole tree (ninja -C "
+                    "build) or install it%s",
+                    kind, own, remedy(kind));
 }

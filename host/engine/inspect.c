@@ -2,6 +2,7 @@
  * inspect.c: describes a folder: plugin, plan, streams, bytes, and unused keys and tensors.
  * Works on an engine that was opened with plan_only: nothing large is read.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -100,11 +101,43 @@ static void print_leftovers(FILE *out, const zoo_model *model)
     }
 }
 
+/* Appends "name value" to the words; what does not fit is cut. */
+static void add_fact(char *words, const char *name, const char *value)
+{
+    size_t n = strlen(words);
+    bool costs = strncmp(name, "flops.", 6) == 0 || strncmp(name, "read.", 5) == 0;
+    if (costs) {
+        return;
+    }
+    bool kind = strcmp(name, "kind") == 0;
+    (void)snprintf(words + n, WORDS_MAX - n, "%s%s%s%s", n ? ", " : "", kind ? "" : name,
+                   kind || !*value ? "" : " ", value);
+}
+
+static void take_number(const zoo_facts *to, const char *name, double value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.10g", value);
+    add_fact(to->host, name, text);
+}
+
+static void take_text(const zoo_facts *to, const char *name, const char *value)
+{
+    add_fact(to->host, name, value);
+}
+
+/* What a block says about itself: in its own words, else its facts. */
 static void explain(const zoo_bound *bound, char words[WORDS_MAX])
 {
+    const zoo_facts to = {
+        .size = sizeof to, .host = words, .number = take_number, .text = take_text};
+    const zoo_block_ops *ops = bound->ops;
     words[0] = '\0';
-    if (bound->ops && bound->ops->explain) {
-        bound->ops->explain(bound->params, words, WORDS_MAX);
+    if (ops && ops->explain) {
+        ops->explain(bound->params, words, WORDS_MAX);
+    } else if (ops && ops->size >= offsetof(zoo_block_ops, facts) + sizeof ops->facts &&
+               ops->facts) {
+        ops->facts(bound->params, &to);
     }
 }
 

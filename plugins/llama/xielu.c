@@ -135,6 +135,14 @@ static void explain(const void *params, char *text, size_t n)
                    p->width, p->hidden);
 }
 
+static void facts(const void *params, const zoo_facts *to)
+{
+    const llama_xielu *p = params;
+    to->text(to, "kind", "feed-forward");
+    to->number(to, "inner", p->width);
+    to->text(to, "activation", "xielu");
+}
+
 const zoo_block_ops llama_xielu_ops = {.size = sizeof(zoo_block_ops),
                                        .weights_size = sizeof(weights),
                                        .name = "xielu",
@@ -142,7 +150,8 @@ const zoo_block_ops llama_xielu_ops = {.size = sizeof(zoo_block_ops),
                                        .scratch = scratch,
                                        .prepare = prepare,
                                        .forward = forward,
-                                       .explain = explain};
+                                       .explain = explain,
+                                       .facts = facts};
 
 zoo_status llama_xielu_part(const zoo_config *c, zoo_setup *setup, uint32_t hidden, zoo_part *out,
                             zoo_error *err)

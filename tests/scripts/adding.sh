@@ -81,6 +81,24 @@ grep -q '{"cubed", llama_cubed_part}' "$tree/plugins/llama/model.c" &&
     grep -q 'llama_cubed_part;' "$tree/plugins/llama/llama.h" &&
     grep -q '"words": \["xielu", "cubed"\]' "$tree/models.d/options.json" && [ -f "$tree/models.d/mine.json" ]
 result $? "they are registered"
+# An option of which models.d/options.json has no row yet gets one; the table stays in order.
+cp "$tree/models.d/options.json" "$TMPDIR/options.json"
+cp -R "$tree/plugins/llama" "$TMPDIR/llama"
+sed '/{"name": "ffn",/d' "$TMPDIR/options.json" >"$tree/models.d/options.json"
+(cd "$tree" && "$lmzoo" new-block llama fourth) >"$TMPDIR/log" 2>&1 &&
+    sed -n '/"name": "factors"/{n;p;}' "$tree/models.d/options.json" |
+    grep -q '{"name": "ffn", "readers": \["llama"\], "kinds": \["text"\], "words": \["fourth"\], "what": "[^"]*"},$'
+result $? "new-block adds the row of an option that has none"
+# A place that is not there: everything is as before, the block's file included.
+sed 's/{NULL, NULL}};/{0, 0}};/' "$TMPDIR/llama/mixers.c" >"$tree/plugins/llama/mixers.c"
+cp -R "$tree/plugins/llama" "$TMPDIR/before"
+cp "$tree/models.d/options.json" "$TMPDIR/options_before.json"
+(cd "$tree" && "$lmzoo" new-block llama memory2 --kind mixer) >"$TMPDIR/log" 2>&1
+[ $? -eq 3 ] && grep -q 'mixers.c: there is no .*; nothing was changed' "$TMPDIR/log" && [ "$(wc -l <"$TMPDIR/log")" -eq 1 ] &&
+    diff -r "$TMPDIR/before" "$tree/plugins/llama" >>"$TMPDIR/log" &&
+    cmp "$TMPDIR/options_before.json" "$tree/models.d/options.json"
+result $? "new-block that cannot be registered: exit code 3, which file, nothing changed"
+rm -r "$tree/plugins/llama" && cp -R "$TMPDIR/llama" "$tree/plugins/llama" && cp "$TMPDIR/options.json" "$tree/models.d/options.json"
 cmake --build "$TMPDIR/built" --target plugin_mine plugin_llama >"$TMPDIR/log" 2>&1
 result $? "and build at once, without a warning"
 echo '{"model_type": "mine", "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 256}' \
@@ -93,6 +111,9 @@ cp "$TMPDIR/llama.json" "$tree/models.d/llama.json"
 "$lmzoo" explain "$demo" --plugin-dir "$TMPDIR/built/plugins" --card-dir "$tree/models.d" >"$TMPDIR/log" 2>&1 &&
     grep -q cubed "$TMPDIR/log"
 result $? "and a card chooses the new block"
+"$lmzoo" inspect "$demo" --plugin-dir "$TMPDIR/built/plugins" --card-dir "$tree/models.d" >"$TMPDIR/log" 2>&1
+grep -q 'mlp  *cubed  *feed-forward, inner [0-9]*, activation cubed' "$TMPDIR/log"
+result $? "inspect shows its facts"
 (cd "$tree" && "$lmzoo" new-block llama cubed) >"$TMPDIR/log" 2>&1
 [ $? -eq 2 ] && grep -q 'cubed.c is there already' "$TMPDIR/log"
 result $? "a block that is there already: exit code 2, nothing changed"

@@ -672,6 +672,7 @@ def main() -> int:
         else:
             out.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+            print("written:", path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     if differ:
         print("classes.py: these differ from the reference:", ", ".join(differ))
     return 1 if differ else 0
