@@ -111,8 +111,8 @@ cp "$TMPDIR/llama.json" "$tree/models.d/llama.json"
 "$lmzoo" explain "$demo" --plugin-dir "$TMPDIR/built/plugins" --card-dir "$tree/models.d" >"$TMPDIR/log" 2>&1 &&
     grep -q cubed "$TMPDIR/log"
 result $? "and a card chooses the new block"
-"$lmzoo" inspect "$demo" --plugin-dir "$TMPDIR/built/plugins" --card-dir "$tree/models.d" >"$TMPDIR/log" 2>&1
-grep -q 'mlp  *cubed  *feed-forward, inner [0-9]*, activation cubed' "$TMPDIR/log"
+"$lmzoo" inspect "$TMPDIR/mine.json" --plugin-dir "$TMPDIR/built/plugins" --card-dir "$tree/models.d" >"$TMPDIR/log" 2>&1
+grep -q 'mlp  *square  *feed-forward, inner 96, activation square' "$TMPDIR/log"
 result $? "inspect shows its facts"
 (cd "$tree" && "$lmzoo" new-block llama cubed) >"$TMPDIR/log" 2>&1
 [ $? -eq 2 ] && grep -q 'cubed.c is there already' "$TMPDIR/log"
