@@ -20,9 +20,9 @@ zoo_status zoo_scaffold_plugin(const char *name, const char *folder, zoo_out *ou
 /*
  * A block in a plugin: kind "ffn" or "mixer"; plugin: a folder with plugin.c, or its name below
  * plugins/. Writes <name>.c and registers it: the plugin's header, its list of blocks, its table of
- * parts that a card may choose, and in the source tree the words of that option. All places are found
- * before any file is written. ZOO_E_FORMAT: a file is not as the template's, and nothing was changed.
- * [load]
+ * parts that a card may choose, and in the source tree the words of that option. All places are
+ * found before any file is written. ZOO_E_FORMAT: a file is not as the template's, and nothing was
+ * changed. [load]
  */
 zoo_status zoo_scaffold_block(const char *plugin, const char *name, const char *kind, zoo_out *out,
                               zoo_error *err);
