@@ -16,7 +16,7 @@
 #include "quantise/own_text.h"
 #include "quantise/quantise.h"
 
-enum { HELD = 2048, CONTEXT = 512, OWN_TOKENS = 8192, OWN_ROWS = 16 };
+enum { HELD = 2048, CONTEXT = 512, OWN_TOKENS = 8192, OWN_ROWS = 16, OWN_UNSET = INT32_MAX };
 
 typedef struct quantise_args {
     zoo_common common;
@@ -238,6 +238,9 @@ static int run(void *args)
                                    "[--calibrate FILE]");
         return fail(&err, 2);
     }
+    if (a->own_tokens == OWN_UNSET) {
+        a->own_tokens = a->text ? 0 : OWN_TOKENS;
+    }
     o.weights = "auto";
     o.cache = "f32";
     o.isa = o.isa ? o.isa : zoo_quantise_isa();
@@ -263,12 +266,13 @@ static const zoo_option options[] = {
     {"--lines", 0, ZOO_OPTION_FLAG, offsetof(quantise_args, by_lines), NULL,
      "each line of a text file is a text"},
     {"--own-text", 0, ZOO_OPTION_COUNT, offsetof(quantise_args, own_tokens), "N",
-     "tokens that the model writes itself, whose activations count too (8192); 0: none"},
+     "tokens that the model writes itself, whose activations count too (8192 without --calibrate, "
+     "else none)"},
     {"--bits", 0, ZOO_OPTION_NUMBER, offsetof(quantise_args, bits), "N",
      "bits a weight at most, scales and zeros counted (4.8)"},
     ZOO_OPTIONS_END};
 
-static const quantise_args defaults = {.bits = 4.8, .own_tokens = OWN_TOKENS};
+static const quantise_args defaults = {.bits = 4.8, .own_tokens = OWN_UNSET};
 
 const zoo_command zoo_command_quantise = {
     .name = "quantise",
@@ -277,10 +281,11 @@ const zoo_command zoo_command_quantise = {
     .text =
         "Writes a Hugging Face folder whose matrices are codes of 4 or 5 bits (the layout "
         "pack-quantized of compressed-tensors), to be run with --weights int4. The error of each "
-        "column is fed back into the columns after it, weighted by the activations of text: what "
-        "the model writes itself from its begin token, which covers what it knows, and the text of "
-        "--calibrate, of which a few thousand tokens suffice, of the kind that the model is meant "
-        "for. Matrices whose errors hurt most for their size get 5 bits, up to --bits.\n\n"
+        "column is fed back into the columns after it, weighted by the activations of text: that "
+        "of --calibrate, of which a few thousand tokens suffice, of the kind that the model is "
+        "meant for; or what the model writes itself from its begin token. --own-text with "
+        "--calibrate takes both, for a text that may be of another kind. Matrices whose errors "
+        "hurt most for their size get 5 bits, up to --bits.\n\n"
         "A run that was stopped resumes when it is started again. Tensors that "
         "are stored transposed, or as stacks of experts, stay as they are.\n\n"
         "Exit codes: 0 all done, 2 usage, 3 model refused, 4 environment.",
