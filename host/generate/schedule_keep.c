@@ -89,6 +89,9 @@ uint32_t zoo_schedule_next_kept(const zoo_schedule *s, const zoo_row *row)
 static bool is_due(const zoo_schedule *s, const zoo_row *row, bool *is_checkpoint)
 {
     bool is_mark = row->pos == row->n_prompt;
+    if (is_mark && s->plan->reuse_generated_max) {
+        return true;
+    }
     if (!has_checkpoints(s, row) || row->pos > row->n_prompt) {
         return false;
     }
@@ -97,6 +100,13 @@ static bool is_due(const zoo_schedule *s, const zoo_row *row, bool *is_checkpoin
     }
     *is_checkpoint = !is_mark;
     return is_mark || row->pos % checkpoint_interval(row) == 0;
+}
+
+/* Whether the row's tokens would be computed in the same way as a prompt. */
+static bool is_reusable(const zoo_schedule *s, const zoo_row *row)
+{
+    uint32_t n_generated = row->pos > row->n_prompt ? row->pos - row->n_prompt : 0;
+    return !s->plan->reuse_generated_max || n_generated <= s->plan->reuse_generated_max;
 }
 
 /* Keeps the row's prefix, dropping older entries for it; a checkpoint displaces only
@@ -120,7 +130,7 @@ void zoo_schedule_keep_row(zoo_schedule *s, const zoo_row *row, bool has_ended)
     uint32_t prefix, common;
     if (s->kept_share <= 0 || !row->shares || row->pos < KEPT_MIN ||
         (row->finish == ZOO_FINISH_FAILED && row->error.code != ZOO_E_CANCELLED) ||
-        !(has_ended || is_due(s, row, &is_checkpoint))) {
+        !((has_ended && is_reusable(s, row)) || is_due(s, row, &is_checkpoint))) {
         return;
     }
     /* An entry that covers the row is only marked as used. */

@@ -111,6 +111,7 @@ static zoo_status turn_kept(zoo_decoder *b, uint32_t layer, zoo_part *part)
     if (p->window == 0) {
         c->refuse(c, "layer_types asks for a window beside the prompt, and sliding_window is 0");
     }
+    b->plan->reuse_generated_max = p->window;
     return ZOO_OK;
 }
 

@@ -21,11 +21,15 @@ ask() {
 text() { sed -n 's/.*"text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$said"; }
 read_in_all() { curl -sS -m 20 "$1/metrics" | sed -n 's/^lmzoo_tokens_read_total //p'; }
 
-for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
-    serve plain "$model" --reuse 0
+# turns LABEL MODEL ARGUMENT...: six turns at a server that keeps rows, and at one that does not
+turns() {
+    label=$1
+    model=$2
+    shift 2
+    serve plain "$model" --reuse 0 "$@"
     other=$pid
     plain=$url
-    serve kept "$model"
+    serve kept "$model" "$@"
     story="One day, a little girl named Lily found a needle in her room."
     before=0
     bad=
@@ -48,7 +52,11 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     cp "$TMPDIR/turns" "$said"
     echo "$bad" >>"$said"
     [ -z "$bad" ]
-    result $? "$model: six turns read what is new, with the bytes of a server that keeps nothing"
+    result $? "$label: six turns read what is new, with the bytes of a server that keeps nothing"
+}
+
+for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
+    turns "$model" "$model"
 
     # Words that come first: of the system, or of the user where the template has no place for one.
     first="Lily and Tom went to the park. They saw a big dog and a small cat there."
@@ -70,4 +78,12 @@ for model in demo-llama demo-gemma demo-deepseek demo-hybrid; do
     kill -TERM "$pid" "$other"
     wait "$pid" "$other"
 done
+
+# Rows of generated tokens that a window of their own changes serve no later prompt.
+cp -r "$LMZOO_SOURCE/models.d" "$TMPDIR/cards"
+printf '{"model_type": "llama", "plugin": "llama", "fixed": {"sliding_window": 4}, "options": %s}\n' \
+    '{"mixer": "kept", "full_name": "full_attention", "sliding": "none"}' >"$TMPDIR/cards/llama.json"
+turns "a window behind the prompt" demo-llama --card-dir "$TMPDIR/cards"
+kill -TERM "$pid" "$other"
+wait "$pid" "$other"
 echo "1..$n"

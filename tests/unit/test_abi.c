@@ -409,6 +409,7 @@ static const row rows[] = {
     FIELD(zoo_plan, reread_always, 144),
     FIELD(zoo_plan, positions_max, 148),
     FIELD(zoo_plan, embed_rows, 152),
+    FIELD(zoo_plan, reuse_generated_max, 156),
     SIZE(zoo_stamp, 124),
     FIELD(zoo_stamp, magic, 0),
     FIELD(zoo_stamp, abi_major, 8),
