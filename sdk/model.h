@@ -164,8 +164,8 @@ typedef struct zoo_plan {
     uint32_t positions_max;
     uint32_t embed_rows; /* rows of the embedding table; 0: vocab_size */
     /*
-     * Generated tokens from this number on are not computed as tokens of a prompt are (a window over
-     * generated tokens alone), so their rows don't serve a later prompt. 0: all are.
+     * Generated tokens from this number on are not computed as tokens of a prompt are (a window
+     * over generated tokens alone), so their rows don't serve a later prompt. 0: all are.
      */
     uint32_t reuse_generated_max;
 } zoo_plan;

@@ -152,11 +152,10 @@ static zoo_status check_alias(const checked *j, const cJSON *item, zoo_error *er
     if (any || !named) {
         return ZOO_OK;
     }
-    zoo_nearest near = {.word = last}; /* in a card of several types it may be another type's key */
+    zoo_nearest near = {.word = last}; /* other files of the type may have it */
     try_class(&near, j->config);
-    bool shared = cJSON_IsArray(zoo_card_part(j->config->card, "model_type"));
-    return shared && !zoo_nearest_is_close(&near) ? ZOO_OK
-                                                  : refuse_unread_name(j, "aliases", last, err);
+    try_members(&near, j->config->text);
+    return zoo_nearest_is_close(&near) ? refuse_unread_name(j, "aliases", last, err) : ZOO_OK;
 }
 
 static zoo_status check_aliases(const checked *j, zoo_problems *problems, zoo_error *err)

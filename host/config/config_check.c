@@ -215,6 +215,22 @@ static void report_replaced(const config_check *j, const cJSON *given)
     }
 }
 
+/* The keys outside the text part that set attributes of it. */
+static zoo_status check_outer(config_check *j)
+{
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, j->config->json)
+    {
+        const char *from = cJSON_GetStringValue(
+            cJSON_GetObjectItemCaseSensitive(j->config->attributes.origins, item->string));
+        if (from && strncmp(from, "file: ", 6) == 0 && strcmp(from + 6, item->string) == 0 &&
+            !cJSON_GetObjectItemCaseSensitive(j->config->text, item->string)) {
+            ZOO_TRY(check_attribute(j, item));
+        }
+    }
+    return ZOO_OK;
+}
+
 static zoo_status check_class(config_check *j)
 {
     const cJSON *item = NULL;
@@ -228,6 +244,9 @@ static zoo_status check_class(config_check *j)
             zoo_attributes_reads(&j->config->attributes, item->string)) {
             ZOO_TRY(check_attribute(j, item));
         }
+    }
+    if (!j->refused) {
+        ZOO_TRY(check_outer(j));
     }
     return j->refused ? ZOO_E_CONFIG : ZOO_OK;
 }

@@ -33,7 +33,7 @@ static const cJSON *find_part(zoo_model_config *c, const cJSON *text, const char
 }
 
 /* Keys of the text part that older files have outside it. */
-static zoo_status take_outer(zoo_model_config *c, zoo_error *err)
+static zoo_status apply_outer(zoo_model_config *c, zoo_error *err)
 {
     const cJSON *name = NULL;
     cJSON_ArrayForEach(name, member(member(c->wrapper_json, "text"), "outer"))
@@ -154,7 +154,7 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
     ZOO_TRY(zoo_attributes_make(&c->attributes, c->text, err));
     ZOO_TRY(drop_head_factors(c, err));
     ZOO_TRY(apply_causal(c, err));
-    ZOO_TRY(take_outer(c, err));
+    ZOO_TRY(apply_outer(c, err));
     return c->text == c->json && !c->wrapper_json ? ZOO_OK : apply_tie(c, err);
 }
 

@@ -49,6 +49,10 @@ typedef struct zoo_score_source {
     uint32_t end;   /* the end token in its place; ZOO_ID_NONE: the tokenizer's */
 } zoo_score_source;
 
+/* Adds a text (of which `first` is set), taking its tokens, after failures too. source: its name in
+ * messages. ZOO_E_LIMIT, ZOO_E_MEMORY. */
+zoo_status zoo_score_texts_add(zoo_score_texts *texts, zoo_score_text text, const char *source,
+                               zoo_error *err);
 /* ZOO_E_IO, ZOO_E_LIMIT, ZOO_E_MEMORY; ZOO_E_USAGE: a line is refused, by number, or there is
  * nothing to score. */
 zoo_status zoo_score_texts_read(const zoo_score_source *source, zoo_score_texts *out,

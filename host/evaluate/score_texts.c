@@ -35,27 +35,37 @@ static zoo_status no_memory(const reading *r, zoo_error *err)
     return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for the texts", r->source->path);
 }
 
+zoo_status zoo_score_texts_add(zoo_score_texts *texts, zoo_score_text text, const char *source,
+                               zoo_error *err)
+{
+    if (text.n > UINT32_MAX / 2 || texts->n == UINT32_MAX / 2) {
+        zoo_mem_free(text.tokens);
+        return zoo_fail(err, ZOO_E_LIMIT, "%s: more tokens than are counted", source);
+    }
+    if (texts->n == texts->capacity) {
+        uint32_t capacity = texts->capacity ? texts->capacity * 2 : 64;
+        zoo_score_text *list = zoo_mem_realloc(texts->list, capacity * sizeof *list);
+        if (!list) {
+            zoo_mem_free(text.tokens);
+            return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for the texts", source);
+        }
+        texts->list = list;
+        texts->capacity = capacity;
+    }
+    text.first = texts->n_scored;
+    texts->list[texts->n++] = text;
+    texts->n_scored += text.n - 1;
+    return ZOO_OK;
+}
+
 /* Adds a text of n ids, whose array it takes. */
 static zoo_status add(reading *r, int32_t *tokens, size_t n, size_t n_bytes, zoo_error *err)
 {
-    zoo_score_texts *out = r->out;
-    if (n > UINT32_MAX / 2 || out->n == UINT32_MAX / 2) {
-        zoo_mem_free(tokens);
-        return zoo_fail(err, ZOO_E_LIMIT, "%s: more tokens than are counted", r->source->path);
-    }
-    if (out->n == out->capacity) {
-        uint32_t capacity = out->capacity ? out->capacity * 2 : 64;
-        zoo_score_text *list = zoo_mem_realloc(out->list, capacity * sizeof *list);
-        if (!list) {
-            zoo_mem_free(tokens);
-            return no_memory(r, err);
-        }
-        out->list = list;
-        out->capacity = capacity;
-    }
-    out->list[out->n++] = (zoo_score_text){tokens, (uint32_t)n, r->line, n_bytes, out->n_scored};
-    out->n_scored += n - 1;
-    return ZOO_OK;
+    uint32_t n_tokens = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+    return zoo_score_texts_add(
+        r->out,
+        (zoo_score_text){.tokens = tokens, .n = n_tokens, .line = r->line, .n_bytes = n_bytes},
+        r->source->path, err);
 }
 
 static zoo_status check_id(const reading *r, double id, zoo_error *err)

@@ -172,9 +172,9 @@ static void leave_ends(zoo_model *model)
     }
 }
 
-/* What a byte of the embedding and the head costs, against one of a layer: rows meet attention,
- * norms and rotation in a layer besides its products, and only wanted rows reach the head. Measured
- * on SmolLM2-135M in int8, 32 rows. */
+/* Time that a byte of the embedding and the head takes, where a byte of a layer takes 1: a layer
+ * has attention, norms and rotation besides its products, and only rows whose logits are wanted
+ * reach the head. Measured on SmolLM2-135M in int8, 32 rows. */
 #define END_COST 0.7
 
 /* How many ranks the layers can be dealt to: one for each place that is free, and rank 0. */

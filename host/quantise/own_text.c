@@ -17,24 +17,13 @@ static int32_t first_token(const zoo_generation *generation, const zoo_score_tex
 static zoo_status add(zoo_score_texts *texts, const zoo_row *row, zoo_error *err)
 {
     uint32_t n = row->n_prompt + row->n_out;
-    if (texts->n == texts->capacity) {
-        uint32_t capacity = texts->capacity ? texts->capacity * 2 : 16;
-        zoo_score_text *list = zoo_mem_realloc(texts->list, capacity * sizeof *list);
-        if (!list) {
-            return zoo_fail(err, ZOO_E_MEMORY, "no memory for %u texts", capacity);
-        }
-        texts->list = list;
-        texts->capacity = capacity;
-    }
     int32_t *tokens = zoo_mem_array(n, sizeof *tokens);
     if (!tokens) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a text of %u tokens", n);
     }
     memcpy(tokens, row->tokens, n * sizeof *tokens);
-    texts->list[texts->n++] =
-        (zoo_score_text){.tokens = tokens, .n = n, .line = 1, .first = texts->n_scored};
-    texts->n_scored += n - 1;
-    return ZOO_OK;
+    return zoo_score_texts_add(texts, (zoo_score_text){.tokens = tokens, .n = n, .line = 1},
+                               "the model's own text", err);
 }
 
 /* Writes all rows; they are whole or failed afterwards. */

@@ -111,6 +111,22 @@ sed 's/"model_type": "llama"/"model_type": "odd"/; s/"hidden_act": "[a-z]*"/"hid
     grep -q 'activation "odd".*no card names model_type "odd"' "$TMPDIR/words"
 result $? "a type that no card names, with an activation that is not computed"
 
+# --- a key outside the text part that the class passes on to it
+part='"text_config": {"model_type": "ministral3"}'
+for value in true false; do
+    printf '{"model_type": "mistral3", "is_causal": %s, %s}\n' $value "$part" >"$odd/config.json"
+    "$lmzoo" inspect "$odd/config.json" >"$TMPDIR/words" 2>&1
+    code=$?
+    [ $code -eq $([ $value = true ] && echo 0 || echo 3) ] &&
+        { [ $code -eq 0 ] || grep -q '"is_causal" is false' "$TMPDIR/words"; }
+    result $? "is_causal $value beside the text part"
+done
+
+# --- another spelling that this file does not have
+printf '{"model_type": "llama", "plugin": "llama", "aliases": {"head_dim": "channels"}}\n' >"$cards/odd.json"
+"$lmzoo" inspect "$model" --card-dir "$cards" >"$TMPDIR/words" 2>&1
+result $? "an alias that neither class nor file has, and that resembles no key"
+
 # --- only "rope" rotates in a class that asks for that word
 case=$LMZOO_SOURCE/tests/parity/cases/granitemoehybrid
 cp "$case/config.json" "$odd/config.json"
@@ -131,6 +147,24 @@ grep -q '"num_blocks"' "$odd/config.json" && "$lmzoo" trace "$odd" --tokens 5,6,
     cmp -s "$TMPDIR/all.st" "$TMPDIR/blocks.st"
 result $? "num_blocks alone"
 rm "$odd/model.safetensors"
+
+# --- the table of all types
+table=$LMZOO_SOURCE/docs/coverage.md
+sed -n '/^| model_type | state/,$s/^| \([^|]*[^ |]\) | \([^|]*[^ |]\) | .*/\1\t\2/p' "$table" |
+    grep -v '^model_type' >"$TMPDIR/types"
+cut -f1 "$TMPDIR/types" | sort | uniq -d >"$TMPDIR/words"
+[ "$(wc -l <"$TMPDIR/types")" -gt 200 ] && [ ! -s "$TMPDIR/words" ]
+result $? "coverage.md names each type once"
+count() { cut -f2 "$TMPDIR/types" | grep -cx "$1"; }
+said_counts="$(wc -l <"$TMPDIR/types"): $(count covered) covered, $(count 'not covered') not covered, $(count 'by its text part') by its text part, $(count refused) refused, $(count kept) kept."
+tr '\n' ' ' <"$table" | grep -qF "$said_counts"
+result $? "coverage.md's sentence has the counts of its table"
+sed -n 's/\tcovered$//p' "$TMPDIR/types" | while read -r type; do
+    grep -lqF "\"$type\"" "$LMZOO_SOURCE"/models.d/*.json ||
+        [ -e "$LMZOO_SOURCE/models.d/classes/$type.json" ] || echo "$type"
+done >"$TMPDIR/words"
+[ ! -s "$TMPDIR/words" ]
+result $? "every covered type has a card or a class"
 
 # --- the schema
 if command -v python3 >/dev/null; then

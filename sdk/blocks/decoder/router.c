@@ -24,16 +24,20 @@ static bool same(const char *a, const char *b)
 
 static uint32_t read_score(const zoo_decoder *b)
 {
-    static const char *const names[] = {"logit", "softmax", "sigmoid", "sqrt_softplus",
-                                        "sparsemixer"};
+    static const char *const names[] = {"logit",         "softmax",      "sigmoid",
+                                        "sqrt_softplus", "sqrtsoftplus", "sparsemixer"};
+    static const uint32_t scores[] = {ZOO_SCORE_LOGIT,         ZOO_SCORE_SOFTMAX,
+                                      ZOO_SCORE_SIGMOID,       ZOO_SCORE_SQRT_SOFTPLUS,
+                                      ZOO_SCORE_SQRT_SOFTPLUS, ZOO_SCORE_SPARSEMIXER};
     const zoo_config *c = b->config;
-    const char *name = c->text(c, "@score", "softmax");
+    const char *key = c->text(c, "@score_by", NULL), *word = c->text(c, "@score", "softmax");
+    word = key ? c->text(c, key, word) : word;
     for (uint32_t i = 0; i < ZOO_COUNT(names); i++) {
-        if (same(name, names[i])) {
-            return i;
+        if (same(word, names[i])) {
+            return scores[i];
         }
     }
-    c->refuse(c, "the card's option score is \"%s\"", name);
+    c->refuse(c, "%s \"%s\" is not computed", key ? key : "the card's option score", word);
     return 0;
 }
 
