@@ -6,7 +6,8 @@
  *   transform           module of h = norm(act(W h + b)) behind the last norm; transform_norm,
  *                       transform_act ("gelu" whatever hidden_act says), transform_width (a key:
  *                       the rows of W); the head reads what comes of it
- *   head_untied         module of the output matrix and its bias where tie_word_embeddings is false
+ *   head_untied         module of the output matrix and its bias where tie_word_embeddings is
+ *                       false, or where the file has that bias
  *
  * Option last_norm_if: a key that must be true for a last norm; last_norm_off: one that must be
  * false. Biases of project_in: project_bias.
@@ -92,12 +93,16 @@ static zoo_status add_transform(zoo_decoder *b, const char *module, zoo_part *pa
     return ZOO_OK;
 }
 
-/* A bias that is tied too has another name where nothing is tied. */
+/* A bias that is tied too has another name where nothing is tied. A file that stores it under that
+ * name has one of its own, whatever tie_word_embeddings says, as the matrix has. */
 static void read_head(zoo_decoder *b)
 {
     const zoo_config *c = b->config;
     const char *untied = c->text(c, "@head_untied", NULL);
-    if (untied && !c->flag(c, "tie_word_embeddings", c->flag(c, "@tied", false))) {
+    char bias[128];
+    (void)snprintf(bias, sizeof bias, "%.100s.bias", untied ? untied : "");
+    if (untied && (!c->flag(c, "tie_word_embeddings", c->flag(c, "@tied", false)) ||
+                   c->has_tensor(c, bias))) {
         b->plan->head_path = untied;
     }
 }

@@ -508,6 +508,12 @@ def head_factors(cls: type) -> list[str]:
     return [f for f in HEAD_FACTORS if f not in source]
 
 
+def passes_causal(cls: type) -> bool:
+    """Whether the wrapper's model, or the one with a head, passes its own is_causal to the text part."""
+    models = [m.get(cls, None) for m in (modeling_auto.MODEL_MAPPING, modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)]
+    return any(m and "@merge_with_config_defaults" in inspect.getsource(m.forward) for m in models)
+
+
 def make(model_type: str) -> Json:
     cls = configuration_auto.CONFIG_MAPPING[model_type]
     out: Json = {"class": cls.__name__}
@@ -517,8 +523,7 @@ def make(model_type: str) -> Json:
         tie = every.get("tie_word_embeddings")
         out["text"] = part
         out["keys"] = {"tie_word_embeddings": tie or {"default": False}}
-        base = modeling_auto.MODEL_MAPPING.get(cls, None)
-        if base and "@merge_with_config_defaults" in inspect.getsource(base.forward):
+        if passes_causal(cls):
             out["keys"]["is_causal"] = {"absent": True}
         chain = [k for k in own_classes(cls) if "__post_init__" in vars(k)]
         source = source_of(chain[0]) if chain else ""
@@ -625,6 +630,10 @@ def common() -> Json:
     }
 
 
+# Wrappers of a decoder's kind that write no text.
+NO_TEXT = {"grounding-dino", "mm-grounding-dino", "vision-text-dual-encoder"}
+
+
 def card_types(folder: Path) -> list[str]:
     """Types of all cards that compute something, with the text types of wrappers and the wrappers of text types."""
     wanted: list[str] = []
@@ -645,7 +654,7 @@ def card_types(folder: Path) -> list[str]:
             out[part["type"]] = None
     for name, cls in known.items():
         part = text_part(cls)
-        if part and part["type"] in out:
+        if part and part["type"] in out and name not in NO_TEXT:
             out[name] = None
     return list(out)
 
