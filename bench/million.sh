@@ -36,11 +36,13 @@ start "$@"
 last=$((rows - rows / 200))
 next=$((rows / 10))
 while kill -0 "$pid" 2>/dev/null; do
-    sleep 0.5
+    sleep 0.05
     # Lines are of nearly the same length, so that the size tells how many there are.
     [ -s "$results" ] || continue
-    length=${length:-$(head -n 20 "$results" | tail -n 1 | wc -c)}
-    done=$(($(wc -c <"$results") / length))
+    size=$(stat -c %s "$results")
+    [ "$size" -le 1000000 ] && continue
+    length=${length:-$(head -c 1000000 "$results" | awk '{ n++ } END { print 1000000 / n }')}
+    done=$(awk -v size="$size" -v line="$length" 'BEGIN { printf "%d", size / line }')
     if [ "$done" -ge "$next" ]; then
         resident=$(field VmRSS)
         [ -z "$resident" ] || printf '| %s | %s | %s |\n' "$done" $((resident / 1024)) "$(seconds "$from" "$(now)")"
