@@ -103,7 +103,8 @@ typedef struct zoo_request {
     cJSON *owned;           /* what reading the body made, kept for the fields above */
     zoo_call_text *call_texts; /* [n_call_texts] */
     uint32_t n_call_texts;
-    int32_t *think_close; /* [n_think_close]: the mark that ends reasoning, as tokens */
+    int32_t
+        *think_close; /* [n_think_close]: what the template writes behind reasoning, as tokens */
     uint32_t n_think_close;
     char think_marks[2][64]; /* that begin and end reasoning */
     bool think_open;         /* the prompt ends inside reasoning */

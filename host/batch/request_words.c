@@ -4,6 +4,7 @@
  * A word is what the tokenizer makes of it at the start of a text and, where that differs, after a
  * blank. After vLLM, SamplingParams, which takes the second only when it has as many tokens.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -88,6 +89,29 @@ zoo_status zoo_request_bad_words(const zoo_request_context *context, zoo_request
     return status;
 }
 
+/* What the template writes between reasoning and answer, if the mark is in it; or null. For free. */
+static char *between(const zoo_request_context *context, const char *mark)
+{
+    static const char variables[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
+        "\"reasoning_content\":\"qzbefore\",\"content\":\"qzbehind\"}]}";
+    static const char before[] = "qzbefore", behind[] = "qzbehind";
+    char *text = NULL, *found = NULL;
+    size_t n;
+    if (zoo_template_render_json(context->chat, variables, sizeof variables - 1, context->now,
+                                 &text, &n, NULL) != ZOO_OK) {
+        return NULL;
+    }
+    char *from = strstr(text, before), *to = from ? strstr(from, behind) : NULL;
+    if (to) {
+        *to = 0;
+        from += sizeof before - 1;
+        found = strstr(from, mark) ? strdup(from) : NULL;
+    }
+    free(text);
+    return found;
+}
+
 zoo_status zoo_request_thinking(const zoo_request_context *context, zoo_request *r, zoo_error *err)
 {
     zoo_ids ids = {0};
@@ -103,7 +127,10 @@ zoo_status zoo_request_thinking(const zoo_request_context *context, zoo_request 
                                   "max_thinking_tokens: the chat template has no mark of reasoning "
                                   "that is known here");
     }
-    ZOO_TRY(encode(context, end, &ids, err));
+    char *whole = between(context, end);
+    zoo_status status = encode(context, whole ? whole : end, &ids, err);
+    free(whole);
+    ZOO_TRY(status);
     r->think_close = (int32_t *)ids.data;
     r->n_think_close = (uint32_t)ids.n;
     return ZOO_OK;

@@ -199,4 +199,10 @@ printf '%s\n' '{"custom_id":"slow","method":"POST","url":"/v1/completions","body
 "$lmzoo" batch "$model" -i slow.jsonl -o slow.out.jsonl -q -t 1 --row-timeout 0.3 2>err
 [ $? -eq 1 ] && grep -q 'row-timeout' slow.out.errors.jsonl
 result $? "--row-timeout"
+for most in 0 1 2 5; do
+    printf '{"custom_id":"%s","method":"POST","url":"/v1/chat/completions","body":{"messages":[{"role":"user","content":"Tell me a story"}],"max_tokens":12,"temperature":0,"max_thinking_tokens":%s}}\n' $most $most
+done >think.jsonl
+"$lmzoo" batch "$model" -i think.jsonl -o think.out.jsonl -q 2>err
+[ "$(grep -c '"content":"Once' think.out.jsonl)" -eq 4 ] && [ "$(grep -c reasoning_content think.out.jsonl)" -eq 1 ]
+result $? "max_thinking_tokens: the answer follows, without a mark"
 echo "1..$n"
