@@ -231,7 +231,9 @@ def test_batch_of_a_file(llm, tmp_path):
 
 def test_ctrl_c_stops():
     code = (
+        "import signal\n"
         "from lmzoo import LLM, SamplingParams\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background job
         f"llm = LLM({str(MODELS / 'demo-llama')!r})\n"
         "print('ready', flush=True)\n"
         "llm.generate(['Once'] * 2000, SamplingParams(max_tokens=400, ignore_eos=True))\n"
@@ -244,7 +246,10 @@ def test_ctrl_c_stops():
         time.sleep(0.5)
         start = time.monotonic()
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=20)
+        try:
+            _, said = child.communicate(timeout=20)
+        finally:
+            child.kill()
     assert "KeyboardInterrupt" in said
     assert time.monotonic() - start < 5
 
