@@ -220,11 +220,15 @@ zoo_status zoo_new_card(const zoo_trial_subject *subject, const char *model_type
     zoo_trial_subject known = *subject;
     known.options = cards.options;
     const zoo_card *there = zoo_cards_find(&cards, name);
-    zoo_status status =
-        there ? zoo_fail(err, ZOO_E_USAGE,
-                         "%s: a card names model_type \"%s\" already; lmzoo validate tries it",
-                         there->path, name)
-              : search(&known, &cards, name, doc, &c, err);
+    zoo_status status = ZOO_OK;
+    if (there) {
+        status = zoo_fail(err, ZOO_E_USAGE,
+                          "%s: a card names model_type \"%s\" already; lmzoo validate tries it",
+                          there->path, name);
+    } else {
+        zoo_cards_drop_faulty(&cards);
+        status = search(&known, &cards, name, doc, &c, err);
+    }
     if (status == ZOO_OK) {
         zoo_card_write(text, c.card);
     }

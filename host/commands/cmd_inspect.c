@@ -391,8 +391,11 @@ static int run_cards(void *args)
         status = zoo_cards_read(folder, &cards, &error);
     }
     for (uint32_t i = 0; i < cards.n_cards; i++) {
-        print_card(&cards.cards[i]);
+        if (cards.cards[i].fault.code == ZOO_OK) {
+            print_card(&cards.cards[i]);
+        }
     }
+    status = status == ZOO_OK ? zoo_cards_check(&cards, &error) : status;
     zoo_cards_free(&cards);
     return status == ZOO_OK ? 0 : zoo_command_failed("cards", &error, zoo_exit_code(status));
 }

@@ -176,7 +176,7 @@ static bool names_type(const cJSON *json, const char *model_type)
     const cJSON *type = NULL;
     cJSON_ArrayForEach(type, types)
     {
-        if (strcmp(type->valuestring, model_type) == 0) {
+        if (cJSON_IsString(type) && strcmp(type->valuestring, model_type) == 0) {
             return true;
         }
     }
@@ -207,8 +207,17 @@ static zoo_status add_card(zoo_cards *cards, const char *folder, const char *fil
     }
     (void)snprintf(card->path, n, "%s/%s", folder, file);
     cards->n_cards++;
-    ZOO_TRY(zoo_json_read_python(card->path, CARD_BYTES_MAX, &card->json, err));
-    return check_card(cards->options, card->path, card->json, err);
+    zoo_error fault = {0};
+    zoo_status status = zoo_json_read_python(card->path, CARD_BYTES_MAX, &card->json, &fault);
+    if (status == ZOO_OK) {
+        status = check_card(cards->options, card->path, card->json, &fault);
+    }
+    if (status != ZOO_OK && status != ZOO_E_FORMAT) {
+        *err = fault;
+        return status;
+    }
+    card->fault = status == ZOO_OK ? (zoo_error){0} : fault;
+    return ZOO_OK;
 }
 
 zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
@@ -233,13 +242,59 @@ zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err)
         free(files[i]);
     }
     free(files);
-    for (uint32_t i = 0; i < out->n_cards && status == ZOO_OK; i++) {
-        status = check_twice(out, &out->cards[i], err);
-    }
     if (status != ZOO_OK) {
         zoo_cards_free(out);
     }
     return status;
+}
+
+static zoo_status refuse_fault(const zoo_card *card, zoo_error *err)
+{
+    if (err) {
+        *err = card->fault;
+    }
+    return (zoo_status)card->fault.code;
+}
+
+zoo_status zoo_cards_check(const zoo_cards *cards, zoo_error *err)
+{
+    for (uint32_t i = 0; i < cards->n_cards; i++) {
+        ZOO_TRY(refuse_fault(&cards->cards[i], err));
+    }
+    for (uint32_t i = 0; i < cards->n_cards; i++) {
+        ZOO_TRY(check_twice(cards, &cards->cards[i], err));
+    }
+    return ZOO_OK;
+}
+
+static zoo_status check_only(const zoo_cards *cards, const zoo_card *card, const char *model_type,
+                             zoo_error *err)
+{
+    for (const zoo_card *other = card + 1; other < cards->cards + cards->n_cards; other++) {
+        if (names_type(other->json, model_type)) {
+            return zoo_fail(err, ZOO_E_FORMAT, "%s and %s are both cards of model_type \"%s\"",
+                            card->path, other->path, model_type);
+        }
+    }
+    return refuse_fault(card, err);
+}
+
+zoo_status zoo_cards_choose(const zoo_cards *cards, const char *const *model_types, size_t n,
+                            const zoo_card **out, zoo_error *err)
+{
+    *out = NULL;
+    for (size_t i = 0; i < n; i++) {
+        *out = zoo_cards_find(cards, model_types[i]);
+        if (*out) {
+            return check_only(cards, *out, model_types[i], err);
+        }
+    }
+    for (uint32_t i = 0; i < cards->n_cards; i++) {
+        if (!cards->cards[i].json) {
+            return refuse_fault(&cards->cards[i], err);
+        }
+    }
+    return ZOO_OK;
 }
 
 zoo_status zoo_card_read(const cJSON *options, const char *path, zoo_card *out, zoo_error *err)
@@ -252,11 +307,29 @@ zoo_status zoo_card_read(const cJSON *options, const char *path, zoo_card *out, 
     return check_card(options, path, out->json, err);
 }
 
+static void free_card(zoo_card *card)
+{
+    zoo_mem_free(card->path);
+    cJSON_Delete(card->json);
+}
+
+void zoo_cards_drop_faulty(zoo_cards *cards)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < cards->n_cards; i++) {
+        if (cards->cards[i].fault.code == ZOO_OK) {
+            cards->cards[n++] = cards->cards[i];
+        } else {
+            free_card(&cards->cards[i]);
+        }
+    }
+    cards->n_cards = n;
+}
+
 void zoo_cards_free(zoo_cards *cards)
 {
     for (uint32_t i = 0; i < cards->n_cards; i++) {
-        zoo_mem_free(cards->cards[i].path);
-        cJSON_Delete(cards->cards[i].json);
+        free_card(&cards->cards[i]);
     }
     cJSON_Delete(cards->options);
     zoo_mem_free(cards->cards);

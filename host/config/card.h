@@ -32,8 +32,9 @@
 #include "base.h"
 
 typedef struct zoo_card {
-    char *path; /* of its file */
-    cJSON *json;
+    char *path;      /* of its file */
+    cJSON *json;     /* null: the file is no JSON */
+    zoo_error fault; /* why it cannot be used; code ZOO_OK: it can */
 } zoo_card;
 
 typedef struct zoo_cards {
@@ -42,16 +43,25 @@ typedef struct zoo_cards {
     cJSON *options; /* card_options.h */
 } zoo_cards;
 
-/* Reads and checks every card of the folder. ZOO_E_FORMAT: an unknown member or option, a wrong
- * type, or two cards for one model_type; ZOO_E_IO, ZOO_E_MEMORY. [load] */
+/* Reads and checks every card of the folder. A card with an unknown member or option, or of a wrong
+ * type, is kept with its fault, so that it stops only its own types. ZOO_E_FORMAT: the list of
+ * options; ZOO_E_IO, ZOO_E_MEMORY. [load] */
 zoo_status zoo_cards_read(const char *folder, zoo_cards *out, zoo_error *err);
+/* ZOO_E_FORMAT: the first card with a fault, or two cards for one model_type. */
+zoo_status zoo_cards_check(const zoo_cards *cards, zoo_error *err);
+void zoo_cards_drop_faulty(zoo_cards *cards);
 void zoo_cards_free(zoo_cards *cards);
 /* Reads and checks one card; options null: its options are not checked. The caller frees path with
  * zoo_mem_free and json with cJSON_Delete, after an error too. [load] */
 zoo_status zoo_card_read(const cJSON *options, const char *path, zoo_card *out, zoo_error *err);
 
-/* The card for this model_type, or null. */
+/* The card for this model_type, or null; it may have a fault. */
 const zoo_card *zoo_cards_find(const zoo_cards *cards, const char *model_type);
+/* The card for the first of these model types that has one; *out is null where none has.
+ * ZOO_E_FORMAT: it has a fault, there are two for the type, or there is none and a file that is no
+ * JSON may be it. */
+zoo_status zoo_cards_choose(const zoo_cards *cards, const char *const *model_types, size_t n,
+                            const zoo_card **out, zoo_error *err);
 
 /* A member of the card; null if absent, or if card is null. */
 const char *zoo_card_text(const zoo_card *card, const char *key);

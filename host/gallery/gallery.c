@@ -204,6 +204,7 @@ zoo_status zoo_gallery_write(zoo_gallery *g, const zoo_model_options *options, c
     ZOO_TRY(read_list(g, "releases.json", &g->releases, err));
     ZOO_TRY(read_list(g, "ideas.json", &g->ideas, err));
     ZOO_TRY(zoo_cards_read(g->card_dir, &g->cards, err));
+    ZOO_TRY(zoo_cards_check(&g->cards, err));
     ZOO_TRY(make_folders(folder, err));
     ZOO_TRY(read_entries(g, options, err));
     find_relatives(g);

@@ -162,10 +162,11 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
         ZOO_TRY(zoo_cards_read(card_dir, &model->cards, err));
     }
     ZOO_TRY(zoo_model_config_unwrap(model->config, card_dir, err));
-    model->card =
-        o->card ? o->card : zoo_cards_find(&model->cards, zoo_model_config_type(model->config));
-    if (!model->card) {
-        model->card = zoo_cards_find(&model->cards, zoo_model_config_text_type(model->config));
+    const char *const types[] = {zoo_model_config_type(model->config),
+                                 zoo_model_config_text_type(model->config)};
+    model->card = o->card;
+    if (!o->card) {
+        ZOO_TRY(zoo_cards_choose(&model->cards, types, ZOO_COUNT(types), &model->card, err));
     }
     zoo_model_config_use(model->config, model->card, has_tensor, model);
     zoo_model_config_strict(model->config, o->strict);

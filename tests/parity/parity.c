@@ -249,7 +249,8 @@ int main(int argc, char **argv)
             folder = argv[++i];
         }
     }
-    if (zoo_cards_read(LMZOO_SOURCE_DIR "/models.d", &o.cards, &error) != ZOO_OK) {
+    if (zoo_cards_read(LMZOO_SOURCE_DIR "/models.d", &o.cards, &error) != ZOO_OK ||
+        zoo_cards_check(&o.cards, &error) != ZOO_OK) {
         (void)printf("not ok - cards: %s\n", error.text);
         return 1;
     }

@@ -41,6 +41,30 @@ for sliding in no_rope chunked; do
     result $? "sliding $sliding with rotate sliding is refused"
 done
 
+# --- a card with a fault stops its own types alone
+all=$TMPDIR/all
+cp -r "$LMZOO_SOURCE/models.d" "$all"
+stops() { # CARD WORDS: cards names the fault and shows the rest; demo-llama runs or does not
+    "$lmzoo" cards --card-dir "$all" >"$TMPDIR/out" 2>"$TMPDIR/words"
+    [ $? -eq 3 ] && grep -q '^gemma3' "$TMPDIR/out" && grep -q "$2" "$TMPDIR/words" &&
+        { "$lmzoo" inspect "$model" --card-dir "$all" >"$TMPDIR/out" 2>"$TMPDIR/words"; [ $? -eq "$3" ]; } &&
+        { [ "$3" -eq 0 ] || grep -q "$2" "$TMPDIR/words"; }
+    result $? "$1"
+}
+printf '{"model_type": "one", "plugin": "llama", "options": {"rotat": "none"}}\n' >"$all/one.json"
+stops "a misspelt card of another type" 'one.json: .*did you mean "rotate"?' 0
+printf '{"model_type": 5, "plugin": "llama"}\n' >"$all/one.json"
+stops "a card of another type with a wrong shape" 'one.json: card member "model_type"' 0
+printf '{"model_type": "one",\n' >"$all/one.json"
+stops "a card that is no JSON" 'one.json' 0
+sed 's/"model_type": "llama"/"model_type": "unheard"/' "$model/config.json" >"$TMPDIR/unheard.json"
+"$lmzoo" inspect "$TMPDIR/unheard.json" --card-dir "$all" >"$TMPDIR/out" 2>"$TMPDIR/words"
+[ $? -eq 3 ] && grep -q 'one.json' "$TMPDIR/words"
+result $? "a card that is no JSON, and a type that no other names"
+printf '{"model_type": "llama", "plugin": "llama"}\n' >"$all/one.json"
+stops "two cards of one type" 'llama.json and .*one.json are both cards of model_type "llama"' 3
+rm -r "$all"
+
 # --- an ignored key counts for the value that the card names
 odd=$TMPDIR/odd
 mkdir "$odd"

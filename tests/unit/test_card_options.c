@@ -93,7 +93,8 @@ static void all_cards_pass(void **state)
     zoo_cards cards;
     zoo_error err = {0};
     (void)state;
-    if (zoo_cards_read(LMZOO_SOURCE_DIR "/models.d", &cards, &err) != ZOO_OK) {
+    if (zoo_cards_read(LMZOO_SOURCE_DIR "/models.d", &cards, &err) != ZOO_OK ||
+        zoo_cards_check(&cards, &err) != ZOO_OK) {
         fail_msg("%s", err.text);
     }
     assert_true(cards.n_cards > 100);

@@ -60,7 +60,7 @@ static zoo_model_config *open_config(const char *text, const zoo_card *card)
 
 static zoo_card card_of(const char *text)
 {
-    zoo_card card = {NULL, cJSON_Parse(text)};
+    zoo_card card = {.json = cJSON_Parse(text)};
     assert_non_null(card.json);
     return card;
 }
@@ -206,6 +206,7 @@ static zoo_status read_card(const char *text, zoo_error *error)
     (void)snprintf(path, sizeof path, "%s/config.json", folder);
     (void)unlink(path);
     zoo_status status = zoo_cards_read(folder, &cards, error);
+    status = status == ZOO_OK ? zoo_cards_check(&cards, error) : status;
     if (status == ZOO_OK) {
         assert_non_null(zoo_cards_find(&cards, "x"));
         assert_null(zoo_cards_find(&cards, "z"));
