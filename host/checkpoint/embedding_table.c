@@ -3,11 +3,20 @@
 
 #include <string.h>
 
-enum { ROWS_KEPT = 4, LARGE = 1 << 23 }; /* bytes: a smaller table stays in memory */
+enum {
+    ROWS_KEPT = 4,
+    LARGE = 1 << 23, /* bytes: the pages of a smaller table stay in memory */
+    HELD = 1 << 20,  /* bytes: beside a step of such a small model a read of a row counts */
+};
 
 /* A file that is not kept open is read through its mapping. */
-static zoo_status read_values(const zoo_matrix *m, uint32_t row, float *out, zoo_error *err)
+static zoo_status read_values(const zoo_table_source *source, uint32_t row, float *out,
+                              zoo_error *err)
 {
+    const zoo_matrix *m = &source->matrix;
+    if (source->held.data) {
+        return zoo_tensor_widen(&source->held, row * m->cols, m->cols, out, err);
+    }
     if (m->plain && m->plain->fd >= 0) {
         return zoo_tensor_read(m->plain, row * m->cols, m->cols, out, err);
     }
@@ -22,7 +31,7 @@ static void read_row(const zoo_table *table, uint32_t row, float *out)
     zoo_table_source *source = (zoo_table_source *)(uintptr_t)table->host;
     const zoo_matrix *m = &source->matrix;
     zoo_error error = {0};
-    if (read_values(m, row, out, &error) != ZOO_OK) {
+    if (read_values(source, row, out, &error) != ZOO_OK) {
         memset(out, 0, (size_t)m->cols * sizeof *out);
         if (atomic_fetch_add(&source->n_failed, 1) == 0) {
             source->error = error;
@@ -46,6 +55,22 @@ zoo_table zoo_table_make(zoo_table_source *source)
     }
     source->is_large = n_bytes > LARGE;
     return (zoo_table){source, (uint32_t)(m->n_stack * m->rows), (uint32_t)m->cols, read_row};
+}
+
+size_t zoo_table_held_bytes(const zoo_table_source *source)
+{
+    const zoo_tensor *t = source->matrix.plain;
+    return t && t->fd >= 0 && zoo_dtype_size(t->dtype) > 0 && t->n_bytes <= HELD
+               ? (size_t)t->n_bytes
+               : 0;
+}
+
+zoo_status zoo_table_hold(zoo_table_source *source, void *copy, zoo_error *err)
+{
+    ZOO_TRY(zoo_tensor_copy(source->matrix.plain, copy, err));
+    source->held = *source->matrix.plain;
+    source->held.data = copy;
+    return ZOO_OK;
 }
 
 zoo_status zoo_table_check(const zoo_table_source *source, zoo_error *err)

@@ -3,8 +3,9 @@
  *
  * Touching a mapped row brings 64 KiB of the file into memory, or 2 MiB where the system keeps
  * files in large pages, and in time nearly every row of a large table is touched. So rows of a
- * plain table are read with pread instead, and large quantised tables release their pages after a
- * few rows: a table costs a few MiB at most, however many of its rows are read.
+ * plain table are read with pread instead, unless the whole table is small enough to be held, and
+ * large quantised tables release their pages after a few rows: a table costs a few MiB at most,
+ * however many of its rows are read.
  *
  * A block that reads a row cannot fail. A row that cannot be read is zero, and the first such error
  * is kept in the source, where the step that read it finds it (zoo_table_check).
@@ -20,6 +21,7 @@
 /* What zoo_table.host points to; lives as long as the table. */
 typedef struct zoo_table_source {
     zoo_matrix matrix; /* found, of at most UINT32_MAX rows and columns */
+    zoo_tensor held;   /* with data in memory, where it is held; else data is null */
     bool is_large;
     atomic_uint n_read;   /* rows */
     atomic_uint n_failed; /* rows */
@@ -30,6 +32,11 @@ typedef struct zoo_table_source {
 /* The table over source->matrix, which the caller has filled. Its rows may be read by any number of
  * threads. [load] */
 zoo_table zoo_table_make(zoo_table_source *source);
+
+/* Bytes of a table that is worth holding in memory; 0: its rows are read from the file. */
+size_t zoo_table_held_bytes(const zoo_table_source *source);
+/* Holds it in copy [zoo_table_held_bytes], which lives as long as the source. ZOO_E_IO. [load] */
+zoo_status zoo_table_hold(zoo_table_source *source, void *copy, zoo_error *err);
 
 /* Whether all rows read so far could be read; else the error of the first. No thread reads while
  * this is called. [any] */

@@ -88,6 +88,8 @@ zoo_status zoo_tensor_widen(const zoo_tensor *t, uint64_t begin, size_t n, float
  */
 zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
                            zoo_error *err);
+/* All bytes of the tensor as they are stored, to out [n_bytes]. ZOO_E_IO as above. [any] */
+zoo_status zoo_tensor_copy(const zoo_tensor *t, void *out, zoo_error *err);
 
 /*
  * Advice to the kernel: the payload was read and its pages may leave memory (release: whole pages

@@ -54,6 +54,17 @@ static zoo_status read_bytes(const zoo_tensor *t, uint64_t at, size_t n, unsigne
     return ZOO_OK;
 }
 
+static zoo_status check_open(const zoo_tensor *t, zoo_error *err)
+{
+    return t->fd >= 0 ? ZOO_OK : zoo_fail(err, ZOO_E_IO, "%s: is mapped but not open", t->file);
+}
+
+zoo_status zoo_tensor_copy(const zoo_tensor *t, void *out, zoo_error *err)
+{
+    ZOO_TRY(check_open(t, err));
+    return read_bytes(t, 0, t->n_bytes, out, err);
+}
+
 zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float *out,
                            zoo_error *err)
 {
@@ -61,9 +72,7 @@ zoo_status zoo_tensor_read(const zoo_tensor *t, uint64_t begin, size_t n, float 
     if (size == 0 || begin > t->n_items || n > t->n_items - begin) {
         return zoo_tensor_widen(t, begin, n, out, err); /* for its sentence */
     }
-    if (t->fd < 0) {
-        return zoo_fail(err, ZOO_E_IO, "%s: is mapped but not open", t->file);
-    }
+    ZOO_TRY(check_open(t, err));
     unsigned char bytes[PIECE];
     zoo_tensor piece = *t;
     piece.data = bytes;

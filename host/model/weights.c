@@ -481,6 +481,13 @@ static zoo_status bind_expert_vectors(zoo_model *model, const char *name, const 
     return ZOO_OK;
 }
 
+static zoo_status hold_small(zoo_model *model, zoo_table_source *source, zoo_error *err)
+{
+    size_t n = zoo_table_held_bytes(source);
+    void *copy = n ? zoo_model_take(model, n) : NULL;
+    return copy ? zoo_table_hold(source, copy, err) : ZOO_OK;
+}
+
 static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, zoo_table *out,
                              bool *found, zoo_error *err)
 {
@@ -496,6 +503,7 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
     if (all_rows(m) != d->rows || m->cols != d->cols) {
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
+    ZOO_TRY(hold_small(model, source, err));
     *out = zoo_table_make(source);
     source->next = model->tables;
     model->tables = source;
