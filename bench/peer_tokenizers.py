@@ -29,13 +29,24 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What llama.cpp calls the pre-tokenizer; None: a SentencePiece vocabulary.
-PRE = {"llama3": "llama-bpe", "qwen3": "qwen2", "gpt2": "gpt-2", "gpt-oss": "gpt-4o",
-       "deepseek-v3": "deepseek-v3", "deepseek-llm": "deepseek-llm", "mistral-tekken": "tekken",
-       "gpt_neox": "olmo", "llama2": None, "mistral01": None, "mistral03": None}
+PRE = {
+    "llama3": "llama-bpe",
+    "qwen3": "qwen2",
+    "gpt2": "gpt-2",
+    "gpt-oss": "gpt-4o",
+    "deepseek-v3": "deepseek-v3",
+    "deepseek-llm": "deepseek-llm",
+    "mistral-tekken": "tekken",
+    "gpt_neox": "olmo",
+    "llama2": None,
+    "mistral01": None,
+    "mistral03": None,
+}
 PIECE = 32768
 
 
 # ---- texts ----
+
 
 def files(folders, ends):
     for folder in folders:
@@ -53,7 +64,7 @@ def pieces(path):
     except (OSError, UnicodeDecodeError):
         return
     for at in range(0, min(len(text), 40 * PIECE), PIECE):
-        yield text[at:at + PIECE]
+        yield text[at : at + PIECE]
 
 
 def messages(path):
@@ -64,7 +75,7 @@ def messages(path):
         return
     text = "\n".join(v for k, v in catalog.items() if isinstance(k, str) and k)
     for at in range(0, len(text), PIECE // 2):
-        yield text[at:at + PIECE // 2]
+        yield text[at : at + PIECE // 2]
 
 
 def gather(paths, read, size):
@@ -85,8 +96,11 @@ def make_texts(path, size):
     env = [os.path.dirname(os.__file__), os.path.join(sys.prefix, "lib")]
     code, n_code = gather(files(env, (".py", ".h", ".cpp")), pieces, 0.60 * size)
     other, n_other = gather(files(["/usr/share"], (".mo",)), messages, 0.15 * size)
-    prose, _ = gather(files([*env, "/usr/share"], (".md", ".rst", ".txt", ".html")), pieces,
-                      size - n_code - n_other)
+    prose, _ = gather(
+        files([*env, "/usr/share"], (".md", ".rst", ".txt", ".html")),
+        pieces,
+        size - n_code - n_other,
+    )
     texts = code + other + prose
     random.Random(8).shuffle(texts)
     with open(path, "wb") as file:
@@ -95,10 +109,14 @@ def make_texts(path, size):
 
 # ---- tools ----
 
+
 def run(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          env={**os.environ, "TOKENIZERS_PARALLELISM": "false",
-                               "RAYON_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"},
+    )
     if done.returncode:
         return None, done.stderr.decode()[-300:]
     seconds, n = done.stdout.split()[-2:]
@@ -130,6 +148,7 @@ print("%.3f %d" % (spent, n))
 
 def write_gguf(name, source, path):
     import gguf
+
     with open(source, encoding="utf-8") as file:
         spec = json.load(file)
     vocab = dict(spec["model"]["vocab"])
@@ -172,19 +191,35 @@ def write_gguf(name, source, path):
 def build_llama(args):
     program = os.path.join(args.work, "peer_llamacpp")
     b = args.llama_build
-    subprocess.run(["c++", "-O2", "-o", program, os.path.join(HERE, "peer_llamacpp.cpp"),
-                    "-I", os.path.join(args.llama, "include"),
-                    "-I", os.path.join(args.llama, "ggml", "include"),
-                    os.path.join(b, "src", "libllama.a"), os.path.join(b, "ggml", "src", "libggml.a"),
-                    os.path.join(b, "ggml", "src", "libggml-cpu.a"),
-                    os.path.join(b, "ggml", "src", "libggml-base.a"),
-                    "-fopenmp", "-lpthread", "-ldl", "-lm"], check=True)
+    subprocess.run(
+        [
+            "c++",
+            "-O2",
+            "-o",
+            program,
+            os.path.join(HERE, "peer_llamacpp.cpp"),
+            "-I",
+            os.path.join(args.llama, "include"),
+            "-I",
+            os.path.join(args.llama, "ggml", "include"),
+            os.path.join(b, "src", "libllama.a"),
+            os.path.join(b, "ggml", "src", "libggml.a"),
+            os.path.join(b, "ggml", "src", "libggml-cpu.a"),
+            os.path.join(b, "ggml", "src", "libggml-base.a"),
+            "-fopenmp",
+            "-lpthread",
+            "-ldl",
+            "-lm",
+        ],
+        check=True,
+    )
     return program
 
 
 def same(a, b):
     """How many ids of two files are equal up to the first that is not; None: all are."""
     import numpy
+
     x, y = numpy.fromfile(a, numpy.uint32), numpy.fromfile(b, numpy.uint32)
     if len(x) == len(y) and (x == y).all():
         return None
@@ -197,9 +232,10 @@ def measure(args, name, program, text, megabytes):
     source = os.path.join(args.tokenizers, name + ".tokenizer.json")
     ids = {tool: os.path.join(args.work, tool + ".ids") for tool in ("ours", "hf", "llama")}
     build = os.environ.get("LMZOO_BUILD", os.path.join(HERE, "..", "build"))
-    commands = {"ours": [os.path.join(build, "bench", "bench_tokenizer"), source, text, "1",
-                         ids["ours"]],
-                "hf": [sys.executable, "-P", "-c", HF, source, text, ids["hf"]]}
+    commands = {
+        "ours": [os.path.join(build, "bench", "bench_tokenizer"), source, text, "1", ids["ours"]],
+        "hf": [sys.executable, "-P", "-c", HF, source, text, ids["hf"]],
+    }
     if program:
         gguf_path = os.path.join(args.work, name + ".gguf")
         write_gguf(name, source, gguf_path)
@@ -214,25 +250,44 @@ def measure(args, name, program, text, megabytes):
             best[tool] = min(seconds, best.get(tool, seconds))
     for tool in ("hf", "llama"):
         if tool in best and same(ids["ours"], ids[tool]) is not None:
-            notes.append("%s gives other ids from the %dth on" % (tool, same(ids["ours"], ids[tool])))
+            notes.append(
+                "%s gives other ids from the %dth on" % (tool, same(ids["ours"], ids[tool]))
+            )
     speed = {tool: megabytes / seconds for tool, seconds in best.items()}
     cells = ["%.1f" % speed["ours"]]
     for tool in ("hf", "llama"):
-        cells.append("%.1f (%.1f)" % (speed[tool], speed["ours"] / speed[tool])
-                     if tool in speed else "-")
-    print("| %s | %s | %s |" % (name, " | ".join(cells), "; ".join(sorted(set(notes))) or "same ids"),
-          flush=True)
+        cells.append(
+            "%.1f (%.1f)" % (speed[tool], speed["ours"] / speed[tool]) if tool in speed else "-"
+        )
+    print(
+        "| %s | %s | %s |" % (name, " | ".join(cells), "; ".join(sorted(set(notes))) or "same ids"),
+        flush=True,
+    )
 
 
 def cpu():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         lines = file.read().split("\n")
-    field = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
-    wanted = ("avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8",
-              "asimd", "sve")
+    field = {
+        line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line
+    }
+    wanted = (
+        "avx2",
+        "fma",
+        "f16c",
+        "avx_vnni",
+        "avx512f",
+        "avx512_vnni",
+        "avx512_bf16",
+        "amx_int8",
+        "asimd",
+        "sve",
+    )
     flags = field.get("flags", field.get("Features", "")).split()
-    return "%s (%s)" % (field.get("model name", platform.machine()),
-                        " ".join(f for f in wanted if f in flags))
+    return "%s (%s)" % (
+        field.get("model name", platform.machine()),
+        " ".join(f for f in wanted if f in flags),
+    )
 
 
 def main():
@@ -241,8 +296,10 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--llama", help="llama.cpp's source")
     parser.add_argument("--llama-build", help="a static build of it")
-    parser.add_argument("--names", default="llama3,qwen3,gpt2,gpt-oss,deepseek-v3,mistral-tekken,"
-                                           "llama2,mistral03,gpt_neox")
+    parser.add_argument(
+        "--names",
+        default="llama3,qwen3,gpt2,gpt-oss,deepseek-v3,mistral-tekken,llama2,mistral03,gpt_neox",
+    )
     parser.add_argument("--mb", type=float, default=50.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--text")
@@ -254,8 +311,11 @@ def main():
     megabytes = os.path.getsize(text) / 1e6
     program = build_llama(args) if args.llama and args.llama_build else None
     import tokenizers
-    print("CPU: %s. %.1f MB, one thread, CPU time, best of %d; HF tokenizers %s.\n"
-          % (cpu(), megabytes, args.rounds, tokenizers.__version__))
+
+    print(
+        "CPU: %s. %.1f MB, one thread, CPU time, best of %d; HF tokenizers %s.\n"
+        % (cpu(), megabytes, args.rounds, tokenizers.__version__)
+    )
     print("| tokenizer | MB/s | HF tokenizers (times) | llama.cpp (times) | |")
     print("|---|---|---|---|---|")
     for name in args.names.split(","):

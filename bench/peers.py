@@ -23,6 +23,7 @@ Tests (of --tests):
 
 Only the standard library is used.
 """
+
 import argparse
 import json
 import os
@@ -33,8 +34,10 @@ import subprocess
 import sys
 import time
 
-FLAGS = ("avx2 fma f16c avx_vnni avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 avx512_fp16 "
-         "amx_bf16 amx_int8 neon").split()
+FLAGS = (
+    "avx2 fma f16c avx_vnni avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 avx512_fp16 "
+    "amx_bf16 amx_int8 neon"
+).split()
 
 
 def cpu():
@@ -44,19 +47,26 @@ def cpu():
     family = re.search(r"cpu family\s*: (.*)", text)
     model = re.search(r"^model\s*: (.*)", text, re.M)
     have = set((re.search(r"flags\s*: (.*)", text) or [None, ""])[1].split())
-    return {"cpu": " ".join([name[1] if name else "?"] + [f"{k} {m[1]}" for k, m in
-                                                         (("family", family), ("model", model)) if m]),
-            "flags": " ".join(f for f in FLAGS if f in have), "processors": os.cpu_count()}
+    return {
+        "cpu": " ".join(
+            [name[1] if name else "?"]
+            + [f"{k} {m[1]}" for k, m in (("family", family), ("model", model)) if m]
+        ),
+        "flags": " ".join(f for f in FLAGS if f in have),
+        "processors": os.cpu_count(),
+    }
 
 
 def json_lines(argv, log):
     """The JSON objects that a command prints; its whole output goes to the log."""
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        argv, stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL
+    )
     log.write("$ " + shlex.join(argv) + "\n" + done.stdout)
     log.flush()
     if done.returncode:
         sys.exit(f"peers: status {done.returncode}: {shlex.join(argv)} (see {log.name})")
-    lines = [line[line.index("{"):] for line in done.stdout.splitlines() if "{" in line]
+    lines = [line[line.index("{") :] for line in done.stdout.splitlines() if "{" in line]
     return [json.loads(line) for line in lines if line.rstrip().endswith("}")]
 
 
@@ -66,9 +76,29 @@ def rates(test, prompt, gen, total):
 
 def llama_batched(a, gguf, log, batch, n_prompt, n_new, extra):
     n = n_prompt + batch * n_new if extra else batch * (n_prompt + n_new)
-    argv = [os.path.join(a.llama, "llama-batched-bench"), "-m", gguf, "-c", str(n), "-b", "2048", "-ub", "512",
-            "-npp", str(n_prompt), "-ntg", str(n_new), "-npl", str(batch), "-t", str(a.threads),
-            "-tb", str(a.threads), "--output-format", "jsonl"] + extra
+    argv = [
+        os.path.join(a.llama, "llama-batched-bench"),
+        "-m",
+        gguf,
+        "-c",
+        str(n),
+        "-b",
+        "2048",
+        "-ub",
+        "512",
+        "-npp",
+        str(n_prompt),
+        "-ntg",
+        str(n_new),
+        "-npl",
+        str(batch),
+        "-t",
+        str(a.threads),
+        "-tb",
+        str(a.threads),
+        "--output-format",
+        "jsonl",
+    ] + extra
     found = [j for j in json_lines(argv, log) if "speed_tg" in j]
     if not found:
         sys.exit(f"peers: no figure from {shlex.join(argv)} (see {log.name})")
@@ -88,7 +118,17 @@ def run_llama(a, fmt, log):
     singles = [("-p", str(n)) for n in a.prefills if "prefill" in a.tests]
     n_new = a.decode if "decode" in a.tests else 0
     if singles or n_new:
-        argv = [os.path.join(a.llama, "llama-bench"), "-m", gguf, "-t", str(a.threads), "-r", "1", "-o", "jsonl"]
+        argv = [
+            os.path.join(a.llama, "llama-bench"),
+            "-m",
+            gguf,
+            "-t",
+            str(a.threads),
+            "-r",
+            "1",
+            "-o",
+            "jsonl",
+        ]
         argv += ["-p", ",".join(n for _, n in singles) or "0", "-n", str(n_new)]
         for j in json_lines(argv, log):
             if j["n_prompt"] > 0:
@@ -99,7 +139,18 @@ def run_llama(a, fmt, log):
 
 def zoo(a, kind, log, extra):
     weights, _, cache = kind.partition("+")
-    argv = [a.lmzoo, "bench", a.model, "--quiet", "--weights", weights, "--threads", str(a.threads), "-r", "1"]
+    argv = [
+        a.lmzoo,
+        "bench",
+        a.model,
+        "--quiet",
+        "--weights",
+        weights,
+        "--threads",
+        str(a.threads),
+        "-r",
+        "1",
+    ]
     argv += ["--cache", cache] if cache else []
     argv += ["--isa", a.isa] if a.isa else []
     return json_lines(argv + a.zoo_options + extra, log)
@@ -107,21 +158,41 @@ def zoo(a, kind, log, extra):
 
 def run_zoo(a, kind, log):
     tests = [t for t in ("prefill", "decode") if t in a.tests]
-    calls = [["--tests", ",".join(tests[:1]), "--prefill", str(n)] for n in a.prefills if "prefill" in tests]
+    calls = [
+        ["--tests", ",".join(tests[:1]), "--prefill", str(n)]
+        for n in a.prefills
+        if "prefill" in tests
+    ]
     if "decode" in tests:
         calls.append(["--tests", "decode", "--decode", str(a.decode)])
     for b in a.batches if "batch" in a.tests else []:
-        calls.append(["--tests", "batch", "--batch", str(b), "--prompt", str(a.prompt), "--new", str(a.new)])
+        calls.append(
+            ["--tests", "batch", "--batch", str(b), "--prompt", str(a.prompt), "--new", str(a.new)]
+        )
     for call in calls:
         for j in zoo(a, kind, log, call):
             if j["test"] == "load":
                 continue
-            name = {"prefill": f"prefill{j['prompt_tokens']}", "batch": f"batch{j['batch']}"}.get(j["test"], "decode")
+            name = {"prefill": f"prefill{j['prompt_tokens']}", "batch": f"batch{j['batch']}"}.get(
+                j["test"], "decode"
+            )
             total = j["gen_tps"] if name == "decode" else j["total_tps"]
             yield rates(name, j["prompt_tps"], j["gen_tps"], total)
     if "shared" in a.tests:
-        shared = ["--tests", "batch", "--batch", str(a.shared_rows), "--prompt", str(a.shared_prefix),
-                  "--shared", str(a.shared_prefix), "--new", str(a.new), "--max-seqs", str(a.shared_rows)]
+        shared = [
+            "--tests",
+            "batch",
+            "--batch",
+            str(a.shared_rows),
+            "--prompt",
+            str(a.shared_prefix),
+            "--shared",
+            str(a.shared_prefix),
+            "--new",
+            str(a.new),
+            "--max-seqs",
+            str(a.shared_rows),
+        ]
         for j in zoo(a, kind, log, shared):
             if j["test"] == "batch":
                 yield rates("shared", 0, j["gen_tps"], j["total_tps"])
@@ -142,20 +213,37 @@ def output_of(argv):
 
 
 def run(a):
-    head = {**cpu(), "model": os.path.basename(os.path.normpath(a.model)), "isa": a.isa or "best",
-            "threads": a.threads, "lmzoo": output_of(["git", "-C", os.path.dirname(__file__) or ".", "describe",
-                                                       "--always", "--dirty"]), "peer_version": a.version}
+    head = {
+        **cpu(),
+        "model": os.path.basename(os.path.normpath(a.model)),
+        "isa": a.isa or "best",
+        "threads": a.threads,
+        "lmzoo": output_of(
+            ["git", "-C", os.path.dirname(__file__) or ".", "describe", "--always", "--dirty"]
+        ),
+        "peer_version": a.version,
+    }
     sides = [("llama.cpp", f, lambda log, f=f: run_llama(a, f, log)) for f in a.formats]
     for peer in a.peer:
         words = shlex.split(peer)
         sides.append((words[0], words[1], lambda log, c=words[2:]: run_peer(c, log)))
     sides += [("lmzoo", k, lambda log, k=k: run_zoo(a, k, log)) for k in a.kinds]
-    with open(a.out, "a", encoding="utf-8") as out, open(a.out + ".log", "a", encoding="utf-8") as log:
+    with (
+        open(a.out, "a", encoding="utf-8") as out,
+        open(a.out + ".log", "a", encoding="utf-8") as log,
+    ):
         for i in range(a.rounds):
             for tool, fmt, go in sides:
                 for r in go(log):
-                    line = {"tool": tool, "format": fmt, **r, "round": i, "load1": round(os.getloadavg()[0], 2),
-                            "time": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()), **head}
+                    line = {
+                        "tool": tool,
+                        "format": fmt,
+                        **r,
+                        "round": i,
+                        "load1": round(os.getloadavg()[0], 2),
+                        "time": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
+                        **head,
+                    }
                     out.write(json.dumps(line) + "\n")
                     out.flush()
                     print(f"{i} {tool} {fmt} {r['test']}: {r['total_tps']:.1f}", file=sys.stderr)
@@ -172,7 +260,9 @@ def best_of(rows, test, tool, rounds):
         if j["test"] == test and j["tool"] == tool:
             found.setdefault(j["format"], {})[j["round"]] = j["total_tps"]
     found = {f: v for f, v in found.items() if len(v) == rounds}
-    return max(found.items(), key=lambda x: statistics.median(x[1].values())) if found else (None, {})
+    return (
+        max(found.items(), key=lambda x: statistics.median(x[1].values())) if found else (None, {})
+    )
 
 
 def table(a):
@@ -181,17 +271,31 @@ def table(a):
     for head in sorted({(j["model"], j["isa"], j["cpu"], j["flags"]) for j in rows}):
         part = [j for j in rows if (j["model"], j["isa"], j["cpu"], j["flags"]) == head]
         rounds = len({j["round"] for j in part})
-        print(f"\n{head[0]}, instruction set {head[1]}; {head[2]}: {head[3]}; {part[0]['threads']} threads; "
-              f"lmzoo {part[-1]['lmzoo']}, {part[0]['peer_version']}; medians of {rounds} round{'s' if rounds > 1 else ''}\n")
-        print("| test | engine | format | prompt | generation | total tokens/s | lmzoo's best / this |")
+        print(
+            f"\n{head[0]}, instruction set {head[1]}; {head[2]}: {head[3]}; {part[0]['threads']} "
+            "threads; "
+            f"lmzoo {part[-1]['lmzoo']}, {part[0]['peer_version']}; medians of {rounds} "
+            f"round{'s' if rounds > 1 else ''}\n"
+        )
+        print(
+            "| test | engine | format | prompt | generation | total tokens/s | lmzoo's best / "
+            "this |"
+        )
         print("|---|---|---|---|---|---|---|")
         for test in dict.fromkeys(j["test"] for j in part):
             mine, ours = best_of(part, test, "lmzoo", rounds)
             for tool, fmt in dict.fromkeys(key_of(j) for j in part if j["test"] == test):
                 v = {j["round"]: j for j in part if j["test"] == test and key_of(j) == (tool, fmt)}
-                mid = [statistics.median(j[k] for j in v.values()) for k in ("prompt_tps", "gen_tps", "total_tps")]
+                mid = [
+                    statistics.median(j[k] for j in v.values())
+                    for k in ("prompt_tps", "gen_tps", "total_tps")
+                ]
                 both = [ours[r] / v[r]["total_tps"] for r in v if r in ours]
-                ratio = f"{statistics.median(both):.2f}" if both and (tool, fmt) != ("lmzoo", mine) else ""
+                ratio = (
+                    f"{statistics.median(both):.2f}"
+                    if both and (tool, fmt) != ("lmzoo", mine)
+                    else ""
+                )
                 cells = [f"{x:.1f}" if x else "" for x in mid]
                 print(f"| {test} | {tool} | {fmt} | {' | '.join(cells)} | {ratio} |")
 
@@ -211,13 +315,20 @@ def add_sides(parser):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     sub = ap.add_subparsers(dest="verb", required=True)
     r = sub.add_parser("run")
     add_sides(r)
     r.add_argument("--isa", help="for lmzoo, as avx2 beside an AVX2 build of the peer")
     r.add_argument("--formats", nargs="*", default=["BF16", "Q8_0", "Q4_0"])
-    r.add_argument("--kinds", nargs="*", default=["bf16", "int8", "int4"], help="WEIGHTS or WEIGHTS+CACHE of lmzoo")
+    r.add_argument(
+        "--kinds",
+        nargs="*",
+        default=["bf16", "int8", "int4"],
+        help="WEIGHTS or WEIGHTS+CACHE of lmzoo",
+    )
     r.add_argument("--tests", nargs="+", default=["batch", "prefill", "decode"])
     r.add_argument("--batches", nargs="+", type=int, default=[32])
     r.add_argument("--prefills", nargs="+", type=int, default=[512])
@@ -226,7 +337,9 @@ def main():
     r.add_argument("--decode", type=int, default=32)
     r.add_argument("--shared-rows", type=int, default=256)
     r.add_argument("--shared-prefix", type=int, default=512)
-    r.add_argument("--zoo-options", nargs=argparse.REMAINDER, default=[], help="more options of lmzoo bench")
+    r.add_argument(
+        "--zoo-options", nargs=argparse.REMAINDER, default=[], help="more options of lmzoo bench"
+    )
     t = sub.add_parser("table")
     t.add_argument("file")
     a = ap.parse_args()

@@ -14,6 +14,7 @@ model is noise and its routing close to even, so it says nothing about quality.
     qwen3-moe-8l     grouped queries, 8 of 64 experts of width 768: 2.9 G parameters
     llama-moe-8l     grouped queries, 2 of 8 experts of width 3584 (mixtral): 2.2 G parameters
 """
+
 import argparse
 import json
 import math
@@ -22,38 +23,97 @@ import os
 import numpy as np
 
 DEEPSEEK = {
-    "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",
-    "attention_bias": False, "first_k_dense_replace": 1, "hidden_act": "silu",
-    "hidden_size": 2048, "intermediate_size": 6144, "kv_lora_rank": 512, "q_lora_rank": 768,
-    "max_position_embeddings": 131072, "moe_intermediate_size": 1024, "moe_layer_freq": 1,
-    "n_group": 1, "topk_group": 1, "n_routed_experts": 64, "n_shared_experts": 1,
-    "norm_topk_prob": True, "num_attention_heads": 16, "num_experts_per_tok": 6,
-    "num_hidden_layers": 8, "num_key_value_heads": 16, "qk_nope_head_dim": 128,
-    "qk_rope_head_dim": 64, "v_head_dim": 128, "rms_norm_eps": 1e-6, "rope_scaling": None,
-    "rope_theta": 10000.0, "routed_scaling_factor": 2.5, "scoring_func": "sigmoid",
-    "topk_method": "noaux_tc", "tie_word_embeddings": False, "vocab_size": 102400,
+    "architectures": ["DeepseekV3ForCausalLM"],
+    "model_type": "deepseek_v3",
+    "attention_bias": False,
+    "first_k_dense_replace": 1,
+    "hidden_act": "silu",
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "kv_lora_rank": 512,
+    "q_lora_rank": 768,
+    "max_position_embeddings": 131072,
+    "moe_intermediate_size": 1024,
+    "moe_layer_freq": 1,
+    "n_group": 1,
+    "topk_group": 1,
+    "n_routed_experts": 64,
+    "n_shared_experts": 1,
+    "norm_topk_prob": True,
+    "num_attention_heads": 16,
+    "num_experts_per_tok": 6,
+    "num_hidden_layers": 8,
+    "num_key_value_heads": 16,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "rms_norm_eps": 1e-6,
+    "rope_scaling": None,
+    "rope_theta": 10000.0,
+    "routed_scaling_factor": 2.5,
+    "scoring_func": "sigmoid",
+    "topk_method": "noaux_tc",
+    "tie_word_embeddings": False,
+    "vocab_size": 102400,
 }
-SPARSE = dict(DEEPSEEK, architectures=["DeepseekV32ForCausalLM"], model_type="deepseek_v32",
-              index_n_heads=16, index_head_dim=128, index_topk=2048)
+SPARSE = dict(
+    DEEPSEEK,
+    architectures=["DeepseekV32ForCausalLM"],
+    model_type="deepseek_v32",
+    index_n_heads=16,
+    index_head_dim=128,
+    index_topk=2048,
+)
 QWEN = {
-    "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "attention_bias": False,
-    "decoder_sparse_step": 1, "head_dim": 128, "hidden_act": "silu", "hidden_size": 2048,
-    "intermediate_size": 6144, "max_position_embeddings": 40960, "mlp_only_layers": [],
-    "moe_intermediate_size": 768, "norm_topk_prob": True, "num_attention_heads": 32,
-    "num_experts": 64, "num_experts_per_tok": 8, "num_hidden_layers": 8,
-    "num_key_value_heads": 4, "rms_norm_eps": 1e-6, "rope_scaling": None, "rope_theta": 1000000.0,
-    "tie_word_embeddings": False, "use_sliding_window": False, "vocab_size": 102400,
+    "architectures": ["Qwen3MoeForCausalLM"],
+    "model_type": "qwen3_moe",
+    "attention_bias": False,
+    "decoder_sparse_step": 1,
+    "head_dim": 128,
+    "hidden_act": "silu",
+    "hidden_size": 2048,
+    "intermediate_size": 6144,
+    "max_position_embeddings": 40960,
+    "mlp_only_layers": [],
+    "moe_intermediate_size": 768,
+    "norm_topk_prob": True,
+    "num_attention_heads": 32,
+    "num_experts": 64,
+    "num_experts_per_tok": 8,
+    "num_hidden_layers": 8,
+    "num_key_value_heads": 4,
+    "rms_norm_eps": 1e-6,
+    "rope_scaling": None,
+    "rope_theta": 1000000.0,
+    "tie_word_embeddings": False,
+    "use_sliding_window": False,
+    "vocab_size": 102400,
 }
 MIXTRAL = {
-    "architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "head_dim": 128,
-    "hidden_act": "silu", "hidden_size": 2048, "intermediate_size": 3584,
-    "max_position_embeddings": 32768, "num_attention_heads": 16, "num_experts_per_tok": 2,
-    "num_hidden_layers": 8, "num_key_value_heads": 4, "num_local_experts": 8,
-    "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "sliding_window": None,
-    "tie_word_embeddings": False, "vocab_size": 102400,
+    "architectures": ["MixtralForCausalLM"],
+    "model_type": "mixtral",
+    "head_dim": 128,
+    "hidden_act": "silu",
+    "hidden_size": 2048,
+    "intermediate_size": 3584,
+    "max_position_embeddings": 32768,
+    "num_attention_heads": 16,
+    "num_experts_per_tok": 2,
+    "num_hidden_layers": 8,
+    "num_key_value_heads": 4,
+    "num_local_experts": 8,
+    "rms_norm_eps": 1e-5,
+    "rope_theta": 1000000.0,
+    "sliding_window": None,
+    "tie_word_embeddings": False,
+    "vocab_size": 102400,
 }
-SHAPES = {"deepseek-v3-8l": DEEPSEEK, "deepseek-v32-8l": SPARSE, "qwen3-moe-8l": QWEN,
-          "llama-moe-8l": MIXTRAL}
+SHAPES = {
+    "deepseek-v3-8l": DEEPSEEK,
+    "deepseek-v32-8l": SPARSE,
+    "qwen3-moe-8l": QWEN,
+    "llama-moe-8l": MIXTRAL,
+}
 
 # A tensor: name, dims, centre, spread.
 
@@ -68,7 +128,11 @@ def vector(name, n, centre=1.0):
 
 def gated(path, hidden, width, out, names=("gate_proj", "up_proj", "down_proj")):
     gate, up, down = (f"{path}{n}.weight" for n in names)
-    return [matrix(gate, width, hidden), matrix(up, width, hidden), matrix(down, hidden, width, out)]
+    return [
+        matrix(gate, width, hidden),
+        matrix(up, width, hidden),
+        matrix(down, hidden, width, out),
+    ]
 
 
 def latent_attention(path, c, out):
@@ -109,8 +173,9 @@ def experts(path, c, layer, out):
         n, path = c["num_local_experts"], path + "block_sparse_moe."
         yield matrix(path + "gate.weight", n, hidden)
         for e in range(n):
-            yield from gated(f"{path}experts.{e}.", hidden, c["intermediate_size"], out,
-                             ("w1", "w3", "w2"))
+            yield from gated(
+                f"{path}experts.{e}.", hidden, c["intermediate_size"], out, ("w1", "w3", "w2")
+            )
         return
     path += "mlp."
     if layer < c.get("first_k_dense_replace", 0):
@@ -174,8 +239,12 @@ def begins_with(post, bos, c):
     """A post-processor that puts the beginning token before every text, as released files do."""
     token = {"SpecialToken": {"id": bos, "type_id": 0}}
     one, two = ({"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB"))
-    template = {"type": "TemplateProcessing", "single": [token, one], "pair": [token, one, two],
-                "special_tokens": {bos: {"id": bos, "ids": [c["bos_token_id"]], "tokens": [bos]}}}
+    template = {
+        "type": "TemplateProcessing",
+        "single": [token, one],
+        "pair": [token, one, two],
+        "special_tokens": {bos: {"id": bos, "ids": [c["bos_token_id"]], "tokens": [bos]}},
+    }
     return {"type": "Sequence", "processors": [post, template]} if post else template
 
 
@@ -190,16 +259,23 @@ def write_tokenizer(out, c, path):
     for i in range(c["vocab_size"]):
         if i not in used:
             vocab[f"<unused_{i}>"] = i
-    ends = {"bos_token": next((t for t in special if "begin" in t), None),
-            "eos_token": next((t for t in special if "end" in t), None)}
+    ends = {
+        "bos_token": next((t for t in special if "begin" in t), None),
+        "eos_token": next((t for t in special if "end" in t), None),
+    }
     for key in [k for k, v in ends.items() if v is None]:
         raise SystemExit(f"{path} has no added token that could be the {key}")
     for key, text in ends.items():
         c[key + "_id"] = special[text]
     tok["post_processor"] = begins_with(tok.get("post_processor"), ends["bos_token"], c)
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True,
-                "clean_up_tokenization_spaces": False, "pad_token": ends["eos_token"],
-                "model_max_length": c["max_position_embeddings"], **ends}
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "add_bos_token": True,
+        "clean_up_tokenization_spaces": False,
+        "pad_token": ends["eos_token"],
+        "model_max_length": c["max_position_embeddings"],
+        **ends,
+    }
     dump(os.path.join(out, "tokenizer.json"), tok)
     dump(os.path.join(out, "tokenizer_config.json"), settings)
 
@@ -210,8 +286,9 @@ def dump(path, value):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("out", help="folder to write")
     ap.add_argument("--shape", required=True, choices=sorted(SHAPES))
     ap.add_argument("--tokenizer", required=True, help="a tokenizer.json")

@@ -3,19 +3,21 @@
 
   round_weights.py MODEL OUT --as q4_0|int4 [--head same|q8_0|int5]
 
-The copy is float32, so `lmzoo score OUT --weights f32 --against-model MODEL` measures the rounding of the
-weights alone.
+The copy is float32, so `lmzoo score OUT --weights f32 --against-model MODEL` measures the rounding
+of the weights alone.
 
   q4_0: groups of 32 along the inputs; d = (value of the largest magnitude) / -8, kept as fp16;
         q = min(15, floor(x / d + 8.5)); value = (q - 8) d   (llama.cpp, ggml-quants.c)
   int4: the host's own fit (host/kernels/fit.inc); without fma, so a rare tie is rounded differently
 
-Rounded is what the host packs: all matrices of the layers and the output matrix, not the input embedding,
-routers, indexer weights, convolutions and a Mamba-2's dt rows. A tied output matrix is stored beside the embedding.
---head q8_0: the output matrix in Q8_0 (d = amax / 127 as fp16), as llama-quantize stores it where rows are no
-multiple of 256 (otherwise Q6_K, which is not made here); int5: as the host stores it beside int4.
+Rounded is what the host packs: all matrices of the layers and the output matrix, not the input
+embedding, routers, indexer weights, convolutions and a Mamba-2's dt rows. A tied output matrix is
+stored beside the embedding. --head q8_0: the output matrix in Q8_0 (d = amax / 127 as fp16), as
+llama-quantize stores it where rows are no multiple of 256 (otherwise Q6_K, which is not made here);
+int5: as the host stores it beside int4.
 Memory: the model as float32 twice. Needs numpy.
 """
+
 import argparse
 import json
 import os
@@ -26,7 +28,9 @@ import sys
 
 import numpy as np
 
-EXACT = re.compile(r"(mlp\.gate|router(\.layer|\.proj)?|weights_proj|shared_expert_gate|conv1d)\.weight$")
+EXACT = re.compile(
+    r"(mlp\.gate|router(\.layer|\.proj)?|weights_proj|shared_expert_gate|conv1d)\.weight$"
+)
 
 
 def read_tensors(path):
@@ -123,7 +127,8 @@ def rounded(x, how):
 
 
 def rounded_latent(x, config, how):
-    """kv_b_proj: the key part is read with its inputs along a head's rows, the value part as it is."""
+    """kv_b_proj: the key part is read with its inputs along a head's rows,
+    the value part as it is."""
     heads, nope, v = (config[k] for k in ("num_attention_heads", "qk_nope_head_dim", "v_head_dim"))
     parts = x.reshape(heads, nope + v, -1).copy()
     keys = np.ascontiguousarray(parts[:, :nope].transpose(0, 2, 1))
@@ -142,7 +147,7 @@ def round_layers(tensors, config, how):
         else:
             tensors[name] = rounded(x, how)
         if name.endswith("mamba.in_proj.weight"):
-            tensors[name][-config["mamba_n_heads"]:] = x[-config["mamba_n_heads"]:]
+            tensors[name][-config["mamba_n_heads"] :] = x[-config["mamba_n_heads"] :]
         n += 1
     return n
 
@@ -170,7 +175,10 @@ def main():
     with open(os.path.join(args.out, "config.json"), "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2)
     write_tensors(os.path.join(args.out, "model.safetensors"), tensors)
-    print(f"{args.out}: {n} matrices of the layers and the output matrix, {args.format}", file=sys.stderr)
+    print(
+        f"{args.out}: {n} matrices of the layers and the output matrix, {args.format}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -7,19 +7,23 @@
     bench/targets.py drafts --model HF_FOLDER       the speed-up by speculative decoding (drafts.py)
     bench/targets.py contexts --model HF_FOLDER     long contexts and shared prefixes (contexts.py)
 
-Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and format in turn,
-a ratio within a round, the median of the rounds and their range. Where the CPU has more than AVX2, --llama-avx2
-names llama.cpp built for AVX2 alone, and the batch is run once more with both sides held to that.
+Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and
+format in turn, a ratio within a round, the median of the rounds and their range. Where the CPU has
+more than AVX2, --llama-avx2 names llama.cpp built for AVX2 alone, and the batch is run once more
+with both sides held to that.
 
 Of lmzoo alone, medians of the rounds:
   read share  bytes of weights over the measured bandwidth over the whole time of one sequence
-  load        seconds to int8 over seconds to read the files: from the page cache through one small buffer, from there
-              into memory of their size, and both after the cache has dropped them (posix_fadvise)
+  load        seconds to int8 over seconds to read the files: from the page cache through one small
+              buffer, from there into memory of their size, and both after the cache has dropped
+              them (posix_fadvise)
   start       seconds with packed weights kept by an earlier start
-  memory      peak resident bytes over packed weights and planned caches, 32 rows whose caches are full
+  memory      peak resident bytes over packed weights and planned caches, 32 rows whose caches are
+              full
 
 The table has every target, met or not. Only the standard library is used.
 """
+
 import argparse
 import glob
 import json
@@ -68,7 +72,10 @@ def drop_pages(a):
 def read_seconds(a, whole=False):
     begin = time.monotonic()
     for path in weight_files(a):
-        with open(path, "rb", buffering=0) as file, mmap.mmap(-1, os.path.getsize(path) if whole else MIB) as buffer:
+        with (
+            open(path, "rb", buffering=0) as file,
+            mmap.mmap(-1, os.path.getsize(path) if whole else MIB) as buffer,
+        ):
             at = memoryview(buffer)
             while n := file.readinto(at):
                 at = at[n:] if whole else at
@@ -78,14 +85,20 @@ def read_seconds(a, whole=False):
 
 def load_ratio(a, how):
     seconds = []
-    for step in (lambda: read_seconds(a, how == "memory"),
-                 lambda: bench(a, ["--weights", "int8", "--tests", "none"], "load")["seconds"]):
+    for step in (
+        lambda: read_seconds(a, how == "memory"),
+        lambda: bench(a, ["--weights", "int8", "--tests", "none"], "load")["seconds"],
+    ):
         if how == "cold":
             drop_pages(a)
         else:
             read_seconds(a)
         seconds.append(step())
-    return {"read_seconds": seconds[0], "load_seconds": seconds[1], "ratio": seconds[1] / seconds[0]}
+    return {
+        "read_seconds": seconds[0],
+        "load_seconds": seconds[1],
+        "ratio": seconds[1] / seconds[0],
+    }
 
 
 def start_seconds(a, kind):
@@ -107,7 +120,11 @@ def memory_over(a, kind):
 def own_figures(a):
     for kind in ("bf16", "int8", "int4"):
         decode = ["--weights", kind, "--machine", "--tests", "decode", "--decode", str(a.decode)]
-        yield {"figure": "read_share", "format": kind, "value": bench(a, decode, "decode")["read_share"]}
+        yield {
+            "figure": "read_share",
+            "format": kind,
+            "value": bench(a, decode, "decode")["read_share"],
+        }
     for how in ("warm", "memory", "cold"):
         yield {"figure": f"load_{how}", "format": "int8", **load_ratio(a, how)}
     for kind in ("int8", "int4"):
@@ -116,15 +133,41 @@ def own_figures(a):
 
 
 def run(a):
-    options = {**vars(a), "kinds": ["bf16", "int8", "int4"], "batches": [32], "prefills": [512], "prompt": 64, "new": 32,
-               "shared_rows": 256, "shared_prefix": 512, "zoo_options": []}
-    everything = {"isa": None, "formats": ["BF16", "F16", "Q8_0", "Q4_0"], "tests": ["batch", "prefill", "decode"]}
+    options = {
+        **vars(a),
+        "kinds": ["bf16", "int8", "int4"],
+        "batches": [32],
+        "prefills": [512],
+        "prompt": 64,
+        "new": 32,
+        "shared_rows": 256,
+        "shared_prefix": 512,
+        "zoo_options": [],
+    }
+    everything = {
+        "isa": None,
+        "formats": ["BF16", "F16", "Q8_0", "Q4_0"],
+        "tests": ["batch", "prefill", "decode"],
+    }
     peers.run(argparse.Namespace(**{**options, **everything}))
-    shared = {"isa": None, "formats": ["Q4_0"], "kinds": ["int8", "int4"], "peer": [], "tests": ["shared"], "rounds": 1}
+    shared = {
+        "isa": None,
+        "formats": ["Q4_0"],
+        "kinds": ["int8", "int4"],
+        "peer": [],
+        "tests": ["shared"],
+        "rounds": 1,
+    }
     peers.run(argparse.Namespace(**{**options, **shared}))
     if a.llama_avx2:
-        held = {"isa": "avx2", "llama": a.llama_avx2, "formats": ["BF16", "F16", "Q4_0"], "kinds": ["bf16", "int4"],
-                "peer": [], "tests": ["batch"]}
+        held = {
+            "isa": "avx2",
+            "llama": a.llama_avx2,
+            "formats": ["BF16", "F16", "Q4_0"],
+            "kinds": ["bf16", "int4"],
+            "peer": [],
+            "tests": ["batch"],
+        }
         peers.run(argparse.Namespace(**{**options, **held}))
     with open(a.out, "a", encoding="utf-8") as out:
         for i in range(a.rounds):
@@ -144,7 +187,11 @@ class Rates:
         """Per round the fastest of the formats that is fastest by its median."""
         found = {}
         for j in self.rows:
-            if j["test"] == test and (j["tool"] == "lmzoo") == mine and (not formats or j["format"] in formats):
+            if (
+                j["test"] == test
+                and (j["tool"] == "lmzoo") == mine
+                and (not formats or j["format"] in formats)
+            ):
                 found.setdefault((j["tool"], j["format"]), {})[j["round"]] = j["total_tps"]
         name = max(found, key=lambda f: statistics.median(found[f].values()), default=None)
         return (name, found[name]) if name else (None, {})
@@ -155,11 +202,14 @@ class Rates:
         both = sorted(ours[i] / theirs[i] for i in ours if i in theirs)
         if not both:
             return None
-        return statistics.median(both), f"{mine[1]} / {peer[0]} {peer[1]}; {both[0]:.2f} to {both[-1]:.2f}"
+        return statistics.median(
+            both
+        ), f"{mine[1]} / {peer[0]} {peer[1]}; {both[0]:.2f} to {both[-1]:.2f}"
 
 
 def prefill_ratio(rates):
-    """Against the best of all peers; one whose line has a prompt of 512 and more beside it by that prompt's rate."""
+    """Against the best of all peers; one whose line has a
+    prompt of 512 and more beside it by that prompt's rate."""
     for j in rates.rows:
         if j["test"].startswith("pp512"):
             rates.rows.append({**j, "test": "prefill512", "total_tps": j["prompt_tps"]})
@@ -170,14 +220,26 @@ def rate_targets(rows, wide):
     llama, narrow = ["BF16", "F16", "Q8_0", "Q4_0"], ["int8", "int4"]
     best = Rates(rows, "best")
     others = sorted({j["format"] for j in best.rows if j["tool"] not in ("lmzoo", "llama.cpp")})
-    yield "batch of 32 against llama.cpp", 2.5 if wide else 2.0, best.ratio("batch32", narrow, llama)
+    yield (
+        "batch of 32 against llama.cpp",
+        2.5 if wide else 2.0,
+        best.ratio("batch32", narrow, llama),
+    )
     if others and wide:
         yield "batch of 32 against the other engines", 1.5, best.ratio("batch32", narrow, others)
-    yield "batch of 32, bf16 weights", 1.5 if wide else 1.3, best.ratio("batch32", ["bf16"], ["BF16", "F16"])
+    yield (
+        "batch of 32, bf16 weights",
+        1.5 if wide else 1.3,
+        best.ratio("batch32", ["bf16"], ["BF16", "F16"]),
+    )
     if wide:
         held = Rates(rows, "avx2")
         yield "batch of 32, AVX2 alone", 2.0, held.ratio("batch32", narrow, llama)
-        yield "batch of 32, AVX2 alone, bf16 weights", 1.3, held.ratio("batch32", ["bf16"], ["BF16", "F16"])
+        yield (
+            "batch of 32, AVX2 alone, bf16 weights",
+            1.3,
+            held.ratio("batch32", ["bf16"], ["BF16", "F16"]),
+        )
     yield "prompt of 512 against all engines", 1.5, prefill_ratio(best)
     yield "one sequence, int4", 1.1, best.ratio("decode", ["int4"], ["Q4_0"])
     yield "one sequence, int8", 1.1, best.ratio("decode", ["int8"], ["Q8_0"])
@@ -186,14 +248,27 @@ def rate_targets(rows, wide):
 
 
 def own_targets(rows):
-    limits = {"read_share": (0.90, "share of the read bandwidth, {}", 1), "load_warm": (2, "load to int8 / reading, page cache", -1),
-              "load_memory": (2, "load to int8 / reading into memory, page cache", -1),
-              "load_cold": (2, "load to int8 / reading, from disk", -1), "start": (1, "second start, seconds, {}", -1),
-              "memory": (64, "memory over the plan, MiB, {}", -1)}
+    limits = {
+        "read_share": (0.90, "share of the read bandwidth, {}", 1),
+        "load_warm": (2, "load to int8 / reading, page cache", -1),
+        "load_memory": (2, "load to int8 / reading into memory, page cache", -1),
+        "load_cold": (2, "load to int8 / reading, from disk", -1),
+        "start": (1, "second start, seconds, {}", -1),
+        "memory": (64, "memory over the plan, MiB, {}", -1),
+    }
     for figure, fmt in dict.fromkeys((j["figure"], j["format"]) for j in rows if "figure" in j):
-        values = sorted(j.get("ratio", j.get("value")) for j in rows if j.get("figure") == figure and j["format"] == fmt)
+        values = sorted(
+            j.get("ratio", j.get("value"))
+            for j in rows
+            if j.get("figure") == figure and j["format"] == fmt
+        )
         limit, words, sign = limits[figure]
-        yield words.format(fmt), limit, (statistics.median(values), f"{values[0]:.2f} to {values[-1]:.2f}"), sign
+        yield (
+            words.format(fmt),
+            limit,
+            (statistics.median(values), f"{values[0]:.2f} to {values[-1]:.2f}"),
+            sign,
+        )
 
 
 def table(a):
@@ -205,19 +280,32 @@ def table(a):
     cpu, flags = heads.pop()
     wide = "avx512" in flags
     first = next(j for j in rows if "tool" in j)
-    print(f"{first['model']}; {cpu}: {flags}; {first['threads']} threads; lmzoo {first['lmzoo']}, {first['peer_version']}\n")
-    print("| measure | wanted | seen | met | of what, and the range of the rounds |\n|---|---|---|---|---|")
-    found = [(words, limit, seen, 1) for words, limit, seen in rate_targets(rows, wide)] + list(own_targets(rows))
+    print(
+        f"{first['model']}; {cpu}: {flags}; {first['threads']} threads; lmzoo {first['lmzoo']}, "
+        f"{first['peer_version']}\n"
+    )
+    print(
+        "| measure | wanted | seen | met | of what, and the range of the rounds "
+        "|\n|---|---|---|---|---|"
+    )
+    found = [(words, limit, seen, 1) for words, limit, seen in rate_targets(rows, wide)] + list(
+        own_targets(rows)
+    )
     for words, limit, seen, sign in found:
         if seen:
             met = "yes" if sign * seen[0] >= sign * limit else "no"
-            print(f"| {words} | {'>=' if sign > 0 else '<='} {limit} | {seen[0]:.2f} | {met} | {seen[1]} |")
+            print(
+                f"| {words} | {'>=' if sign > 0 else '<='} {limit} | {seen[0]:.2f} | {met} | "
+                f"{seen[1]} |"
+            )
         else:
             print(f"| {words} | {limit} | not run | | |")
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     sub = ap.add_subparsers(dest="verb", required=True)
     r = sub.add_parser("run")
     peers.add_sides(r)
