@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""Turn a llama2.c checkpoint (version 0, as stories260K.bin) and its tokenizer into a Hugging Face folder.
+"""Turn a llama2.c checkpoint (version 0, as stories260K.bin)
+and its tokenizer into a Hugging Face folder.
 
     convert_stories.py stories260K.bin tok512.bin OUT
 
-Needs numpy alone. Writes config.json, generation_config.json, model.safetensors (float32), tokenizer.json and
-tokenizer_config.json.
+Needs numpy alone. Writes config.json, generation_config.json, model.safetensors (float32),
+tokenizer.json and tokenizer_config.json.
 
-Format of the checkpoint: seven little-endian int32 (dim, hidden_dim, layers, heads, kv heads, vocabulary, positions; a
-negative vocabulary means an output matrix of its own), then float32 arrays one kind after the other, each for all
-layers; two rotary tables that are not needed. Rotary pairs lie side by side there and half a head apart here, so rows
-of q and k change places.
+Format of the checkpoint: seven little-endian int32 (dim, hidden_dim, layers, heads, kv heads,
+vocabulary, positions; a negative vocabulary means an output matrix of its own), then float32 arrays
+one kind after the other, each for all layers; two rotary tables that are not needed. Rotary pairs
+lie side by side there and half a head apart here, so rows of q and k change places.
 
-Format of the tokenizer: int32 longest piece, then per piece float32 score, int32 length, bytes. Pieces 0 to 2 are
-special, 3 to 258 bytes. llama2.c joins the pair whose result scores best; the merges are listed by that score.
+Format of the tokenizer: int32 longest piece, then per piece float32 score, int32 length, bytes.
+Pieces 0 to 2 are special, 3 to 258 bytes. llama2.c joins the pair whose result scores best; the
+merges are listed by that score.
 """
+
 import json
 import os
 import struct
@@ -33,7 +36,11 @@ def fail(sentence):
 def half_split(w, n_heads):
     """Rows (head, pair, 2) -> (head, 2, pair)."""
     rows, width = w.shape
-    return w.reshape(n_heads, rows // n_heads // 2, 2, width).transpose(0, 2, 1, 3).reshape(rows, width)
+    return (
+        w.reshape(n_heads, rows // n_heads // 2, 2, width)
+        .transpose(0, 2, 1, 3)
+        .reshape(rows, width)
+    )
 
 
 def read_weights(path):
@@ -55,7 +62,7 @@ def read_weights(path):
         if at + n > values.size:
             fail(f"{path} ends within its weights")
         at += n
-        return values[at - n:at].reshape(shape)
+        return values[at - n : at].reshape(shape)
 
     tensors = {"model.embed_tokens.weight": take(vocab, dim)}
 
@@ -79,18 +86,37 @@ def read_weights(path):
     if at != values.size:
         fail(f"{path} has {values.size - at} floats too many")
     config = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": dim, "intermediate_size": hidden,
-        "num_hidden_layers": n_layers, "num_attention_heads": n_heads, "num_key_value_heads": n_kv, "head_dim": head,
-        "vocab_size": vocab, "max_position_embeddings": context, "rms_norm_eps": EPS, "rope_theta": THETA,
-        "hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "tie_word_embeddings": tied,
-        "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "float32"}
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": dim,
+        "intermediate_size": hidden,
+        "num_hidden_layers": n_layers,
+        "num_attention_heads": n_heads,
+        "num_key_value_heads": n_kv,
+        "head_dim": head,
+        "vocab_size": vocab,
+        "max_position_embeddings": context,
+        "rms_norm_eps": EPS,
+        "rope_theta": THETA,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": tied,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "torch_dtype": "float32",
+    }
     return config, tensors
 
 
 def write_safetensors(path, tensors):
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for name, t in tensors.items():
-        header[name] = {"dtype": "F32", "shape": list(t.shape), "data_offsets": [at, at + 4 * t.size]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(t.shape),
+            "data_offsets": [at, at + 4 * t.size],
+        }
         at += 4 * t.size
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -108,7 +134,7 @@ def read_pieces(path, vocab):
         at += 8 + n
         if n < 0 or at > len(data):
             fail(f"{path} ends within piece {len(pieces)}")
-        pieces.append((data[at - n:at].decode().replace(" ", "▁"), score))
+        pieces.append((data[at - n : at].decode().replace(" ", "▁"), score))
     if len(pieces) != vocab:
         fail(f"{path} has {len(pieces)} pieces, the checkpoint {vocab}")
     return [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0)] + pieces[N_SPECIAL:]
@@ -118,32 +144,74 @@ def merges_of(pieces):
     """Pairs of pieces whose joint is a piece, best score first, as SentencePiece joins them."""
     ids = {piece: i for i, (piece, _) in enumerate(pieces)}
     found = []
-    for piece, score in pieces[N_SPECIAL + N_BYTES:]:
-        cuts = [(piece[:i], piece[i:]) for i in range(1, len(piece)) if piece[:i] in ids and piece[i:] in ids]
+    for piece, score in pieces[N_SPECIAL + N_BYTES :]:
+        cuts = [
+            (piece[:i], piece[i:])
+            for i in range(1, len(piece))
+            if piece[:i] in ids and piece[i:] in ids
+        ]
         cuts.sort(key=lambda pair: (ids[pair[0]], ids[pair[1]]))
         found += [(-score, list(pair)) for pair in cuts]
     return [pair for _, pair in sorted(found, key=lambda x: x[0])]
 
 
 def tokenizer(pieces):
-    special = [{"id": i, "content": pieces[i][0], "single_word": False, "lstrip": False, "rstrip": False,
-                "normalized": False, "special": True} for i in range(N_SPECIAL)]
+    special = [
+        {
+            "id": i,
+            "content": pieces[i][0],
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
+        for i in range(N_SPECIAL)
+    ]
     bos = {"SpecialToken": {"id": "<s>", "type_id": 0}}
     replace = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
     back = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
     return {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": special,
-        "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, replace]},
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": special,
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [{"type": "Prepend", "prepend": "▁"}, replace],
+        },
         "pre_tokenizer": None,
         "post_processor": {
-            "type": "TemplateProcessing", "single": [bos, {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [bos, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}},
-        "decoder": {"type": "Sequence", "decoders": [
-            back, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
-        "model": {"type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
-                  "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True,
-                  "vocab": {piece: i for i, (piece, _) in enumerate(pieces)}, "merges": merges_of(pieces)}}
+            "type": "TemplateProcessing",
+            "single": [bos, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [
+                bos,
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 1}},
+            ],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
+        },
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [
+                back,
+                {"type": "ByteFallback"},
+                {"type": "Fuse"},
+                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+            ],
+        },
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": "<unk>",
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "vocab": {piece: i for i, (piece, _) in enumerate(pieces)},
+            "merges": merges_of(pieces),
+        },
+    }
 
 
 def main():
@@ -154,11 +222,20 @@ def main():
     pieces = read_pieces(pieces_file, config["vocab_size"])
     os.makedirs(out, exist_ok=True)
     write_safetensors(os.path.join(out, "model.safetensors"), tensors)
-    texts = {"config.json": config, "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
-             "tokenizer.json": tokenizer(pieces),
-             "tokenizer_config.json": {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>",
-                                       "unk_token": "<unk>", "add_bos_token": True, "add_eos_token": False,
-                                       "clean_up_tokenization_spaces": False}}
+    texts = {
+        "config.json": config,
+        "generation_config.json": {"bos_token_id": 1, "eos_token_id": 2},
+        "tokenizer.json": tokenizer(pieces),
+        "tokenizer_config.json": {
+            "tokenizer_class": "LlamaTokenizer",
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "unk_token": "<unk>",
+            "add_bos_token": True,
+            "add_eos_token": False,
+            "clean_up_tokenization_spaces": False,
+        },
+    }
     for name, value in texts.items():
         with open(os.path.join(out, name), "w", encoding="utf-8") as f:
             json.dump(value, f, indent=2, ensure_ascii=False)

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""Make a small random checkpoint ("baby") from any config.json, with the reference's own numbers beside it.
+"""Make a small random checkpoint ("baby") from any config.json,
+with the reference's own numbers beside it.
 
     baby.py CONFIG OUT [--set KEY=JSON]... [--seed N] [--dtype bfloat16|float32]
 
-CONFIG is a config.json, a folder that holds one, or a model type (for its default configuration). shrink.py reduces
-the sizes; --set overrides a key after that. Every parameter gets a value that shows in the output: matrices
-normal / sqrt(fan in), norms around their neutral value, biases and other vectors not zero.
+CONFIG is a config.json, a folder that holds one, or a model type (for its default configuration).
+shrink.py reduces the sizes; --set overrides a key after that. Every parameter gets a value that
+shows in the output: matrices normal / sqrt(fan in), norms around their neutral value, biases and
+other vectors not zero.
 
-OUT gets config.json, model.safetensors, reference.json and reference.safetensors: prompts of random ids, greedy
-continuations by whole passes, and for prompt p `p/embed`, `p/<layer>`, `p/norm`, `p/logits`,
-`p/continuation.logits`; for the last prompt `p/<layer>.<child>` too. A seed is refused, and the next one tried,
-while two logits or two routed experts are nearly tied, or the text hardly changes.
+OUT gets config.json, model.safetensors, reference.json and reference.safetensors: prompts of random
+ids, greedy continuations by whole passes, and for prompt p `p/embed`, `p/<layer>`, `p/norm`,
+`p/logits`, `p/continuation.logits`; for the last prompt `p/<layer>.<child>` too. A seed is refused,
+and the next one tried, while two logits or two routed experts are nearly tied, or the text hardly
+changes.
 """
+
 import argparse
 import json
 import math
@@ -82,17 +86,23 @@ def respell(raw, small, names):
 
 
 def as_released(raw, config, folder):
-    """Writes config.json with the small values, spelled as in the file; False, and nothing written, if the class would
-    read it as something else than `config`."""
+    """Writes config.json with the small values, spelled as in the file; False, and nothing written,
+    if the class would read it as something else than `config`."""
     names = getattr(type(text_of(config)), "attribute_map", {})
     with open(os.path.join(folder, "config.json")) as f:
         stored = json.load(f)
     spelled = respell(raw, config.to_dict(), names)
     spelled.update({k: stored[k] for k in ("architectures", "dtype") if k in stored})
     for attempt in range(2):
-        again = AutoConfig.for_model(spelled["model_type"], **{k: v for k, v in spelled.items() if k != "model_type"})
-        wrong = {k: v for k, v in config.to_dict().items()
-                 if k not in ("dtype", "architectures", "transformers_version") and again.to_dict().get(k) != v}
+        again = AutoConfig.for_model(
+            spelled["model_type"], **{k: v for k, v in spelled.items() if k != "model_type"}
+        )
+        wrong = {
+            k: v
+            for k, v in config.to_dict().items()
+            if k not in ("dtype", "architectures", "transformers_version")
+            and again.to_dict().get(k) != v
+        }
         if not wrong:
             with open(os.path.join(folder, "config.json"), "w") as f:
                 json.dump(spelled, f, indent=1)
@@ -117,8 +127,11 @@ def value_for(name, p, noise, embed_std):
 def fill(model, generator, embed_std):
     """Random values for parameters and for the buffers that a checkpoint stores."""
     stored = model.state_dict()
-    floats = [(n, p) for n, p in [*model.named_parameters(), *model.named_buffers()]
-              if n in stored and p.is_floating_point() and not n.endswith(".eps")]
+    floats = [
+        (n, p)
+        for n, p in [*model.named_parameters(), *model.named_buffers()]
+        if n in stored and p.is_floating_point() and not n.endswith(".eps")
+    ]
     was_zero = {n for n, p in floats if float(p.abs().mean()) < 0.05}
     for name, p in floats:
         p.copy_(value_for(name, p, torch.randn(p.shape, generator=generator), embed_std))
@@ -128,7 +141,8 @@ def fill(model, generator, embed_std):
 
 
 def mix_signs(model, generator, was_zero):
-    """With a tied head the last token tends to repeat: random signs in the last norm prevent that."""
+    """With a tied head the last token tends to repeat:
+    random signs in the last norm prevent that."""
     path, _ = reference.decoder_layers(model)
     parent = path.rpartition(".")[0]
     for name, m in model.get_submodule(parent).named_children():
@@ -140,8 +154,9 @@ def mix_signs(model, generator, was_zero):
 
 
 class TopkGap(torch.overrides.TorchFunctionMode):
-    """Smallest distance between the last value chosen and the first refused, over every float top-k, relative to the
-    largest value of its row: a near tie cannot be reproduced by another implementation."""
+    """Smallest distance between the last value chosen and the first refused, over every float
+    top-k, relative to the largest value of its row: a near tie cannot be reproduced by another
+    implementation."""
 
     def __init__(self):
         super().__init__()
@@ -154,7 +169,12 @@ class TopkGap(torch.overrides.TorchFunctionMode):
         return func(*args, **kwargs)
 
     def look(self, input, k, dim=-1, largest=True, **_):
-        if not input.is_floating_point() or dim not in (-1, input.dim() - 1) or input.shape[-1] <= k or not largest:
+        if (
+            not input.is_floating_point()
+            or dim not in (-1, input.dim() - 1)
+            or input.shape[-1] <= k
+            or not largest
+        ):
             return
         order = input.double().sort(dim=-1, descending=True).values
         kept, refused = order[..., k - 1], order[..., k]
@@ -165,8 +185,9 @@ class TopkGap(torch.overrides.TorchFunctionMode):
 
 
 def greedy(model, prompt, cached):
-    """(tokens, smallest margin, logits of every step), each step a whole pass; with `cached` one that goes on from
-    those before it, where a model sees generated tokens otherwise than a prompt's."""
+    """(tokens, smallest margin, logits of every step), each step a whole pass; with `cached` one
+    that goes on from those before it, where a model sees generated tokens otherwise than a
+    prompt's."""
     ids, steps, cache = list(prompt), [], None
     for _ in range(NEW_TOKENS):
         if cached:
@@ -179,13 +200,14 @@ def greedy(model, prompt, cached):
         ids.append(int(steps[-1].argmax()))
     logits = torch.stack(steps)
     best = logits.topk(2, -1).values
-    return ids[len(prompt):], float((best[:, 0] - best[:, 1]).min()), logits
+    return ids[len(prompt) :], float((best[:, 0] - best[:, 1]).min()), logits
 
 
 def attempt(config, seed, dtype, strict=True, cached=False):
     """(model, prompts of reference.json, tensors, what is wrong or None).
 
-    Some models scale their embeddings up so far that a text repeats itself: every third seed has small ones."""
+    Some models scale their embeddings up so far that a text repeats itself:
+    every third seed has small ones."""
     torch.manual_seed(seed)
     model = reference.make(config)
     fill(model, torch.Generator().manual_seed(seed), EMBED_STD[seed % len(EMBED_STD)])
@@ -223,19 +245,32 @@ def write(out, model, prompts, tensors, note, dtype, raw, cached=False):
         note += "; config.json as transformers writes it"
     save_file(tensors, os.path.join(out, "reference.safetensors"))
     again = reference.load(out)
-    reload_nmse = max(reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"])
-                      for i, p in enumerate(prompts))
-    about = {"case": os.path.basename(os.path.abspath(out)), "model_type": model.config.model_type, "note": note,
-             "nmse_limit": NMSE_LIMIT, "reload_nmse": reload_nmse, "greedy_used_cache": cached, "generated_otherwise": cached,
-             "weights": str(dtype).removeprefix("torch."), "transformers": reference.transformers.__version__,
-             "torch": torch.__version__, "prompts": prompts}
+    reload_nmse = max(
+        reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"])
+        for i, p in enumerate(prompts)
+    )
+    about = {
+        "case": os.path.basename(os.path.abspath(out)),
+        "model_type": model.config.model_type,
+        "note": note,
+        "nmse_limit": NMSE_LIMIT,
+        "reload_nmse": reload_nmse,
+        "greedy_used_cache": cached,
+        "generated_otherwise": cached,
+        "weights": str(dtype).removeprefix("torch."),
+        "transformers": reference.transformers.__version__,
+        "torch": torch.__version__,
+        "prompts": prompts,
+    }
     with open(os.path.join(out, "reference.json"), "w") as f:
         json.dump(about, f, indent=1)
     return reload_nmse
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("config")
     parser.add_argument("out")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON")
@@ -252,8 +287,12 @@ def main():
         if not wrong:
             break
     else:
-        print(f"{ATTEMPTS} seeds were refused, the last for: {wrong}; the first complete one is kept, whose near ties "
-              "another machine may resolve differently", file=sys.stderr)
+        print(
+            f"{ATTEMPTS} seeds were refused, the last for: {wrong}; the first complete one is "
+            "kept, whose near ties "
+            "another machine may resolve differently",
+            file=sys.stderr,
+        )
         seed = args.seed * 1000
         model, prompts, tensors, wrong = attempt(config, seed, dtype, strict=False)
         note += f"; near ties: {wrong}"
@@ -261,8 +300,12 @@ def main():
             sys.exit(f"and that one gives {wrong}; --set other values")
     reload_nmse = write(args.out, model, prompts, tensors, note, dtype, read_raw(args.config))
     n = sum(p.numel() for p in model.parameters())
-    print(f"{args.out}: {model.config.model_type}, {n} parameters, {len(tensors)} tensors of reference, "
-          f"seed {seed}, reload nmse {reload_nmse:.1e}", file=sys.stderr)
+    print(
+        f"{args.out}: {model.config.model_type}, {n} parameters, {len(tensors)} tensors of "
+        "reference, "
+        f"seed {seed}, reload nmse {reload_nmse:.1e}",
+        file=sys.stderr,
+    )
     sys.exit(0 if reload_nmse < 1e-10 else f"{args.out} does not load back to the same numbers")
 
 

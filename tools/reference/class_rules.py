@@ -1,7 +1,8 @@
 """Rules for classes.py: which statement of a `__post_init__` is which derivation.
 
-RULES are patterns over statements as ast.unparse writes them; layer_list reads lists over the layers; SPECIAL names
-the classes whose whole method is one derivation or a few, with a digest of the source that was read.
+RULES are patterns over statements as ast.unparse writes them; layer_list reads lists over the
+layers; SPECIAL names the classes whose whole method is one derivation or a few, with a digest of
+the source that was read.
 """
 
 import ast
@@ -20,10 +21,18 @@ def constant(text: str) -> Any:
 
 def literal(node: ast.expr) -> Any:
     if isinstance(node, ast.Dict):
-        return {literal(k): literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
+        return {
+            literal(k): literal(v)
+            for k, v in zip(node.keys, node.values, strict=True)
+            if k is not None
+        }
     if isinstance(node, ast.List):
         return [literal(v) for v in node.elts]
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+    if (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    ):
         return {"key": node.attr}
     return ast.literal_eval(node)
 
@@ -42,7 +51,10 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     (r"self\.(?:standardize_rope_params|validate_rope|validate_layer_type)\(\)", lambda: []),
     (r"if self\.eos_token_id is None:.*", lambda: []),
     (r"self\.eos_token_id = .*", lambda: []),
-    (r"self\.(?:time_step_limit|layer_types|block_types) = .*(?:tuple|list)\(self\.\w+\).*", lambda: []),
+    (
+        r"self\.(?:time_step_limit|layer_types|block_types) = .*(?:tuple|list)\(self\.\w+\).*",
+        lambda: [],
+    ),
     (r"self\.(?:final_w_init_variance_scale|embedding_initializer_range) = .*", lambda: []),
     (r"if self\.initializer_range is None:.*", lambda: []),
     (r"if 'layer_types' in kwargs:\n    logger.*", lambda: []),
@@ -55,16 +67,28 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     (r"self\._validate_mrope_section\(.*\)", lambda: []),
     (r"default_rope_params: .* = (\{.*\})", lambda text: {"block": constant(text)}),
     # one key from others
-    (rf"if {SELF} is None:\n    self\.\w+ = self\.(\w+)", lambda a, b: when_null(a, by="same", of=b)),
-    (rf"{SELF} = self\.\w+ if self\.\w+ is not None else self\.(\w+)", lambda a, b: when_null(a, by="same", of=b)),
-    (rf"{SELF} = self\.(\w+) if self\.(\w+) is None else self\.\w+", lambda a, b, c: when_null(a, by="same", of=b)),
+    (
+        rf"if {SELF} is None:\n    self\.\w+ = self\.(\w+)",
+        lambda a, b: when_null(a, by="same", of=b),
+    ),
+    (
+        rf"{SELF} = self\.\w+ if self\.\w+ is not None else self\.(\w+)",
+        lambda a, b: when_null(a, by="same", of=b),
+    ),
+    (
+        rf"{SELF} = self\.(\w+) if self\.(\w+) is None else self\.\w+",
+        lambda a, b, c: when_null(a, by="same", of=b),
+    ),
     (rf"{SELF} = {SELF}", lambda a, b: {"key": a, "by": "same", "of": b}),
     (rf"{SELF} = {SELF} \+ {SELF}", lambda a, b, c: {"key": a, "by": "sum", "of": [b, c]}),
     (
         rf"if {SELF} is None:\n    self\.\w+ = self\.(\w+) \+ self\.(\w+)",
         lambda a, b, c: when_null(a, by="sum", of=[b, c]),
     ),
-    (rf"if {SELF} is None:\n    self\.\w+ = {SELF} // {SELF}", lambda a, b, c: when_null(a, by="quotient", of=[b, c])),
+    (
+        rf"if {SELF} is None:\n    self\.\w+ = {SELF} // {SELF}",
+        lambda a, b, c: when_null(a, by="quotient", of=[b, c]),
+    ),
     (
         rf"{SELF} = self\.\w+ if self\.\w+ is not None else {SELF} // {SELF}",
         lambda a, b, c: when_null(a, by="quotient", of=[b, c]),
@@ -77,13 +101,19 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         rf"{SELF} = self\.\w+ or 2 \* {SELF} // {SELF}",
         lambda a, b, c: {"key": a, "by": "quotient", "of": [[2, b], c], "when": "falsy"},
     ),
-    (rf"{SELF} = 2 \* {SELF} // {SELF}", lambda a, b, c: {"key": a, "by": "quotient", "of": [[2, b], c]}),
+    (
+        rf"{SELF} = 2 \* {SELF} // {SELF}",
+        lambda a, b, c: {"key": a, "by": "quotient", "of": [[2, b], c]},
+    ),
     (rf"{SELF} = {SELF} // {SELF}", lambda a, b, c: {"key": a, "by": "quotient", "of": [b, c]}),
     (
         rf"{SELF} = int\({SELF} \* {SELF}\) // {SELF}",
         lambda a, b, c, d: {"key": a, "by": "quotient", "of": [[b, c], d]},
     ),
-    (rf"{SELF} = int\({SELF} \* {SELF}\)", lambda a, b, c: {"key": a, "by": "product", "of": [b, c]}),
+    (
+        rf"{SELF} = int\({SELF} \* {SELF}\)",
+        lambda a, b, c: {"key": a, "by": "product", "of": [b, c]},
+    ),
     (
         rf"{SELF} = self\.\w+ or (\d+) \* {SELF}",
         lambda a, n, b: {"key": a, "by": "product", "of": [int(n), b], "when": "falsy"},
@@ -101,21 +131,34 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         rf"if {SELF} is None:\n    self\.\w+ = {SELF} \*\* \(?-0\.5\)?",
         lambda a, b: when_null(a, by="inverse_root", of=b),
     ),
-    (rf"if {SELF} is None:\n    self\.\w+ = math\.sqrt\({SELF}\)", lambda a, b: when_null(a, by="root", of=b)),
+    (
+        rf"if {SELF} is None:\n    self\.\w+ = math\.sqrt\({SELF}\)",
+        lambda a, b: when_null(a, by="root", of=b),
+    ),
     (
         rf"{SELF} = math\.ceil\({SELF} / 16\) if self\.\w+ == 'auto' else self\.\w+",
         lambda a, b: {"key": a, "by": "quotient", "of": [b, 16], "up": True, "when": "auto"},
     ),
     (
         rf"if {SELF} == 'auto':\n    self\.\w+ = self\.mamba_expand \* self\.hidden_size // {SELF}",
-        lambda a, b: {"key": a, "by": "quotient", "of": [["mamba_expand", "hidden_size"], b], "when": "auto"},
+        lambda a, b: {
+            "key": a,
+            "by": "quotient",
+            "of": [["mamba_expand", "hidden_size"], b],
+            "when": "auto",
+        },
     ),
     (
         r"mamba_intermediate = self\.mamba_expand \* self\.hidden_size",
-        lambda: {"key": "mamba_intermediate", "by": "product", "of": ["mamba_expand", "hidden_size"]},
+        lambda: {
+            "key": "mamba_intermediate",
+            "by": "product",
+            "of": ["mamba_expand", "hidden_size"],
+        },
     ),
     (
-        r"mamba_intermediate = self\.mamba_expand \* self\.hidden_size if self\.mamba_d_ssm is None else self\.mamba_d_ssm",
+        r"mamba_intermediate = self\.mamba_expand \* self\.hidden_size if self\.mamba_d_ssm is "
+        r"None else self\.mamba_d_ssm",
         lambda: [
             {
                 "key": "mamba_intermediate",
@@ -135,10 +178,19 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         lambda a: {"key": a, "by": "last_layer", "when": "minus_one"},
     ),
     # constants
-    (rf"if {SELF} is None:\n    self\.\w+ = default_rope_params", lambda a: when_null(a, by="block")),
+    (
+        rf"if {SELF} is None:\n    self\.\w+ = default_rope_params",
+        lambda a: when_null(a, by="block"),
+    ),
     (rf"if {SELF} is None:\n    self\.\w+ = ([\[{{].*[\]}}]|-?[\d._]+)", default_block),
-    (rf"{SELF} = \[\] if self\.\w+ is None else self\.\w+", lambda a: when_null(a, by="value", value=[])),
-    (rf"{SELF} = (None|\d+|'\w+')", lambda a, v: {"key": a, "by": "value", "value": ast.literal_eval(v)}),
+    (
+        rf"{SELF} = \[\] if self\.\w+ is None else self\.\w+",
+        lambda a: when_null(a, by="value", value=[]),
+    ),
+    (
+        rf"{SELF} = (None|\d+|'\w+')",
+        lambda a, v: {"key": a, "by": "value", "value": ast.literal_eval(v)},
+    ),
     (
         rf"{SELF} = self\.\w+ if {SELF} else (None|0)",
         lambda a, b, v: {"key": a, "by": "value", "value": ast.literal_eval(v), "unless": b},
@@ -149,7 +201,12 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     ),
     (
         r"if self\.sliding_window is None:\n    self\.sliding_window_pattern = 0",
-        lambda: {"key": "sliding_window_pattern", "by": "value", "value": 0, "without": "sliding_window"},
+        lambda: {
+            "key": "sliding_window_pattern",
+            "by": "value",
+            "value": 0,
+            "without": "sliding_window",
+        },
     ),
     (
         r"if self\.hidden_act == 'gelu':.*self\.hidden_act = 'gelu_pytorch_tanh'",
@@ -165,10 +222,16 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     ),
     (
         r"if self\.use_long_context:\n    self\.max_position_embeddings = 16384",
-        lambda: {"key": "max_position_embeddings", "by": "value", "value": 16384, "if": "use_long_context"},
+        lambda: {
+            "key": "max_position_embeddings",
+            "by": "value",
+            "value": 16384,
+            "if": "use_long_context",
+        },
     ),
     (
-        r"if self\.use_bidirectional_attention:.*self\.sliding_window = self\.sliding_window // 2 \+ 1",
+        r"if self\.use_bidirectional_attention:.*self\.sliding_window = self\.sliding_window // 2 "
+        r"\+ 1",
         lambda: {"key": "sliding_window", "by": "both_ways", "if": "use_bidirectional_attention"},
     ),
     # other spellings
@@ -181,13 +244,18 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         rf"{SELF} = kwargs\.pop\('(\w+)'\) if '\w+' in kwargs else self\.\w+",
         lambda a, b: {"key": a, "by": "spelled", "of": b, "null": True},
     ),
-    (rf"{SELF} = kwargs\.pop\('(\w+)', self\.\w+\)", lambda a, b: {"key": a, "by": "spelled", "of": b, "null": True}),
     (
-        r"if \(num_experts := kwargs\.get\('num_experts'\)\) is not None:\n    self\.n_routed_experts = num_experts",
+        rf"{SELF} = kwargs\.pop\('(\w+)', self\.\w+\)",
+        lambda a, b: {"key": a, "by": "spelled", "of": b, "null": True},
+    ),
+    (
+        r"if \(num_experts := kwargs\.get\('num_experts'\)\) is not None:\n    "
+        r"self\.n_routed_experts = num_experts",
         lambda: {"key": "n_routed_experts", "by": "spelled", "of": "num_experts"},
     ),
     (
-        r"if kwargs\.get\('sliding_window_size'\) is not None:\n    self\.sliding_window = kwargs\['sliding_window_size'\] \+ 1",
+        r"if kwargs\.get\('sliding_window_size'\) is not None:\n    self\.sliding_window = "
+        r"kwargs\['sliding_window_size'\] \+ 1",
         lambda: {"key": "sliding_window", "by": "spelled", "of": "sliding_window_size", "plus": 1},
     ),
     (
@@ -195,25 +263,37 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         lambda: {"key": "sliding_window_pattern", "by": "value", "value": 6, "when": "absent"},
     ),
     (
-        r"self\.rope_parameters\.setdefault\('partial_rotary_factor', self\.qk_rope_head_dim / self\.head_dim\)",
+        r"self\.rope_parameters\.setdefault\('partial_rotary_factor', self\.qk_rope_head_dim / "
+        r"self\.head_dim\)",
         lambda: {"by": "rope_share"},
     ),
     # layers
     (
-        r"if self\.mlp_layer_types is None:\n    n_dense = min\(self\.first_k_dense_replace, self\.num_hidden_layers\)\n.*",
-        lambda: when_null("mlp_layer_types", by="first", of=["dense", "sparse"], n="first_k_dense_replace"),
+        r"if self\.mlp_layer_types is None:\n    n_dense = min\(self\.first_k_dense_replace, "
+        r"self\.num_hidden_layers\)\n.*",
+        lambda: when_null(
+            "mlp_layer_types", by="first", of=["dense", "sparse"], n="first_k_dense_replace"
+        ),
     ),
     (
-        r"if self\.(\w+) is None:\n    first_k_dense_replace = kwargs\.pop\('first_k_dense_replace', 1\)\n"
+        r"if self\.(\w+) is None:\n    first_k_dense_replace = "
+        r"kwargs\.pop\('first_k_dense_replace', 1\)\n"
         r"    moe_layer_freq = kwargs\.pop\('moe_layer_freq', 1\)\n.*",
         lambda a: [
             {"key": "first_k_dense_replace", "by": "value", "value": 1, "when": "absent"},
             {"key": "moe_layer_freq", "by": "value", "value": 1, "when": "absent"},
-            when_null(a, by="first", of=["dense", "sparse"], n="first_k_dense_replace", every="moe_layer_freq"),
+            when_null(
+                a,
+                by="first",
+                of=["dense", "sparse"],
+                n="first_k_dense_replace",
+                every="moe_layer_freq",
+            ),
         ],
     ),
     (
-        r"if self\.layer_types is None:\n    interval_pattern = kwargs\.pop\('full_attention_interval', 4\)\n.*",
+        r"if self\.layer_types is None:\n    interval_pattern = "
+        r"kwargs\.pop\('full_attention_interval', 4\)\n.*",
         lambda: [
             {"key": "full_attention_interval", "by": "value", "value": 4, "when": "absent"},
             when_null(
@@ -227,14 +307,23 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     ),
     (
         r"if self\.(\w+) is None:\n    window_pattern = 4\n.*",
-        lambda a: when_null(a, by="periodic", of=["full_attention", "sliding_attention"], period=4, at=0),
+        lambda a: when_null(
+            a, by="periodic", of=["full_attention", "sliding_attention"], period=4, at=0
+        ),
     ),
     (
         r"if self\.layer_types is None:\n    sliding_window_pattern = 6\n.*",
-        lambda: when_null("layer_types", by="periodic", of=["full_attention", "sliding_attention"], period=6, at=-1),
+        lambda: when_null(
+            "layer_types",
+            by="periodic",
+            of=["full_attention", "sliding_attention"],
+            period=6,
+            at=-1,
+        ),
     ),
     (
-        r"if self\.(\w+) is None:\n    self\.\w+ = \['(\w+)' if self\.sliding_window is not None else '(\w+)'\] \* self\.num_hidden_layers",
+        r"if self\.(\w+) is None:\n    self\.\w+ = \['(\w+)' if self\.sliding_window is not None "
+        r"else '(\w+)'\] \* self\.num_hidden_layers",
         lambda key, a, b: when_null(key, by="first", of=[b, a], n=0, needs="sliding_window"),
     ),
     (
@@ -246,23 +335,33 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         lambda key, a: when_null(key, by="repeat", of=a),
     ),
     (
-        r"if self\.(\w+) is None:\n    self\.\w+ = \[self\.rope_parameters\['rope_theta'\]\] \* self\.num_hidden_layers",
+        r"if self\.(\w+) is None:\n    self\.\w+ = \[self\.rope_parameters\['rope_theta'\]\] \* "
+        r"self\.num_hidden_layers",
         lambda key: when_null(key, by="repeat", of="rope_parameters.rope_theta"),
     ),
     (
-        r"if self\.(\w+) is None:\n    self\.\w+ = \[0 if \(self\.num_hidden_layers - 1 - i\) % 4 == 0 else "
+        r"if self\.(\w+) is None:\n    self\.\w+ = \[0 if \(self\.num_hidden_layers - 1 - i\) % 4 "
+        r"== 0 else "
         r"self\.rope_parameters\['rope_theta'\] for i in range\(self\.num_hidden_layers\)\]",
         lambda key: when_null(
-            key, by="periodic", of=[0, {"key": "rope_parameters.rope_theta"}], period=4, at=0, back=True
+            key,
+            by="periodic",
+            of=[0, {"key": "rope_parameters.rope_theta"}],
+            period=4,
+            at=0,
+            back=True,
         ),
     ),
     (
-        r"if self\.(\w+) is None:\n    self\.\w+ = \['(\w+)'\] \+ \['(\w+)'\] \* \(self\.num_hidden_layers - 1\)",
+        r"if self\.(\w+) is None:\n    self\.\w+ = \['(\w+)'\] \+ \['(\w+)'\] \* "
+        r"\(self\.num_hidden_layers - 1\)",
         lambda key, a, b: when_null(key, by="first", of=[a, b], n=1),
     ),
     (
-        r"if self\.(\w+) is None:\n    self\.\w+ = \['(\w+)'\] \* (?:\(1 if self\.num_hidden_layers > 0 else 0\)|"
-        r"min\(1, self\.num_hidden_layers\)) \+ \['(\w+)'\] \* max\(self\.num_hidden_layers - 1, 0\)",
+        r"if self\.(\w+) is None:\n    self\.\w+ = \['(\w+)'\] \* (?:\(1 if "
+        r"self\.num_hidden_layers > 0 else 0\)|"
+        r"min\(1, self\.num_hidden_layers\)) \+ \['(\w+)'\] \* max\(self\.num_hidden_layers - 1, "
+        r"0\)",
         lambda key, a, b: when_null(key, by="first", of=[a, b], n=1),
     ),
 ]
@@ -278,17 +377,22 @@ def amount(node: ast.expr) -> Any:
 
 
 def layer_test(node: ast.expr, i: str) -> Json | None:
-    """{"period", "at"} or {"n"} with "yes": whether the first value is the one where the test holds."""
+    """{"period", "at"} or {"n"} with "yes":
+    whether the first value is the one where the test holds."""
     text = ast.unparse(node)
     text = re.sub(r"\bself\.", "", text)
-    text = re.sub(rf"\b{i}\b", "i", text).replace("_sliding_window_pattern", "sliding_window_pattern")
+    text = re.sub(rf"\b{i}\b", "i", text).replace(
+        "_sliding_window_pattern", "sliding_window_pattern"
+    )
     m = re.fullmatch(r"sliding_window is not None and i >= (\w+)", text)
     if m:
         return {"n": m[1], "needs": "sliding_window", "yes": False}
     m = re.fullmatch(r"i < (\w+)", text)
     if m:
         return {"n": m[1], "yes": True}
-    m = re.fullmatch(r"(?:bool\()?\(i \+ 1\) % (\w+)\)?(?: != 0)?(?: and i < num_hidden_layers)?", text)
+    m = re.fullmatch(
+        r"(?:bool\()?\(i \+ 1\) % (\w+)\)?(?: != 0)?(?: and i < num_hidden_layers)?", text
+    )
     if m:
         return {"period": m[1], "at": -1, "yes": False}
     m = re.fullmatch(r"\(i \+ 1\) % (\w+) == 0", text)
@@ -347,9 +451,20 @@ def layer_list(statement: ast.stmt) -> Json | None:
 
 BASE: Json = {"by": "rope"}
 KV: Json = {"key": "num_key_value_heads", "by": "same", "of": "num_attention_heads", "when": "null"}
-GLOBAL_LAYERS: Json = {"key": "layer_types", "by": "periodic", "of": ["full_attention", "sliding_attention"], "at": -1}
+GLOBAL_LAYERS: Json = {
+    "key": "layer_types",
+    "by": "periodic",
+    "of": ["full_attention", "sliding_attention"],
+    "at": -1,
+}
 GEMMA4: list[Json] = [
-    {"key": "is_causal", "by": "value", "value": False, "if": "use_bidirectional_attention", "is": "all"},
+    {
+        "key": "is_causal",
+        "by": "value",
+        "value": False,
+        "if": "use_bidirectional_attention",
+        "is": "all",
+    },
     {"key": "sliding_window", "by": "both_ways", "if": "use_bidirectional_attention", "is": "all"},
     {**GLOBAL_LAYERS, "period": 6, "when": "null"},
     {"key": "layer_types", "by": "last", "value": "full_attention"},
@@ -359,7 +474,11 @@ GEMMA4: list[Json] = [
         "when": "null",
         "value": {
             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
-            "full_attention": {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1000000.0},
+            "full_attention": {
+                "rope_type": "proportional",
+                "partial_rotary_factor": 0.25,
+                "rope_theta": 1000000.0,
+            },
         },
     },
     {
@@ -408,7 +527,7 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             BASE,
         ],
     ),
-    # layer_types is the plugin's to derive: its list of numbers may be null, which means every layer
+    # layer_types is the plugin's to derive: its list of numbers may be null, for every layer
     "Lfm2Config": (
         "bdbf5964f926",
         [
@@ -435,8 +554,18 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "some": True,
                 "when": "null",
             },
-            {"key": "linear_num_key_heads", "by": "same", "of": "num_attention_heads", "when": "null"},
-            {"key": "linear_num_value_heads", "by": "same", "of": "num_attention_heads", "when": "null"},
+            {
+                "key": "linear_num_key_heads",
+                "by": "same",
+                "of": "num_attention_heads",
+                "when": "null",
+            },
+            {
+                "key": "linear_num_value_heads",
+                "by": "same",
+                "of": "num_attention_heads",
+                "when": "null",
+            },
             KV,
             BASE,
         ],
@@ -492,7 +621,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
         "a37e97adc211",
         [
             {**GLOBAL_LAYERS, "period": 6, "last": True, "when": "null"},
-            {"key": "mlp_layer_types", "by": "first", "of": ["dense", "sparse"], "n": 3, "when": "null"},
+            {
+                "key": "mlp_layer_types",
+                "by": "first",
+                "of": ["dense", "sparse"],
+                "n": 3,
+                "when": "null",
+            },
             {
                 "key": "rope_parameters",
                 "by": "value",
@@ -508,7 +643,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
     "CohereCompassTextConfig": (
         "a9ac4637e4d6",
         [
-            {"key": "layer_types", "by": "first", "of": ["full_attention", "full_attention"], "n": 0, "when": "null"},
+            {
+                "key": "layer_types",
+                "by": "first",
+                "of": ["full_attention", "full_attention"],
+                "n": 0,
+                "when": "null",
+            },
             KV,
             {"key": "head_dim", "by": "quotient", "of": ["hidden_size", "num_attention_heads"]},
             BASE,
@@ -529,7 +670,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                     "partial_rotary_factors",
                 ],
             },
-            {"key": "layer_types", "by": "first", "of": ["full_attention", "full_attention"], "n": 0, "when": "null"},
+            {
+                "key": "layer_types",
+                "by": "first",
+                "of": ["full_attention", "full_attention"],
+                "n": 0,
+                "when": "null",
+            },
             {
                 "key": "mlp_layer_types",
                 "by": "enumerated",
@@ -544,7 +691,12 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "of": "attention_other_setting.num_attention_heads",
                 "when": "null",
             },
-            {"key": "num_sliding_attention_heads", "by": "same", "of": "num_attention_heads", "when": "null"},
+            {
+                "key": "num_sliding_attention_heads",
+                "by": "same",
+                "of": "num_attention_heads",
+                "when": "null",
+            },
             {
                 "key": "num_attention_heads_per_layer",
                 "by": "layer_heads",
@@ -584,14 +736,25 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             },
             {
                 "by": "compressed_rope",
-                "reads": ["qk_rope_head_dim", "head_dim", "partial_rotary_factor", "rope_theta", "compress_rope_theta"],
+                "reads": [
+                    "qk_rope_head_dim",
+                    "head_dim",
+                    "partial_rotary_factor",
+                    "rope_theta",
+                    "compress_rope_theta",
+                ],
             },
         ],
     ),
     "Gemma3nTextConfig": (
         "235f88c323a0",
         [
-            {"key": "intermediate_size", "by": "repeat", "of": "intermediate_size", "when": "number"},
+            {
+                "key": "intermediate_size",
+                "by": "repeat",
+                "of": "intermediate_size",
+                "when": "number",
+            },
             {**GLOBAL_LAYERS, "period": 5, "when": "null"},
             {
                 "key": "activation_sparsity_pattern",
@@ -646,7 +809,12 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
     "GPTNeoConfig": (
         "a4ee5dd95bc5",
         [
-            {"key": "attention_types", "by": "value", "value": [[["global", "local"], 12]], "when": "null"},
+            {
+                "key": "attention_types",
+                "by": "value",
+                "value": [[["global", "local"], 12]],
+                "when": "null",
+            },
             {"key": "attention_layers", "by": "expand", "of": "attention_types"},
             BASE,
         ],
@@ -654,7 +822,11 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
     "JetMoeConfig": (
         "a28343617eee",
         [
-            {"key": "num_attention_heads", "by": "product", "of": ["num_key_value_heads", "num_experts_per_tok"]},
+            {
+                "key": "num_attention_heads",
+                "by": "product",
+                "of": ["num_key_value_heads", "num_experts_per_tok"],
+            },
             BASE,
         ],
     ),
@@ -667,7 +839,11 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             BASE,
             {"key": "linear_head_dim", "by": "spelled", "of": "linear_attn_config.head_dim"},
             {"key": "linear_num_heads", "by": "spelled", "of": "linear_attn_config.num_heads"},
-            {"key": "linear_conv_kernel_dim", "by": "spelled", "of": "linear_attn_config.short_conv_kernel_size"},
+            {
+                "key": "linear_conv_kernel_dim",
+                "by": "spelled",
+                "of": "linear_attn_config.short_conv_kernel_size",
+            },
             {
                 "key": "layer_types",
                 "by": "numbered",
@@ -732,8 +908,18 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "at": -1,
                 "when": "falsy",
             },
-            {"key": "head_dim", "by": "quotient", "of": ["hidden_size", "num_attention_heads"], "when": "null"},
-            {"key": "moe_layers", "by": "every_nth", "of": "interleave_moe_layer_step", "when": "null"},
+            {
+                "key": "head_dim",
+                "by": "quotient",
+                "of": ["hidden_size", "num_attention_heads"],
+                "when": "null",
+            },
+            {
+                "key": "moe_layers",
+                "by": "every_nth",
+                "of": "interleave_moe_layer_step",
+                "when": "null",
+            },
             {
                 "key": "layer_types",
                 "by": "where",
@@ -750,11 +936,31 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
         [
             BASE,
             {"key": "hidden_act", "by": "value", "value": "silu"},
-            {"key": "index_n_heads", "by": "spelled", "of": "sparse_attention_config.sparse_num_index_heads"},
-            {"key": "index_head_dim", "by": "spelled", "of": "sparse_attention_config.sparse_index_dim"},
-            {"key": "index_block_size", "by": "spelled", "of": "sparse_attention_config.sparse_block_size"},
-            {"key": "index_topk_blocks", "by": "spelled", "of": "sparse_attention_config.sparse_topk_blocks"},
-            {"key": "index_local_blocks", "by": "spelled", "of": "sparse_attention_config.sparse_local_block"},
+            {
+                "key": "index_n_heads",
+                "by": "spelled",
+                "of": "sparse_attention_config.sparse_num_index_heads",
+            },
+            {
+                "key": "index_head_dim",
+                "by": "spelled",
+                "of": "sparse_attention_config.sparse_index_dim",
+            },
+            {
+                "key": "index_block_size",
+                "by": "spelled",
+                "of": "sparse_attention_config.sparse_block_size",
+            },
+            {
+                "key": "index_topk_blocks",
+                "by": "spelled",
+                "of": "sparse_attention_config.sparse_topk_blocks",
+            },
+            {
+                "key": "index_local_blocks",
+                "by": "spelled",
+                "of": "sparse_attention_config.sparse_local_block",
+            },
             {
                 "key": "layer_types",
                 "by": "where",
@@ -762,7 +968,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "of": ["minimax_m3_sparse", "full_attention"],
                 "when": "null",
             },
-            {"key": "layer_types", "by": "first", "of": ["full_attention", "full_attention"], "n": 0, "when": "null"},
+            {
+                "key": "layer_types",
+                "by": "first",
+                "of": ["full_attention", "full_attention"],
+                "n": 0,
+                "when": "null",
+            },
             {
                 "key": "mlp_layer_types",
                 "by": "where",
@@ -770,7 +982,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "of": ["sparse", "dense"],
                 "when": "null",
             },
-            {"key": "mlp_layer_types", "by": "first", "of": ["sparse", "sparse"], "n": 0, "when": "null"},
+            {
+                "key": "mlp_layer_types",
+                "by": "first",
+                "of": ["sparse", "sparse"],
+                "n": 0,
+                "when": "null",
+            },
         ],
     ),
     "Mistral4Config": (
@@ -795,7 +1013,11 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             KV,
             {"key": "qk_head_dim", "by": "sum", "of": ["qk_nope_head_dim", "qk_rope_head_dim"]},
             {"key": "head_dim", "by": "sum", "of": ["qk_nope_head_dim", "qk_rope_head_dim"]},
-            {"key": "rope_parameters", "by": "rotated_share", "of": ["qk_rope_head_dim", "head_dim"]},
+            {
+                "key": "rope_parameters",
+                "by": "rotated_share",
+                "of": ["qk_rope_head_dim", "head_dim"],
+            },
             BASE,
         ],
     ),
@@ -834,7 +1056,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
         [
             {"key": "mlp_only_layers", "by": "value", "value": [], "when": "null"},
             {"key": "sliding_window", "by": "value", "value": 0, "unless": "use_sliding_window"},
-            {**GLOBAL_LAYERS, "period": 2, "below": "max_window_layers", "needs": "use_sliding_window", "when": "null"},
+            {
+                **GLOBAL_LAYERS,
+                "period": 2,
+                "below": "max_window_layers",
+                "needs": "use_sliding_window",
+                "when": "null",
+            },
             BASE,
         ],
     ),
@@ -873,14 +1101,25 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
     "ZambaConfig": (
         "c380e2fdf566",
         [
-            {"key": "attention_hidden_size", "by": "product", "of": [2, "hidden_size"], "when": "falsy"},
+            {
+                "key": "attention_hidden_size",
+                "by": "product",
+                "of": [2, "hidden_size"],
+                "when": "falsy",
+            },
             {
                 "key": "attention_head_dim",
                 "by": "quotient",
                 "of": [[2, "hidden_size"], "num_attention_heads"],
                 "when": "falsy",
             },
-            {"key": "mamba_dt_rank", "by": "quotient", "of": ["hidden_size", 16], "up": True, "when": "auto"},
+            {
+                "key": "mamba_dt_rank",
+                "by": "quotient",
+                "of": ["hidden_size", 16],
+                "up": True,
+                "when": "auto",
+            },
             {
                 "key": "layers_block_type",
                 "by": "periodic",
@@ -896,11 +1135,29 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
     "Zamba2Config": (
         "3ba7336e95e3",
         [
-            {"key": "intermediate_size", "by": "product", "of": [4, "hidden_size"], "when": "falsy"},
+            {
+                "key": "intermediate_size",
+                "by": "product",
+                "of": [4, "hidden_size"],
+                "when": "falsy",
+            },
             {"key": "attention_hidden_size", "by": "product", "of": [2, "hidden_size"]},
-            {"key": "attention_head_dim", "by": "quotient", "of": [[2, "hidden_size"], "num_attention_heads"]},
-            {"key": "mamba_headdim", "by": "quotient", "of": [["mamba_expand", "hidden_size"], "n_mamba_heads"]},
-            {"key": "max_position_embeddings", "by": "value", "value": 16384, "if": "use_long_context"},
+            {
+                "key": "attention_head_dim",
+                "by": "quotient",
+                "of": [[2, "hidden_size"], "num_attention_heads"],
+            },
+            {
+                "key": "mamba_headdim",
+                "by": "quotient",
+                "of": [["mamba_expand", "hidden_size"], "n_mamba_heads"],
+            },
+            {
+                "key": "max_position_embeddings",
+                "by": "value",
+                "value": 16384,
+                "if": "use_long_context",
+            },
             KV,
             {"key": "kv_channels", "by": "quotient", "of": ["hidden_size", "num_attention_heads"]},
             {"key": "num_query_groups", "by": "same", "of": "num_attention_heads"},
@@ -918,7 +1175,12 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                     + ["linear_attention"] * 2
                 ),
             },
-            {"key": "hybrid_layer_ids", "by": "indices", "of": "layers_block_type", "value": "hybrid"},
+            {
+                "key": "hybrid_layer_ids",
+                "by": "indices",
+                "of": "layers_block_type",
+                "value": "hybrid",
+            },
             BASE,
         ],
     ),

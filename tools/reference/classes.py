@@ -3,31 +3,38 @@
 
     classes.py [--check] [--cards DIR] [-o DIR] [TYPE...]
 
-Without TYPE: every type that a card of DIR (models.d) covers, and the text type of every wrapper among them. Files go
-to DIR/classes. --check writes nothing: it compares with what lies there and exits with 1 where they differ.
+Without TYPE: every type that a card of DIR (models.d) covers, and the text type of every wrapper
+among them. Files go to DIR/classes. --check writes nothing: it compares with what lies there and
+exits with 1 where they differ.
 
 A file of a type holds
 
-    keys      what the model's code reads: {key: {"type", "default"}}; keys without these are not fields of the class,
-              and "absent" is the value that the code uses where the file has none
+    keys      what the model's code reads: {key: {"type", "default"}}; keys without these are not
+              fields of the class, and "absent" is the value that the code uses where the file has
+              none
     inputs    the same for keys that only the class itself reads, for derivations
     unread    fields that neither reads, with their defaults
     names     attribute_map: {other spelling: key}
-    rope      how rotary parameters are normalised into one form, and which members the model reads itself
-    derived   derivations in the order of the class: {"key", "by": name of the derivation, arguments}; "by": "rope" is
-              the place where the base class converts rotary parameters and takes over keys that are no fields
+    rope      how rotary parameters are normalised into one form, and which members the model reads
+              itself
+    derived   derivations in the order of the class: {"key", "by": name of the derivation,
+              arguments}; "by": "rope" is the place where the base class converts rotary parameters
+              and takes over keys that are no fields
     parts     nested objects with classes of their own: {key: keys}
-    text      of a wrapper: the member that holds the text part and the type it is read as; "or": the member that
-              older files have in its place, and then keys "outer" beside it count too; "flat": the file may have
-              the text part's keys at its top; "ties": "either": a tie of the text part counts too;
-              "unscaled": factors and caps on logits that its own head does not apply, whatever the text part says
+    text      of a wrapper: the member that holds the text part and the type it is read as; "or":
+              the member that older files have in its place, and then keys "outer" beside it count
+              too; "flat": the file may have the text part's keys at its top; "ties": "either": a
+              tie of the text part counts too;
+              "unscaled": factors and caps on logits that its own head does not apply, whatever the
+              text part says
 
-_common.json holds what is the same for all: the members that each rotary kind reads, older names of layers, keys that
-choose code and not maths.
+_common.json holds what is the same for all: the members that each rotary kind reads, older names of
+layers, keys that choose code and not maths.
 
-The class is read from its fields and from the source of `__post_init__`, statement by statement: a statement that no
-rule here knows stops the tool with its text. What the model reads is every `config.X` and `getattr(config, "X")` in
-the classes and functions that can be reached from its causal-LM class in its modeling file.
+The class is read from its fields and from the source of `__post_init__`, statement by statement: a
+statement that no rule here knows stops the tool with its text. What the model reads is every
+`config.X` and `getattr(config, "X")` in the classes and functions that can be reached from its
+causal-LM class in its modeling file.
 """
 
 import argparse
@@ -122,8 +129,18 @@ HELPERS = {
         "max_position_embeddings",
     },
 }
-ALWAYS = {"num_hidden_layers", "hidden_size", "num_attention_heads"}  # derivations and plans stand on them
-ROPE = {"rope_theta", "rope_parameters", "rope_scaling", "partial_rotary_factor", "original_max_position_embeddings"}
+ALWAYS = {
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+}  # derivations and plans stand on them
+ROPE = {
+    "rope_theta",
+    "rope_parameters",
+    "rope_scaling",
+    "partial_rotary_factor",
+    "original_max_position_embeddings",
+}
 
 
 def is_config(node: ast.expr) -> bool:
@@ -134,7 +151,11 @@ def is_config(node: ast.expr) -> bool:
         return node.attr in ("config", "text_config")
     if isinstance(node, ast.Subscript):
         return isinstance(node.value, ast.Attribute) and node.value.attr == "per_layer_config"
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_text_config"
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "get_text_config"
+    )
 
 
 class Reader(ast.NodeVisitor):
@@ -169,12 +190,26 @@ class Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         f, args = node.func, node.args
-        constant = next((a.value for a in args if isinstance(a, ast.Constant) and isinstance(a.value, str)), None)
-        if isinstance(f, ast.Name) and f.id in ("getattr", "hasattr") and args and self.is_config(args[0]) and constant:
+        constant = next(
+            (a.value for a in args if isinstance(a, ast.Constant) and isinstance(a.value, str)),
+            None,
+        )
+        if (
+            isinstance(f, ast.Name)
+            and f.id in ("getattr", "hasattr")
+            and args
+            and self.is_config(args[0])
+            and constant
+        ):
             self.keys.add(constant)
             if len(args) > 2 and isinstance(args[2], ast.Constant):
                 self.fallbacks[constant] = args[2].value
-        if isinstance(f, ast.Attribute) and f.attr == "get" and "rope_parameters" in ast.unparse(f.value) and constant:
+        if (
+            isinstance(f, ast.Attribute)
+            and f.attr == "get"
+            and "rope_parameters" in ast.unparse(f.value)
+            and constant
+        ):
             self.rope.add(constant)
             usual = args[1].value if len(args) > 1 and isinstance(args[1], ast.Constant) else None
             if isinstance(usual, (int, float)) and usual not in (0, 1):
@@ -195,18 +230,25 @@ def model_class(cls: type) -> type:
     module = import_module(cls.__module__.replace("configuration_", "modeling_"))
     stem = cls.__name__.removesuffix("Config")
     part = stem.removesuffix("Text")
-    for name in (stem + "ForCausalLM", stem + "Model", part + "TextModel", part + "ThinkerTextModel"):
+    for name in (
+        stem + "ForCausalLM",
+        stem + "Model",
+        part + "TextModel",
+        part + "ThinkerTextModel",
+    ):
         if hasattr(module, name):
             return getattr(module, name)
     sys.exit(f"classes.py: no model class for {cls.__name__}")
 
 
 def read_model(cls: type) -> tuple[dict[str, Any], set[str], set[str], dict[str, float]]:
-    """(keys with the value that getattr falls back to, members of rope_parameters, helpers, what stands for absent members) that can be reached
-    from the model's class."""
+    """(keys with the value that getattr falls back to, members of rope_parameters, helpers, what
+    stands for absent members) that can be reached from the model's class."""
     start = model_class(cls)
     tree = ast.parse(Path(inspect.getfile(start)).read_text())
-    top = [n for node in tree.body for n in (ast.walk(node) if isinstance(node, ast.If) else [node])]
+    top = [
+        n for node in tree.body for n in (ast.walk(node) if isinstance(node, ast.If) else [node])
+    ]
     known = {n.name: n for n in top if isinstance(n, (ast.ClassDef, ast.FunctionDef))}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -315,7 +357,8 @@ def class_fields(cls: type) -> Json:
 
 
 def post_init(cls: type) -> list[Json]:
-    """Derivations of the class, those of its parents where it calls them; the base class is {"by": "rope"}."""
+    """Derivations of the class, those of its parents where it calls them;
+    the base class is {"by": "rope"}."""
     chain = [k for k in own_classes(cls) if "__post_init__" in vars(k)]
     return translate(chain, 0) if chain else [{"by": "rope"}]
 
@@ -336,15 +379,24 @@ def translate(chain: list[type], at: int) -> list[Json]:
     if cls.__name__ in SPECIAL:
         want, steps = SPECIAL[cls.__name__]
         if digest(source) != want:
-            sys.exit(f"classes.py: {cls.__name__}.__post_init__ has changed ({digest(source)}); read it again")
+            sys.exit(
+                f"classes.py: {cls.__name__}.__post_init__ has changed ({digest(source)}); read "
+                "it again"
+            )
         return [dict(s) for s in steps]
     out: list[Json] = []
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
     for statement in function.body:
         text = ast.unparse(statement)
-        if "__post_init__(" in text and text.startswith(("super()", "return super()", "PreTrainedConfig.")):
-            out += translate(chain, at + 1) if text.startswith(("super()", "return")) else [{"by": "rope"}]
+        if "__post_init__(" in text and text.startswith(
+            ("super()", "return super()", "PreTrainedConfig.")
+        ):
+            out += (
+                translate(chain, at + 1)
+                if text.startswith(("super()", "return"))
+                else [{"by": "rope"}]
+            )
             continue
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue
@@ -368,7 +420,10 @@ def rule_of(cls: type, statement: ast.stmt, text: str) -> list[Json]:
     found = layer_list(statement)
     if found:
         return [found]
-    sys.exit(f"classes.py: {cls.__name__}.__post_init__ ({digest(source_of(cls))}) does what no rule knows:\n{text}")
+    sys.exit(
+        f"classes.py: {cls.__name__}.__post_init__ ({digest(source_of(cls))}) does what no rule "
+        f"knows:\n{text}"
+    )
 
 
 def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) -> Json | None:
@@ -377,8 +432,14 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
         return None
     names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     if "rope_parameters" not in names:
-        return {"how": "late", "theta": getattr(cls, "default_theta", None)} if "rope_theta" in names else None
-    converter = next((k for k in own_classes(cls) if "convert_rope_params_to_dict" in vars(k)), None)
+        return (
+            {"how": "late", "theta": getattr(cls, "default_theta", None)}
+            if "rope_theta" in names
+            else None
+        )
+    converter = next(
+        (k for k in own_classes(cls) if "convert_rope_params_to_dict" in vars(k)), None
+    )
     how = "standard"
     if converter:
         source = inspect.getsource(vars(converter)["convert_rope_params_to_dict"])
@@ -411,11 +472,14 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
     labels = getattr(cls, "_rope_type_labels", None)
     if labels:
         out["labels"] = list(labels)
-    own = sorted(members - {"rope_type", "rope_theta", "full_attention", "sliding_attention", "type"})
+    own = sorted(
+        members - {"rope_type", "rope_theta", "full_attention", "sliding_attention", "type"}
+    )
     if own:
         out["reads"] = own
     if any(
-        "self.original_max_position_embeddings = self.rope_parameters" in inspect.getsource(k) for k in own_classes(cls)
+        "self.original_max_position_embeddings = self.rope_parameters" in inspect.getsource(k)
+        for k in own_classes(cls)
     ):
         out["original"] = "block"
     if "ROPE_INIT_FUNCTIONS" not in helpers:
@@ -428,7 +492,10 @@ def text_part(cls: type) -> Json | None:
     for key in ("text_config", "thinker_config", "llm_config", "language_config"):
         if key in specs:
             spec = specs[key]
-            fixed = issubclass(spec.config_class, PreTrainedConfig) and spec.config_class is not PreTrainedConfig
+            fixed = (
+                issubclass(spec.config_class, PreTrainedConfig)
+                and spec.config_class is not PreTrainedConfig
+            )
             kind = spec.config_class.model_type if fixed else spec.model_type
             return {"key": key, "type": kind, "by_type": not fixed}
     return None
@@ -439,7 +506,9 @@ def parts_of(cls: type) -> Json:
     out: Json = {}
     module = import_module(cls.__module__)
     for f in fields(cls):  # type: ignore[arg-type]
-        if not f.name.endswith("_config") or f.name in (getattr(cls, "sub_configs_defaults", None) or {}):
+        if not f.name.endswith("_config") or f.name in (
+            getattr(cls, "sub_configs_defaults", None) or {}
+        ):
             continue
         stem = f.name.removesuffix("_config")
         for name, value in vars(module).items():
@@ -495,11 +564,18 @@ def derived_names(steps: list[Json]) -> set[str]:
 LISTS = {"first", "periodic", "where", "cycle", "numbered", "prefix_pattern", "enumerated"}
 
 
-HEAD_FACTORS = ("logit_scale", "logits_scaling", "final_logit_softcapping", "output_multiplier", "lm_head_multiplier")
+HEAD_FACTORS = (
+    "logit_scale",
+    "logits_scaling",
+    "final_logit_softcapping",
+    "output_multiplier",
+    "lm_head_multiplier",
+)
 
 
 def head_factors(cls: type) -> list[str]:
-    """Of HEAD_FACTORS those that the wrapper's head leaves out: all that its own file does not name, where it has a head of its own."""
+    """Of HEAD_FACTORS those that the wrapper's head leaves out: all that its own file does not
+    name, where it has a head of its own."""
     found = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING.get(cls, None)
     model = found[0] if isinstance(found, (tuple, list)) else found
     if not model or "self.lm_head(" not in inspect.getsource(model.forward):
@@ -509,8 +585,12 @@ def head_factors(cls: type) -> list[str]:
 
 
 def passes_causal(cls: type) -> bool:
-    """Whether the wrapper's model, or the one with a head, passes its own is_causal to the text part."""
-    models = [m.get(cls, None) for m in (modeling_auto.MODEL_MAPPING, modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)]
+    """Whether the wrapper's model, or the one with a head,
+    passes its own is_causal to the text part."""
+    models = [
+        m.get(cls, None)
+        for m in (modeling_auto.MODEL_MAPPING, modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
+    ]
     return any(m and "@merge_with_config_defaults" in inspect.getsource(m.forward) for m in models)
 
 
@@ -534,10 +614,14 @@ def make(model_type: str) -> Json:
             out["unscaled"] = unscaled
         if "text_params" in source:
             out["flat"] = True
-        older = re.search(r"self\.text_config = kwargs\.pop\('(\w+)', \{\}\)", ast.unparse(ast.parse(source)))
+        older = re.search(
+            r"self\.text_config = kwargs\.pop\('(\w+)', \{\}\)", ast.unparse(ast.parse(source))
+        )
         if older:
             out["text"]["or"] = older.group(1)
-            out["text"]["outer"] = re.findall(r"self\.text_config\['(\w+)'\] = kwargs", ast.unparse(ast.parse(source)))
+            out["text"]["outer"] = re.findall(
+                r"self\.text_config\['(\w+)'\] = kwargs", ast.unparse(ast.parse(source))
+            )
         return out
     reads, members, helpers, absent = read_model(cls)
     names = dict(getattr(cls, "attribute_map", None) or {})
@@ -545,7 +629,9 @@ def make(model_type: str) -> Json:
     made = properties(cls)
     for name in [n for n in made if n in model]:
         model |= {names.get(k, k) for k in re.findall(r"self\.(\w+)", made[name])}
-    model |= {"vocab_size", "max_position_embeddings", "tie_word_embeddings"} & {names.get(k, k) for k in every}
+    model |= {"vocab_size", "max_position_embeddings", "tie_word_embeddings"} & {
+        names.get(k, k) for k in every
+    }
     if "tie_word_embeddings" not in every:
         every["tie_word_embeddings"] = {"default": False}
         model.add("tie_word_embeddings")
@@ -557,7 +643,9 @@ def make(model_type: str) -> Json:
     if rope is None:
         model -= ROPE
     skip = (BASE | CODE_CHOICES) - ({"per_layer_config"} if "per_layer_config" in reads else set())
-    if "create_position_ids_from_input_ids(" in inspect.getsource(import_module(model_class(cls).__module__)):
+    if "create_position_ids_from_input_ids(" in inspect.getsource(
+        import_module(model_class(cls).__module__)
+    ):
         skip = skip - {"pad_token_id"}  # positions leave padding out
     parts = parts_of(cls)
     out["keys"] = {k: v for k, v in every.items() if names.get(k, k) in model and k not in skip}
@@ -572,12 +660,16 @@ def make(model_type: str) -> Json:
         and k not in skip
         and (names.get(k, k) in used | ALWAYS or k in used | ALWAYS or (rope and k in ROPE))
     }
-    for k in sorted(used - set(every) - set(out["keys"]) - set(names) - {"mamba_intermediate"} - ROPE):
+    for k in sorted(
+        used - set(every) - set(out["keys"]) - set(names) - {"mamba_intermediate"} - ROPE
+    ):
         inputs[k] = {}
     if inputs:
         out["inputs"] = inputs
     unread = {
-        k: v.get("default") for k, v in every.items() if k not in out["keys"] and k not in inputs and k not in skip
+        k: v.get("default")
+        for k, v in every.items()
+        if k not in out["keys"] and k not in inputs and k not in skip
     }
     if unread:
         out["unread"] = unread
@@ -597,7 +689,11 @@ def dump(value: Json) -> str:
     for name, part in value.items():
         if isinstance(part, dict) and name in ("keys", "inputs", "rope_kinds", "renamed_layers"):
             rows = [f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in part.items()]
-            lines.append(f"  {json.dumps(name)}: {{\n" + ",\n".join(rows) + "\n  }" if rows else f'  "{name}": {{}}')
+            lines.append(
+                f"  {json.dumps(name)}: {{\n" + ",\n".join(rows) + "\n  }"
+                if rows
+                else f'  "{name}": {{}}'
+            )
         elif isinstance(part, list):
             rows = [f"    {json.dumps(v)}" for v in part]
             lines.append(f"  {json.dumps(name)}: [\n" + ",\n".join(rows) + "\n  ]")
@@ -607,7 +703,8 @@ def dump(value: Json) -> str:
 
 
 def common() -> Json:
-    """What holds for all classes: members that each rotary kind reads, names of layers of older files."""
+    """What holds for all classes: members that each rotary kind reads,
+    names of layers of older files."""
     tree = ast.parse(inspect.getsource(modeling_rope_utils))
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
     kinds: Json = {}
@@ -635,7 +732,8 @@ NO_TEXT = {"grounding-dino", "mm-grounding-dino", "vision-text-dual-encoder"}
 
 
 def card_types(folder: Path) -> list[str]:
-    """Types of all cards that compute something, with the text types of wrappers and the wrappers of text types."""
+    """Types of all cards that compute something,
+    with the text types of wrappers and the wrappers of text types."""
     wanted: list[str] = []
     for path in sorted(folder.glob("*.json")):
         card = json.loads(path.read_text())
@@ -662,7 +760,9 @@ def card_types(folder: Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write models.d/classes from transformers.")
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--cards", type=Path, default=Path(__file__).resolve().parents[2] / "models.d")
+    parser.add_argument(
+        "--cards", type=Path, default=Path(__file__).resolve().parents[2] / "models.d"
+    )
     parser.add_argument("-o", "--out", type=Path)
     parser.add_argument("types", nargs="*")
     args = parser.parse_args()
@@ -681,7 +781,10 @@ def main() -> int:
         else:
             out.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-            print("written:", path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+            print(
+                "written:",
+                path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path,
+            )
     if differ:
         print("classes.py: these differ from the reference:", ", ".join(differ))
     return 1 if differ else 0

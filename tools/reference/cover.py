@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Make small random checkpoints of many model types from recipes, and list those that could not be made.
+"""Make small random checkpoints of many model types from recipes,
+and list those that could not be made.
 
     cover.py OUT [--recipes FILE] [NAME ...]
 
-FILE (recipes.json beside this script) holds {name: {"type": model type, "set": {key: value}, "outer": {key: value}}}:
-`set` goes into the text configuration after shrinking (baby.py says how), `outer` into the whole configuration before it
-("vision_config.depth" reaches into parts); "cached": true: continuations go on from a cache; "renamed": parts of tensor
-names, old and new, replaced in what the reference writes. A type alone stands for its default configuration. Folders
-that are there are kept. Check them with
+FILE (recipes.json beside this script) holds {name: {"type": model type, "set": {key: value},
+"outer": {key: value}}}: `set` goes into the text configuration after shrinking (baby.py says how),
+`outer` into the whole configuration before it ("vision_config.depth" reaches into parts); "cached":
+true: continuations go on from a cache; "renamed": parts of tensor names, old and new, replaced in
+what the reference writes. A type alone stands for its default configuration. Folders that are there
+are kept. Check them with
 
     build/tests/test_parity --folder OUT
 """
+
 import argparse
 import json
 import os
@@ -63,24 +66,40 @@ def build(name, recipe, out):
     """Makes one checkpoint; returns a sentence about it, raises on failure."""
     config, notes = shrink(make_config(recipe), recipe.get("set", {}))
     for seed in range(1000, 1000 + recipe.get("attempts", 30)):
-        model, prompts, tensors, wrong = baby.attempt(config, seed, torch.bfloat16, cached=recipe.get("cached", False))
+        model, prompts, tensors, wrong = baby.attempt(
+            config, seed, torch.bfloat16, cached=recipe.get("cached", False)
+        )
         if not wrong:
             break
     else:
         raise RuntimeError(f"every seed was refused, the last for {wrong}")
     folder = os.path.join(out, name)
-    baby.write(folder, model, prompts, tensors, "; ".join(notes), torch.bfloat16, None, recipe.get("cached", False))
+    baby.write(
+        folder,
+        model,
+        prompts,
+        tensors,
+        "; ".join(notes),
+        torch.bfloat16,
+        None,
+        recipe.get("cached", False),
+    )
     if recipe.get("renamed"):
         rename(folder, recipe["renamed"])
     again = reference.load(folder)
-    made = max(reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"]) for i, p in enumerate(prompts))
+    made = max(
+        reference.nmse(reference.run(again, p["prompt"]), tensors[f"{i}/logits"])
+        for i, p in enumerate(prompts)
+    )
     if made >= 1e-10:
         raise RuntimeError(f"it does not load back to the same numbers: {made:.1e}")
     return f"seed {seed}, {sum(p.numel() for p in model.parameters())} parameters"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out")
     parser.add_argument("--recipes", default=str(Path(__file__).with_name("recipes.json")))
     parser.add_argument("names", nargs="*")

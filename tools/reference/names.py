@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
-"""Writes how releases name their tensors, as transformers' conversion mapping reads them: models.d/names/<model_type>.json.
+"""Writes how releases name their tensors, as transformers' conversion mapping reads them:
+models.d/names/<model_type>.json.
 
-    names.py OUT [MODEL_TYPE ...]       OUT: models.d/names; without types every existing file is regenerated
+    names.py OUT [MODEL_TYPE ...]       OUT: models.d/names; without types every existing file is
+                                        regenerated
     names.py --check DIR                exit status 1 where a file of DIR would change
 
-A file holds `renames`: [pattern, replacement] pairs in order, with a list of prefixes where the rename is one of a submodel. Experts that the
-class stacks keep a name each here ("experts.3.gate_proj."), rows that it joins get "@0", "@1"; what splits a tensor is left to the cards.
-Renames of other parts than the text model (vision, audio) are left out: nothing reads those tensors.
+A file holds `renames`: [pattern, replacement] pairs in order, with a list of prefixes where the
+rename is one of a submodel. Experts that the class stacks keep a name each here
+("experts.3.gate_proj."), rows that it joins get "@0", "@1"; what splits a tensor is left to the
+cards. Renames of other parts than the text model (vision, audio) are left out: nothing reads those
+tensors.
 
-Needs torch and transformers (requirements.txt); models are built on the meta device with few layers.
+Needs torch and transformers (requirements.txt); models are built on the meta device with few
+layers.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -35,8 +41,10 @@ from transformers.models.auto.modeling_auto import (  # noqa: E402
 
 FEW = 8
 OTHER_PARTS = re.compile(
-    r"vision|visual|audio|\bvit\b|patch|projector|siglip|resampler|vqmodel|perceive|image|conv_stem|aligner|sam_|clip"
-    r"|radio|spatial_linear|temporal_linear|whisper|adapter|resblocks|positional_embedding|encoder\b"
+    r"vision|visual|audio|\bvit\b|patch|projector|siglip|resampler|vqmodel|perceive|image|"
+    r"conv_stem|aligner|sam_|clip"
+    r"|radio|spatial_linear|temporal_linear|whisper|adapter|resblocks|positional_embedding|"
+    r"encoder\b"
 )
 
 
@@ -54,7 +62,8 @@ def shrink(config: PreTrainedConfig, depth: int = 0) -> None:
 
 
 def built_transforms(model_type: str) -> list[Any] | None:
-    """The transforms that loading applies, with their scopes; None where the class builds no model from its defaults."""
+    """The transforms that loading applies, with their scopes;
+    None where the class builds no model from its defaults."""
     config = CONFIG_MAPPING[model_type]()
     for table in (MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING):
         if type(config) in table:
@@ -74,7 +83,9 @@ def built_transforms(model_type: str) -> list[Any] | None:
 def transforms(model_type: str) -> list[Any]:
     """The transforms of a type; by name alone where no model can be built."""
     found = built_transforms(model_type)
-    return found if found is not None else mapping.get_checkpoint_conversion_mapping(model_type) or []
+    return (
+        found if found is not None else mapping.get_checkpoint_conversion_mapping(model_type) or []
+    )
 
 
 def pcre(pattern: str) -> str:
@@ -96,7 +107,11 @@ def expert_pairs(t: Any) -> list[tuple[str, str]]:
     """Converters that stack experts: each keeps a name of its own, with gate and up apart."""
     target = t.target_patterns[0]
     stem, _, leaf = target.rpartition(".")
-    leaves = ["gate_proj", "up_proj"] if leaf == "gate_up_proj" and len(t.source_patterns) == 2 else [leaf]
+    leaves = (
+        ["gate_proj", "up_proj"]
+        if leaf == "gate_up_proj" and len(t.source_patterns) == 2
+        else [leaf]
+    )
     if len(leaves) != len(t.source_patterns):
         return []
     return [
@@ -112,10 +127,15 @@ def joined_pairs(t: Any) -> list[tuple[str, str]]:
         stacked = not target.endswith(".weight")
         ends = [target.replace("gate_up_proj", leaf) for leaf in ("gate_proj", "up_proj")]
         return [
-            (pcre(source if stacked else without_weight(source)), replacement(end if stacked else end[:-6]))
+            (
+                pcre(source if stacked else without_weight(source)),
+                replacement(end if stacked else end[:-6]),
+            )
             for source, end in zip(t.source_patterns, ends, strict=True)
         ]
-    return [(pcre(source), replacement(f"{target}@{i}")) for i, source in enumerate(t.source_patterns)]
+    return [
+        (pcre(source), replacement(f"{target}@{i}")) for i, source in enumerate(t.source_patterns)
+    ]
 
 
 def pairs(t: Any) -> list[tuple[str, str]]:
@@ -169,7 +189,9 @@ def text(model_type: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     parser.add_argument("folder", type=Path)
     parser.add_argument("types", nargs="*")

@@ -24,7 +24,8 @@ TEXT_PARTS = ("text_config", "language_config", "llm_config")
 
 
 def text_part(config: dict) -> dict:
-    """The part of a config that describes the decoder; what the wrapper keeps outside is taken in."""
+    """The part of a config that describes the decoder;
+    what the wrapper keeps outside is taken in."""
     for name in TEXT_PARTS:
         part = config.get(name)
         if isinstance(part, dict) and "model_type" in part:

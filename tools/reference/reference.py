@@ -1,8 +1,10 @@
-"""What trace.py and baby.py share: loading a model as the reference, running it, naming what its modules give.
+"""What trace.py and baby.py share: loading a model as the reference, running it,
+naming what its modules give.
 
-The reference is transformers in float32 with eager attention and the plain loop over experts, one whole pass
-without a cache.
+The reference is transformers in float32 with eager attention and the plain loop over experts, one
+whole pass without a cache.
 """
+
 import json
 import os
 import warnings
@@ -26,8 +28,9 @@ NO_BLOCKS = ("Dropout", "Identity", "Activation", "RotaryEmbedding")
 
 
 def model_class(config):
-    """The class that makes and loads the model: the one that the config names, else what transformers has for its
-    type. A wrapper keeps its own class, because its module paths are those of the files."""
+    """The class that makes and loads the model: the one that the config names, else what
+    transformers has for its type. A wrapper keeps its own class, because its module paths are those
+    of the files."""
     for name in getattr(config, "architectures", None) or []:
         if hasattr(getattr(transformers, name, None), "from_pretrained"):
             return getattr(transformers, name)
@@ -57,8 +60,8 @@ def stored_tensors(folder):
 
 
 def widen_fp8(tensors, block):
-    """fp8 weights times their scales, one for a tile of `block` (or for all), as float32. transformers widens no tiles
-    that are cut off at the edge."""
+    """fp8 weights times their scales, one for a tile of `block` (or for all), as float32.
+    transformers widens no tiles that are cut off at the edge."""
     widened = {}
     for name, t in tensors.items():
         if name.endswith(("weight_scale_inv", "activation_scale", "input_scale")):
@@ -67,14 +70,17 @@ def widen_fp8(tensors, block):
         if scale is not None:
             t, scale = t.float(), scale.float()
             if scale.dim() == 2 and t.dim() == 2:
-                scale = scale.repeat_interleave(block[0], 0)[:t.shape[0]].repeat_interleave(block[1], 1)[:, :t.shape[1]]
+                scale = scale.repeat_interleave(block[0], 0)[: t.shape[0]].repeat_interleave(
+                    block[1], 1
+                )[:, : t.shape[1]]
             t = t * scale
         widened[name] = t
     return widened
 
 
 def load(folder):
-    """The model of a folder in float32; quantised weights are widened, activations stay what they are."""
+    """The model of a folder in float32; quantised weights are widened,
+    activations stay what they are."""
     config = AutoConfig.from_pretrained(folder)
     options = dict(config=config, attn_implementation="eager", dtype=torch.float32)
     stored = getattr(config, "quantization_config", None)
@@ -99,7 +105,7 @@ def make(config):
 
 def run(model, ids):
     """Logits [tokens, vocabulary] of one whole pass over a list of ids."""
-    for m in model.modules():       # rotary tables that grew with an earlier, longer pass start afresh
+    for m in model.modules():  # rotary tables that grew with an earlier, longer pass start afresh
         if hasattr(m, "max_seq_len_cached") and hasattr(m, "original_max_seq_len"):
             m.max_seq_len_cached = m.original_max_seq_len
             if hasattr(m, "original_inv_freq"):
@@ -110,7 +116,11 @@ def run(model, ids):
 def decoder_layers(model):
     """(path of the list, list) of the text decoder's layers."""
     n_layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
-    lists = [(path, m) for path, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) > 0]
+    lists = [
+        (path, m)
+        for path, m in model.named_modules()
+        if isinstance(m, torch.nn.ModuleList) and len(m) > 0
+    ]
     # "encoder" names another tower, but where it is all that there is
     lists = [x for x in lists if not any(word in x[0] + "." for word in OTHER_TOWERS)] or lists
     fitting = [x for x in lists if len(x[1]) == n_layers] or [x for x in lists if len(x[1]) > 1]
@@ -128,7 +138,8 @@ def first_tensor(out):
 
 
 def rows(t):
-    """[tokens, ...]: the batch of one, and other leading dimensions of one, dropped while more than two are left."""
+    """[tokens, ...]: the batch of one, and other leading dimensions of one,
+    dropped while more than two are left."""
     while t.dim() > 2 and t.shape[0] == 1:
         t = t[0]
     return t.detach().float().contiguous().clone()
@@ -152,10 +163,11 @@ def watched(model, every_child):
 
 
 def trace(model, ids, every_child=False):
-    """{name: float32 tensor} of one pass: embed, every layer, its blocks and norms (or all its children), norm, logits.
+    """{name: float32 tensor} of one pass: embed, every layer,
+    its blocks and norms (or all its children), norm, logits.
 
-    A module that runs again (a block that layers share) gives `name#2`, `name#3`. `norm` is the last norm that runs
-    beside the list of layers."""
+    A module that runs again (a block that layers share) gives `name#2`, `name#3`. `norm` is the
+    last norm that runs beside the list of layers."""
     kept, last_norm, handles = {}, [None], []
 
     def keep(name):
@@ -167,6 +179,7 @@ def trace(model, ids, every_child=False):
                     n += 1
                     key = f"{name}#{n}"
                 kept[key] = rows(t)
+
         return hook
 
     def keep_norm(_module, _args, out):
@@ -191,4 +204,4 @@ def trace(model, ids, every_child=False):
 
 def nmse(a, b):
     a, b = a.double(), b.double()
-    return float(((a - b) ** 2).sum() / (b ** 2).sum().clamp_min(1e-300))
+    return float(((a - b) ** 2).sum() / (b**2).sum().clamp_min(1e-300))

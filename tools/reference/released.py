@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""A small checkpoint as a release would store it: quantised, in released names, with the reference's numbers for exactly those weights.
+"""A small checkpoint as a release would store it: quantised, in released names, with the
+reference's numbers for exactly those weights.
 
     released.py BABY OUT FORM        BABY: a folder that baby.py made
 
-FORM: deepseek_v4   fp8 in blocks of 128 x 128 with e8m0 `.scale`, experts in fp4 (e2m1, e8m0 for 32 columns)
-      nvfp4         modelopt, MIXED_PRECISION: experts e2m1 in groups of 16 (e4m3 scales, one float32), other matrices fp8
+FORM: deepseek_v4   fp8 in blocks of 128 x 128 with e8m0 `.scale`, experts in fp4 (e2m1, e8m0 for 32
+                    columns)
+      nvfp4         modelopt, MIXED_PRECISION: experts e2m1 in groups of 16 (e4m3 scales, one
+                    float32), other matrices fp8
       int4          compressed-tensors pack-quantized: experts in int4, groups of 32
 
 The reference runs on the values that the stored codes stand for, computed here from the codes.
 """
+
 import json
 import os
 import re
@@ -46,19 +50,32 @@ def pairs(codes):
 def fp8_blocks(w):
     """(stored tensors by suffix, values)"""
     rows, cols = -(-w.shape[0] // 128), -(-w.shape[1] // 128)
-    top = torch.stack([torch.stack([w[i * 128:(i + 1) * 128, j * 128:(j + 1) * 128].abs().max() for j in range(cols)])
-                       for i in range(rows)])
+    top = torch.stack(
+        [
+            torch.stack(
+                [
+                    w[i * 128 : (i + 1) * 128, j * 128 : (j + 1) * 128].abs().max()
+                    for j in range(cols)
+                ]
+            )
+            for i in range(rows)
+        ]
+    )
     scale = power_of_two(top / 448)
     codes = (w / repeated(scale, 128, 128, w.shape)).to(FP8)
-    return ({"weight": codes, "scale": scale.to(torch.float8_e8m0fnu)},
-            codes.float() * repeated(scale, 128, 128, w.shape))
+    return (
+        {"weight": codes, "scale": scale.to(torch.float8_e8m0fnu)},
+        codes.float() * repeated(scale, 128, 128, w.shape),
+    )
 
 
 def fp4_mx(w):
     scale = power_of_two(w.view(w.shape[0], -1, 32).abs().amax(-1) / 6)
     wide = scale.repeat_interleave(32, 1)
     codes = e2m1_codes(w / wide)
-    return {"weight": pairs(codes).view(torch.int8), "scale": scale.to(torch.float8_e8m0fnu)}, E2M1[codes.long()] * wide
+    return {"weight": pairs(codes).view(torch.int8), "scale": scale.to(torch.float8_e8m0fnu)}, E2M1[
+        codes.long()
+    ] * wide
 
 
 def nvfp4(w):
@@ -66,14 +83,25 @@ def nvfp4(w):
     scale = (w.view(w.shape[0], -1, 16).abs().amax(-1) / 6 / world).clamp_min(2.0**-9).to(FP8)
     wide = (scale.float() * world).repeat_interleave(16, 1)
     codes = e2m1_codes(w / wide)
-    return ({"weight": pairs(codes), "weight_scale": scale, "weight_scale_2": world, "input_scale": torch.tensor(0.5)},
-            E2M1[codes.long()] * wide)
+    return (
+        {
+            "weight": pairs(codes),
+            "weight_scale": scale,
+            "weight_scale_2": world,
+            "input_scale": torch.tensor(0.5),
+        },
+        E2M1[codes.long()] * wide,
+    )
 
 
 def fp8_tensor(w):
     scale = (w.abs().max() / 448).float()
     codes = (w / scale).to(FP8)
-    return {"weight": codes, "weight_scale": scale, "input_scale": torch.tensor(0.5)}, codes.float() * scale
+    return {
+        "weight": codes,
+        "weight_scale": scale,
+        "input_scale": torch.tensor(0.5),
+    }, codes.float() * scale
 
 
 def int4_groups(w):
@@ -83,12 +111,20 @@ def int4_groups(w):
     nibbles = (codes + 8).to(torch.int64).view(w.shape[0], -1, 8)
     words = sum(nibbles[..., k] << (4 * k) for k in range(8))
     words = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
-    return {"weight_packed": words, "weight_scale": scale, "weight_shape": torch.tensor(w.shape)}, codes * wide
+    return {
+        "weight_packed": words,
+        "weight_scale": scale,
+        "weight_shape": torch.tensor(w.shape),
+    }, codes * wide
 
 
 def chosen(form, name, w):
     """How a matrix is stored; None: as it is."""
-    if w.dim() != 2 or not name.endswith(".weight") or re.search(r"embed|head|gate\.weight|router|norm|conv|weights_proj", name):
+    if (
+        w.dim() != 2
+        or not name.endswith(".weight")
+        or re.search(r"embed|head|gate\.weight|router|norm|conv|weights_proj", name)
+    ):
         return None
     expert = re.search(r"\.experts\.\d+\.", name)
     if form == "deepseek_v4":
@@ -118,19 +154,50 @@ def quantise(tensors, form):
 
 def quantization_config(form, how):
     if form == "deepseek_v4":
-        return {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "scale_fmt": "ue8m0",
-                "weight_block_size": [128, 128]}
+        return {
+            "activation_scheme": "dynamic",
+            "fmt": "e4m3",
+            "quant_method": "fp8",
+            "scale_fmt": "ue8m0",
+            "weight_block_size": [128, 128],
+        }
     if form == "nvfp4":
-        layers = {m: {"quant_algo": "NVFP4", "group_size": 16} if kind == "nvfp4" else {"quant_algo": "FP8"}
-                  for m, kind in how.items()}
-        return {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers,
-                "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"},
-                "producer": {"name": "modelopt", "version": "0.45.0"}}
-    weights = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32, "symmetric": True, "dynamic": False}
-    return {"quant_method": "compressed-tensors", "format": "pack-quantized", "quantization_status": "compressed",
-            "config_groups": {"group_0": {"targets": ["Linear"], "weights": weights, "input_activations": None,
-                                          "output_activations": None}},
-            "ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*"], "kv_cache_scheme": None}
+        layers = {
+            m: {"quant_algo": "NVFP4", "group_size": 16}
+            if kind == "nvfp4"
+            else {"quant_algo": "FP8"}
+            for m, kind in how.items()
+        }
+        return {
+            "quant_method": "modelopt",
+            "quant_algo": "MIXED_PRECISION",
+            "quantized_layers": layers,
+            "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"},
+            "producer": {"name": "modelopt", "version": "0.45.0"},
+        }
+    weights = {
+        "num_bits": 4,
+        "type": "int",
+        "strategy": "group",
+        "group_size": 32,
+        "symmetric": True,
+        "dynamic": False,
+    }
+    return {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": weights,
+                "input_activations": None,
+                "output_activations": None,
+            }
+        },
+        "ignore": ["lm_head", "re:.*self_attn.*", "re:.*shared_experts.*"],
+        "kv_cache_scheme": None,
+    }
 
 
 def measure(folder, prompts):
@@ -155,8 +222,11 @@ def main():
         about = json.load(f)
     stored, values, how = quantise(reference.stored_tensors(source), form)
     with tempfile.TemporaryDirectory() as wide:
-        save_file({k: v.float().contiguous() if v.is_floating_point() else v for k, v in values.items()},
-                  os.path.join(wide, "model.safetensors"), metadata={"format": "pt"})
+        save_file(
+            {k: v.float().contiguous() if v.is_floating_point() else v for k, v in values.items()},
+            os.path.join(wide, "model.safetensors"),
+            metadata={"format": "pt"},
+        )
         with open(os.path.join(wide, "config.json"), "w") as f:
             json.dump(config, f)
         about["prompts"], tensors = measure(wide, about["prompts"])
@@ -164,7 +234,11 @@ def main():
     config["quantization_config"] = quantization_config(form, how)
     save_file(stored, os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
     save_file(tensors, os.path.join(out, "reference.safetensors"))
-    about.update(case=os.path.basename(os.path.abspath(out)), note=f"{form} of {about.get('case')}", weights=form)
+    about.update(
+        case=os.path.basename(os.path.abspath(out)),
+        note=f"{form} of {about.get('case')}",
+        weights=form,
+    )
     for name, d in (("config.json", config), ("reference.json", about)):
         with open(os.path.join(out, name), "w") as f:
             json.dump(d, f, indent=1)

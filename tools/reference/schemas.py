@@ -3,8 +3,8 @@
     python schemas.py MODEL [--lmzoo ../../build/lmzoo] [--rows 1000] [--seed 1] [--temperature 0]
                       [--keep FOLDER]
 
-Writes `rows` requests with a schema (response_format json_schema and json_object, and forced calls of
-tools) and half as many without one, runs them all as one batch, and those without a schema once
+Writes `rows` requests with a schema (response_format json_schema and json_object, and forced calls
+of tools) and half as many without one, runs them all as one batch, and those without a schema once
 more alone. It checks that:
 
   * every answer with a schema parses and the package `jsonschema` finds it valid; arguments of a
@@ -27,9 +27,14 @@ import tempfile
 
 import jsonschema
 
-WORDS = ["name", "age", "city", "tags", "ok", "size", "kind", "x", "y", "note", "Ünï", "a b", "q\"t"]
-PATTERNS = [("^[a-z]{2,4}$", "aa"), ("^\\d{3}-\\d{2}$", "000-00"), ("^(red|green|blue)$", "red"),
-            ("^[A-F0-9]+$", "A"), ("^v\\d+(\\.\\d+)?$", "v0")]
+WORDS = ["name", "age", "city", "tags", "ok", "size", "kind", "x", "y", "note", "Ünï", "a b", 'q"t']
+PATTERNS = [
+    ("^[a-z]{2,4}$", "aa"),
+    ("^\\d{3}-\\d{2}$", "000-00"),
+    ("^(red|green|blue)$", "red"),
+    ("^[A-F0-9]+$", "A"),
+    ("^v\\d+(\\.\\d+)?$", "v0"),
+]
 
 
 class Schemas:
@@ -45,7 +50,11 @@ class Schemas:
             return {"type": "string"}, ""
         if kind == 1:
             low = r.randrange(4)
-            return {"type": "string", "minLength": low, "maxLength": low + r.randrange(6)}, "a" * low
+            return {
+                "type": "string",
+                "minLength": low,
+                "maxLength": low + r.randrange(6),
+            }, "a" * low
         if kind == 2:
             pattern, least = r.choice(PATTERNS)
             return {"type": "string", "pattern": pattern}, least
@@ -58,8 +67,15 @@ class Schemas:
             return {"type": r.choice(["integer", "number"])}, 0
         low = r.choice([-1000, -7, 0, 3, 95, 1500])
         high = low + r.choice([0, 1, 12, 4000])
-        least = min((low, high, *(v for v in range(-1, 10) if low <= v <= high),
-                     *(v for v in range(10, 100) if low <= v <= high)), key=lambda v: len(str(v)))
+        least = min(
+            (
+                low,
+                high,
+                *(v for v in range(-1, 10) if low <= v <= high),
+                *(v for v in range(10, 100) if low <= v <= high),
+            ),
+            key=lambda v: len(str(v)),
+        )
         return {"type": r.choice(["integer", "number"]), "minimum": low, "maximum": high}, least
 
     def array(self, depth):
@@ -98,7 +114,10 @@ class Schemas:
             return {"const": value}, value
         if kind == 6:
             schema, _ = self.number()
-            return {"type": ["string", "null"], **{k: v for k, v in schema.items() if k != "type"}}, ""
+            return {
+                "type": ["string", "null"],
+                **{k: v for k, v in schema.items() if k != "type"},
+            }, ""
         if kind == 7:
             return self.array(depth)
         if kind == 8:
@@ -113,8 +132,12 @@ def dump(value):
 
 
 def body(rng, prompt, limit, temperature):
-    out = {"messages": [{"role": "user", "content": prompt}], "max_tokens": limit,
-           "temperature": temperature, "seed": rng.randrange(1 << 30)}
+    out = {
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": limit,
+        "temperature": temperature,
+        "seed": rng.randrange(1 << 30),
+    }
     return out
 
 
@@ -124,18 +147,28 @@ def call(rng, schemas, request):
     for name in ("look_up", "set-it"):
         tools[name], value = schemas.object(0)
         least.append(dump({"name": name, "arguments": value}))
-    request["tools"] = [{"type": "function", "function": {"name": name, "parameters": schema}}
-                        for name, schema in tools.items()]
+    request["tools"] = [
+        {"type": "function", "function": {"name": name, "parameters": schema}}
+        for name, schema in tools.items()
+    ]
     name = rng.choice(sorted(tools))
     forced = rng.randrange(2)
-    request["tool_choice"] = {"type": "function", "function": {"name": name}} if forced else "required"
-    return request, {name: tools[name]} if forced else tools, "<tool_call>%s</tool_call>" % max(least, key=len)
+    request["tool_choice"] = (
+        {"type": "function", "function": {"name": name}} if forced else "required"
+    )
+    return (
+        request,
+        {name: tools[name]} if forced else tools,
+        "<tool_call>%s</tool_call>" % max(least, key=len),
+    )
 
 
 def make(rng, schemas, index, temperature):
     """A request of one kind; its judge (schema or tools) and the text of a shortest answer."""
-    prompt = "Tell me a story about %s and a %s." % (rng.choice(["Lily", "Tom", "Ben"]),
-                                                    rng.choice(["dog", "cat", "fox"]))
+    prompt = "Tell me a story about %s and a %s." % (
+        rng.choice(["Lily", "Tom", "Ben"]),
+        rng.choice(["dog", "cat", "fox"]),
+    )
     request = body(rng, prompt, 0, temperature)
     kind = index % 10
     if kind == 9:
@@ -144,15 +177,21 @@ def make(rng, schemas, index, temperature):
     if kind == 8:
         return call(rng, schemas, request)
     schema, least = schemas.object(0) if rng.randrange(4) else schemas.any(0)
-    request["response_format"] = {"type": "json_schema",
-                                  "json_schema": {"name": "s", "schema": schema}}
+    request["response_format"] = {
+        "type": "json_schema",
+        "json_schema": {"name": "s", "schema": schema},
+    }
     return request, schema, dump(least)
 
 
 def count_tokens(lmzoo, model, texts):
     lines = "".join(json.dumps(text) + "\n" for text in texts)
-    done = subprocess.run([lmzoo, "tokenize", model, "--jsonl"], input=lines.encode(),
-                          stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [lmzoo, "tokenize", model, "--jsonl"],
+        input=lines.encode(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return [len(json.loads(line)) for line in done.stdout.splitlines()]
 
 
@@ -160,15 +199,30 @@ def batch(lmzoo, model, folder, name, requests):
     path = os.path.join(folder, name)
     with open(path + ".jsonl", "w", encoding="utf-8") as file:
         for custom_id, request in requests:
-            file.write(json.dumps({"custom_id": custom_id, "method": "POST",
-                                   "url": "/v1/chat/completions", "body": request}) + "\n")
-    done = subprocess.run([lmzoo, "batch", model, "-i", path + ".jsonl", "-o", path + ".out",
-                           "--restart"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            file.write(
+                json.dumps(
+                    {
+                        "custom_id": custom_id,
+                        "method": "POST",
+                        "url": "/v1/chat/completions",
+                        "body": request,
+                    }
+                )
+                + "\n"
+            )
+    done = subprocess.run(
+        [lmzoo, "batch", model, "-i", path + ".jsonl", "-o", path + ".out", "--restart"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     if done.returncode not in (0, 1):
         sys.exit("lmzoo batch: " + done.stderr.decode())
     lines = open(path + ".out", "rb").read().splitlines()
-    lines += open(path + ".out.errors.jsonl", "rb").read().splitlines() \
-        if os.path.exists(path + ".out.errors.jsonl") else []
+    lines += (
+        open(path + ".out.errors.jsonl", "rb").read().splitlines()
+        if os.path.exists(path + ".out.errors.jsonl")
+        else []
+    )
     return {json.loads(line)["custom_id"]: line for line in lines}
 
 
@@ -186,8 +240,11 @@ def fault(line, schema):
             return "not one call: %r" % choice["message"]
         function = choice["message"]["tool_calls"][0]["function"]
         text, schema = function["arguments"], schema.get(function["name"], False)
-    where = "%s after %d tokens: %r" % (choice["finish_reason"],
-                                        result["response"]["body"]["usage"]["completion_tokens"], text)
+    where = "%s after %d tokens: %r" % (
+        choice["finish_reason"],
+        result["response"]["body"]["usage"]["completion_tokens"],
+        text,
+    )
     try:
         value = json.loads(text)
     except (TypeError, ValueError) as error:
@@ -222,8 +279,12 @@ def main():
         requests.append(("schema-%d" % i, request))
         judges["schema-%d" % i] = (schema, shortest[i])
         if i % 2:
-            requests.append(("free-%d" % i, body(rng, "Tell me a story about Tim and a bird.", 24,
-                                                 args.temperature)))
+            requests.append(
+                (
+                    "free-%d" % i,
+                    body(rng, "Tell me a story about Tim and a bird.", 24, args.temperature),
+                )
+            )
     free = [r for r in requests if r[0].startswith("free")]
     folder = args.keep or tempfile.mkdtemp()
     together = batch(args.lmzoo, args.model, folder, "together", requests)
@@ -234,13 +295,22 @@ def main():
         if why:
             bad += 1
             print("%s (shortest %d): %s\n    %s" % (custom_id, least, why, dump(schema)))
-    changed = [i for i, _ in free
-               if strip(together.get(i)) != strip(alone.get(i)) or not alone.get(i)]
+    changed = [
+        i for i, _ in free if strip(together.get(i)) != strip(alone.get(i)) or not alone.get(i)
+    ]
     for custom_id in changed:
         print("%s: not the same beside rows with a schema" % custom_id)
-    print("%s: temperature %g: %d of %d valid; %d of %d without a schema unchanged"
-          % (os.path.basename(os.path.normpath(args.model)), args.temperature,
-             args.rows - bad, args.rows, len(free) - len(changed), len(free)))
+    print(
+        "%s: temperature %g: %d of %d valid; %d of %d without a schema unchanged"
+        % (
+            os.path.basename(os.path.normpath(args.model)),
+            args.temperature,
+            args.rows - bad,
+            args.rows,
+            len(free) - len(changed),
+            len(free),
+        )
+    )
     return 1 if bad or changed else 0
 
 

@@ -2,13 +2,15 @@
 
     small, notes = shrink(config)       # a transformers configuration in, one out
 
-Layers: the shortest prefix that holds each kind once (kinds: which modules, which parameters, which switches). Lists
-with one entry per layer are cut, lists of layer numbers lose those beyond.
-Sizes: by the names that configurations use, then by value: a number that equals the old hidden size becomes the new
-one. Ratios that matter stay: query heads to key-value heads, chosen to all experts, groups, coupled or free head size.
-Windows, sparse top-k and state-space chunks shrink to 8, so that short prompts pass them.
+Layers: the shortest prefix that holds each kind once (kinds: which modules, which parameters, which
+switches). Lists with one entry per layer are cut, lists of layer numbers lose those beyond.
+Sizes: by the names that configurations use, then by value: a number that equals the old hidden size
+becomes the new one. Ratios that matter stay: query heads to key-value heads, chosen to all experts,
+groups, coupled or free head size. Windows, sparse top-k and state-space chunks shrink to 8, so that
+short prompts pass them.
 Large numbers that are left as they were are named in the notes; `overrides` sets any key.
 """
+
 import copy
 import json
 
@@ -23,20 +25,60 @@ VOCABULARY = 331
 HEAD = 16
 HEAD_KEYS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 KV_KEYS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-EXPERT_KEYS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_routed_experts")
-CHOSEN_KEYS = ("num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", "moe_top_k", "top_k_experts",
-               "num_selected_experts", "experts_per_token", "num_expert_per_tok")
-WINDOW_KEYS = ("sliding_window", "window_size", "attention_chunk_size", "attention_window_size", "index_topk",
-               "sliding_window_size", "local_attention_window", "mamba_chunk_size", "chunk_size",
-               "sliding_window_pattern_size")
+EXPERT_KEYS = (
+    "num_experts",
+    "num_local_experts",
+    "n_routed_experts",
+    "moe_num_experts",
+    "num_routed_experts",
+)
+CHOSEN_KEYS = (
+    "num_experts_per_tok",
+    "num_experts_per_token",
+    "moe_k",
+    "moe_topk",
+    "moe_top_k",
+    "top_k_experts",
+    "num_selected_experts",
+    "experts_per_token",
+    "num_expert_per_tok",
+)
+WINDOW_KEYS = (
+    "sliding_window",
+    "window_size",
+    "attention_chunk_size",
+    "attention_window_size",
+    "index_topk",
+    "sliding_window_size",
+    "local_attention_window",
+    "mamba_chunk_size",
+    "chunk_size",
+    "sliding_window_pattern_size",
+)
 STATE_KEYS = ("mamba_d_state", "state_size", "ssm_state_size", "mamba_state_dim")
 GROUP_KEYS = ("mamba_n_groups", "n_groups", "mamba_ngroups", "mamba_num_groups")
-SSM_HEADS = (("mamba_n_heads", "mamba_d_head"), ("mamba_num_heads", "mamba_head_dim"),
-             ("n_mamba_heads", "mamba_headdim"), ("num_heads", "head_dim"))
-KEPT = ("max_position", "position", "theta", "token", "version", "bucket", "buffer", "seq_len", "seed", "n_ctx")
+SSM_HEADS = (
+    ("mamba_n_heads", "mamba_d_head"),
+    ("mamba_num_heads", "mamba_head_dim"),
+    ("n_mamba_heads", "mamba_headdim"),
+    ("num_heads", "head_dim"),
+)
+KEPT = (
+    "max_position",
+    "position",
+    "theta",
+    "token",
+    "version",
+    "bucket",
+    "buffer",
+    "seq_len",
+    "seed",
+    "n_ctx",
+)
 
 
 # ---- layers
+
 
 def switches(module):
     """What tells two modules of one class apart: flags, names, which numbers are there."""
@@ -50,7 +92,9 @@ def switches(module):
 
 
 def kind_of(layer):
-    modules = tuple((name, type(m).__name__, tuple(switches(m))) for name, m in layer.named_modules())
+    modules = tuple(
+        (name, type(m).__name__, tuple(switches(m))) for name, m in layer.named_modules()
+    )
     return modules, tuple((name, tuple(p.shape)) for name, p in layer.named_parameters())
 
 
@@ -59,7 +103,8 @@ def text_of(config):
 
 
 def second_uses(layers):
-    """For every parameter that layers share, the second layer that has it: sharing must stay visible."""
+    """For every parameter that layers share, the second layer that has it:
+    sharing must stay visible."""
     users = {}
     for i, layer in enumerate(layers):
         for p in layer.parameters():
@@ -73,9 +118,11 @@ def layers_needed(config):
         _, layers = reference.decoder_layers(reference.make(copy.deepcopy(config)))
     text = text_of(config)
     types = getattr(text, "layer_types", None) or [None] * len(layers)
-    kinds = [(kind_of(layer), types[i] if i < len(types) else None) for i, layer in enumerate(layers)]
+    kinds = [
+        (kind_of(layer), types[i] if i < len(types) else None) for i, layer in enumerate(layers)
+    ]
     shared = getattr(text, "num_kv_shared_layers", 0) or 0
-    if shared:                      # the last layers read the caches of earlier ones of their kind
+    if shared:  # the last layers read the caches of earlier ones of their kind
         kinds = [kind[1] for kind in kinds]
     prefix = max([kinds.index(kind) for kind in set(kinds)] + second_uses(layers)) + 1
     if shared:
@@ -84,12 +131,17 @@ def layers_needed(config):
 
 
 def cut_layers(d, n_old, n_new, one_based=False):
-    """Every per-layer list and string, and every list of layer numbers, in a dict of configuration."""
+    """Every per-layer list and string, and every list of layer numbers,
+    in a dict of configuration."""
     for key, value in list(d.items()):
         numbers = isinstance(value, list) and value and all(type(v) is int for v in value)
         letters = isinstance(value, str) and ("pattern" in key or "layer" in key or "block" in key)
-        if (isinstance(value, list) or letters) and len(value) in (n_old, n_old + 1) and (n_old > 4 or "layer" in key):
-            d[key] = value[:n_new + len(value) - n_old]
+        if (
+            (isinstance(value, list) or letters)
+            and len(value) in (n_old, n_old + 1)
+            and (n_old > 4 or "layer" in key)
+        ):
+            d[key] = value[: n_new + len(value) - n_old]
         elif numbers and ("layer" in key or "idx" in key) and max(value) <= n_old:
             d[key] = [v for v in value if v < n_new + one_based]
         elif isinstance(value, dict) and value and all(str(k).isdigit() for k in value):
@@ -106,6 +158,7 @@ def cut_layers(d, n_old, n_new, one_based=False):
 
 
 # ---- sizes
+
 
 def first_key(d, keys):
     return next((k for k in keys if type(d.get(k)) is int and d[k] > 0), None)
@@ -144,11 +197,22 @@ class Sizes:
         if kv_key:
             self.named[kv_key] = new_kv
         for key, value in d.items():
-            if type(value) is int and value > 0 and key.endswith("head_dim") and "qk" not in key and "mamba" not in key:
+            if (
+                type(value) is int
+                and value > 0
+                and key.endswith("head_dim")
+                and "qk" not in key
+                and "mamba" not in key
+            ):
                 self.named[key] = max(4, value * HEAD // head)
-            elif type(value) is int and key.startswith(("num_global_key", "num_global_kv", "swa_num_key", "num_swa_key")):
+            elif type(value) is int and key.startswith(
+                ("num_global_key", "num_global_kv", "swa_num_key", "num_swa_key")
+            ):
                 self.named[key] = min(value, new_kv)
-            elif type(value) is int and key in ("swa_num_attention_heads", "num_swa_attention_heads"):
+            elif type(value) is int and key in (
+                "swa_num_attention_heads",
+                "num_swa_attention_heads",
+            ):
                 self.named[key] = new_n
         self.by_value[hidden] = self.hidden
         self.by_value[2 * hidden] = 2 * self.hidden
@@ -165,13 +229,29 @@ class Sizes:
         rope = d.get("qk_rope_head_dim")
         if type(rope) is int:
             new["qk_rope_head_dim"] = 8
-            for key, size in (("qk_nope_head_dim", 16), ("v_head_dim", 12), ("kv_lora_rank", 24), ("q_lora_rank", 32),
-                              ("qk_head_dim", 24)):
+            for key, size in (
+                ("qk_nope_head_dim", 16),
+                ("v_head_dim", 12),
+                ("kv_lora_rank", 24),
+                ("q_lora_rank", 32),
+                ("qk_head_dim", 24),
+            ):
                 if type(d.get(key)) is int and d[key] > 0:
                     new[key] = size
             if type(d.get("head_dim")) is int:
-                new["head_dim"] = 8 if d["head_dim"] == rope else 24 if d["head_dim"] == d.get("qk_head_dim") else HEAD
-        for key, size in (("index_head_dim", HEAD), ("index_n_heads", 16), ("o_lora_rank", 16), ("q_lora_rank", 32)):
+                new["head_dim"] = (
+                    8
+                    if d["head_dim"] == rope
+                    else 24
+                    if d["head_dim"] == d.get("qk_head_dim")
+                    else HEAD
+                )
+        for key, size in (
+            ("index_head_dim", HEAD),
+            ("index_n_heads", 16),
+            ("o_lora_rank", 16),
+            ("q_lora_rank", 32),
+        ):
             if type(d.get(key)) is int and d[key] > 0:
                 new[key] = size
         if type(d.get("o_groups")) is int:
@@ -184,7 +264,11 @@ class Sizes:
             if type(d.get(key)) is int:
                 new[key] = STATE
         for heads, size in SSM_HEADS:
-            if heads in HEAD_KEYS and not any(k in d for k in STATE_KEYS) or type(d.get(heads)) is not int:
+            if (
+                heads in HEAD_KEYS
+                and not any(k in d for k in STATE_KEYS)
+                or type(d.get(heads)) is not int
+            ):
                 continue
             inner = d.get("mamba_d_ssm") or (expand or 2) * d[self.hidden_key]
             coupled = type(d.get(size)) is not int or d[heads] * d[size] == inner
@@ -207,11 +291,18 @@ class Sizes:
     def delta(self):
         """Linear attention with a delta rule."""
         d, new = self.d, self.named
-        if type(d.get("linear_num_value_heads")) is int and type(d.get("linear_num_key_heads")) is int:
+        if (
+            type(d.get("linear_num_value_heads")) is int
+            and type(d.get("linear_num_key_heads")) is int
+        ):
             new["linear_num_key_heads"] = 2
-            new["linear_num_value_heads"] = 2 * min(2, d["linear_num_value_heads"] // d["linear_num_key_heads"])
+            new["linear_num_value_heads"] = 2 * min(
+                2, d["linear_num_value_heads"] // d["linear_num_key_heads"]
+            )
             new["linear_key_head_dim"] = 16
-            new["linear_value_head_dim"] = 16 if d["linear_key_head_dim"] == d["linear_value_head_dim"] else 8
+            new["linear_value_head_dim"] = (
+                16 if d["linear_key_head_dim"] == d["linear_value_head_dim"] else 8
+            )
         inner = d.get("linear_attn_config")
         if isinstance(inner, dict):
             inner.update(num_heads=self.named.get("num_attention_heads", 4), head_dim=HEAD)
@@ -238,7 +329,9 @@ class Sizes:
         d = self.d
         for key, value in d.items():
             small = 80
-            if key in self.named or not ("intermediate" in key or "ffn_" in key or key in ("ffn_dim", "n_inner", "d_ff")):
+            if key in self.named or not (
+                "intermediate" in key or "ffn_" in key or key in ("ffn_dim", "n_inner", "d_ff")
+            ):
                 continue
             if "shared" in key:
                 small = 40
@@ -252,7 +345,8 @@ class Sizes:
 
 
 def shrink_rope(rope, head, rotary, notes):
-    """Sections and factor lists follow the rotary size; what depends on the length starts at 16 positions."""
+    """Sections and factor lists follow the rotary size;
+    what depends on the length starts at 16 positions."""
     if rope.get("partial_rotary_factor"):
         rotary = rotary or max(2, round(head * rope["partial_rotary_factor"] / 2) * 2)
         rope["partial_rotary_factor"] = rotary / head
@@ -308,11 +402,21 @@ def shrink_sizes(d, canonical, notes):
     for key, value in list(d.items()):
         if key in named:
             d[key] = named[key]
-        elif type(value) is int and value in sizes.by_value and value > 128 and not any(k in key for k in KEPT):
+        elif (
+            type(value) is int
+            and value in sizes.by_value
+            and value > 128
+            and not any(k in key for k in KEPT)
+        ):
             d[key] = sizes.by_value[value]
         elif key in ("hidden_size_per_layer_input", "laurel_rank", "low_rank_dim"):
             d[key] = WINDOW if value else value
-        elif type(value) is int and value > 256 and not any(k in key for k in KEPT) and "vocab" not in key:
+        elif (
+            type(value) is int
+            and value > 256
+            and not any(k in key for k in KEPT)
+            and "vocab" not in key
+        ):
             notes.append(f"left as it was: {key} {value}")
 
 
@@ -343,7 +447,10 @@ def with_overrides(config, overrides):
 
 def shrink(config, overrides=None):
     overrides = overrides or {}
-    depth = next((k for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in overrides), None)
+    depth = next(
+        (k for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in overrides),
+        None,
+    )
     if overrides and not depth:
         config = with_overrides(config, overrides)
     n_new, n_old, n_kinds = layers_needed(config)
@@ -352,8 +459,15 @@ def shrink(config, overrides=None):
     notes = [f"{n_new} of {n_old} layers, {n_kinds} kinds"]
     text = text_of(config)
     whole = config.to_dict()
-    d = whole if text is config else next(v for k, v in whole.items() if isinstance(v, dict)
-                                          and v.get("model_type") == text.model_type)
+    d = (
+        whole
+        if text is config
+        else next(
+            v
+            for k, v in whole.items()
+            if isinstance(v, dict) and v.get("model_type") == text.model_type
+        )
+    )
     names = getattr(type(text), "attribute_map", {})
     canonical = lambda key: names.get(key, key)
     cut_layers(d, n_old, n_new)
@@ -362,12 +476,17 @@ def shrink(config, overrides=None):
     for part in {id(d): d, id(whole): whole}.values():
         shrink_tokens(part)
     for key, value in whole.items():
-        if isinstance(value, dict) and value is not d and key.endswith("_config") and "model_type" in value:
+        if (
+            isinstance(value, dict)
+            and value is not d
+            and key.endswith("_config")
+            and "model_type" in value
+        ):
             shrink_tower(value)
     for key, value in (overrides or {}).items():
         d[key] = value
     for part in (whole, d):
-        if part.get("head_dim", 0) is None:     # it is derived, but not from a null
+        if part.get("head_dim", 0) is None:  # it is derived, but not from a null
             del part["head_dim"]
         part.pop("quantization_config", None)
         part.pop("torch_dtype", None)

@@ -1,11 +1,12 @@
-"""tokenizer_files.py: random small tokenizer.json files, read by lmzoo and by huggingface/tokenizers.
+"""tokenizer_files.py: random small tokenizer.json files,
+read by lmzoo and by huggingface/tokenizers.
 
     tokenizer_files.py LMZOO [--files 200] [--texts 60] [--seed 1] [--keep FOLDER]
 
-Each file combines a trained model with random normalizers, pre-tokenizers, post-processors, decoders
-and added tokens. Texts are encoded with and without special tokens and with special tokens as plain
-text; random ids are decoded. A difference is printed with what caused it, and its file is kept. A file
-that lmzoo refuses is counted under its sentence. Exit status 1 when anything differs.
+Each file combines a trained model with random normalizers, pre-tokenizers, post-processors,
+decoders and added tokens. Texts are encoded with and without special tokens and with special tokens
+as plain text; random ids are decoded. A difference is printed with what caused it, and its file is
+kept. A file that lmzoo refuses is counted under its sentence. Exit status 1 when anything differs.
 """
 
 import argparse
@@ -24,15 +25,126 @@ from tokenizers import trainers
 MARK = "\u2581"
 MEMORY = resource.getrlimit(resource.RLIMIT_AS)
 BEHAVIOURS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
-WORDS = ["hello", "world", "don't", "it's", "THE", "the", "a", "ab", "abc", "aab", "I'LL", "naïve", "Straße", "İstanbul",
-         "e\u0301te\u0301", "ﬁne", "½", "Ⅷ", "x2", "123", "4567", "٣٤", "१२", "𝟙𝟚", "日本語", "中文字", "ひらがな", "カタカナー",
-         "한국어", "\u1112\u1161\u11ab", "мир", "ΣΑΣ", "سلام", "नमस्ते", "ไทย", "👍", "👩‍👩‍👧", "🇩🇪", "e\u0323\u0307", "\u07fd\u0301",
-         "ǅ", "ſ", "K", "①", "Ⓐ", "a_b", "foo.bar", "x+y=z", "##ab", "</w>", "<unk>", "<0x41>", "[UNK]", "Ġa", MARK, MARK + "a"]
-MARKS = list("!?.,;:'\"-()[]{}<>@#$%^&*+=|\\/~`_") + ["。", "、", "«", "—", "…", "¿", "€", "£", "′", "§", "„"]
-SPACES = [" ", " ", " ", " ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u3000", "\u2009", "\u200b", "\u2028", "\x85",
-          "\x1c", "\ufeff", "\u200d", "\u180e"]
-CONTENTS = ["<s>", "</s>", "<pad>", "<mask>", "[CLS]", "[SEP]", "ab", "é", "É", "the", "The", MARK + "a", "\n\n", "  ", "한", "日本", "1",
-            "<|x|>", "<|x|>y", "a b", "hello", "'", "ﬁ", "\u0301", "👍"]
+WORDS = [
+    "hello",
+    "world",
+    "don't",
+    "it's",
+    "THE",
+    "the",
+    "a",
+    "ab",
+    "abc",
+    "aab",
+    "I'LL",
+    "naïve",
+    "Straße",
+    "İstanbul",
+    "e\u0301te\u0301",
+    "ﬁne",
+    "½",
+    "Ⅷ",
+    "x2",
+    "123",
+    "4567",
+    "٣٤",
+    "१२",
+    "𝟙𝟚",
+    "日本語",
+    "中文字",
+    "ひらがな",
+    "カタカナー",
+    "한국어",
+    "\u1112\u1161\u11ab",
+    "мир",
+    "ΣΑΣ",
+    "سلام",
+    "नमस्ते",
+    "ไทย",
+    "👍",
+    "👩‍👩‍👧",
+    "🇩🇪",
+    "e\u0323\u0307",
+    "\u07fd\u0301",
+    "ǅ",
+    "ſ",
+    "K",
+    "①",
+    "Ⓐ",
+    "a_b",
+    "foo.bar",
+    "x+y=z",
+    "##ab",
+    "</w>",
+    "<unk>",
+    "<0x41>",
+    "[UNK]",
+    "Ġa",
+    MARK,
+    MARK + "a",
+]
+MARKS = list("!?.,;:'\"-()[]{}<>@#$%^&*+=|\\/~`_") + [
+    "。",
+    "、",
+    "«",
+    "—",
+    "…",
+    "¿",
+    "€",
+    "£",
+    "′",
+    "§",
+    "„",
+]
+SPACES = [
+    " ",
+    " ",
+    " ",
+    " ",
+    "  ",
+    "   ",
+    "\n",
+    "\n\n",
+    "\t",
+    "\r\n",
+    "\u00a0",
+    "\u3000",
+    "\u2009",
+    "\u200b",
+    "\u2028",
+    "\x85",
+    "\x1c",
+    "\ufeff",
+    "\u200d",
+    "\u180e",
+]
+CONTENTS = [
+    "<s>",
+    "</s>",
+    "<pad>",
+    "<mask>",
+    "[CLS]",
+    "[SEP]",
+    "ab",
+    "é",
+    "É",
+    "the",
+    "The",
+    MARK + "a",
+    "\n\n",
+    "  ",
+    "한",
+    "日本",
+    "1",
+    "<|x|>",
+    "<|x|>y",
+    "a b",
+    "hello",
+    "'",
+    "ﬁ",
+    "\u0301",
+    "👍",
+]
 
 
 class Maker:
@@ -48,119 +160,285 @@ class Maker:
         r, out = self.r, []
         for _ in range(r.choice([0, 1, 2, 3, 5, 8, 13])):
             kind = r.random()
-            pool = WORDS if kind < 0.45 else SPACES if kind < 0.75 else MARKS if kind < 0.85 else None
+            pool = (
+                WORDS if kind < 0.45 else SPACES if kind < 0.75 else MARKS if kind < 0.85 else None
+            )
             if pool is None and added and kind < 0.95:
                 pool = list(added)
-            out.append(r.choice(pool) if pool else chr(r.choice([r.randrange(0xd800), r.randrange(0xe000, 0x20000), r.randrange(128)])))
+            out.append(
+                r.choice(pool)
+                if pool
+                else chr(
+                    r.choice([r.randrange(0xD800), r.randrange(0xE000, 0x20000), r.randrange(128)])
+                )
+            )
         return "".join(out)
 
     def pattern(self, empty=True):
-        """A pattern; empty: it may match nothing, which upsets the reference's offsets in a normalizer."""
+        """A pattern; empty: it may match nothing,
+        which upsets the reference's offsets in a normalizer."""
         r = self.r
         if self.flag():
             return {"String": r.choice([" ", "a", "ab", "\n", MARK, "aa", "。", "é"])}
-        return {"Regex": r.choice([r"\b", r"x*", r"\s+", r"\d", r"\p{L}+", r"[^\s\w]+", r"\w+|[^\w\s]+", r"a|b", r"\s", r"\p{N}{1,3}", r"(?i:'s|'t)",
-                                   r"[\r\n]+", r"\p{P}", r"[一-龥]+", r" ?[^\s\p{L}\p{N}]+", r"^\s+|\s+$", r" {2,}",
-                                   r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"][0 if empty else 2:])}
+        return {
+            "Regex": r.choice(
+                [
+                    r"\b",
+                    r"x*",
+                    r"\s+",
+                    r"\d",
+                    r"\p{L}+",
+                    r"[^\s\w]+",
+                    r"\w+|[^\w\s]+",
+                    r"a|b",
+                    r"\s",
+                    r"\p{N}{1,3}",
+                    r"(?i:'s|'t)",
+                    r"[\r\n]+",
+                    r"\p{P}",
+                    r"[一-龥]+",
+                    r" ?[^\s\p{L}\p{N}]+",
+                    r"^\s+|\s+$",
+                    r" {2,}",
+                    r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+                    r"\s+(?!\S)|\s+",
+                ][0 if empty else 2 :]
+            )
+        }
 
     def normalizer(self, depth=0):
         r = self.r
-        kinds = [lambda: {"type": r.choice(["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel"])},
-                 lambda: {"type": "Replace", "pattern": self.pattern(False), "content": r.choice(["", " ", MARK, "b", "xy"])},
-                 lambda: {"type": "Prepend", "prepend": r.choice([MARK, " ", "ab"])},
-                 lambda: {"type": "Strip", "strip_left": self.flag(), "strip_right": self.flag()},
-                 lambda: {"type": "BertNormalizer", "clean_text": self.flag(), "handle_chinese_chars": self.flag(),
-                          "strip_accents": r.choice([None, True, False]), "lowercase": self.flag()}]
+        kinds = [
+            lambda: {
+                "type": r.choice(
+                    ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel"]
+                )
+            },
+            lambda: {
+                "type": "Replace",
+                "pattern": self.pattern(False),
+                "content": r.choice(["", " ", MARK, "b", "xy"]),
+            },
+            lambda: {"type": "Prepend", "prepend": r.choice([MARK, " ", "ab"])},
+            lambda: {"type": "Strip", "strip_left": self.flag(), "strip_right": self.flag()},
+            lambda: {
+                "type": "BertNormalizer",
+                "clean_text": self.flag(),
+                "handle_chinese_chars": self.flag(),
+                "strip_accents": r.choice([None, True, False]),
+                "lowercase": self.flag(),
+            },
+        ]
         if depth == 0:
             if r.random() < 0.35:
                 return None
             if r.random() < 0.4:
-                return {"type": "Sequence", "normalizers": [self.normalizer(1) for _ in range(r.randrange(4))]}
+                return {
+                    "type": "Sequence",
+                    "normalizers": [self.normalizer(1) for _ in range(r.randrange(4))],
+                }
         return r.choice(kinds)()
 
     def pre_tokenizer(self, depth=0):
         r = self.r
-        kinds = [lambda: {"type": "ByteLevel", "add_prefix_space": self.flag(), "trim_offsets": True, "use_regex": self.flag()},
-                 lambda: self.metaspace(),
-                 lambda: {"type": "Split", "pattern": self.pattern(), "behavior": r.choice(BEHAVIOURS), "invert": self.flag()},
-                 lambda: {"type": "Digits", "individual_digits": self.flag()},
-                 lambda: {"type": "Punctuation", "behavior": r.choice(BEHAVIOURS)},
-                 lambda: {"type": r.choice(["Whitespace", "WhitespaceSplit", "BertPreTokenizer", "UnicodeScripts"])},
-                 lambda: {"type": "CharDelimiterSplit", "delimiter": r.choice([" ", "a", "。", "'"])},
-                 lambda: {"type": "FixedLength", "length": r.choice([1, 2, 5])}]
+        kinds = [
+            lambda: {
+                "type": "ByteLevel",
+                "add_prefix_space": self.flag(),
+                "trim_offsets": True,
+                "use_regex": self.flag(),
+            },
+            lambda: self.metaspace(),
+            lambda: {
+                "type": "Split",
+                "pattern": self.pattern(),
+                "behavior": r.choice(BEHAVIOURS),
+                "invert": self.flag(),
+            },
+            lambda: {"type": "Digits", "individual_digits": self.flag()},
+            lambda: {"type": "Punctuation", "behavior": r.choice(BEHAVIOURS)},
+            lambda: {
+                "type": r.choice(
+                    ["Whitespace", "WhitespaceSplit", "BertPreTokenizer", "UnicodeScripts"]
+                )
+            },
+            lambda: {"type": "CharDelimiterSplit", "delimiter": r.choice([" ", "a", "。", "'"])},
+            lambda: {"type": "FixedLength", "length": r.choice([1, 2, 5])},
+        ]
         if depth == 0:
             if r.random() < 0.2:
                 return None
             if r.random() < 0.4:
-                return {"type": "Sequence", "pretokenizers": [self.pre_tokenizer(1) for _ in range(r.randrange(1, 4))]}
+                return {
+                    "type": "Sequence",
+                    "pretokenizers": [self.pre_tokenizer(1) for _ in range(r.randrange(1, 4))],
+                }
         return r.choice(kinds)()
 
     def metaspace(self):
         scheme = self.r.choice(["always", "first", "never"])
-        return {"type": "Metaspace", "replacement": self.r.choice([MARK, MARK, "_"]), "prepend_scheme": scheme, "split": self.flag()}
+        return {
+            "type": "Metaspace",
+            "replacement": self.r.choice([MARK, MARK, "_"]),
+            "prepend_scheme": scheme,
+            "split": self.flag(),
+        }
 
     def decoder(self, depth=0):
         r = self.r
-        kinds = [lambda: {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-                 lambda: self.metaspace(),
-                 lambda: {"type": "WordPiece", "prefix": r.choice(["##", "@", ""]), "cleanup": self.flag()},
-                 lambda: {"type": "BPEDecoder", "suffix": r.choice(["</w>", "b", ""])},
-                 lambda: {"type": "CTC", "pad_token": r.choice(["<pad>", "a"]), "word_delimiter_token": r.choice(["|", "b"]), "cleanup": self.flag()},
-                 lambda: {"type": r.choice(["ByteFallback", "Fuse"])},
-                 lambda: {"type": "Strip", "content": r.choice([" ", "a", MARK]), "start": r.randrange(3), "stop": r.randrange(3)},
-                 lambda: {"type": "Replace", "pattern": self.pattern(), "content": r.choice(["", " ", "b"])}]
+        kinds = [
+            lambda: {
+                "type": "ByteLevel",
+                "add_prefix_space": True,
+                "trim_offsets": True,
+                "use_regex": True,
+            },
+            lambda: self.metaspace(),
+            lambda: {
+                "type": "WordPiece",
+                "prefix": r.choice(["##", "@", ""]),
+                "cleanup": self.flag(),
+            },
+            lambda: {"type": "BPEDecoder", "suffix": r.choice(["</w>", "b", ""])},
+            lambda: {
+                "type": "CTC",
+                "pad_token": r.choice(["<pad>", "a"]),
+                "word_delimiter_token": r.choice(["|", "b"]),
+                "cleanup": self.flag(),
+            },
+            lambda: {"type": r.choice(["ByteFallback", "Fuse"])},
+            lambda: {
+                "type": "Strip",
+                "content": r.choice([" ", "a", MARK]),
+                "start": r.randrange(3),
+                "stop": r.randrange(3),
+            },
+            lambda: {
+                "type": "Replace",
+                "pattern": self.pattern(),
+                "content": r.choice(["", " ", "b"]),
+            },
+        ]
         if depth == 0:
             if r.random() < 0.15:
                 return None
             if r.random() < 0.5:
-                return {"type": "Sequence", "decoders": [self.decoder(1) for _ in range(r.randrange(5))]}
+                return {
+                    "type": "Sequence",
+                    "decoders": [self.decoder(1) for _ in range(r.randrange(5))],
+                }
         return r.choice(kinds)()
 
     def template(self, names):
         r = self.r
+
         def piece():
             return {"SpecialToken": {"id": r.choice(names), "type_id": 0}}
-        single = [piece() for _ in range(r.randrange(3))] + [{"Sequence": {"id": "A", "type_id": 0}}] + [piece() for _ in range(r.randrange(3))]
+
+        single = (
+            [piece() for _ in range(r.randrange(3))]
+            + [{"Sequence": {"id": "A", "type_id": 0}}]
+            + [piece() for _ in range(r.randrange(3))]
+        )
         pair = [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]
-        special = {n: {"id": n, "ids": [self.id_of(n)] * r.choice([1, 1, 2]), "tokens": [n] * 2} for n in names}
+        special = {
+            n: {"id": n, "ids": [self.id_of(n)] * r.choice([1, 1, 2]), "tokens": [n] * 2}
+            for n in names
+        }
         for value in special.values():
             value["tokens"] = value["tokens"][: len(value["ids"])]
-        return {"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special}
+        return {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": pair,
+            "special_tokens": special,
+        }
 
     def post_processor(self, names, depth=0):
         r = self.r
         names = [n for n in names if self.id_of(n) is not None]
-        byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": self.flag(), "use_regex": True}
+        byte_level = {
+            "type": "ByteLevel",
+            "add_prefix_space": True,
+            "trim_offsets": self.flag(),
+            "use_regex": True,
+        }
         if not names or r.random() < 0.2:
             return r.choice([None, byte_level])
+
         def pair():
             n = r.choice(names)
             return [n, self.id_of(n)]
-        kinds = [lambda: byte_level, lambda: self.template(names),
-                 lambda: {"type": "BertProcessing", "sep": pair(), "cls": pair()},
-                 lambda: {"type": "RobertaProcessing", "sep": pair(), "cls": pair(), "trim_offsets": True, "add_prefix_space": True}]
+
+        kinds = [
+            lambda: byte_level,
+            lambda: self.template(names),
+            lambda: {"type": "BertProcessing", "sep": pair(), "cls": pair()},
+            lambda: {
+                "type": "RobertaProcessing",
+                "sep": pair(),
+                "cls": pair(),
+                "trim_offsets": True,
+                "add_prefix_space": True,
+            },
+        ]
         if depth == 0 and r.random() < 0.3:
-            return {"type": "Sequence", "processors": [self.post_processor(names, 1) or byte_level for _ in range(r.randrange(3))]}
+            return {
+                "type": "Sequence",
+                "processors": [
+                    self.post_processor(names, 1) or byte_level for _ in range(r.randrange(3))
+                ],
+            }
         return r.choice(kinds)()
 
     def trained(self, front, texts):
         """The model of a file, trained behind its normalizer and pre-tokenizer, then changed."""
         r = self.r
         kind = r.choice(["BPE", "BPE", "BPE", "Unigram", "WordPiece", "WordLevel"])
-        empty = {"BPE": {"type": "BPE", "vocab": {}, "merges": []}, "Unigram": {"type": "Unigram", "unk_id": None, "vocab": []},
-                 "WordPiece": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
-                               "vocab": {}}, "WordLevel": {"type": "WordLevel", "vocab": {}, "unk_token": "[UNK]"}}[kind]
-        t = hf.Tokenizer.from_str(json.dumps({"version": "1.0", "added_tokens": [], "truncation": None, "padding": None, **front,
-                                              "post_processor": None, "decoder": None, "model": empty}))
+        empty = {
+            "BPE": {"type": "BPE", "vocab": {}, "merges": []},
+            "Unigram": {"type": "Unigram", "unk_id": None, "vocab": []},
+            "WordPiece": {
+                "type": "WordPiece",
+                "unk_token": "[UNK]",
+                "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100,
+                "vocab": {},
+            },
+            "WordLevel": {"type": "WordLevel", "vocab": {}, "unk_token": "[UNK]"},
+        }[kind]
+        t = hf.Tokenizer.from_str(
+            json.dumps(
+                {
+                    "version": "1.0",
+                    "added_tokens": [],
+                    "truncation": None,
+                    "padding": None,
+                    **front,
+                    "post_processor": None,
+                    "decoder": None,
+                    "model": empty,
+                }
+            )
+        )
         size, unk = r.choice([60, 150, 300]), r.choice(["<unk>", "[UNK]"])
         limit = r.choice([20, 40, 1000])
         if kind == "BPE":
             affix = r.random()
-            affixes = ({"continuing_subword_prefix": "##"} if affix < 0.15 else {}) | \
-                      ({"end_of_word_suffix": "</w>"} if 0.1 < affix < 0.25 else {})
-            trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=[unk], limit_alphabet=limit, show_progress=False, **affixes)
+            affixes = ({"continuing_subword_prefix": "##"} if affix < 0.15 else {}) | (
+                {"end_of_word_suffix": "</w>"} if 0.1 < affix < 0.25 else {}
+            )
+            trainer = trainers.BpeTrainer(
+                vocab_size=size,
+                special_tokens=[unk],
+                limit_alphabet=limit,
+                show_progress=False,
+                **affixes,
+            )
         elif kind == "Unigram":
-            trainer = trainers.UnigramTrainer(vocab_size=size + 600, special_tokens=[unk], unk_token=unk, show_progress=False)
+            trainer = trainers.UnigramTrainer(
+                vocab_size=size + 600, special_tokens=[unk], unk_token=unk, show_progress=False
+            )
         else:
             make = trainers.WordPieceTrainer if kind == "WordPiece" else trainers.WordLevelTrainer
             trainer = make(vocab_size=size, special_tokens=["[UNK]"], show_progress=False)
@@ -177,7 +455,11 @@ class Maker:
     def change_bpe(self, model, unk):
         r, vocab = self.r, model["vocab"]
         self.add_bytes(lambda token: vocab.setdefault(token, len(vocab)))
-        model["byte_fallback"], model["ignore_merges"], model["fuse_unk"] = self.flag(), self.flag(), self.flag()
+        model["byte_fallback"], model["ignore_merges"], model["fuse_unk"] = (
+            self.flag(),
+            self.flag(),
+            self.flag(),
+        )
         model["unk_token"] = r.choice([unk, unk, None])
         if self.flag() and not model.get("continuing_subword_prefix"):
             r.shuffle(model["merges"])
@@ -209,7 +491,11 @@ class Maker:
 
     def shorten(self, root):
         """Leaves out a member that may have a default."""
-        nodes = [root[k] for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model") if root[k]]
+        nodes = [
+            root[k]
+            for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "model")
+            if root[k]
+        ]
         node = self.r.choice(nodes)
         keys = [k for k in node if k not in ("vocab", "merges")]
         del node[self.r.choice(keys)]
@@ -219,8 +505,16 @@ class Maker:
         r = self.r
         front = {"normalizer": self.normalizer(), "pre_tokenizer": self.pre_tokenizer()}
         model = self.trained(front, [self.text() for _ in range(150)] + WORDS)
-        root = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], **front, "post_processor": None,
-                "decoder": self.decoder(), "model": model}
+        root = {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [],
+            **front,
+            "post_processor": None,
+            "decoder": self.decoder(),
+            "model": model,
+        }
         self.t = hf.Tokenizer.from_str(json.dumps(root))
         added, forms = r.sample(CONTENTS, r.choice([0, 1, 3, 6])), set()
         for content in added:
@@ -228,8 +522,14 @@ class Maker:
             once = form not in forms  # of equal forms the reference takes any
             forms.add(form)
             special = self.flag()
-            token = hf.AddedToken(content, lstrip=r.random() < 0.3, rstrip=r.random() < 0.3, single_word=r.random() < 0.3,
-                                  normalized=once and self.flag(), special=special)
+            token = hf.AddedToken(
+                content,
+                lstrip=r.random() < 0.3,
+                rstrip=r.random() < 0.3,
+                single_word=r.random() < 0.3,
+                normalized=once and self.flag(),
+                special=special,
+            )
             (self.t.add_special_tokens if special else self.t.add_tokens)([token])
         root = json.loads(self.t.to_str())
         root["post_processor"] = self.post_processor(added)
@@ -240,10 +540,16 @@ class Maker:
 
 
 def lmzoo(program, path, lines, *options):
-    """One result a line, None for a line that lmzoo could not do; or the sentence that refuses the file."""
+    """One result a line, None for a line that lmzoo could not do;
+    or the sentence that refuses the file."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    run = subprocess.run([program, "tokenize", path, "--jsonl", *options], input=text.encode(), capture_output=True, timeout=60,
-                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, MEMORY))
+    run = subprocess.run(
+        [program, "tokenize", path, "--jsonl", *options],
+        input=text.encode(),
+        capture_output=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, MEMORY),
+    )
     if run.returncode not in (0, 1):
         return (run.stderr.decode() or "status %d" % run.returncode).strip()
     return [json.loads(line) for line in run.stdout.decode().split("\n")[:-1]]
@@ -273,13 +579,20 @@ def compare(maker, program, path, n_texts, differs):
             return own
         t.encode_special_tokens = "--plain" in options
         for line, got in zip(texts, own):
-            want = attempt(lambda: t.encode(line, add_special_tokens="--add-special" in options).ids)
+            want = attempt(
+                lambda: t.encode(line, add_special_tokens="--add-special" in options).ids
+            )
             if got != want and want is not None:
                 differs("encode" + "".join(options), text, line, got, want)
     t.encode_special_tokens = False
     size = t.get_vocab_size(True) + 2
-    lists = [[maker.r.randrange(size) for _ in range(maker.r.choice([0, 1, 3, 10]))] for _ in range(n_texts)]
-    lists += [ids for ids in (attempt(lambda: t.encode(line).ids) for line in texts) if ids is not None]
+    lists = [
+        [maker.r.randrange(size) for _ in range(maker.r.choice([0, 1, 3, 10]))]
+        for _ in range(n_texts)
+    ]
+    lists += [
+        ids for ids in (attempt(lambda: t.encode(line).ids) for line in texts) if ids is not None
+    ]
     own = lmzoo(program, path, lists, "--decode")
     for ids, got in zip(lists, own):
         want = attempt(lambda: t.decode(ids, skip_special_tokens=False))
@@ -315,11 +628,18 @@ def run_seed(seed, args, folder):
         if len(seen) > 3:
             return
         root = json.loads(text)
-        parts = {k: root[k] for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens") if root.get(k)}
+        parts = {
+            k: root[k]
+            for k in ("normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens")
+            if root.get(k)
+        }
         parts["model"] = {k: v for k, v in root["model"].items() if k not in ("vocab", "merges")}
         if len(seen) == 1:
             print("%s: %s" % (path, json.dumps(parts, ensure_ascii=True)))
-        print("  %s %s\n    lmzoo     %s\n    reference %s" % (what, ascii(given), ascii(got), ascii(want)))
+        print(
+            "  %s %s\n    lmzoo     %s\n    reference %s"
+            % (what, ascii(given), ascii(got), ascii(want))
+        )
 
     refusal = compare(Maker(seed), args.lmzoo, path, args.texts, differs)
     if os.path.exists(path) and not seen and not args.keep:
@@ -346,7 +666,10 @@ def main():
             bad.append(seed)
     for sentence, n in refusals.most_common():
         print("refused %d: %s" % (n, sentence))
-    print("%d files, %d refused, %d differ %s" % (args.files, sum(refusals.values()), len(bad), bad[:40]))
+    print(
+        "%d files, %d refused, %d differ %s"
+        % (args.files, sum(refusals.values()), len(bad), bad[:40])
+    )
     return 1 if bad else 0
 
 

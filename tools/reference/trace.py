@@ -4,12 +4,15 @@
     trace.py MODEL (--tokens 1,2,3 | --text TEXT) -o ref.safetensors [--all-children]
     trace.py --check FOLDER...
 
-Tensors are float32 [tokens, width]: `embed`, `<layer>` (the residual stream after the layer, by its module path),
-`<layer>.<child>` (the output of a block before it is added; norms), `norm`, `logits`. --all-children adds every child.
+Tensors are float32 [tokens, width]: `embed`, `<layer>` (the residual stream after the layer, by its
+module path), `<layer>.<child>` (the output of a block before it is added; norms), `norm`, `logits`.
+--all-children adds every child.
 
---check runs the prompts of folders that hold reference.json and reference.safetensors (as baby.py writes them), and
-compares every tensor; status 1 if one is off by more than a tenth of the folder's nmse_limit.
+--check runs the prompts of folders that hold reference.json and reference.safetensors (as baby.py
+writes them), and compares every tensor; status 1 if one is off by more than a tenth of the folder's
+nmse_limit.
 """
+
 import argparse
 import json
 import os
@@ -38,8 +41,11 @@ def check(folder):
             worst = max(worst, reference.nmse(traced[key], want))
             n_compared += 1
     ok = worst <= about["nmse_limit"] / 10 and not absent and n_compared > 0
-    print(f"{'ok ' if ok else 'BAD'} {os.path.basename(folder.rstrip('/'))}: {n_compared} tensors, worst nmse {worst:.1e}"
-          + (f", not traced: {' '.join(absent[:5])}" if absent else ""), flush=True)
+    print(
+        f"{'ok ' if ok else 'BAD'} {os.path.basename(folder.rstrip('/'))}: {n_compared} tensors, "
+        f"worst nmse {worst:.1e}" + (f", not traced: {' '.join(absent[:5])}" if absent else ""),
+        flush=True,
+    )
     return ok
 
 
@@ -47,11 +53,14 @@ def token_ids(args):
     if args.tokens:
         return [int(t) for t in args.tokens.split(",")]
     from transformers import AutoTokenizer
+
     return AutoTokenizer.from_pretrained(args.model)(args.text)["input_ids"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?")
     parser.add_argument("--tokens")
     parser.add_argument("--text")
@@ -65,9 +74,15 @@ def main():
         parser.error("wants MODEL, -o and one of --tokens, --text")
     ids = token_ids(args)
     tensors = reference.trace(reference.load(args.model), ids, args.all_children)
-    save_file(tensors, args.output, metadata={"tokens": ",".join(map(str, ids)),
-                                              "transformers": reference.transformers.__version__,
-                                              "torch": reference.torch.__version__})
+    save_file(
+        tensors,
+        args.output,
+        metadata={
+            "tokens": ",".join(map(str, ids)),
+            "transformers": reference.transformers.__version__,
+            "torch": reference.torch.__version__,
+        },
+    )
     print(f"{args.output}: {len(tensors)} tensors, {len(ids)} tokens", file=sys.stderr)
 
 
