@@ -6,9 +6,9 @@
 Starts a server and runs, one after the other: `steady` (connections that send the next request as
 soon as they are answered), `leaving` (the same, and half of the clients disconnect in the middle),
 `hostile` (slow heads, huge bodies, bad JSON, thousands of connections, beside clients that must not
-be affected). Prints a JSON object per phase: requests, errors, tokens a second, seconds to the first
-byte, resident MiB before and after. Exit code 1: an unexpected error, or a bad request that was not
-refused.
+be affected). Prints a JSON object per phase: requests, errors, tokens a second, seconds to the
+first byte, resident MiB before and after. Exit code 1: an unexpected error, or a bad request that
+was not refused.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def steady(port: int, until: float, tally: Tally, n_new: int, leaves: bool) -> None:
-    """A client that sends requests until the time is over; `leaves`: it closes half of its streams."""
+    """A client that sends requests until the time is over; `leaves`: it closes half of its
+    streams."""
     writer: asyncio.StreamWriter | None = None
     while time.monotonic() < until:
         if writer is None:

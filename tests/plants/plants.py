@@ -259,7 +259,8 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def right_trace(args: argparse.Namespace, folder: str) -> tuple[str, list[int]]:
-    """(file, token ids) of the correct trace: tools/reference/trace.py would give the same tensors."""
+    """(file, token ids) of the correct trace:
+    tools/reference/trace.py would give the same tensors."""
     with open(os.path.join(folder, "config.json")) as f:
         vocab = text_of(json.load(f)).get("vocab_size", 300)
     ids = [(7 + 17 * i) % vocab for i in range(TOKENS)]
@@ -327,7 +328,8 @@ def main() -> None:
         bad = bad or not ok
         skip = "" if made else " # SKIP it cannot be planted in these"
         print(
-            f"{'ok' if ok else 'not ok'} {number} - {kind}: {len(made) - len(wrong)} of {len(made)}{skip}"
+            f"{'ok' if ok else 'not ok'} {number} - {kind}: {len(made) - len(wrong)} of "
+            f"{len(made)}{skip}"
         )
         for folder, sentence in wrong.items():
             print(f"# {folder}: {sentence}")
