@@ -46,7 +46,8 @@ def lines_of(a: argparse.Namespace, program: str, verb: str, options: list[str])
         a.weights,
         "--cache",
         a.cache,
-    ] + options
+        *options,
+    ]
     argv += ["--isa", a.isa] if a.isa and verb == "bench" else []
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:

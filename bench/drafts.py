@@ -126,7 +126,6 @@ def run(a: argparse.Namespace) -> None:
         words = f"{name} prompts, " + ("one sequence" if seqs == 1 else f"{seqs} together")
         print(
             f"| {words} | >= {wanted} | {ratio:.2f} | {met} | {plain:.1f}, {ahead:.1f}; "
-            f"{per_step:.2f}; "
-            f"{least:.2f} to {most:.2f} |",
+            f"{per_step:.2f}; {least:.2f} to {most:.2f} |",
             flush=True,
         )

@@ -113,8 +113,8 @@ def make_texts(path, size):
 def run(command):
     done = subprocess.run(
         command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
+        check=False,
         env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"},
     )
     if done.returncode:
@@ -157,7 +157,7 @@ def write_gguf(name, source, path):
         vocab.setdefault(token["content"], token["id"])
         special[token["content"]] = token["special"]
     size = max(vocab.values()) + 1
-    tokens, types = ["[hole%d]" % i for i in range(size)], [gguf.TokenType.UNUSED] * size
+    tokens, types = [f"[hole{i}]" for i in range(size)], [gguf.TokenType.UNUSED] * size
     is_spm = PRE[name] is None
     for text, i in vocab.items():
         tokens[i] = text
@@ -245,24 +245,21 @@ def measure(args, name, program, text, megabytes):
         for tool, command in commands.items():
             seconds, n = run(command)
             if seconds is None:
-                notes.append("%s failed: %s" % (tool, n.strip().replace("\n", " ")[-120:]))
+                words = n.strip().replace("\n", " ")[-120:]
+                notes.append(f"{tool} failed: {words}")
                 continue
             best[tool] = min(seconds, best.get(tool, seconds))
     for tool in ("hf", "llama"):
         if tool in best and same(ids["ours"], ids[tool]) is not None:
-            notes.append(
-                "%s gives other ids from the %dth on" % (tool, same(ids["ours"], ids[tool]))
-            )
+            notes.append(f"{tool} gives other ids from the {same(ids['ours'], ids[tool])}th on")
     speed = {tool: megabytes / seconds for tool, seconds in best.items()}
-    cells = ["%.1f" % speed["ours"]]
+    cells = [f"{speed['ours']:.1f}"]
     for tool in ("hf", "llama"):
         cells.append(
-            "%.1f (%.1f)" % (speed[tool], speed["ours"] / speed[tool]) if tool in speed else "-"
+            f"{speed[tool]:.1f} ({speed['ours'] / speed[tool]:.1f})" if tool in speed else "-"
         )
-    print(
-        "| %s | %s | %s |" % (name, " | ".join(cells), "; ".join(sorted(set(notes))) or "same ids"),
-        flush=True,
-    )
+    remark = "; ".join(sorted(set(notes))) or "same ids"
+    print(f"| {name} | {' | '.join(cells)} | {remark} |", flush=True)
 
 
 def cpu():
@@ -284,10 +281,8 @@ def cpu():
         "sve",
     )
     flags = field.get("flags", field.get("Features", "")).split()
-    return "%s (%s)" % (
-        field.get("model name", platform.machine()),
-        " ".join(f for f in wanted if f in flags),
-    )
+    name = field.get("model name", platform.machine())
+    return f"{name} ({' '.join(f for f in wanted if f in flags)})"
 
 
 def main():
@@ -305,7 +300,7 @@ def main():
     parser.add_argument("--text")
     args = parser.parse_args()
     os.makedirs(args.work, exist_ok=True)
-    text = args.text or os.path.join(args.work, "texts-%g" % args.mb)
+    text = args.text or os.path.join(args.work, f"texts-{args.mb:g}")
     if not args.text and not os.path.exists(text):
         make_texts(text, args.mb * 1e6)
     megabytes = os.path.getsize(text) / 1e6
@@ -313,8 +308,8 @@ def main():
     import tokenizers
 
     print(
-        "CPU: %s. %.1f MB, one thread, CPU time, best of %d; HF tokenizers %s.\n"
-        % (cpu(), megabytes, args.rounds, tokenizers.__version__)
+        f"CPU: {cpu()}. {megabytes:.1f} MB, one thread, CPU time, best of {args.rounds}; "
+        f"HF tokenizers {tokenizers.__version__}.\n"
     )
     print("| tokenizer | MB/s | HF tokenizers (times) | llama.cpp (times) | |")
     print("|---|---|---|---|---|")

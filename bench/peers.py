@@ -34,10 +34,22 @@ import subprocess
 import sys
 import time
 
-FLAGS = (
-    "avx2 fma f16c avx_vnni avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 avx512_fp16 "
-    "amx_bf16 amx_int8 neon"
-).split()
+FLAGS = [
+    "avx2",
+    "fma",
+    "f16c",
+    "avx_vnni",
+    "avx512f",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_bf16",
+    "amx_int8",
+    "neon",
+]
 
 
 def cpu():
@@ -98,7 +110,8 @@ def llama_batched(a, gguf, log, batch, n_prompt, n_new, extra):
         str(a.threads),
         "--output-format",
         "jsonl",
-    ] + extra
+        *extra,
+    ]
     found = [j for j in json_lines(argv, log) if "speed_tg" in j]
     if not found:
         sys.exit(f"peers: no figure from {shlex.join(argv)} (see {log.name})")
@@ -272,14 +285,13 @@ def table(a):
         part = [j for j in rows if (j["model"], j["isa"], j["cpu"], j["flags"]) == head]
         rounds = len({j["round"] for j in part})
         print(
-            f"\n{head[0]}, instruction set {head[1]}; {head[2]}: {head[3]}; {part[0]['threads']} "
-            "threads; "
-            f"lmzoo {part[-1]['lmzoo']}, {part[0]['peer_version']}; medians of {rounds} "
-            f"round{'s' if rounds > 1 else ''}\n"
+            f"\n{head[0]}, instruction set {head[1]}; {head[2]}: {head[3]}; "
+            f"{part[0]['threads']} threads; lmzoo {part[-1]['lmzoo']}, {part[0]['peer_version']}; "
+            f"medians of {rounds} round{'s' if rounds > 1 else ''}\n"
         )
         print(
-            "| test | engine | format | prompt | generation | total tokens/s | lmzoo's best / "
-            "this |"
+            "| test | engine | format | prompt | generation | total tokens/s "
+            "| lmzoo's best / this |"
         )
         print("|---|---|---|---|---|---|---|")
         for test in dict.fromkeys(j["test"] for j in part):

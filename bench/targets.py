@@ -44,7 +44,7 @@ SEQS, CONTEXT, MIB = 32, 128, 1 << 20
 
 
 def zoo_lines(a, verb, options):
-    argv = [a.lmzoo, verb, a.model, "--threads", str(a.threads)] + options
+    argv = [a.lmzoo, verb, a.model, "--threads", str(a.threads), *options]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"targets: status {done.returncode}: {' '.join(argv)}: {done.stderr.strip()}")
@@ -52,7 +52,7 @@ def zoo_lines(a, verb, options):
 
 
 def bench(a, options, test):
-    for line in zoo_lines(a, "bench", ["--quiet", "-r", "1"] + options):
+    for line in zoo_lines(a, "bench", ["--quiet", "-r", "1", *options]):
         j = json.loads(line)
         if j["test"] == test:
             return j
