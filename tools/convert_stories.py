@@ -45,7 +45,8 @@ def half_split(w, n_heads):
 
 def read_weights(path):
     """(config dict, {name: float32 array})."""
-    data = open(path, "rb").read()
+    with open(path, "rb") as f:
+        data = f.read()
     if len(data) < 28:
         fail(f"{path} is too short for a header")
     dim, hidden, n_layers, n_heads, n_kv, vocab, context = struct.unpack_from("<7i", data)
@@ -128,7 +129,9 @@ def write_safetensors(path, tensors):
 
 def read_pieces(path, vocab):
     """(piece, score) in the order of ids, spaces as the tokenizer writes them."""
-    data, at, pieces = open(path, "rb").read(), 4, []
+    with open(path, "rb") as f:
+        data = f.read()
+    at, pieces = 4, []
     while at + 8 <= len(data):
         score, n = struct.unpack_from("<fi", data, at)
         at += 8 + n
@@ -137,7 +140,7 @@ def read_pieces(path, vocab):
         pieces.append((data[at - n : at].decode().replace(" ", "▁"), score))
     if len(pieces) != vocab:
         fail(f"{path} has {len(pieces)} pieces, the checkpoint {vocab}")
-    return [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0)] + pieces[N_SPECIAL:]
+    return [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *pieces[N_SPECIAL:]]
 
 
 def merges_of(pieces):

@@ -289,8 +289,7 @@ def main():
     else:
         print(
             f"{ATTEMPTS} seeds were refused, the last for: {wrong}; the first complete one is "
-            "kept, whose near ties "
-            "another machine may resolve differently",
+            "kept, whose near ties another machine may resolve differently",
             file=sys.stderr,
         )
         seed = args.seed * 1000
@@ -301,9 +300,8 @@ def main():
     reload_nmse = write(args.out, model, prompts, tensors, note, dtype, read_raw(args.config))
     n = sum(p.numel() for p in model.parameters())
     print(
-        f"{args.out}: {model.config.model_type}, {n} parameters, {len(tensors)} tensors of "
-        "reference, "
-        f"seed {seed}, reload nmse {reload_nmse:.1e}",
+        f"{args.out}: {model.config.model_type}, {n} parameters, "
+        f"{len(tensors)} tensors of reference, seed {seed}, reload nmse {reload_nmse:.1e}",
         file=sys.stderr,
     )
     sys.exit(0 if reload_nmse < 1e-10 else f"{args.out} does not load back to the same numbers")

@@ -13,7 +13,11 @@ by bit, and the fixtures are computed from the codes before they are packed. Eac
 minus zero point, times scale, in float32.
 """
 
-import json, os, struct, sys
+import functools
+import json
+import os
+import struct
+import sys
 
 import numpy as np
 
@@ -238,7 +242,8 @@ def decode_blocks(blocks, scales):
 
 def decode_folder(folder):
     """weight name -> float32 matrix, for the quantised weights only."""
-    config = json.load(open(os.path.join(folder, "config.json")))
+    with open(os.path.join(folder, "config.json")) as f:
+        config = json.load(f)
     q, t = config["quantization_config"], read(os.path.join(folder, "model.safetensors"))
     out = {}
     for name in t:
@@ -558,21 +563,22 @@ FIXTURES = {
 }
 
 
+def put(tensors, module, parts, expected, suffix=""):
+    """Adds what a file stores of a module, and what is expected of it."""
+    assert expected.dtype == F32 and np.isfinite(expected).all()
+    stacked = "" in parts
+    for k, v in parts.items():
+        tensors[module + (k or suffix) if stacked else f"{module}.{k}"] = v
+    tensors["expected/" + (module if stacked else module + ".weight")] = ("F32", expected)
+
+
 def fixtures(folder):
     """NAME.safetensors with the packed tensors and expected/<weight>,
     and all configs in configs.json."""
     os.makedirs(folder, exist_ok=True)
-    for seed, (name, (make, config)) in enumerate(FIXTURES.items()):
+    for seed, (name, (make, _)) in enumerate(FIXTURES.items()):
         tensors = {}
-
-        def add(module, parts, expected, suffix=""):
-            assert expected.dtype == F32 and np.isfinite(expected).all()
-            stacked = "" in parts
-            for k, v in parts.items():
-                tensors[module + (k or suffix) if stacked else f"{module}.{k}"] = v
-            tensors["expected/" + (module if stacked else module + ".weight")] = ("F32", expected)
-
-        make(np.random.default_rng(seed), add)
+        make(np.random.default_rng(seed), functools.partial(put, tensors))
         write(os.path.join(folder, name + ".safetensors"), tensors)
     with open(os.path.join(folder, "configs.json"), "w") as f:
         json.dump({name: config for name, (_, config) in FIXTURES.items()}, f, indent=1)

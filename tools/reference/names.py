@@ -31,10 +31,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "critical"
 logging.disable(logging.CRITICAL)
 
-import torch  # noqa: E402
-from transformers import CONFIG_MAPPING, PreTrainedConfig  # noqa: E402
-from transformers import conversion_mapping as mapping  # noqa: E402
-from transformers.models.auto.modeling_auto import (  # noqa: E402
+import torch
+from transformers import CONFIG_MAPPING, PreTrainedConfig
+from transformers import conversion_mapping as mapping
+from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
 )
@@ -42,8 +42,7 @@ from transformers.models.auto.modeling_auto import (  # noqa: E402
 FEW = 8
 OTHER_PARTS = re.compile(
     r"vision|visual|audio|\bvit\b|patch|projector|siglip|resampler|vqmodel|perceive|image|"
-    r"conv_stem|aligner|sam_|clip"
-    r"|radio|spatial_linear|temporal_linear|whisper|adapter|resblocks|positional_embedding|"
+    r"conv_stem|aligner|sam_|clip|radio|spatial_linear|temporal_linear|whisper|adapter|resblocks|positional_embedding|"
     r"encoder\b"
 )
 

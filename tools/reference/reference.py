@@ -36,7 +36,7 @@ def model_class(config):
             return getattr(transformers, name)
     for name in ("AutoModelForCausalLM", "AutoModelForImageTextToText", "AutoModelForMultimodalLM"):
         auto = getattr(transformers, name, None)
-        if auto is not None and type(config) in auto._model_mapping.keys():
+        if auto is not None and type(config) in auto._model_mapping:
             return auto
     return AutoModelForCausalLM
 
@@ -185,7 +185,7 @@ def trace(model, ids, every_child=False):
     def keep_norm(_module, _args, out):
         last_norm[0] = rows(first_tensor(out))
 
-    path, layers = decoder_layers(model)
+    path, _ = decoder_layers(model)
     parent = model.get_submodule(path.rpartition(".")[0])
     for name, module in watched(model, every_child):
         handles.append(module.register_forward_hook(keep(name)))

@@ -23,7 +23,7 @@ import tempfile
 import baby
 import reference
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
 FP8 = torch.float8_e4m3fn

@@ -159,16 +159,14 @@ def call(rng, schemas, request):
     return (
         request,
         {name: tools[name]} if forced else tools,
-        "<tool_call>%s</tool_call>" % max(least, key=len),
+        f"<tool_call>{max(least, key=len)}</tool_call>",
     )
 
 
 def make(rng, schemas, index, temperature):
     """A request of one kind; its judge (schema or tools) and the text of a shortest answer."""
-    prompt = "Tell me a story about %s and a %s." % (
-        rng.choice(["Lily", "Tom", "Ben"]),
-        rng.choice(["dog", "cat", "fox"]),
-    )
+    who, what = rng.choice(["Lily", "Tom", "Ben"]), rng.choice(["dog", "cat", "fox"])
+    prompt = f"Tell me a story about {who} and a {what}."
     request = body(rng, prompt, 0, temperature)
     kind = index % 10
     if kind == 9:
@@ -212,17 +210,16 @@ def batch(lmzoo, model, folder, name, requests):
             )
     done = subprocess.run(
         [lmzoo, "batch", model, "-i", path + ".jsonl", "-o", path + ".out", "--restart"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
+        check=False,
     )
     if done.returncode not in (0, 1):
         sys.exit("lmzoo batch: " + done.stderr.decode())
-    lines = open(path + ".out", "rb").read().splitlines()
-    lines += (
-        open(path + ".out.errors.jsonl", "rb").read().splitlines()
-        if os.path.exists(path + ".out.errors.jsonl")
-        else []
-    )
+    with open(path + ".out", "rb") as file:
+        lines = file.read().splitlines()
+    if os.path.exists(path + ".out.errors.jsonl"):
+        with open(path + ".out.errors.jsonl", "rb") as file:
+            lines += file.read().splitlines()
     return {json.loads(line)["custom_id"]: line for line in lines}
 
 
@@ -237,21 +234,18 @@ def fault(line, schema):
     text = choice["message"]["content"]
     if "type" not in schema and choice["message"].get("tool_calls"):
         if len(choice["message"]["tool_calls"]) != 1 or text:
-            return "not one call: %r" % choice["message"]
+            return f"not one call: {choice['message']!r}"
         function = choice["message"]["tool_calls"][0]["function"]
         text, schema = function["arguments"], schema.get(function["name"], False)
-    where = "%s after %d tokens: %r" % (
-        choice["finish_reason"],
-        result["response"]["body"]["usage"]["completion_tokens"],
-        text,
-    )
+    n_tokens = result["response"]["body"]["usage"]["completion_tokens"]
+    where = f"{choice['finish_reason']} after {n_tokens} tokens: {text!r}"
     try:
         value = json.loads(text)
     except (TypeError, ValueError) as error:
-        return "%s; %s" % (error, where)
+        return f"{error}; {where}"
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(value))
     if errors:
-        return "%s; %s" % (errors[0].message, where)
+        return f"{errors[0].message}; {where}"
     return None if choice["finish_reason"] in ("stop", "tool_calls") else "valid, but " + where
 
 
@@ -276,12 +270,12 @@ def main():
             jsonschema.validate(json.loads(text), schema)
         room = (0, rng.randrange(21), 200)[i % 3]
         request["max_tokens"] = max(1, shortest[i] + room) if i % 3 < 2 else 200
-        requests.append(("schema-%d" % i, request))
-        judges["schema-%d" % i] = (schema, shortest[i])
+        requests.append((f"schema-{i}", request))
+        judges[f"schema-{i}"] = (schema, shortest[i])
         if i % 2:
             requests.append(
                 (
-                    "free-%d" % i,
+                    f"free-{i}",
                     body(rng, "Tell me a story about Tim and a bird.", 24, args.temperature),
                 )
             )
@@ -294,22 +288,16 @@ def main():
         why = fault(together.get(custom_id), schema)
         if why:
             bad += 1
-            print("%s (shortest %d): %s\n    %s" % (custom_id, least, why, dump(schema)))
+            print(f"{custom_id} (shortest {least}): {why}\n    {dump(schema)}")
     changed = [
         i for i, _ in free if strip(together.get(i)) != strip(alone.get(i)) or not alone.get(i)
     ]
     for custom_id in changed:
-        print("%s: not the same beside rows with a schema" % custom_id)
+        print(f"{custom_id}: not the same beside rows with a schema")
     print(
-        "%s: temperature %g: %d of %d valid; %d of %d without a schema unchanged"
-        % (
-            os.path.basename(os.path.normpath(args.model)),
-            args.temperature,
-            args.rows - bad,
-            args.rows,
-            len(free) - len(changed),
-            len(free),
-        )
+        f"{os.path.basename(os.path.normpath(args.model))}: temperature {args.temperature:g}: "
+        f"{args.rows - bad} of {args.rows} valid; "
+        f"{len(free) - len(changed)} of {len(free)} without a schema unchanged"
     )
     return 1 if bad or changed else 0
 

@@ -14,9 +14,8 @@ Large numbers that are left as they were are named in the notes; `overrides` set
 import copy
 import json
 
-import torch
-
 import reference
+import torch
 from transformers import AutoConfig
 
 WINDOW = 8
@@ -264,11 +263,9 @@ class Sizes:
             if type(d.get(key)) is int:
                 new[key] = STATE
         for heads, size in SSM_HEADS:
-            if (
-                heads in HEAD_KEYS
-                and not any(k in d for k in STATE_KEYS)
-                or type(d.get(heads)) is not int
-            ):
+            if (heads in HEAD_KEYS and not any(k in d for k in STATE_KEYS)) or type(
+                d.get(heads)
+            ) is not int:
                 continue
             inner = d.get("mamba_d_ssm") or (expand or 2) * d[self.hidden_key]
             coupled = type(d.get(size)) is not int or d[heads] * d[size] == inner
@@ -469,7 +466,10 @@ def shrink(config, overrides=None):
         )
     )
     names = getattr(type(text), "attribute_map", {})
-    canonical = lambda key: names.get(key, key)
+
+    def canonical(key):
+        return names.get(key, key)
+
     cut_layers(d, n_old, n_new)
     d[canonical("num_hidden_layers")] = n_new
     shrink_sizes(d, canonical, notes)

@@ -83,7 +83,8 @@ WORDS = [
     MARK,
     MARK + "a",
 ]
-MARKS = list("!?.,;:'\"-()[]{}<>@#$%^&*+=|\\/~`_") + [
+MARKS = [
+    *"!?.,;:'\"-()[]{}<>@#$%^&*+=|\\/~`_",
     "。",
     "、",
     "«",
@@ -450,7 +451,7 @@ class Maker:
         if self.flag():
             for byte in range(256):
                 if self.r.random() < 0.97:
-                    add("<0x%02X>" % byte)
+                    add(f"<0x{byte:02X}>")
 
     def change_bpe(self, model, unk):
         r, vocab = self.r, model["vocab"]
@@ -551,13 +552,22 @@ def lmzoo(program, path, lines, *options):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, MEMORY),
     )
     if run.returncode not in (0, 1):
-        return (run.stderr.decode() or "status %d" % run.returncode).strip()
+        return (run.stderr.decode() or f"status {run.returncode}").strip()
     return [json.loads(line) for line in run.stdout.decode().split("\n")[:-1]]
 
 
-def attempt(call):
+def encoded(t, line, special):
+    return t.encode(line, add_special_tokens=special).ids
+
+
+def decoded(t, ids):
+    return t.decode(ids, skip_special_tokens=False)
+
+
+def attempt(call, *arguments):
+    """What the call gives; None where the reference raises."""
     try:
-        return call()
+        return call(*arguments)
     except BaseException as error:  # a panic of the reference is no Exception
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -578,10 +588,8 @@ def compare(maker, program, path, n_texts, differs):
         if isinstance(own, str):
             return own
         t.encode_special_tokens = "--plain" in options
-        for line, got in zip(texts, own):
-            want = attempt(
-                lambda: t.encode(line, add_special_tokens="--add-special" in options).ids
-            )
+        for line, got in zip(texts, own, strict=False):
+            want = attempt(encoded, t, line, "--add-special" in options)
             if got != want and want is not None:
                 differs("encode" + "".join(options), text, line, got, want)
     t.encode_special_tokens = False
@@ -590,25 +598,23 @@ def compare(maker, program, path, n_texts, differs):
         [maker.r.randrange(size) for _ in range(maker.r.choice([0, 1, 3, 10]))]
         for _ in range(n_texts)
     ]
-    lists += [
-        ids for ids in (attempt(lambda: t.encode(line).ids) for line in texts) if ids is not None
-    ]
+    lists += [ids for ids in (attempt(encoded, t, line, True) for line in texts) if ids is not None]
     own = lmzoo(program, path, lists, "--decode")
-    for ids, got in zip(lists, own):
-        want = attempt(lambda: t.decode(ids, skip_special_tokens=False))
+    for ids, got in zip(lists, own, strict=False):
+        want = attempt(decoded, t, ids)
         if got != want and want is not None:
             differs("decode", text, ids, got, want)
     return None
 
 
-def apart(call):
+def apart(call, *arguments):
     """The result of a call in a process of its own: the reference may abort or exhaust memory."""
     read, write = os.pipe()
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, MEMORY[1]))
-        os.write(write, json.dumps(call()).encode())
+        os.write(write, json.dumps(call(*arguments)).encode())
         sys.stdout.flush()
         os._exit(0)
     os.close(write)
@@ -620,7 +626,7 @@ def apart(call):
 
 def run_seed(seed, args, folder):
     """One file; [why it was refused or None, number of differences]."""
-    path = os.path.join(folder, "%d.json" % seed)
+    path = os.path.join(folder, f"{seed}.json")
     seen = []
 
     def differs(what, text, given, got, want):
@@ -635,11 +641,8 @@ def run_seed(seed, args, folder):
         }
         parts["model"] = {k: v for k, v in root["model"].items() if k not in ("vocab", "merges")}
         if len(seen) == 1:
-            print("%s: %s" % (path, json.dumps(parts, ensure_ascii=True)))
-        print(
-            "  %s %s\n    lmzoo     %s\n    reference %s"
-            % (what, ascii(given), ascii(got), ascii(want))
-        )
+            print(f"{path}: {json.dumps(parts, ensure_ascii=True)}")
+        print(f"  {what} {given!a}\n    lmzoo     {got!a}\n    reference {want!a}")
 
     refusal = compare(Maker(seed), args.lmzoo, path, args.texts, differs)
     if os.path.exists(path) and not seen and not args.keep:
@@ -659,17 +662,14 @@ def main():
     os.makedirs(folder, exist_ok=True)
     refusals, bad = collections.Counter(), []
     for seed in range(args.seed, args.seed + args.files):
-        refusal, n = apart(lambda: run_seed(seed, args, folder))
+        refusal, n = apart(run_seed, seed, args, folder)
         if refusal:
             refusals[refusal] += 1
         if n:
             bad.append(seed)
     for sentence, n in refusals.most_common():
-        print("refused %d: %s" % (n, sentence))
-    print(
-        "%d files, %d refused, %d differ %s"
-        % (args.files, sum(refusals.values()), len(bad), bad[:40])
-    )
+        print(f"refused {n}: {sentence}")
+    print(f"{args.files} files, {sum(refusals.values())} refused, {len(bad)} differ {bad[:40]}")
     return 1 if bad else 0
 
 
