@@ -26,6 +26,8 @@ import platform
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What llama.cpp calls the pre-tokenizer; None: a SentencePiece vocabulary.
@@ -48,7 +50,7 @@ PIECE = 32768
 # ---- texts ----
 
 
-def files(folders, ends):
+def files(folders: list[str], ends: tuple[str, ...]) -> Iterator[str]:
     for folder in folders:
         for place, inner, names in os.walk(folder):
             inner.sort()
@@ -57,7 +59,7 @@ def files(folders, ends):
                     yield os.path.join(place, name)
 
 
-def pieces(path):
+def pieces(path: str) -> Iterator[str]:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -67,10 +69,10 @@ def pieces(path):
         yield text[at : at + PIECE]
 
 
-def messages(path):
+def messages(path: str) -> Iterator[str]:
     try:
         with open(path, "rb") as file:
-            catalog = gettext.GNUTranslations(file)._catalog
+            catalog: dict[Any, str] = vars(gettext.GNUTranslations(file))["_catalog"]
     except (OSError, ValueError, LookupError):
         return
     text = "\n".join(v for k, v in catalog.items() if isinstance(k, str) and k)
@@ -78,11 +80,14 @@ def messages(path):
         yield text[at : at + PIECE // 2]
 
 
-def gather(paths, read, size):
+def gather(
+    paths: Iterable[str], read: Callable[[str], Iterator[str]], size: float
+) -> tuple[list[str], int]:
     """About `size` bytes of files in a fixed random order."""
     order = list(paths)
     random.Random(7).shuffle(order)
-    out, n = [], 0
+    out: list[str] = []
+    n = 0
     for path in order:
         for text in read(path):
             if n >= size:
@@ -92,7 +97,7 @@ def gather(paths, read, size):
     return out, n
 
 
-def make_texts(path, size):
+def make_texts(path: str, size: float) -> None:
     env = [os.path.dirname(os.__file__), os.path.join(sys.prefix, "lib")]
     code, n_code = gather(files(env, (".py", ".h", ".cpp")), pieces, 0.60 * size)
     other, n_other = gather(files(["/usr/share"], (".mo",)), messages, 0.15 * size)
@@ -110,7 +115,7 @@ def make_texts(path, size):
 # ---- tools ----
 
 
-def run(command):
+def run(command: list[str]) -> tuple[float, int] | str:
     done = subprocess.run(
         command,
         capture_output=True,
@@ -118,7 +123,7 @@ def run(command):
         env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"},
     )
     if done.returncode:
-        return None, done.stderr.decode()[-300:]
+        return done.stderr.decode()[-300:]
     seconds, n = done.stdout.split()[-2:]
     return float(seconds), int(n)
 
@@ -146,7 +151,7 @@ print("%.3f %d" % (spent, n))
 """
 
 
-def write_gguf(name, source, path):
+def write_gguf(name: str, source: str, path: str) -> None:
     import gguf
 
     with open(source, encoding="utf-8") as file:
@@ -158,7 +163,8 @@ def write_gguf(name, source, path):
         special[token["content"]] = token["special"]
     size = max(vocab.values()) + 1
     tokens, types = [f"[hole{i}]" for i in range(size)], [gguf.TokenType.UNUSED] * size
-    is_spm = PRE[name] is None
+    pre = PRE[name]
+    is_spm = pre is None
     for text, i in vocab.items():
         tokens[i] = text
         types[i] = gguf.TokenType.NORMAL
@@ -169,7 +175,7 @@ def write_gguf(name, source, path):
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_vocab_size(size)
     writer.add_tokenizer_model("llama" if is_spm else "gpt2")
-    writer.add_tokenizer_pre("default" if is_spm else PRE[name])
+    writer.add_tokenizer_pre("default" if pre is None else pre)
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     if is_spm:
@@ -188,7 +194,7 @@ def write_gguf(name, source, path):
     writer.close()
 
 
-def build_llama(args):
+def build_llama(args: argparse.Namespace) -> str:
     program = os.path.join(args.work, "peer_llamacpp")
     b = args.llama_build
     subprocess.run(
@@ -216,7 +222,7 @@ def build_llama(args):
     return program
 
 
-def same(a, b):
+def same(a: str, b: str) -> int | None:
     """How many ids of two files are equal up to the first that is not; None: all are."""
     import numpy
 
@@ -228,7 +234,9 @@ def same(a, b):
     return int(differ[0]) if len(differ) else n
 
 
-def measure(args, name, program, text, megabytes):
+def measure(
+    args: argparse.Namespace, name: str, program: str | None, text: str, megabytes: float
+) -> None:
     source = os.path.join(args.tokenizers, name + ".tokenizer.json")
     ids = {tool: os.path.join(args.work, tool + ".ids") for tool in ("ours", "hf", "llama")}
     build = os.environ.get("LMZOO_BUILD", os.path.join(HERE, "..", "build"))
@@ -240,15 +248,16 @@ def measure(args, name, program, text, megabytes):
         gguf_path = os.path.join(args.work, name + ".gguf")
         write_gguf(name, source, gguf_path)
         commands["llama"] = [program, gguf_path, text, ids["llama"]]
-    best, notes = {}, []
+    best: dict[str, float] = {}
+    notes = []
     for _ in range(args.rounds):
         for tool, command in commands.items():
-            seconds, n = run(command)
-            if seconds is None:
-                words = n.strip().replace("\n", " ")[-120:]
+            done = run(command)
+            if isinstance(done, str):
+                words = done.strip().replace("\n", " ")[-120:]
                 notes.append(f"{tool} failed: {words}")
                 continue
-            best[tool] = min(seconds, best.get(tool, seconds))
+            best[tool] = min(done[0], best.get(tool, done[0]))
     for tool in ("hf", "llama"):
         if tool in best and same(ids["ours"], ids[tool]) is not None:
             notes.append(f"{tool} gives other ids from the {same(ids['ours'], ids[tool])}th on")
@@ -262,7 +271,7 @@ def measure(args, name, program, text, megabytes):
     print(f"| {name} | {' | '.join(cells)} | {remark} |", flush=True)
 
 
-def cpu():
+def cpu() -> str:
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         lines = file.read().split("\n")
     field = {
@@ -285,7 +294,7 @@ def cpu():
     return f"{name} ({' '.join(f for f in wanted if f in flags)})"
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tokenizers")
     parser.add_argument("--work", required=True)

@@ -33,6 +33,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TextIO, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
 
 FLAGS = [
     "avx2",
@@ -52,13 +57,14 @@ FLAGS = [
 ]
 
 
-def cpu():
+def cpu() -> Json:
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         text = f.read()
     name = re.search(r"model name\s*: (.*)", text)
     family = re.search(r"cpu family\s*: (.*)", text)
     model = re.search(r"^model\s*: (.*)", text, re.M)
-    have = set((re.search(r"flags\s*: (.*)", text) or [None, ""])[1].split())
+    flags = re.search(r"flags\s*: (.*)", text)
+    have = set(flags[1].split() if flags else ())
     return {
         "cpu": " ".join(
             [name[1] if name else "?"]
@@ -69,7 +75,7 @@ def cpu():
     }
 
 
-def json_lines(argv, log):
+def json_lines(argv: list[str], log: TextIO) -> list[Json]:
     """The JSON objects that a command prints; its whole output goes to the log."""
     done = subprocess.run(
         argv, stdout=subprocess.PIPE, stderr=log, text=True, stdin=subprocess.DEVNULL
@@ -82,11 +88,19 @@ def json_lines(argv, log):
     return [json.loads(line) for line in lines if line.rstrip().endswith("}")]
 
 
-def rates(test, prompt, gen, total):
+def rates(test: str, prompt: float, gen: float, total: float) -> Json:
     return {"test": test, "prompt_tps": prompt, "gen_tps": gen, "total_tps": total}
 
 
-def llama_batched(a, gguf, log, batch, n_prompt, n_new, extra):
+def llama_batched(
+    a: argparse.Namespace,
+    gguf: str,
+    log: TextIO,
+    batch: int,
+    n_prompt: int,
+    n_new: int,
+    extra: list[str],
+) -> Json:
     n = n_prompt + batch * n_new if extra else batch * (n_prompt + n_new)
     argv = [
         os.path.join(a.llama, "llama-batched-bench"),
@@ -118,7 +132,7 @@ def llama_batched(a, gguf, log, batch, n_prompt, n_new, extra):
     return found[0]
 
 
-def run_llama(a, fmt, log):
+def run_llama(a: argparse.Namespace, fmt: str, log: TextIO) -> Iterator[Json]:
     gguf = f"{a.gguf}.{fmt}.gguf"
     for b in a.batches if "batch" in a.tests else []:
         j = llama_batched(a, gguf, log, b, a.prompt, a.new, [])
@@ -150,7 +164,7 @@ def run_llama(a, fmt, log):
                 yield rates("decode", 0, j["avg_ts"], j["avg_ts"])
 
 
-def zoo(a, kind, log, extra):
+def zoo(a: argparse.Namespace, kind: str, log: TextIO, extra: list[str]) -> list[Json]:
     weights, _, cache = kind.partition("+")
     argv = [
         a.lmzoo,
@@ -169,7 +183,7 @@ def zoo(a, kind, log, extra):
     return json_lines(argv + a.zoo_options + extra, log)
 
 
-def run_zoo(a, kind, log):
+def run_zoo(a: argparse.Namespace, kind: str, log: TextIO) -> Iterator[Json]:
     tests = [t for t in ("prefill", "decode") if t in a.tests]
     calls = [
         ["--tests", ",".join(tests[:1]), "--prefill", str(n)]
@@ -211,21 +225,21 @@ def run_zoo(a, kind, log):
                 yield rates("shared", 0, j["gen_tps"], j["total_tps"])
 
 
-def run_peer(command, log):
+def run_peer(command: list[str], log: TextIO) -> Iterator[Json]:
     for j in json_lines(command, log):
         if "test" in j and "total_tps" in j:
             test = j["test"].replace("batched", "batch").replace("single", "decode")
             yield rates(test, j.get("prompt_tps") or 0, j.get("gen_tps") or 0, j["total_tps"])
 
 
-def output_of(argv):
+def output_of(argv: list[str]) -> str:
     try:
         return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:
         return ""
 
 
-def run(a):
+def run(a: argparse.Namespace) -> None:
     head = {
         **cpu(),
         "model": os.path.basename(os.path.normpath(a.model)),
@@ -236,11 +250,12 @@ def run(a):
         ),
         "peer_version": a.version,
     }
-    sides = [("llama.cpp", f, lambda log, f=f: run_llama(a, f, log)) for f in a.formats]
+    sides: list[tuple[str, str, Callable[[TextIO], Iterator[Json]]]]
+    sides = [("llama.cpp", f, partial(run_llama, a, f)) for f in a.formats]
     for peer in a.peer:
         words = shlex.split(peer)
-        sides.append((words[0], words[1], lambda log, c=words[2:]: run_peer(c, log)))
-    sides += [("lmzoo", k, lambda log, k=k: run_zoo(a, k, log)) for k in a.kinds]
+        sides.append((words[0], words[1], partial(run_peer, words[2:])))
+    sides += [("lmzoo", k, partial(run_zoo, a, k)) for k in a.kinds]
     with (
         open(a.out, "a", encoding="utf-8") as out,
         open(a.out + ".log", "a", encoding="utf-8") as log,
@@ -262,13 +277,15 @@ def run(a):
                     print(f"{i} {tool} {fmt} {r['test']}: {r['total_tps']:.1f}", file=sys.stderr)
 
 
-def key_of(j):
+def key_of(j: Json) -> tuple[str, str]:
     return j["tool"], j["format"]
 
 
-def best_of(rows, test, tool, rounds):
+def best_of(
+    rows: list[Json], test: str, tool: str, rounds: int
+) -> tuple[str | None, dict[int, float]]:
     """Name and medians of the fastest format of a tool: {round: total_tps}."""
-    found = {}
+    found: dict[str, dict[int, float]] = {}
     for j in rows:
         if j["test"] == test and j["tool"] == tool:
             found.setdefault(j["format"], {})[j["round"]] = j["total_tps"]
@@ -278,7 +295,7 @@ def best_of(rows, test, tool, rounds):
     )
 
 
-def table(a):
+def table(a: argparse.Namespace) -> None:
     with open(a.file, encoding="utf-8") as f:
         rows = [json.loads(line) for line in f]
     for head in sorted({(j["model"], j["isa"], j["cpu"], j["flags"]) for j in rows}):
@@ -312,7 +329,7 @@ def table(a):
                 print(f"| {test} | {tool} | {fmt} | {' | '.join(cells)} | {ratio} |")
 
 
-def add_sides(parser):
+def add_sides(parser: argparse.ArgumentParser) -> None:
     """What every run needs: the model, the engines, threads and rounds."""
     here = os.path.dirname(os.path.abspath(__file__))
     parser.add_argument("--model", required=True)
@@ -326,7 +343,7 @@ def add_sides(parser):
     parser.add_argument("--rounds", type=int, default=3)
 
 
-def main():
+def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

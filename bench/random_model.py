@@ -19,8 +19,14 @@ import argparse
 import json
 import math
 import os
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+Json: TypeAlias = dict[str, Any]
+Tensor: TypeAlias = tuple[str, tuple[int, ...], float, float]  # name, dims, centre, spread
 
 DEEPSEEK = {
     "architectures": ["DeepseekV3ForCausalLM"],
@@ -115,18 +121,22 @@ SHAPES = {
     "llama-moe-8l": MIXTRAL,
 }
 
-# A tensor: name, dims, centre, spread.
 
-
-def matrix(name, rows, cols, gain=1.0):
+def matrix(name: str, rows: int, cols: int, gain: float = 1.0) -> Tensor:
     return name, (rows, cols), 0.0, gain / math.sqrt(cols)
 
 
-def vector(name, n, centre=1.0):
+def vector(name: str, n: int, centre: float = 1.0) -> Tensor:
     return name, (n,), centre, 0.05
 
 
-def gated(path, hidden, width, out, names=("gate_proj", "up_proj", "down_proj")):
+def gated(
+    path: str,
+    hidden: int,
+    width: int,
+    out: float,
+    names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj"),
+) -> list[Tensor]:
     gate, up, down = (f"{path}{n}.weight" for n in names)
     return [
         matrix(gate, width, hidden),
@@ -135,7 +145,7 @@ def gated(path, hidden, width, out, names=("gate_proj", "up_proj", "down_proj"))
     ]
 
 
-def latent_attention(path, c, out):
+def latent_attention(path: str, c: Json, out: float) -> Iterator[Tensor]:
     hidden, heads, latent = c["hidden_size"], c["num_attention_heads"], c["kv_lora_rank"]
     nope, rope, value = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["v_head_dim"]
     ranks = c["q_lora_rank"]
@@ -155,7 +165,7 @@ def latent_attention(path, c, out):
         yield matrix(path + "indexer.weights_proj.weight", n, hidden)
 
 
-def grouped_attention(path, c, out):
+def grouped_attention(path: str, c: Json, out: float) -> Iterator[Tensor]:
     hidden, dim = c["hidden_size"], c["head_dim"]
     heads, kv_heads = c["num_attention_heads"], c["num_key_value_heads"]
     yield matrix(path + "q_proj.weight", heads * dim, hidden)
@@ -167,7 +177,7 @@ def grouped_attention(path, c, out):
         yield vector(path + "k_norm.weight", dim)
 
 
-def experts(path, c, layer, out):
+def experts(path: str, c: Json, layer: int, out: float) -> Iterator[Tensor]:
     hidden = c["hidden_size"]
     if c["model_type"] == "mixtral":
         n, path = c["num_local_experts"], path + "block_sparse_moe."
@@ -191,7 +201,7 @@ def experts(path, c, layer, out):
         yield from gated(path + "shared_experts.", hidden, width * c["n_shared_experts"], out)
 
 
-def tensors(c):
+def tensors(c: Json) -> Iterator[Tensor]:
     hidden, n_layers = c["hidden_size"], c["num_hidden_layers"]
     out = 1 / math.sqrt(2 * n_layers)  # into the residual stream, so that it stays bounded
     attention = latent_attention if "kv_lora_rank" in c else grouped_attention
@@ -206,14 +216,15 @@ def tensors(c):
     yield matrix("lm_head.weight", c["vocab_size"], hidden)
 
 
-def bf16(x):
+def bf16(x: NDArray[np.float32]) -> NDArray[np.uint16]:
     bits = x.view(np.uint32)
     bits += np.uint32(0x8000)
     return (bits >> np.uint32(16)).astype(np.uint16)
 
 
-def write_weights(path, plan, seed, chunk=1 << 22):
-    header, at = {"__metadata__": {"format": "pt"}}, 0
+def write_weights(path: str, plan: list[Tensor], seed: int, chunk: int = 1 << 22) -> int:
+    header: Json = {"__metadata__": {"format": "pt"}}
+    at = 0
     for name, dims, _, _ in plan:
         size = 2 * math.prod(dims)
         header[name] = {"dtype": "BF16", "shape": list(dims), "data_offsets": [at, at + size]}
@@ -235,7 +246,7 @@ def write_weights(path, plan, seed, chunk=1 << 22):
     return at
 
 
-def begins_with(post, bos, c):
+def begins_with(post: Json | None, bos: str, c: Json) -> Json:
     """A post-processor that puts the beginning token before every text, as released files do."""
     token = {"SpecialToken": {"id": bos, "type_id": 0}}
     one, two = ({"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB"))
@@ -248,7 +259,7 @@ def begins_with(post, bos, c):
     return {"type": "Sequence", "processors": [post, template]} if post else template
 
 
-def write_tokenizer(out, c, path):
+def write_tokenizer(out: str, c: Json, path: str) -> None:
     with open(path, encoding="utf-8") as f:
         tok = json.load(f)
     vocab = tok["model"]["vocab"]
@@ -267,7 +278,7 @@ def write_tokenizer(out, c, path):
         raise SystemExit(f"{path} has no added token that could be the {key}")
     for key, text in ends.items():
         c[key + "_id"] = special[text]
-    tok["post_processor"] = begins_with(tok.get("post_processor"), ends["bos_token"], c)
+    tok["post_processor"] = begins_with(tok.get("post_processor"), str(ends["bos_token"]), c)
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "add_bos_token": True,
@@ -280,12 +291,12 @@ def write_tokenizer(out, c, path):
     dump(os.path.join(out, "tokenizer_config.json"), settings)
 
 
-def dump(path, value):
+def dump(path: str, value: Json) -> None:
     with open(path, "w", encoding="utf-8") as f:
         json.dump(value, f, indent=1, ensure_ascii=False)
 
 
-def main():
+def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

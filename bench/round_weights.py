@@ -25,15 +25,21 @@ import re
 import shutil
 import struct
 import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+Rounding: TypeAlias = Callable[[Floats], Floats]  # of groups, one a row
 
 EXACT = re.compile(
     r"(mlp\.gate|router(\.layer|\.proj)?|weights_proj|shared_expert_gate|conv1d)\.weight$"
 )
 
 
-def read_tensors(path):
+def read_tensors(path: str) -> dict[str, Floats]:
     with open(path, "rb") as file:
         size = struct.unpack("<Q", file.read(8))[0]
         header = json.loads(file.read(size))
@@ -54,8 +60,9 @@ def read_tensors(path):
     return tensors
 
 
-def write_tensors(path, tensors):
-    header, at = {"__metadata__": {"format": "pt"}}, 0
+def write_tensors(path: str, tensors: dict[str, Floats]) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
     for name, x in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(x.shape), "data_offsets": [at, at + x.nbytes]}
         at += x.nbytes
@@ -68,29 +75,32 @@ def write_tensors(path, tensors):
             file.write(np.ascontiguousarray(x, np.float32).tobytes())
 
 
-def largest(x):
-    return np.take_along_axis(x, np.abs(x).argmax(1)[:, None], 1)
+def largest(x: Floats) -> Floats:
+    found: Floats = np.take_along_axis(x, np.abs(x).argmax(1)[:, None], 1)
+    return found
 
 
-def q4_0(x):
+def q4_0(x: Floats) -> Floats:
     d = largest(x) / np.float32(-8)
     inverse = np.divide(np.float32(1), d, out=np.zeros_like(d), where=d != 0)
     q = np.minimum(np.floor(x * inverse + np.float32(8.5)), 15)
-    return (q - 8) * d.astype(np.float16).astype(np.float32)
+    values: Floats = (q - 8) * d.astype(np.float16).astype(np.float32)
+    return values
 
 
-def q8_0(x):
+def q8_0(x: Floats) -> Floats:
     d = np.abs(x).max(1, keepdims=True) / np.float32(127)
     inverse = np.divide(np.float32(1), d, out=np.zeros_like(d), where=d != 0)
-    return np.round(x * inverse) * d.astype(np.float16).astype(np.float32)
+    values: Floats = np.round(x * inverse) * d.astype(np.float16).astype(np.float32)
+    return values
 
 
-def to_bf16(x):
+def to_bf16(x: Floats) -> Floats:
     bits = x.astype(np.float32).view(np.uint32)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
 
 
-def fitted(x, top):
+def fitted(x: Floats, top: int) -> Floats:
     """Steps -top - 1 .. top, the scale as bf16."""
     size = np.maximum(np.abs(x).max(1, keepdims=True), np.float32(1e-30))
     best = scale = inverse = np.zeros_like(size)
@@ -105,18 +115,19 @@ def fitted(x, top):
         best = np.where(better, gain, best)
         scale = np.where(better, fit, scale)
         inverse = np.where(better, trial, inverse)
-    return np.clip(np.round(x * inverse), -top - 1, top) * to_bf16(scale)
+    values: Floats = np.clip(np.round(x * inverse), -top - 1, top) * to_bf16(scale)
+    return values
 
 
-def int4(x):
+def int4(x: Floats) -> Floats:
     return fitted(x, 7)
 
 
-def int5(x):
+def int5(x: Floats) -> Floats:
     return fitted(x, 15)
 
 
-def rounded(x, how):
+def rounded(x: Floats, how: Rounding) -> Floats:
     """Groups of 32 of the last axis; a shorter last group is a group of its own."""
     flat = x.reshape(-1, x.shape[-1])
     cols = flat.shape[1]
@@ -126,7 +137,7 @@ def rounded(x, how):
     return out.reshape(padded.shape)[:, :cols].reshape(x.shape)
 
 
-def rounded_latent(x, config, how):
+def rounded_latent(x: Floats, config: dict[str, Any], how: Rounding) -> Floats:
     """kv_b_proj: the key part is read with its inputs along a head's rows,
     the value part as it is."""
     heads, nope, v = (config[k] for k in ("num_attention_heads", "qk_nope_head_dim", "v_head_dim"))
@@ -137,7 +148,7 @@ def rounded_latent(x, config, how):
     return parts.reshape(x.shape)
 
 
-def round_layers(tensors, config, how):
+def round_layers(tensors: dict[str, Floats], config: dict[str, Any], how: Rounding) -> int:
     n = 0
     for name, x in tensors.items():
         if ".layers." not in name or x.ndim < 2 or EXACT.search(name):
@@ -152,7 +163,7 @@ def round_layers(tensors, config, how):
     return n
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("out")

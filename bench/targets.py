@@ -35,15 +35,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import contexts
 import drafts
 import peers
 
+Json: TypeAlias = dict[str, Any]
+Seen: TypeAlias = tuple[float, str] | None  # a figure, and of what; None: it was not run
+
 SEQS, CONTEXT, MIB = 32, 128, 1 << 20
 
 
-def zoo_lines(a, verb, options):
+def zoo_lines(a: argparse.Namespace, verb: str, options: list[str]) -> list[str]:
     argv = [a.lmzoo, verb, a.model, "--threads", str(a.threads), *options]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -51,25 +56,25 @@ def zoo_lines(a, verb, options):
     return done.stdout.splitlines()
 
 
-def bench(a, options, test):
+def bench(a: argparse.Namespace, options: list[str], test: str) -> Json:
     for line in zoo_lines(a, "bench", ["--quiet", "-r", "1", *options]):
-        j = json.loads(line)
+        j: Json = json.loads(line)
         if j["test"] == test:
             return j
     sys.exit(f"targets: no line of test {test}")
 
 
-def weight_files(a):
+def weight_files(a: argparse.Namespace) -> list[str]:
     return sorted(glob.glob(os.path.join(a.model, "*.safetensors")))
 
 
-def drop_pages(a):
+def drop_pages(a: argparse.Namespace) -> None:
     for path in weight_files(a):
         with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def read_seconds(a, whole=False):
+def read_seconds(a: argparse.Namespace, whole: bool = False) -> float:
     begin = time.monotonic()
     for path in weight_files(a):
         with (
@@ -83,7 +88,7 @@ def read_seconds(a, whole=False):
     return time.monotonic() - begin
 
 
-def load_ratio(a, how):
+def load_ratio(a: argparse.Namespace, how: str) -> dict[str, float]:
     seconds = []
     for step in (
         lambda: read_seconds(a, how == "memory"),
@@ -101,23 +106,26 @@ def load_ratio(a, how):
     }
 
 
-def start_seconds(a, kind):
+def start_seconds(a: argparse.Namespace, kind: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         options = ["--weights", kind, "--tests", "none", "--packed-cache", folder]
         bench(a, options, "load")
-        return bench(a, options, "load")["seconds"]
+        return float(bench(a, options, "load")["seconds"])
 
 
-def memory_over(a, kind):
+def memory_over(a: argparse.Namespace, kind: str) -> float:
     options = ["--weights", kind, "--context", str(CONTEXT), "--max-seqs", str(SEQS)]
     plan = "\n".join(zoo_lines(a, "plan", options))
-    caches = int(re.search(rf"such sequences of {CONTEXT}\s+(\d+)", plan)[1])
+    found = re.search(rf"such sequences of {CONTEXT}\s+(\d+)", plan)
+    if not found:
+        sys.exit(f"targets: no line of caches in the plan: {plan}")
+    caches = int(found[1])
     batch = ["--tests", "batch", "--batch", str(SEQS), "--prompt", str(CONTEXT - 32), "--new", "32"]
     j = bench(a, options + batch, "batch")
-    return (j["peak_bytes"] - j["packed_bytes"] - caches) / MIB
+    return float(j["peak_bytes"] - j["packed_bytes"] - caches) / MIB
 
 
-def own_figures(a):
+def own_figures(a: argparse.Namespace) -> Iterator[Json]:
     for kind in ("bf16", "int8", "int4"):
         decode = ["--weights", kind, "--machine", "--tests", "decode", "--decode", str(a.decode)]
         yield {
@@ -132,7 +140,7 @@ def own_figures(a):
         yield {"figure": "memory", "format": kind, "value": memory_over(a, kind)}
 
 
-def run(a):
+def run(a: argparse.Namespace) -> None:
     options = {
         **vars(a),
         "kinds": ["bf16", "int8", "int4"],
@@ -180,12 +188,14 @@ def run(a):
 class Rates:
     """The figures of one run with one instruction set: best of some formats, round by round."""
 
-    def __init__(self, rows, isa):
+    def __init__(self, rows: list[Json], isa: str) -> None:
         self.rows = [j for j in rows if "tool" in j and j["isa"] == isa]
 
-    def best(self, test, mine, formats=None):
+    def best(
+        self, test: str, mine: bool, formats: list[str] | None = None
+    ) -> tuple[tuple[str, str] | None, dict[int, float]]:
         """Per round the fastest of the formats that is fastest by its median."""
-        found = {}
+        found: dict[tuple[str, str], dict[int, float]] = {}
         for j in self.rows:
             if (
                 j["test"] == test
@@ -196,18 +206,24 @@ class Rates:
         name = max(found, key=lambda f: statistics.median(found[f].values()), default=None)
         return (name, found[name]) if name else (None, {})
 
-    def ratio(self, test, kinds, formats, peer_test=None):
+    def ratio(
+        self,
+        test: str,
+        kinds: list[str] | None,
+        formats: list[str] | None,
+        peer_test: str | None = None,
+    ) -> Seen:
         mine, ours = self.best(test, True, kinds)
         peer, theirs = self.best(peer_test or test, False, formats)
         both = sorted(ours[i] / theirs[i] for i in ours if i in theirs)
-        if not both:
+        if not both or not mine or not peer:
             return None
         return statistics.median(
             both
         ), f"{mine[1]} / {peer[0]} {peer[1]}; {both[0]:.2f} to {both[-1]:.2f}"
 
 
-def prefill_ratio(rates):
+def prefill_ratio(rates: Rates) -> Seen:
     """Against the best of all peers; one whose line has a
     prompt of 512 and more beside it by that prompt's rate."""
     for j in rates.rows:
@@ -216,7 +232,7 @@ def prefill_ratio(rates):
     return rates.ratio("prefill512", None, None)
 
 
-def rate_targets(rows, wide):
+def rate_targets(rows: list[Json], wide: bool) -> Iterator[tuple[str, float, Seen]]:
     llama, narrow = ["BF16", "F16", "Q8_0", "Q4_0"], ["int8", "int4"]
     best = Rates(rows, "best")
     others = sorted({j["format"] for j in best.rows if j["tool"] not in ("lmzoo", "llama.cpp")})
@@ -247,7 +263,7 @@ def rate_targets(rows, wide):
     yield "256 rows with the same 512 tokens", 2.0, best.ratio("shared", narrow, ["Q4_0"])
 
 
-def own_targets(rows):
+def own_targets(rows: list[Json]) -> Iterator[tuple[str, float, Seen, int]]:
     limits = {
         "read_share": (0.90, "share of the read bandwidth, {}", 1),
         "load_warm": (2, "load to int8 / reading, page cache", -1),
@@ -258,7 +274,7 @@ def own_targets(rows):
     }
     for figure, fmt in dict.fromkeys((j["figure"], j["format"]) for j in rows if "figure" in j):
         values = sorted(
-            j.get("ratio", j.get("value"))
+            float(j["ratio"] if "ratio" in j else j["value"])
             for j in rows
             if j.get("figure") == figure and j["format"] == fmt
         )
@@ -271,7 +287,7 @@ def own_targets(rows):
         )
 
 
-def table(a):
+def table(a: argparse.Namespace) -> None:
     with open(a.file, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     heads = {(j["cpu"], j["flags"]) for j in rows}
@@ -302,7 +318,7 @@ def table(a):
             print(f"| {words} | {limit} | not run | | |")
 
 
-def main():
+def main() -> None:
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
