@@ -21,19 +21,24 @@ import json
 import os
 import struct
 import sys
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+Pieces: TypeAlias = list[tuple[str, float]]
 
 EPS = 1e-5
 THETA = 10000.0
 N_SPECIAL, N_BYTES = 3, 256
 
 
-def fail(sentence):
+def fail(sentence: str) -> NoReturn:
     sys.exit(f"convert_stories.py: {sentence}")
 
 
-def half_split(w, n_heads):
+def half_split(w: Floats, n_heads: int) -> Floats:
     """Rows (head, pair, 2) -> (head, 2, pair)."""
     rows, width = w.shape
     return (
@@ -43,7 +48,7 @@ def half_split(w, n_heads):
     )
 
 
-def read_weights(path):
+def read_weights(path: str) -> tuple[dict[str, Any], dict[str, Floats]]:
     """(config dict, {name: float32 array})."""
     with open(path, "rb") as f:
         data = f.read()
@@ -57,7 +62,7 @@ def read_weights(path):
     head = dim // n_heads
     values, at = np.frombuffer(data, "<f4", offset=28, count=(len(data) - 28) // 4), 0
 
-    def take(*shape):
+    def take(*shape: int) -> Floats:
         nonlocal at
         n = int(np.prod(shape))
         if at + n > values.size:
@@ -67,7 +72,7 @@ def read_weights(path):
 
     tensors = {"model.embed_tokens.weight": take(vocab, dim)}
 
-    def per_layer(name, *shape, heads=0):
+    def per_layer(name: str, *shape: int, heads: int = 0) -> None:
         for i, w in enumerate(take(n_layers, *shape)):
             tensors[f"model.layers.{i}.{name}.weight"] = half_split(w, heads) if heads else w
 
@@ -110,8 +115,9 @@ def read_weights(path):
     return config, tensors
 
 
-def write_safetensors(path, tensors):
-    header, at = {"__metadata__": {"format": "pt"}}, 0
+def write_safetensors(path: str, tensors: dict[str, Floats]) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
     for name, t in tensors.items():
         header[name] = {
             "dtype": "F32",
@@ -127,11 +133,11 @@ def write_safetensors(path, tensors):
             f.write(np.ascontiguousarray(t, "<f4").tobytes())
 
 
-def read_pieces(path, vocab):
+def read_pieces(path: str, vocab: int) -> Pieces:
     """(piece, score) in the order of ids, spaces as the tokenizer writes them."""
     with open(path, "rb") as f:
         data = f.read()
-    at, pieces = 4, []
+    at, pieces = 4, Pieces()
     while at + 8 <= len(data):
         score, n = struct.unpack_from("<fi", data, at)
         at += 8 + n
@@ -143,7 +149,7 @@ def read_pieces(path, vocab):
     return [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *pieces[N_SPECIAL:]]
 
 
-def merges_of(pieces):
+def merges_of(pieces: Pieces) -> list[list[str]]:
     """Pairs of pieces whose joint is a piece, best score first, as SentencePiece joins them."""
     ids = {piece: i for i, (piece, _) in enumerate(pieces)}
     found = []
@@ -158,7 +164,7 @@ def merges_of(pieces):
     return [pair for _, pair in sorted(found, key=lambda x: x[0])]
 
 
-def tokenizer(pieces):
+def tokenizer(pieces: Pieces) -> dict[str, Any]:
     special = [
         {
             "id": i,
@@ -217,7 +223,7 @@ def tokenizer(pieces):
     }
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 4:
         sys.exit(__doc__)
     weights, pieces_file, out = sys.argv[1:]

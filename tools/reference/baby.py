@@ -22,12 +22,18 @@ import math
 import os
 import random
 import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import reference
 import torch
+import transformers
 from safetensors.torch import save_file
 from shrink import shrink, text_of
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+
+Json: TypeAlias = dict[str, Any]
+Tensors: TypeAlias = dict[str, torch.Tensor]
 
 LENGTHS = (1, 7, 24)
 NEW_TOKENS = 12
@@ -40,7 +46,7 @@ NMSE_LIMIT = 1e-9
 OWN_RANGE = ("A_log", "dt_bias", "dt_proj.bias", "time_", "decay")
 
 
-def read_config(source):
+def read_config(source: str) -> PreTrainedConfig:
     if os.path.isdir(source):
         source = os.path.join(source, "config.json")
     if not os.path.exists(source):
@@ -52,22 +58,23 @@ def read_config(source):
     return AutoConfig.for_model(d.pop("model_type"), **d)
 
 
-def read_raw(source):
+def read_raw(source: str) -> Json | None:
     """The file as it is spelled; None for a model type."""
     if os.path.isdir(source):
         source = os.path.join(source, "config.json")
     if not os.path.exists(source):
         return None
     with open(source) as f:
-        d = json.load(f)
+        d: Json = json.load(f)
     for key in ("quantization_config", "auto_map"):
         d.pop(key, None)
     return d
 
 
-def respell(raw, small, names):
+def respell(raw: Json, small: Json, names: dict[str, str]) -> Json:
     """The values of `small` under the keys of `raw`, as far as it has them."""
-    rope = small.get("rope_parameters") if isinstance(small.get("rope_parameters"), dict) else {}
+    rope: Any = small.get("rope_parameters")
+    rope = rope if isinstance(rope, dict) else {}
     out = {}
     for key, value in raw.items():
         new = small.get(names.get(key, key), small.get(key, value))
@@ -85,7 +92,7 @@ def respell(raw, small, names):
     return out
 
 
-def as_released(raw, config, folder):
+def as_released(raw: Json, config: PreTrainedConfig, folder: str) -> bool:
     """Writes config.json with the small values, spelled as in the file; False, and nothing written,
     if the class would read it as something else than `config`."""
     names = getattr(type(text_of(config)), "attribute_map", {})
@@ -111,7 +118,7 @@ def as_released(raw, config, folder):
     return False
 
 
-def value_for(name, p, noise, embed_std):
+def value_for(name: str, p: torch.Tensor, noise: torch.Tensor, embed_std: float) -> torch.Tensor:
     if any(word in name for word in OWN_RANGE):
         return p + 0.2 * noise
     if p.dim() < 2:
@@ -124,7 +131,7 @@ def value_for(name, p, noise, embed_std):
     return noise / math.sqrt(p.shape[-1])
 
 
-def fill(model, generator, embed_std):
+def fill(model: PreTrainedModel, generator: torch.Generator, embed_std: float) -> None:
     """Random values for parameters and for the buffers that a checkpoint stores."""
     stored = model.state_dict()
     floats = [
@@ -140,7 +147,7 @@ def fill(model, generator, embed_std):
     model.tie_weights()
 
 
-def mix_signs(model, generator, was_zero):
+def mix_signs(model: PreTrainedModel, generator: torch.Generator, was_zero: set[str]) -> None:
     """With a tied head the last token tends to repeat:
     random signs in the last norm prevent that."""
     path, _ = reference.decoder_layers(model)
@@ -158,17 +165,25 @@ class TopkGap(torch.overrides.TorchFunctionMode):
     top-k, relative to the largest value of its row: a near tie cannot be reproduced by another
     implementation."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.gap = math.inf
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Json | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         if func in (torch.topk, torch.Tensor.topk):
             self.look(*args, **kwargs)
         return func(*args, **kwargs)
 
-    def look(self, input, k, dim=-1, largest=True, **_):
+    def look(
+        self, input: torch.Tensor, k: int, dim: int = -1, largest: bool = True, **_: object
+    ) -> None:
         if (
             not input.is_floating_point()
             or dim not in (-1, input.dim() - 1)
@@ -184,7 +199,9 @@ class TopkGap(torch.overrides.TorchFunctionMode):
             self.gap = min(self.gap, float(((kept - refused) / size)[fair].min()))
 
 
-def greedy(model, prompt, cached):
+def greedy(
+    model: PreTrainedModel, prompt: list[int], cached: bool
+) -> tuple[list[int], float, torch.Tensor]:
     """(tokens, smallest margin, logits of every step), each step a whole pass; with `cached` one
     that goes on from those before it, where a model sees generated tokens otherwise than a
     prompt's."""
@@ -203,7 +220,13 @@ def greedy(model, prompt, cached):
     return ids[len(prompt) :], float((best[:, 0] - best[:, 1]).min()), logits
 
 
-def attempt(config, seed, dtype, strict=True, cached=False):
+def attempt(
+    config: PreTrainedConfig,
+    seed: int,
+    dtype: torch.dtype,
+    strict: bool = True,
+    cached: bool = False,
+) -> tuple[PreTrainedModel, list[Json], Tensors, str | None]:
     """(model, prompts of reference.json, tensors, what is wrong or None).
 
     Some models scale their embeddings up so far that a text repeats itself:
@@ -217,7 +240,9 @@ def attempt(config, seed, dtype, strict=True, cached=False):
             p.copy_(p.to(dtype).float())
     rng = random.Random(seed)
     vocab = text_of(config).vocab_size
-    prompts, tensors, wrong = [], {}, None
+    prompts: list[Json] = []
+    tensors: Tensors = {}
+    wrong = None
     for i, length in enumerate(LENGTHS):
         prompt = [rng.randrange(3, vocab - 8) for _ in range(length)]
         with TopkGap() as watch:
@@ -238,9 +263,19 @@ def attempt(config, seed, dtype, strict=True, cached=False):
     return model, prompts, tensors, wrong
 
 
-def write(out, model, prompts, tensors, note, dtype, raw, cached=False):
+def write(
+    out: str,
+    model: PreTrainedModel,
+    prompts: list[Json],
+    tensors: Tensors,
+    note: str,
+    dtype: torch.dtype,
+    raw: Json | None,
+    cached: bool = False,
+) -> float:
     os.makedirs(out, exist_ok=True)
-    model.to(dtype).save_pretrained(out)
+    torch.nn.Module.to(model, dtype)
+    model.save_pretrained(out)
     if raw and not as_released(raw, model.config, out):
         note += "; config.json as transformers writes it"
     save_file(tensors, os.path.join(out, "reference.safetensors"))
@@ -258,7 +293,7 @@ def write(out, model, prompts, tensors, note, dtype, raw, cached=False):
         "greedy_used_cache": cached,
         "generated_otherwise": cached,
         "weights": str(dtype).removeprefix("torch."),
-        "transformers": reference.transformers.__version__,
+        "transformers": transformers.__version__,
         "torch": torch.__version__,
         "prompts": prompts,
     }
@@ -267,7 +302,7 @@ def write(out, model, prompts, tensors, note, dtype, raw, cached=False):
     return reload_nmse
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -8,9 +8,9 @@ the source that was read.
 import ast
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
-Json = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
 
 
 def constant(text: str) -> Any:

@@ -51,7 +51,7 @@ import typing
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "critical"
@@ -60,7 +60,7 @@ from class_rules import RULES, SPECIAL, layer_list
 from transformers import PreTrainedConfig, configuration_utils, modeling_rope_utils
 from transformers.models.auto import configuration_auto, modeling_auto
 
-Json = dict[str, Any]
+Json: TypeAlias = dict[str, Any]
 
 # What the base class and generation use, never a term of the forward pass.
 BASE = {f.name for f in fields(PreTrainedConfig)} | {
@@ -224,9 +224,10 @@ class Reader(ast.NodeVisitor):
 
 def model_class(cls: type) -> type:
     for mapping in (modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING, modeling_auto.MODEL_MAPPING):
-        found = mapping.get(cls, None)
+        found: Any = mapping.get(cls, None)
         if found:
-            return found[0] if isinstance(found, (tuple, list)) else found
+            first: type = found[0] if isinstance(found, (tuple, list)) else found
+            return first
     module = import_module(cls.__module__.replace("configuration_", "modeling_"))
     stem = cls.__name__.removesuffix("Config")
     part = stem.removesuffix("Text")
@@ -237,7 +238,8 @@ def model_class(cls: type) -> type:
         part + "ThinkerTextModel",
     ):
         if hasattr(module, name):
-            return getattr(module, name)
+            named: type = getattr(module, name)
+            return named
     sys.exit(f"classes.py: no model class for {cls.__name__}")
 
 
@@ -343,7 +345,7 @@ def plain(value: Any) -> Any:
 def class_fields(cls: type) -> Json:
     """{key: {"type", "default"}} of all fields, in their order."""
     out: Json = {}
-    for f in fields(cls):  # type: ignore[arg-type]
+    for f in fields(cls):
         entry: Json = {}
         kind = json_type(f.type)
         if kind:
@@ -430,7 +432,7 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
     """How rotary parameters are converted, or None where the model has none."""
     if not (model & {"rope_parameters", "rope_scaling"}) and "ROPE_INIT_FUNCTIONS" not in helpers:
         return None
-    names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    names = {f.name for f in fields(cls)}
     if "rope_parameters" not in names:
         return (
             {"how": "late", "theta": getattr(cls, "default_theta", None)}
@@ -505,7 +507,7 @@ def parts_of(cls: type) -> Json:
     """Sub-objects that are no text part and have a class beside this one, such as attn_config."""
     out: Json = {}
     module = import_module(cls.__module__)
-    for f in fields(cls):  # type: ignore[arg-type]
+    for f in fields(cls):
         if not f.name.endswith("_config") or f.name in (
             getattr(cls, "sub_configs_defaults", None) or {}
         ):
@@ -587,7 +589,7 @@ def head_factors(cls: type) -> list[str]:
 def passes_causal(cls: type) -> bool:
     """Whether the wrapper's model, or the one with a head,
     passes its own is_causal to the text part."""
-    models = [
+    models: list[Any] = [
         m.get(cls, None)
         for m in (modeling_auto.MODEL_MAPPING, modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
     ]

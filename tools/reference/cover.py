@@ -22,19 +22,22 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import baby
 import reference
 import torch
 from safetensors.torch import load_file, save_file
 from shrink import shrink
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
+
+Json: TypeAlias = dict[str, Any]
 
 warnings.filterwarnings("ignore")
 SECONDS = 120
 
 
-def put(d, path, value):
+def put(d: Json, path: str, value: Any) -> None:
     first, _, rest = path.partition(".")
     if rest:
         put(d.setdefault(first, {}), rest, value)
@@ -42,18 +45,18 @@ def put(d, path, value):
         d[first] = value
 
 
-def make_config(recipe):
-    d = {}
+def make_config(recipe: Json) -> PreTrainedConfig:
+    d: Json = {}
     for path, value in recipe.get("outer", {}).items():
         put(d, path, value)
     return AutoConfig.for_model(recipe["type"], **d)
 
 
-def stop(*_):
+def stop(*_: object) -> None:
     raise TimeoutError(f"{SECONDS} seconds")
 
 
-def rename(folder, pairs):
+def rename(folder: str, pairs: list[tuple[str, str]]) -> None:
     """Names of tensors that the reference reads but does not write, as releases have them."""
     path = os.path.join(folder, "model.safetensors")
     tensors = load_file(path)
@@ -62,7 +65,7 @@ def rename(folder, pairs):
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def build(name, recipe, out):
+def build(name: str, recipe: Json, out: str) -> str:
     """Makes one checkpoint; returns a sentence about it, raises on failure."""
     config, notes = shrink(make_config(recipe), recipe.get("set", {}))
     for seed in range(1000, 1000 + recipe.get("attempts", 30)):
@@ -96,7 +99,7 @@ def build(name, recipe, out):
     return f"seed {seed}, {sum(p.numel() for p in model.parameters())} parameters"
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

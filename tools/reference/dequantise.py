@@ -18,8 +18,17 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+Json: TypeAlias = dict[str, Any]
+Array: TypeAlias = NDArray[Any]
+Raw: TypeAlias = tuple[str, Array]  # safetensors dtype, codes
+Raws: TypeAlias = dict[str, Raw]
+Add: TypeAlias = Callable[..., None]  # put() with its tensors
 
 F32 = np.float32
 NUMPY = {
@@ -81,7 +90,7 @@ BNB_FP4 = np.array(
 AWQ = (0, 2, 4, 6, 1, 3, 5, 7)
 
 
-def e4m3(code):
+def e4m3(code: int) -> float:
     code = int(code)
     sign, e, m = (-1.0 if code & 128 else 1.0), code >> 3 & 15, code & 7
     if code & 127 == 127:
@@ -93,7 +102,7 @@ E4M3 = np.array([e4m3(i) for i in range(256)], F32)
 E8M0 = np.array([2.0 ** (i - 127) for i in range(255)] + [float("nan")]).astype(F32)
 
 
-def read(path):
+def read(path: str) -> Raws:
     """name -> (dtype, raw numpy array)"""
     with open(path, "rb") as f:
         (n,) = struct.unpack("<Q", f.read(8))
@@ -110,7 +119,7 @@ def read(path):
     }
 
 
-def write(path, tensors):
+def write(path: str, tensors: Raws) -> None:
     """tensors: name -> (dtype, raw array)"""
     header, blobs, at = {}, [], 0
     for k, (dtype, a) in tensors.items():
@@ -124,14 +133,14 @@ def write(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
-def wide(t):
+def wide(t: Raw) -> Array:
     dtype, a = t
     if dtype == "BF16":
         return (a.astype(np.uint32) << 16).view(F32)
     return E4M3[a] if dtype == "F8_E4M3" else E8M0[a] if dtype == "F8_E8M0" else a.astype(F32)
 
 
-def unpack(words, bits):
+def unpack(words: Array, bits: int) -> Array:
     """[.., words] of 32 bits -> [.., codes], dense, little end first: through single bits."""
     raw = (
         np.ascontiguousarray(words)
@@ -141,23 +150,21 @@ def unpack(words, bits):
     )
     stream = np.unpackbits(raw, axis=-1, bitorder="little")
     n = stream.shape[-1] // bits
-    return (
-        (stream[..., : n * bits].reshape(*stream.shape[:-1], n, bits) << np.arange(bits))
-        .sum(-1)
-        .astype(np.int64)
-    )
+    split = stream[..., : n * bits].reshape(*stream.shape[:-1], n, bits)
+    codes: Array = (split << np.arange(bits)).sum(-1).astype(np.int64)
+    return codes
 
 
-def grid(scale, rows, cols, br, bc):
+def grid(scale: Array, rows: int, cols: int, br: int, bc: int) -> Array:
     return np.repeat(np.repeat(scale, br, -2)[..., :rows, :], bc, -1)[..., :cols]
 
 
-def decode_module(t, stem, q):
+def decode_module(t: Raws, stem: str, q: Json) -> Array | None:
     """The matrix of a module stem from its raw tensors, or None when it is not quantised."""
-    w = t.get(stem + ".weight")
     method = q["quant_method"]
     if stem + ".SCB" in t:
-        return wide(w) * (wide(t[stem + ".SCB"]) / F32(127))[:, None]
+        rows_scale: Array = (wide(t[stem + ".SCB"]) / F32(127))[:, None]
+        return wide(t[stem + ".weight"]) * rows_scale
     state = [k for k in t if k.startswith(stem + ".weight.quant_state.")]
     if state:
         return decode_bnb4(t, stem, json.loads(bytes(t[state[0]][1].tolist())))
@@ -168,11 +175,12 @@ def decode_module(t, stem, q):
     scale = t.get(stem + ".weight_scale_inv") or t.get(stem + ".weight_scale")
     if scale is None:
         return None
-    s = wide(scale)
+    w, s = t[stem + ".weight"], wide(scale)
     if method == "bitnet":
-        codes = np.concatenate([w[1] >> (2 * k) & 3 for k in range(4)])
+        codes: Array = np.concatenate([w[1] >> (2 * k) & 3 for k in range(4)])
         assert q["linear_class"] == "autobitlinear"
-        return (codes.astype(F32) - F32(1)) * s[0]
+        decoded: Array = (codes.astype(F32) - F32(1)) * s[0]
+        return decoded
     rows, cols = w[1].shape
     block = q.get("weight_block_size")
     return wide(w) * (
@@ -184,27 +192,29 @@ def decode_module(t, stem, q):
     )
 
 
-def decode_packed(t, stem, q):
+def decode_packed(t: Raws, stem: str, q: Json) -> Array:
     args = q["config_groups"]["group_0"]["weights"]
     rows, cols = t[stem + ".weight_shape"][1].tolist()
     bits, scale = args["num_bits"], wide(t[stem + ".weight_scale"])
     codes = unpack(t[stem + ".weight_packed"][1], bits)[:, :cols]
-    group = np.arange(cols) // (cols // scale.shape[1])
+    group: Array = np.arange(cols) // (cols // scale.shape[1])
     zero = np.full(scale.shape, 2 ** (bits - 1))
     if stem + ".weight_zero_point" in t:
         zero = unpack(t[stem + ".weight_zero_point"][1].T, bits).T[:rows]
-    return (codes - zero[:, group]).astype(F32) * scale[:, group]
+    decoded: Array = (codes - zero[:, group]).astype(F32) * scale[:, group]
+    return decoded
 
 
-def decode_gptq(t, stem, q):
+def decode_gptq(t: Raws, stem: str, q: Json) -> Array:
     bits, g = q["bits"], t[stem + ".g_idx"][1]
     codes = unpack(t[stem + ".qweight"][1].T, bits)
     zero = unpack(t[stem + ".qzeros"][1], bits) + (q.get("checkpoint_format", "gptq") == "gptq")
-    return (codes - zero.T[:, g]).astype(F32) * wide(t[stem + ".scales"]).T[:, g]
+    decoded: Array = (codes - zero.T[:, g]).astype(F32) * wide(t[stem + ".scales"]).T[:, g]
+    return decoded
 
 
-def decode_awq(t, stem):
-    def columns(words):
+def decode_awq(t: Raws, stem: str) -> Array:
+    def columns(words: Array) -> Array:
         return (
             unpack(words, 4)
             .reshape(words.shape[0], -1, 8)[:, :, np.argsort(AWQ)]
@@ -217,14 +227,15 @@ def decode_awq(t, stem):
         wide(t[stem + ".scales"]),
     )
     g = np.arange(codes.shape[0]) // (codes.shape[0] // scale.shape[0])
-    return ((codes - zero[g]).astype(F32) * scale[g]).T
+    decoded: Array = ((codes - zero[g]).astype(F32) * scale[g]).T
+    return decoded
 
 
-def decode_bnb4(t, stem, state):
+def decode_bnb4(t: Raws, stem: str, state: Json) -> Array:
     absmax = t[stem + ".weight.absmax"]
     scale = wide(absmax)
     if absmax[0] == "U8":
-        top = np.repeat(wide(t[stem + ".weight.nested_absmax"]), state["nested_blocksize"])[
+        top: Array = np.repeat(wide(t[stem + ".weight.nested_absmax"]), state["nested_blocksize"])[
             : absmax[1].size
         ]
         scale = wide(t[stem + ".weight.nested_quant_map"])[absmax[1]] * top + F32(
@@ -232,15 +243,16 @@ def decode_bnb4(t, stem, state):
         )
     raw = t[stem + ".weight"][1].reshape(-1)
     codes = np.stack([raw >> 4, raw & 15], 1).reshape(-1, state["blocksize"])
-    return (wide(t[stem + ".weight.quant_map"])[codes] * scale[:, None]).reshape(state["shape"])
+    decoded: Array = wide(t[stem + ".weight.quant_map"])[codes] * scale[:, None]
+    return decoded.reshape(state["shape"])
 
 
-def decode_blocks(blocks, scales):
+def decode_blocks(blocks: Array, scales: Array) -> Array:
     values = FP4[np.stack([blocks & 15, blocks >> 4], -1).reshape(*blocks.shape[:-1], 32)]
     return (values * E8M0[scales][..., None]).reshape(*blocks.shape[:-2], -1)
 
 
-def decode_folder(folder):
+def decode_folder(folder: str) -> dict[str, Array]:
     """weight name -> float32 matrix, for the quantised weights only."""
     with open(os.path.join(folder, "config.json")) as f:
         config = json.load(f)
@@ -264,7 +276,7 @@ def decode_folder(folder):
     return {k: np.ascontiguousarray(out[k], F32) for k in sorted(out)}
 
 
-def digest(folder):
+def digest(folder: str) -> str:
     import xxhash
 
     h, matrices = xxhash.xxh3_64(), decode_folder(folder)
@@ -276,7 +288,7 @@ def digest(folder):
 # ---------------------------------------------------------------- fixtures
 
 
-def pack(codes, bits):
+def pack(codes: Array, bits: int) -> Array:
     """[.., codes] -> [.., words], dense: a row is one long whole number, cut into words."""
     n_words = (codes.shape[-1] * bits + 31) // 32
     flat = codes.reshape(-1, codes.shape[-1])
@@ -285,19 +297,15 @@ def pack(codes, bits):
     return np.array(words, np.uint32).view(np.int32).reshape(*codes.shape[:-1], n_words)
 
 
-def pack_whole(codes, bits):
+def pack_whole(codes: Array, bits: int) -> Array:
     """The same with 32 // bits whole codes a word."""
     per = 32 // bits
     padded = np.pad(codes, ((0, 0), (0, -codes.shape[1] % per))).reshape(codes.shape[0], -1, per)
-    return (
-        (padded.astype(np.uint64) << (bits * np.arange(per, dtype=np.uint64)))
-        .sum(-1)
-        .astype(np.uint32)
-        .view(np.int32)
-    )
+    words: Array = (padded.astype(np.uint64) << (bits * np.arange(per, dtype=np.uint64))).sum(-1)
+    return words.astype(np.uint32).view(np.int32)
 
 
-def scales_of(rng, shape, dtype):
+def scales_of(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Raw:
     raw = rng.uniform(0.01, 0.1, shape).astype(F32)
     return (
         (dtype, (raw.view(np.uint32) >> 16).astype(np.uint16))
@@ -306,7 +314,17 @@ def scales_of(rng, shape, dtype):
     )
 
 
-def fixture_packed(rng, add, bits, rows, cols, groups, asymmetric, whole=False, order=False):
+def fixture_packed(
+    rng: np.random.Generator,
+    add: Add,
+    bits: int,
+    rows: int,
+    cols: int,
+    groups: int,
+    asymmetric: bool,
+    whole: bool = False,
+    order: bool = False,
+) -> None:
     name = f"int{bits}{'a' if asymmetric else ''}{'w' if whole else ''}{'o' if order else ''}"
     codes = rng.integers(0, 2**bits, (rows, cols))
     scale = scales_of(rng, (rows, groups), "BF16")
@@ -315,7 +333,7 @@ def fixture_packed(rng, add, bits, rows, cols, groups, asymmetric, whole=False, 
         if asymmetric
         else np.full((rows, groups), 2 ** (bits - 1))
     )
-    group = np.arange(cols) // (cols // groups)
+    group: Array = np.arange(cols) // (cols // groups)
     packer = pack_whole if whole else pack
     t = {
         "weight_packed": ("I32", packer(codes, bits)),
@@ -330,7 +348,7 @@ def fixture_packed(rng, add, bits, rows, cols, groups, asymmetric, whole=False, 
     add(name, t, (codes - zero[:, group]).astype(F32) * wide(scale)[:, group])
 
 
-def fixture_compressed(rng, add):
+def fixture_compressed(rng: np.random.Generator, add: Add) -> None:
     for bits in (2, 3, 5, 6, 7, 8):
         fixture_packed(rng, add, bits, 9, 64, 2, bits % 2 == 1)
     fixture_packed(rng, add, 3, 7, 64, 1, True, whole=True)
@@ -379,7 +397,7 @@ def fixture_compressed(rng, add):
     )
 
 
-def fixture_gptq(rng, add):
+def fixture_gptq(rng: np.random.Generator, add: Add) -> None:
     for bits, groups, ordered in ((2, 2, False), (3, 2, True), (4, 1, False), (8, 4, True)):
         rows, cols = 32, 64
         codes, zero, scale = (
@@ -387,7 +405,7 @@ def fixture_gptq(rng, add):
             rng.integers(0, 2**bits, (rows, groups)),
             scales_of(rng, (groups, rows), "F16"),
         )
-        group = np.arange(cols) // (cols // groups)
+        group: Array = np.arange(cols) // (cols // groups)
         t = {}
         if ordered:
             group = rng.permutation(group)
@@ -398,7 +416,7 @@ def fixture_gptq(rng, add):
         add(f"int{bits}", t, (codes - zero[:, group]).astype(F32) * wide(scale).T[:, group])
 
 
-def fixture_awq(rng, add):
+def fixture_awq(rng: np.random.Generator, add: Add) -> None:
     rows, cols, groups = 24, 32, 2
     codes, zero, scale = (
         rng.integers(0, 16, (rows, cols)),
@@ -406,10 +424,10 @@ def fixture_awq(rng, add):
         scales_of(rng, (groups, rows), "F16"),
     )
 
-    def words(x):
+    def words(x: Array) -> Array:
         return pack(x.T.reshape(x.shape[1], -1, 8)[:, :, list(AWQ)].reshape(x.shape[1], -1), 4)
 
-    group = np.arange(cols) // (cols // groups)
+    group: Array = np.arange(cols) // (cols // groups)
     add(
         "int4",
         {"qweight": ("I32", words(codes)), "qzeros": ("I32", words(zero)), "scales": scale},
@@ -417,7 +435,7 @@ def fixture_awq(rng, add):
     )
 
 
-def fixture_fp8(rng, add):
+def fixture_fp8(rng: np.random.Generator, add: Add) -> None:
     f8, e8 = rng.integers(0, 127, (20, 36)), rng.integers(115, 125, (3, 3))
     add(
         "e8m0",
@@ -457,7 +475,7 @@ def fixture_fp8(rng, add):
     )
 
 
-def fixture_bnb(rng, add):
+def fixture_bnb(rng: np.random.Generator, add: Add) -> None:
     codes, scb = rng.integers(-128, 128, (4, 9)), rng.uniform(0.5, 2, 4).astype(F32)
     add(
         "int8",
@@ -502,7 +520,7 @@ def fixture_bnb(rng, add):
         )
 
 
-def fixture_ternary(rng, add):
+def fixture_ternary(rng: np.random.Generator, add: Add) -> None:
     codes, scale = rng.integers(0, 3, (12, 11)), scales_of(rng, (1,), "BF16")
     raw = sum(codes[3 * k : 3 * k + 3] << (2 * k) for k in range(4))
     add(
@@ -563,7 +581,7 @@ FIXTURES = {
 }
 
 
-def put(tensors, module, parts, expected, suffix=""):
+def put(tensors: Raws, module: str, parts: Raws, expected: Array, suffix: str = "") -> None:
     """Adds what a file stores of a module, and what is expected of it."""
     assert expected.dtype == F32 and np.isfinite(expected).all()
     stacked = "" in parts
@@ -572,12 +590,12 @@ def put(tensors, module, parts, expected, suffix=""):
     tensors["expected/" + (module if stacked else module + ".weight")] = ("F32", expected)
 
 
-def fixtures(folder):
+def fixtures(folder: str) -> None:
     """NAME.safetensors with the packed tensors and expected/<weight>,
     and all configs in configs.json."""
     os.makedirs(folder, exist_ok=True)
     for seed, (name, (make, _)) in enumerate(FIXTURES.items()):
-        tensors = {}
+        tensors: Raws = {}
         make(np.random.default_rng(seed), functools.partial(put, tensors))
         write(os.path.join(folder, name + ".safetensors"), tensors)
     with open(os.path.join(folder, "configs.json"), "w") as f:
@@ -585,7 +603,7 @@ def fixtures(folder):
         f.write("\n")
 
 
-def main():
+def main() -> None:
     if len(sys.argv) == 4 and sys.argv[1] == "dump":
         write(sys.argv[3], {k: ("F32", v) for k, v in decode_folder(sys.argv[2]).items()})
     elif len(sys.argv) > 2 and sys.argv[1] == "digest":

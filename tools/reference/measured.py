@@ -34,8 +34,11 @@ def make(config: Path, folder: Path) -> None:
     with torch.no_grad():
         baby.fill(model, torch.Generator().manual_seed(1), 0.3)
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(folder)
-    baby.as_released(baby.read_raw(str(config)), model.config, str(folder))
+    torch.nn.Module.to(model, torch.bfloat16)
+    model.save_pretrained(folder)
+    raw = baby.read_raw(str(config))
+    if raw is not None:
+        baby.as_released(raw, model.config, str(folder))
 
 
 def explained(program: str, subject: Path) -> float:
@@ -63,7 +66,7 @@ def planned(program: str, folder: Path) -> float:
         if done.returncode != 0:
             raise ValueError(done.stderr.strip().splitlines()[-1])
         sizes.append(json.loads(done.stdout)["cache_per_sequence"])
-    return (sizes[1] - sizes[0]) / POSITIONS
+    return float(sizes[1] - sizes[0]) / POSITIONS
 
 
 def main() -> int:

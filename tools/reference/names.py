@@ -66,7 +66,7 @@ def built_transforms(model_type: str) -> list[Any] | None:
     config = CONFIG_MAPPING[model_type]()
     for table in (MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING):
         if type(config) in table:
-            cls = table[type(config)]
+            cls: Any = table[type(config)]
             break
     else:
         return None

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM
@@ -23,7 +24,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
 
 
-def text_part(config: dict) -> dict:
+def text_part(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that describes the decoder;
     what the wrapper keeps outside is taken in."""
     for name in TEXT_PARTS:
@@ -36,7 +37,7 @@ def text_part(config: dict) -> dict:
     return config
 
 
-def reference_count(config: dict) -> int:
+def reference_count(config: dict[str, Any]) -> int:
     """Parameters of the reference's causal model, tied ones once."""
     part = dict(text_part(config))
     part.pop("quantization_config", None)
@@ -55,7 +56,7 @@ def reference_count(config: dict) -> int:
             model = AutoModel.from_config(loaded, trust_remote_code=False).get_decoder()
             tied = part.get("tie_word_embeddings", False)
             head = 0 if tied else inner.vocab_size * inner.hidden_size
-    return head + sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
+    return int(head + sum(p.numel() for p in {id(p): p for p in model.parameters()}.values()))
 
 
 def own_count(program: str, path: Path) -> int:

@@ -8,6 +8,8 @@ whole pass without a cache.
 import json
 import os
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -17,8 +19,10 @@ warnings.filterwarnings("ignore")
 import torch
 import transformers
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
+
+Tensors: TypeAlias = dict[str, torch.Tensor]
 
 logging.disable_progress_bar()
 torch.set_grad_enabled(False)
@@ -27,7 +31,7 @@ OTHER_TOWERS = ("vision", "visual", "audio", "speech", "encoder.", "image")
 NO_BLOCKS = ("Dropout", "Identity", "Activation", "RotaryEmbedding")
 
 
-def model_class(config):
+def model_class(config: PreTrainedConfig) -> Any:
     """The class that makes and loads the model: the one that the config names, else what
     transformers has for its type. A wrapper keeps its own class, because its module paths are those
     of the files."""
@@ -41,15 +45,16 @@ def model_class(config):
     return AutoModelForCausalLM
 
 
-def prepare(model):
+def prepare(model: PreTrainedModel) -> PreTrainedModel:
     model.eval()
     for m in model.modules():
-        if hasattr(getattr(m, "config", None), "_experts_implementation"):
-            m.config._experts_implementation = "eager"
+        config: Any = getattr(m, "config", None)
+        if hasattr(config, "_experts_implementation"):
+            config._experts_implementation = "eager"
     return model
 
 
-def stored_tensors(folder):
+def stored_tensors(folder: str) -> Tensors:
     """Every tensor of model.safetensors or of its shards."""
     index = os.path.join(folder, "model.safetensors.index.json")
     files = ["model.safetensors"]
@@ -59,7 +64,7 @@ def stored_tensors(folder):
     return {name: t for file in files for name, t in load_file(os.path.join(folder, file)).items()}
 
 
-def widen_fp8(tensors, block):
+def widen_fp8(tensors: Tensors, block: tuple[int, int]) -> Tensors:
     """fp8 weights times their scales, one for a tile of `block` (or for all), as float32.
     transformers widens no tiles that are cut off at the edge."""
     widened = {}
@@ -78,12 +83,12 @@ def widen_fp8(tensors, block):
     return widened
 
 
-def load(folder):
+def load(folder: str) -> PreTrainedModel:
     """The model of a folder in float32; quantised weights are widened,
     activations stay what they are."""
     config = AutoConfig.from_pretrained(folder)
     options = dict(config=config, attn_implementation="eager", dtype=torch.float32)
-    stored = getattr(config, "quantization_config", None)
+    stored: Any = getattr(config, "quantization_config", None)
     method = stored.get("quant_method") if isinstance(stored, dict) else None
     if method == "fp8":
         del config.quantization_config
@@ -96,24 +101,26 @@ def load(folder):
     return prepare(torch.nn.Module.float(model))
 
 
-def make(config):
+def make(config: PreTrainedConfig) -> PreTrainedModel:
     """A model with its own random initial weights."""
     cls = model_class(config)
     from_config = getattr(cls, "from_config", None) or cls._from_config
     return prepare(from_config(config, attn_implementation="eager", dtype=torch.float32))
 
 
-def run(model, ids):
+def run(model: PreTrainedModel, ids: list[int]) -> torch.Tensor:
     """Logits [tokens, vocabulary] of one whole pass over a list of ids."""
+    m: Any
     for m in model.modules():  # rotary tables that grew with an earlier, longer pass start afresh
         if hasattr(m, "max_seq_len_cached") and hasattr(m, "original_max_seq_len"):
             m.max_seq_len_cached = m.original_max_seq_len
             if hasattr(m, "original_inv_freq"):
                 m.inv_freq = m.original_inv_freq.clone()
-    return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float()
+    logits: torch.Tensor = model(input_ids=torch.tensor([ids]), use_cache=False).logits
+    return logits[0].float()
 
 
-def decoder_layers(model):
+def decoder_layers(model: PreTrainedModel) -> tuple[str, torch.nn.ModuleList]:
     """(path of the list, list) of the text decoder's layers."""
     n_layers = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
     lists = [
@@ -129,7 +136,7 @@ def decoder_layers(model):
     return min(fitting, key=lambda x: x[0].count("."))
 
 
-def first_tensor(out):
+def first_tensor(out: Any) -> torch.Tensor | None:
     if torch.is_tensor(out):
         return out
     if isinstance(out, (tuple, list)):
@@ -137,7 +144,7 @@ def first_tensor(out):
     return getattr(out, "last_hidden_state", None)
 
 
-def rows(t):
+def rows(t: torch.Tensor) -> torch.Tensor:
     """[tokens, ...]: the batch of one, and other leading dimensions of one,
     dropped while more than two are left."""
     while t.dim() > 2 and t.shape[0] == 1:
@@ -145,11 +152,11 @@ def rows(t):
     return t.detach().float().contiguous().clone()
 
 
-def is_block(module):
+def is_block(module: torch.nn.Module) -> bool:
     return not any(word in type(module).__name__ for word in NO_BLOCKS)
 
 
-def watched(model, every_child):
+def watched(model: PreTrainedModel, every_child: bool) -> Iterator[tuple[str, torch.nn.Module]]:
     """(name in the trace, module), for the embedding, the layers and what stands below them."""
     path, layers = decoder_layers(model)
     yield "embed", model.get_input_embeddings()
@@ -162,16 +169,18 @@ def watched(model, every_child):
                 yield f"{path}.{i}.{name}", child
 
 
-def trace(model, ids, every_child=False):
+def trace(model: PreTrainedModel, ids: list[int], every_child: bool = False) -> Tensors:
     """{name: float32 tensor} of one pass: embed, every layer,
     its blocks and norms (or all its children), norm, logits.
 
     A module that runs again (a block that layers share) gives `name#2`, `name#3`. `norm` is the
     last norm that runs beside the list of layers."""
-    kept, last_norm, handles = {}, [None], []
+    kept: Tensors = {}
+    last_norm: list[torch.Tensor] = []
+    handles = []
 
-    def keep(name):
-        def hook(_module, _args, out):
+    def keep(name: str) -> Callable[[torch.nn.Module, Any, Any], None]:
+        def hook(_module: torch.nn.Module, _args: Any, out: Any) -> None:
             t = first_tensor(out)
             if t is not None and t.is_floating_point():
                 n, key = 1, name
@@ -182,8 +191,10 @@ def trace(model, ids, every_child=False):
 
         return hook
 
-    def keep_norm(_module, _args, out):
-        last_norm[0] = rows(first_tensor(out))
+    def keep_norm(_module: torch.nn.Module, _args: Any, out: Any) -> None:
+        t = first_tensor(out)
+        assert t is not None
+        last_norm[:] = [rows(t)]
 
     path, _ = decoder_layers(model)
     parent = model.get_submodule(path.rpartition(".")[0])
@@ -197,11 +208,11 @@ def trace(model, ids, every_child=False):
     finally:
         for h in handles:
             h.remove()
-    if last_norm[0] is not None:
+    if last_norm:
         kept["norm"] = last_norm[0]
     return {**kept, "logits": logits.contiguous().clone()}
 
 
-def nmse(a, b):
+def nmse(a: torch.Tensor, b: torch.Tensor) -> float:
     a, b = a.double(), b.double()
     return float(((a - b) ** 2).sum() / (b**2).sum().clamp_min(1e-300))

@@ -19,35 +19,41 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import baby
 import reference
 import torch
 from safetensors.torch import save_file
 
+Json: TypeAlias = dict[str, Any]
+Tensors: TypeAlias = dict[str, torch.Tensor]
+Stored: TypeAlias = tuple[Tensors, torch.Tensor]  # what a file holds by suffix, and the values
+
 E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
 FP8 = torch.float8_e4m3fn
 RENAMES = {"deepseek_v4": [(r"\.attn\.norm\.", ".attn.kv_norm.")]}
 
 
-def repeated(scale, rows, cols, shape):
+def repeated(scale: torch.Tensor, rows: int, cols: int, shape: torch.Size) -> torch.Tensor:
     return scale.repeat_interleave(rows, 0)[: shape[0]].repeat_interleave(cols, 1)[:, : shape[1]]
 
 
-def power_of_two(x):
+def power_of_two(x: torch.Tensor) -> torch.Tensor:
     return torch.exp2(torch.ceil(torch.log2(x.clamp_min(2.0**-100))))
 
 
-def e2m1_codes(w):
+def e2m1_codes(w: torch.Tensor) -> torch.Tensor:
     """The nearest code of each value, by table."""
     return (w.unsqueeze(-1) - E2M1).abs().argmin(-1).to(torch.uint8)
 
 
-def pairs(codes):
+def pairs(codes: torch.Tensor) -> torch.Tensor:
     return codes[:, 0::2] | (codes[:, 1::2] << 4)
 
 
-def fp8_blocks(w):
+def fp8_blocks(w: torch.Tensor) -> Stored:
     """(stored tensors by suffix, values)"""
     rows, cols = -(-w.shape[0] // 128), -(-w.shape[1] // 128)
     top = torch.stack(
@@ -69,7 +75,7 @@ def fp8_blocks(w):
     )
 
 
-def fp4_mx(w):
+def fp4_mx(w: torch.Tensor) -> Stored:
     scale = power_of_two(w.view(w.shape[0], -1, 32).abs().amax(-1) / 6)
     wide = scale.repeat_interleave(32, 1)
     codes = e2m1_codes(w / wide)
@@ -78,7 +84,7 @@ def fp4_mx(w):
     ] * wide
 
 
-def nvfp4(w):
+def nvfp4(w: torch.Tensor) -> Stored:
     world = (w.abs().max() / (6 * 448)).float()
     scale = (w.view(w.shape[0], -1, 16).abs().amax(-1) / 6 / world).clamp_min(2.0**-9).to(FP8)
     wide = (scale.float() * world).repeat_interleave(16, 1)
@@ -94,7 +100,7 @@ def nvfp4(w):
     )
 
 
-def fp8_tensor(w):
+def fp8_tensor(w: torch.Tensor) -> Stored:
     scale = (w.abs().max() / 448).float()
     codes = (w / scale).to(FP8)
     return {
@@ -104,12 +110,12 @@ def fp8_tensor(w):
     }, codes.float() * scale
 
 
-def int4_groups(w):
+def int4_groups(w: torch.Tensor) -> Stored:
     scale = (w.view(w.shape[0], -1, 32).abs().amax(-1) / 7).to(torch.bfloat16)
     wide = scale.float().repeat_interleave(32, 1)
     codes = (w / wide).round().clamp(-8, 7)
     nibbles = (codes + 8).to(torch.int64).view(w.shape[0], -1, 8)
-    words = sum(nibbles[..., k] << (4 * k) for k in range(8))
+    words = torch.stack([nibbles[..., k] << (4 * k) for k in range(8)]).sum(0)
     words = torch.where(words >= 2**31, words - 2**32, words).to(torch.int32)
     return {
         "weight_packed": words,
@@ -118,7 +124,7 @@ def int4_groups(w):
     }, codes * wide
 
 
-def chosen(form, name, w):
+def chosen(form: str, name: str, w: torch.Tensor) -> Callable[[torch.Tensor], Stored] | None:
     """How a matrix is stored; None: as it is."""
     if (
         w.dim() != 2
@@ -135,7 +141,7 @@ def chosen(form, name, w):
     return int4_groups if expert and w.shape[1] % 32 == 0 else None
 
 
-def quantise(tensors, form):
+def quantise(tensors: Tensors, form: str) -> tuple[Tensors, Tensors, dict[str, str]]:
     """(stored, values, {module: method})"""
     stored, values, how = {}, {}, {}
     for name, t in tensors.items():
@@ -152,7 +158,7 @@ def quantise(tensors, form):
     return stored, values, how
 
 
-def quantization_config(form, how):
+def quantization_config(form: str, how: dict[str, str]) -> Json:
     if form == "deepseek_v4":
         return {
             "activation_scheme": "dynamic",
@@ -200,12 +206,12 @@ def quantization_config(form, how):
     }
 
 
-def measure(folder, prompts):
+def measure(folder: str, prompts: list[Json], cached: bool) -> tuple[list[Json], Tensors]:
     """(prompts of reference.json, tensors) of the wide weights."""
     model = reference.load(folder)
     told, tensors = [], {}
     for i, p in enumerate(prompts):
-        tokens, margin, steps = baby.greedy(model, p["prompt"])
+        tokens, margin, steps = baby.greedy(model, p["prompt"], cached)
         told.append({"prompt": p["prompt"], "continuation": tokens, "margin": margin})
         traced = reference.trace(model, p["prompt"], every_child=False)
         tensors.update({f"{i}/{k}": t for k, t in traced.items()})
@@ -213,7 +219,7 @@ def measure(folder, prompts):
     return told, tensors
 
 
-def main():
+def main() -> None:
     source, out, form = sys.argv[1:]
     os.makedirs(out, exist_ok=True)
     with open(os.path.join(source, "config.json")) as f:
@@ -229,7 +235,9 @@ def main():
         )
         with open(os.path.join(wide, "config.json"), "w") as f:
             json.dump(config, f)
-        about["prompts"], tensors = measure(wide, about["prompts"])
+        about["prompts"], tensors = measure(
+            wide, about["prompts"], about.get("greedy_used_cache", False)
+        )
     worst = min(p["margin"] for p in about["prompts"])
     config["quantization_config"] = quantization_config(form, how)
     save_file(stored, os.path.join(out, "model.safetensors"), metadata={"format": "pt"})

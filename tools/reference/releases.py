@@ -18,6 +18,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
 
 TEXT_PARTS = ("text_config", "language_config", "llm_config")
 COLUMNS = {
@@ -51,7 +54,7 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def explain(program: str, config: dict) -> dict | None:
+def explain(program: str, config: Json) -> Json | None:
     """The program's description of a config, or None if it refuses."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(config, file)
@@ -62,12 +65,12 @@ def explain(program: str, config: dict) -> dict | None:
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
-def same(told: dict, again: dict | None) -> bool:
+def same(told: Json, again: Json | None) -> bool:
     """Whether two configs are explained alike, down to where each value comes from."""
     return again is not None and all(told[k] == again[k] for k in told if k != "name")
 
 
-def reduced(program: str, config: dict) -> dict | None:
+def reduced(program: str, config: Json) -> Json | None:
     """The values of a config that change what the program says of it, its text part alone. A null
     is kept where the class's default would take its place."""
     part = next((config[k] for k in TEXT_PARTS if isinstance(config.get(k), dict)), config)
@@ -91,10 +94,10 @@ def reduced(program: str, config: dict) -> dict | None:
     return kept
 
 
-def from_columns(row: dict[str, str]) -> dict:
+def from_columns(row: dict[str, str]) -> Json:
     """A config made of the row's own columns."""
     kind = row["model_type"] or next((t for n, t in TYPES.items() if row["name"].startswith(n)), "")
-    config: dict = {"model_type": kind}
+    config: Json = {"model_type": kind}
     for column, key in COLUMNS.items():
         text = row[column].strip()
         if re.fullmatch(r"[0-9]+", text):
@@ -126,9 +129,9 @@ def find_config(row: dict[str, str], configs: Path) -> Path | None:
     return None
 
 
-def release(row: dict[str, str], configs: Path, program: str) -> dict:
+def release(row: dict[str, str], configs: Path, program: str) -> Json:
     """One entry of the file."""
-    entry: dict = {"name": row["name"], "org": row["org"]}
+    entry: Json = {"name": row["name"], "org": row["org"]}
     if row["release_date"]:
         entry["released"] = row["release_date"]
     for fact in FACTS:
@@ -153,10 +156,11 @@ def release(row: dict[str, str], configs: Path, program: str) -> dict:
     if config is None and row["source_config"] and from_columns(row)["model_type"]:
         made = from_columns(row)
         said = explain(program, made)
-        kib = said and said["memory"]["bf16"]["bytes_per_token"] / 1024
-        if said and derived and abs(kib - float(derived)) < 0.01 * float(derived):
-            config = made
-            entry["partial"] = True
+        if said and derived:
+            kib = said["memory"]["bf16"]["bytes_per_token"] / 1024
+            if abs(kib - float(derived)) < 0.01 * float(derived):
+                config = made
+                entry["partial"] = True
     if config is not None:
         entry["config"] = config
     return entry

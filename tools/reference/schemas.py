@@ -24,8 +24,12 @@ import re
 import subprocess
 import sys
 import tempfile
+from typing import Any, TypeAlias
 
 import jsonschema
+
+Json: TypeAlias = dict[str, Any]
+Case: TypeAlias = tuple[Any, Any]  # a schema, and a shortest value
 
 WORDS = ["name", "age", "city", "tags", "ok", "size", "kind", "x", "y", "note", "Ünï", "a b", 'q"t']
 PATTERNS = [
@@ -40,10 +44,10 @@ PATTERNS = [
 class Schemas:
     """Random schemas, each with a shortest value that satisfies it."""
 
-    def __init__(self, rng):
+    def __init__(self, rng: random.Random) -> None:
         self.rng = rng
 
-    def string(self):
+    def string(self) -> Case:
         r = self.rng
         kind = r.randrange(4)
         if kind == 0:
@@ -61,7 +65,7 @@ class Schemas:
         words = r.sample(["low", "mid", "high", "é", "never \\ ever"], r.randint(1, 4))
         return {"enum": words}, min(words, key=lambda w: len(dump(w).encode()))
 
-    def number(self):
+    def number(self) -> Case:
         r = self.rng
         if r.randrange(2):
             return {"type": r.choice(["integer", "number"])}, 0
@@ -78,7 +82,7 @@ class Schemas:
         )
         return {"type": r.choice(["integer", "number"]), "minimum": low, "maximum": high}, least
 
-    def array(self, depth):
+    def array(self, depth: int) -> Case:
         r = self.rng
         item, least = self.any(depth + 1)
         low = r.randrange(3)
@@ -87,10 +91,11 @@ class Schemas:
             schema["maxItems"] = low + r.randrange(3)
         return schema, [least] * low
 
-    def object(self, depth):
+    def object(self, depth: int) -> Case:
         r = self.rng
         names = r.sample(WORDS, r.randint(0 if depth else 1, 4))
-        schema, least = {"type": "object", "properties": {}, "required": []}, {}
+        schema: Json = {"type": "object", "properties": {}, "required": []}
+        least = {}
         for name in names:
             schema["properties"][name], value = self.any(depth + 1)
             if r.randrange(4):
@@ -100,7 +105,7 @@ class Schemas:
             schema["additionalProperties"] = False
         return schema, least
 
-    def any(self, depth):
+    def any(self, depth: int) -> Case:
         r = self.rng
         kind = r.randrange(10 if depth < 3 else 7)
         if kind < 2:
@@ -127,11 +132,11 @@ class Schemas:
         return self.object(depth)
 
 
-def dump(value):
+def dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def body(rng, prompt, limit, temperature):
+def body(rng: random.Random, prompt: str, limit: int, temperature: float) -> Json:
     out = {
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": limit,
@@ -141,7 +146,7 @@ def body(rng, prompt, limit, temperature):
     return out
 
 
-def call(rng, schemas, request):
+def call(rng: random.Random, schemas: Schemas, request: Json) -> tuple[Json, Json, str]:
     """A forced call of one of two tools; room for any format's marks is added to the shortest."""
     tools, least = {}, []
     for name in ("look_up", "set-it"):
@@ -163,7 +168,9 @@ def call(rng, schemas, request):
     )
 
 
-def make(rng, schemas, index, temperature):
+def make(
+    rng: random.Random, schemas: Schemas, index: int, temperature: float
+) -> tuple[Json, Json, str]:
     """A request of one kind; its judge (schema or tools) and the text of a shortest answer."""
     who, what = rng.choice(["Lily", "Tom", "Ben"]), rng.choice(["dog", "cat", "fox"])
     prompt = f"Tell me a story about {who} and a {what}."
@@ -182,7 +189,7 @@ def make(rng, schemas, index, temperature):
     return request, schema, dump(least)
 
 
-def count_tokens(lmzoo, model, texts):
+def count_tokens(lmzoo: str, model: str, texts: list[str]) -> list[int]:
     lines = "".join(json.dumps(text) + "\n" for text in texts)
     done = subprocess.run(
         [lmzoo, "tokenize", model, "--jsonl"],
@@ -193,7 +200,9 @@ def count_tokens(lmzoo, model, texts):
     return [len(json.loads(line)) for line in done.stdout.splitlines()]
 
 
-def batch(lmzoo, model, folder, name, requests):
+def batch(
+    lmzoo: str, model: str, folder: str, name: str, requests: list[tuple[str, Json]]
+) -> dict[str, bytes]:
     path = os.path.join(folder, name)
     with open(path + ".jsonl", "w", encoding="utf-8") as file:
         for custom_id, request in requests:
@@ -223,13 +232,13 @@ def batch(lmzoo, model, folder, name, requests):
     return {json.loads(line)["custom_id"]: line for line in lines}
 
 
-def fault(line, schema):
+def fault(line: bytes | None, schema: Any) -> str | None:
     """What is wrong with an answer, or None."""
     if line is None:
         return "no result"
     result = json.loads(line)
     if result["error"]:
-        return "refused: " + result["error"]["message"]
+        return f"refused: {result['error']['message']}"
     choice = result["response"]["body"]["choices"][0]
     text = choice["message"]["content"]
     if "type" not in schema and choice["message"].get("tool_calls"):
@@ -249,7 +258,7 @@ def fault(line, schema):
     return None if choice["finish_reason"] in ("stop", "tool_calls") else "valid, but " + where
 
 
-def main():
+def main() -> int:
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
@@ -302,7 +311,7 @@ def main():
     return 1 if bad or changed else 0
 
 
-def strip(line):
+def strip(line: bytes | None) -> bytes | None:
     """A line without the ids that are hashes of its place in the file."""
     return line and re.sub(rb'"(request_id|id)":\s*"[^"]*"', b"", line)
 

@@ -13,10 +13,15 @@ Large numbers that are left as they were are named in the notes; `overrides` set
 
 import copy
 import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
 
 import reference
 import torch
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
+
+Json: TypeAlias = dict[str, Any]
+Rename: TypeAlias = Callable[[str], str]  # a usual key to the class's own
 
 WINDOW = 8
 STATE = 16
@@ -79,7 +84,7 @@ KEPT = (
 # ---- layers
 
 
-def switches(module):
+def switches(module: torch.nn.Module) -> Iterator[tuple[str, bool | str | None]]:
     """What tells two modules of one class apart: flags, names, which numbers are there."""
     for key, value in sorted(vars(module).items()):
         if key.startswith("_") or key == "training" or "idx" in key or "index" in key:
@@ -90,34 +95,34 @@ def switches(module):
             yield key, value > 0
 
 
-def kind_of(layer):
+def kind_of(layer: torch.nn.Module) -> tuple[Any, ...]:
     modules = tuple(
         (name, type(m).__name__, tuple(switches(m))) for name, m in layer.named_modules()
     )
     return modules, tuple((name, tuple(p.shape)) for name, p in layer.named_parameters())
 
 
-def text_of(config):
+def text_of(config: PreTrainedConfig) -> PreTrainedConfig:
     return config.get_text_config(decoder=True)
 
 
-def second_uses(layers):
+def second_uses(layers: Iterable[torch.nn.Module]) -> list[int]:
     """For every parameter that layers share, the second layer that has it:
     sharing must stay visible."""
-    users = {}
+    users: dict[int, list[int]] = {}
     for i, layer in enumerate(layers):
         for p in layer.parameters():
             users.setdefault(id(p), []).append(i)
     return [who[1] for who in users.values() if len(who) > 1]
 
 
-def layers_needed(config):
+def layers_needed(config: PreTrainedConfig) -> tuple[int, int, int]:
     """(layers to keep, layers there are, kinds), from a model without memory."""
     with torch.device("meta"):
         _, layers = reference.decoder_layers(reference.make(copy.deepcopy(config)))
     text = text_of(config)
     types = getattr(text, "layer_types", None) or [None] * len(layers)
-    kinds = [
+    kinds: list[Any] = [
         (kind_of(layer), types[i] if i < len(types) else None) for i, layer in enumerate(layers)
     ]
     shared = getattr(text, "num_kv_shared_layers", 0) or 0
@@ -129,7 +134,7 @@ def layers_needed(config):
     return min(max(prefix, 3), len(layers)), len(layers), len(set(kinds))
 
 
-def cut_layers(d, n_old, n_new, one_based=False):
+def cut_layers(d: Json, n_old: int, n_new: int, one_based: bool = False) -> None:
     """Every per-layer list and string, and every list of layer numbers,
     in a dict of configuration."""
     for key, value in list(d.items()):
@@ -159,15 +164,17 @@ def cut_layers(d, n_old, n_new, one_based=False):
 # ---- sizes
 
 
-def first_key(d, keys):
+def first_key(d: Json, keys: tuple[str, ...]) -> str | None:
     return next((k for k in keys if type(d.get(k)) is int and d[k] > 0), None)
 
 
 class Sizes:
     """The new sizes of one (text) configuration; `named` by key, `by_value` by the old number."""
 
-    def __init__(self, d, canonical):
-        self.d, self.named, self.by_value = d, {}, {}
+    def __init__(self, d: Json, canonical: Rename) -> None:
+        self.d = d
+        self.named: dict[str, Any] = {}
+        self.by_value: dict[int, int] = {}
         self.hidden_key = canonical("hidden_size")
         self.heads()
         self.latent()
@@ -176,7 +183,7 @@ class Sizes:
         self.experts()
         self.feed_forward(canonical)
 
-    def heads(self):
+    def heads(self) -> None:
         d = self.d
         head_key, kv_key = first_key(d, HEAD_KEYS), first_key(d, KV_KEYS)
         hidden = d[self.hidden_key]
@@ -187,7 +194,7 @@ class Sizes:
         else:
             new_kv = min(n_kv, 2)
             new_n = new_kv * next((g for g in (4, 3, 2) if n // n_kv % g == 0), n // n_kv)
-        head = d.get("head_dim") if type(d.get("head_dim")) is int else hidden // n
+        head: int = d["head_dim"] if type(d.get("head_dim")) is int else hidden // n
         self.old_head, self.head = head, HEAD
         self.coupled = head * n == hidden
         self.hidden = new_n * HEAD if self.coupled else 48 if new_n * HEAD != 48 else 64
@@ -222,7 +229,7 @@ class Sizes:
         if type(rotary) is int and rotary > 0:
             self.named["rotary_dim"] = max(2, rotary * HEAD // head // 2 * 2)
 
-    def latent(self):
+    def latent(self) -> None:
         """Latent attention: ranks and the parts of a head; index heads beside it."""
         d, new = self.d, self.named
         rope = d.get("qk_rope_head_dim")
@@ -256,7 +263,7 @@ class Sizes:
         if type(d.get("o_groups")) is int:
             new["o_groups"] = 2
 
-    def state_space(self):
+    def state_space(self) -> None:
         d, new = self.d, self.named
         expand = next((d[k] for k in ("mamba_expand", "expand") if type(d.get(k)) is int), None)
         for key in STATE_KEYS:
@@ -285,7 +292,7 @@ class Sizes:
         if type(d.get("intermediate_size")) is int and "time_step_rank" in d and expand:
             new["intermediate_size"] = expand * self.hidden
 
-    def delta(self):
+    def delta(self) -> None:
         """Linear attention with a delta rule."""
         d, new = self.d, self.named
         if (
@@ -304,7 +311,7 @@ class Sizes:
         if isinstance(inner, dict):
             inner.update(num_heads=self.named.get("num_attention_heads", 4), head_dim=HEAD)
 
-    def experts(self):
+    def experts(self) -> None:
         d, new = self.d, self.named
         key = first_key(d, EXPERT_KEYS)
         if not key or d[key] < 2:
@@ -317,12 +324,12 @@ class Sizes:
             new[chosen] = min(d[chosen], 2)
         group_key = first_key(d, ("n_group", "num_expert_group"))
         groups = d[group_key] if group_key else 1
-        if groups > 1:
+        if group_key and groups > 1:
             new[group_key] = n = min(groups, 4)
             kept = d.get("topk_group") or 1
             new["topk_group"] = n if kept == groups else max(1, min(kept, n // 2))
 
-    def feed_forward(self, canonical):
+    def feed_forward(self, canonical: Rename) -> None:
         d = self.d
         for key, value in d.items():
             small = 80
@@ -341,7 +348,7 @@ class Sizes:
                 self.named[key] = [small] * len(value)
 
 
-def shrink_rope(rope, head, rotary, notes):
+def shrink_rope(rope: Json, head: int, rotary: int | None, notes: list[str]) -> bool:
     """Sections and factor lists follow the rotary size;
     what depends on the length starts at 16 positions."""
     if rope.get("partial_rotary_factor"):
@@ -366,7 +373,7 @@ def shrink_rope(rope, head, rotary, notes):
     return False
 
 
-def shrink_tokens(d):
+def shrink_tokens(d: Json) -> None:
     """The vocabulary, and every id that would fall outside it."""
     for key in list(d):
         if key.startswith("vocab_size") and type(d[key]) is int:
@@ -382,7 +389,7 @@ def shrink_tokens(d):
             free -= len(value)
 
 
-def shrink_sizes(d, canonical, notes):
+def shrink_sizes(d: Json, canonical: Rename, notes: list[str]) -> None:
     sizes = Sizes(d, canonical)
     windows = {k: WINDOW for k in WINDOW_KEYS if type(d.get(k)) is int and d[k] > WINDOW}
     named = {**sizes.named, **windows}
@@ -417,7 +424,7 @@ def shrink_sizes(d, canonical, notes):
             notes.append(f"left as it was: {key} {value}")
 
 
-def shrink_tower(d):
+def shrink_tower(d: Json) -> None:
     """Another tower (vision, audio): as small as it goes."""
     depth = next((d[k] for k in ("num_hidden_layers", "depth") if type(d.get(k)) is int), None)
     if depth:
@@ -433,7 +440,7 @@ def shrink_tower(d):
             d[key] = 2
 
 
-def with_overrides(config, overrides):
+def with_overrides(config: PreTrainedConfig, overrides: Json | None) -> PreTrainedConfig:
     """The configuration as if the file had held them, so that lists and sizes follow."""
     config = copy.deepcopy(config)
     for key, value in (overrides or {}).items():
@@ -442,7 +449,9 @@ def with_overrides(config, overrides):
     return AutoConfig.for_model(whole.pop("model_type"), **whole)
 
 
-def shrink(config, overrides=None):
+def shrink(
+    config: PreTrainedConfig, overrides: Json | None = None
+) -> tuple[PreTrainedConfig, list[str]]:
     overrides = overrides or {}
     depth = next(
         (k for k in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if k in overrides),
@@ -467,8 +476,8 @@ def shrink(config, overrides=None):
     )
     names = getattr(type(text), "attribute_map", {})
 
-    def canonical(key):
-        return names.get(key, key)
+    def canonical(key: str) -> str:
+        return str(names.get(key, key))
 
     cut_layers(d, n_old, n_new)
     d[canonical("num_hidden_layers")] = n_new

@@ -18,9 +18,16 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Collection
+from typing import Any, TypeAlias
 
 import tokenizers as hf
 from tokenizers import trainers
+
+Json: TypeAlias = dict[str, Any]
+Texts: TypeAlias = list[str]
+Lists: TypeAlias = list[list[int]]
+Differs: TypeAlias = Callable[[str, str, object, object, object], None]
 
 MARK = "\u2581"
 MEMORY = resource.getrlimit(resource.RLIMIT_AS)
@@ -151,13 +158,13 @@ CONTENTS = [
 class Maker:
     """Random parts of a file."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.r = random.Random(seed)
 
-    def flag(self):
+    def flag(self) -> bool:
         return self.r.random() < 0.5
 
-    def text(self, added=()):
+    def text(self, added: Collection[str] = ()) -> str:
         r, out = self.r, []
         for _ in range(r.choice([0, 1, 2, 3, 5, 8, 13])):
             kind = r.random()
@@ -175,7 +182,7 @@ class Maker:
             )
         return "".join(out)
 
-    def pattern(self, empty=True):
+    def pattern(self, empty: bool = True) -> Json:
         """A pattern; empty: it may match nothing,
         which upsets the reference's offsets in a normalizer."""
         r = self.r
@@ -207,9 +214,9 @@ class Maker:
             )
         }
 
-    def normalizer(self, depth=0):
+    def normalizer(self, depth: int = 0) -> Json | None:
         r = self.r
-        kinds = [
+        kinds: list[Callable[[], Json]] = [
             lambda: {
                 "type": r.choice(
                     ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel"]
@@ -240,9 +247,9 @@ class Maker:
                 }
         return r.choice(kinds)()
 
-    def pre_tokenizer(self, depth=0):
+    def pre_tokenizer(self, depth: int = 0) -> Json | None:
         r = self.r
-        kinds = [
+        kinds: list[Callable[[], Json]] = [
             lambda: {
                 "type": "ByteLevel",
                 "add_prefix_space": self.flag(),
@@ -276,7 +283,7 @@ class Maker:
                 }
         return r.choice(kinds)()
 
-    def metaspace(self):
+    def metaspace(self) -> Json:
         scheme = self.r.choice(["always", "first", "never"])
         return {
             "type": "Metaspace",
@@ -285,9 +292,9 @@ class Maker:
             "split": self.flag(),
         }
 
-    def decoder(self, depth=0):
+    def decoder(self, depth: int = 0) -> Json | None:
         r = self.r
-        kinds = [
+        kinds: list[Callable[[], Json]] = [
             lambda: {
                 "type": "ByteLevel",
                 "add_prefix_space": True,
@@ -330,10 +337,10 @@ class Maker:
                 }
         return r.choice(kinds)()
 
-    def template(self, names):
+    def template(self, names: list[str]) -> Json:
         r = self.r
 
-        def piece():
+        def piece() -> Json:
             return {"SpecialToken": {"id": r.choice(names), "type_id": 0}}
 
         single = (
@@ -355,7 +362,7 @@ class Maker:
             "special_tokens": special,
         }
 
-    def post_processor(self, names, depth=0):
+    def post_processor(self, names: list[str], depth: int = 0) -> Json | None:
         r = self.r
         names = [n for n in names if self.id_of(n) is not None]
         byte_level = {
@@ -367,11 +374,11 @@ class Maker:
         if not names or r.random() < 0.2:
             return r.choice([None, byte_level])
 
-        def pair():
+        def pair() -> list[Any]:
             n = r.choice(names)
             return [n, self.id_of(n)]
 
-        kinds = [
+        kinds: list[Callable[[], Json]] = [
             lambda: byte_level,
             lambda: self.template(names),
             lambda: {"type": "BertProcessing", "sep": pair(), "cls": pair()},
@@ -392,7 +399,7 @@ class Maker:
             }
         return r.choice(kinds)()
 
-    def trained(self, front, texts):
+    def trained(self, front: Json, texts: list[str]) -> Json:
         """The model of a file, trained behind its normalizer and pre-tokenizer, then changed."""
         r = self.r
         kind = r.choice(["BPE", "BPE", "BPE", "Unigram", "WordPiece", "WordLevel"])
@@ -424,9 +431,10 @@ class Maker:
         )
         size, unk = r.choice([60, 150, 300]), r.choice(["<unk>", "[UNK]"])
         limit = r.choice([20, 40, 1000])
+        trainer: Any
         if kind == "BPE":
             affix = r.random()
-            affixes = ({"continuing_subword_prefix": "##"} if affix < 0.15 else {}) | (
+            affixes: Json = ({"continuing_subword_prefix": "##"} if affix < 0.15 else {}) | (
                 {"end_of_word_suffix": "</w>"} if 0.1 < affix < 0.25 else {}
             )
             trainer = trainers.BpeTrainer(
@@ -445,15 +453,16 @@ class Maker:
             trainer = make(vocab_size=size, special_tokens=["[UNK]"], show_progress=False)
         t.train_from_iterator(texts, trainer)
         model = json.loads(t.to_str())["model"]
-        return getattr(self, "change_" + kind.lower())(model, unk)
+        changed: Json = getattr(self, "change_" + kind.lower())(model, unk)
+        return changed
 
-    def add_bytes(self, add):
+    def add_bytes(self, add: Callable[[str], object]) -> None:
         if self.flag():
             for byte in range(256):
                 if self.r.random() < 0.97:
                     add(f"<0x{byte:02X}>")
 
-    def change_bpe(self, model, unk):
+    def change_bpe(self, model: Json, unk: str) -> Json:
         r, vocab = self.r, model["vocab"]
         self.add_bytes(lambda token: vocab.setdefault(token, len(vocab)))
         model["byte_fallback"], model["ignore_merges"], model["fuse_unk"] = (
@@ -468,7 +477,7 @@ class Maker:
             vocab.setdefault(word, len(vocab))
         return model
 
-    def change_unigram(self, model, unk):
+    def change_unigram(self, model: Json, unk: str) -> Json:
         r, seen = self.r, {t for t, _ in model["vocab"]}
         self.add_bytes(lambda token: token in seen or model["vocab"].append([token, 0.0]))
         model["byte_fallback"] = self.flag()
@@ -480,17 +489,17 @@ class Maker:
                 pair[1] = -round(r.random() * 10, 3)
         return model
 
-    def change_wordpiece(self, model, unk):
+    def change_wordpiece(self, model: Json, unk: str) -> Json:
         model["max_input_chars_per_word"] = self.r.choice([3, 10, 100])
         return model
 
-    def change_wordlevel(self, model, unk):
+    def change_wordlevel(self, model: Json, unk: str) -> Json:
         return model
 
-    def id_of(self, name):
+    def id_of(self, name: str) -> int | None:
         return self.t.token_to_id(name)
 
-    def shorten(self, root):
+    def shorten(self, root: Json) -> None:
         """Leaves out a member that may have a default."""
         nodes = [
             root[k]
@@ -501,12 +510,12 @@ class Maker:
         keys = [k for k in node if k not in ("vocab", "merges")]
         del node[self.r.choice(keys)]
 
-    def file(self):
+    def file(self) -> tuple[str, hf.Tokenizer, list[str]]:
         """A file as text, the reference's tokenizer for it, and its added tokens' texts."""
         r = self.r
         front = {"normalizer": self.normalizer(), "pre_tokenizer": self.pre_tokenizer()}
         model = self.trained(front, [self.text() for _ in range(150)] + WORDS)
-        root = {
+        root: Json = {
             "version": "1.0",
             "truncation": None,
             "padding": None,
@@ -540,7 +549,7 @@ class Maker:
         return text, hf.Tokenizer.from_str(text), added
 
 
-def lmzoo(program, path, lines, *options):
+def lmzoo(program: str, path: str, lines: Texts | Lists, *options: str) -> list[Any] | str:
     """One result a line, None for a line that lmzoo could not do;
     or the sentence that refuses the file."""
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -556,15 +565,15 @@ def lmzoo(program, path, lines, *options):
     return [json.loads(line) for line in run.stdout.decode().split("\n")[:-1]]
 
 
-def encoded(t, line, special):
+def encoded(t: hf.Tokenizer, line: str, special: bool) -> list[int]:
     return t.encode(line, add_special_tokens=special).ids
 
 
-def decoded(t, ids):
+def decoded(t: hf.Tokenizer, ids: list[int]) -> str:
     return t.decode(ids, skip_special_tokens=False)
 
 
-def attempt(call, *arguments):
+def attempt(call: Callable[..., Any], *arguments: Any) -> Any:
     """What the call gives; None where the reference raises."""
     try:
         return call(*arguments)
@@ -574,7 +583,7 @@ def attempt(call, *arguments):
         return None
 
 
-def compare(maker, program, path, n_texts, differs):
+def compare(maker: Maker, program: str, path: str, n_texts: int, differs: Differs) -> str | None:
     """Runs one file; returns lmzoo's refusal or None."""
     made = attempt(maker.file)
     if made is None:
@@ -607,7 +616,7 @@ def compare(maker, program, path, n_texts, differs):
     return None
 
 
-def apart(call, *arguments):
+def apart(call: Callable[..., Any], *arguments: Any) -> Any:
     """The result of a call in a process of its own: the reference may abort or exhaust memory."""
     read, write = os.pipe()
     sys.stdout.flush()
@@ -624,12 +633,12 @@ def apart(call, *arguments):
     return json.loads(text) if text else ["(the reference aborts)", 0]
 
 
-def run_seed(seed, args, folder):
+def run_seed(seed: int, args: argparse.Namespace, folder: str) -> list[Any]:
     """One file; [why it was refused or None, number of differences]."""
     path = os.path.join(folder, f"{seed}.json")
     seen = []
 
-    def differs(what, text, given, got, want):
+    def differs(what: str, text: str, given: object, got: object, want: object) -> None:
         seen.append(what)
         if len(seen) > 3:
             return
@@ -650,7 +659,7 @@ def run_seed(seed, args, folder):
     return [refusal and refusal.replace(path, "FILE"), len(seen)]
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("lmzoo")
     parser.add_argument("--files", type=int, default=200)
@@ -660,7 +669,8 @@ def main():
     args = parser.parse_args()
     folder = args.keep or tempfile.mkdtemp()
     os.makedirs(folder, exist_ok=True)
-    refusals, bad = collections.Counter(), []
+    refusals: collections.Counter[str] = collections.Counter()
+    bad = []
     for seed in range(args.seed, args.seed + args.files):
         refusal, n = apart(run_seed, seed, args, folder)
         if refusal:

@@ -19,10 +19,12 @@ import os
 import sys
 
 import reference
+import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 
-def check(folder):
+def check(folder: str) -> bool:
     """Largest nmse over the stored tensors that a trace has too."""
     model = reference.load(folder)
     stored = load_file(os.path.join(folder, "reference.safetensors"))
@@ -49,15 +51,16 @@ def check(folder):
     return ok
 
 
-def token_ids(args):
+def token_ids(args: argparse.Namespace) -> list[int]:
     if args.tokens:
         return [int(t) for t in args.tokens.split(",")]
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(args.model)(args.text)["input_ids"]
+    ids: list[int] = AutoTokenizer.from_pretrained(args.model)(args.text)["input_ids"]
+    return ids
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,8 +82,8 @@ def main():
         args.output,
         metadata={
             "tokens": ",".join(map(str, ids)),
-            "transformers": reference.transformers.__version__,
-            "torch": reference.torch.__version__,
+            "transformers": transformers.__version__,
+            "torch": torch.__version__,
         },
     )
     print(f"{args.output}: {len(tensors)} tensors, {len(ids)} tokens", file=sys.stderr)

@@ -22,13 +22,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import baby
 import reference
 import torch
+import transformers
 from safetensors.torch import save_file
 from shrink import shrink, text_of
-from transformers import CONFIG_MAPPING, AutoConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel
+
+Json: TypeAlias = dict[str, Any]
+Verdict: TypeAlias = tuple[str, str]  # ok, refused, DIFFERENT or none, and a remark
+Row: TypeAlias = tuple[str, str, str, str]  # type, variant, verdict, remark
 
 TOKENS = 24
 LIMIT = 1e-9
@@ -56,7 +63,7 @@ ACTIVATIONS = {
 }
 
 
-def sources(path):
+def sources(path: str) -> list[str]:
     """Configs of a card's types, or the one that is given."""
     if os.path.isfile(path):
         with open(path) as f:
@@ -67,7 +74,7 @@ def sources(path):
     return [path]
 
 
-def text_part(d):
+def text_part(d: Json) -> Json:
     return next(
         (
             d[k]
@@ -78,7 +85,7 @@ def text_part(d):
     )
 
 
-def run_program(args, *words):
+def run_program(args: argparse.Namespace, *words: str) -> subprocess.CompletedProcess[str]:
     command = [args.lmzoo, *words]
     for option, value in (("--card-dir", args.card_dir), ("--plugin-dir", args.plugin_dir)):
         if value and words[0] != "compare":
@@ -86,7 +93,7 @@ def run_program(args, *words):
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def judge(args, folder, model, ids):
+def judge(args: argparse.Namespace, folder: str, model: PreTrainedModel, ids: list[int]) -> Verdict:
     """(verdict, remark) of one variant: ok, refused or DIFFERENT."""
     save_file(
         reference.trace(model, ids, every_child=True), os.path.join(folder, "reference.safetensors")
@@ -113,18 +120,18 @@ def judge(args, folder, model, ids):
     return "ok", f"{last['compared']} tensors"
 
 
-def write_config(folder, d):
+def write_config(folder: str, d: Json) -> None:
     with open(os.path.join(folder, "config.json"), "w") as f:
         json.dump(d, f, indent=1)
 
 
-def make(config, seed):
+def make(config: PreTrainedConfig, seed: int) -> PreTrainedModel:
     model = reference.make(copy.deepcopy(config))
     baby.fill(model, torch.Generator().manual_seed(seed), 1.0)
     return model
 
 
-def defaults_of(config):
+def defaults_of(config: PreTrainedConfig) -> Json:
     text = text_of(config)
     try:
         return type(text)().to_dict()
@@ -132,7 +139,7 @@ def defaults_of(config):
         return {}
 
 
-def dropped(raw, config):
+def dropped(raw: Json, config: PreTrainedConfig) -> Iterator[tuple[str, Json]]:
     """Configs that lack a key whose value is the class's default."""
     usual = defaults_of(config)
     names = getattr(type(text_of(config)), "attribute_map", {})
@@ -144,7 +151,7 @@ def dropped(raw, config):
             yield f"without {key}", d
 
 
-def turned(config):
+def turned(config: PreTrainedConfig) -> Iterator[tuple[str, Any]]:
     """(name, key, value) of what another release may hold."""
     for key, value in text_of(config).to_dict().items():
         if key in SKIPPED or key.startswith(("_", "output_", "return_", "is_", "add_cross")):
@@ -169,15 +176,22 @@ def turned(config):
             yield key, value * 1.5
 
 
-def rope_turned(config):
+def rope_turned(config: PreTrainedConfig) -> Iterator[tuple[str, str, Any]]:
     """The same for numbers of rope_parameters."""
-    rope = getattr(text_of(config), "rope_parameters", None)
+    rope: Any = getattr(text_of(config), "rope_parameters", None)
     for key, value in (rope or {}).items() if isinstance(rope, dict) else ():
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 1:
             yield f"rope_parameters.{key}", "rope_parameters", {**rope, key: value * 2}
 
 
-def variant(args, folder, base, key, value, ids):
+def variant(
+    args: argparse.Namespace,
+    folder: str,
+    base: PreTrainedConfig,
+    key: str,
+    value: Any,
+    ids: list[int],
+) -> Verdict:
     """The verdict on a config with one other value and weights of its own."""
     config = copy.deepcopy(base)
     setattr(text_of(config), key, value)
@@ -199,7 +213,7 @@ def variant(args, folder, base, key, value, ids):
         return "none", f"the reference stops: {type(error).__name__}"
 
 
-def of_source(args, source, work, rows):
+def of_source(args: argparse.Namespace, source: str, work: str, rows: list[Row]) -> list[str]:
     raw = baby.read_raw(source)
     config = baby.read_config(source)
     small, notes = shrink(config)
@@ -240,12 +254,12 @@ def of_source(args, source, work, rows):
     return notes
 
 
-def report(rows, notes, seconds):
-    def count(word):
+def report(rows: list[Row], notes: list[str], seconds: float) -> str:
+    def count(word: str) -> int:
         return sum(r[2] == word for r in rows)
 
     types = ", ".join(dict.fromkeys(r[0] for r in rows))
-    version = reference.transformers.__version__
+    version = transformers.__version__
     lines = [
         f"# {types}: lmzoo against transformers {version}",
         "",
@@ -264,7 +278,7 @@ def report(rows, notes, seconds):
     return "\n".join(lines) + "\n"
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -274,7 +288,9 @@ def main():
     parser.add_argument("--card-dir")
     parser.add_argument("--plugin-dir")
     args = parser.parse_args()
-    rows, notes, start = [], [], time.time()
+    rows: list[Row] = []
+    notes: list[str] = []
+    start = time.time()
     for source in sources(args.subject):
         with tempfile.TemporaryDirectory() as work:
             notes += of_source(args, source, work, rows)
