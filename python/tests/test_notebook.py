@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,11 @@ pytest.importorskip("ipykernel")
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
 
-def told(cell) -> str:
+def told(cell: Any) -> str:
     return "".join(o.get("text", "") for o in cell.get("outputs", []) if o.output_type == "stream")
 
 
-def test_what_changed():
+def test_what_changed() -> None:
     book = nbformat.read(FOLDER / "what_changed.ipynb", as_version=4)
     client = nbclient.NotebookClient(
         book, timeout=300, resources={"metadata": {"path": os.fspath(FOLDER)}}
@@ -34,7 +35,7 @@ def test_what_changed():
     assert "demo-gemma: Once upon a time|" in words
 
 
-def test_notebooks_are_kept_without_outputs():
+def test_notebooks_are_kept_without_outputs() -> None:
     for path in FOLDER.glob("*.ipynb"):
         book = nbformat.read(path, as_version=4)
         assert not any(cell.get("outputs") for cell in book.cells), path

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 import time
 import urllib.request
+from typing import Any
 
 import pytest
 
-smolagents = pytest.importorskip("smolagents")
+smolagents: Any = pytest.importorskip("smolagents")
 
 TURNS = 12
 SHORT = {

@@ -141,7 +141,7 @@ def test_logprobs_of_a_stream(client: openai.OpenAI) -> None:
     args = {"model": "m", "messages": STORY, "max_tokens": 40, "seed": 5, "temperature": 0.8}
     args |= {"logprobs": True, "top_logprobs": 2}
     whole = client.chat.completions.create(**args).choices[0].logprobs.content
-    pieces = []
+    pieces: list[Any] = []
     for chunk in client.chat.completions.create(**args, stream=True):
         for choice in chunk.choices:
             pieces += choice.logprobs.content if choice.logprobs else []

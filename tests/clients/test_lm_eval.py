@@ -53,7 +53,7 @@ def evaluate(kind: str, url: str, names: list[str], folder: Path, **options: Any
     path = "/v1/chat/completions" if "chat" in kind else "/v1/completions"
     arguments = {"model": ask(url, "/v1/models")["data"][0]["id"], "base_url": url + path}
     arguments |= {"num_concurrent": 4, "max_retries": 1, **options}
-    out = simple_evaluate(
+    out: dict[str, Any] | None = simple_evaluate(
         model=kind,
         model_args=arguments,
         tasks=names,
@@ -67,13 +67,13 @@ def evaluate(kind: str, url: str, names: list[str], folder: Path, **options: Any
 
 
 def folder_of(url: str) -> Path:
-    return SOURCE / "demo/models" / ask(url, "/v1/models")["data"][0]["id"]
+    return SOURCE / "demo/models" / str(ask(url, "/v1/models")["data"][0]["id"])
 
 
 def score(folder: Path, rows: list[list[int]], tmp_path: Path) -> list[float]:
     """The log-likelihood of each list of tokens but its first, as the command gives it."""
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"tokens": r}) + "\n" for r in rows))
-    command = [BUILD / "lmzoo", "score", folder, "-i", tmp_path / "rows.jsonl"]
+    command: list[str | Path] = [BUILD / "lmzoo", "score", folder, "-i", tmp_path / "rows.jsonl"]
     command += ["-o", tmp_path / "out.jsonl", "--weights", "f32", "--quiet"]
     subprocess.run(command, check=True, capture_output=True)
     with (tmp_path / "out.jsonl").open() as file:
@@ -138,7 +138,7 @@ def batch(folder: Path, bodies: list[dict[str, Any]], path: str, tmp_path: Path)
         for i, body in enumerate(bodies)
     ]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    command = [BUILD / "lmzoo", "batch", folder, "-i", tmp_path / "in.jsonl"]
+    command: list[str | Path] = [BUILD / "lmzoo", "batch", folder, "-i", tmp_path / "in.jsonl"]
     command += ["-o", tmp_path / "b.jsonl", "--order", "input", "--weights", "f32", "--quiet"]
     subprocess.run([*command, "--restart"], check=True, capture_output=True)
     with (tmp_path / "b.jsonl").open() as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import openai
 import pytest
@@ -54,7 +55,7 @@ def test_a_stream_is_its_answer(client: openai.OpenAI, seed: int) -> None:
 
 
 def test_tools_of_every_kind(client: openai.OpenAI) -> None:
-    args = {
+    args: dict[str, Any] = {
         "model": "m",
         "instructions": "You are a coding agent",
         "input": [
