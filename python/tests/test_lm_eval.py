@@ -22,7 +22,7 @@ import pytest
 # A folder, the model over it, and what was found.
 Evaluated: TypeAlias = tuple[Path, Any, dict[str, Any]]
 
-pytest.importorskip("lm_eval")
+lm_eval: Any = pytest.importorskip("lm_eval")
 
 HERE = Path(__file__).parent / "lm_eval"
 DEMO = Path(os.environ["LMZOO_DEMO_MODELS"]) / "demo-llama"
@@ -44,10 +44,9 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(model: Any, folder: Path) -> dict[str, Any]:
-    from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    out = simple_evaluate(
+    out: dict[str, Any] | None = lm_eval.simple_evaluate(
         model=model,
         tasks=TASKS,
         task_manager=TaskManager(include_path=os.fspath(folder), include_defaults=False),
@@ -91,16 +90,8 @@ def test_likelihoods_are_those_of_the_command(ours: Evaluated, tmp_path: Path) -
         for text in texts:
             ids = [begin, *model.llm.tokenize(text)]
             file.write(json.dumps({"tokens": ids}) + "\n")
-    command: list[str | Path] = [
-        lmzoo.program(),
-        "score",
-        folder,
-        "-i",
-        rows,
-        "-o",
-        tmp_path / "out.jsonl",
-    ]
-    command += ["--weights", "f32", "--cache", "f32", "--quiet"]
+    command: list[str | Path] = [lmzoo.program(), "score", folder, "-i", rows]
+    command += ["-o", tmp_path / "out.jsonl", "--weights", "f32", "--cache", "f32", "--quiet"]
     subprocess.run(command, check=True, capture_output=True)
     scored = [json.loads(line) for line in (tmp_path / "out.jsonl").open()]
     wanted = [-r["mean_nll"] * r["n_tokens"] for r in scored]
