@@ -1,6 +1,6 @@
 #!/bin/sh
 # The lint tested by its own cases, then the checks that need other programs: SDK headers alone in
-# three languages, names that plugins export and import, references of documents, formatting.
+# three languages, names that plugins export and import, references of documents, Python, formatting.
 set -u
 cd "$LMZOO_SOURCE" || exit 1
 n=0
@@ -299,6 +299,67 @@ tap $? "references of a document to nothing are found, good ones pass" "$said"
 broken >"$said"
 [ ! -s "$said" ]
 tap $? "documents name files, links, commands and options that exist" "$said"
+
+# ---- Python
+
+# beside VARIABLE PROGRAM: the program that VARIABLE names, the one on PATH or beside LMZOO_PYTHON
+beside() {
+    eval "named=\${$1:-}"
+    if [ -n "$named" ]; then
+        echo "$named"
+    else
+        command -v "$2" || command -v "$(dirname "$(command -v "${LMZOO_PYTHON:-python3}")")/$2"
+    fi
+}
+# python_files: all below the present folder, also those that only their first line tells
+python_files() {
+    find . \( -name '.?*' -o -name 'build*' -o -name venv \) -prune -o -type f \
+        \( -name '*.py' -o ! -name '*.*' \) \
+        -exec awk 'FILENAME ~ /[.]py$/ || /^#!.*python/ { print FILENAME } { nextfile }' {} +
+}
+name="every Python file passes ruff, with types in its signatures"
+if ! ruff=$(beside LMZOO_RUFF ruff); then
+    skip "$name" "no ruff (LMZOO_RUFF)"
+else
+    rm -rf "$TMPDIR/tree"
+    mkdir -p "$TMPDIR/tree/tools"
+    cp pyproject.toml "$TMPDIR/tree"
+    printf 'import os\n' >"$TMPDIR/tree/tools/a.py"
+    printf '#!/usr/bin/env python3\ndef plain(x):\n    return x  # %090d\n' 0 >"$TMPDIR/tree/tools/b"
+    (cd "$TMPDIR/tree" && python_files | sort | xargs "$ruff" check --no-cache -q \
+        --output-format concise) | sed 's/:[0-9]*:[0-9]*: \([A-Z0-9]*\) .*/ \1/' |
+        sort | tr '\n' , >"$said"
+    [ "$(cat "$said")" = "tools/a.py F401,tools/b ANN001,tools/b ANN201,tools/b E501," ]
+    tap $? "faults of Python files are found, without a suffix too" "$said"
+    python_files | xargs "$ruff" check --no-cache -q --output-format concise >"$said" 2>&1
+    tap $? "$name" "$said"
+fi
+# types: faults of all Python files but the package's (python/check), each folder by itself, with
+# what other packages define left out, so that the result is the same whatever is installed
+types() {
+    python_files | grep -v '^[.]/python/lmzoo/' | sed 's|/[^/]*$||' | sort -u | while read -r folder; do
+        python_files | grep "^$folder/[^/]*\$" | xargs "$mypy" --config-file pyproject.toml \
+            --no-error-summary --cache-dir "$TMPDIR/mypy" --follow-imports=skip \
+            --allow-subclassing-any --allow-untyped-decorators --no-warn-return-any \
+            --no-warn-unused-ignores
+    done
+}
+name="the types of every Python file agree"
+if ! mypy=$(beside LMZOO_MYPY mypy); then
+    skip "$name" "no mypy (LMZOO_MYPY)"
+else
+    rm -rf "$TMPDIR/tree"
+    mkdir -p "$TMPDIR/tree/tools"
+    cp pyproject.toml "$TMPDIR/tree"
+    printf 'def half(x: int) -> int:\n    return x // 2\n' >"$TMPDIR/tree/tools/a.py"
+    printf 'import a\n\nprint(a.half("6"))\n' >"$TMPDIR/tree/tools/b.py"
+    (cd "$TMPDIR/tree" && types) >"$said" 2>&1
+    grep -q 'b.py:3: error: Argument 1 to "half"' "$said"
+    tap $? "an argument of another type is found" "$said"
+    types >"$said" 2>&1
+    [ ! -s "$said" ]
+    tap $? "$name" "$said"
+fi
 
 # ---- formatting
 
