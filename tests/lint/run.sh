@@ -1,6 +1,7 @@
 #!/bin/sh
 # The lint tested by its own cases, then the checks that need other programs: SDK headers alone in
-# three languages, names that plugins export and import, references of documents, Python, formatting.
+# three languages, names that plugins export and import, references of documents, Python files,
+# formatting.
 set -u
 cd "$LMZOO_SOURCE" || exit 1
 n=0
