@@ -89,12 +89,12 @@ zoo_status zoo_request_bad_words(const zoo_request_context *context, zoo_request
     return status;
 }
 
-/* What the template writes between reasoning and answer, if the mark is in it; or null. For free. */
+/* What the template writes between reasoning and answer; null: without the mark. For free(). */
 static char *between(const zoo_request_context *context, const char *mark)
 {
     static const char variables[] =
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\","
-        "\"reasoning_content\":\"qzbefore\",\"content\":\"qzbehind\"}]}";
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},"
+        "{\"role\":\"assistant\",\"reasoning_content\":\"qzbefore\",\"content\":\"qzbehind\"}]}";
     static const char before[] = "qzbefore", behind[] = "qzbehind";
     char *text = NULL, *found = NULL;
     size_t n;
