@@ -481,11 +481,14 @@ static zoo_status bind_expert_vectors(zoo_model *model, const char *name, const 
     return ZOO_OK;
 }
 
-static zoo_status hold_small(zoo_model *model, zoo_table_source *source, zoo_error *err)
+/* A table that cannot be held is read by rows, and the step that reads one tells what is wrong. */
+static void hold_small(zoo_model *model, zoo_table_source *source)
 {
     size_t n = zoo_table_held_bytes(source);
     void *copy = n ? zoo_model_take(model, n) : NULL;
-    return copy ? zoo_table_hold(source, copy, err) : ZOO_OK;
+    if (copy) {
+        (void)zoo_table_hold(source, copy, NULL);
+    }
 }
 
 static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, zoo_table *out,
@@ -503,7 +506,7 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
     if (all_rows(m) != d->rows || m->cols != d->cols) {
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
-    ZOO_TRY(hold_small(model, source, err));
+    hold_small(model, source);
     *out = zoo_table_make(source);
     source->next = model->tables;
     model->tables = source;

@@ -74,6 +74,37 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*fn)(voi
 END
 cc -shared -fPIC -o "$TMPDIR/shim.so" "$TMPDIR/shim.c" -ldl || skip_all "no shared library can be made"
 
+# A table of more than a MiB, which is not held in memory: the same model with more rows.
+mkdir -p "$TMPDIR/large/demo-llama"
+cp -L "$model"/* "$TMPDIR/large/demo-llama"
+python3 - "$TMPDIR/large/demo-llama" <<'END' || skip_all "no python3"
+import json, struct, sys
+
+folder, rows = sys.argv[1], 6000
+with open(folder + "/model.safetensors", "rb") as f:
+    header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
+    payload = f.read()
+header.pop("__metadata__", None)
+out, at = b"", 0
+for name, tensor in header.items():
+    begin, end = tensor["data_offsets"]
+    part = payload[begin:end]
+    if "embed_tokens" in name or "lm_head" in name:
+        part = part.ljust(rows * len(part) // tensor["shape"][0], b"\0")
+        tensor["shape"][0] = rows
+    tensor["data_offsets"] = [at, at + len(part)]
+    out, at = out + part, at + len(part)
+text = json.dumps(header).encode()
+with open(folder + "/model.safetensors", "wb") as f:
+    f.write(struct.pack("<Q", len(text)) + text + out)
+with open(folder + "/config.json") as f:
+    config = json.load(f)
+with open(folder + "/config.json", "w") as f:
+    json.dump(config | {"vocab_size": rows}, f)
+END
+small=$model
+model=$TMPDIR/large/demo-llama
+
 n=0
 # refused NAME WORDS COMMAND...: exit code 4, one sentence on stderr that has WORDS and the file
 refused() {
@@ -120,6 +151,9 @@ nothing "batch answers nothing" "$TMPDIR/results.jsonl"
 LMZOO_SHIM_FROM=5 refused "run, at the third token" "Input/output error" \
     run "$model" --tokens 1,2,3 -n 20 --temperature 0 --json
 LMZOO_SHIM_END=1 refused "a truncated file" "ends inside tensor" run "$model" --tokens 1,2,3 --json
+
+LMZOO_SHIM_FROM=0 refused "a table that would be held" "Input/output error" \
+    run "$small" --tokens 1,2,3 --json
 
 mkdir "$TMPDIR/demo-llama"
 cp -L "$model"/* "$TMPDIR/demo-llama"
