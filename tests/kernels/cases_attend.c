@@ -232,7 +232,7 @@ static bool rounds(const kt_pair *k, const attend_case *c)
 {
     bool wide = c->args.k_kind->form == ZOO_FORM_F32 || c->args.k_kind == &own_kind ||
                 c->args.v_kind->form == ZOO_FORM_F32 || c->args.v_kind == &own_kind;
-    return !wide && strcmp(k->isa, "amx") == 0;
+    return !wide && (strcmp(k->isa, "amx") == 0 || strcmp(k->isa, "avx512bf16") == 0);
 }
 
 void kt_attend(const kt_pair *k)

@@ -1,99 +1,21 @@
 /*
- * amx_pairs.h: building blocks of attention through AMX: products of bf16 pairs, rounding of rows
- * to bf16, 2^x, and joining the softmax sums of parts. Include after v16_avx512.h and stored.inc.
+ * attend_pairs.h: building blocks of attention through products of bf16 pairs: rounding of rows to
+ * bf16, 2^x, and joining the softmax sums of parts. Include after v16_avx512.h and stored.inc.
  */
-#ifndef ZOO_AMX_PAIRS_H
-#define ZOO_AMX_PAIRS_H
+#ifndef ZOO_ATTEND_PAIRS_H
+#define ZOO_ATTEND_PAIRS_H
 
-#include "kernels/amx.h"
-
-/* c [16 n_m][16] = or += a [16 n_m][16 n_k pairs] b [16 n_k pairs][16] */
+/* c [16 n_m][16] = or += a [16 n_m][16 n_k pairs] b [16 n_k pairs][16]; of the sixteen lanes the first
+ * n_lanes are wanted, the others may become anything. */
 typedef struct pairs {
     const void *a;
     size_t a_row; /* bytes */
     const uint32_t *b;
     float *c;
-    uint32_t n_m;
+    uint32_t n_m, n_lanes;
     size_t n_k;
     bool fresh; /* =, not += */
 } pairs;
-
-static void pairs_begin(void)
-{
-    tile_config c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.row_bytes[i] = 64;
-        c.rows[i] = 16;
-    }
-    configure_tiles(&c);
-}
-
-static void pairs_end(void)
-{
-    _tile_release();
-}
-
-/* Sums in tiles 0 .. 3, columns in 4 and 5, rows in 6 and 7. */
-__attribute__((always_inline)) static inline void multiply_some(const pairs *p, int n)
-{
-    const char *a = p->a;
-    size_t down = 16 * p->a_row;
-    long row = (long)p->a_row;
-#define BEGIN(i)                                                                                   \
-    if (n > (i)) {                                                                                 \
-        if (p->fresh) {                                                                            \
-            _tile_zero(i);                                                                         \
-        } else {                                                                                   \
-            _tile_loadd(i, p->c + (i)*256, 64);                                                    \
-        }                                                                                          \
-    }
-#define STEP(i, columns, rows)                                                                     \
-    if (n > (i)) {                                                                                 \
-        _tile_loadd(rows, a + (i)*down, row);                                                      \
-        _tile_dpbf16ps(i, rows, columns);                                                          \
-    }
-#define END(i)                                                                                     \
-    if (n > (i)) {                                                                                 \
-        _tile_stored(i, p->c + (i)*256, 64);                                                       \
-    }
-    BEGIN(0) BEGIN(1) BEGIN(2) BEGIN(3) for (size_t k = 0; k < p->n_k; k++, a += 64)
-    {
-        _tile_loadd(4, p->b + k * 256, 64);
-        STEP(0, 4, 6)
-        STEP(1, 4, 7)
-        STEP(2, 4, 6)
-        STEP(3, 4, 7)
-    }
-    END(0) END(1) END(2) END(3)
-#undef BEGIN
-#undef STEP
-#undef END
-}
-
-static void pairs_multiply(const pairs *args)
-{
-    pairs p = *args;
-    compiler_fence(p.b);
-    for (; p.n_m >= 4; p.n_m -= 4) {
-        multiply_some(&p, 4);
-        p.a = (const char *)p.a + 64 * p.a_row;
-        p.c += 1024;
-    }
-    switch (p.n_m) {
-    case 3:
-        multiply_some(&p, 3);
-        break;
-    case 2:
-        multiply_some(&p, 2);
-        break;
-    case 1:
-        multiply_some(&p, 1);
-        break;
-    default:
-        break;
-    }
-    compiler_fence(p.c);
-}
 
 /* 2^x for x <= 0, at least 2^-126: no subnormal results. NaN stays NaN. */
 static inline v16 power_of_two(v16 x)
