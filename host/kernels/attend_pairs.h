@@ -5,8 +5,8 @@
 #ifndef ZOO_ATTEND_PAIRS_H
 #define ZOO_ATTEND_PAIRS_H
 
-/* c [16 n_m][16] = or += a [16 n_m][16 n_k pairs] b [16 n_k pairs][16]; of the sixteen lanes the first
- * n_lanes are wanted, the others may become anything. */
+/* c [16 n_m][16] = or += a [16 n_m][16 n_k pairs] b [16 n_k pairs][16]; of the sixteen lanes the
+ * first n_lanes are wanted, the others may become anything. */
 typedef struct pairs {
     const void *a;
     size_t a_row; /* bytes */
