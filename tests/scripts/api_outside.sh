@@ -1,26 +1,39 @@
 #!/bin/sh
-# lmzoo.h as another program uses it: alone in C11 and C++17, and a small program linked against
-# liblmzoo that goes on from a text.
+# lmzoo.h as another program uses it: in C11 and C++17 with the interface of its first version, and a
+# small program linked against liblmzoo that goes on from a text.
 set -u
 # shellcheck source=tests/scripts/tap.inc
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 said=$TMPDIR/log
 flags="-Wall -Wextra -Wconversion -Wshadow -Werror -pedantic -I$LMZOO_SOURCE/include"
-printf '#include "lmzoo.h"\nint main(void) { return (int)lmzoo_api_version() - LMZOO_API_VERSION; }\n' \
-    >"$TMPDIR/one.c"
-cp "$TMPDIR/one.c" "$TMPDIR/one.cc"
-# shellcheck disable=SC2086 # flags are words
-cc -std=c11 $flags -fsyntax-only "$TMPDIR/one.c" >"$TMPDIR/log" 2>&1
-result $? "lmzoo.h as C11"
-# shellcheck disable=SC2086
-c++ -std=c++17 $flags -fsyntax-only "$TMPDIR/one.cc" >"$TMPDIR/log" 2>&1
-result $? "lmzoo.h as C++17"
+abi=$LMZOO_SOURCE/tests/api/abi.c
+
+# as_header NAME COMPILER...: lmzoo.h before any other header, and the interface of tests/api/abi.c
+as_header() {
+    name=$1
+    shift
+    command -v "$1" >/dev/null || { result 0 "lmzoo.h as $name # SKIP no $1"; return; }
+    printf '#include "lmzoo.h"\nint main(void) { return (int)lmzoo_api_version() - LMZOO_API_VERSION; }\n' \
+        >"$TMPDIR/one.c"
+    # shellcheck disable=SC2086 # flags are words
+    "$@" $flags -fsyntax-only "$TMPDIR/one.c" >"$said" 2>&1 &&
+        "$@" $flags -fsyntax-only "$abi" >"$said" 2>&1
+    result $? "lmzoo.h as $name: values, layouts and functions are those of version 1"
+}
+as_header "C11 (gcc)" gcc -std=c11
+as_header "C11 (clang)" clang -std=c11
+as_header "C++17 (g++)" g++ -x c++ -std=c++17
+as_header "C++17 (clang++)" clang++ -x c++ -std=c++17
+sed 's/int32_t timeout_ms/int64_t timeout_ms/' "$LMZOO_SOURCE/include/lmzoo.h" >"$TMPDIR/lmzoo.h"
+! "${CC:-cc}" -std=c11 -Werror "-I$TMPDIR" -fsyntax-only "$abi" >"$said" 2>&1
+result $? "a function of another type is told"
 
 sanitize=$(sed -n 's/^LMZOO_SANITIZE:STRING=//p' "$LMZOO_BUILD/CMakeCache.txt")
 nm -D --defined-only --format=posix "$LMZOO_BUILD/liblmzoo.so" | sed 's/ .*//' |
-    grep -v '^lmzoo_' >"$TMPDIR/log"
-[ ! -s "$TMPDIR/log" ] || [ -n "$sanitize" ]
-result $? "liblmzoo.so exports lmzoo_ names alone"
+    sort >"$TMPDIR/exports"
+sed -n 's/^FUNCTION([^,]*, \([a-z_]*\),.*/\1/p' "$abi" | sort >"$TMPDIR/functions"
+diff "$TMPDIR/functions" "$TMPDIR/exports" >"$said" || [ -n "$sanitize" ]
+result $? "liblmzoo.so exports the functions of tests/api/abi.c and nothing else"
 
 cat >"$TMPDIR/program.c" <<'END'
 #include <lmzoo.h>
