@@ -64,7 +64,8 @@ static zoo_deal_row *take_row(zoo_peer *p, uint64_t number)
     for (size_t i = 0; i < p->n; i++) {
         zoo_deal_row *row = p->rows[i];
         if (row->number == number) {
-            p->rows[i] = p->rows[--p->n];
+            p->n--;
+            memmove(&p->rows[i], &p->rows[i + 1], (p->n - i) * sizeof(zoo_deal_row *));
             return row;
         }
     }
@@ -132,7 +133,7 @@ static zoo_status on_failure(zoo_dealer *d, uint32_t rank, const zoo_message *m,
             return zoo_fail(err, ZOO_E_MEMORY, "no memory for the rows of rank %u", rank);
         }
     }
-    p->work = 0.0;
+    p->has_changed = true;
     zoo_window_sort(&d->window);
     return ZOO_OK;
 }

@@ -106,7 +106,7 @@ static bool hold(zoo_peer *p, zoo_deal_row *row)
         p->capacity = capacity;
     }
     p->rows[p->n++] = row;
-    p->work += row->work;
+    zoo_deal_begin(p, row);
     return true;
 }
 
@@ -168,23 +168,24 @@ static zoo_status give(zoo_dealer *d, zoo_peer *p, double room, zoo_error *err)
     return status;
 }
 
-/* Estimated work not dealt: that of the window, and the mean of the rows read for each row not yet
- * read. */
-static double work_left(const zoo_dealer *d)
+/* Rows not dealt and their estimated work: those of the window, and the mean of the rows read for
+ * each row not yet read. */
+static void note_left(zoo_dealer *d)
 {
     uint64_t done = zoo_journal_n_results(d->job->journal) + zoo_journal_n_errors(d->job->journal);
     uint64_t all = d->job->n_lines > done ? d->job->n_lines - done : 0;
     uint64_t unread = d->at_end || all < d->n_read ? 0 : all - d->n_read;
     double mean = d->n_read > 0 ? d->read_work / (double)d->n_read : 0.0;
-    return d->window.work + mean * (double)unread;
+    d->table.work = d->window.work + mean * (double)unread;
+    d->table.n_rows = (double)(d->window.n + unread);
+    d->table.next_work = zoo_window_peek(&d->window);
 }
 
 zoo_status zoo_dealer_deal(zoo_dealer *d, zoo_error *err)
 {
     double room = 0.0;
     for (;;) {
-        d->table.work = work_left(d);
-        d->table.next_work = zoo_window_peek(&d->window);
+        note_left(d);
         zoo_peer *p = zoo_deal_pick(&d->table, &room);
         if (!p) {
             return ZOO_OK;

@@ -19,8 +19,10 @@ typedef struct zoo_deal_row {
     uint64_t number; /* of its line, from 1 */
     uint64_t place;  /* among the rows of this run, from 0 */
     zoo_id id;
-    uint64_t n;  /* bytes of the line */
-    double work; /* estimate, in generated tokens */
+    uint64_t n;   /* bytes of the line */
+    double work;  /* estimate, in generated tokens */
+    double begun; /* for the dealer: what a row of its peer had cost when this one began; negative:
+                     it waits there */
     bool is_duplicate;
     bool has_text;  /* false: the line is longer than a line may be */
     uint32_t group; /* rows of a group begin alike; 0: of no group */

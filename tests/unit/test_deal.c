@@ -15,13 +15,23 @@
 #include "cluster/dealer.h"
 
 enum { RANKS_MAX = 8, SEQS = 64, ROWS_MAX = 20000, HELD_MAX = 2 * SEQS + 2 * ZOO_DEAL_BLOCK };
+#define STEP   0.01 /* seconds */
+#define REPORT 0.1
 
 typedef struct rank {
     double speed;          /* work a second when full */
     double left[HELD_MAX]; /* of the rows it holds; the first SEQS run */
-    double work[HELD_MAX];
-    double ready, end;
+    double cost[HELD_MAX]; /* that these rows will have had */
+    double spent;          /* all the time; it tells every REPORT seconds */
+    double ready, reported, end;
 } rank;
+
+/* Rows: work is the most that one may cost, costs what it will. */
+typedef struct row_list {
+    zoo_deal_row *rows;
+    double *costs;
+    size_t n, next;
+} row_list;
 
 static double draw(uint64_t *state)
 {
@@ -29,27 +39,27 @@ static double draw(uint64_t *state)
     return (double)(*state >> 40) / (double)(1 << 24);
 }
 
-static void take_rows(zoo_peer *p, rank *r, const double *rows, size_t *next, size_t n, double room)
+static void take_rows(zoo_peer *p, rank *r, row_list *list, double room)
 {
     size_t begin = p->n;
     do {
-        r->left[p->n] = r->work[p->n] = rows[*next];
-        p->work += rows[*next];
-        room -= rows[*next];
-        p->n++;
-        ++*next;
-    } while (p->n - begin < ZOO_DEAL_BLOCK && *next < n && rows[*next] <= room);
+        zoo_deal_row *row = &list->rows[list->next];
+        r->left[p->n] = r->cost[p->n] = list->costs[list->next++];
+        p->rows[p->n++] = row;
+        zoo_deal_begin(p, row);
+        room -= row->work;
+    } while (p->n - begin < ZOO_DEAL_BLOCK && list->next < list->n &&
+             list->rows[list->next].work <= room);
 }
 
 /* A rank's speed does not grow with the rows that run, but a single row gets no more than a
  * sixteenth of it. */
-static void compute(zoo_peer *p, rank *r, double now, double step)
+static void compute(zoo_peer *p, rank *r, double now)
 {
-    double spent = p->spent;
     size_t running = p->n < SEQS ? p->n : SEQS;
-    double each = running > 0 ? r->speed * step / (double)(running < 16 ? 16 : running) : 0.0;
+    double each = running > 0 ? r->speed * STEP / (double)(running < 16 ? 16 : running) : 0.0;
     for (size_t i = 0; i < running; i++) {
-        spent += r->left[i] < each ? r->left[i] : each;
+        r->spent += r->left[i] < each ? r->left[i] : each;
         r->left[i] -= each;
     }
     for (size_t i = 0, n = p->n; i < n;) {
@@ -57,54 +67,64 @@ static void compute(zoo_peer *p, rank *r, double now, double step)
             i++;
             continue;
         }
-        double work = r->work[i];
-        memmove(&r->left[i], &r->left[i + 1], (n - i - 1) * sizeof(double));
-        memmove(&r->work[i], &r->work[i + 1], (n - i - 1) * sizeof(double));
+        double work = p->rows[i]->work, cost = r->cost[i];
         p->n = --n;
-        zoo_deal_finish(p, work, work);
+        memmove(&r->left[i], &r->left[i + 1], (n - i) * sizeof(double));
+        memmove(&r->cost[i], &r->cost[i + 1], (n - i) * sizeof(double));
+        memmove(&p->rows[i], &p->rows[i + 1], (n - i) * sizeof(zoo_deal_row *));
+        zoo_deal_finish(p, work, cost);
         r->end = now;
     }
-    zoo_deal_spend(p, spent);
+    if (now - r->reported >= REPORT) {
+        zoo_deal_spend(p, r->spent);
+        r->reported = now;
+    }
 }
 
-/* Runs rows[n] to their end; returns how much later than the mean the last rank ends. */
-static double simulate(rank *ranks, uint32_t n_ranks, const double *rows, size_t n)
+static void deal(zoo_deal_table *table, rank *ranks, row_list *list)
 {
+    zoo_peer *p;
+    double room;
+    do {
+        table->work = 0.0;
+        table->n_rows = (double)(list->n - list->next);
+        for (size_t i = list->next; i < list->n; i++) {
+            table->work += list->rows[i].work;
+        }
+        table->next_work = list->next < list->n ? list->rows[list->next].work : 0.0;
+        p = zoo_deal_pick(table, &room);
+        if (p) {
+            assert_true(p->is_ready);
+            take_rows(p, &ranks[p - table->peers], list, room);
+            assert_in_range(p->n, 1, HELD_MAX);
+        }
+    } while (p);
+}
+
+/* Runs the rows to their end; returns how much later than the mean the last rank ends. */
+static double simulate(rank *ranks, uint32_t n_ranks, row_list *list)
+{
+    static zoo_deal_row *held[RANKS_MAX][HELD_MAX];
     zoo_peer peers[RANKS_MAX];
     zoo_deal_table table = {.peers = peers, .n = n_ranks};
-    const double step = 0.01;
-    size_t next = 0;
     double now = 0.0, sum = 0.0, last = 0.0;
     bool busy = true;
     memset(peers, 0, sizeof peers);
     for (uint32_t i = 0; i < n_ranks; i++) {
         peers[i].seqs_max = SEQS;
+        peers[i].rows = held[i];
     }
-    for (; busy; now += step) {
-        zoo_peer *p;
-        double room;
+    for (; busy; now += STEP) {
         for (uint32_t i = 0; i < n_ranks; i++) {
             peers[i].is_ready = now >= ranks[i].ready;
         }
-        do {
-            table.work = 0.0;
-            for (size_t i = next; i < n; i++) {
-                table.work += rows[i];
-            }
-            table.next_work = next < n ? rows[next] : 0.0;
-            p = zoo_deal_pick(&table, &room);
-            if (p) {
-                assert_true(p->is_ready);
-                take_rows(p, &ranks[p - peers], rows, &next, n, room);
-                assert_in_range(p->n, 1, HELD_MAX);
-            }
-        } while (p);
-        busy = next < n;
+        deal(&table, ranks, list);
+        busy = list->next < list->n;
         for (uint32_t i = 0; i < n_ranks; i++) {
-            compute(&peers[i], &ranks[i], now, step);
+            compute(&peers[i], &ranks[i], now);
             busy = busy || peers[i].n > 0;
         }
-        zoo_deal_tick(&table, step);
+        zoo_deal_tick(&table, STEP);
         assert_true(now < 1e5);
     }
     for (uint32_t i = 0; i < n_ranks; i++) {
@@ -116,27 +136,47 @@ static double simulate(rank *ranks, uint32_t n_ranks, const double *rows, size_t
 
 static int down(const void *a, const void *b)
 {
-    double x = *(const double *)a, y = *(const double *)b;
+    double x = ((const zoo_deal_row *)a)->work, y = ((const zoo_deal_row *)b)->work;
     return x > y ? -1 : x < y;
+}
+
+/* Rows of 1 to 16 times `work`, the longest first; a part of them ends anywhere before that. */
+static row_list some_rows(size_t n, double work, double early, uint64_t *seed)
+{
+    static zoo_deal_row rows[ROWS_MAX];
+    static double costs[ROWS_MAX];
+    for (size_t i = 0; i < n; i++) {
+        rows[i].work = work * (1.0 + 15.0 * draw(seed));
+    }
+    qsort(rows, n, sizeof rows[0], down);
+    for (size_t i = 0; i < n; i++) {
+        costs[i] = rows[i].work * (draw(seed) < early ? draw(seed) : 1.0);
+    }
+    return (row_list){.rows = rows, .costs = costs, .n = n};
 }
 
 static void ranks_of_all_speeds_end_together(void **state)
 {
-    static double rows[ROWS_MAX];
     const struct {
         uint32_t n;
         double speeds[RANKS_MAX], ready[RANKS_MAX];
         size_t n_rows;
-        double late; /* as much may the last be after the mean */
-    } cases[] = {{2, {100, 25}, {0, 0}, 3000, 0.03},
-                 {3, {100, 100, 25}, {0, 0, 0}, 4000, 0.03},
-                 {3, {25, 100, 100}, {0, 0, 0}, 4000, 0.03},
-                 {4, {100, 90, 80, 20}, {0}, 6000, 0.03},
-                 {3, {100, 100, 100}, {0, 0, 9}, 4000, 0.03},
-                 {8, {9, 8, 7, 6, 5, 4, 3, 2}, {0}, 6000, 0.03},
-                 {2, {100, 25}, {0, 0}, 600, 0.05},
-                 {2, {25, 100}, {0, 0}, 300, 0.05},
-                 {1, {100}, {0}, 200, 0.0001}};
+        double work, early; /* least of a row; part of the rows that end early */
+        double late;        /* as much may the last be after the mean */
+    } cases[] = {{2, {100, 25}, {0}, 3000, 1, 0, 0.03},
+                 {3, {100, 100, 25}, {0}, 4000, 1, 0, 0.03},
+                 {3, {25, 100, 100}, {0}, 4000, 1, 0, 0.03},
+                 {4, {100, 90, 80, 20}, {0}, 6000, 1, 0, 0.03},
+                 {3, {100, 100, 100}, {0, 0, 9}, 4000, 1, 0, 0.03},
+                 {8, {9, 8, 7, 6, 5, 4, 3, 2}, {0}, 6000, 1, 0, 0.03},
+                 {2, {100, 25}, {0}, 600, 1, 0, 0.05},
+                 {2, {25, 100}, {0}, 300, 1, 0, 0.05},
+                 {2, {100, 25}, {0}, 3000, 1, 0.5, 0.03},
+                 {2, {25, 100}, {0}, 600, 1, 0.5, 0.05},
+                 {2, {40000, 10000}, {0}, 600, 25, 0, 0.05},
+                 {2, {40000, 10000}, {0}, 600, 25, 0.5, 0.05},
+                 {3, {10000, 40000, 40000}, {0}, 600, 25, 0.5, 0.05},
+                 {1, {100}, {0}, 200, 1, 0, 0.0001}};
     uint64_t seed = 7;
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
@@ -146,11 +186,8 @@ static void ranks_of_all_speeds_end_together(void **state)
             ranks[i].speed = cases[c].speeds[i];
             ranks[i].ready = cases[c].ready[i];
         }
-        for (size_t i = 0; i < cases[c].n_rows; i++) {
-            rows[i] = 1.0 + 15.0 * draw(&seed);
-        }
-        qsort(rows, cases[c].n_rows, sizeof(double), down);
-        double late = simulate(ranks, cases[c].n, rows, cases[c].n_rows);
+        row_list rows = some_rows(cases[c].n_rows, cases[c].work, cases[c].early, &seed);
+        double late = simulate(ranks, cases[c].n, &rows);
         print_message("# case %zu: the last %.2f %% later than the mean\n", c, 100.0 * late);
         assert_true(late <= cases[c].late);
     }
@@ -159,17 +196,20 @@ static void ranks_of_all_speeds_end_together(void **state)
 /* Few rows on many ranks: none gets them all. */
 static void few_rows_are_spread(void **state)
 {
-    double rows[40];
+    zoo_deal_row rows[40];
+    double costs[40];
+    row_list list = {.rows = rows, .costs = costs, .n = 40};
     rank ranks[4];
     (void)state;
+    memset(rows, 0, sizeof rows);
     memset(ranks, 0, sizeof ranks);
     for (size_t i = 0; i < 40; i++) {
-        rows[i] = 10.0;
+        rows[i].work = costs[i] = 10.0;
     }
     for (uint32_t i = 0; i < 4; i++) {
         ranks[i].speed = 16.0;
     }
-    double late = simulate(ranks, 4, rows, 40);
+    double late = simulate(ranks, 4, &list);
     assert_true(late < 0.35);
 }
 
