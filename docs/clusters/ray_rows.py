@@ -51,7 +51,7 @@ def main() -> None:
     ray.data.read_json(args.requests).map_batches(
         Answers,
         fn_constructor_kwargs={"model": args.model, "threads": args.threads},
-        concurrency=args.actors,
+        compute=ray.data.ActorPoolStrategy(size=args.actors),
         num_cpus=args.threads,
         batch_size=256,
     ).write_json(args.results)

@@ -400,7 +400,10 @@ class LLM:
         chat: bool = False,
         **extra: Any,
     ) -> Iterator[Piece]:
-        """Text as it is generated, then a last piece with the result. Leaving the loop cancels."""
+        """Text as it is generated, then a last piece with the result. Leaving the loop cancels.
+
+        What is generated while the loop is busy comes as one piece.
+        """
         body, text = self._body(prompt, sampling_params or SamplingParams(), chat=chat, extra=extra)
         self._live()
         request = _Request(self, c.CHAT if chat else c.COMPLETION, body, stream=True)

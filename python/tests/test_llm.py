@@ -70,7 +70,8 @@ def test_a_batch_equals_single_calls(llm: LLM) -> None:
 
 
 def test_stream_joins_to_the_text(llm: LLM) -> None:
-    pieces = list(llm.stream("Once upon a time", GREEDY))
+    params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True)
+    pieces = list(llm.stream("Once upon a time", params))
     assert pieces[-1].result is not None
     assert "".join(p.text for p in pieces) == pieces[-1].result.outputs[0].text
     assert len(pieces) > 5

@@ -1,6 +1,6 @@
 """The harness's figures: lmzoo as its model, `lmzoo score`, and transformers in float32.
 
-Needs lm-eval; with torch and transformers besides, all three are compared, else the first two.
+Needs lm-eval; with torch, transformers and accelerate too all three are compared, else two.
 LMZOO_EVAL_MODELS: further folders, separated by colons.
 """
 
@@ -105,6 +105,7 @@ def test_likelihoods_are_those_of_the_command(ours: Evaluated, tmp_path: Path) -
 def test_figures_are_those_of_transformers(ours: Evaluated, tasks: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
     from lm_eval.models.huggingface import HFLM
 
     folder, _, out = ours
