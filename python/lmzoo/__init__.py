@@ -23,8 +23,8 @@ from ._library import (
     library,
     program,
 )
-from .outputs import CompletionOutput, RequestOutput
-from .sampling import SamplingParams
+from .outputs import CompletionOutput, Logprob, RequestOutput
+from .sampling import SamplingParams, StructuredOutputsParams
 
 if TYPE_CHECKING:
     from .comparison import torch_compare
@@ -39,11 +39,13 @@ __all__ = [
     "FormatError",
     "LimitError",
     "LmzooError",
+    "Logprob",
     "ModelRefusedError",
     "OutOfMemoryError",
     "Piece",
     "RequestOutput",
     "SamplingParams",
+    "StructuredOutputsParams",
     "UnsupportedError",
     "UsageError",
     "diff",

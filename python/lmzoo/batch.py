@@ -74,7 +74,7 @@ def run(
                     continue
                 refused = int(news.get("errors", 0))
                 if use_tqdm:
-                    bar = bar or _bar(int(news["rows"]))
+                    bar = bar or _bar(int(news["rows"]), int(news["done"]))
                     bar.n = int(news["done"])
                     bar.refresh()
         except BaseException:
@@ -99,7 +99,7 @@ def _progress(text: str) -> dict[str, Any] | None:
     return news if isinstance(news, dict) and "done" in news and "rows" in news else None
 
 
-def _bar(n: int) -> Any:
+def _bar(n: int, done: int) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(total=n, unit="row")
+    return tqdm(total=n, initial=done, unit="row")

@@ -11,13 +11,15 @@ import ctypes
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from ctypes import byref, c_int32, c_size_t, c_uint8, c_void_p
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _library as c
+from .options import byte_count, from_vllm, to_library
 from .outputs import RequestOutput, from_answer
+from .prompts import Tokenizer, each_params, prompt_list, token_ids
 from .sampling import SamplingParams
 
 if TYPE_CHECKING:
@@ -43,46 +45,15 @@ class Piece:
     result: RequestOutput | None = None
 
 
-def _options(**given: Any) -> c.Options:
-    options = c.Options(size=ctypes.sizeof(c.Options))
-    for name, value in given.items():
-        if value is None:
-            continue
-        if isinstance(value, (str, os.PathLike)):
-            setattr(options, name, os.fspath(value).encode())
-        elif name == "allow_unknown":
-            options.allow_unknown = (ctypes.c_char_p * (len(value) + 1))(
-                *[v.encode() for v in value], None
-            )
-        else:
-            setattr(options, name, value)
-    return options
-
-
-def _bytes(size: int | str | None) -> int | None:
-    """A number of bytes, or a text as "8G" (powers of 1024)."""
-    if not isinstance(size, str):
-        return size
-    unit = {"K": 10, "M": 20, "G": 30, "T": 40}.get(size[-1:].upper())
-    try:
-        return int(size) if unit is None else int(float(size[:-1]) * (1 << unit))
-    except ValueError:
-        raise c.UsageError(f'memory needs bytes or a text as "8G", not {size!r}') from None
-
-
 def plan(model: str | os.PathLike[str], **options: Any) -> dict[str, Any]:
     """What a folder is and the memory it needs, without reading weights.
 
     Takes the options of LLM and gives the object of `lmzoo inspect --json`.
     """
     error, text = c.Error(), c_void_p()
-    options["memory"] = _bytes(options.get("memory"))
-    lib = c.library()
+    given = to_library(**options)
     name = os.fspath(model).encode()
-    c.check(
-        lib.lmzoo_plan(name, byref(_options(**options)), byref(text), byref(error)),
-        error,
-    )
+    c.check(c.library().lmzoo_plan(name, byref(given), byref(text), byref(error)), error)
     out: dict[str, Any] = json.loads(c.take_text(text))
     return out
 
@@ -94,7 +65,10 @@ class _Request:
         self._handle = c_void_p()
         self._llm = llm
         error = c.Error()
-        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        try:
+            text = json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise c.UsageError("a text of the request holds half of a surrogate pair") from None
         flags = c.STREAM if stream else 0
         status = c.library().lmzoo_submit(
             llm._model,
@@ -152,7 +126,9 @@ class LLM:
     "k=int8,v=int4", and kinds of plugins. memory: bytes for weights and caches,
     as a number or "8G". context: tokens of a sequence at most; sequences: how many run at once;
     rows: tokens of a step. packed_cache: a folder where packed weights are kept for later starts.
-    allow_unknown: config keys to ignore. Raises with the sentence that `lmzoo run` would print.
+    allow_unknown: config keys to ignore. vLLM's max_model_len, max_num_seqs,
+    max_num_batched_tokens and dtype are taken too; its options for GPUs warn that they have no
+    effect. Raises with the sentence that `lmzoo run` would print.
     """
 
     def __init__(
@@ -171,6 +147,7 @@ class LLM:
         plugin_dir: str | os.PathLike[str] | None = None,
         card_dir: str | os.PathLike[str] | None = None,
         allow_unknown: Sequence[str] | None = None,
+        **vllm: Any,
     ) -> None:
         self._model = c_void_p()
         self._open: set[_Request] = set()
@@ -179,7 +156,7 @@ class LLM:
             "weights": weights,
             "cache": cache,
             "threads": threads,
-            "memory": _bytes(memory),
+            "memory": byte_count(memory),
             "context": context,
             "sequences": sequences,
             "rows": rows,
@@ -189,10 +166,11 @@ class LLM:
             "card_dir": card_dir,
             "allow_unknown": allow_unknown,
         }
+        from_vllm(self.options, vllm)
         error = c.Error()
         status = c.library().lmzoo_open(
             self.model.encode(),
-            byref(_options(**self.options)),
+            byref(to_library(**self.options)),
             byref(self._model),
             byref(error),
         )
@@ -208,6 +186,9 @@ class LLM:
         model, self._model = self._model, c_void_p()
         if model:
             c.library().lmzoo_close(model)
+
+    def __repr__(self) -> str:
+        return f"LLM({self.model!r}{'' if self._model else ', closed'})"
 
     def __enter__(self) -> Self:
         return self
@@ -293,7 +274,15 @@ class LLM:
         c.check(status, error)
         return c.take_text(text, n.value)
 
+    def get_tokenizer(self) -> Tokenizer:
+        """The model's tokenizer with the few methods that scripts use."""
+        return Tokenizer(self)
+
     # ---- generating
+
+    def get_default_sampling_params(self) -> SamplingParams:
+        """Parameters that the model's generation_config.json fills where they are not set."""
+        return SamplingParams(model_defaults=True)
 
     def _body(
         self,
@@ -303,6 +292,8 @@ class LLM:
         chat: bool,
         extra: Mapping[str, Any] | None,
     ) -> tuple[dict[str, Any], str | None]:
+        if not isinstance(params, SamplingParams):
+            raise c.UsageError(f"sampling_params needs SamplingParams, not {params!r:.80}")
         body = params.body(chat=chat)
         if extra:
             body.update(extra)
@@ -313,7 +304,10 @@ class LLM:
             prompt = (
                 prompt["prompt_token_ids"] if "prompt_token_ids" in prompt else prompt["prompt"]
             )
-        body["prompt"] = prompt if isinstance(prompt, str) else [int(t) for t in prompt]
+        body["prompt"] = prompt if isinstance(prompt, str) else token_ids(prompt)
+        if params.max_tokens is None and "max_tokens" not in body:
+            ids = self.tokenize(prompt) if isinstance(prompt, str) else body["prompt"]
+            body["max_tokens"] = max(self.info["context"] - len(ids), 1)
         return body, prompt if isinstance(prompt, str) else None
 
     def _run(
@@ -355,11 +349,12 @@ class LLM:
         *,
         use_tqdm: bool = False,
     ) -> list[RequestOutput]:
-        """Completes each prompt (a text, token ids, or {"prompt_token_ids": ...}), in order."""
-        many: Sequence[Any] = prompts if not isinstance(prompts, (str, Mapping)) else [prompts]
-        if len(many) > 0 and isinstance(many[0], int):
-            many = [many]
-        params = _each(sampling_params, len(many))
+        """Completes each prompt (a text, token ids, or {"prompt_token_ids": ...}), in order.
+
+        Without sampling_params those of the model's generation_config.json apply.
+        """
+        many = prompt_list(prompts)
+        params = each_params(sampling_params, len(many))
         bodies = (
             self._body(p, s, chat=False, extra=None) for p, s in zip(many, params, strict=True)
         )
@@ -373,6 +368,8 @@ class LLM:
         tools: Sequence[Mapping[str, Any]] | None = None,
         tool_choice: str | Mapping[str, Any] | None = None,
         response_format: Mapping[str, Any] | None = None,
+        add_generation_prompt: bool | None = None,
+        continue_final_message: bool | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
         use_tqdm: bool = False,
     ) -> list[RequestOutput]:
@@ -384,9 +381,11 @@ class LLM:
             tools=tools,
             tool_choice=tool_choice,
             response_format=response_format,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=continue_final_message,
             chat_template_kwargs=chat_template_kwargs,
         )
-        params = _each(sampling_params, len(chats))
+        params = each_params(sampling_params, len(chats))
         bodies = (
             self._body(m, s, chat=True, extra=extra) for m, s in zip(chats, params, strict=True)
         )
@@ -404,7 +403,8 @@ class LLM:
 
         What is generated while the loop is busy comes as one piece.
         """
-        body, text = self._body(prompt, sampling_params or SamplingParams(), chat=chat, extra=extra)
+        params = sampling_params or self.get_default_sampling_params()
+        body, text = self._body(prompt, params, chat=chat, extra=extra)
         self._live()
         request = _Request(self, c.CHAT if chat else c.COMPLETION, body, stream=True)
         try:
@@ -495,21 +495,26 @@ class LLM:
     # ---- numbers
 
     def score(
-        self, texts: Sequence[str | Sequence[int]], *, add_special: bool = True
+        self, texts: str | Sequence[str | Sequence[int]], *, add_special: bool = True
     ) -> list[NDArray[np.float64]]:
-        """Log-probabilities: for each text [tokens - 1], natural, of each token but the first."""
+        """Log-probabilities: for each text [tokens - 1], natural, of each token but the first.
+
+        A text is a str or token ids; one str alone is one text.
+        """
         return [logprobs for logprobs, _ in self.score_tokens(texts, add_special=add_special)]
 
     def score_tokens(
-        self, texts: Sequence[str | Sequence[int]], *, add_special: bool = True
+        self, texts: str | Sequence[str | Sequence[int]], *, add_special: bool = True
     ) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
         """score, with whether each token is the likeliest: a pair of [tokens - 1] for each text."""
         import numpy as np
 
         ids = [
-            self.tokenize(t, add_special=add_special) if isinstance(t, str) else list(t)
-            for t in texts
+            self.tokenize(t, add_special=add_special) if isinstance(t, str) else token_ids(t)
+            for t in prompt_list(texts)
         ]
+        if not ids:
+            return []
         lengths = np.array([len(t) for t in ids], dtype=np.uint32)
         tokens = np.array([t for text in ids for t in text], dtype=np.int32)
         n = int(lengths.sum()) - len(ids)
@@ -532,7 +537,8 @@ class LLM:
     def _ids(self, text: str | Sequence[int]) -> NDArray[np.int32]:
         import numpy as np
 
-        return np.array(self.tokenize(text) if isinstance(text, str) else text, dtype=np.int32)
+        ids = self.tokenize(text) if isinstance(text, str) else token_ids(text)
+        return np.array(ids, dtype=np.int32)
 
     def logits(self, text: str | Sequence[int]) -> NDArray[np.float32]:
         """Logits [tokens, vocab_size] of every position."""
@@ -589,16 +595,6 @@ def _joined(parts: dict[str, list[NDArray[np.float32]]], n: int) -> dict[str, ND
         if run:
             out[name if runs == 0 else f"{name}#{runs + 1}"] = np.concatenate(run)
     return out
-
-
-def _each(
-    params: SamplingParams | Sequence[SamplingParams] | None, n: int
-) -> Iterable[SamplingParams]:
-    if params is None or isinstance(params, SamplingParams):
-        return [params or SamplingParams()] * n
-    if len(params) != n:
-        raise c.UsageError(f"{n} prompts, but {len(params)} sampling_params")
-    return params
 
 
 def _given(**values: Any) -> dict[str, Any]:

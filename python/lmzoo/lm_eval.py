@@ -135,8 +135,14 @@ class LmzooLM(TemplateLM):  # type: ignore[misc]
             prompts.append(self.tok_encode(text)[-room:])
             stop = [until] if isinstance(until, str) else [s for s in until or [] if s]
             known = {k: args[k] for k in ("top_p", "top_k", "seed") if k in args}
-            params.append(
-                SamplingParams(temperature=temperature, max_tokens=most, stop=stop, **known)
+            params.append(  # what the task leaves open is the model's, as with hf
+                SamplingParams(
+                    max_tokens=most,
+                    stop=stop,
+                    extra={"temperature": temperature},
+                    model_defaults=True,
+                    **known,
+                )
             )
         results = self.llm.generate(prompts, params)
         out = [r.outputs[0].text for r in results]

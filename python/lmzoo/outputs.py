@@ -33,15 +33,33 @@ class CompletionOutput:
 
 
 @dataclass
+class Logprob:
+    """A token's natural log-probability, and its place among all, from 1."""
+
+    logprob: float
+    rank: int | None = None
+    decoded_token: str | None = None
+
+
+@dataclass
 class RequestOutput:
-    """A prompt with its choices. `answer` is the whole answer as `lmzoo batch` writes it."""
+    """A prompt with its choices. `answer` is the whole answer as `lmzoo batch` writes it.
+
+    `prompt` is None where the prompt was no text. `prompt_logprobs`: for each token of the prompt
+    those requested, by token id; None for the first.
+    """
 
     prompt: str | None
     prompt_token_ids: list[int]
     outputs: list[CompletionOutput]
     answer: dict[str, Any] = field(repr=False)
-    prompt_logprobs: Any = None
+    prompt_logprobs: list[dict[int, Logprob] | None] | None = None
     finished: bool = True
+
+    @property
+    def request_id(self) -> str:
+        """The answer's id."""
+        return str(self.answer["id"])
 
     @property
     def usage(self) -> Mapping[str, int]:
@@ -73,5 +91,11 @@ def from_answer(answer: dict[str, Any], prompt: str | None) -> RequestOutput:
         prompt_token_ids=first.get("prompt_token_ids", []),
         outputs=outputs,
         answer=answer,
-        prompt_logprobs=first.get("prompt_logprobs"),
+        prompt_logprobs=_prompt_logprobs(first.get("prompt_logprobs")),
     )
+
+
+def _prompt_logprobs(given: Any) -> list[dict[int, Logprob] | None] | None:
+    if given is None:
+        return None
+    return [at and {int(token): Logprob(**told) for token, told in at.items()} for at in given]

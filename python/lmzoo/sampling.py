@@ -8,14 +8,32 @@ from typing import Any
 
 
 @dataclass
+class StructuredOutputsParams:
+    """The shape of a text, under vLLM's names: one of these."""
+
+    json: str | Mapping[str, Any] | None = None
+    regex: str | None = None
+    choice: Sequence[str] | None = None
+    grammar: str | None = None
+    json_object: bool | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The object of a request body."""
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) is not None}
+
+
+@dataclass
 class SamplingParams:
     """How tokens are chosen and where a text ends.
 
     `temperature` 0 is greedy. `logprobs` is the number of most likely tokens whose
     log-probabilities are returned beside each token's own; `prompt_logprobs` the same for the
-    prompt. `schema`, a JSON schema, limits the text to it; `json_object` to any JSON object.
-    `extra` holds further keys of a request body, as `lmzoo batch` takes them. The same seed gives
-    the same tokens, whatever runs beside it.
+    prompt. `max_tokens` None is as many as the context has room for. `schema`, a JSON schema,
+    limits the text to it; `json_object` to any JSON object; `structured_outputs` also to choices,
+    an expression or a grammar. `model_defaults`: what is left at its default here comes from the
+    model's generation_config.json, as it does where a call gets no SamplingParams. `extra` holds
+    further keys of a request body, as `lmzoo batch` takes them. The same seed gives the same
+    tokens, whatever runs beside it.
     """
 
     n: int = 1
@@ -38,34 +56,25 @@ class SamplingParams:
     logprobs: int | None = None
     prompt_logprobs: int | None = None
     seed: int | None = None
+    bad_words: Sequence[str] | None = None
+    structured_outputs: StructuredOutputsParams | None = None
     schema: Mapping[str, Any] | None = None
     json_object: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    model_defaults: bool = False
 
     def body(self, *, chat: bool) -> dict[str, Any]:
-        """The keys of a request body; those at their default are left out."""
-        out: dict[str, Any] = {
-            "temperature": self.temperature,
-            "return_token_ids": True,
-        }
-        own = {
-            "temperature",
-            "extra",
-            "schema",
-            "json_object",
-            "logprobs",
-            "logit_bias",
-        }
+        """The keys of a request body."""
+        out: dict[str, Any] = {"return_token_ids": True}
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name not in own and value != f.default:
+            if f.name in _PLAIN and (value != f.default or f.name in _OF_THE_MODEL):
                 out[f.name] = list(value) if isinstance(value, tuple) else value
+        for name in _OF_THE_MODEL if self.model_defaults else ():
+            if out[name] == _DEFAULTS[name]:
+                del out[name]
         if self.max_tokens is not None:
             out["max_tokens"] = self.max_tokens
-        else:
-            out.pop("max_tokens", None)
-        if self.top_k <= 0:
-            out.pop("top_k", None)
         if self.logit_bias:
             out["logit_bias"] = {str(k): v for k, v in self.logit_bias.items()}
         if self.logprobs is not None:
@@ -74,6 +83,8 @@ class SamplingParams:
                 if chat
                 else {"logprobs": self.logprobs}
             )
+        if self.structured_outputs is not None:
+            out["structured_outputs"] = self.structured_outputs.body()
         if self.schema is not None:
             out["response_format"] = {
                 "type": "json_schema",
@@ -83,3 +94,17 @@ class SamplingParams:
             out["response_format"] = {"type": "json_object"}
         out.update(self.extra)
         return out
+
+
+_OF_THE_MODEL = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+_DEFAULTS = {f.name: f.default for f in fields(SamplingParams)}
+_PLAIN = set(_DEFAULTS) - {
+    "extra",
+    "json_object",
+    "logit_bias",
+    "logprobs",
+    "max_tokens",
+    "model_defaults",
+    "schema",
+    "structured_outputs",
+}
