@@ -53,7 +53,7 @@ static zoo_status on_hello(zoo_dealer *d, uint32_t rank, const zoo_message *m, z
                            err);
     }
     memcpy(p->host, hello.host, sizeof p->host);
-    p->seqs_max = hello.seqs_max;
+    p->seqs_max = hello.seqs_max > 0 ? hello.seqs_max : 1;
     p->is_ready = true;
     return zoo_message_post(d->cluster->link, rank, ZOO_MESSAGE_START, d->key->now,
                             strlen(d->key->now) + 1, err);
