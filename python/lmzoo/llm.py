@@ -12,7 +12,7 @@ import json
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from ctypes import byref, c_int32, c_size_t, c_uint8, c_void_p
+from ctypes import byref, c_int32, c_size_t, c_void_p
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -507,32 +507,13 @@ class LLM:
         self, texts: str | Sequence[str | Sequence[int]], *, add_special: bool = True
     ) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
         """score, with whether each token is the likeliest: a pair of [tokens - 1] for each text."""
-        import numpy as np
+        from .arrays import score_ids
 
         ids = [
             self.tokenize(t, add_special=add_special) if isinstance(t, str) else token_ids(t)
             for t in prompt_list(texts)
         ]
-        if not ids:
-            return []
-        lengths = np.array([len(t) for t in ids], dtype=np.uint32)
-        tokens = np.array([t for text in ids for t in text], dtype=np.int32)
-        n = int(lengths.sum()) - len(ids)
-        nll = np.empty(max(n, 0), dtype=np.float64)
-        greedy = np.empty(max(n, 0), dtype=np.uint8)
-        error = c.Error()
-        status = c.library().lmzoo_score(
-            self._live(),
-            tokens.ctypes.data,
-            lengths.ctypes.data,
-            len(ids),
-            nll.ctypes.data_as(ctypes.POINTER(ctypes.c_double)),
-            greedy.ctypes.data_as(ctypes.POINTER(c_uint8)),
-            byref(error),
-        )
-        c.check(status, error)
-        ends = np.cumsum(lengths.astype(np.int64) - 1)[:-1]
-        return list(zip(np.split(-nll, ends), np.split(greedy != 0, ends), strict=True))
+        return score_ids(self._live, ids)
 
     def _ids(self, text: str | Sequence[int]) -> NDArray[np.int32]:
         import numpy as np
@@ -561,6 +542,8 @@ class LLM:
         """
         import numpy as np
 
+        from .arrays import joined
+
         ids = self._ids(text)
         parts: dict[str, list[NDArray[np.float32]]] = {}
 
@@ -574,27 +557,7 @@ class LLM:
             self._live(), ids.ctypes.data, len(ids), callback, None, byref(error)
         )
         c.check(status, error)
-        return _joined(parts, len(ids))
-
-
-def _joined(parts: dict[str, list[NDArray[np.float32]]], n: int) -> dict[str, NDArray[np.float32]]:
-    """One array per run of a module: steps of one run are joined until they hold n rows."""
-    import numpy as np
-
-    out: dict[str, NDArray[np.float32]] = {}
-    for name, pieces in parts.items():
-        run: list[NDArray[np.float32]] = []
-        runs = 0
-        for piece in pieces:
-            run.append(piece)
-            if sum(len(p) for p in run) >= n:
-                runs += 1
-                joined = run[0] if len(run) == 1 else np.concatenate(run)
-                out[name if runs == 1 else f"{name}#{runs}"] = joined
-                run = []
-        if run:
-            out[name if runs == 0 else f"{name}#{runs + 1}"] = np.concatenate(run)
-    return out
+        return joined(parts, len(ids))
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -302,15 +302,40 @@ def test_batch_of_a_file(llm, tmp_path):
         llm.batch(tmp_path / "absent.jsonl", tmp_path / "x.jsonl")
 
 
-def test_ctrl_c_stops():
+LONG = "SamplingParams(max_tokens=400, ignore_eos=True)"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"llm.generate(['Once'] * 2000, {LONG})",
+        f"[list(llm.stream('Once', {LONG})) for _ in range(2000)]",
+        f"asyncio.run(gather(*[llm.agenerate('Once', {LONG}) for _ in range(300)]))",
+        "llm.score([list(range(5, 25))] * 400000)",
+        "llm.batch('in.jsonl', 'out.jsonl', use_tqdm=False)",
+    ],
+    ids=["generate", "stream", "asyncio", "score", "batch"],
+)
+def test_ctrl_c_stops(call, tmp_path):
+    body = {"prompt": "Once", "max_tokens": 400, "ignore_eos": True}
+    line = {"method": "POST", "url": "/v1/completions", "body": body}
+    with (tmp_path / "in.jsonl").open("w") as rows:
+        for i in range(3000):
+            rows.write(json.dumps({"custom_id": str(i), **line}) + "\n")
     code = (
+        "import asyncio\n"
         "from lmzoo import LLM, SamplingParams\n"
+        "async def gather(*calls): return await asyncio.gather(*calls)\n"
         f"llm = LLM({str(MODELS / 'demo-llama')!r})\n"
         "print('ready', flush=True)\n"
-        "llm.generate(['Once'] * 2000, SamplingParams(max_tokens=400, ignore_eos=True))\n"
+        f"{call}\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
     ) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
