@@ -1,4 +1,9 @@
-/* live.c: the queue, its thread and the requests in it (live.h). */
+/*
+ * live.c: the queue, its thread and the requests in it (live.h).
+ *
+ * Requests give their rows to the scheduler in turn, one row each, and a request has no more rows
+ * there than twice as many as can run. So one of many rows does not hold up the others.
+ */
 #include "batch/live.h"
 
 #include <pthread.h>
@@ -9,6 +14,9 @@
 #include "base/thread.h"
 #include "batch/constraint.h"
 #include "batch/request_rows.h"
+
+/* A row is passed by no more rows that came later. */
+enum { PASSES_MAX = 32 };
 
 typedef enum live_state { LIVE_QUEUED, LIVE_RUNNING, LIVE_DONE } live_state;
 
@@ -27,6 +35,7 @@ struct zoo_live_request {
     zoo_row *rows; /* [n_rows]: what the answer shows; copies of live_rows when done */
     live_row *live_rows;
     uint32_t n_rows, n_left;
+    uint32_t n_given;  /* rows that the scheduler has or had, the first ones */
     live_state state;  /* under the lock */
     bool is_cancelled; /* under the lock: asked for */
     zoo_status status;
@@ -42,11 +51,13 @@ struct zoo_live {
     pthread_cond_t work;            /* something to do for the thread */
     pthread_cond_t ended;           /* a request ended */
     pthread_cond_t held;            /* the thread stands between two steps, or goes on */
-    zoo_live_request *first, *last; /* queue */
-    zoo_live_request *running;      /* list; changed by the thread alone */
+    zoo_live_request *first, *last; /* queue: requests with rows that are not given */
+    zoo_live_request *running;      /* list of the others; changed by the thread alone */
     zoo_schedule_stats stats;       /* after the last step */
     zoo_kept_file *store;           /* null: what is kept goes with the process */
-    uint32_t n_queued, n_pauses;
+    uint32_t n_queued;              /* requests in the queue */
+    uint32_t n_waiting;             /* their rows that are not given */
+    uint32_t n_pauses;
     bool has_cancelled; /* a running request is to be cancelled */
     bool is_held, is_stopping;
 };
@@ -92,6 +103,15 @@ static zoo_status make_rows(const zoo_live *live, zoo_live_request *r, zoo_error
     return ZOO_OK;
 }
 
+/* The lock is held. */
+static void enqueue(zoo_live *live, zoo_live_request *r)
+{
+    r->previous = live->last;
+    *(live->last ? &live->last->next : &live->first) = r;
+    live->last = r;
+    live->n_queued++;
+}
+
 zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
                            const zoo_live_events *events, zoo_live_request **out, zoo_error *err)
 {
@@ -114,10 +134,8 @@ zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
     memset(request, 0, sizeof *request);
     *out = r;
     (void)pthread_mutex_lock(&live->lock);
-    r->previous = live->last;
-    *(live->last ? &live->last->next : &live->first) = r;
-    live->last = r;
-    live->n_queued++;
+    enqueue(live, r);
+    live->n_waiting += r->n_rows;
     (void)pthread_cond_signal(&live->work);
     (void)pthread_mutex_unlock(&live->lock);
     return ZOO_OK;
@@ -216,51 +234,104 @@ static void refuse(zoo_live *live, zoo_live_request *r, zoo_status status, const
     end_request(live, r);
 }
 
-/* Takes from the queue what the scheduler wants and what was cancelled there. The lock is held. */
-static void take_queued(zoo_live *live)
+/* Takes the request out of the queue; its other rows are not given. The lock is held. */
+static void dequeue(zoo_live *live, zoo_live_request *r)
 {
-    zoo_live_request *next;
-    for (zoo_live_request *r = live->first; r; r = next) {
-        next = r->next;
-        if (!r->is_cancelled && !zoo_schedule_wants_more(live->schedule)) {
-            if (!live->has_cancelled) {
-                break;
-            }
-            continue;
-        }
-        unlink_request(&live->first, &live->last, r);
-        live->n_queued--;
-        if (r->is_cancelled) {
-            refuse(live, r, ZOO_E_CANCELLED, "cancelled before it ran");
-            continue;
-        }
-        r->state = LIVE_RUNNING;
-        r->next = live->running;
-        if (r->next) {
-            r->next->previous = r;
-        }
-        live->running = r;
-        for (uint32_t i = 0; i < r->n_rows; i++) {
-            zoo_error why;
-            if (zoo_schedule_add(live->schedule, &r->live_rows[i].row, &why) != ZOO_OK) {
-                r->live_rows[i].row.finish = ZOO_FINISH_FAILED;
-                r->live_rows[i].row.error = why;
-                r->n_left--;
-            }
-        }
-        if (r->n_left == 0) {
-            unlink_request(&live->running, NULL, r);
-            end_request(live, r);
+    unlink_request(&live->first, &live->last, r);
+    live->n_queued--;
+    live->n_waiting -= r->n_rows - r->n_given;
+}
+
+/* The scheduler has all rows that the request gives. The lock is held. */
+static void enter_running(zoo_live *live, zoo_live_request *r)
+{
+    r->state = LIVE_RUNNING;
+    r->next = live->running;
+    if (r->next) {
+        r->next->previous = r;
+    }
+    live->running = r;
+    if (r->n_left == 0) {
+        unlink_request(&live->running, NULL, r);
+        end_request(live, r);
+    }
+}
+
+/* Gives the next row of the first request, which then goes to the end of the queue or, behind its
+ * last row, out of it. The lock is held. */
+static void give_row(zoo_live *live)
+{
+    zoo_live_request *r = live->first;
+    live_row *row = &r->live_rows[r->n_given];
+    zoo_error why;
+    dequeue(live, r);
+    r->n_given++;
+    if (zoo_schedule_add(live->schedule, &row->row, &why) != ZOO_OK) {
+        row->row.finish = ZOO_FINISH_FAILED;
+        row->row.error = why;
+        r->n_left--;
+    }
+    if (r->n_given < r->n_rows) {
+        enqueue(live, r);
+        live->n_waiting += r->n_rows - r->n_given;
+    } else {
+        enter_running(live, r);
+    }
+}
+
+/* Gives the scheduler what it wants, a row of each request in turn. The lock is held. */
+static void give_rows(zoo_live *live)
+{
+    uint32_t most = 2 * zoo_engine_limits(live->loaded->engine)->seqs_max;
+    uint32_t n_full = 0; /* requests at the queue's end that have their share */
+    while (n_full < live->n_queued && zoo_schedule_wants_more(live->schedule)) {
+        zoo_live_request *r = live->first;
+        uint32_t n_ended = r->n_rows - r->n_left;
+        if (r->n_given - n_ended < most) {
+            n_full = 0;
+            give_row(live);
+        } else {
+            unlink_request(&live->first, &live->last, r);
+            live->n_queued--;
+            enqueue(live, r);
+            n_full++;
         }
     }
 }
 
-/* The lock is held. */
-static void cancel_running(zoo_live *live)
+/* Ends the rows that the scheduler has; the others never run. The lock is held. */
+static void cancel(zoo_live *live, zoo_live_request *r)
 {
-    for (zoo_live_request *r = live->running; r; r = r->next) {
-        for (uint32_t i = 0; r->is_cancelled && i < r->n_rows; i++) {
-            zoo_schedule_cancel(live->schedule, &r->live_rows[i].row);
+    uint32_t n_given = r->n_given;
+    if (r->state == LIVE_QUEUED) {
+        dequeue(live, r);
+        if (n_given == 0) {
+            refuse(live, r, ZOO_E_CANCELLED, "cancelled before it ran");
+            return;
+        }
+        for (; r->n_given < r->n_rows; r->n_given++, r->n_left--) {
+            zoo_row *row = &r->live_rows[r->n_given].row;
+            zoo_row_settle(row);
+            row->finish = ZOO_FINISH_FAILED;
+            (void)zoo_fail(&row->error, ZOO_E_CANCELLED, "cancelled before it ran");
+        }
+        enter_running(live, r);
+    }
+    for (uint32_t i = 0; r->state == LIVE_RUNNING && i < n_given; i++) {
+        zoo_schedule_cancel(live->schedule, &r->live_rows[i].row);
+    }
+}
+
+/* The lock is held. */
+static void cancel_all(zoo_live *live)
+{
+    zoo_live_request *next;
+    for (int i = 0; i < 2 && live->has_cancelled; i++) {
+        for (zoo_live_request *r = i == 0 ? live->running : live->first; r; r = next) {
+            next = r->next;
+            if (r->is_cancelled) {
+                cancel(live, r);
+            }
         }
     }
     live->has_cancelled = false;
@@ -292,8 +363,7 @@ static void end_all(zoo_live *live, zoo_status status, const char *why)
     }
     while (live->first) {
         zoo_live_request *r = live->first;
-        unlink_request(&live->first, &live->last, r);
-        live->n_queued--;
+        dequeue(live, r);
         refuse(live, r, status, why);
     }
 }
@@ -322,8 +392,8 @@ static void *run(void *arg)
     (void)pthread_mutex_lock(&live->lock);
     while (wait_for_work(live)) {
         zoo_status status;
-        take_queued(live);
-        cancel_running(live);
+        cancel_all(live);
+        give_rows(live);
         (void)pthread_mutex_unlock(&live->lock);
         status = zoo_schedule_step(live->schedule, &err);
         (void)pthread_mutex_lock(&live->lock);
@@ -356,6 +426,7 @@ zoo_status zoo_live_new(const zoo_chat_model *loaded, zoo_live **out, zoo_error 
     status = zoo_schedule_new(loaded->engine, loaded->tokenizer, &loaded->generation,
                               &live->schedule, err);
     if (status == ZOO_OK) {
+        zoo_schedule_turns(live->schedule, PASSES_MAX);
         status = zoo_schedule_speculate(live->schedule, &loaded->speculation, err);
     }
     if (status != ZOO_OK) {
@@ -439,7 +510,7 @@ zoo_schedule_stats zoo_live_stats(zoo_live *live)
     zoo_schedule_stats stats;
     (void)pthread_mutex_lock(&live->lock);
     stats = live->stats;
-    stats.n_waiting += live->n_queued;
+    stats.n_waiting += live->n_waiting;
     (void)pthread_mutex_unlock(&live->lock);
     return stats;
 }

@@ -16,7 +16,8 @@
  * continued where a copy was taken: at the row's marks, at the end of its prompt, at its own end
  * and at up to eight regular intervals of the prompt; the interval copies are dropped first.
  *
- * Admission order: rows whose prefix is kept, then the longest. Rows with a common beginning wait
+ * Admission order: rows whose prefix is kept, then the longest; with zoo_schedule_turns a row that
+ * came much earlier starts before. Rows with a common beginning wait
  * for the first of them and start from the prefix that it leaves in the engine (prefix_tree.h).
  * Without room, kept prefixes are dropped, least recently used first. The order depends on the rows
  * and options alone; only the choice of drafts depends on measured times. Results depend on
@@ -91,6 +92,11 @@ typedef struct zoo_speculation {
  * is referenced, not copied. Call at most once, before the first row. ZOO_E_MEMORY. */
 zoo_status zoo_schedule_speculate(zoo_schedule *schedule, const zoo_speculation *speculation,
                                   zoo_error *err);
+
+/* A row that could start is passed by rows only of the next passes_max that were added, however
+ * long they are: for rows that come without an end. Before the first row; 0, as without the call:
+ * no such limit. */
+void zoo_schedule_turns(zoo_schedule *schedule, uint32_t passes_max);
 
 /* Whether the caller should add more rows: too few wait to find common prefixes. */
 bool zoo_schedule_wants_more(const zoo_schedule *schedule);

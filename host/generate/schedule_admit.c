@@ -97,14 +97,35 @@ static bool goes_before(const zoo_row *a, bool a_reuses, const zoo_row *b, bool 
     return a->order < b->order;
 }
 
+void zoo_schedule_turns(zoo_schedule *s, uint32_t passes_max)
+{
+    s->passes_max = passes_max;
+}
+
+/* The last order that may start now: later rows would pass the first one too often. */
+static uint64_t last_order(const zoo_schedule *s)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; s->passes_max > 0 && i < s->n_waiting; i++) {
+        bool blocked;
+        (void)best_kept(s->waiting[i], &blocked);
+        if (!blocked && s->waiting[i]->order < first) {
+            first = s->waiting[i]->order;
+        }
+    }
+    return first < UINT64_MAX - s->passes_max ? first + s->passes_max : UINT64_MAX;
+}
+
 /* Index of the row to start, or n_waiting. */
 static uint32_t pick(const zoo_schedule *s)
 {
     uint32_t best = s->n_waiting;
+    uint64_t last = last_order(s);
     bool best_reuses = false;
     for (uint32_t i = 0; i < s->n_waiting; i++) {
         bool blocked;
         bool reuses = best_kept(s->waiting[i], &blocked) != NULL;
+        blocked |= s->waiting[i]->order > last;
         if (!blocked && (best == s->n_waiting ||
                          goes_before(s->waiting[i], reuses, s->waiting[best], best_reuses))) {
             best = i;

@@ -51,6 +51,7 @@ struct zoo_schedule {
     zoo_row *done_first, *done_last;
     size_t waiting_tokens;
     uint64_t n_added;
+    uint32_t passes_max; /* zoo_schedule_turns; 0: no limit */
     uint32_t n_running, n_waiting, n_items;
     uint32_t n_answers; /* items of generating rows, which come first */
     uint32_t waiting_max;

@@ -16,6 +16,9 @@
 #include "base/mem.h"
 #include "serve/server_private.h"
 
+/* Beside so many others a new connection must send its first request within CROWDED_SECONDS. */
+enum { CROWDED_SECONDS = 1, CROWDED_PERCENT = 75 };
+
 static void link_exchange(zoo_server *s, zoo_exchange *e)
 {
     (void)pthread_mutex_lock(&s->lock);
@@ -57,6 +60,7 @@ void zoo_connection_notify(void *closure, struct MHD_Connection *connection, voi
             *p = (zoo_connection){
                 .fd = info->connect_fd, .since = zoo_clock_seconds(), .next = s->connections};
             s->connections = p;
+            s->n_connections++;
         }
         if (p && p->next) {
             p->next->previous = p;
@@ -66,6 +70,7 @@ void zoo_connection_notify(void *closure, struct MHD_Connection *connection, voi
         if (p->next) {
             p->next->previous = p->previous;
         }
+        s->n_connections--;
         zoo_mem_free(p);
         *state = NULL;
     }
@@ -81,6 +86,7 @@ static void set_since(zoo_server *s, struct MHD_Connection *connection, double s
     if (p) {
         (void)pthread_mutex_lock(&s->lock);
         p->since = since;
+        p->has_asked = true;
         (void)pthread_mutex_unlock(&s->lock);
     }
 }
@@ -88,10 +94,13 @@ static void set_since(zoo_server *s, struct MHD_Connection *connection, double s
 void zoo_connection_sweep(zoo_server *s)
 {
     /* libmicrohttpd itself closes connections that send nothing at all, sooner than this. */
-    double oldest = zoo_clock_seconds() - 2.0 * (double)s->options->idle_seconds;
+    double now = zoo_clock_seconds(), oldest = now - 2.0 * (double)s->options->idle_seconds;
     (void)pthread_mutex_lock(&s->lock);
+    bool is_crowded =
+        (uint64_t)s->n_connections * 100 > (uint64_t)s->options->connections_max * CROWDED_PERCENT;
+    double oldest_new = is_crowded ? now - CROWDED_SECONDS : oldest;
     for (zoo_connection *p = s->connections; p; p = p->next) {
-        if (p->since > 0 && p->since < oldest) {
+        if (p->since > 0 && p->since < (p->has_asked ? oldest : oldest_new)) {
             (void)shutdown(p->fd, SHUT_RDWR);
             p->since = 0;
         }

@@ -60,7 +60,8 @@ struct zoo_exchange {
 /* An accepted connection; guarded by server->lock. */
 typedef struct zoo_connection {
     int fd;
-    double since; /* time from which the connection owes a request head; 0: it owes none */
+    double since;   /* time from which the connection owes a request head; 0: it owes none */
+    bool has_asked; /* a request has arrived on it */
     struct zoo_connection *previous, *next;
 } zoo_connection;
 
@@ -76,6 +77,7 @@ struct zoo_server {
     pthread_mutex_t lock; /* guards the two lists */
     zoo_exchange *exchanges;
     zoo_connection *connections;
+    uint32_t n_connections;
     atomic_uint n_inside; /* requests in the live queue */
     atomic_size_t n_held; /* bytes of all bodies, requests and answers */
     atomic_ullong n_requests;

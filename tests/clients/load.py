@@ -1,23 +1,28 @@
 """lmzoo serve under load and abuse; needs the standard library only.
 
     python3 tests/clients/load.py MODEL [--lmzoo build/lmzoo] [--seconds 60] [--connections 64]
-        [-- OPTION OF THE SERVER...]
+        [--phases steady,leaving,hostile] [-- OPTION OF THE SERVER...]
 
-Starts a server and runs, one after the other: `steady` (connections that send the next request as
-soon as they are answered), `leaving` (the same, and half of the clients disconnect in the middle),
-`hostile` (slow heads, huge bodies, bad JSON, thousands of connections, beside clients that must not
-be affected). Prints a JSON object per phase: requests, errors, tokens a second, seconds to the
-first byte, resident MiB before and after. Exit code 1: an unexpected error, or a bad request that
-was not refused.
+Starts a server, asks for the text of each seed alone, and then runs, one after the other:
+
+  steady   connections that send the next request as soon as they are answered
+  leaving  the same, and half of the clients disconnect at a random time
+  hostile  the cases of hostile.py beside clients that must not be affected
+
+Every text must be the one that its seed gave alone; a wrong request must be refused, with the right
+status and in time. After a phase no request may be left in the server, and its open files and
+memory must be what they were. Prints a JSON object per phase; `resident_mib` are samples at even
+distances. Exit code 1: any of that failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
+import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -25,7 +30,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hostile
+
 PROMPT = "Once upon a time there was a little girl"
+SEEDS = 16
+IDLE = 5  # seconds after which the server closes a silent connection
+SAMPLES = 9
 
 
 @dataclass
@@ -36,9 +46,13 @@ class Tally:
     errors: int = 0
     left: int = 0
     tokens: int = 0
-    texts: dict[int, set[str]] = field(default_factory=dict)
-    first: list[float] = field(default_factory=list)
+    differing: int = 0
+    seconds: list[float] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def fail(self, note: str) -> None:
+        self.errors += 1
+        self.notes.append(note)
 
 
 def body_of(seed: int, n_new: int, stream: bool) -> bytes:
@@ -46,166 +60,166 @@ def body_of(seed: int, n_new: int, stream: bool) -> bytes:
     return json.dumps({**body, "ignore_eos": True, "stream": stream}).encode()
 
 
-def request_of(body: bytes, path: str = "/v1/completions") -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+class Load:
+    """Clients of one server; `alone`: the text of each seed when it has the server to itself."""
 
+    def __init__(self, port: int, pid: int, args: argparse.Namespace) -> None:
+        self.port, self.pid, self.args = port, pid, args
+        self.alone: list[str] = []
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """One answer that is not a stream."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Le")
-    )
-    return int(head.split()[1]), await reader.readexactly(length)
+    async def ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seed: int
+    ) -> tuple[int, bytes]:
+        writer.write(hostile.request_of(body_of(seed, self.args.tokens, False)))
+        await writer.drain()
+        return await hostile.answer(reader)
 
+    async def learn(self) -> None:
+        for seed in range(SEEDS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            _, text = await self.ask(reader, writer, seed)
+            self.alone.append(json.loads(text)["choices"][0]["text"])
+            writer.close()
 
-async def steady(port: int, until: float, tally: Tally, n_new: int, leaves: bool) -> None:
-    """A client that sends requests until the time is over; `leaves`: it closes half of its
-    streams."""
-    writer: asyncio.StreamWriter | None = None
-    while time.monotonic() < until:
-        if writer is None:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        seed = random.randrange(16)
-        try:
-            if leaves and random.random() < 0.5:
-                writer.write(request_of(body_of(seed, n_new, True)))
-                await writer.drain()
-                await asyncio.sleep(random.random() * 0.2)
+    async def leave(self, writer: asyncio.StreamWriter, tally: Tally) -> None:
+        """A client that goes away before its answer, or in the middle of it."""
+        seed = random.randrange(SEEDS)
+        stream = random.random() < 0.7
+        sent = hostile.request_of(body_of(seed, self.args.tokens, stream))
+        writer.write(sent[: len(sent) if random.random() < 0.8 else random.randrange(len(sent))])
+        await writer.drain()
+        await asyncio.sleep(random.random() ** 2 * 2)
+        if random.random() < 0.5:
+            writer.transport.abort()
+        writer.close()
+        tally.left += 1
+
+    def check(self, seed: int, status: int, text: bytes, tally: Tally) -> None:
+        n_new = self.args.tokens
+        tally.requests += 1
+        parsed = json.loads(text)
+        if status != 200 or parsed["usage"]["completion_tokens"] != n_new:
+            tally.fail(f"{status}: {text[:200]!r}")
+            return
+        tally.tokens += n_new
+        tally.differing += parsed["choices"][0]["text"] != self.alone[seed]
+
+    async def client(self, until: float, tally: Tally, leaves: bool, stays: bool = True) -> None:
+        """Sends requests until the time is over. leaves: goes away from half of them; stays: keeps
+        its connection for the next request."""
+        writer: asyncio.StreamWriter | None = None
+        while time.monotonic() < until:
+            seed = random.randrange(SEEDS)
+            began = time.monotonic()
+            try:
+                if writer is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                if leaves and random.random() < 0.5:
+                    gone, writer = writer, None
+                    await self.leave(gone, tally)
+                    continue
+                status, text = await self.ask(reader, writer, seed)
+                tally.seconds.append(time.monotonic() - began)
+                self.check(seed, status, text, tally)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                tally.fail(repr(error))
+                writer = None
+            if not stays and writer:
                 writer.close()
                 writer = None
-                tally.left += 1
-                continue
-            began = time.monotonic()
-            writer.write(request_of(body_of(seed, n_new, False)))
-            await writer.drain()
-            status, text = await answer(reader)
-            tally.first.append(time.monotonic() - began)
-            tally.requests += 1
-            parsed = json.loads(text)
-            if status != 200 or parsed["usage"]["completion_tokens"] != n_new:
-                tally.errors += 1
-                tally.notes.append(f"{status}: {text[:200]!r}")
-                continue
-            tally.tokens += n_new
-            tally.texts.setdefault(seed, set()).add(parsed["choices"][0]["text"])
-        except (OSError, asyncio.IncompleteReadError) as error:
-            tally.errors += 1
-            tally.notes.append(repr(error))
-            writer = None
-    if writer:
-        writer.close()
+        if writer:
+            writer.close()
+
+    def resident(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return round(int(status.split("VmRSS:")[1].split()[0]) / 1024, 1)
+
+    def files(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    async def sample(self, seconds: float, into: list[float]) -> None:
+        for _ in range(SAMPLES - 1):
+            into.append(self.resident())
+            await asyncio.sleep(seconds / (SAMPLES - 1))
+
+    async def inside(self) -> int:
+        """Requests in the server once all clients are gone; waits for the last to end."""
+        for _ in range(100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            _, text = await hostile.answer(reader)
+            writer.close()
+            found = re.search(rb"^lmzoo_requests_inside (\d+)", text, re.MULTILINE)
+            n = int(found[1]) if found else -1
+            if n == 0:
+                break
+            await asyncio.sleep(0.1)
+        return n
+
+    async def phase(self, name: str) -> bool:
+        args, tally, fresh = self.args, Tally(), Tally()
+        bad = hostile.Hostile(self.port, IDLE)
+        resident: list[float] = []
+        files, began = self.files(), time.monotonic()
+        until = began + args.seconds
+        n = args.connections if name != "hostile" else 8
+        jobs = [self.client(until, tally, name == "leaving") for _ in range(n)]
+        jobs.append(self.sample(args.seconds, resident))
+        if name == "hostile":
+            jobs += [self.client(until, fresh, False, stays=False) for _ in range(2)]
+            jobs.append(bad.run(until, hostile.request_of(body_of(1, args.tokens, True))))
+        await asyncio.gather(*jobs)
+        seconds = time.monotonic() - began
+        inside = await self.inside()
+        await asyncio.sleep(0.5)
+        resident.append(self.resident())
+        half = SAMPLES // 2
+        grown = max(resident[half + 1 :]) - max(resident[: half + 1])
+        grows = name != "hostile" and grown > 4 + 0.02 * resident[half]
+        leaks = self.files() - files
+        report = {
+            "phase": name,
+            "seconds": round(seconds, 1),
+            "requests": tally.requests,
+            "errors": tally.errors,
+            "left": tally.left,
+            "texts_that_differ": tally.differing + fresh.differing,
+            "tokens_per_second": round(tally.tokens / seconds, 1),
+            **times("", tally.seconds),
+            "resident_mib": resident,
+            "inside_afterwards": inside,
+            "open_files_more": leaks,
+        }
+        if name == "hostile":
+            report |= {
+                "new_connections": fresh.requests,
+                "new_connections_failed": fresh.errors,
+                **times("new_connection_", fresh.seconds),
+                **bad.report(),
+            }
+        report["notes"] = (tally.notes + fresh.notes + bad.notes)[:8]
+        print(json.dumps(report), flush=True)
+        wrong = tally.errors + fresh.errors + bad.errors + tally.differing + fresh.differing
+        return not (wrong or inside or grows or leaks > 0)
 
 
-async def expect(port: int, sent: bytes, wanted: set[int], tally: Tally, what: str) -> None:
-    """Sends bytes; the answer must have a wanted status, or the connection close (0)."""
-    status = 0
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        with contextlib.suppress(OSError):
-            for at in range(0, len(sent), 1 << 16):
-                writer.write(sent[at : at + (1 << 16)])
-                await writer.drain()
-        status, _ = await asyncio.wait_for(answer(reader), 60)
-        writer.close()
-    tally.requests += 1
-    if status not in wanted:
-        tally.errors += 1
-        tally.notes.append(f"{what}: {status}")
-
-
-async def trickle(port: int, until: float, tally: Tally, first: bytes) -> None:
-    """Sends a byte now and then; the server must close it before the phase ends."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(first)
-    closed = False
-    while time.monotonic() < until and not closed:
-        with contextlib.suppress(asyncio.TimeoutError):
-            closed = not await asyncio.wait_for(reader.read(1024), 1)
-        try:
-            writer.write(b"x")
-            await writer.drain()
-        except OSError:
-            closed = True
-    writer.close()
-    tally.requests += 1
-    if not closed:
-        tally.errors += 1
-        tally.notes.append("a slow connection was not closed")
-
-
-async def many(port: int, n: int, tally: Tally) -> None:
-    """Opens connections and holds them for a while."""
-    open_now = []
-    for _ in range(n):
-        with contextlib.suppress(OSError):
-            pair = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 2)
-            open_now.append(pair[1])
-    tally.left += len(open_now)
-    await asyncio.sleep(1)
-    for writer in open_now:
-        writer.close()
-
-
-async def hostile(port: int, seconds: float, tally: Tally) -> None:
-    until = time.monotonic() + seconds
-    deep = b"[" * 200000
-    cases = [
-        (request_of(b"{"), {400}, "no JSON"),
-        (request_of(deep), {400}, "deep JSON"),
-        (request_of(b'{"prompt":"' + b"\xff" * 50 + b'"}'), {400}, "no UTF-8"),
-        (request_of(b'{"prompt":"' + b"a" * 3000000 + b'"}'), {400}, "a long prompt"),
-        (request_of(b"a" * (33 << 20)), {413, 0}, "a huge body"),
-        (b"POST /v1/completions HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", {413}, "a lie"),
-        (b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n\r\n", {0, 414, 431}, "a long path"),
-        (b"nonsense\r\n\r\n", {0, 400}, "no HTTP"),
-        (request_of(body_of(1, 3, False), "/v1/nothing"), {404}, "no such path"),
-    ]
-    slow = [
-        b"POST /v1/comp",
-        b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n{",
-    ]
-    jobs = [trickle(port, until, tally, slow[i % 2]) for i in range(20)]
-    jobs += [expect(port, *case[:2], tally, case[2]) for case in cases for _ in range(3)]
-    jobs.append(many(port, 10000, tally))
-    await asyncio.gather(*jobs)
-
-
-def resident(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-async def phase(name: str, port: int, pid: int, args: argparse.Namespace) -> bool:
-    tally, bad = Tally(), Tally()
-    before, began = resident(pid), time.monotonic()
-    until = began + args.seconds
-    n = args.connections if name != "hostile" else 8
-    jobs = [steady(port, until, tally, args.tokens, name == "leaving") for _ in range(n)]
-    if name == "hostile":
-        jobs.append(hostile(port, args.seconds, bad))
-    await asyncio.gather(*jobs)
-    seconds = time.monotonic() - began
-    first = sorted(tally.first)
-    differing = sum(len(t) > 1 for t in tally.texts.values())
-    report = {
-        "phase": name,
-        "seconds": round(seconds, 1),
-        "requests": tally.requests,
-        "errors": tally.errors,
-        "left": tally.left,
-        "refused": bad.requests - bad.errors,
-        "not_refused": bad.errors,
-        "seeds_that_differ": differing,
-        "tokens_per_second": round(tally.tokens / seconds, 1),
-        "median_seconds": round(first[len(first) // 2], 3) if first else None,
-        "slowest_seconds": round(first[-1], 3) if first else None,
-        "resident_mib": [round(before, 1), round(resident(pid), 1)],
-        "notes": (tally.notes + bad.notes)[:5],
+def times(name: str, seconds: list[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    in_order = sorted(seconds)
+    return {
+        f"{name}median_seconds": round(in_order[len(in_order) // 2], 3),
+        f"{name}slowest_seconds": round(in_order[-1], 3),
     }
-    print(json.dumps(report), flush=True)
-    return not (tally.errors or bad.errors or differing)
+
+
+async def run(port: int, pid: int, args: argparse.Namespace) -> bool:
+    load = Load(port, pid, args)
+    await load.learn()
+    ok = True
+    for name in args.phases.split(","):
+        ok = await load.phase(name) and ok
+    return ok
 
 
 def main() -> int:
@@ -221,18 +235,20 @@ def main() -> int:
     options = sys.argv[at + 1 :]
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    command = [args.lmzoo, "serve", args.model, "--port", "0", "--idle", "5", *options]
+    command = [args.lmzoo, "serve", args.model, "--port", "0", "--idle", str(IDLE), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
-        line = server.stderr.readline()
-        if "listening on " not in line:
-            print(line, end="", file=sys.stderr)
+        said = ""
+        for line in server.stderr:
+            said += line
+            if "listening on " in line:
+                break
+        else:
+            print(said, end="", file=sys.stderr)
             return 1
-        port = int(line.rsplit(":", 1)[1])
-        ok = True
-        for name in args.phases.split(","):
-            ok = asyncio.run(phase(name, port, server.pid, args)) and ok
+        ok = asyncio.run(run(int(line.rsplit(":", 1)[1]), server.pid, args))
         server.terminate()
+        print(server.stderr.read(), end="", file=sys.stderr)
         return 0 if server.wait(timeout=60) == 0 and ok else 1
 
 

@@ -188,6 +188,31 @@ def test_litellm(url: str) -> None:
     assert text == (whole.content or "")
 
 
+def test_litellm_tools(url: str) -> None:
+    args = {
+        "model": "openai/m",
+        "api_base": f"{url}/v1",
+        "api_key": "none",
+        "messages": STORY,
+        "tools": TOOLS,
+        "tool_choice": "required",
+        "max_tokens": 200,
+        "temperature": 0,
+    }
+    several = litellm.completion(**args).choices[0].message.tool_calls
+    parts = list(litellm.completion(**args, stream=True))
+    built = litellm.stream_chunk_builder(parts).choices[0].message.tool_calls
+    assert [c.function.arguments for c in built] == [c.function.arguments for c in several]
+    (one,) = litellm.completion(**args, parallel_tool_calls=False).choices[0].message.tool_calls
+    assert one.function.arguments == several[0].function.arguments
+    if "llama" in model_of(url):  # it goes on
+        assert len(several) > 1
+
+
+def model_of(url: str) -> str:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key="none").models.list().data[0].id
+
+
 def test_langchain(url: str) -> None:
     chat = ChatOpenAI(base_url=f"{url}/v1", api_key="none", model="m", max_tokens=20, temperature=0)
     whole = chat.invoke("Tell me a story").content
@@ -196,3 +221,5 @@ def test_langchain(url: str) -> None:
         "Tell me a story", max_tokens=200
     )
     assert called.tool_calls[0]["name"] == "count"
+    one = chat.bind_tools(TOOLS, tool_choice="required", parallel_tool_calls=False)
+    assert len(one.invoke("Tell me a story", max_tokens=200).tool_calls) == 1

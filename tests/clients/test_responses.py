@@ -92,6 +92,27 @@ def test_tools_of_every_kind(client: openai.OpenAI) -> None:
     assert client.responses.create(**args).usage.output_tokens <= 8
 
 
+def test_parallel_tools(client: openai.OpenAI) -> None:
+    args = {"model": "m", "input": WORDS, "tools": [TOOL], "tool_choice": "required"}
+    args |= {"max_output_tokens": 200, "temperature": 0}
+    whole = client.responses.create(**args, parallel_tool_calls=True)
+    calls = [i for i in whole.output if i.type == "function_call"]
+    assert calls
+    assert len({c.call_id for c in calls}) == len(calls)
+    if "llama" in client.models.list().data[0].id:  # it goes on
+        assert len(calls) > 1
+    done = [
+        e
+        for e in client.responses.create(**args, parallel_tool_calls=True, stream=True)
+        if e.type == "response.function_call_arguments.done"
+    ]
+    assert [e.arguments for e in done] == [c.arguments for c in calls]
+    assert [e.output_index for e in done] == [whole.output.index(c) for c in calls]
+    one = client.responses.create(**args, parallel_tool_calls=False)
+    assert not one.parallel_tool_calls
+    assert [i.arguments for i in one.output if i.type == "function_call"] == [calls[0].arguments]
+
+
 def test_a_custom_tool(client: openai.OpenAI) -> None:
     args = {"model": "m", "input": WORDS, "tools": OTHERS, "max_output_tokens": 300}
     args |= {"tool_choice": {"type": "custom", "name": "apply_patch"}, "temperature": 0}

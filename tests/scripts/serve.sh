@@ -164,6 +164,20 @@ sort "$TMPDIR/statuses" | uniq -c >"$said"
 grep -q ' 429$' "$said" && grep -q ' 200$' "$said" && ! grep -Evq ' (200|429)$' "$said"
 result $? "429 beyond the queue's length, the others are answered"
 
+# ---- one request of many rows
+
+many=$(printf '"Once",%.0s' $(seq 3000))
+curl -sS -m 100 -o "$TMPDIR/rows" "$url/v1/completions" --data-binary @- <<EOF &
+{"max_tokens":100,"ignore_eos":true,"prompt":[${many%,}]}
+EOF
+rows=$!
+sleep 0.5
+ask /v1/completions "$story"
+[ "$(metric lmzoo_requests_inside)" = 1 ] && [ "$(choices "$said")" = "$(choices "$TMPDIR/alone")" ]
+result $? "a request of 3000 rows does not hold up others"
+kill $rows
+wait $rows 2>/dev/null
+
 # ---- clients that disconnect
 
 for body in "$long" "${long%,\"stream\":true\}}}"; do

@@ -402,6 +402,45 @@ static void test_kept_rows_give_way(void **unused)
     zoo_engine_close(e);
 }
 
+/* How many of 40 longer rows, added later, end before the first one. */
+static uint32_t count_passes(uint32_t passes_max)
+{
+    static int32_t tokens[41][8];
+    static zoo_row rows[41];
+    zoo_engine *e = fake_engine(VOCAB, 64, 1);
+    zoo_schedule *s;
+    zoo_error err;
+    uint32_t n_before = 0;
+    assert_int_equal(zoo_schedule_new(e, NULL, &generation, &s, &err), ZOO_OK);
+    zoo_schedule_turns(s, passes_max);
+    for (uint32_t r = 0; r < 41; r++) {
+        tokens[r][0] = (int32_t)r;
+        rows[r] = turn_row(tokens[r], r == 0 ? 4 : 8);
+        rows[r].n_new_max = 2;
+        assert_int_equal(zoo_schedule_add(s, &rows[r], &err), ZOO_OK);
+    }
+    while (rows[0].finish == ZOO_UNFINISHED) {
+        assert_int_equal(zoo_schedule_step(s, &err), ZOO_OK);
+        for (zoo_row *row; (row = zoo_schedule_pop(s)) != NULL;) {
+            n_before += row != &rows[0];
+        }
+    }
+    zoo_schedule_free(s);
+    for (uint32_t r = 0; r < 41; r++) {
+        zoo_row_free(&rows[r]);
+    }
+    zoo_engine_close(e);
+    return n_before;
+}
+
+static void test_a_short_row_has_its_turn(void **unused)
+{
+    (void)unused;
+    assert_int_equal(count_passes(0), 40);
+    assert_int_equal(count_passes(5), 5);
+    assert_int_equal(count_passes(1), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_turns_read_what_is_new),
         cmocka_unit_test(test_where_prompts_part),
         cmocka_unit_test(test_kept_rows_give_way),
+        cmocka_unit_test(test_a_short_row_has_its_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
