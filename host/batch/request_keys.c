@@ -422,8 +422,8 @@ static zoo_status read_value(zoo_parse *p, const zoo_rule *rule, const cJSON *va
         if (cJSON_IsFalse(value) || (cJSON_IsString(value) && !value->valuestring[0])) {
             return ZOO_OK;
         }
-        return zoo_request_refuse(p->out, p->key, ZOO_E_UNSUPPORTED, p->err,
-                                  "%s is not supported in a batch", p->key);
+        return zoo_request_refuse(p->out, p->key, ZOO_E_UNSUPPORTED, p->err, "%s is not supported",
+                                  p->key);
     case RULE_CLAIMED:
         break;
     }

@@ -152,8 +152,12 @@ static void check_head(zoo_exchange *e, const char *method, const char *url)
     char text[160];
     e->route = zoo_route_find(method, url, e->id, &status);
     if (!e->route) {
-        (void)snprintf(text, sizeof text, "there is no %s %.100s", method, url);
-        zoo_answer_error(e, status, "invalid_request_error", "not_found", NULL, text);
+        bool is_there = status == MHD_HTTP_METHOD_NOT_ALLOWED;
+        (void)snprintf(text, sizeof text,
+                       is_there ? "%.20s is not a method of %.100s" : "there is no %.20s %.100s",
+                       method, url);
+        zoo_answer_error(e, status, "invalid_request_error",
+                         is_there ? "method_not_allowed" : "not_found", NULL, text);
     } else if (!has_key(e)) {
         zoo_answer_error(e, MHD_HTTP_UNAUTHORIZED, "authentication_error", "invalid_api_key", NULL,
                          "the API key is missing or wrong");
@@ -199,10 +203,13 @@ static void add_headers(const zoo_exchange *e, struct MHD_Response *response, co
 {
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (e->server->options->cors) {
+        /* Client packages send headers of their own. */
+        const char *wanted = MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND,
+                                                         "Access-Control-Request-Headers");
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN,
                                       e->server->options->cors);
         (void)MHD_add_response_header(response, "Access-Control-Allow-Headers",
-                                      "authorization, content-type, x-api-key");
+                                      wanted ? wanted : "authorization, content-type, x-api-key");
         (void)MHD_add_response_header(response, "Access-Control-Allow-Methods",
                                       "GET, POST, DELETE, OPTIONS");
     }

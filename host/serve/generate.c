@@ -93,6 +93,7 @@ static zoo_status read_stream_keys(zoo_exchange *e, cJSON *body, char param[64],
     cJSON *stream = cJSON_DetachItemFromObjectCaseSensitive(body, "stream");
     cJSON *options = cJSON_DetachItemFromObjectCaseSensitive(body, "stream_options");
     bool ok = !stream || cJSON_IsBool(stream) || cJSON_IsNull(stream);
+    bool has_options = !options || cJSON_IsObject(options) || cJSON_IsNull(options);
     e->wants_stream = cJSON_IsTrue(stream);
     e->stream.wants_usage =
         cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "include_usage"));
@@ -101,6 +102,10 @@ static zoo_status read_stream_keys(zoo_exchange *e, cJSON *body, char param[64],
     if (!ok) {
         (void)snprintf(param, 64, "stream");
         return zoo_fail(err, ZOO_E_USAGE, "stream must be true or false");
+    }
+    if (!has_options) {
+        (void)snprintf(param, 64, "stream_options");
+        return zoo_fail(err, ZOO_E_USAGE, "stream_options must be an object");
     }
     return ZOO_OK;
 }

@@ -267,6 +267,9 @@ static zoo_status read_tools(zoo_translation *t, zoo_error *err)
     cJSON *tools = zoo_translation_take(t, "tools"), *tool;
     cJSON *list = cJSON_GetArraySize(tools) > 0 ? cJSON_AddArrayToObject(t->chat, "tools") : NULL;
     zoo_status status = ZOO_OK;
+    if (tools && !cJSON_IsArray(tools)) {
+        status = zoo_translation_refuse(t, "tools", ZOO_E_USAGE, err, "tools must be a list");
+    }
     cJSON_ArrayForEach(tool, tools)
     {
         if (status == ZOO_OK) {

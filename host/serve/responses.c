@@ -414,6 +414,13 @@ static void end(zoo_event_stream *s, const zoo_answer *a, const char *why)
 static void error(zoo_out *out, const char *type, const char *code, const char *param,
                   const char *message)
 {
+    static const char *const names[][2] = {{"messages", "input"},
+                                           {"max_tokens", "max_output_tokens"},
+                                           {"response_format", "text.format"},
+                                           {"reasoning_effort", "reasoning.effort"}};
+    for (size_t i = 0; param && i < ZOO_COUNT(names); i++) {
+        param = strcmp(param, names[i][0]) == 0 ? names[i][1] : param;
+    }
     zoo_dialect_chat.error(out, type, code, param, message);
 }
 

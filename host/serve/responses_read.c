@@ -284,6 +284,9 @@ static zoo_status read_tools(zoo_translation *t, zoo_error *err)
     cJSON *tools = zoo_translation_take(t, "tools"), *next;
     cJSON *list = cJSON_CreateArray();
     zoo_status status = list ? ZOO_OK : no_memory(err);
+    if (tools && !cJSON_IsArray(tools)) {
+        status = zoo_translation_refuse(t, "tools", ZOO_E_USAGE, err, "tools must be a list");
+    }
     for (cJSON *tool = tools ? tools->child : NULL; tool && status == ZOO_OK; tool = next) {
         int before = cJSON_GetArraySize(list);
         next = tool->next;

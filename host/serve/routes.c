@@ -42,6 +42,19 @@ static void answer_models(zoo_exchange *e)
     zoo_out_text(&e->answer, "]}");
 }
 
+static void answer_model(zoo_exchange *e)
+{
+    char text[160];
+    if (strcmp(e->id, e->server->name) == 0) {
+        e->status = MHD_HTTP_OK;
+        put_model(e);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "the model \"%s\" is not served here", e->id);
+    zoo_answer_error(e, MHD_HTTP_NOT_FOUND, "invalid_request_error", "model_not_found", "model",
+                     text);
+}
+
 static void answer_options(zoo_exchange *e)
 {
     e->status = MHD_HTTP_NO_CONTENT;
@@ -129,7 +142,7 @@ static void answer_tokenize(zoo_exchange *e)
     cJSON_Delete(body);
 }
 
-static zoo_status read_ids(const cJSON *body, zoo_ids *ids, zoo_error *err)
+static zoo_status read_ids(const cJSON *body, uint32_t n_vocab, zoo_ids *ids, zoo_error *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(body, "tokens"), *item;
     size_t n = (size_t)cJSON_GetArraySize(list);
@@ -140,8 +153,10 @@ static zoo_status read_ids(const cJSON *body, zoo_ids *ids, zoo_error *err)
     }
     cJSON_ArrayForEach(item, list)
     {
-        if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 1e9) {
-            return zoo_fail(err, ZOO_E_USAGE, "item %zu of tokens is not a token id", ids->n);
+        if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) ||
+            item->valuedouble >= (double)n_vocab) {
+            return zoo_fail(err, ZOO_E_USAGE, "item %zu of tokens is not a token id below %u",
+                            ids->n, n_vocab);
         }
         ids->data[ids->n++] = (uint32_t)item->valuedouble;
     }
@@ -158,7 +173,7 @@ static void answer_detokenize(zoo_exchange *e)
     if (!body) {
         return;
     }
-    status = read_ids(body, &ids, &err);
+    status = read_ids(body, e->server->loaded->context.n_vocab, &ids, &err);
     if (status == ZOO_OK) {
         status =
             zoo_tokenizer_decode(e->server->loaded->tokenizer, ids.data, ids.n, 0, &text, &err);
@@ -210,6 +225,7 @@ static const zoo_route routes[] = {
     PLAIN("GET", "/health", answer_health, true),
     PLAIN("GET", "/metrics", answer_metrics, true),
     PLAIN("GET", "/v1/models", answer_models, false),
+    PLAIN("GET", "/v1/models/*", answer_model, false),
     PLAIN("GET", "/tokenizer_info", answer_tokenizer_info, false),
     PLAIN("POST", "/tokenize", answer_tokenize, false),
     PLAIN("POST", "/detokenize", answer_detokenize, false),

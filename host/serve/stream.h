@@ -35,7 +35,6 @@ typedef struct zoo_event_row {
     size_t n_content, n_reasoning; /* bytes sent */
     uint32_t n_calls;              /* sent */
     uint32_t n_logged;             /* tokens whose log-probabilities were sent */
-    bool has_role;
 } zoo_event_row;
 
 /* The block of a message that a writer has begun and not ended. */

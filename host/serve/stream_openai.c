@@ -30,10 +30,6 @@ static void open_delta(zoo_event_stream *s, uint32_t row)
 {
     open_event(s);
     zoo_out_format(&s->out, "{\"index\":%u,\"delta\":{", row);
-    if (!s->rows[row].has_role) {
-        zoo_out_text(&s->out, "\"role\":\"assistant\",");
-        s->rows[row].has_role = true;
-    }
 }
 
 static void close_delta(zoo_event_stream *s, uint32_t row)
@@ -41,6 +37,17 @@ static void close_delta(zoo_event_stream *s, uint32_t row)
     zoo_out_text(&s->out, "}");
     put_logprobs(s, row);
     zoo_out_text(&s->out, ",\"finish_reason\":null}]}\n\n");
+}
+
+/* Says whose words come before there are any, as an answer may have none. */
+static void chat_begin(zoo_event_stream *s)
+{
+    for (uint32_t row = 0; row < s->n_rows; row++) {
+        open_event(s);
+        zoo_out_format(&s->out, "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}",
+                       row);
+        zoo_out_text(&s->out, ",\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+    }
 }
 
 static void send_part(zoo_event_stream *s, uint32_t row, const char *key, const char *text,
@@ -119,5 +126,5 @@ static void end(zoo_event_stream *s, const zoo_answer *answer, const char *why)
 
 const zoo_event_writer zoo_event_writer_completions = {NULL, NULL,   completion_text,
                                                        NULL, finish, end};
-const zoo_event_writer zoo_event_writer_chat = {NULL,      chat_reasoning, chat_content,
-                                                chat_call, finish,         end};
+const zoo_event_writer zoo_event_writer_chat = {chat_begin, chat_reasoning, chat_content,
+                                                chat_call,  finish,         end};

@@ -31,9 +31,11 @@ chat='{"messages":[{"role":"user","content":"Tell me a story"}],"max_tokens":60,
 curl -sS -m 20 "$url/health" >"$said"
 grep -q '"ok"' "$said"
 result $? "health"
-curl -sS -m 20 "$url/v1/models" >"$said"
-grep -q '"id":"demo-llama"' "$said"
-result $? "models"
+for path in models models/demo-llama; do
+    curl -sS -m 20 "$url/v1/$path" >"$said"
+    grep -q '"id":"demo-llama"' "$said"
+    result $? "$path"
+done
 
 ask /v1/completions "$story"
 cp "$said" "$TMPDIR/alone"
@@ -60,6 +62,8 @@ done
 [ "$(grep -c '^data: ' "$said")" -gt 10 ] && [ "$(tail -2 "$said" | head -1)" = "data: [DONE]" ] &&
     [ "$(grep -c '"usage"' "$said")" = 1 ]
 result $? "it comes in pieces, with the usage and [DONE] at its end"
+head -1 "$said" | grep -q '"delta":{"role":"assistant","content":""}'
+result $? "its first event names the role"
 ask /v1/completions "${story%\}},\"stream\":true}" -N
 whole=$(sed -n 's/.*"text":"\(\([^"\\]\|\\.\)*\)".*/\1/p' "$TMPDIR/alone")
 [ "$(joined text "$said")" = "$whole" ]
@@ -149,7 +153,19 @@ refused 413 'body_too_large' "a body whose announced length is too long, before 
 ask /v1/nothing '{}'
 refused 404 '"error"' "an unknown path"
 status=$(curl -sS -m 20 -o "$said" -w '%{http_code}' "$url/v1/completions")
-refused 405 '"error"' "a wrong method"
+refused 405 'method_not_allowed' "a wrong method"
+status=$(curl -sS -m 20 -o "$said" -w '%{http_code}' "$url/v1/models/other")
+refused 404 'model_not_found' "another model"
+ask /detokenize '{"tokens":[1024]}'
+refused 400 'token id below 1024' "an id beyond the vocabulary"
+ask /v1/responses '{"input":"a","tools":3}'
+refused 400 '"param":"tools"' "tools that are no list"
+ask /v1/messages '{"max_tokens":4,"tools":3,"messages":[{"role":"user","content":"a"}]}'
+refused 400 'tools must be a list' "in messages, too"
+ask /v1/responses '{"input":"a","max_output_tokens":9999}'
+refused 400 '"param":"max_output_tokens","code":"context_length_exceeded"' "a limit by its name there"
+ask /v1/chat/completions "$chat,\"stream_options\":3}"
+refused 400 '"param":"stream_options"' "stream_options that are no object"
 
 long='{"prompt":"Once","max_tokens":450,"ignore_eos":true,"stream":true}'
 rm -f "$TMPDIR/pids"
@@ -208,7 +224,11 @@ cp "$TMPDIR/log" "$said"
 [ $status -eq 0 ] && [ "$(choices "$TMPDIR/last")" = "$(choices "$TMPDIR/alone")" ]
 result $? "SIGTERM lets running requests end, exit code 0"
 
-serve --api-key secret
+serve --api-key secret --cors 'https://a.example'
+curl -sS -m 20 -i -X OPTIONS -H 'Origin: https://a.example' -H 'Access-Control-Request-Method: POST' \
+    -H 'Access-Control-Request-Headers: x-api-key,anthropic-version' "$url/v1/messages" >"$said"
+grep -q 'Allow-Origin: https://a.example' "$said" && grep -q 'Allow-Headers: .*anthropic-version' "$said"
+result $? "a web page of that origin may send the headers that its client sends"
 ask /v1/completions "$story"
 refused 401 'invalid_api_key' "without the key 401"
 ask /v1/completions "$story" -H 'Authorization: Bearer secret'
