@@ -17,7 +17,9 @@
 #include "serve/server_private.h"
 
 /* Beside so many others a new connection must send its first request within CROWDED_SECONDS. */
-enum { CROWDED_SECONDS = 1, CROWDED_PERCENT = 75 };
+enum { CROWDED_SECONDS = 2, CROWDED_PERCENT = 75 };
+/* An upload may take longer than other bodies, but not without end. */
+enum { UPLOAD_BYTES_A_SECOND = 1024 };
 
 static void link_exchange(zoo_server *s, zoo_exchange *e)
 {
@@ -38,7 +40,6 @@ static zoo_exchange *new_exchange(zoo_server *s, struct MHD_Connection *connecti
         e->connection = connection;
         e->began = zoo_clock_seconds();
         (void)pthread_mutex_init(&e->lock, NULL);
-        link_exchange(s, e);
     }
     return e;
 }
@@ -91,6 +92,13 @@ static void set_since(zoo_server *s, struct MHD_Connection *connection, double s
     }
 }
 
+/* Whether bytes have arrived that libmicrohttpd has not read: then the delay is not the client's. */
+static bool has_unread(const zoo_connection *p)
+{
+    char byte;
+    return recv(p->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void zoo_connection_sweep(zoo_server *s)
 {
     /* libmicrohttpd itself closes connections that send nothing at all, sooner than this. */
@@ -100,7 +108,7 @@ void zoo_connection_sweep(zoo_server *s)
         (uint64_t)s->n_connections * 100 > (uint64_t)s->options->connections_max * CROWDED_PERCENT;
     double oldest_new = is_crowded ? now - CROWDED_SECONDS : oldest;
     for (zoo_connection *p = s->connections; p; p = p->next) {
-        if (p->since > 0 && p->since < (p->has_asked ? oldest : oldest_new)) {
+        if (p->since > 0 && p->since < (p->has_asked ? oldest : oldest_new) && !has_unread(p)) {
             (void)shutdown(p->fd, SHUT_RDWR);
             p->since = 0;
         }
@@ -179,6 +187,7 @@ static void take_body(zoo_exchange *e, const char *data, size_t n)
         return; /* refused already: the rest is discarded */
     }
     if (e->upload) {
+        atomic_fetch_add(&e->n_uploaded, n);
         (void)zoo_upload_take(e, data, n);
         return;
     }
@@ -326,6 +335,7 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
         }
         set_since(e->server, connection, 0);
         check_head(e, method, url);
+        link_exchange(e->server, e);
         /* Answered at once: a body that is too long is not read. */
         return e->status == MHD_HTTP_CONTENT_TOO_LARGE ? send_answer(e) : MHD_YES;
     }
@@ -334,7 +344,9 @@ enum MHD_Result zoo_exchange_handle(void *closure, struct MHD_Connection *connec
         *n_data = 0;
         return MHD_YES;
     }
+    (void)pthread_mutex_lock(&e->lock);
     e->is_complete = true;
+    (void)pthread_mutex_unlock(&e->lock);
     return e->is_answered ? MHD_YES : proceed(e);
 }
 
@@ -348,9 +360,9 @@ void zoo_exchange_completed(void *closure, struct MHD_Connection *connection, vo
         return;
     }
     *state = NULL;
-    zoo_upload_free(e);
     zoo_metrics_status(&s->metrics, why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? e->status : 0);
     (void)pthread_mutex_lock(&e->lock);
+    zoo_upload_free(e);
     e->connection = NULL;
     e->is_gone = true;
     (void)pthread_mutex_unlock(&e->lock);
@@ -390,10 +402,10 @@ static bool has_left(const zoo_exchange *e)
 static bool is_slow(zoo_exchange *e)
 {
     const zoo_server_options *o = e->server->options;
-    double seconds = zoo_clock_seconds() - e->began;
+    double seconds = zoo_clock_seconds() - e->began, patience = (double)o->idle_seconds;
     const union MHD_ConnectionInfo *info;
-    /* An upload may take long: libmicrohttpd closes it when it stalls. */
-    if (!e->is_complete && !e->upload && e->connection && seconds > (double)o->idle_seconds) {
+    patience += (double)atomic_load(&e->n_uploaded) / UPLOAD_BYTES_A_SECOND;
+    if (!e->is_complete && e->connection && seconds > patience) {
         info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         if (info) {
             (void)shutdown(info->connect_fd, SHUT_RDWR);
@@ -414,9 +426,10 @@ void zoo_exchange_sweep(zoo_server *s, bool cancels_all)
         (void)pthread_mutex_lock(&e->lock);
         bool is_gone = e->is_gone, leaves = !is_gone && (cancels_all || has_left(e));
         leaves |= !is_gone && is_slow(e);
+        zoo_live_request *live = leaves ? e->live : NULL;
         (void)pthread_mutex_unlock(&e->lock);
-        if (leaves && e->live) {
-            zoo_live_cancel(s->live, e->live);
+        if (live) {
+            zoo_live_cancel(s->live, live);
         }
         if (is_gone) {
             *(e->previous ? &e->previous->next : &s->exchanges) = e->next;

@@ -208,9 +208,9 @@ static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
     } else if (status == ZOO_OK) {
         MHD_suspend_connection(e->connection);
     }
+    e->is_suspended = e->is_suspended && status == ZOO_OK;
     (void)pthread_mutex_unlock(&e->lock);
     if (status != ZOO_OK) {
-        e->is_suspended = false;
         zoo_answer_status(e, status, NULL, why.text);
     }
     return status == ZOO_OK;
@@ -271,7 +271,9 @@ void zoo_generate_answer(zoo_exchange *e)
     zoo_error why = {0};
     zoo_status status = zoo_live_answer(e->live, &answer, &why);
     if (status != ZOO_OK) {
+        (void)pthread_mutex_lock(&e->lock);
         explain_timeout(e, &why);
+        (void)pthread_mutex_unlock(&e->lock);
         zoo_answer_status(e, status, NULL, why.text);
         return;
     }

@@ -39,6 +39,7 @@ struct zoo_exchange {
     char id[ZOO_STORE_ID]; /* the id in the path, or "" */
     zoo_out body;
     zoo_upload *upload;        /* of ZOO_ROUTE_UPLOAD */
+    atomic_size_t n_uploaded;  /* bytes of its body so far */
     struct MHD_Response *file; /* a file as the answer, in place of `answer`; or null */
     uint32_t status;           /* HTTP status of the answer; 0: not yet known */
     zoo_out answer;
@@ -50,7 +51,8 @@ struct zoo_exchange {
     zoo_event_stream stream;
     cJSON *echoed;        /* members of the body that the answer repeats */
     size_t n_held;        /* bytes counted in server->n_held */
-    pthread_mutex_t lock; /* guards connection, stream and what follows */
+    pthread_mutex_t lock; /* guards connection, upload, is_complete, is_late, live, stream and what
+                             follows, where another thread reads or writes them */
     bool is_suspended, is_done, is_gone;
     uint64_t n_sent;               /* bytes of stream.out that are sent */
     double began, first;           /* time of the request and of its first text, in seconds */

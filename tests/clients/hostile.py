@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 CONNECTIONS = 10000
-STEP = 100  # connections opened at once
+STEP = 50  # connections opened at once
 
 
 def request_of(body: bytes, path: str = "/v1/completions", more: str = "") -> bytes:
@@ -82,6 +82,13 @@ SLOW: list[tuple[str, bytes, bytes]] = [
     ("a slow head", b"POST /v1/comp", b"x"),
     ("slow headers", b"GET /health HTTP/1.1\r\nHost: a\r\n", b"x: y\r\n"),
     ("a slow body", request_of(b"{" + b" " * 500)[:-500], b" "),
+    (
+        "a slow upload",
+        b"POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+        b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n',
+        b"x",
+    ),
     ("a body that stops", request_of(b"{" + b" " * 500)[:-500], b""),
 ]
 
