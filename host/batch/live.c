@@ -112,8 +112,8 @@ static void enqueue(zoo_live *live, zoo_live_request *r)
     live->n_queued++;
 }
 
-zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
-                           const zoo_live_events *events, zoo_live_request **out, zoo_error *err)
+zoo_status zoo_live_make(zoo_live *live, zoo_request *request, zoo_id id,
+                         const zoo_live_events *events, zoo_live_request **out, zoo_error *err)
 {
     zoo_live_request *r = zoo_mem_array(1, sizeof *r);
     zoo_status status;
@@ -133,11 +133,24 @@ zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
     }
     memset(request, 0, sizeof *request);
     *out = r;
+    return ZOO_OK;
+}
+
+void zoo_live_start(zoo_live *live, zoo_live_request *r)
+{
     (void)pthread_mutex_lock(&live->lock);
     enqueue(live, r);
     live->n_waiting += r->n_rows;
+    live->has_cancelled |= r->is_cancelled;
     (void)pthread_cond_signal(&live->work);
     (void)pthread_mutex_unlock(&live->lock);
+}
+
+zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
+                           const zoo_live_events *events, zoo_live_request **out, zoo_error *err)
+{
+    ZOO_TRY(zoo_live_make(live, request, id, events, out, err));
+    zoo_live_start(live, *out);
     return ZOO_OK;
 }
 

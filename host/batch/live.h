@@ -43,11 +43,17 @@ void zoo_live_store(zoo_live *live, zoo_kept_file *file);
 void zoo_live_free(zoo_live *live);
 
 /*
- * Queues an encoded request, whose content moves into *out on success; it runs until done is
- * called. id names its answer. The caller releases *out. ZOO_E_MEMORY.
+ * Makes and queues an encoded request, whose content moves into *out on success; it runs until done
+ * is called. id names its answer. The caller releases *out. ZOO_E_MEMORY.
  */
 zoo_status zoo_live_submit(zoo_live *live, zoo_request *request, zoo_id id,
                            const zoo_live_events *events, zoo_live_request **out, zoo_error *err);
+
+/* The two halves of it: events come once it is started, which must not happen under a lock that
+ * they take. */
+zoo_status zoo_live_make(zoo_live *live, zoo_request *request, zoo_id id,
+                         const zoo_live_events *events, zoo_live_request **out, zoo_error *err);
+void zoo_live_start(zoo_live *live, zoo_live_request *request);
 
 /* Ends the request at the next step; done is still called. A finished one stays as it is. */
 void zoo_live_cancel(zoo_live *live, zoo_live_request *request);

@@ -198,7 +198,7 @@ static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
     }
     (void)pthread_mutex_lock(&e->lock);
     e->is_suspended = !e->wants_stream;
-    status = zoo_live_submit(s->live, request, id, &events, &e->live, &why);
+    status = zoo_live_make(s->live, request, id, &events, &e->live, &why);
     if (status == ZOO_OK && e->wants_stream) {
         zoo_answer head;
         zoo_live_head(s->live, e->live, &head);
@@ -212,8 +212,10 @@ static bool submit(zoo_exchange *e, zoo_request *request, zoo_id id)
     (void)pthread_mutex_unlock(&e->lock);
     if (status != ZOO_OK) {
         zoo_answer_status(e, status, NULL, why.text);
+        return false;
     }
-    return status == ZOO_OK;
+    zoo_live_start(s->live, e->live);
+    return true;
 }
 
 /* Reserves a place in the live queue; false: it is full or the server is stopping. */
