@@ -93,10 +93,10 @@ static void set_since(zoo_server *s, struct MHD_Connection *connection, double s
 }
 
 /* Whether bytes have arrived that libmicrohttpd has not read: then the delay is not the client's. */
-static bool has_unread(const zoo_connection *p)
+static bool has_unread(int fd)
 {
     char byte;
-    return recv(p->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void zoo_connection_sweep(zoo_server *s)
@@ -108,7 +108,7 @@ void zoo_connection_sweep(zoo_server *s)
         (uint64_t)s->n_connections * 100 > (uint64_t)s->options->connections_max * CROWDED_PERCENT;
     double oldest_new = is_crowded ? now - CROWDED_SECONDS : oldest;
     for (zoo_connection *p = s->connections; p; p = p->next) {
-        if (p->since > 0 && p->since < (p->has_asked ? oldest : oldest_new) && !has_unread(p)) {
+        if (p->since > 0 && p->since < (p->has_asked ? oldest : oldest_new) && !has_unread(p->fd)) {
             (void)shutdown(p->fd, SHUT_RDWR);
             p->since = 0;
         }
@@ -407,10 +407,10 @@ static bool is_slow(zoo_exchange *e)
     patience += (double)atomic_load(&e->n_uploaded) / UPLOAD_BYTES_A_SECOND;
     if (!e->is_complete && e->connection && seconds > patience) {
         info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        if (info) {
+        if (info && !has_unread(info->connect_fd)) {
             (void)shutdown(info->connect_fd, SHUT_RDWR);
+            e->is_complete = true; /* shut down only once */
         }
-        e->is_complete = true; /* shut down only once */
     }
     e->is_late |=
         e->is_complete && !e->is_done && o->request_seconds > 0 && seconds > o->request_seconds;

@@ -112,7 +112,7 @@ class Hostile:
 
     async def expect(self, what: str, sent: bytes, wanted: set[int]) -> None:
         """Sends bytes; the answer must have a wanted status, or the connection close (0)."""
-        status, began = 0, time.monotonic()
+        status, began, why = 0, time.monotonic(), ""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             with contextlib.suppress(OSError):
@@ -123,13 +123,14 @@ class Hostile:
             writer.close()
         except TimeoutError:
             status = -1
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        self.slowest = max(self.slowest, time.monotonic() - began)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            why = f" {error!r}"
+        seconds = time.monotonic() - began
+        self.slowest = max(self.slowest, seconds)
         if status in wanted:
             self.refused += 1
         else:
-            self.fail(f"{what}: {status if status >= 0 else 'no answer'}")
+            self.fail(f"{what}: {status if status >= 0 else 'no answer'}{why} {seconds:.1f} s")
 
     async def trickle(self, what: str, first: bytes, then: bytes) -> None:
         """Sends `then` now and then; the server must close the connection all the same."""

@@ -1,7 +1,7 @@
 """lmzoo serve under load and abuse; needs the standard library only.
 
     python3 tests/clients/load.py MODEL [--lmzoo build/lmzoo] [--seconds 60] [--connections 64]
-        [--phases steady,leaving,hostile] [-- OPTION OF THE SERVER...]
+        [--phases steady,leaving,hostile] [--idle 5] [-- OPTION OF THE SERVER...]
 
 Starts a server, asks for the text of each seed alone, and then runs, one after the other:
 
@@ -34,7 +34,6 @@ import hostile
 
 PROMPT = "Once upon a time there was a little girl"
 SEEDS = 16
-IDLE = 5  # seconds after which the server closes a silent connection
 SAMPLES = 9
 
 
@@ -158,7 +157,7 @@ class Load:
 
     async def phase(self, name: str) -> bool:
         args, tally, fresh = self.args, Tally(), Tally()
-        bad = hostile.Hostile(self.port, IDLE)
+        bad = hostile.Hostile(self.port, args.idle)
         resident: list[float] = []
         files, began = self.files(), time.monotonic()
         until = began + args.seconds
@@ -229,14 +228,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--idle", type=int, default=5, help="--idle of the server")
     parser.add_argument("--phases", default="steady,leaving,hostile")
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args = parser.parse_args(sys.argv[1:at])
     options = sys.argv[at + 1 :]
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    command = [args.lmzoo, "serve", args.model, "--port", "0", "--idle", str(IDLE), *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    command = [args.lmzoo, "serve", args.model, "--port", "0", "--idle", str(args.idle)]
+    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         said = ""
         for line in server.stderr:
