@@ -10,7 +10,7 @@ for phase in steady leaving hostile; do
     name="$phase clients get their bytes, and nothing is left behind"
     if python3 "$LMZOO_SOURCE/tests/clients/load.py" "$LMZOO_SOURCE/demo/models/demo-llama" \
         --lmzoo "$LMZOO_BUILD/lmzoo" --seconds "${ZOO_LOAD_SECONDS:-8}" --tokens 24 \
-        --connections "${ZOO_LOAD_CONNECTIONS:-24}" --phases "$phase" -- --weights f32 \
+        --connections "${ZOO_LOAD_CONNECTIONS:-24}" --phases "$phase" --idle 8 -- --weights f32 \
         >"$TMPDIR/report" 2>&1; then
         echo "ok $n - $name"
     else
