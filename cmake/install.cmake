@@ -38,7 +38,7 @@ install(DIRECTORY sdk/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lmzoo
 if(EXISTS ${PROJECT_SOURCE_DIR}/sdk/template)
   install(DIRECTORY sdk/template DESTINATION ${ZOO_DATA_DIR})
 endif()
-install(DIRECTORY tools/reference DESTINATION ${ZOO_DATA_DIR} COMPONENT runtime
+install(DIRECTORY tools/reference DESTINATION ${ZOO_DATA_DIR} COMPONENT runtime USE_SOURCE_PERMISSIONS
   FILES_MATCHING PATTERN "*.py" PATTERN "*.json" PATTERN "requirements.txt" PATTERN "README.md"
   PATTERN "__pycache__" EXCLUDE)
 set_target_properties(zoo_sdk PROPERTIES EXPORT_NAME sdk)
