@@ -73,8 +73,8 @@ static zoo_segment get(const zoo_cache *cache, uint32_t stream, const zoo_seq *s
                          .row = row};
 }
 
-static void read(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
-                 uint32_t row, uint32_t n, float *y)
+static void read_rows(const zoo_cache *cache, uint32_t stream, const zoo_seq *seq, uint32_t head,
+                      uint32_t row, uint32_t n, float *y)
 {
     const zoo_cache_handle *h = (const zoo_cache_handle *)cache;
     const zoo_stream_place *place = &h->places[stream];
@@ -108,5 +108,5 @@ void zoo_cache_install(zoo_cache_handle *handle, uint32_t n_streams)
                                 .put = put,
                                 .get = get,
                                 .state = state,
-                                .read = read};
+                                .read = read_rows};
 }

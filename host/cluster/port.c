@@ -3,10 +3,10 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/budget.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 #define PROGRESS_SECONDS 0.1
 
@@ -43,17 +43,13 @@ static zoo_message *pop(queue *q)
 
 zoo_status zoo_port_new(zoo_port **out, zoo_error *err)
 {
-    pthread_condattr_t attributes;
     zoo_port *port = zoo_mem_array(1, sizeof *port);
     *out = port;
     if (!port) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the queue of a rank");
     }
     (void)pthread_mutex_init(&port->mutex, NULL);
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&port->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    zoo_cond_start(&port->changed);
     return ZOO_OK;
 }
 
@@ -90,10 +86,7 @@ void zoo_port_end(zoo_port *port)
 
 zoo_message *zoo_port_take(zoo_port *port, double seconds)
 {
-    struct timespec until;
-    double end = zoo_clock_seconds() + seconds;
-    until.tv_sec = (time_t)end;
-    until.tv_nsec = (long)((end - (double)until.tv_sec) * 1e9);
+    struct timespec until = zoo_cond_deadline((int32_t)(seconds * 1000));
     (void)pthread_mutex_lock(&port->mutex);
     if (!port->lines.first && seconds > 0.0) {
         (void)pthread_cond_timedwait(&port->changed, &port->mutex, &until);

@@ -133,7 +133,7 @@ static bool has_group(const zoo_jobs *jobs, uint32_t kind, uint32_t size)
 static void add_groups(cJSON *groups, const zoo_jobs *jobs)
 {
     for (uint32_t i = 0, n = 0; i < 2 * ZOO_JOB_KINDS; i++) {
-        uint32_t kind = i / 2, size = ZOO_JOB_RUN << (i % 2);
+        uint32_t kind = i / 2, size = (uint32_t)ZOO_JOB_RUN << (i % 2);
         char name[16];
         if (has_group(jobs, kind, size)) {
             (void)snprintf(name, sizeof name, "group_%u", n++);

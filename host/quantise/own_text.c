@@ -27,8 +27,8 @@ static zoo_status add(zoo_score_texts *texts, const zoo_row *row, zoo_error *err
 }
 
 /* Writes all rows; they are whole or failed afterwards. */
-static zoo_status write(zoo_engine *engine, const zoo_generation *generation, zoo_row *rows,
-                        uint32_t n, zoo_error *err)
+static zoo_status write_text(zoo_engine *engine, const zoo_generation *generation, zoo_row *rows,
+                             uint32_t n, zoo_error *err)
 {
     zoo_schedule *schedule;
     ZOO_TRY(zoo_schedule_new(engine, NULL, generation, &schedule, err));
@@ -67,7 +67,7 @@ zoo_status zoo_own_text_add(zoo_engine *engine, const zoo_generation *generation
         rows[i].sampling = (zoo_sampling){
             .temperature = 1.0f, .top_p = 1.0f, .repetition = 1.0f, .ignore_eos = true, .seed = i};
     }
-    zoo_status status = write(engine, generation, rows, n, err);
+    zoo_status status = write_text(engine, generation, rows, n, err);
     for (uint32_t i = 0; i < n; i++) {
         status = status == ZOO_OK ? add(texts, &rows[i], err) : status;
         zoo_row_free(&rows[i]);

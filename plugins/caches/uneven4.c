@@ -112,8 +112,8 @@ static void store(const zoo_kernels *kernels, uint32_t width, void *page, uint32
     }
 }
 
-static void read(const zoo_kernels *kernels, uint32_t width, const void *page, uint32_t row,
-                 uint32_t n, float *y, size_t y_stride)
+static void read_rows(const zoo_kernels *kernels, uint32_t width, const void *page, uint32_t row,
+                      uint32_t n, float *y, size_t y_stride)
 {
     static const float all[2 * LEVELS] = {-127, -98, -77, -60, -45, -31, -18, -6,
                                           6,    18,  31,  45,  60,  77,  98,  127};
@@ -144,6 +144,6 @@ const zoo_cache_ops caches_uneven4 = {
     .error_max = 5.5e-3f,
     .bytes = bytes,
     .store = store,
-    .read = read,
+    .read = read_rows,
     .vectors = vectors,
 };

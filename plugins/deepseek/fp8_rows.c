@@ -74,8 +74,8 @@ static void store(const zoo_kernels *kernels, uint32_t width, void *page, uint32
     }
 }
 
-static void read(const zoo_kernels *kernels, uint32_t width, const void *page, uint32_t row,
-                 uint32_t n, float *y, size_t y_stride)
+static void read_rows(const zoo_kernels *kernels, uint32_t width, const void *page, uint32_t row,
+                      uint32_t n, float *y, size_t y_stride)
 {
     (void)kernels;
     for (uint32_t r = 0; r < n; r++, y += y_stride) {
@@ -106,6 +106,6 @@ const zoo_cache_ops ds_fp8_rows = {
     .suits = suits,
     .bytes = bytes,
     .store = store,
-    .read = read,
+    .read = read_rows,
     .vectors = vectors,
 };
