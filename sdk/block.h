@@ -215,6 +215,9 @@ struct zoo_setup {
      * f32. [load] */
     void (*unpack)(zoo_setup *setup, const zoo_weight *weight, float *out);
     const zoo_limits *limits;
+    /* Whether configure should also make the plan of the prediction layers
+     * (zoo_plan.prediction). */
+    uint32_t predicts;
 };
 
 /*

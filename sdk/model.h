@@ -168,6 +168,17 @@ typedef struct zoo_plan {
      * over generated tokens alone), so their rows don't serve a later prompt. 0: all are.
      */
     uint32_t reuse_generated_max;
+    /*
+     * The prediction layer (multi-token prediction) as a model of its own with the same embedding
+     * and head, made where zoo_setup.predicts asks for it; null: none. At position i it reads the
+     * embedding of token i + 1 and this model's row at i, and predicts token i + 2.
+     */
+    const struct zoo_plan *prediction;
+    /* In such a plan: floats of the given row, which follows the embedding in each row that the
+     * prologue reads; 0: no row is given. */
+    uint32_t given_width;
+    /* Whether the given row is taken before the last norm of the model that computed it. */
+    uint32_t given_raw;
 } zoo_plan;
 
 #ifdef __cplusplus

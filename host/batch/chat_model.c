@@ -238,11 +238,13 @@ static zoo_status open_draft(const char *folder, const char *weights,
     o.reserve = 0;
     o.n_marks = 0;
     o.memory = allowed / 4;
-    zoo_status status = zoo_engine_open(folder, &o, out, err);
+    zoo_status (*open)(const char *, const zoo_engine_options *, zoo_engine **, zoo_error *) =
+        options->predicts ? zoo_draft_layers_open : zoo_engine_open;
+    zoo_status status = open(folder, &o, out, err);
     if (status == ZOO_E_MEMORY) {
         o.memory = allowed / 2;
         zoo_error inner = {0};
-        status = zoo_engine_open(folder, &o, out, &inner);
+        status = open(folder, &o, out, &inner);
         *err = inner;
         if (status == ZOO_E_MEMORY) {
             return zoo_fail(err, status, "a draft model may hold half of %zu MiB: %s",
@@ -252,6 +254,35 @@ static zoo_status open_draft(const char *folder, const char *weights,
     return status;
 }
 
+zoo_status zoo_chat_model_open_layers(const char *folder, const zoo_engine_options *options,
+                                      zoo_engine_options *of_main, zoo_engine **out, zoo_error *err)
+{
+    const uint32_t most = ZOO_COST_ROWS_MAX; /* more rows than these have no drafts */
+    ZOO_TRY(open_draft(folder, NULL, options, out, err));
+    uint32_t n = zoo_engine_limits(*out)->seqs_max;
+    size_t allowed = zoo_engine_memory_limit(options);
+    size_t held = zoo_engine_memory(*out) + zoo_draft_layers_bytes(*out, n < most ? n : most);
+    *of_main = *options;
+    of_main->predicts = false;
+    of_main->memory = allowed > held ? allowed - held : 1;
+    return ZOO_OK;
+}
+
+/* The prediction layer needs the main model's rows as they are behind its layers, once each. */
+zoo_status zoo_chat_model_join_layers(const zoo_engine *engine, zoo_engine *layers,
+                                      const char *folder, zoo_error *err)
+{
+    const zoo_plan *plan = zoo_engine_plan(engine);
+    if (!zoo_engine_has_rows(engine) || plan->reread_after || plan->reread_always) {
+        return zoo_fail(err, ZOO_E_USAGE, "%s: its prediction layer cannot draft, since %s", folder,
+                        zoo_engine_has_rows(engine)
+                            ? "long sequences are read again from their start"
+                            : "the rows behind its layers are not all here");
+    }
+    zoo_engine_lend_head(engine, layers);
+    return ZOO_OK;
+}
+
 zoo_status zoo_chat_model_open_with(const char *model, const char *draft, const char *draft_weights,
                                     const zoo_engine_options *options, zoo_chat_model *out,
                                     zoo_error *err)
@@ -259,17 +290,22 @@ zoo_status zoo_chat_model_open_with(const char *model, const char *draft, const 
     zoo_engine_options o = *options;
     char folder[4096];
     zoo_engine *engine = NULL;
-    if (!draft) {
+    if (!draft && !options->predicts) {
         return zoo_chat_model_open(model, options, out, err);
     }
     memset(out, 0, sizeof *out);
-    ZOO_TRY(zoo_model_folder(draft, folder, sizeof folder, err));
-    ZOO_TRY(open_draft(folder, draft_weights, options, &engine, err));
-    size_t allowed = zoo_engine_memory_limit(options), held = zoo_engine_memory(engine);
-    o.memory = allowed > held ? allowed - held : 1;
+    ZOO_TRY(zoo_model_folder(draft ? draft : model, folder, sizeof folder, err));
+    if (draft) {
+        ZOO_TRY(open_draft(folder, draft_weights, options, &engine, err));
+        size_t allowed = zoo_engine_memory_limit(options), held = zoo_engine_memory(engine);
+        o.memory = allowed > held ? allowed - held : 1;
+    } else {
+        ZOO_TRY(zoo_chat_model_open_layers(folder, options, &o, &engine, err));
+    }
     zoo_status status = zoo_chat_model_open(model, &o, out, err);
     if (status == ZOO_OK) {
-        status = judge_draft(out, engine, folder, err);
+        status = draft ? judge_draft(out, engine, folder, err)
+                       : zoo_chat_model_join_layers(out->engine, engine, folder, err);
         out->speculation.draft = engine;
         if (status != ZOO_OK) {
             zoo_chat_model_close(out);
@@ -278,9 +314,10 @@ zoo_status zoo_chat_model_open_with(const char *model, const char *draft, const 
     }
     zoo_engine_close(engine);
     if (status == ZOO_E_MEMORY) {
+        size_t allowed = zoo_engine_memory_limit(options);
         zoo_error inner = *err;
         return zoo_fail(err, status, "beside the draft model, which holds %zu of %zu MiB: %s",
-                        held >> 20, allowed >> 20, inner.text);
+                        (allowed - o.memory) >> 20, allowed >> 20, inner.text);
     }
     return status;
 }

@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "batch/batch.h"
 #include "checkpoint/hub.h"
+#include "batch/chat_model.h"
 #include "commands/commands.h"
 #include "commands/session.h"
 #include "engine/engine_private.h"
@@ -318,14 +319,30 @@ static zoo_status measure_machine(bench *b, zoo_error *err)
     return ZOO_OK;
 }
 
+static zoo_status open_engines(bench *b, const char *folder, zoo_error *err)
+{
+    const zoo_engine_options *options = &b->args->common.engine;
+    zoo_engine_options of_main;
+    if (!options->predicts) {
+        return zoo_engine_open(folder, options, &b->engine, err);
+    }
+    ZOO_TRY(zoo_chat_model_open_layers(folder, options, &of_main, &b->speculation.draft, err));
+    ZOO_TRY(zoo_engine_open(folder, &of_main, &b->engine, err));
+    return zoo_chat_model_join_layers(b->engine, b->speculation.draft, folder, err);
+}
+
 static zoo_status prepare_drafts(bench *b, zoo_error *err)
 {
     (void)zoo_speculate_read(b->args->common.speculate, &b->speculation.kind);
     b->speculation.n_always = b->args->common.n_drafts;
     b->speculation.pool_bytes = zoo_session_drafts(&b->args->common);
-    return b->speculation.kind == ZOO_SPECULATE_OFF || b->speculation.n_always > 0
-               ? ZOO_OK
-               : zoo_step_costs_measure(b->engine, &b->speculation.costs, err);
+    if (b->speculation.kind == ZOO_SPECULATE_OFF || b->speculation.n_always > 0) {
+        return ZOO_OK;
+    }
+    if (b->speculation.draft) {
+        ZOO_TRY(zoo_step_costs_measure(b->speculation.draft, &b->speculation.draft_costs, err));
+    }
+    return zoo_step_costs_measure(b->engine, &b->speculation.costs, err);
 }
 
 static zoo_status run_tests(bench *b, zoo_error *err)
@@ -353,9 +370,11 @@ static int run_model(const bench_args *a)
     bench_time begin = now();
     zoo_status status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &err);
     if (status == ZOO_OK) {
-        status = zoo_engine_open(folder, &a->common.engine, &b.engine, &err);
+        status = open_engines(&b, folder, &err);
     }
     if (status != ZOO_OK) {
+        zoo_engine_close(b.engine);
+        zoo_engine_close(b.speculation.draft);
         return fail(&err, zoo_exit_code_model(status));
     }
     bench_time load = since(begin, 1);
@@ -364,6 +383,7 @@ static int run_model(const bench_args *a)
     print_end(&b);
     status = run_tests(&b, &err);
     zoo_engine_close(b.engine);
+    zoo_engine_close(b.speculation.draft);
     return status == ZOO_OK ? 0 : fail(&err, zoo_exit_code(status));
 }
 

@@ -1,9 +1,9 @@
 /*
  * cmd_trace.c: lmzoo trace and lmzoo compare.
  *
- *   trace MODEL --tokens 1,2,3 -o trace.safetensors [--chunk N]
+ *   trace MODEL --tokens 1,2,3 -o trace.safetensors [--chunk N] [--predict]
  *       every named activation of one pass; with --chunk the prompt is read N tokens at a time,
- *       which must give the same bits
+ *       which must give the same bits; with --predict the pass is that of the prediction layer
  *   compare A B [--prefix-a P] [--prefix-b P] [--limit X] [--json]
  *       exit code 0 if all tensors agree, 1 if not
  *
@@ -13,15 +13,18 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "batch/chat_model.h"
 #include "checkpoint/hub.h"
 #include "commands/commands.h"
 #include "engine/recorder.h"
 #include "evaluate/compare.h"
+#include "generate/draft_model.h"
 
 typedef struct trace_args {
     zoo_common common;
     const char *tokens, *output;
     uint32_t chunk;
+    bool predicts;
 } trace_args;
 
 static const zoo_option trace_options[] = {
@@ -30,42 +33,74 @@ static const zoo_option trace_options[] = {
      "the trace, a safetensors file"},
     {"--chunk", 0, ZOO_OPTION_COUNT, offsetof(trace_args, chunk), "N",
      "read the tokens N at a time (all in one step)"},
+    {"--predict", 0, ZOO_OPTION_FLAG, offsetof(trace_args, predicts), NULL,
+     "trace the prediction layer, over all tokens but the first"},
     ZOO_OPTIONS_PIPELINE,
     ZOO_OPTIONS_END};
 
-/* The model is open: its exit code. */
-static int write_trace(zoo_engine *engine, const trace_args *a, const int32_t *tokens, uint32_t n)
+static zoo_status write_trace(zoo_engine *engine, const zoo_recorder_pass *pass, const char *path,
+                              zoo_error *err)
 {
     zoo_recorder *recorder = NULL;
-    zoo_error error;
-    zoo_status status = zoo_recorder_run(engine, tokens, n, a->chunk, &recorder, &error);
+    zoo_status status = zoo_recorder_run(engine, pass, &recorder, err);
     if (status == ZOO_OK) {
-        status = zoo_recorder_write(recorder, a->output, &error);
+        status = zoo_recorder_write(recorder, path, err);
     }
     zoo_recorder_free(recorder);
-    return status == ZOO_OK ? 0 : zoo_command_failed("trace", &error, zoo_exit_code(status));
+    return status;
+}
+
+/* Traces the prediction layer: it reads the model's rows, each with the token that follows. */
+static zoo_status write_prediction(zoo_engine *engine, zoo_engine *layers,
+                                   const zoo_recorder_pass *pass, const char *path, zoo_error *err)
+{
+    const zoo_plan *plan = zoo_engine_plan(layers);
+    float *rows = zoo_mem_array(pass->n, plan->given_width * sizeof *rows);
+    if (!rows || pass->n < 2) {
+        zoo_mem_free(rows);
+        return zoo_fail(err, rows ? ZOO_E_USAGE : ZOO_E_MEMORY,
+                        rows ? "the prediction layer needs at least two tokens" : "out of memory");
+    }
+    zoo_status status = zoo_recorder_rows(engine, pass, !plan->given_raw, rows, err);
+    if (status == ZOO_OK) {
+        const zoo_recorder_pass next = {
+            .tokens = pass->tokens + 1, .n = pass->n - 1, .chunk = pass->chunk, .given = rows};
+        status = write_trace(layers, &next, path, err);
+    }
+    zoo_mem_free(rows);
+    return status;
 }
 
 static int trace_tokens(trace_args *a, const int32_t *tokens, uint32_t n)
 {
     char folder[4096];
     zoo_error error;
-    zoo_engine *engine = NULL;
+    zoo_engine *engine = NULL, *layers = NULL;
     zoo_engine_options *options = &a->common.engine;
     uint32_t rows = a->chunk && a->chunk < n ? a->chunk : n;
-    options->rows_max = rows > 16 ? rows : 16;
+    const zoo_recorder_pass pass = {.tokens = tokens, .n = n, .chunk = a->chunk};
+    options->rows_max = rows > ZOO_DRAFTS_MAX ? rows : ZOO_DRAFTS_MAX + 1;
     options->seqs_max = 2;
     options->context_max = n;
     zoo_status status = zoo_model_folder(a->common.positional[0], folder, sizeof folder, &error);
+    if (status == ZOO_OK && a->predicts) {
+        status = zoo_draft_layers_open(folder, options, &layers, &error);
+    }
     if (status == ZOO_OK) {
         status = zoo_engine_open(folder, options, &engine, &error);
     }
-    if (status != ZOO_OK) {
-        return zoo_command_failed("trace", &error, zoo_exit_code_model(status));
+    if (status == ZOO_OK && layers) {
+        status = zoo_chat_model_join_layers(engine, layers, folder, &error);
     }
-    int code = write_trace(engine, a, tokens, n);
+    int code = status == ZOO_OK ? 0 : zoo_exit_code_model(status);
+    if (status == ZOO_OK) {
+        status = layers ? write_prediction(engine, layers, &pass, a->output, &error)
+                        : write_trace(engine, &pass, a->output, &error);
+        code = status == ZOO_OK ? 0 : zoo_exit_code(status);
+    }
     zoo_engine_close(engine);
-    return code;
+    zoo_engine_close(layers);
+    return code ? zoo_command_failed("trace", &error, code) : 0;
 }
 
 static int run_trace(void *args)
@@ -94,7 +129,9 @@ const zoo_command zoo_command_trace = {
     .text =
         "Reads the tokens in one pass and writes the output of each module, under the names that "
         "the modules have in Hugging Face transformers. Weights and caches are f32 unless "
-        "--weights or --cache say otherwise. All activations are held in memory until the "
+        "--weights or --cache say otherwise. With --predict the pass is that of the prediction "
+        "layer (multi-token prediction) over the model's rows. All activations are held in memory "
+        "until the "
         "file is written.",
     .example = "lmzoo trace ./model --tokens 1,2,3 -o trace.safetensors",
     .options = trace_options,

@@ -229,7 +229,8 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
     }
     zoo_speculate kind = ZOO_SPECULATE_OFF;
     if (common->speculate && !zoo_speculate_read(common->speculate, &kind)) {
-        return zoo_fail(err, ZOO_E_USAGE, "--speculate must be off, text or file, not \"%.40s\"",
+        return zoo_fail(err, ZOO_E_USAGE,
+                        "--speculate must be off, text, file or mtp, not \"%.40s\"",
                         common->speculate);
     }
     const char *kept = common->draft_weights;
@@ -243,6 +244,12 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
     }
     if (common->draft && kind == ZOO_SPECULATE_OFF) {
         return zoo_fail(err, ZOO_E_USAGE, "--draft drafts nothing with --speculate off");
+    }
+    e->predicts = kind == ZOO_SPECULATE_MTP;
+    if (e->predicts && (common->draft || common->pipeline)) {
+        return zoo_fail(err, ZOO_E_USAGE, "--speculate mtp does not go with %s",
+                        common->draft ? "--draft, which drafts in its place"
+                                      : "--pipeline, which keeps the layers' rows elsewhere");
     }
     if (common->draft && common->pipeline) {
         return zoo_fail(err, ZOO_E_USAGE, "--draft is for a model on one machine, not --pipeline");

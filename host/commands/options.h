@@ -72,9 +72,10 @@ extern const zoo_option zoo_options_model[];
      0,                                                                                            \
      ZOO_OPTION_TEXT,                                                                              \
      offsetof(zoo_common, speculate),                                                              \
-     "off|text|file",                                                                              \
-     "draft tokens from the row's own text, or also from what other rows said (file), and verify " \
-     "them in one step, where that saves time; the tokens stay the same (" otherwise ")"},         \
+     "off|text|file|mtp",                                                                          \
+     "draft tokens from the row's own text, also from what other rows said (file) or from the "    \
+     "model's own prediction layer (mtp), and verify them in one step, where that saves time; "    \
+     "the tokens stay the same (" otherwise ")"},                                                  \
     {                                                                                              \
         "--draft-tokens", 0, ZOO_OPTION_COUNT, offsetof(zoo_common, n_drafts), "N",                \
             "draft this many in every step, whether it saves time or not (0: as many as pay)"      \

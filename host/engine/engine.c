@@ -11,7 +11,7 @@
 #include "engine/pipeline.h"
 #include "model/open.h"
 
-static bool open_micro_batch(zoo_micro_batch *f, const zoo_limits *l)
+static bool open_micro_batch(zoo_micro_batch *f, const zoo_limits *l, uint32_t given_width)
 {
     uint32_t **const lists[] = {&f->pos, &f->seq_of, &f->wanted};
     f->seqs = zoo_mem_array(l->seqs_max + 1, sizeof *f->seqs);
@@ -19,7 +19,8 @@ static bool open_micro_batch(zoo_micro_batch *f, const zoo_limits *l)
         *lists[i] = zoo_mem_array(l->rows_max + 1, sizeof(uint32_t));
     }
     f->tokens = zoo_mem_array(l->rows_max + 1, sizeof *f->tokens);
-    return f->seqs && f->pos && f->seq_of && f->wanted && f->tokens;
+    f->given = given_width ? zoo_mem_array(l->rows_max, given_width * sizeof *f->given) : NULL;
+    return f->seqs && f->pos && f->seq_of && f->wanted && f->tokens && (!given_width || f->given);
 }
 
 static void close_micro_batch(zoo_micro_batch *f)
@@ -29,6 +30,7 @@ static void close_micro_batch(zoo_micro_batch *f)
     zoo_mem_free(f->seq_of);
     zoo_mem_free(f->wanted);
     zoo_mem_free(f->tokens);
+    zoo_mem_free(f->given);
 }
 
 static zoo_status open_session(zoo_engine *engine, zoo_error *err)
@@ -40,7 +42,7 @@ static zoo_status open_session(zoo_engine *engine, zoo_error *err)
     bool all = engine->states && engine->micro_batches;
     engine->n_micro_batches = all ? n : 0;
     for (uint32_t i = 0; i < engine->n_micro_batches && all; i++) {
-        all = open_micro_batch(&engine->micro_batches[i], l);
+        all = open_micro_batch(&engine->micro_batches[i], l, engine->model.plan.given_width);
     }
     return all ? ZOO_OK : zoo_fail(err, ZOO_E_MEMORY, "out of memory");
 }
@@ -158,6 +160,23 @@ size_t zoo_engine_memory(const zoo_engine *engine)
 void zoo_engine_parallel(zoo_engine *engine, uint32_t n_items, zoo_task *fn, void *arg)
 {
     zoo_pool_run(engine->model.pool, n_items, fn, arg);
+}
+
+void zoo_engine_rows(zoo_engine *engine, uint32_t first, uint32_t n, bool normed, float *out)
+{
+    zoo_step_rows(&engine->step, first, n, normed, out);
+}
+
+bool zoo_engine_has_rows(const zoo_engine *engine)
+{
+    const zoo_plan *plan = &engine->model.plan;
+    return !engine->pipeline && plan->n_epilogue == 0 && plan->stream_width == plan->hidden_size;
+}
+
+void zoo_engine_lend_head(const zoo_engine *engine, zoo_engine *predictor)
+{
+    predictor->model.head = engine->model.head;
+    predictor->model.head_bias = engine->model.head_bias;
 }
 
 void zoo_engine_trace(zoo_engine *engine, zoo_trace_fn *fn, void *arg)

@@ -91,6 +91,8 @@ typedef struct zoo_item {
     const int32_t *tokens; /* [n] */
     zoo_want want;
     uint32_t n_tail; /* 1 .. n, for ZOO_WANT_TAIL */
+    /* [n, plan.given_width] for a plan that reads given rows; null: zeros. */
+    const float *given;
     /* Out: [1, n or n_tail; vocab_size], valid until the next step; null for ZOO_WANT_NONE. */
     float *logits;
 } zoo_item;
@@ -104,6 +106,17 @@ static inline uint32_t zoo_item_n_wanted(const zoo_item *item)
 
 /* Runs one step. The rows of all items together must not pass limits.rows_max. */
 zoo_status zoo_engine_step(zoo_engine *engine, zoo_item *items, uint32_t n_items, zoo_error *err);
+
+/*
+ * Rows first .. first + n - 1 of the last step, counted over its items, behind all layers: out
+ * [n, hidden_size]; normed: behind the last norm, too. Not for a plan with an epilogue or several
+ * residual streams, nor for layers on several ranks (zoo_engine_has_rows).
+ */
+void zoo_engine_rows(zoo_engine *engine, uint32_t first, uint32_t n, bool normed, float *out);
+bool zoo_engine_has_rows(const zoo_engine *engine);
+/* Gives an engine that was opened with options.predicts the head of its main model, which must be
+ * closed after it. [load] */
+void zoo_engine_lend_head(const zoo_engine *engine, zoo_engine *predictor);
 
 /*
  * A step in two halves, for an engine whose layers lie on several ranks: as many steps as there are

@@ -23,6 +23,7 @@ typedef struct zoo_micro_batch {
     zoo_seq *seqs;                   /* [seqs_max] */
     uint32_t *pos, *seq_of, *wanted; /* [rows_max] */
     int32_t *tokens;                 /* [rows_max] */
+    float *given;                    /* [rows_max, plan.given_width], or null where that is 0 */
     uint32_t n_wanted;
 } zoo_micro_batch;
 

@@ -132,17 +132,48 @@ static void on_activation(void *arg, const char *name, const float *x, uint32_t 
     }
 }
 
-static zoo_status run(zoo_recorder *r, zoo_engine *engine, const int32_t *tokens, uint32_t chunk,
+/* The next item of the pass, after n_done tokens. */
+static zoo_item next_item(const zoo_engine *engine, const zoo_recorder_pass *pass, uint32_t n_done,
+                          uint32_t seq)
+{
+    uint32_t left = pass->n - n_done, chunk = pass->chunk ? pass->chunk : pass->n;
+    size_t width = engine->model.plan.given_width;
+    return (zoo_item){.seq = seq,
+                      .n = left < chunk ? left : chunk,
+                      .tokens = pass->tokens + n_done,
+                      .given = pass->given ? pass->given + n_done * width : NULL};
+}
+
+zoo_status zoo_recorder_rows(zoo_engine *engine, const zoo_recorder_pass *pass, bool normed,
+                             float *rows, zoo_error *err)
+{
+    uint32_t seq, n_done = 0;
+    ZOO_TRY(zoo_engine_seq_open(engine, pass->n, pass->n, &seq, err));
+    zoo_status status = ZOO_OK;
+    while (n_done < pass->n && status == ZOO_OK) {
+        zoo_item item = next_item(engine, pass, n_done, seq);
+        status = zoo_engine_step(engine, &item, 1, err);
+        if (status == ZOO_OK) {
+            zoo_engine_rows(engine, 0, item.n, normed,
+                            rows + (size_t)n_done * engine->model.plan.hidden_size);
+        }
+        n_done += item.n;
+    }
+    zoo_engine_seq_close(engine, seq);
+    return status;
+}
+
+static zoo_status run(zoo_recorder *r, zoo_engine *engine, const zoo_recorder_pass *pass,
                       zoo_error *err)
 {
-    uint32_t seq, n = r->n_total;
-    ZOO_TRY(zoo_engine_seq_open(engine, n, n, &seq, err));
+    uint32_t seq;
+    ZOO_TRY(zoo_engine_seq_open(engine, pass->n, pass->n, &seq, err));
     zoo_engine_trace(engine, on_activation, r);
     zoo_status status = ZOO_OK;
-    while (r->n_done < n && status == ZOO_OK) {
-        uint32_t left = n - r->n_done, count = left < chunk ? left : chunk;
-        zoo_item item = {
-            .seq = seq, .n = count, .tokens = tokens + r->n_done, .want = ZOO_WANT_ALL};
+    while (r->n_done < pass->n && status == ZOO_OK) {
+        zoo_item item = next_item(engine, pass, r->n_done, seq);
+        uint32_t count = item.n;
+        item.want = ZOO_WANT_ALL;
         status = zoo_engine_step(engine, &item, 1, err);
         r->n_done += count;
     }
@@ -155,8 +186,8 @@ static zoo_status run(zoo_recorder *r, zoo_engine *engine, const int32_t *tokens
     return status;
 }
 
-zoo_status zoo_recorder_run(zoo_engine *engine, const int32_t *tokens, uint32_t n, uint32_t chunk,
-                            zoo_recorder **out, zoo_error *err)
+zoo_status zoo_recorder_run(zoo_engine *engine, const zoo_recorder_pass *pass, zoo_recorder **out,
+                            zoo_error *err)
 {
     zoo_recorder *r = zoo_mem_array(1, sizeof *r);
     *out = NULL;
@@ -165,8 +196,8 @@ zoo_status zoo_recorder_run(zoo_engine *engine, const int32_t *tokens, uint32_t 
     }
     r->engine = engine;
     r->names = zoo_card_part(engine->model.card, "trace");
-    r->n_total = n;
-    zoo_status status = run(r, engine, tokens, chunk ? chunk : n, err);
+    r->n_total = pass->n;
+    zoo_status status = run(r, engine, pass, err);
     if (status != ZOO_OK) {
         zoo_recorder_free(r);
         return status;

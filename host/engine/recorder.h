@@ -16,13 +16,21 @@
 
 typedef struct zoo_recorder zoo_recorder;
 
-/*
- * Reads tokens [n] in a sequence of its own, `chunk` at a time (0: in one step), which gives the
- * same bits. The engine's steps, sequences and contexts must have room for them. *out is for
- * zoo_recorder_free, null on error.
- */
-zoo_status zoo_recorder_run(zoo_engine *engine, const int32_t *tokens, uint32_t n, uint32_t chunk,
-                            zoo_recorder **out, zoo_error *err);
+/* A pass: tokens [n] in a sequence of its own, `chunk` at a time (0: in one step), which gives the
+ * same bits. given: as in zoo_item, or null. */
+typedef struct zoo_recorder_pass {
+    const int32_t *tokens;
+    uint32_t n, chunk;
+    const float *given;
+} zoo_recorder_pass;
+
+/* The engine's steps, sequences and contexts must have room for the pass. *out is for
+ * zoo_recorder_free, null on error. */
+zoo_status zoo_recorder_run(zoo_engine *engine, const zoo_recorder_pass *pass, zoo_recorder **out,
+                            zoo_error *err);
+/* The rows of the pass behind all layers (zoo_engine_rows): rows [n, hidden_size]. */
+zoo_status zoo_recorder_rows(zoo_engine *engine, const zoo_recorder_pass *pass, bool normed,
+                             float *rows, zoo_error *err);
 void zoo_recorder_free(zoo_recorder *recorder);
 
 uint32_t zoo_recorder_count(const zoo_recorder *recorder);

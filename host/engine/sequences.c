@@ -181,6 +181,12 @@ static void fill_rows(const zoo_engine *engine, zoo_micro_batch *f, const zoo_it
                                .n_prompt = s->n_prompt,
                                .n_total = after <= s->n_whole ? s->n_whole : after,
                                .slot = item->seq};
+    size_t n_given = engine->model.plan.given_width;
+    if (n_given && item->given) {
+        memcpy(f->given + row * n_given, item->given, item->n * n_given * sizeof *f->given);
+    } else if (n_given) {
+        memset(f->given + row * n_given, 0, item->n * n_given * sizeof *f->given);
+    }
     for (uint32_t i = 0; i < item->n; i++) {
         f->pos[row + i] = s->length + i;
         f->seq_of[row + i] = index;
@@ -242,6 +248,7 @@ zoo_status zoo_engine_step_begin(zoo_engine *engine, uint32_t micro_batch, zoo_i
     if (engine->pipeline) {
         ZOO_TRY(zoo_pipeline_begin(engine, f, err));
     } else {
+        engine->step.given = f->given;
         ZOO_TRY(zoo_step_run(&engine->step, &f->span, f->wanted, f->n_wanted, err));
     }
     for (uint32_t i = 0; i < n_items; i++) {

@@ -16,7 +16,7 @@ void zoo_draft_rates_init(zoo_draft_rates *rates)
         1.0f,  0.8f,                          /* forced, grammar */
         0.25f, 0.4f, 0.55f, 0.7f, 0.8f, 0.9f, /* own text */
         0.25f, 0.4f, 0.55f, 0.7f, 0.8f, 0.9f, /* other rows */
-        0.7f};                                /* draft model */
+        0.7f,  0.7f, 0.7f,  0.7f};            /* draft model */
     for (uint32_t i = 0; i < ZOO_DRAFT_CLASSES; i++) {
         rates->n[i] = prior;
         rates->n_accepted[i] = prior * first[i];

@@ -6,7 +6,8 @@
  * text, ngrams.h, or in other rows' outputs, draft_pool.h), and a draft model (draft_model.h). Of
  * the last two kinds the likelier is taken.
  *
- * A draft's class is its source and, for matches, the match length. Each row counts per class how
+ * A draft's class is its source and, for matches, the match length, for a draft model its number in
+ * a row of drafts. Each row counts per class how
  * often drafts equalled the sampled token, including drafts that were not run: measuring those
  * costs nothing. The acceptance rate of a class is the row's own, with that of all rows as a prior,
  * less its standard error; the probability of a draft is the product of the rates up to it.
@@ -26,8 +27,9 @@ enum {
     ZOO_DRAFT_TEXT,        /* the first of ZOO_DRAFT_LENGTHS classes: matches in the own text */
     ZOO_DRAFT_LENGTHS = 6, /* ranges of match lengths */
     ZOO_DRAFT_FILE = ZOO_DRAFT_TEXT + ZOO_DRAFT_LENGTHS,  /* the same: matches in other rows */
-    ZOO_DRAFT_MODEL = ZOO_DRAFT_FILE + ZOO_DRAFT_LENGTHS, /* sampled from a draft model */
-    ZOO_DRAFT_CLASSES
+    ZOO_DRAFT_MODEL = ZOO_DRAFT_FILE + ZOO_DRAFT_LENGTHS, /* of a draft model, by their number */
+    ZOO_DRAFT_DEPTHS = 4,
+    ZOO_DRAFT_CLASSES = ZOO_DRAFT_MODEL + ZOO_DRAFT_DEPTHS
 };
 
 /* Acceptance counts of each class, exponentially decayed. */
@@ -55,6 +57,10 @@ typedef struct zoo_draft_seq {
     uint32_t n_read; /* tokens of the row that it has run */
     uint32_t n;      /* drafts that it has run after them: tokens [n] */
     int32_t tokens[ZOO_DRAFTS_MAX];
+    /* Of a prediction layer, whose n_read counts rows of the main model: */
+    uint32_t n_followed; /* positions of the main model that were read or passed by */
+    uint32_t n_pending;  /* rows of the last of them that it has still to run */
+    float *given;        /* [n_pending, width of a row] */
 } zoo_draft_seq;
 
 /* n_max: maximal tokens of the row. Null: no memory. */

@@ -500,6 +500,24 @@ static zoo_status run_step(zoo_schedule *s, bool *any, zoo_error *err)
     return ZOO_OK;
 }
 
+/* Gives the rows of the step to the prediction layer, if there is one, and updates all rows. */
+static zoo_status absorb_all(zoo_schedule *s, zoo_error *err)
+{
+    zoo_draft_rows rows = {.pays = zoo_schedule_model_pays(s)};
+    bool follows = s->draft_model && s->n_running <= ZOO_COST_ROWS_MAX;
+    for (uint32_t i = 0; i < s->n_items; i++) {
+        zoo_row *row = s->step_rows[i].row;
+        rows.pos = row->pos;
+        rows.n = s->items[i].n;
+        if (follows && row->finish == ZOO_UNFINISHED) {
+            ZOO_TRY(zoo_draft_layers_follow(s->draft_model, row, &rows, err));
+        }
+        rows.at += rows.n;
+        absorb(s, &s->step_rows[i], &s->items[i]);
+    }
+    return s->draft_model ? zoo_draft_layers_read(s->draft_model, err) : ZOO_OK;
+}
+
 zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
 {
     bool any = false;
@@ -513,9 +531,7 @@ zoo_status zoo_schedule_step(zoo_schedule *s, zoo_error *err)
     }
     s->stats.n_steps++;
     zoo_engine_parallel(s->engine, s->n_items, read_logits, s);
-    for (uint32_t i = 0; i < s->n_items; i++) {
-        absorb(s, &s->step_rows[i], &s->items[i]);
-    }
+    ZOO_TRY(absorb_all(s, err));
     retire(s);
     return ZOO_OK;
 }

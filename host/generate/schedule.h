@@ -68,21 +68,23 @@ void zoo_schedule_free(zoo_schedule *schedule);
 typedef enum zoo_speculate {
     ZOO_SPECULATE_OFF = 0,
     ZOO_SPECULATE_TEXT, /* drafts from the row's own prompt and output */
-    ZOO_SPECULATE_FILE  /* also from the outputs of other running or ended rows */
+    ZOO_SPECULATE_FILE, /* also from the outputs of other running or ended rows */
+    ZOO_SPECULATE_MTP   /* text, and the prediction layer as zoo_speculation.draft */
 } zoo_speculate;
 
 /* zoo_model_options.n_marks while speculating: drafts of models with states seldom pay with more
  * running rows than this. */
 enum { ZOO_SPECULATE_MARKS = 8 };
 
-/* "off", "text", "file"; false: another word. */
+/* "off", "text", "file", "mtp"; false: another word. */
 bool zoo_speculate_read(const char *word, zoo_speculate *out);
 
 typedef struct zoo_speculation {
     zoo_speculate kind;
     uint32_t n_always; /* drafts of every row in every step, even where they do not pay; 0: those
                           that pay by `costs`, none while costs.n_rows is 0 */
-    zoo_engine *draft; /* a draft model with the same vocabulary, or null */
+    zoo_engine
+        *draft; /* a draft model with the same vocabulary, or the prediction layer, or null */
     zoo_step_costs draft_costs; /* of the draft model's steps */
     size_t pool_bytes;          /* of the draft pool, with ZOO_SPECULATE_FILE */
     zoo_step_costs costs;       /* of the engine's steps */

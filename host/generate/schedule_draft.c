@@ -30,7 +30,7 @@ static const double doubt = 1.1, f_max = 8.0;
 
 bool zoo_speculate_read(const char *word, zoo_speculate *out)
 {
-    static const char *const words[] = {"off", "text", "file"};
+    static const char *const words[] = {"off", "text", "file", "mtp"};
     for (uint32_t i = 0; i < ZOO_COUNT(words); i++) {
         if (strcmp(word, words[i]) == 0) {
             *out = (zoo_speculate)i;
@@ -48,7 +48,7 @@ zoo_status zoo_schedule_speculate(zoo_schedule *s, const zoo_speculation *specul
     s->speculation = speculation->kind != ZOO_SPECULATE_OFF && !never ? speculation : NULL;
     zoo_draft_rates_init(&s->rates);
     if (s->speculation && speculation->draft) {
-        ZOO_TRY(zoo_draft_model_new(speculation->draft, &s->draft_model, err));
+        ZOO_TRY(zoo_draft_model_new(speculation->draft, s->engine, &s->draft_model, err));
     }
     if (!s->speculation || speculation->kind != ZOO_SPECULATE_FILE) {
         return ZOO_OK;
@@ -133,21 +133,19 @@ static void pace_model(zoo_schedule *s, double expected, double seconds)
     *pace += (*pace > 0.0 ? 0.15 : 1.0) * (seen - *pace);
 }
 
-/* How many tokens d the draft model should draft for each row: the d that minimises the time per
- * token, (d draft steps + one step of n (1 + d) rows) / (n (1 + p + ... + p^d)), with p the
- * acceptance rate so far. */
-static uint32_t choose_n_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
+/* How many tokens d the draft model should draft for each of n rows: the d that minimises the time
+ * per token, (d draft steps + one step of n (1 + d) rows) / (n (1 + p_1 + p_1 p_2 + ...)), with p
+ * the acceptance rates so far. */
+static uint32_t best_n_model(zoo_schedule *s, uint32_t n, uint32_t n_prompt_rows, uint32_t most)
 {
     const zoo_speculation *sp = s->speculation;
-    uint32_t n = s->n_items, most = n_max / n < MODEL_MAX ? n_max / n : MODEL_MAX, best = 0;
-    if (!s->draft_model || sp->n_always > 0 || sp->draft_costs.n_rows == 0) {
-        return s->draft_model ? sp->n_always : 0;
-    }
-    double p = (double)(s->rates.n_accepted[ZOO_DRAFT_MODEL] / s->rates.n[ZOO_DRAFT_MODEL]);
     double each = model_seconds(s, n), f = factor_now(s), right = 1.0, tokens = n;
     double least = zoo_step_cost(&sp->costs, n + n_prompt_rows) / tokens;
+    uint32_t best = 0;
     for (uint32_t d = 1; d <= most; d++) {
-        right *= p;
+        uint32_t depth = d < ZOO_DRAFT_DEPTHS ? d : ZOO_DRAFT_DEPTHS;
+        uint32_t class = ZOO_DRAFT_MODEL + depth - 1;
+        right *= (double)(s->rates.n_accepted[class] / s->rates.n[class]);
         tokens += right * n;
         double cost = f * zoo_step_cost(&sp->costs, n * (1 + d) + n_prompt_rows) + d * each;
         if (cost / tokens < least) {
@@ -155,12 +153,34 @@ static uint32_t choose_n_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t
             best = d;
         }
     }
+    return best;
+}
+
+/* The same for this step's rows, 1 where it is due to be tried again. */
+static uint32_t choose_n_model(zoo_schedule *s, uint32_t n_prompt_rows, uint32_t n_max)
+{
+    const zoo_speculation *sp = s->speculation;
+    uint32_t n = s->n_items, most = n_max / n < MODEL_MAX ? n_max / n : MODEL_MAX;
+    if (!s->draft_model || sp->n_always > 0 || sp->draft_costs.n_rows == 0) {
+        return s->draft_model ? sp->n_always : 0;
+    }
+    uint32_t best = best_n_model(s, n, n_prompt_rows, most);
     s->n_model_skips = best > 0 ? 0 : s->n_model_skips + 1;
     if (s->n_model_skips >= RETRY_EVERY && most > 0) {
         s->n_model_skips = 0;
         best = 1;
     }
     return best;
+}
+
+bool zoo_schedule_model_pays(zoo_schedule *s)
+{
+    const zoo_speculation *sp = s->speculation;
+    if (!s->draft_model || sp->n_always > 0) {
+        return s->draft_model != NULL;
+    }
+    return s->n_running > 0 && s->n_running < sp->costs.n_rows && sp->draft_costs.n_rows > 0 &&
+           best_n_model(s, s->n_running, 0, 1) > 0;
 }
 
 /* Lets the draft model draft n tokens for each row that has no drafts. */
@@ -173,8 +193,7 @@ static zoo_status draft_with_model(zoo_schedule *s, uint32_t n, zoo_error *err)
         if (row->drafts && row->drafts->n == 0) {
             s->drafting[n_rows++] = row;
             /* The first call runs the prompt, which says nothing about the cost of drafts. */
-            learns =
-                learns && row->draft_seq.n_read + row->draft_seq.n + ZOO_DRAFTS_MAX > row->n_prompt;
+            learns = learns && !zoo_draft_model_is_behind(s->draft_model, row);
         }
     }
     double begin = learns ? zoo_clock_seconds() : 0.0;

@@ -76,6 +76,8 @@ struct zoo_schedule {
  * n_prompt_rows rows of prompts. *n: drafts added. Errors are those of the draft model's engine. */
 zoo_status zoo_schedule_draft(zoo_schedule *schedule, uint32_t n_prompt_rows, uint32_t n_max,
                               uint32_t *n, zoo_error *err);
+/* Whether there is a draft model whose drafts pay with as many rows as run now. */
+bool zoo_schedule_model_pays(zoo_schedule *schedule);
 /* Updates the pace from the duration of a step that has only generating rows. */
 void zoo_schedule_time_step(zoo_schedule *schedule, uint32_t n_rows, double seconds);
 /* Compares a row's drafts with the tokens sampled: updates acceptance rates and counts, rewinds the

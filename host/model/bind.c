@@ -124,6 +124,10 @@ static zoo_status bind_head(zoo_model *model, zoo_bind_mode mode, zoo_error *err
         (void)snprintf(name, sizeof name, "%s.weight", plan->head_path);
     }
     uint32_t cols = plan->tied ? embed_width : plan->hidden_size;
+    if (model->predicts) {
+        zoo_model_pass_by(model, name);
+        return bind_norm(model, "", cols, &model->norm, err);
+    }
     if (plan->n_epilogue) {
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         cols = last->width_out ? last->width_out : plan->hidden_size;
@@ -280,7 +284,8 @@ zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *cons
     memset(&model->stats, 0, sizeof model->stats);
     model->tables = NULL;
     zoo_status status = bind_all(model, mode, err), judged = ZOO_OK;
-    if (mode == ZOO_BIND_CHECK && (status == ZOO_OK || status == ZOO_E_WEIGHT)) {
+    if (mode == ZOO_BIND_CHECK && !model->predicts &&
+        (status == ZOO_OK || status == ZOO_E_WEIGHT)) {
         zoo_error why;
         judged = zoo_renames_judge(
             model, &why); /* a misspelt rename is a better message than a missing tensor */

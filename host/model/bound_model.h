@@ -112,6 +112,7 @@ typedef struct zoo_model {
     zoo_source *sources;   /* [n_sources], in the order of binding */
     uint32_t n_sources, sources_max;
     bool quiet;
+    bool predicts; /* the plan is that of a prediction layer; the head is another model's */
 } zoo_model;
 
 /* n zeroed bytes that live as long as the model, 64-byte aligned;
@@ -151,6 +152,8 @@ void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t
 /* Adds a matrix that may be quantised to model->sources. ZOO_E_MEMORY. [load] */
 zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t flags,
                                  const zoo_weight *w, zoo_error *err);
+/* Marks a tensor as used whose values another model has. [load] */
+void zoo_model_pass_by(zoo_model *model, const char *name);
 /* The output matrix. [load] */
 zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
                                uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err);

@@ -195,6 +195,22 @@ static zoo_status open_tensors(zoo_model *model, const zoo_model_options *o, zoo
     return zoo_tensor_renames_apply(dirs, types, ZOO_COUNT(types), model->tensors, err);
 }
 
+/* The plan of the prediction layer in place of the model's. */
+static zoo_status take_prediction(zoo_model *model, zoo_error *err)
+{
+    const zoo_plan *prediction = model->plan.prediction;
+    if (!prediction) {
+        return zoo_fail(
+            err, ZOO_E_USAGE,
+            "%s has no prediction layer for model_type \"%s\"; --speculate text or file "
+            "draft without one",
+            model->folder, zoo_model_config_type(model->config));
+    }
+    model->plan = *prediction;
+    model->predicts = true;
+    return ZOO_OK;
+}
+
 static zoo_status read_plan(zoo_model *model, const zoo_model_options *o, zoo_error *err)
 {
     char why[200] = "";
@@ -207,7 +223,8 @@ static zoo_status read_plan(zoo_model *model, const zoo_model_options *o, zoo_er
         .size = sizeof model->setup,
         .weight_kind = model->weight_kind == ZOO_DTYPE_MAX ? ZOO_F32 : model->weight_kind,
         .host = model,
-        .limits = &model->limits};
+        .limits = &model->limits,
+        .predicts = o->predicts};
     zoo_model_setup_packing(model);
     model->plan.size = sizeof model->plan;
     zoo_status status = model->plugin->configure(view, &model->setup, &model->plan, err);
@@ -216,6 +233,7 @@ static zoo_status read_plan(zoo_model *model, const zoo_model_options *o, zoo_er
         return status;
     }
     ZOO_TRY(zoo_card_check(model->config, model->plugin, o->problems, err));
+    ZOO_TRY(o->predicts ? take_prediction(model, err) : ZOO_OK);
     if (model->limits.context_max == 0) {
         /* Tables that grow with the length promise more than the config's number of positions. */
         bool grows = model->plan.reread_after || model->plan.reread_always;
@@ -334,6 +352,9 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     char kind[64];
     const char *weights = o->weights ? o->weights : "auto";
     (void)snprintf(kind, sizeof kind, "%s", weights);
+    if (model->predicts) {
+        (void)snprintf(kind, sizeof kind, "%.20s-predict", weights);
+    }
     if (model->ring) { /* a file for each rank */
         (void)snprintf(kind, sizeof kind, "%.20s-%u-%u", weights, model->layer_begin,
                        model->layer_end);

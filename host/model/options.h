@@ -23,6 +23,7 @@ typedef struct zoo_model_options {
     uint32_t seqs_max;     /* sequences alive; 0: 64 */
     uint32_t context_max;  /* positions of a sequence; 0: the model's, at most 8192 */
     uint32_t n_marks;      /* sequences with states whose last step can be taken back at once */
+    bool predicts;         /* the prediction layer alone, whose head zoo_engine_lend_head gives */
     bool plan_only;        /* stop after the plan: no weights are read (inspect, plan) */
     bool strict;           /* a config key that the reference does not read is refused */
     bool quiet;            /* no progress line */

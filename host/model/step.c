@@ -268,31 +268,43 @@ static void run_chain(zoo_step *step, const zoo_bound *parts, uint32_t n_parts,
 typedef struct embed_job {
     zoo_step *step;
     const zoo_span *span;
-    uint32_t width;
+    uint32_t width; /* of the embedding; a given row follows */
 } embed_job;
 
 static void embed_row(void *arg, uint32_t row, uint32_t worker)
 {
     const embed_job *job = arg;
+    const zoo_step *step = job->step;
+    size_t n_given = step->model->plan.given_width;
+    float *out = step->h + row * (job->width + n_given);
     (void)worker;
-    job->step->model->embed.read(&job->step->model->embed, (uint32_t)job->span->tokens[row],
-                                 job->step->h + (size_t)row * job->width);
+    step->model->embed.read(&step->model->embed, (uint32_t)job->span->tokens[row], out);
+    if (n_given && step->given) {
+        memcpy(out + job->width, step->given + row * n_given, n_given * sizeof *out);
+    } else if (n_given) {
+        memset(out + job->width, 0, n_given * sizeof *out);
+    }
 }
 
 static void embed(zoo_step *step, const zoo_span *span)
 {
     const zoo_plan *plan = &step->model->plan;
     uint32_t width = plan->embed_width ? plan->embed_width : plan->hidden_size;
+    uint32_t stride = width + plan->given_width;
     embed_job job = {step, span, width};
     parallel(&step->ctx, span->n_rows, embed_row, &job);
     if (!plan->embed_scale_inside) {
-        emit_trace(step, "", "embed", step->h, span->n_rows, width);
+        emit_trace(step, "", "embed", step->h, span->n_rows, stride);
     }
-    if (plan->embed_scale != 1.0f) {
+    if (plan->embed_scale != 1.0f && stride == width) {
         step->ctx.kernels->scale(plan->embed_scale, step->h, step->h, (size_t)span->n_rows * width);
     }
+    for (uint32_t i = 0; plan->embed_scale != 1.0f && stride > width && i < span->n_rows; i++) {
+        float *row = step->h + (size_t)i * stride;
+        step->ctx.kernels->scale(plan->embed_scale, row, row, width);
+    }
     if (plan->embed_scale_inside == 1) {
-        emit_trace(step, "", "embed", step->h, span->n_rows, width);
+        emit_trace(step, "", "embed", step->h, span->n_rows, stride);
     }
 }
 
@@ -344,6 +356,18 @@ static void head(zoo_step *step, const uint32_t *rows, uint32_t n_rows)
         step->ctx.kernels->softcap(plan->softcap, step->logits, step->logits, n);
     }
     emit_trace(step, "", "logits", step->logits, n_rows, model->head.rows);
+}
+
+void zoo_step_rows(zoo_step *step, uint32_t first, uint32_t n, bool normed, float *out)
+{
+    const zoo_model *model = step->model;
+    uint32_t width = model->plan.hidden_size;
+    const float *rows = step->h + (size_t)first * width;
+    if (normed && has_norm(&model->norm)) {
+        run_norm(step, &model->norm, rows, out, n, width);
+    } else {
+        memcpy(out, rows, (size_t)n * width * sizeof *out);
+    }
 }
 
 zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *rows, uint32_t n_rows,

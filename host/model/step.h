@@ -29,7 +29,8 @@ typedef struct zoo_step {
     const char *normed_name;            /* the norm whose result `normed` holds; null: none */
     const float *normed_of;             /* its input */
     uint32_t width_max;
-    float *logits; /* [n, head rows] */
+    const float *given; /* [n_rows, plan.given_width] of the step that begins; null: zeros */
+    float *logits;      /* [n, head rows] */
     size_t logits_size;
     float *last; /* [rows_max, widest part]: rows that get logits */
     zoo_trace_fn *trace;
@@ -53,6 +54,9 @@ zoo_status zoo_step_enter(zoo_step *step, const zoo_span *span, zoo_error *err);
 zoo_status zoo_step_layers(zoo_step *step, const zoo_span *span, zoo_error *err);
 zoo_status zoo_step_leave(zoo_step *step, const zoo_span *span, const uint32_t *rows,
                           uint32_t n_rows, zoo_error *err);
+/* Copies rows first .. first + n - 1 of the last step, as they are behind the layers or, with
+ * normed, behind the last norm, to out [n, hidden_size]. Only without epilogue. */
+void zoo_step_rows(zoo_step *step, uint32_t first, uint32_t n, bool normed, float *out);
 /* All of it. */
 zoo_status zoo_step_run(zoo_step *step, const zoo_span *span, const uint32_t *rows, uint32_t n_rows,
                         zoo_error *err);

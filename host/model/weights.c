@@ -582,6 +582,16 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
     return found ? ZOO_OK : missing(model, name, &d, err);
 }
 
+void zoo_model_pass_by(zoo_model *model, const char *name)
+{
+    zoo_matrix m;
+    zoo_error ignored;
+    bool found = false;
+    if (find_stored(model, name, &m, &found, &ignored) == ZOO_OK && found) {
+        mark_used(model, &m);
+    }
+}
+
 zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char *name,
                                uint32_t rows, uint32_t cols, zoo_weight *out, zoo_error *err)
 {

@@ -86,7 +86,7 @@ static void read_index(const ds_model *m, uint32_t layer, zoo_mla *p)
         return;
     }
     uint32_t n_heads = c->whole(c, "index_n_heads", 64), dim = c->whole(c, "index_head_dim", 128);
-    bool own = chooses(m, layer);
+    bool own = m->predicting || chooses(m, layer);
     p->index.top_k = c->whole(c, "index_topk", 2048);
     p->index.n_heads = own ? n_heads : 0;
     p->index.dim = own ? dim : 0;

@@ -15,6 +15,7 @@ typedef struct ds_model {
     const struct ds_hyper *hyper; /* null: one residual stream */
     const zoo_rope *csa_ropes[4]; /* main, main back, compressed, compressed back */
     const uint32_t *choice;       /* address that names the memo of chosen rows */
+    bool predicting;              /* the layer that is made predicts further tokens */
 } ds_model;
 
 /* The latent attention of layer `layer`, as part `name` below the layer. attention.c */

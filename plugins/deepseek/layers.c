@@ -76,6 +76,23 @@ static void read_scales(ds_model *m)
     }
 }
 
+/* It is like the last layer, with an indexer of its own. */
+static zoo_status predict(ds_model *m)
+{
+    zoo_decoder *b = &m->b;
+    if (!zoo_decoder_predicts(b)) {
+        return ZOO_OK;
+    }
+    zoo_layer *layer = b->setup->take(b->setup, sizeof *layer);
+    if (!layer) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    m->predicting = true;
+    ZOO_TRY(read_layer(m, b->n_layers - 1, layer));
+    m->predicting = false;
+    return zoo_decoder_predict(b, layer);
+}
+
 zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan, zoo_error *err)
 {
     ds_model m = {0};
@@ -97,5 +114,5 @@ zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *pl
     }
     plan->layers = layers;
     plan->n_layers = m.b.n_layers;
-    return ZOO_OK;
+    return predict(&m);
 }

@@ -4,6 +4,7 @@
  * The cards (models.d) say how each release is computed; attention.c and layers.c make the plan;
  * MODEL.md has the maths.
  */
+#include "blocks/predict/predict.h"
 #include "csa.h"
 #include "deepseek.h"
 #include "hyper.h"
@@ -36,15 +37,16 @@ static const zoo_key keys[] = {
     {"ep_size", ZOO_KEY_IGNORED, "splits experts over machines, changes no number"},
     {"aux_loss_alpha", ZOO_KEY_IGNORED, "training only"},
     {"seq_aux", ZOO_KEY_IGNORED, "training only"},
-    {"num_nextn_predict_layers", ZOO_KEY_IGNORED, "prediction layers are left aside"},
-    {"num_mtp_layers", ZOO_KEY_IGNORED, "prediction layers are left aside"},
+    {"num_nextn_predict_layers", ZOO_KEY_IGNORED,
+     "prediction layers only draft, and the first of them does"},
+    {"num_mtp_layers", ZOO_KEY_IGNORED, "prediction layers only draft, and the first of them does"},
     {"moe_layer_freq", ZOO_KEY_IGNORED, "1 in every release; the reference does not read it"},
     {NULL, 0, NULL},
 };
 
 static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, &ds_csa_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&ds_spread_ops, &ds_gather_ops, &zoo_mlp_ops,
-                                            &zoo_moe_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&ds_spread_ops, &ds_gather_ops,   &zoo_mlp_ops,
+                                            &zoo_moe_ops,   &zoo_predict_ops, NULL};
 static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &ds_hyper_ops, NULL};
 static const zoo_cache_ops *const caches[] = {&ds_fp8_rows, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "blocks/mla/mla.h"
+#include "blocks/predict/predict.h"
 #include "hybrid.h"
 
 static const zoo_key keys[] = {
@@ -64,7 +65,8 @@ static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
                                               &hybrid_rwkv_time_ops,
                                               NULL};
 static const zoo_block_ops *const ffns[] = {
-    &zoo_mlp_ops, &zoo_moe_ops, &hybrid_map_ops, &hybrid_norm_ops, &hybrid_rwkv_channel_ops, NULL};
+    &zoo_mlp_ops,     &zoo_moe_ops, &hybrid_map_ops, &hybrid_norm_ops, &hybrid_rwkv_channel_ops,
+    &zoo_predict_ops, NULL};
 static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
@@ -117,6 +119,28 @@ static zoo_status first_norm(zoo_decoder *b)
     return hybrid_norm_part(b, path, path, b->hidden, part);
 }
 
+/* The prediction layer is like the last layer with attention. */
+static zoo_status predict(zoo_decoder *b)
+{
+    uint32_t like = b->n_layers;
+    if (!zoo_decoder_predicts(b)) {
+        return ZOO_OK;
+    }
+    while (like > 0 && hybrid_layer_kind(b, like - 1) != HYBRID_ATTENTION) {
+        like--;
+    }
+    zoo_layer *layer = b->setup->take(b->setup, sizeof *layer);
+    if (!layer) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    if (like == 0) {
+        return zoo_fail(b->err, ZOO_E_UNSUPPORTED,
+                        "a prediction layer needs a layer with attention that it is like");
+    }
+    ZOO_TRY(hybrid_layer(b, like - 1, layer));
+    return zoo_decoder_predict(b, layer);
+}
+
 static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
                             zoo_error *err)
 {
@@ -135,6 +159,7 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
     round_embed_scale(&b);
     plan->norm.eps = (float)config->number(config, "@last_eps", plan->norm.eps);
     ZOO_TRY(first_norm(&b));
+    ZOO_TRY(predict(&b));
     return strcmp(config->text(config, "@shape", ""), "rwkv") == 0 ? hybrid_rwkv_finish(&b)
                                                                    : ZOO_OK;
 }

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "blocks/predict/predict.h"
 #include "llama.h"
 
 static const zoo_key keys[] = {
@@ -44,7 +45,8 @@ static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
                                               &llama_routed_ops,
                                               NULL};
 static const zoo_block_ops *const ffns[] = {
-    &zoo_mlp_ops, &zoo_moe_ops, &llama_products_ops, &llama_constant_ops, &llama_xielu_ops, NULL};
+    &zoo_mlp_ops,     &zoo_moe_ops, &llama_products_ops, &llama_constant_ops, &llama_xielu_ops,
+    &zoo_predict_ops, NULL};
 static const zoo_block_ops *const layers[] = {&llama_weighed_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 

@@ -194,7 +194,8 @@ static zoo_status run_whole(run *r, zoo_error *err)
     for (uint32_t p = 0; p < r->c->n_prompts; p++) {
         const case_prompt *prompt = &r->c->prompts[p];
         zoo_recorder *recorder = NULL;
-        ZOO_TRY(zoo_recorder_run(r->engine, prompt->tokens, prompt->n_prompt, 0, &recorder, err));
+        const zoo_recorder_pass pass = {.tokens = prompt->tokens, .n = prompt->n_prompt};
+        ZOO_TRY(zoo_recorder_run(r->engine, &pass, &recorder, err));
         const zoo_tensor *logits = zoo_recorder_find(recorder, "logits");
         r->whole[p] = malloc((size_t)prompt->n_all * r->vocab * sizeof(float));
         zoo_status status = r->whole[p] && logits ? ZOO_OK : ZOO_E_MEMORY;

@@ -136,7 +136,7 @@ if [ -e "$LMZOO_BUILD/plugins/llama.so" ]; then
     result $? "bench counts drafts"
 
     "$lmzoo" run "$folder" -p x --speculate often 2>"$work/words"
-    [ $? -eq 2 ] && grep -q 'speculate must be off, text or file' "$work/words"
+    [ $? -eq 2 ] && grep -q 'speculate must be off, text, file or mtp' "$work/words"
     result $? "another word is refused"
     "$lmzoo" run "$folder" -p x --draft-tokens 100 2>"$work/words"
     [ $? -eq 2 ] && grep -q 'draft-tokens goes up to' "$work/words"

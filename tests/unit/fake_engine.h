@@ -383,6 +383,28 @@ zoo_status zoo_engine_step_end(zoo_engine *e, uint32_t micro_batch, zoo_item *it
 }
 
 /* What is kept here goes to no file. */
+/* It has no layers whose rows could be read. */
+bool zoo_engine_has_rows(const zoo_engine *e)
+{
+    (void)e;
+    return false;
+}
+
+void zoo_engine_rows(zoo_engine *e, uint32_t first, uint32_t n, bool normed, float *out)
+{
+    (void)first;
+    (void)n;
+    (void)normed;
+    (void)out;
+    FAKE_CHECK(!e);
+}
+
+void zoo_engine_lend_head(const zoo_engine *e, zoo_engine *predictor)
+{
+    (void)predictor;
+    FAKE_CHECK(!e);
+}
+
 zoo_status zoo_engine_saver(zoo_engine *e, zoo_cache_saver **out, zoo_error *err)
 {
     (void)e;

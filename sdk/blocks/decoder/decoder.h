@@ -95,6 +95,11 @@ zoo_status zoo_decoder_frame(zoo_decoder *b, uint32_t layer, zoo_part *parts, ui
 /* A whole layer. layers.c */
 zoo_status zoo_decoder_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 
+/* Whether the plan of a prediction layer is asked for and the checkpoint has one. predict.c */
+bool zoo_decoder_predicts(zoo_decoder *b);
+/* Makes b->plan->prediction around this layer, whose path is set; b->plan must be complete.
+ * predict.c */
+zoo_status zoo_decoder_predict(zoo_decoder *b, zoo_layer *layer);
 /* Reads sizes, norms, embedding and head into b and the plan; call it before any layer is made.
  * model.c */
 zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup *setup,
