@@ -34,17 +34,18 @@ typedef struct zoo_chat_model {
 /* model: folder or name in the Hub's cache. On error nothing is left open. [load] */
 zoo_status zoo_chat_model_open(const char *model, const zoo_engine_options *options,
                                zoo_chat_model *out, zoo_error *err);
-/* For a model whose prediction layer drafts (options->predicts): opens that layer, of_main: options
- * to open the model itself with, and joins the two. ZOO_E_USAGE: it has none, or none that can
- * draft. [load] */
+/* For a model whose prediction layer drafts (options->predicts): opens that layer, gives of_main,
+ * the options to open the model itself with, and joins the two. ZOO_E_USAGE: it has none, or none
+ * that can draft. [load] */
 zoo_status zoo_chat_model_open_layers(const char *folder, const zoo_engine_options *options,
                                       zoo_engine_options *of_main, zoo_engine **out,
                                       zoo_error *err);
 zoo_status zoo_chat_model_join_layers(const zoo_engine *engine, zoo_engine *layers,
                                       const char *folder, zoo_error *err);
-/* The same beside a draft model, or with options->predicts the prediction layer, which is opened first and may hold a quarter of the memory, or
- * half where it must. draft: folder or name, null: none; draft_weights: how its weights are packed,
- * null: as the model's. It must have the same tokens. [load] */
+/* The same beside a draft model, or with options->predicts the prediction layer, which is opened
+ * first and may hold a quarter of the memory, or half where it must. draft: folder or name, null:
+ * none; draft_weights: how its weights are packed, null: as the model's. It must have the same
+ * tokens. [load] */
 zoo_status zoo_chat_model_open_with(const char *model, const char *draft, const char *draft_weights,
                                     const zoo_engine_options *options, zoo_chat_model *out,
                                     zoo_error *err);

@@ -28,8 +28,8 @@
 
 #include "base/mem.h"
 #include "batch/batch.h"
-#include "checkpoint/hub.h"
 #include "batch/chat_model.h"
+#include "checkpoint/hub.h"
 #include "commands/commands.h"
 #include "commands/session.h"
 #include "engine/engine_private.h"

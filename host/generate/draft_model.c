@@ -101,18 +101,6 @@ static void rewind_rejected(zoo_draft_model *m, zoo_row *row)
     a->n = 0;
 }
 
-bool zoo_draft_open_row(zoo_draft_model *m, zoo_row *row)
-{
-    zoo_error ignored;
-    uint32_t n = row->n_prompt + row->n_new_max;
-    if (!row->draft_seq.is_open && n <= zoo_engine_limits(m->engine)->context_max &&
-        zoo_engine_seq_open(m->engine, zoo_draft_known(row), n, &row->draft_seq.seq, &ignored) ==
-            ZOO_OK) {
-        row->draft_seq.is_open = true;
-    }
-    return row->draft_seq.is_open;
-}
-
 /* Whether all tokens to run are in the draft model's vocabulary. */
 static bool is_readable(const zoo_draft_model *m, const zoo_row *row)
 {

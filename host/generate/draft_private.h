@@ -27,7 +27,17 @@ static inline uint32_t zoo_draft_known(const zoo_row *row)
 }
 
 /* Opens the row's sequence if it is not open; false: there is no room. */
-bool zoo_draft_open_row(zoo_draft_model *model, zoo_row *row);
+static inline bool zoo_draft_open_row(zoo_draft_model *m, zoo_row *row)
+{
+    zoo_error ignored;
+    uint32_t n = row->n_prompt + row->n_new_max;
+    if (!row->draft_seq.is_open && n <= zoo_engine_limits(m->engine)->context_max &&
+        zoo_engine_seq_open(m->engine, zoo_draft_known(row), n, &row->draft_seq.seq, &ignored) ==
+            ZOO_OK) {
+        row->draft_seq.is_open = true;
+    }
+    return row->draft_seq.is_open;
+}
 
 /* ---- draft_layers.c ---- */
 

@@ -100,6 +100,8 @@ bool zoo_decoder_predicts(zoo_decoder *b);
 /* Makes b->plan->prediction around this layer, whose path is set; b->plan must be complete.
  * predict.c */
 zoo_status zoo_decoder_predict(zoo_decoder *b, zoo_layer *layer);
+/* The same around a layer like the last one, where zoo_decoder_predicts says so. predict.c */
+zoo_status zoo_decoder_predict_like_last(zoo_decoder *b);
 /* Reads sizes, norms, embedding and head into b and the plan; call it before any layer is made.
  * model.c */
 zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup *setup,

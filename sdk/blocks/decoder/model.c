@@ -180,25 +180,11 @@ zoo_status zoo_decoder_begin(zoo_decoder *b, const zoo_config *config, zoo_setup
                : zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
 }
 
-/* The prediction layer is like the last layer. */
-static zoo_status predict(zoo_decoder *b)
-{
-    if (!zoo_decoder_predicts(b)) {
-        return ZOO_OK;
-    }
-    zoo_layer *layer = b->setup->take(b->setup, sizeof *layer);
-    if (!layer) {
-        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
-    }
-    ZOO_TRY(zoo_decoder_layer(b, b->n_layers - 1, layer));
-    return zoo_decoder_predict(b, layer);
-}
-
 zoo_status zoo_decoder_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *plan,
                                  zoo_error *err)
 {
     zoo_decoder b;
     ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
     ZOO_TRY(read_layers(&b));
-    return predict(&b);
+    return zoo_decoder_predict_like_last(&b);
 }

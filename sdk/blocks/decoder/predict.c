@@ -125,3 +125,16 @@ zoo_status zoo_decoder_predict(zoo_decoder *b, zoo_layer *layer)
                ? ZOO_OK
                : zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
 }
+
+zoo_status zoo_decoder_predict_like_last(zoo_decoder *b)
+{
+    if (!zoo_decoder_predicts(b)) {
+        return ZOO_OK;
+    }
+    zoo_layer *layer = b->setup->take(b->setup, sizeof *layer);
+    if (!layer) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    ZOO_TRY(zoo_decoder_layer(b, b->n_layers - 1, layer));
+    return zoo_decoder_predict(b, layer);
+}
