@@ -18,7 +18,7 @@ from pathlib import Path
 import lmzoo
 import numpy as np
 import pytest
-from lmzoo import LLM, SamplingParams
+from lmzoo import LLM, RequestOutput, SamplingParams
 
 MODELS = Path(os.environ["LMZOO_DEMO_MODELS"])
 GREEDY = SamplingParams(temperature=0, max_tokens=24)
@@ -88,7 +88,7 @@ def test_leaving_a_stream_cancels(llm: LLM) -> None:
 
 
 def test_async(llm: LLM) -> None:
-    async def all_at_once():
+    async def all_at_once() -> list[RequestOutput]:
         return await asyncio.gather(*[llm.agenerate(p, GREEDY) for p in PROMPTS])
 
     outs = asyncio.run(all_at_once())
