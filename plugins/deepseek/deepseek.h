@@ -6,13 +6,14 @@
 #define DEEPSEEK_H
 
 #include "blocks/decoder/decoder.h"
+#include "blocks/hyper/hyper.h"
 #include "blocks/mla/mla.h"
 
 /* A model being read. Everything lives in the model arena. */
 typedef struct ds_model {
     zoo_decoder b;
     const zoo_rope *rope;
-    const struct ds_hyper *hyper; /* null: one residual stream */
+    const zoo_hyper *hyper;       /* null: one residual stream */
     const zoo_rope *csa_ropes[4]; /* main, main back, compressed, compressed back */
     const uint32_t *choice;       /* address that names the memo of chosen rows */
     bool predicting;              /* the layer that is made predicts further tokens */
@@ -32,8 +33,7 @@ zoo_status ds_framed_layer(ds_model *m, uint32_t layer, zoo_layer *out);
 /* Attention over compressed entries; experts by token id. csa_layer.c */
 zoo_status ds_csa_attention(ds_model *m, uint32_t layer, zoo_part *out, const char **kind);
 zoo_status ds_hash_experts(ds_model *m, uint32_t layer, zoo_part *out);
-/* Several residual streams: prologue, epilogue and a layer. hyper_layer.c */
-zoo_status ds_hyper_ends(ds_model *m);
+/* A layer over several residual streams. hyper_layer.c */
 zoo_status ds_hyper_layer(ds_model *m, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops ds_longcat_ops; /* "shortcut" */
 extern const zoo_block_ops ds_framed_ops;  /* "framed" */

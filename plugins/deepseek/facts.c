@@ -1,7 +1,6 @@
-/* facts.c: compressed attention and the residual streams as data for a reader. */
+/* facts.c: compressed attention and shortcut experts as data for a reader. */
 #include "csa.h"
 #include "deepseek.h"
-#include "hyper.h"
 
 void ds_csa_facts(const void *params, const zoo_facts *to)
 {
@@ -33,19 +32,6 @@ void ds_csa_facts(const void *params, const zoo_facts *to)
         to->number(to, "index_dim", p->index_dim);
         to->number(to, "read.entry", p->top_k);
         to->number(to, "flops.index_entry", 2.0 * p->index_heads * p->index_dim);
-    }
-}
-
-void ds_hyper_facts(const void *params, const zoo_facts *to)
-{
-    const ds_hyper *p = params;
-    to->text(to, "kind", "hyper-connections");
-    to->number(to, "streams", p->n);
-    to->text(to, "residual",
-             p->iters ? "streams are mixed with one another around every block"
-                      : "streams with a weight of their own around every block");
-    if (p->iters) {
-        to->number(to, "sinkhorn_rounds", p->iters);
     }
 }
 

@@ -103,7 +103,7 @@ zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *pl
     read_scales(&m);
     claim_overruled(config);
     if (ds_is_compressed(config) || strcmp(config->text(config, "@layer", ""), "hyper") == 0) {
-        ZOO_TRY(ds_hyper_ends(&m));
+        ZOO_TRY(zoo_hyper_ends(&m.b, &m.hyper));
     }
     zoo_layer *layers = setup->take(setup, m.b.n_layers * sizeof *layers);
     if (!layers) {

@@ -4,10 +4,10 @@
  * The cards (models.d) say how each release is computed; attention.c and layers.c make the plan;
  * MODEL.md has the maths.
  */
+#include "blocks/hyper/hyper.h"
 #include "blocks/predict/predict.h"
 #include "csa.h"
 #include "deepseek.h"
-#include "hyper.h"
 
 static const zoo_key keys[] = {
     {"attention_bias", ZOO_KEY_READ, NULL},
@@ -45,9 +45,12 @@ static const zoo_key keys[] = {
 };
 
 static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, &ds_csa_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&ds_spread_ops, &ds_gather_ops,   &zoo_mlp_ops,
-                                            &zoo_moe_ops,   &zoo_predict_ops, NULL};
-static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &ds_hyper_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_hyper_spread_ops, &zoo_hyper_gather_ops,
+                                            &zoo_hyper_mean_ops,   &zoo_mlp_ops,
+                                            &zoo_moe_ops,          &zoo_predict_ops,
+                                            NULL};
+static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &zoo_hyper_ops,
+                                              NULL};
 static const zoo_cache_ops *const caches[] = {&ds_fp8_rows, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 

@@ -22,7 +22,7 @@
  * `pre` of its own. A cache holds nothing more for them.
  *
  * Papers: Zhu et al., "Hyper-Connections", arXiv 2409.19606; Xie et al., "mHC", arXiv 2512.24880.
- * The block: plugins/deepseek/hyper.c.
+ * The block: sdk/blocks/hyper/hyper.c.
  */
 #include "plain.h"
 

@@ -2,10 +2,10 @@
  * test_block_plain_parts.c: the delta rule, experts, several residual streams and narrow caches
  * against their pages of plain.h, as test_block_plain.c does with attention.
  */
+#include "blocks/hyper/hyper.h"
 #include "blocks/moe/moe.h"
 #include "cache/cache.h"
 #include "delta.h"
-#include "hyper.h"
 #include "plain_bench.h"
 
 #include <math.h>
@@ -210,10 +210,10 @@ static void compare_moe(bench *b, const zoo_moe *made, const zoo_moe *wanted, ui
 
 enum { STREAMS = 4, STREAM = WIDTH / STREAMS };
 
-static const ds_hyper hyper = {
+static const zoo_hyper hyper = {
     .hidden = STREAM, .n = STREAMS, .iters = 3, .eps = 1e-3f, .norm_eps = 1e-5f, .magnitude = 2};
 
-#define HYPER(f) offsetof(ds_hyper_weights, f)
+#define HYPER(f) offsetof(zoo_hyper_weights, f)
 
 /* Two blocks that no linear map could stand for. */
 static void attention(const double *x, size_t width, double *y)
@@ -273,15 +273,15 @@ static void suspect_hyper(bench *b, const plain_hyper *p, const plain_mix w[2])
     bench_suspect(b, "the weights of attention and feed-forward are exchanged");
 }
 
-static void compare_hyper(bench *b, const ds_hyper *made, const ds_hyper *wanted, uint32_t chunk)
+static void compare_hyper(bench *b, const zoo_hyper *made, const zoo_hyper *wanted, uint32_t chunk)
 {
-    ds_hyper p = *made;
+    zoo_hyper p = *made;
     zoo_error err;
-    assert_int_equal(ds_hyper_finish(&p, &err), ZOO_OK);
+    assert_int_equal(zoo_hyper_finish(&p, &err), ZOO_OK);
     bench_open(b);
     b->f.ctx.part = run_part;
-    void *weights = fake_bind(&b->f, &ds_hyper_ops, &p);
-    bench_run(b, &ds_hyper_ops, &p, weights, chunk);
+    void *weights = fake_bind(&b->f, &zoo_hyper_ops, &p);
+    bench_run(b, &zoo_hyper_ops, &p, weights, chunk);
     const plain_hyper page = {.width = STREAM,
                               .n_streams = STREAMS,
                               .rounds = wanted->iters,
@@ -406,7 +406,7 @@ static void narrow_cache_is_the_page(void **state)
 static void mistakes_are_named(void **state)
 {
     zoo_moe wrong = experts;
-    ds_hyper other = hyper;
+    zoo_hyper other = hyper;
     compare_delta(*state, &delta[0], false, N);
     bench_expect(*state, "no decay", "nothing is forgotten");
     wrong.router.top_k = CHOSEN + 1;

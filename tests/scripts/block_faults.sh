@@ -63,9 +63,9 @@ fault sdk/blocks/moe/route.c 's/\* (r->scale != 0 ? r->scale : 1.0f)//' \
     plain_moe 'the factor on the experts is missing'
 fault sdk/blocks/moe/rules.c 's/r->score == ZOO_SCORE_SIGMOID/r->score == 99/; s/r->score == ZOO_SCORE_SOFTMAX/r->score != 0/' \
     plain_moe 'scores are a softmax, not sigmoids'
-fault plugins/deepseek/hyper_mix.c 's/for (uint32_t i = 1; i < p->iters/for (uint32_t i = 2; i < p->iters/' \
+fault sdk/blocks/hyper/mix.c 's/for (uint32_t i = 1; i < p->iters/for (uint32_t i = 2; i < p->iters/' \
     plain_hyper 'the mixing matrix is balanced once too few'
-fault plugins/deepseek/hyper_mix.c 's/p->magnitude \*/1 */' \
+fault sdk/blocks/hyper/mix.c 's/p->magnitude \*/1 */' \
     plain_hyper "the factor on a block's output is missing"
 fault host/cache/rows.c 's/return place->kind->flags & ZOO_CACHE_HADAMARD/return false/' \
     plain_narrow_cache 'rows are not rotated'

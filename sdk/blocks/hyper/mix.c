@@ -1,7 +1,7 @@
 /*
- * hyper_mix.c: the numbers that mix the streams of one row (formulas: hyper.h).
+ * mix.c: the numbers that mix the streams of one row (formulas: hyper.h).
  */
-#include "hyper.h"
+#include "blocks/hyper/hyper.h"
 
 #include <math.h>
 
@@ -10,8 +10,8 @@ static float sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-void ds_mix_logits(zoo_ctx *ctx, const ds_hyper *p, const ds_mix *w, const float *x, float *normed,
-                   float *logits, uint32_t n_rows)
+void zoo_hyper_logits(zoo_ctx *ctx, const zoo_hyper *p, const zoo_hyper_mix *w, const float *x,
+                      float *normed, float *logits, uint32_t n_rows)
 {
     const zoo_proj proj = {&w->fn, NULL, logits, 0};
     zoo_norm_rows(ctx, ZOO_NORM_RMS,
@@ -25,14 +25,14 @@ void ds_mix_logits(zoo_ctx *ctx, const ds_hyper *p, const ds_mix *w, const float
     zoo_linear(ctx, &proj, 1, normed, p->flat, n_rows);
 }
 
-void ds_mix_pre(const ds_hyper *p, const ds_mix *w, const float *logits, float *pre)
+void zoo_hyper_pre(const zoo_hyper *p, const zoo_hyper_mix *w, const float *logits, float *pre)
 {
     for (uint32_t i = 0; i < p->n; i++) {
         pre[i] = sigmoid(logits[i] * w->scale[0] + w->base[i]) + p->eps;
     }
 }
 
-static void divide_rows(const ds_hyper *p, float *comb)
+static void divide_rows(const zoo_hyper *p, float *comb)
 {
     for (uint32_t j = 0; j < p->n; j++) {
         float sum = 0;
@@ -45,7 +45,7 @@ static void divide_rows(const ds_hyper *p, float *comb)
     }
 }
 
-static void divide_columns(const ds_hyper *p, float *comb)
+static void divide_columns(const zoo_hyper *p, float *comb)
 {
     for (uint32_t k = 0; k < p->n; k++) {
         float sum = 0;
@@ -58,7 +58,7 @@ static void divide_columns(const ds_hyper *p, float *comb)
     }
 }
 
-static void softmax_row(const ds_hyper *p, float *row)
+static void softmax_row(const zoo_hyper *p, float *row)
 {
     float top = row[0], sum = 0;
     for (uint32_t k = 1; k < p->n; k++) {
@@ -73,7 +73,8 @@ static void softmax_row(const ds_hyper *p, float *row)
     }
 }
 
-void ds_mix_post(const ds_hyper *p, const ds_mix *w, const float *logits, float *post, float *comb)
+void zoo_hyper_post(const zoo_hyper *p, const zoo_hyper_mix *w, const float *logits, float *post,
+                    float *comb)
 {
     uint32_t n = p->n;
     for (uint32_t k = 0; k < n; k++) {
