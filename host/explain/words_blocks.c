@@ -47,9 +47,15 @@ zoo_words zoo_say_mixer_name(const zoo_arch_block *block)
 
 static void add_latent(zoo_words *w, const zoo_arch_block *b)
 {
-    add(w, ": %.0f heads of %.0f; kept of a token: a latent of %.0f and a rope key of %.0f",
-        number(b, "heads"), number(b, "head_dim"), number(b, "kv_rank"), number(b, "rope_key"));
-    if (number(b, "index_dim") > 0) {
+    add(w, ": %.0f heads of %.0f; kept of a token: a latent of %.0f", number(b, "heads"),
+        number(b, "head_dim"), number(b, "kv_rank"));
+    if (number(b, "rope_key") > 0) {
+        add(w, " and a rope key of %.0f", number(b, "rope_key"));
+    }
+    if (number(b, "tokens_per_index_key") > 0) {
+        add(w, ", and of every %.0f tokens an index key of %.0f", number(b, "tokens_per_index_key"),
+            number(b, "index_dim"));
+    } else if (number(b, "index_dim") > 0) {
         add(w, ", and an index key of %.0f", number(b, "index_dim"));
     }
     if (number(b, "q_rank") > 0) {
@@ -250,6 +256,7 @@ static bool is_told(const char *name)
                                        "kv_rank",
                                        "rope_key",
                                        "index_dim",
+                                       "tokens_per_index_key",
                                        "rows_chosen",
                                        "inner",
                                        "activation",

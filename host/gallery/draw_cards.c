@@ -70,7 +70,9 @@ static void mixer_sizes(card *c)
         }
         heads_line(c, "queries", heads, dim);
         line(c, number(b, "kv_rank"), "latent of keys and values: %.0f", number(b, "kv_rank"));
-        line(c, number(b, "rope_key"), "rope key: %.0f", number(b, "rope_key"));
+        if (number(b, "rope_key") > 0) {
+            line(c, number(b, "rope_key"), "rope key: %.0f", number(b, "rope_key"));
+        }
         heads_line(c, "values, out of the latent", heads, value);
     } else if (kv > 0) {
         heads_line(c, "queries", heads, dim);

@@ -12,17 +12,28 @@
 /* A model being read. Everything lives in the model arena. */
 typedef struct ds_model {
     zoo_decoder b;
-    const zoo_rope *rope;
-    const zoo_hyper *hyper;       /* null: one residual stream */
-    const zoo_rope *csa_ropes[4]; /* main, main back, compressed, compressed back */
-    const uint32_t *choice;       /* address that names the memo of chosen rows */
-    bool predicting;              /* the layer that is made predicts further tokens */
+    const zoo_rope *rope, *sliding_rope; /* sliding_rope: of layers with a window, by type */
+    const zoo_hyper *hyper;              /* null: one residual stream */
+    const zoo_rope *csa_ropes[4];        /* main, main back, compressed, compressed back */
+    const uint32_t *choice;              /* address that names the memo of chosen rows */
+    const zoo_part **latents;            /* [n_layers] attention of each layer made so far */
+    bool predicting;                     /* the layer that is made predicts further tokens */
 } ds_model;
 
 /* The latent attention of layer `layer`, as part `name` below the layer. attention.c */
 zoo_status ds_attention(ds_model *m, uint32_t layer, const char *name, zoo_part *out);
-/* Rotary table of the model, read once. attention.c */
+/* Rotary tables of the model, read once. attention.c */
 zoo_status ds_read_rope(ds_model *m);
+/* With option latent_types: what layer_types says of a layer, and sizes that layers have of their
+ * own. typed.c */
+bool ds_layer_slides(const ds_model *m, uint32_t layer);
+bool ds_layer_indexes(const ds_model *m, uint32_t layer);
+uint32_t ds_layer_size(const ds_model *m, uint32_t layer, const char *key, uint32_t fallback);
+zoo_status ds_read_typed_ropes(ds_model *m);
+/* Whether a layer's latent attention is rotated; the earlier layer whose latents it reads, itself
+ * where it has its own. shared.c */
+bool ds_layer_rotates(const ds_model *m, uint32_t layer);
+uint32_t ds_latent_source(const ds_model *m, uint32_t layer);
 /* Whether the card says so. layers.c */
 bool ds_is_compressed(const zoo_config *c);
 const char *ds_attention_kind(const zoo_part *part);

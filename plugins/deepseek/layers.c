@@ -18,6 +18,7 @@ const char *ds_attention_kind(const zoo_part *part)
     const zoo_mla *mla = part->params;
     return mla->index.n_heads   ? "indexed_attention"
            : mla->index.follows ? "indexed_attention, shared index"
+           : mla->window        ? "sliding_attention"
                                 : "latent_attention";
 }
 
@@ -106,7 +107,8 @@ zoo_status ds_configure(const zoo_config *config, zoo_setup *setup, zoo_plan *pl
         ZOO_TRY(zoo_hyper_ends(&m.b, &m.hyper));
     }
     zoo_layer *layers = setup->take(setup, m.b.n_layers * sizeof *layers);
-    if (!layers) {
+    m.latents = setup->take(setup, m.b.n_layers * sizeof *m.latents);
+    if (!layers || !m.latents) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");
     }
     for (uint32_t i = 0; i < m.b.n_layers; i++) {

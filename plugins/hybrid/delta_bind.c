@@ -6,7 +6,8 @@
  * ("grouped", "fused", "low_rank", "separate", "plain"; low_rank and separate have a decay for each
  * key channel and a sigmoid gate), delta_double (the key that doubles beta), delta_eps,
  * delta_three_quarters (heads as in attention, keys three quarters of hidden_size, values twice
- * them), delta_bound (the key that says whether the decay is bounded).
+ * them), delta_bound (the key that says whether the decay is bounded, or holds
+ * the bound).
  */
 #include <math.h>
 #include <string.h>
@@ -120,6 +121,22 @@ static void read_heads(const zoo_decoder *b, delta_params *p)
     p->v_dim = c->whole(c, "linear_value_head_dim", v_dim);
 }
 
+/* The key of option delta_bound holds the bound itself, or says whether kda_lower_bound counts. */
+static float read_bound(const zoo_decoder *b)
+{
+    const zoo_config *c = b->config;
+    const char *key = c->text(c, "@delta_bound", "");
+    if (c->type(c, key) == ZOO_NUMBER) {
+        double bound = c->number(c, key, 0);
+        if (bound == 0) {
+            c->refuse(c, "%s is 0, with which nothing decays", key);
+        }
+        return (float)bound;
+    }
+    bool bounded = c->type(c, key) == ZOO_BOOLEAN && c->flag(c, key, false);
+    return bounded ? (float)c->number(c, "kda_lower_bound", -5.0) : 0.0f;
+}
+
 zoo_status hybrid_delta_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     (void)layer;
@@ -135,9 +152,7 @@ zoo_status hybrid_delta_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->gate_act = p->channel_decay ? ZOO_ACT_SIGMOID : ZOO_ACT_SILU;
     read_heads(b, p);
     p->taps = c->whole(c, "linear_conv_kernel_dim", 4);
-    p->lower_bound = zoo_decoder_flag(b, "@delta_bound", false)
-                         ? (float)c->number(c, "kda_lower_bound", -5.0)
-                         : 0.0f;
+    p->lower_bound = read_bound(b);
     p->eps = (float)c->number(c, "@delta_eps", (double)b->eps);
     p->beta_scale = zoo_decoder_flag(b, "@delta_double", false) ? 2.0f : 1.0f;
     ZOO_TRY(hybrid_delta_check(p, b->err));

@@ -51,6 +51,10 @@ zoo_status hybrid_rwkv_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 zoo_status hybrid_rwkv_finish(zoo_decoder *b);
 uint32_t hybrid_mlstm_ffn_width(const zoo_decoder *b);
 
+struct zoo_mla;
+/* The indexer of latent attention, by option "index". latent_index.c [load] */
+void hybrid_latent_index(const zoo_decoder *b, uint32_t layer, struct zoo_mla *p);
+
 /* A linear map as a part: one matrix, or two with `rank` rows between them. map.c */
 typedef struct hybrid_map {
     const char *path, *name;

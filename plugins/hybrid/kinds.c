@@ -24,6 +24,7 @@ static const struct {
              {"attention", HYBRID_ATTENTION},
              {"full_attention", HYBRID_ATTENTION},
              {"sliding_attention", HYBRID_ATTENTION},
+             {"indexed_attention", HYBRID_ATTENTION},
              {"hybrid", HYBRID_SHARED},
              {"mlp", HYBRID_MLP},
              {"moe", HYBRID_EXPERTS}};

@@ -2,7 +2,8 @@
  * latent.c: params of latent attention (blocks/mla/mla.h) in the layers that attend.
  *
  * Keys: q_lora_rank, kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim, rope_interleave.
- * Options: latent_attention ("plain": no rotation, "rotated"), latent_gate ("head", "element").
+ * Options: latent_attention ("plain": no rotation, "rotated"), latent_gate ("head", "element"),
+ * latent_eps (eps of the norms of latents, 1e-6, or a key that holds it), index (latent_index.c).
  */
 #include <string.h>
 
@@ -45,7 +46,7 @@ zoo_status hybrid_latent_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     const zoo_config *c = b->config;
     zoo_mla *p = b->setup->take(b->setup, sizeof *p);
-    (void)layer;
+    const char *eps = c->text(c, "@latent_eps", "@latent_eps");
     if (!p) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
@@ -57,9 +58,10 @@ zoo_status hybrid_latent_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->rope_dim = c->whole(c, "qk_rope_head_dim", 64);
     p->v_dim = c->whole(c, "v_head_dim", 128);
     p->bias = c->flag(c, "attention_bias", false);
-    p->norm_eps = 1e-6f;
+    p->norm_eps = (float)c->number(c, eps, 1e-6);
     p->gate = read_gate(c);
     ZOO_TRY(read_rope(b, p));
+    hybrid_latent_index(b, layer, p);
     *out = hybrid_part(b, &zoo_mla_ops, p, "self_attn");
     return zoo_mla_finish(p, b->err);
 }

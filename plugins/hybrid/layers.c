@@ -5,6 +5,7 @@
  *   parallel  state mixer and attention side by side on the same norm, then feed-forward
  *   shared    the state mixer, in some layers after a transformer block that they share
  *   rwkv      time and channel mixing (rwkv.c)
+ *   streams   mixer and feed-forward part between several residual streams (blocks/hyper)
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),
  * factors (each addition is alpha * normed input + beta * output, by the keys), attention, mlp, moe
@@ -12,6 +13,7 @@
  */
 #include <string.h>
 
+#include "blocks/hyper/hyper.h"
 #include "hybrid.h"
 
 zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out)
@@ -104,6 +106,18 @@ static zoo_status decoder_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer
     return zoo_decoder_flag(b, "@factors", false) ? set_factors(b, kind, out) : ZOO_OK;
 }
 
+/* The streams are those that the prologue spreads. */
+static zoo_status stream_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out)
+{
+    zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
+    if (!parts) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    ZOO_TRY(make_mixer(b, kind, layer, &parts[0]));
+    ZOO_TRY(zoo_decoder_ffn(b, layer, &parts[1]));
+    return zoo_hyper_layer(b, b->plan->prologue->params, layer, parts, out);
+}
+
 /* One part on one norm. The frame writes a second part too, which stays unused. */
 static zoo_status single_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out)
 {
@@ -165,11 +179,15 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
         status = hybrid_rwkv_layer(b, layer, out);
     } else if (strcmp(shape, "single") == 0) {
         status = single_layer(b, kind, layer, out);
+    } else if (strcmp(shape, "streams") == 0) {
+        status = stream_layer(b, kind, layer, out);
     } else if (strcmp(shape, "parallel") == 0) {
         status = parallel_layer(b, layer, out);
     } else {
         return zoo_fail(b->err, ZOO_E_CONFIG, "the card's option shape is \"%s\"", shape);
     }
-    out->kind = hybrid_kind_name(kind);
+    out->kind = kind == HYBRID_ATTENTION && zoo_decoder_flag(b, "@index", false)
+                    ? "indexed_attention"
+                    : hybrid_kind_name(kind);
     return status;
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "blocks/hyper/hyper.h"
 #include "blocks/mla/mla.h"
 #include "blocks/predict/predict.h"
 #include "hybrid.h"
@@ -64,10 +65,17 @@ static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
                                               &hybrid_mlstm_ops,
                                               &hybrid_rwkv_time_ops,
                                               NULL};
-static const zoo_block_ops *const ffns[] = {
-    &zoo_mlp_ops,     &zoo_moe_ops, &hybrid_map_ops, &hybrid_norm_ops, &hybrid_rwkv_channel_ops,
-    &zoo_predict_ops, NULL};
-static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
+                                            &zoo_moe_ops,
+                                            &hybrid_map_ops,
+                                            &hybrid_norm_ops,
+                                            &hybrid_rwkv_channel_ops,
+                                            &zoo_hyper_spread_ops,
+                                            &zoo_hyper_gather_ops,
+                                            &zoo_hyper_mean_ops,
+                                            &zoo_predict_ops,
+                                            NULL};
+static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, &zoo_hyper_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
@@ -147,6 +155,10 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
     zoo_decoder b;
     ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
     check_eps(&b);
+    if (strcmp(config->text(config, "@shape", ""), "streams") == 0) {
+        const zoo_hyper *streams;
+        ZOO_TRY(zoo_hyper_ends(&b, &streams));
+    }
     zoo_layer *layers = setup->take(setup, b.n_layers * sizeof *layers);
     if (!layers) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the plan");

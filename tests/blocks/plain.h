@@ -65,8 +65,10 @@ typedef struct plain_mla {
     double index_eps;
     const double *index_wq,
         *index_wk; /* [index_heads * index_dim][query_rank], [index_dim][width] */
-    const double *index_norm, *index_bias; /* [index_dim], of the index keys */
-    const double *index_weight;            /* [index_heads][width] */
+    const double *index_norm, *index_bias;  /* [index_dim], of the index keys */
+    const double *index_weight;             /* [index_heads][width] */
+    size_t index_pool;                      /* tokens of an index key; 0: one */
+    const double *index_gate, *index_place; /* [index_dim][width], [index_pool][index_dim] */
 } plain_mla;
 /* visible [n][n]: which keys (columns) a query (row) may see; null: itself and all before it. */
 void plain_mla_run(const plain_mla *p, const double *x, size_t n, const bool *visible, double *y);

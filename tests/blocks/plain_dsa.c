@@ -15,17 +15,26 @@
  * reads, say, 2048 rows. A token with at most `top` keys before it reads them all, so short texts
  * are computed as without an indexer.
  *
+ * With pools an index key stands for `pool` tokens, a mean of theirs by number c of the key:
+ *
+ *   K_wc = sum_t softmax_t(Wg_c x_t + place_tc) k_tc       over the tokens t of pool w
+ *
+ * and token i sees the tokens of the best top / pool pools that end before it or with it, and those
+ * of the pool in which it stands.
+ *
  * Only the first `rope` numbers of an index vector turn. A constant factor on I changes no order
  * and is left out.
  *
- * Paper: DeepSeek-AI, "DeepSeek-V3.2-Exp" (2025), section 2.1. The block: sdk/blocks/mla/index.c.
+ * Paper: DeepSeek-AI, "DeepSeek-V3.2-Exp" (2025), section 2.1. The block: sdk/blocks/mla/index.c,
+ * pool.c.
  */
 #include "plain.h"
 
 #include <stdlib.h>
 
-/* How much token i wants each token j <= i, to want [i + 1]; keys [n][index_dim]. */
-static void wish(const plain_mla *p, const double *x, size_t i, const double *keys, double *want)
+/* How much token i wants each of the first n_keys keys [][index_dim], to want [n_keys]. */
+static void wish(const plain_mla *p, const double *x, size_t i, const double *keys, size_t n_keys,
+                 double *want)
 {
     size_t d = p->index_dim, H = p->index_heads;
     double *a = calloc(p->query_rank, sizeof *a), *q = calloc(H * d, sizeof *q);
@@ -37,7 +46,7 @@ static void wish(const plain_mla *p, const double *x, size_t i, const double *ke
     for (size_t h = 0; h < H; h++) {
         plain_rotate(q + h * d, p->rope, (double)i, p->frequency);
     }
-    for (size_t j = 0; j <= i; j++) {
+    for (size_t j = 0; j < n_keys; j++) {
         want[j] = 0;
         for (size_t h = 0; h < H; h++) {
             double match = plain_dot(q + h * d, keys + j * d, d);
@@ -47,22 +56,56 @@ static void wish(const plain_mla *p, const double *x, size_t i, const double *ke
     free(a), free(q), free(w);
 }
 
+/* keys [n][index_dim] become n / pool ones. */
+static void pool_keys(const plain_mla *p, const double *x, size_t n, double *keys)
+{
+    size_t d = p->index_dim, pool = p->index_pool;
+    double *gate = calloc(d, sizeof *gate), *score = calloc(d * pool, sizeof *score);
+    double *share = calloc(pool, sizeof *share);
+    bool *all = calloc(pool, sizeof *all);
+    for (size_t t = 0; t < pool; t++) {
+        all[t] = true;
+    }
+    for (size_t w = 0; w < n / pool; w++) {
+        for (size_t t = 0; t < pool; t++) {
+            plain_multiply(p->index_gate, d, p->width, x + (w * pool + t) * p->width, gate);
+            for (size_t c = 0; c < d; c++) {
+                score[c * pool + t] = gate[c] + p->index_place[t * d + c];
+            }
+        }
+        for (size_t c = 0; c < d; c++) {
+            double key = 0;
+            plain_softmax(score + c * pool, all, pool, share);
+            for (size_t t = 0; t < pool; t++) {
+                key += share[t] * keys[(w * pool + t) * d + c];
+            }
+            keys[w * d + c] = key;
+        }
+    }
+    free(gate), free(score), free(share), free(all);
+}
+
 void plain_dsa_choose(const plain_mla *p, const double *x, size_t n, bool *visible)
 {
-    size_t d = p->index_dim;
+    size_t d = p->index_dim, pool = p->index_pool ? p->index_pool : 1;
     double *keys = calloc(n * d, sizeof *keys), *want = calloc(n, sizeof *want);
     for (size_t i = 0; i < n; i++) {
         plain_multiply(p->index_wk, d, p->width, x + i * p->width, keys + i * d);
         plain_layer_norm(keys + i * d, d, p->index_norm, p->index_bias, p->index_eps);
         plain_rotate(keys + i * d, p->rope, (double)i, p->frequency);
-
-        wish(p, x, i, keys, want);
+    }
+    if (p->index_pool) {
+        pool_keys(p, x, n, keys);
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t full = (i + 1) / pool; /* pools that token i can choose */
+        wish(p, x, i, keys, full, want);
         for (size_t j = 0; j < n; j++) {
-            size_t n_before = 0; /* keys that token i would rather have than j */
-            for (size_t other = 0; j <= i && other <= i; other++) {
-                n_before += want[other] > want[j] || (want[other] == want[j] && other < j);
+            size_t w = j / pool, n_before = 0; /* pools that token i would rather have than w */
+            for (size_t other = 0; w < full && other < full; other++) {
+                n_before += want[other] > want[w] || (want[other] == want[w] && other < w);
             }
-            visible[i * n + j] = j <= i && n_before < p->index_top;
+            visible[i * n + j] = j <= i && (w >= full || n_before < p->index_top / pool);
         }
     }
     free(keys), free(want);

@@ -152,6 +152,9 @@ static plain_mla mla_page(bench *b, const zoo_mla *p)
         page.index_norm = bench_tensor(b, MLA(index_norm));
         page.index_bias = bench_tensor(b, MLA(index_norm_bias));
         page.index_weight = bench_tensor(b, MLA(index_w));
+        page.index_pool = p->when.pool ? p->index.pool : 0;
+        page.index_gate = p->when.pool ? bench_tensor(b, MLA(index_gate)) : NULL;
+        page.index_place = p->when.pool ? bench_tensor(b, MLA(index_place)) : NULL;
     }
     return page;
 }
@@ -337,6 +340,19 @@ static void dsa_is_the_page(void **state)
     }
 }
 
+static void pools_are_the_page(void **state)
+{
+    static const uint32_t tops[] = {16, 4, 64};
+    for (size_t i = 0; i < ZOO_COUNT(tops) * ZOO_COUNT(bench_chunks); i++) {
+        zoo_mla p = mla;
+        p.index = indexer;
+        p.index.top_k = tops[i / ZOO_COUNT(bench_chunks)];
+        p.index.pool = 4;
+        compare_mla(*state, &p, p.index.top_k, false, bench_chunks[i % ZOO_COUNT(bench_chunks)]);
+        bench_expect(*state, "plain_dsa with pools", "");
+    }
+}
+
 static void mamba2_is_the_page(void **state)
 {
     for (size_t i = 0; i < ZOO_COUNT(bench_chunks); i++) {
@@ -399,10 +415,14 @@ static void state_mistakes_are_named(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gqa_is_the_page),           cmocka_unit_test(window_is_the_page),
-        cmocka_unit_test(mla_is_the_page),           cmocka_unit_test(dsa_is_the_page),
-        cmocka_unit_test(mamba2_is_the_page),        cmocka_unit_test(attention_mistakes_are_named),
-        cmocka_unit_test(latent_mistakes_are_named), cmocka_unit_test(state_mistakes_are_named)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gqa_is_the_page),
+                                       cmocka_unit_test(window_is_the_page),
+                                       cmocka_unit_test(mla_is_the_page),
+                                       cmocka_unit_test(dsa_is_the_page),
+                                       cmocka_unit_test(pools_are_the_page),
+                                       cmocka_unit_test(mamba2_is_the_page),
+                                       cmocka_unit_test(attention_mistakes_are_named),
+                                       cmocka_unit_test(latent_mistakes_are_named),
+                                       cmocka_unit_test(state_mistakes_are_named)};
     return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }

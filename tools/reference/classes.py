@@ -464,6 +464,7 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
             if "self.standardize_rope_params()" in source and "isdisjoint" in source
             else "standard"
             if "PreTrainedConfig.convert_rope_params_to_dict(self" in source
+            or "nested_rope_parameter_keys" in source
             else "none"
         )
     theta = getattr(cls, "default_theta", None)
@@ -614,7 +615,7 @@ def make(model_type: str) -> Json:
         unscaled = head_factors(cls)
         if unscaled:
             out["unscaled"] = unscaled
-        if "text_params" in source:
+        if re.search(r"text_params|self\.text_config = (kwargs$|\w+\(\*\*kwargs)", source, re.MULTILINE):
             out["flat"] = True
         older = re.search(
             r"self\.text_config = kwargs\.pop\('(\w+)', \{\}\)", ast.unparse(ast.parse(source))

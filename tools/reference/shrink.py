@@ -194,7 +194,8 @@ class Sizes:
         else:
             new_kv = min(n_kv, 2)
             new_n = new_kv * next((g for g in (4, 3, 2) if n // n_kv % g == 0), n // n_kv)
-        head: int = d["head_dim"] if type(d.get("head_dim")) is int else hidden // n
+        given = d.get("head_dim")
+        head: int = given if type(given) is int and given > 0 else hidden // n
         self.old_head, self.head = head, HEAD
         self.coupled = head * n == hidden
         self.hidden = new_n * HEAD if self.coupled else 48 if new_n * HEAD != 48 else 64
@@ -234,19 +235,19 @@ class Sizes:
         d, new = self.d, self.named
         rope = d.get("qk_rope_head_dim")
         if type(rope) is int:
-            new["qk_rope_head_dim"] = 8
+            new["qk_rope_head_dim"] = rotated = min(rope, 8)
             for key, size in (
                 ("qk_nope_head_dim", 16),
                 ("v_head_dim", 12),
                 ("kv_lora_rank", 24),
                 ("q_lora_rank", 32),
-                ("qk_head_dim", 24),
+                ("qk_head_dim", 16 + rotated),
             ):
                 if type(d.get(key)) is int and d[key] > 0:
                     new[key] = size
             if type(d.get("head_dim")) is int:
                 new["head_dim"] = (
-                    8
+                    rotated
                     if d["head_dim"] == rope
                     else 24
                     if d["head_dim"] == d.get("qk_head_dim")

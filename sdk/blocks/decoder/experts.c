@@ -11,7 +11,9 @@
  *   down_transposed, interleaved_gate, split
  *   weigh_input      the weight multiplies the input
  *   plain            no gates; latent: experts work in a space of moe_latent_size
- *   shared           true: n_shared_experts times the width; "width": its own key; "same": one
+ *   shared           true: n_shared_experts times the width; "width": its own key; "widths":
+ *                    n_shared_experts times its own key; "same": one
+ *   experts_act      the activation of routed experts, whatever hidden_act says
  *   shared_gate, shared_bias, average (a key that may say "average")
  */
 #include <string.h>
@@ -67,8 +69,9 @@ static void read_shared(const zoo_decoder *b, zoo_moe *p)
         return;
     }
     uint32_t times = c->whole(c, "n_shared_experts", 1);
-    p->shared.width = same(how, "width") ? c->whole(c, "shared_expert_intermediate_size", 0)
-                                         : p->experts.width * (same(how, "same") ? 1 : times);
+    bool own = same(how, "width") || same(how, "widths");
+    uint32_t width = own ? c->whole(c, "shared_expert_intermediate_size", 0) : p->experts.width;
+    p->shared.width = width * (same(how, "width") || same(how, "same") ? 1 : times);
     p->shared.gated = p->experts.gated;
     p->shared.glu = p->experts.glu;
     p->shared.fused =
@@ -112,6 +115,9 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->experts.glu = zoo_decoder_glu(b, c->text(c, "@act", "silu"));
     read_storage(b, layer, p);
     read_shared(b, p);
+    if (c->type(c, "@experts_act") == ZOO_STRING) {
+        p->experts.glu.act = zoo_act_read(c, "@experts_act", "silu");
+    }
     zoo_decoder_limit(b, "@layer_limits", layer, &p->experts.glu);
     zoo_decoder_limit(b, "@shared_limits", layer, &p->shared.glu);
     *out = (zoo_part){.ops = &zoo_moe_ops,

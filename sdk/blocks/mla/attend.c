@@ -1,5 +1,5 @@
 /*
- * attend.c: absorbed queries over all rows of the latent cache.
+ * attend.c: absorbed queries over all rows of the latent cache, or those of a window.
  *
  * All heads of a query read the same two rows per position: k_t = [c_t | k_pe_t] in two streams,
  * v_t = c_t. Items are (tile of queries of one sequence, group of heads); the kernel walks keys in
@@ -19,17 +19,17 @@ uint32_t zoo_mla_group(uint32_t n_heads, uint32_t n_items, uint32_t n_threads)
 uint32_t zoo_mla_dense_rows(const zoo_mla *p, const zoo_seq *seq)
 {
     bool sparse = p->when.index || p->index.follows;
-    if (!sparse || seq->pos + seq->n <= p->index.top_k) {
+    if (!sparse || seq->pos + seq->n <= p->chosen_max) {
         return seq->n;
     }
-    return seq->pos < p->index.top_k ? p->index.top_k - seq->pos : 0;
+    return seq->pos < p->chosen_max ? p->chosen_max - seq->pos : 0;
 }
 
 static uint32_t list_segments(const mla_step *step, uint32_t stream, const zoo_seq *seq,
-                              uint32_t end, zoo_segment *out)
+                              uint32_t begin, uint32_t end, zoo_segment *out)
 {
     uint32_t n = 0;
-    for (uint32_t row = 0; row < end; row += out[n++].n_rows) {
+    for (uint32_t row = begin; row < end; row += out[n++].n_rows) {
         out[n] = step->cache->get(step->cache, stream, seq, 0, row);
     }
     return n;
@@ -49,7 +49,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                 *k_pe = c + buffers->segs_max;
     uint32_t *first = buffers->first + (size_t)worker * MLA_TILE;
     for (uint32_t i = 0; i < tile->n; i++) {
-        first[i] = 0;
+        first[i] = p->window && pos + i >= p->window ? pos + i + 1 - p->window : 0;
     }
     zoo_attend_args args = {.q = buffers->query + row * p->kv_rows,
                             .out = buffers->latent + row * p->kv_lora,
@@ -57,7 +57,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .out_stride = (size_t)p->n_heads * p->kv_lora,
                             .k = c,
                             .v = c,
-                            .tail = k_pe,
+                            .tail = p->rope_dim ? k_pe : NULL,
                             .first = first,
                             .n_queries = tile->n,
                             .n_heads = left < step->per_group ? left : step->per_group,
@@ -67,13 +67,15 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
                             .pos = pos,
                             .k_kind = step->cache->kinds[MLA_LATENT],
                             .v_kind = step->cache->kinds[MLA_LATENT],
-                            .tail_kind = step->cache->kinds[MLA_ROPE],
+                            .tail_kind = p->rope_dim ? step->cache->kinds[MLA_ROPE] : NULL,
                             .kernels = step->ctx->kernels,
                             .scale = p->scale,
                             .sinks = p->sinks ? step->weights->sinks + head : NULL,
                             .scratch = buffers->attend + worker * buffers->attend_size};
-    args.n_segments = list_segments(step, MLA_LATENT, seq, pos + tile->n, c);
-    (void)list_segments(step, MLA_ROPE, seq, pos + tile->n, k_pe);
+    args.n_segments = list_segments(step, MLA_LATENT, seq, first[0], pos + tile->n, c);
+    if (p->rope_dim) {
+        (void)list_segments(step, MLA_ROPE, seq, first[0], pos + tile->n, k_pe);
+    }
     step->ctx->kernels->attend(&args);
 }
 

@@ -40,14 +40,20 @@ static void add_bytes(writer *to, double bytes)
 
 static void add_kept(writer *to, const zoo_mla *p)
 {
-    uint32_t kept = 2 * (p->kv_rows + p->index_row);
+    uint32_t kept = 2 * (p->kv_rows + p->index_row / p->index.pool);
     uint32_t whole = 2 * p->n_heads * (p->nope + p->rope_dim + p->v_dim);
     add(to,
         "\nkept for a token: a latent of %u numbers, from which keys and values of every head "
-        "follow, %sa rope key of %u, %s",
-        p->kv_lora, p->index_row ? "" : "and ", p->rope_dim,
-        p->rope ? "which holds the position" : "which is not rotated here");
-    if (p->index_row) {
+        "follow",
+        p->kv_lora);
+    if (p->rope_dim) {
+        add(to, ", %sa rope key of %u, %s", p->index_row ? "" : "and ", p->rope_dim,
+            p->rope ? "which holds the position" : "which is not rotated here");
+    }
+    if (p->when.pool) {
+        add(to, ", and for every %u tokens an index key of %u, by which they are found",
+            p->index.pool, p->index_row);
+    } else if (p->index_row) {
         add(to, ", and an index key of %u, by which it is found", p->index_row);
     }
     add(to, ": %u bytes in bf16; keys and values of %u heads would be %u, %.1f times as many", kept,
@@ -56,10 +62,16 @@ static void add_kept(writer *to, const zoo_mla *p)
 
 static void add_read(writer *to, const zoo_mla *p)
 {
-    double row = 2.0 * p->kv_rows, key = 2.0 * p->index_row, top = p->index.top_k;
+    double row = 2.0 * p->kv_rows, key = 2.0 * p->index_row / p->index.pool, top = p->index.top_k;
     add(to, "\nread for a new token: ");
+    if (p->window) {
+        add(to, "the latents and rope keys of the last %u tokens, ", p->window);
+        add_bytes(to, row * p->window);
+        add(to, " at most");
+        return;
+    }
     if (!p->when.index && !p->index.follows) {
-        add(to, "the latents and rope keys of all tokens before it, ");
+        add(to, "the latents%s of all tokens before it, ", p->rope_dim ? " and rope keys" : "");
         add_bytes(to, row * FEW);
         add(to, " behind %d tokens, ", FEW);
         add_bytes(to, row * MANY);
@@ -69,8 +81,9 @@ static void add_read(writer *to, const zoo_mla *p)
     if (p->when.index) {
         add(to, "all index keys, which %u index heads score, then ", p->index.n_heads);
     }
-    add(to, "the latents and rope keys of the %u tokens %s; ", p->index.top_k,
-        p->when.index ? "of best score" : "that an earlier layer chose");
+    add(to, "the latents%s of the %u tokens %s%s; ", p->rope_dim ? " and rope keys" : "",
+        p->index.top_k, p->when.index ? "of best score" : "that an earlier layer chose",
+        p->index.pool > 1 ? " and of those that no index key stands for yet" : "");
     add_bytes(to, key * MANY + row * (top < MANY ? top : MANY));
     add(to, " behind %d tokens, where all rows are ", MANY);
     add_bytes(to, row * MANY);

@@ -7,14 +7,19 @@ static void tell_index(const zoo_mla *p, const zoo_facts *to)
         return;
     }
     to->number(to, "rows_chosen", p->index.top_k);
-    to->number(to, "read.latent", p->index.top_k);
-    to->number(to, "read.rope_key", p->index.top_k);
+    to->number(to, "read.latent", p->chosen_max);
+    if (p->rope_dim) {
+        to->number(to, "read.rope_key", p->chosen_max);
+    }
     if (p->index.follows) {
         to->number(to, "follows_an_earlier_choice", 1);
         return;
     }
     to->number(to, "index_heads", p->index.n_heads);
     to->number(to, "index_dim", p->index.dim);
+    if (p->when.pool) {
+        to->number(to, "tokens_per_index_key", p->index.pool);
+    }
     to->number(to, "flops.index_key", 2.0 * p->index.n_heads * p->index.dim);
 }
 
@@ -29,7 +34,12 @@ void zoo_mla_facts(const void *params, const zoo_facts *to)
         to->number(to, "q_rank", p->q_lora);
     }
     to->number(to, "kv_rank", p->kv_lora);
-    to->number(to, "rope_key", p->rope_dim);
+    if (p->rope_dim) {
+        to->number(to, "rope_key", p->rope_dim);
+    }
+    if (p->window) {
+        to->number(to, "window", p->window);
+    }
     zoo_rope_facts(p->rope, to);
     to->number(to, "scale", (double)p->scale);
     if (p->gate) {
@@ -40,6 +50,8 @@ void zoo_mla_facts(const void *params, const zoo_facts *to)
         to->number(to, "sinks", 1);
     }
     to->number(to, "flops.latent", 4.0 * p->n_heads * p->kv_lora);
-    to->number(to, "flops.rope_key", 2.0 * p->n_heads * p->rope_dim);
+    if (p->rope_dim) {
+        to->number(to, "flops.rope_key", 2.0 * p->n_heads * p->rope_dim);
+    }
     tell_index(p, to);
 }

@@ -3,9 +3,11 @@
  *
  *   score[s, t] = sum_h w[s, h] Hi^-1/2 max(q_i[s, h] . k_i[t] d^-1/2, 0)
  *
- * Rows at positions below top_k read all keys and are not scored. Ties go to the lower position.
- * Scores of a batch of rows are in scratch; items are (row, range of pages), then rows. The choice,
- * ascending, is in a memo of the step, where later layers find it.
+ * With pools t counts pools, and the tokens of chosen ones are read.
+ *
+ * Rows at positions that can choose nothing else read all keys and are not scored. Ties go to the
+ * lower position. Scores of a batch of rows are in scratch; items are (row, range of pages), then
+ * rows. The choice, ascending, is in a memo of the step, where later layers find it.
  */
 #include "blocks/choose.h"
 #include "blocks/mla/impl.h"
@@ -19,15 +21,22 @@ typedef struct index_job {
     uint32_t n_spans;
 } index_job;
 
+/* Index keys that the row at `pos` scores. */
+static uint32_t n_keys(const zoo_mla *p, uint32_t pos)
+{
+    return (pos + 1) / p->index.pool;
+}
+
 /* The keys of a segment: in place if they are float32, else read to `keys`. */
 static const float *page_keys(const mla_step *step, const zoo_seq *seq, const zoo_segment *s,
                               uint32_t n, float *keys)
 {
     uint32_t d = step->params->index.dim;
-    if (step->cache->kinds[MLA_INDEX]->form == ZOO_FORM_F32) {
+    uint32_t stream = step->params->index_stream;
+    if (step->cache->kinds[stream]->form == ZOO_FORM_F32) {
         return (const float *)s->page + (size_t)s->at * d;
     }
-    step->cache->read(step->cache, MLA_INDEX, seq, 0, s->row, n, keys);
+    step->cache->read(step->cache, stream, seq, 0, s->row, n, keys);
     return keys;
 }
 
@@ -54,33 +63,52 @@ static void score_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t at = item / job->n_spans, begin = item % job->n_spans * SPAN * ZOO_PAGE;
     uint32_t row = step->sparse[step->first_row + at];
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
-    uint32_t end = step->span->pos[row] + 1;
+    uint32_t end = n_keys(step->params, step->span->pos[row]);
     float *score = step->buffers.score + (size_t)at * step->length_max;
     float *keys = step->buffers.keys + (size_t)worker * ZOO_PAGE * step->params->index.dim;
     end = end < begin + SPAN * ZOO_PAGE ? end : begin + SPAN * ZOO_PAGE;
     for (uint32_t t = begin; t < end;) {
-        zoo_segment s = step->cache->get(step->cache, MLA_INDEX, seq, 0, t);
+        zoo_segment s = step->cache->get(step->cache, step->params->index_stream, seq, 0, t);
         uint32_t n = s.n_rows < end - t ? s.n_rows : end - t;
         score_page(step, row, page_keys(step, seq, &s, n, keys), score + t, n);
         t += n;
     }
 }
 
+/* n pools in front become their tokens, and those of the open pool, in place. */
+static void list_tokens(const zoo_mla *p, uint32_t pos, uint32_t n, uint32_t *chosen)
+{
+    uint32_t pool = p->index.pool, all = zoo_mla_chosen(p, pos);
+    for (uint32_t i = n; i-- > 0;) {
+        uint32_t first = chosen[i] * pool;
+        for (uint32_t t = 0; t < pool; t++) {
+            chosen[i * pool + t] = first + t;
+        }
+    }
+    for (uint32_t i = n * pool; i < all; i++) {
+        chosen[i] = pos + 1 + i - all;
+    }
+}
+
 static void choose_item(void *arg, uint32_t item, uint32_t worker)
 {
     const mla_step *step = arg;
-    uint32_t top_k = step->params->index.top_k;
-    uint32_t row = step->sparse[step->first_row + item];
+    const zoo_mla *p = step->params;
+    uint32_t row = step->sparse[step->first_row + item], pos = step->span->pos[row];
+    uint32_t n = p->index.top_k / p->index.pool;
+    uint32_t *chosen = step->chosen + (size_t)row * p->chosen_max;
     (void)worker;
-    zoo_choose(step->buffers.score + (size_t)item * step->length_max, step->span->pos[row] + 1,
-               top_k, step->chosen + (size_t)row * top_k);
+    zoo_choose(step->buffers.score + (size_t)item * step->length_max, n_keys(p, pos), n, chosen);
+    if (p->index.pool > 1) {
+        list_tokens(p, pos, n, chosen);
+    }
 }
 
 void zoo_mla_choose(mla_step *step)
 {
     uint32_t longest = 0;
     for (uint32_t i = 0; i < step->n_sparse; i++) {
-        uint32_t end = step->span->pos[step->sparse[i]] + 1;
+        uint32_t end = n_keys(step->params, step->span->pos[step->sparse[i]]);
         longest = end > longest ? end : longest;
     }
     index_job job = {step, (longest + SPAN * ZOO_PAGE - 1) / (SPAN * ZOO_PAGE)};

@@ -1,10 +1,5 @@
 /*
- * mla.c: the block of latent attention: streams, scratch, forward.
- *
- * Streams: latent [kv_lora], rope_key [rope], with an indexer index_key [d]; one row per position.
- * The latent tolerates int4, as rounding errors average out over kv_lora values; the rope key is
- * not normalised and carries the position, so it is at least bf16; the index key only ranks and
- * tolerates int8.
+ * mla.c: the block of latent attention: scratch, forward.
  */
 #include "blocks/mla/impl.h"
 
@@ -17,9 +12,9 @@ static uint32_t batch_rows(const mla_sizes *s)
 static mla_buffers lay_out(const zoo_mla *p, const mla_sizes *s, zoo_scratch_layout *layout)
 {
     bool indexed = p->when.index || p->index.follows;
-    bool sparse = indexed && s->length_max > p->index.top_k;
-    uint32_t top_k = sparse ? p->index.top_k : 0;
-    uint32_t longest = s->length_max > top_k ? s->length_max : top_k;
+    bool sparse = indexed && s->length_max > p->chosen_max;
+    uint32_t most = sparse ? p->chosen_max : 0;
+    uint32_t longest = s->length_max > most ? s->length_max : most;
     size_t heads = (size_t)s->n_rows * p->n_heads;
     mla_buffers b = {.prepared_size = zoo_heads_size(p->kv_lora > p->nope ? p->kv_lora : p->nope),
                      .attend_size = zoo_attend_scratch(p->kv_rows, p->kv_lora),
@@ -39,13 +34,16 @@ static mla_buffers lay_out(const zoo_mla *p, const mla_sizes *s, zoo_scratch_lay
                                      (size_t)s->n_threads * 2 * b.segs_max * sizeof(zoo_segment));
     b.first = zoo_scratch_layout_take(layout, (size_t)s->n_threads * MLA_TILE * sizeof(uint32_t));
     if (sparse) {
-        b.picked = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * top_k, p->kv_lora);
-        b.picked_rope = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * top_k, p->rope_dim);
+        b.picked = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * most, p->kv_lora);
+        b.picked_rope = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * most, p->rope_dim);
     }
     if (p->when.index) {
         b.index_q = zoo_scratch_layout_floats(layout, s->n_rows, p->index_q_rows);
         b.index_k = zoo_scratch_layout_floats(layout, s->n_rows, p->index.dim);
         b.index_w = zoo_scratch_layout_floats(layout, s->n_rows, p->index.n_heads);
+        b.index_x =
+            zoo_scratch_layout_floats(layout, s->n_rows, p->when.index_input ? p->width_in : 0);
+        b.index_gate = zoo_scratch_layout_floats(layout, s->n_rows, p->index_gate_row);
     }
     if (p->when.index && sparse) {
         b.score = zoo_scratch_layout_floats(layout, b.n_batch, s->length_max);
@@ -62,31 +60,9 @@ static size_t mla_scratch(const void *params, const zoo_limits *limits)
     (void)lay_out(p, &sizes, &layout);
     (void)zoo_scratch_layout_take(&layout, limits->rows_max * sizeof(uint32_t));
     return layout.used + zoo_linear_scratch(p->width_in, limits->rows_max) +
-           2 * zoo_linear_scratch(p->q_in, limits->rows_max) +
+           zoo_linear_scratch(p->q_in, limits->rows_max) +
+           zoo_linear_scratch(p->index_q_in, limits->rows_max) +
            zoo_linear_scratch(p->o_cols, limits->rows_max);
-}
-
-static uint32_t mla_streams(const void *params, zoo_stream *out)
-{
-    const zoo_mla *p = params;
-    out[MLA_LATENT] = (zoo_stream){.name = "latent",
-                                   .kind = ZOO_ROWS,
-                                   .width = p->kv_lora,
-                                   .heads = 1,
-                                   .stride = 1,
-                                   .dtype_min = p->kv_lora % 2 ? ZOO_INT8 : ZOO_INT4};
-    out[MLA_ROPE] = out[MLA_LATENT];
-    out[MLA_ROPE].name = "rope_key";
-    out[MLA_ROPE].width = p->rope_dim;
-    out[MLA_ROPE].dtype_min = ZOO_BF16;
-    if (!p->when.index) {
-        return 2;
-    }
-    out[MLA_INDEX] = out[MLA_LATENT];
-    out[MLA_INDEX].name = "index_key";
-    out[MLA_INDEX].width = p->index.dim;
-    out[MLA_INDEX].dtype_min = ZOO_INT8;
-    return 3;
 }
 
 static zoo_status mla_check(const void *params, zoo_error *err)
@@ -136,7 +112,7 @@ static void find_sparse(mla_step *step)
         }
     }
     if (step->n_sparse) {
-        size_t n = (size_t)step->span->n_rows * p->index.top_k * sizeof(uint32_t);
+        size_t n = (size_t)step->span->n_rows * p->chosen_max * sizeof(uint32_t);
         step->chosen = ctx->memo(ctx, p->index.choice, n, &fresh);
     }
 }
@@ -156,7 +132,7 @@ static void mla_forward(zoo_ctx *ctx, const void *params, const void *weights, z
     step.length_max = sizes.length_max;
     step.buffers = lay_out(p, &sizes, &layout);
     if (p->rope) {
-        step.rope = zoo_rope_rows_of(ctx, p->rope, span);
+        step.rope = zoo_rope_rows_of(ctx, w->rope ? w->rope : p->rope, span);
     }
     zoo_mla_project(&step, x);
     find_sparse(&step);
@@ -188,9 +164,10 @@ const zoo_block_ops zoo_mla_ops = {.size = sizeof(zoo_block_ops),
                                    .weights_size = sizeof(zoo_mla_weights),
                                    .name = "mla",
                                    .binds = zoo_mla_binds,
-                                   .streams = mla_streams,
+                                   .streams = zoo_mla_streams,
                                    .scratch = mla_scratch,
                                    .check = mla_check,
+                                   .prepare = zoo_mla_prepare,
                                    .forward = mla_forward,
                                    .explain = zoo_mla_explain,
                                    .facts = zoo_mla_facts};
