@@ -106,8 +106,17 @@ static void claim_derived(const ds_model *m, uint32_t layer)
     }
 }
 
+/* Keys of an indexer, where no layer may have one. */
+static void claim_index(const zoo_config *c)
+{
+    (void)c->type(c, "index_n_heads");
+    (void)c->type(c, "index_head_dim");
+    (void)c->type(c, "index_topk");
+}
+
 zoo_status ds_read_typed_ropes(ds_model *m)
 {
+    claim_index(m->b.config);
     for (uint32_t i = 0; i < m->b.n_layers; i++) {
         claim_derived(m, i);
         const zoo_rope **to = ds_layer_slides(m, i) ? &m->sliding_rope : &m->rope;
