@@ -35,10 +35,11 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out);
 /* The mixers, by name: make(b, layer, out) reads params, ops computes. */
 typedef zoo_status hybrid_part_fn(zoo_decoder *b, uint32_t layer, zoo_part *out);
 hybrid_part_fn hybrid_mamba2_part, hybrid_mamba1_part, hybrid_delta_part, hybrid_shortconv_part,
-    hybrid_lightning_part, hybrid_rglru_part, hybrid_mlstm_part, hybrid_latent_part;
+    hybrid_lightning_part, hybrid_rglru_part, hybrid_mlstm_part, hybrid_latent_part,
+    hybrid_cca_part, hybrid_recalled_part;
 extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_ops,
     hybrid_shortconv_ops, hybrid_lightning_ops, hybrid_rglru_ops, hybrid_mlstm_ops,
-    hybrid_rwkv_time_ops, hybrid_rwkv_channel_ops;
+    hybrid_rwkv_time_ops, hybrid_rwkv_channel_ops, hybrid_cca_ops, hybrid_recalled_ops;
 
 /* facts.c [load] */
 typedef void hybrid_facts_fn(const void *params, const zoo_facts *to);
@@ -68,7 +69,12 @@ zoo_status hybrid_norm_part(zoo_decoder *b, const char *path, const char *name, 
 zoo_status hybrid_scale_part(zoo_decoder *b, const char *name, float scale, zoo_part *out);
 /* A layer after a shared transformer block. shared_plan.c */
 zoo_status hybrid_shared_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out);
-extern const zoo_block_ops hybrid_map_ops, hybrid_norm_ops, hybrid_shared_ops;
+/* A layer whose residual additions are scaled by elements, and what stands before the first one.
+ * scaled.c */
+zoo_status hybrid_scaled_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
+zoo_status hybrid_scaled_begin(zoo_decoder *b);
+extern const zoo_block_ops hybrid_map_ops, hybrid_norm_ops, hybrid_shared_ops, hybrid_scaled_ops,
+    hybrid_scaled_first_ops;
 
 /* A causal depthwise convolution over all sequences of a step; its window is stream `stream`,
  * [taps - 1, channels]. */

@@ -26,6 +26,7 @@ static const struct {
              {"sliding_attention", HYBRID_ATTENTION},
              {"indexed_attention", HYBRID_ATTENTION},
              {"hybrid", HYBRID_SHARED},
+             {"hybrid_sliding", HYBRID_SHARED},
              {"mlp", HYBRID_MLP},
              {"moe", HYBRID_EXPERTS}};
 

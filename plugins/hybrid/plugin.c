@@ -54,28 +54,24 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
-                                              &zoo_mla_ops,
-                                              &hybrid_mamba2_ops,
-                                              &hybrid_mamba1_ops,
-                                              &hybrid_delta_ops,
-                                              &hybrid_shortconv_ops,
-                                              &hybrid_lightning_ops,
-                                              &hybrid_rglru_ops,
-                                              &hybrid_mlstm_ops,
-                                              &hybrid_rwkv_time_ops,
-                                              NULL};
+static const zoo_block_ops *const mixers[] = {
+    &zoo_gqa_ops,      &zoo_mla_ops,          &hybrid_mamba2_ops,    &hybrid_mamba1_ops,
+    &hybrid_delta_ops, &hybrid_shortconv_ops, &hybrid_lightning_ops, &hybrid_rglru_ops,
+    &hybrid_mlstm_ops, &hybrid_rwkv_time_ops, &hybrid_cca_ops,       NULL};
 static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_moe_ops,
                                             &hybrid_map_ops,
                                             &hybrid_norm_ops,
                                             &hybrid_rwkv_channel_ops,
+                                            &hybrid_recalled_ops,
+                                            &hybrid_scaled_first_ops,
                                             &zoo_hyper_spread_ops,
                                             &zoo_hyper_gather_ops,
                                             &zoo_hyper_mean_ops,
                                             &zoo_predict_ops,
                                             NULL};
-static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, &zoo_hyper_ops, NULL};
+static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, &zoo_hyper_ops,
+                                                    &hybrid_scaled_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
@@ -158,6 +154,9 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
     if (strcmp(config->text(config, "@shape", ""), "streams") == 0) {
         const zoo_hyper *streams;
         ZOO_TRY(zoo_hyper_ends(&b, &streams));
+    }
+    if (strcmp(config->text(config, "@shape", ""), "scaled") == 0) {
+        ZOO_TRY(hybrid_scaled_begin(&b));
     }
     zoo_layer *layers = setup->take(setup, b.n_layers * sizeof *layers);
     if (!layers) {
