@@ -59,5 +59,5 @@ void zoo_mla_index_queries(mla_step *step, const float *x)
                                       .eps = 1e-6f});
     }
     const float *from = p->when.index_input ? step->buffers.index_x : step->buffers.q_a;
-    zoo_linear(step->ctx, &index, 1, from, p->index_q_in, n);
+    zoo_linear(step->ctx, &index, 1, from, p->when.index_input ? p->width_in : p->q_in, n);
 }

@@ -86,7 +86,7 @@ static void derive(zoo_mla *p)
     p->when.kv_a_bias = p->bias && !p->shares;
     p->when.index_input = p->index.n_heads && p->index.from_input;
     p->when.index_scaling = p->index.n_heads && p->log_scaling;
-    p->index_q_in = p->index.from_input ? p->width_in : p->q_in;
+    p->index_q_in = p->index.from_input ? p->width_in : p->q_lora;
     p->learned_rope = p->learned_rope && p->rope;
     p->rope_pairs = p->learned_rope ? p->rope->n_pairs : 0;
     p->when.index = p->index.n_heads != 0;
