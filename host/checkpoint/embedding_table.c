@@ -14,11 +14,13 @@ static zoo_status read_values(const zoo_table_source *source, uint32_t row, floa
                               zoo_error *err)
 {
     const zoo_matrix *m = &source->matrix;
+    uint64_t at = 0;
     if (source->held.data) {
         return zoo_tensor_widen(&source->held, row * m->cols, m->cols, out, err);
     }
-    if (m->plain && m->plain->fd >= 0) {
-        return zoo_tensor_read(m->plain, row * m->cols, m->cols, out, err);
+    const zoo_tensor *plain = zoo_matrix_plain_row(m, row, &at);
+    if (plain && plain->fd >= 0) {
+        return zoo_tensor_read(plain, at * m->cols, m->cols, out, err);
     }
     zoo_status status = zoo_matrix_read_rows(m, row, 1, out);
     return status == ZOO_OK ? ZOO_OK
@@ -37,12 +39,14 @@ static void read_row(const zoo_table *table, uint32_t row, float *out)
             source->error = error;
         }
     }
-    if (!source->is_large || (m->plain && m->plain->fd >= 0)) {
+    bool plain = m->plain || m->joined;
+    if (!source->is_large || (plain && m->parts[0]->fd >= 0)) {
         return;
     }
     unsigned n = atomic_fetch_add_explicit(&source->n_read, 1, memory_order_relaxed);
-    for (uint32_t i = 0; i < m->n_parts && n % ROWS_KEPT == ROWS_KEPT - 1; i++) {
-        zoo_tensor_release(m->parts[i]);
+    const zoo_tensor *part = NULL;
+    for (uint32_t i = 0; n % ROWS_KEPT == ROWS_KEPT - 1 && (part = zoo_matrix_part_at(m, i)); i++) {
+        zoo_tensor_release(part);
     }
 }
 
@@ -50,8 +54,9 @@ zoo_table zoo_table_make(zoo_table_source *source)
 {
     const zoo_matrix *m = &source->matrix;
     uint64_t n_bytes = 0;
-    for (uint32_t i = 0; i < m->n_parts; i++) {
-        n_bytes += m->parts[i]->n_bytes;
+    const zoo_tensor *part = NULL;
+    for (uint32_t i = 0; (part = zoo_matrix_part_at(m, i)); i++) {
+        n_bytes += part->n_bytes;
     }
     source->is_large = n_bytes > LARGE;
     return (zoo_table){source, (uint32_t)(m->n_stack * m->rows), (uint32_t)m->cols, read_row};

@@ -8,19 +8,43 @@
 
 #include "base/mem.h"
 
+enum { JOINED_MAX = 1 << 16 };
+
 static void joined_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out)
 {
     uint64_t first = 0;
-    for (uint32_t i = 0; i < m->n_parts && n_rows; i++) {
-        uint64_t rows = m->parts[i]->n_items / m->cols, skip = row - first;
+    for (const zoo_tensor *part = m->parts[0]; part && n_rows; part = part->next_rows) {
+        uint64_t rows = part->n_items / m->cols, skip = row - first;
         uint64_t n = skip < rows ? rows - skip : 0;
         n = n < n_rows ? n : n_rows;
-        (void)zoo_tensor_widen(m->parts[i], skip * m->cols, (size_t)(n * m->cols), out, NULL);
+        (void)zoo_tensor_widen(part, skip * m->cols, (size_t)(n * m->cols), out, NULL);
         out += n * m->cols;
         row += n;
         n_rows -= n;
         first += rows;
     }
+}
+
+const zoo_tensor *zoo_matrix_part_at(const zoo_matrix *m, uint32_t i)
+{
+    if (!m->joined) {
+        return i < m->n_parts ? m->parts[i] : NULL;
+    }
+    const zoo_tensor *part = m->parts[0];
+    for (; part && i > 0; i--) {
+        part = part->next_rows;
+    }
+    return part;
+}
+
+const zoo_tensor *zoo_matrix_plain_row(const zoo_matrix *m, uint64_t row, uint64_t *at)
+{
+    const zoo_tensor *part = m->joined ? m->parts[0] : m->plain;
+    for (; m->joined && part && row >= part->n_items / m->cols; part = part->next_rows) {
+        row -= part->n_items / m->cols;
+    }
+    *at = row;
+    return part;
 }
 
 static bool same_rows(const zoo_tensor *a, const zoo_tensor *b)
@@ -41,14 +65,17 @@ zoo_status zoo_format_joined(const zoo_search *s, const zoo_tensor *first, zoo_m
     for (uint32_t i = 0; part; i++) {
         char suffix[16];
         bool wide = part->dtype == ZOO_F32 || part->dtype == ZOO_BF16 || part->dtype == ZOO_F16;
-        if (!wide || !same_rows(first, part) || i == ZOO_MATRIX_PARTS_MAX) {
+        if (!wide || !same_rows(first, part) || i == JOINED_MAX) {
             return zoo_search_fail(s, part, "its parts are not plain tensors of one width");
         }
         dims[0] += part->dims[0];
         zoo_matrix_part(m, part);
         (void)snprintf(suffix, sizeof suffix, "@%u", i + 1);
-        part = zoo_search_name(s, suffix);
+        const zoo_tensor *next = zoo_search_name(s, suffix);
+        ((zoo_tensor *)(uintptr_t)part)->next_rows = next; /* of the set, which is the caller's */
+        part = next;
     }
+    m->joined = true;
     m->codes = first;
     m->read = joined_read;
     zoo_matrix_shape(m, dims, first->n_dims);

@@ -37,8 +37,9 @@ struct zoo_matrix {
     uint64_t cols;    /* 1 without dims */
     char format[48];  /* for people: "BF16", "fp8 64x64", "gptq int4 group 32" */
     uint32_t n_parts;
-    /* The tensors of the file that belong to it, for the report of what is left over. */
+    /* The tensors of the file that belong to it; the first of them where it is joined. */
     const zoo_tensor *parts[ZOO_MATRIX_PARTS_MAX];
+    bool joined;             /* its rows lie in parts[0], in the tensor after it, and so on */
     const zoo_tensor *plain; /* the one tensor whose items the values are, or null */
 
     /* What follows is for the readers (format_*.c). */
@@ -79,6 +80,14 @@ bool zoo_quantization_sets_aside(const cJSON *quantization_config, const zoo_ten
  */
 zoo_status zoo_matrix_find(const zoo_tensors *set, const cJSON *quantization_config,
                            const char *name, zoo_matrix *out, zoo_error *err);
+
+/* The tensor i of the file that belongs to it, for the report of what is left over; null past the
+ * last. [any] */
+const zoo_tensor *zoo_matrix_part_at(const zoo_matrix *m, uint32_t i);
+
+/* The one tensor that holds row `row` as plain values, and which of its rows it is; null where the
+ * values are not plain. [any] */
+const zoo_tensor *zoo_matrix_plain_row(const zoo_matrix *m, uint64_t row, uint64_t *at);
 
 /*
  * Rows row .. row + n_rows of the n_stack * rows there are, as out [n_rows, cols] float32. Exact

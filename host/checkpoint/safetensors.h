@@ -28,6 +28,8 @@ typedef struct zoo_tensor {
     int fd;          /* of the file, open as long as the set is; -1 in sets of very many files */
     uint64_t at;     /* of data in the file, bytes */
     zoo_dtype dtype; /* ZOO_DTYPE_MAX: F4, F6_E2M3, F6_E3M2, C64, FNUZ kinds; listed, not read */
+    /* What holds the rows after these, where a weight is joined of several tensors; else null. */
+    const struct zoo_tensor *next_rows;
 } zoo_tensor;
 
 typedef struct zoo_tensors zoo_tensors;

@@ -97,8 +97,9 @@ static uint64_t all_rows(const zoo_matrix *m)
 static void mark_used(zoo_model *model, const zoo_matrix *m)
 {
     bool again = true; /* a tensor that several fields are cut from counts once */
-    for (uint32_t i = 0; i < m->n_parts; i++) {
-        uint8_t *used = &model->used[m->parts[i] - zoo_tensors_at(model->tensors, 0)];
+    const zoo_tensor *part = NULL;
+    for (uint32_t i = 0; (part = zoo_matrix_part_at(m, i)); i++) {
+        uint8_t *used = &model->used[part - zoo_tensors_at(model->tensors, 0)];
         again = again && *used;
         *used = 1;
     }
@@ -239,8 +240,9 @@ static void pack_item(void *arg, uint32_t item, uint32_t worker)
 
 static void release_parts(const zoo_matrix *m)
 {
-    for (uint32_t i = 0; i < m->n_parts; i++) {
-        zoo_tensor_release(m->parts[i]);
+    const zoo_tensor *part = NULL;
+    for (uint32_t i = 0; (part = zoo_matrix_part_at(m, i)); i++) {
+        zoo_tensor_release(part);
     }
 }
 
@@ -447,8 +449,9 @@ static zoo_status bind_vector(zoo_model *model, const char *name, const dims *d,
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
     }
     ZOO_TRY(widen_vector(model, name, &m, d, values, err));
-    for (uint32_t i = 0; i < m.n_parts; i++) {
-        zoo_tensor_forget(m.parts[i]);
+    const zoo_tensor *part = NULL;
+    for (uint32_t i = 0; (part = zoo_matrix_part_at(&m, i)); i++) {
+        zoo_tensor_forget(part);
     }
     *out = values;
     mark_used(model, &m);

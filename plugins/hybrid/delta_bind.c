@@ -4,10 +4,10 @@
  * Keys: linear_num_key_heads, linear_num_value_heads, linear_key_head_dim, linear_value_head_dim,
  * linear_conv_kernel_dim (cards alias the other spellings); kda_lower_bound. Options: delta_layout
  * ("grouped", "fused", "low_rank", "separate", "plain"; low_rank and separate have a decay for each
- * key channel and a sigmoid gate), delta_double (the key that doubles beta), delta_eps,
- * delta_three_quarters (heads as in attention, keys three quarters of hidden_size, values twice
- * them), delta_bound (the key that says whether the decay is bounded, or holds
- * the bound).
+ * key channel and a sigmoid gate), delta_gate (the key that names the activation of the gate),
+ * delta_double (the key that doubles beta), delta_eps, delta_three_quarters (heads as in attention,
+ * keys three quarters of hidden_size, values twice them), delta_bound (the key that says whether
+ * the decay is bounded, or holds the bound).
  */
 #include <math.h>
 #include <string.h>
@@ -137,6 +137,16 @@ static float read_bound(const zoo_decoder *b)
     return bounded ? (float)c->number(c, "kda_lower_bound", -5.0) : 0.0f;
 }
 
+/* Option delta_gate: the key that names the activation, hidden_act where it is null. */
+static zoo_act read_gate(const zoo_config *c)
+{
+    const char *key = c->text(c, "@delta_gate", NULL);
+    if (!key) {
+        return ZOO_ACT_SILU;
+    }
+    return (zoo_act)zoo_act_read(c, c->type(c, key) == ZOO_STRING ? key : "hidden_act", "silu");
+}
+
 zoo_status hybrid_delta_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
 {
     (void)layer;
@@ -149,7 +159,7 @@ zoo_status hybrid_delta_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->layout = read_layout(c);
     p->channel_decay = p->layout == DELTA_LOW_RANK || p->layout == DELTA_SEPARATE;
     p->conv_act = (zoo_act)zoo_act_read(c, "hidden_act", "silu");
-    p->gate_act = p->channel_decay ? ZOO_ACT_SIGMOID : ZOO_ACT_SILU;
+    p->gate_act = p->channel_decay ? ZOO_ACT_SIGMOID : read_gate(c);
     read_heads(b, p);
     p->taps = c->whole(c, "linear_conv_kernel_dim", 4);
     p->lower_bound = read_bound(b);

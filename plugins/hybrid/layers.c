@@ -7,6 +7,7 @@
  *   rwkv      time and channel mixing (rwkv.c)
  *   scaled    attention and experts of one release, added with scales (scaled.c)
  *   streams   mixer and feed-forward part between several residual streams (blocks/hyper)
+ *   gated_streams  parts over several residual streams with gates (streams_plan.c)
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),
  * factors (each addition is alpha * normed input + beta * output, by the keys), attention, mlp, moe
@@ -178,6 +179,8 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
         status = hybrid_shared_layer(b, kind, layer, out);
     } else if (strcmp(shape, "rwkv") == 0) {
         status = hybrid_rwkv_layer(b, layer, out);
+    } else if (strcmp(shape, "gated_streams") == 0) {
+        status = hybrid_streams_layer(b, kind, layer, out);
     } else if (strcmp(shape, "single") == 0) {
         status = single_layer(b, kind, layer, out);
     } else if (strcmp(shape, "scaled") == 0) {
@@ -189,8 +192,10 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
     } else {
         return zoo_fail(b->err, ZOO_E_CONFIG, "the card's option shape is \"%s\"", shape);
     }
-    out->kind = kind == HYBRID_ATTENTION && zoo_decoder_flag(b, "@index", false)
-                    ? "indexed_attention"
-                    : hybrid_kind_name(kind);
+    if (!out->kind) {
+        out->kind = kind == HYBRID_ATTENTION && zoo_decoder_flag(b, "@index", false)
+                        ? "indexed_attention"
+                        : hybrid_kind_name(kind);
+    }
     return status;
 }

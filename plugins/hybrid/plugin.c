@@ -11,7 +11,7 @@
 #include "blocks/hyper/hyper.h"
 #include "blocks/mla/mla.h"
 #include "blocks/predict/predict.h"
-#include "hybrid.h"
+#include "ngram.h"
 
 static const zoo_key keys[] = {
     {"mamba_chunk_size", ZOO_KEY_IGNORED, "how the reference cuts a prompt; changes no result"},
@@ -54,10 +54,19 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {
-    &zoo_gqa_ops,      &zoo_mla_ops,          &hybrid_mamba2_ops,    &hybrid_mamba1_ops,
-    &hybrid_delta_ops, &hybrid_shortconv_ops, &hybrid_lightning_ops, &hybrid_rglru_ops,
-    &hybrid_mlstm_ops, &hybrid_rwkv_time_ops, &hybrid_cca_ops,       NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
+                                              &zoo_mla_ops,
+                                              &hybrid_mamba2_ops,
+                                              &hybrid_mamba1_ops,
+                                              &hybrid_delta_ops,
+                                              &hybrid_shortconv_ops,
+                                              &hybrid_lightning_ops,
+                                              &hybrid_rglru_ops,
+                                              &hybrid_mlstm_ops,
+                                              &hybrid_rwkv_time_ops,
+                                              &hybrid_cca_ops,
+                                              &hybrid_pooled_ops,
+                                              NULL};
 static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_moe_ops,
                                             &hybrid_map_ops,
@@ -69,9 +78,12 @@ static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_hyper_gather_ops,
                                             &zoo_hyper_mean_ops,
                                             &zoo_predict_ops,
+                                            &hybrid_ngram_ops,
+                                            &hybrid_spread_ops,
+                                            &hybrid_gather_ops,
                                             NULL};
 static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, &zoo_hyper_ops,
-                                                    &hybrid_scaled_ops, NULL};
+                                                    &hybrid_scaled_ops, &hybrid_streams_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
@@ -171,8 +183,10 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
     plan->norm.eps = (float)config->number(config, "@last_eps", plan->norm.eps);
     ZOO_TRY(first_norm(&b));
     ZOO_TRY(predict(&b));
-    return strcmp(config->text(config, "@shape", ""), "rwkv") == 0 ? hybrid_rwkv_finish(&b)
-                                                                   : ZOO_OK;
+    const char *shape = config->text(config, "@shape", "");
+    return strcmp(shape, "rwkv") == 0            ? hybrid_rwkv_finish(&b)
+           : strcmp(shape, "gated_streams") == 0 ? hybrid_streams_ends(&b)
+                                                 : ZOO_OK;
 }
 
 ZOO_EXPORT extern const zoo_plugin zoo_plugin_entry;

@@ -38,7 +38,7 @@ static blocks_buffers take_worker(const llama_blocks *p, uint32_t length,
     r.page = zoo_scratch_layout_floats(layout, ZOO_PAGE, p->index_dim);
     r.picks = zoo_scratch_layout_take(layout, p->top_blocks * sizeof(uint32_t));
     r.keys = zoo_scratch_layout_take(layout, p->keys_max * sizeof(uint32_t));
-    r.chosen = llama_chosen_take(&p->gqa, p->keys_max, layout);
+    r.chosen = zoo_gqa_chosen_take(&p->gqa, p->keys_max, layout);
     return r;
 }
 

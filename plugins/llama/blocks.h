@@ -17,7 +17,7 @@ typedef struct blocks_buffers {
     float *page;     /* [ZOO_PAGE, index_dim] */
     uint32_t *picks; /* [top_blocks] */
     uint32_t *keys;  /* [keys_max] */
-    llama_chosen chosen;
+    gqa_chosen chosen;
 } blocks_buffers;
 
 typedef struct blocks_job {

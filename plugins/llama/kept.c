@@ -15,7 +15,7 @@
 
 typedef struct worker_buffers {
     uint32_t *keys; /* [length] */
-    llama_chosen chosen;
+    gqa_chosen chosen;
 } worker_buffers;
 
 typedef struct job {
@@ -35,7 +35,7 @@ static void lay_out(job *j, const llama_kept *p, const zoo_limits *s, zoo_scratc
     for (uint32_t i = 0; i < s->n_threads; i++) {
         worker_buffers r = {
             zoo_scratch_layout_take(layout, (size_t)s->context_max * sizeof(uint32_t)),
-            llama_chosen_take(&p->gqa, s->context_max, layout)};
+            zoo_gqa_chosen_take(&p->gqa, s->context_max, layout)};
         if (j->workers) {
             j->workers[i] = r;
         }
@@ -110,8 +110,8 @@ static void attend_late(void *arg, uint32_t item, uint32_t worker)
     for (uint32_t i = pos + 1 - j->window; i <= pos; i++) {
         buffers->keys[n++] = i;
     }
-    const llama_keys keys = {buffers->keys, n, NULL};
-    llama_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
+    const gqa_keys keys = {buffers->keys, n, NULL};
+    zoo_gqa_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
 }
 
 static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cache *cache,

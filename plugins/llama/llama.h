@@ -77,23 +77,6 @@ typedef struct llama_products {
 } llama_products;
 extern const zoo_block_ops llama_products_ops;
 
-/* chosen.c: attention of one row and key-value head over keys that were chosen. */
-typedef struct llama_chosen {
-    float *q, *k, *v;  /* [group, head_dim + 1], [keys_max, head_dim + 1], [keys_max, v_dim] */
-    float *scratch;    /* zoo_attend_scratch */
-    zoo_segment *segs; /* 2 [keys_max / ZOO_PAGE + 1] */
-} llama_chosen;
-typedef struct llama_keys {
-    const uint32_t *at; /* [n] rows of the cache, ascending */
-    uint32_t n;         /* at least 1 */
-    const float *bias;  /* by row of the cache, added to the scores; or null */
-} llama_keys;
-/* Scratch of one worker. */
-llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout);
-/* Attends row `row` over the keys for the queries of key-value head `head`. [step] */
-void llama_chosen_attend(const gqa_step *step, const llama_chosen *buffers, uint32_t row,
-                         uint32_t head, const llama_keys *keys);
-
 /* xielu.c: a plain feed-forward part whose activation has learned coefficients. */
 typedef struct llama_xielu {
     uint32_t hidden, width, one;

@@ -38,7 +38,7 @@ static const zoo_bind binds[] = {
 typedef struct worker_buffers {
     float *bias;    /* [length] */
     uint32_t *keys; /* [length] */
-    llama_chosen chosen;
+    gqa_chosen chosen;
 } worker_buffers;
 
 typedef struct job {
@@ -58,7 +58,7 @@ static void lay_out(job *j, const llama_masked *p, uint32_t n_rows, uint32_t n_t
     for (uint32_t i = 0; i < n_threads; i++) {
         worker_buffers r = {zoo_scratch_layout_floats(layout, 1, length),
                             zoo_scratch_layout_take(layout, (size_t)length * sizeof(uint32_t)),
-                            llama_chosen_take(&p->gqa, keys_max, layout)};
+                            zoo_gqa_chosen_take(&p->gqa, keys_max, layout)};
         if (j->workers) {
             j->workers[i] = r;
         }
@@ -135,8 +135,8 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t end = span->pos[row] + 1, window = j->p->gqa.shape.window;
     uint32_t first = window && end > window ? end - window : 0;
     j->step.cache->read(j->step.cache, 2, seq, head, first, end - first, buffers->bias + first);
-    const llama_keys keys = {buffers->keys, choose(j, buffers, first, end), buffers->bias};
-    llama_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
+    const gqa_keys keys = {buffers->keys, choose(j, buffers, first, end), buffers->bias};
+    zoo_gqa_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
 }
 
 static void forward(zoo_ctx *ctx, const void *params, const void *bound, zoo_cache *cache,

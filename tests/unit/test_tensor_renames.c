@@ -38,7 +38,7 @@ static int set_up(void **state)
 static zoo_tensors *set_of(const char *const *names, size_t n)
 {
     static const float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-    zoo_tensor list[8] = {{0}};
+    zoo_tensor list[16] = {{0}};
     char path[1024];
     zoo_tensors *set = NULL;
     for (size_t i = 0; i < n; i++) {
@@ -104,6 +104,33 @@ static void test_joined(void **state)
     zoo_tensors_close(set);
 }
 
+/* More parts than a matrix lists, in the order of their numbers. */
+static void test_many_parts(void **state)
+{
+    static const char *const names[] = {"a.p0.weight", "a.p1.weight", "a.p2.weight", "a.p3.weight",
+                                        "a.p4.weight", "a.p5.weight", "a.p6.weight", "a.p7.weight",
+                                        "a.p8.weight", "a.p9.weight", "a.p10.weight"};
+    const uint32_t n = ZOO_COUNT(names);
+    float rows[8];
+    zoo_matrix m;
+    uint64_t at = 0;
+    (void)state;
+    file_make("b.json", "{\"renames\": [[\"a\\\\.p(\\\\d+)\\\\.weight\", \"a.all.weight@${1}\"]]}");
+    zoo_tensors *set = set_of(names, n);
+    assert_int_equal(apply(set, "b", NULL), ZOO_OK);
+    assert_int_equal(zoo_matrix_find(set, NULL, "a.all.weight", &m, NULL), ZOO_OK);
+    assert_true(m.found && m.rows == 2 * n && m.cols == 4 && m.n_parts == ZOO_MATRIX_PARTS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_string_equal(zoo_matrix_part_at(&m, i)->name, names[i]);
+        assert_string_equal(zoo_matrix_plain_row(&m, 2 * i + 1, &at)->name, names[i]);
+        assert_int_equal(at, 1);
+    }
+    assert_null(zoo_matrix_part_at(&m, n));
+    assert_int_equal(zoo_matrix_read_rows(&m, 2 * n - 2, 2, rows), ZOO_OK);
+    assert_true(rows[0] == 1 && rows[4] == 5);
+    zoo_tensors_close(set);
+}
+
 static void test_malformed(void **state)
 {
     static const char *const names[] = {"a.weight"};
@@ -132,6 +159,7 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chain), cmocka_unit_test(test_joined),
+                                       cmocka_unit_test(test_many_parts),
                                        cmocka_unit_test(test_malformed)};
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

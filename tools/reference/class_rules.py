@@ -189,6 +189,11 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
     ),
     (rf"if {SELF} is None:\n    self\.\w+ = ([\[{{].*[\]}}]|-?[\d._]+)", default_block),
     (
+        rf"{SELF} = \[\] if self\.\w+ is None else sorted\(set\(self\.\w+\)\)",
+        lambda a: when_null(a, by="value", value=[]),
+    ),
+    (r"self\.number_of_conv_states = .*", lambda: []),
+    (
         rf"{SELF} = \[\] if self\.\w+ is None else self\.\w+",
         lambda a: when_null(a, by="value", value=[]),
     ),
@@ -820,7 +825,9 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 },
             ),
             {"key": "no_rope_layer_interval", "by": "value", "value": 4, "when": "absent"},
-            when_null("no_rope_layers", by="periodic", of=[0, 1], period="no_rope_layer_interval", at=-1),
+            when_null(
+                "no_rope_layers", by="periodic", of=[0, 1], period="no_rope_layer_interval", at=-1
+            ),
             when_null(
                 "indexer_types",
                 by="indexer_pattern",
@@ -828,8 +835,12 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             ),
             {"key": "qk_head_dim", "by": "sum", "of": ["qk_nope_head_dim", "qk_rope_head_dim"]},
             {"key": "head_dim", "by": "same", "of": "qk_rope_head_dim"},
-            when_null("mlp_layer_types", by="first", of=["dense", "sparse"], n="first_k_dense_replace"),
-            when_null("layer_types", by="first", of=["indexed_attention", "indexed_attention"], n=0),
+            when_null(
+                "mlp_layer_types", by="first", of=["dense", "sparse"], n="first_k_dense_replace"
+            ),
+            when_null(
+                "layer_types", by="first", of=["indexed_attention", "indexed_attention"], n=0
+            ),
             {"key": "n_routed_experts", "by": "spelled", "of": "num_experts"},
             BASE,
         ],
@@ -840,7 +851,11 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             {"key": "first_k_dense_replace", "by": "value", "value": 1, "when": "absent"},
             {"key": "moe_layer_freq", "by": "value", "value": 1, "when": "absent"},
             when_null(
-                "mlp_layer_types", by="first", of=["dense", "sparse"], n="first_k_dense_replace", every="moe_layer_freq"
+                "mlp_layer_types",
+                by="first",
+                of=["dense", "sparse"],
+                n="first_k_dense_replace",
+                every="moe_layer_freq",
             ),
             {
                 "key": "shared_experts_intermediate_size",
@@ -874,9 +889,20 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "value": None,
                 "if": "rope_parameters",
                 "kwargs": True,
-                "reads": ["use_dsa", "per_layer_config", "swa_qk_rope_head_dim", "swa_num_key_value_heads"],
+                "reads": [
+                    "use_dsa",
+                    "per_layer_config",
+                    "swa_qk_rope_head_dim",
+                    "swa_num_key_value_heads",
+                ],
             },
-            {"key": "swa_rope_theta", "by": "value", "value": None, "if": "rope_scaling", "kwargs": True},
+            {
+                "key": "swa_rope_theta",
+                "by": "value",
+                "value": None,
+                "if": "rope_scaling",
+                "kwargs": True,
+            },
             BASE,
         ],
     ),
@@ -884,7 +910,13 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
         "dd36c92e4d34",
         [
             KV,
-            {"key": "mlp_layer_types", "by": "first", "of": ["dense", "sparse"], "n": 3, "when": "null"},
+            {
+                "key": "mlp_layer_types",
+                "by": "first",
+                "of": ["dense", "sparse"],
+                "n": 3,
+                "when": "null",
+            },
             {
                 "key": "layer_types",
                 "by": "periodic",
@@ -901,7 +933,11 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             },
             {"key": "linear_head_dim", "by": "spelled", "of": "linear_attn_config.head_dim"},
             {"key": "linear_num_heads", "by": "spelled", "of": "linear_attn_config.num_heads"},
-            {"key": "linear_conv_kernel_dim", "by": "spelled", "of": "linear_attn_config.short_conv_kernel_size"},
+            {
+                "key": "linear_conv_kernel_dim",
+                "by": "spelled",
+                "of": "linear_attn_config.short_conv_kernel_size",
+            },
             {
                 "key": "linear_lower_bound",
                 "by": "spelled",

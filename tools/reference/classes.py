@@ -615,7 +615,9 @@ def make(model_type: str) -> Json:
         unscaled = head_factors(cls)
         if unscaled:
             out["unscaled"] = unscaled
-        if re.search(r"text_params|self\.text_config = (kwargs$|\w+\(\*\*kwargs)", source, re.MULTILINE):
+        if re.search(
+            r"text_params|self\.text_config = (kwargs$|\w+\(\*\*kwargs)", source, re.MULTILINE
+        ):
             out["flat"] = True
         older = re.search(
             r"self\.text_config = kwargs\.pop\('(\w+)', \{\}\)", ast.unparse(ast.parse(source))
@@ -646,10 +648,11 @@ def make(model_type: str) -> Json:
     if rope is None:
         model -= ROPE
     skip = (BASE | CODE_CHOICES) - ({"per_layer_config"} if "per_layer_config" in reads else set())
-    if "create_position_ids_from_input_ids(" in inspect.getsource(
-        import_module(model_class(cls).__module__)
-    ):
+    model_source = inspect.getsource(import_module(model_class(cls).__module__))
+    if "create_position_ids_from_input_ids(" in model_source:
         skip = skip - {"pad_token_id"}  # positions leave padding out
+    if "self.eos_token_id = config.eos_token_id" in model_source:
+        skip = skip - {"eos_token_id"}  # n-grams of tokens end there
     parts = parts_of(cls)
     out["keys"] = {k: v for k, v in every.items() if names.get(k, k) in model and k not in skip}
     for k in sorted(model - set(out["keys"]) - skip - set(made)):

@@ -82,9 +82,13 @@ def built_transforms(model_type: str) -> list[Any] | None:
 def transforms(model_type: str) -> list[Any]:
     """The transforms of a type; by name alone where no model can be built."""
     found = built_transforms(model_type)
-    return (
-        found if found is not None else mapping.get_checkpoint_conversion_mapping(model_type) or []
-    )
+    if found is None:
+        found = mapping.get_checkpoint_conversion_mapping(model_type)
+    if found is None:  # a wrapper: those of its text part, which keeps its prefix
+        part = CONFIG_MAPPING[model_type]().get_text_config().model_type
+        inner = mapping.get_checkpoint_conversion_mapping(part) or []
+        found = [t for t in inner if "language_model" not in t.source_patterns[0]]
+    return found
 
 
 def pcre(pattern: str) -> str:
@@ -132,6 +136,9 @@ def joined_pairs(t: Any) -> list[tuple[str, str]]:
             )
             for source, end in zip(t.source_patterns, ends, strict=True)
         ]
+    if len(t.source_patterns) == 1 and t.source_patterns[0].count("*") == 1:
+        source = t.source_patterns[0].replace("*", "(\\d+)")
+        return [(pcre(source), replacement(f"{target}@\\1"))]
     return [
         (pcre(source), replacement(f"{target}@{i}")) for i, source in enumerate(t.source_patterns)
     ]

@@ -8,12 +8,11 @@
  */
 #include <string.h>
 
-#include "blocks/ops.h"
-#include "llama.h"
+#include "blocks/gqa/impl.h"
 
-llama_chosen llama_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout)
+gqa_chosen zoo_gqa_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout)
 {
-    llama_chosen c = {0};
+    gqa_chosen c = {0};
     c.q = zoo_scratch_layout_floats(layout, p->shape.n_heads / p->shape.n_kv_heads,
                                     (size_t)p->shape.head_dim + 1);
     c.k = zoo_scratch_layout_floats(layout, keys_max, (size_t)p->shape.head_dim + 1);
@@ -38,8 +37,8 @@ static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint
     }
 }
 
-void llama_chosen_attend(const gqa_step *step, const llama_chosen *buffers, uint32_t row,
-                         uint32_t head, const llama_keys *keys)
+void zoo_gqa_chosen_attend(const gqa_step *step, const gqa_chosen *buffers, uint32_t row,
+                           uint32_t head, const gqa_keys *keys)
 {
     static const uint32_t from_start = 0;
     const zoo_gqa *p = step->params;
