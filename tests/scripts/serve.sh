@@ -189,7 +189,8 @@ EOF
 rows=$!
 sleep 0.5
 ask /v1/completions "$story"
-[ "$(metric lmzoo_requests_inside)" = 1 ] && [ "$(choices "$said")" = "$(choices "$TMPDIR/alone")" ]
+inside=$(metric lmzoo_requests_inside)
+[ "$inside" -ge 1 ] && [ "$(choices "$said")" = "$(choices "$TMPDIR/alone")" ]
 result $? "a request of 3000 rows does not hold up others"
 kill $rows
 wait $rows 2>/dev/null
