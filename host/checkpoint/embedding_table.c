@@ -70,12 +70,13 @@ size_t zoo_table_held_bytes(const zoo_table_source *source)
                : 0;
 }
 
-zoo_status zoo_table_hold(zoo_table_source *source, void *copy, zoo_error *err)
+void zoo_table_hold(zoo_table_source *source, void *copy)
 {
-    ZOO_TRY(zoo_tensor_copy(source->matrix.plain, copy, err));
-    source->held = *source->matrix.plain;
-    source->held.data = copy;
-    return ZOO_OK;
+    if (copy && zoo_table_held_bytes(source) > 0 &&
+        zoo_tensor_copy(source->matrix.plain, copy, NULL) == ZOO_OK) {
+        source->held = *source->matrix.plain;
+        source->held.data = copy;
+    }
 }
 
 zoo_status zoo_table_check(const zoo_table_source *source, zoo_error *err)

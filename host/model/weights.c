@@ -240,9 +240,8 @@ static void pack_item(void *arg, uint32_t item, uint32_t worker)
 
 static void release_parts(const zoo_matrix *m)
 {
-    const zoo_tensor *part = NULL;
-    for (uint32_t i = 0; (part = zoo_matrix_part_at(m, i)); i++) {
-        zoo_tensor_release(part);
+    for (uint32_t i = 0; zoo_matrix_part_at(m, i); i++) {
+        zoo_tensor_release(zoo_matrix_part_at(m, i));
     }
 }
 
@@ -449,9 +448,8 @@ static zoo_status bind_vector(zoo_model *model, const char *name, const dims *d,
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
     }
     ZOO_TRY(widen_vector(model, name, &m, d, values, err));
-    const zoo_tensor *part = NULL;
-    for (uint32_t i = 0; (part = zoo_matrix_part_at(&m, i)); i++) {
-        zoo_tensor_forget(part);
+    for (uint32_t i = 0; zoo_matrix_part_at(&m, i); i++) {
+        zoo_tensor_forget(zoo_matrix_part_at(&m, i));
     }
     *out = values;
     mark_used(model, &m);
@@ -484,16 +482,6 @@ static zoo_status bind_expert_vectors(zoo_model *model, const char *name, const 
     return ZOO_OK;
 }
 
-/* A table that cannot be held is read by rows, and the step that reads one tells what is wrong. */
-static void hold_small(zoo_model *model, zoo_table_source *source)
-{
-    size_t n = zoo_table_held_bytes(source);
-    void *copy = n ? zoo_model_take(model, n) : NULL;
-    if (copy) {
-        (void)zoo_table_hold(source, copy, NULL);
-    }
-}
-
 static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, zoo_table *out,
                              bool *found, zoo_error *err)
 {
@@ -509,7 +497,7 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
     if (all_rows(m) != d->rows || m->cols != d->cols) {
         return wrong_shape(model, name, d->rows, d->cols, m, err);
     }
-    hold_small(model, source);
+    zoo_table_hold(source, zoo_model_take(model, zoo_table_held_bytes(source)));
     *out = zoo_table_make(source);
     source->next = model->tables;
     model->tables = source;
@@ -588,9 +576,8 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
 void zoo_model_pass_by(zoo_model *model, const char *name)
 {
     zoo_matrix m;
-    zoo_error ignored;
     bool found = false;
-    if (find_stored(model, name, &m, &found, &ignored) == ZOO_OK && found) {
+    if (find_stored(model, name, &m, &found, NULL) == ZOO_OK && found) {
         mark_used(model, &m);
     }
 }

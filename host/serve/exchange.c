@@ -92,7 +92,7 @@ static void set_since(zoo_server *s, struct MHD_Connection *connection, double s
     }
 }
 
-/* Whether bytes have arrived that libmicrohttpd has not read: then the delay is not the client's. */
+/* Whether bytes have arrived that libmicrohttpd has not read: the delay is not the client's. */
 static bool has_unread(int fd)
 {
     char byte;

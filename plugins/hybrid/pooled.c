@@ -1,5 +1,6 @@
 /*
- * pooled.c: attention over blocks of keys that an index of pooled keys chooses (formulas: pooled.h).
+ * pooled.c: attention over blocks of keys that an index of pooled keys chooses (formulas in
+ * pooled.h).
  *
  * Keys: indexer_n_heads, indexer_head_dim, indexer_budget, indexer_compress_ratio,
  * indexer_kv_heads. Memory: index vectors and chosen keys of each row; for each worker the scores

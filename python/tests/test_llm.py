@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import lmzoo
 import numpy as np
 import pytest
-from lmzoo import LLM, SamplingParams
+from lmzoo import LLM, RequestOutput, SamplingParams
 
 MODELS = Path(os.environ["LMZOO_DEMO_MODELS"])
 GREEDY = SamplingParams(temperature=0, max_tokens=24)
@@ -25,7 +26,7 @@ PROMPTS = ["Once upon a time", "The cat", "One day, Lily", "Ben had a ball."]
 
 
 @pytest.fixture(scope="module")
-def llm():
+def llm() -> Iterator[LLM]:
     with LLM(MODELS / "demo-llama", weights="f32", cache="f32") as model:
         yield model
 
@@ -37,7 +38,7 @@ def command(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["demo-llama", "demo-gemma", "demo-deepseek", "demo-hybrid"])
-def test_same_tokens_as_the_command(name):
+def test_same_tokens_as_the_command(name: str) -> None:
     with LLM(MODELS / name, weights="int8") as model:
         outs = model.generate(PROMPTS, GREEDY)
     for prompt, out in zip(PROMPTS, outs, strict=True):
@@ -60,7 +61,7 @@ def test_same_tokens_as_the_command(name):
         assert out.outputs[0].text == wanted["text"]
 
 
-def test_a_batch_equals_single_calls(llm):
+def test_a_batch_equals_single_calls(llm: LLM) -> None:
     params = SamplingParams(temperature=0.9, seed=3, max_tokens=30, n=2)
     together = llm.generate(PROMPTS * 5, params)
     alone = [llm.generate(p, params)[0] for p in PROMPTS]
@@ -69,7 +70,7 @@ def test_a_batch_equals_single_calls(llm):
         assert ids == [o.token_ids for o in alone[i % len(PROMPTS)].outputs]
 
 
-def test_stream_joins_to_the_text(llm):
+def test_stream_joins_to_the_text(llm: LLM) -> None:
     params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True)
     pieces = list(llm.stream("Once upon a time", params))
     assert pieces[-1].result is not None
@@ -77,7 +78,7 @@ def test_stream_joins_to_the_text(llm):
     assert len(pieces) > 5
 
 
-def test_leaving_a_stream_cancels(llm):
+def test_leaving_a_stream_cancels(llm: LLM) -> None:
     for _ in llm.stream("Once", SamplingParams(max_tokens=400, ignore_eos=True)):
         break
     deadline = time.monotonic() + 5
@@ -86,8 +87,8 @@ def test_leaving_a_stream_cancels(llm):
     assert llm.stats()["running"] == 0
 
 
-def test_async(llm):
-    async def all_at_once():
+def test_async(llm: LLM) -> None:
+    async def all_at_once() -> list[RequestOutput]:
         return await asyncio.gather(*[llm.agenerate(p, GREEDY) for p in PROMPTS])
 
     outs = asyncio.run(all_at_once())
@@ -95,7 +96,7 @@ def test_async(llm):
     assert [o.outputs[0].text for o in outs] == [o.outputs[0].text for o in wanted]
 
 
-def test_chat_and_schema(llm):
+def test_chat_and_schema(llm: LLM) -> None:
     schema = {
         "type": "object",
         "properties": {"n": {"type": "integer"}},
@@ -109,7 +110,7 @@ def test_chat_and_schema(llm):
     assert set(json.loads(out.outputs[0].text)) == {"n"}
 
 
-def test_scores_are_those_of_the_logits(llm):
+def test_scores_are_those_of_the_logits(llm: LLM) -> None:
     text = "Once upon a time there was a little girl."
     ids = llm.tokenize(text)
     x = llm.logits(ids).astype(np.float64)
@@ -120,7 +121,7 @@ def test_scores_are_those_of_the_logits(llm):
     np.testing.assert_array_equal(score[0], score[1])
 
 
-def test_score_equals_the_command(llm, tmp_path):
+def test_score_equals_the_command(llm: LLM, tmp_path: Path) -> None:
     text = "Once upon a time there was a little girl named Lily."
     (tmp_path / "t.txt").write_text(text)
     said = json.loads(
@@ -140,7 +141,7 @@ def test_score_equals_the_command(llm, tmp_path):
     assert math.isclose(mean, said["mean_nll"], rel_tol=1e-9)
 
 
-def test_trace_equals_the_command(llm, tmp_path):
+def test_trace_equals_the_command(llm: LLM, tmp_path: Path) -> None:
     ids = llm.tokenize("Once upon a time")
     path = tmp_path / "t.safetensors"
     command(
@@ -158,14 +159,14 @@ def test_trace_equals_the_command(llm, tmp_path):
         np.testing.assert_array_equal(trace[name], stored)
 
 
-def test_text_there_and_back(llm):
+def test_text_there_and_back(llm: LLM) -> None:
     ids = llm.tokenize("Lily saw a café.", add_special=False)
     assert llm.detokenize(ids) == "Lily saw a café."
     assert llm.render([{"role": "user", "content": "Hi"}])
     assert llm.tokenize("") == llm.tokenize("", add_special=True)
 
 
-def test_refusals_are_sentences(llm, tmp_path):
+def test_refusals_are_sentences(llm: LLM, tmp_path: Path) -> None:
     with pytest.raises(lmzoo.FileError, match="no/such"):
         LLM("no/such/folder")
     with pytest.raises(lmzoo.UsageError, match="temperature"):
@@ -183,7 +184,7 @@ def test_refusals_are_sentences(llm, tmp_path):
         other.generate("x")
 
 
-def test_forms_of_prompts(llm):
+def test_forms_of_prompts(llm: LLM) -> None:
     ids = llm.tokenize("The cat")
     wanted = llm.generate("The cat", GREEDY)[0].outputs[0].token_ids
     one = [ids, np.array(ids), {"prompt": "The cat"}, {"prompt_token_ids": ids}]
@@ -202,7 +203,7 @@ def test_forms_of_prompts(llm):
     assert len(out.prompt_token_ids) + len(out.outputs[0].token_ids) == llm.info["context"]
 
 
-def test_names_of_vllm():
+def test_names_of_vllm() -> None:
     folder = os.fspath(MODELS / "demo-llama")
     with LLM(model=folder, dtype="float32", max_model_len=256, max_num_seqs=8) as llm:
         assert (llm.info["context"], llm.info["sequences"]) == (256, 8)
@@ -234,7 +235,7 @@ def test_names_of_vllm():
             call(folder, memory=-1)
 
 
-def test_defaults_of_the_model(tmp_path):
+def test_defaults_of_the_model(tmp_path: Path) -> None:
     folder = shutil.copytree(MODELS / "demo-llama", tmp_path / "model")
     config = {"do_sample": True, "top_k": 1, "repetition_penalty": 1.7}
     (folder / "generation_config.json").write_text(json.dumps(config))
@@ -254,7 +255,7 @@ def test_defaults_of_the_model(tmp_path):
         assert model.generate("Once")[0].outputs[0].text == wanted[0].outputs[0].text
 
 
-def test_threads_share_a_batch(llm):
+def test_threads_share_a_batch(llm: LLM) -> None:
     wanted = [o.outputs[0].text for o in llm.generate(PROMPTS, GREEDY)]
     out: dict[int, str] = {}
 
@@ -269,12 +270,12 @@ def test_threads_share_a_batch(llm):
     assert [out[i] for i in range(16)] == [wanted[i % 4] for i in range(16)]
 
 
-def test_plan_reads_no_weights():
+def test_plan_reads_no_weights() -> None:
     plan = lmzoo.plan(MODELS / "demo-llama")
     assert plan["layers"]
 
 
-def test_batch_of_a_file(llm, tmp_path):
+def test_batch_of_a_file(llm: LLM, tmp_path: Path) -> None:
     lines = [
         {
             "custom_id": f"r{i}",
@@ -316,7 +317,7 @@ LONG = "SamplingParams(max_tokens=400, ignore_eos=True)"
     ],
     ids=["generate", "stream", "asyncio", "score", "batch"],
 )
-def test_ctrl_c_stops(call, tmp_path):
+def test_ctrl_c_stops(call: str, tmp_path: Path) -> None:
     body = {"prompt": "Once", "max_tokens": 400, "ignore_eos": True}
     line = {"method": "POST", "url": "/v1/completions", "body": body}
     with (tmp_path / "in.jsonl").open("w") as rows:
@@ -344,11 +345,14 @@ def test_ctrl_c_stops(call, tmp_path):
         time.sleep(0.5)
         start = time.monotonic()
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=20)
+        try:
+            _, said = child.communicate(timeout=20)
+        finally:
+            child.kill()
     assert "KeyboardInterrupt" in said
     assert time.monotonic() - start < 5
 
 
-def test_import_is_light():
+def test_import_is_light() -> None:
     code = "import sys, lmzoo; assert 'numpy' not in sys.modules and 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,11 +12,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import lmzoo
 import pytest
+
+# A folder, the model over it, and what was found.
+Evaluated: TypeAlias = tuple[Path, Any, dict[str, Any]]
 
 # The folder of tasks beside this file would do for "lm_eval".
 pytest.importorskip("lm_eval.api")
@@ -28,7 +32,7 @@ TASKS = ["stories_choice", "stories_rolling", "stories_until"]
 
 
 @pytest.fixture(scope="module")
-def tasks(tmp_path_factory):
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tasks whose data have a path that holds in any working folder."""
     folder = tmp_path_factory.mktemp("tasks")
     data = shutil.copy(HERE / "stories.jsonl", folder)
@@ -44,7 +48,7 @@ def evaluate(model: Any, folder: Path) -> dict[str, Any]:
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    out = simple_evaluate(
+    out: dict[str, Any] | None = simple_evaluate(
         model=model,
         tasks=TASKS,
         task_manager=TaskManager(include_path=os.fspath(folder), include_defaults=False),
@@ -71,7 +75,7 @@ def figures(out: dict[str, Any]) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module", params=[DEMO, *MORE], ids=lambda p: p.name)
-def ours(request, tasks):
+def ours(request: pytest.FixtureRequest, tasks: Path) -> Iterator[Evaluated]:
     from lmzoo.lm_eval import LmzooLM
 
     model = LmzooLM(request.param, weights="f32", cache="f32", threads=1)
@@ -79,7 +83,7 @@ def ours(request, tasks):
     model.llm.close()
 
 
-def test_likelihoods_are_those_of_the_command(ours, tmp_path):
+def test_likelihoods_are_those_of_the_command(ours: Evaluated, tmp_path: Path) -> None:
     folder, model, out = ours
     texts = [json.loads(line)["text"] for line in (HERE / "stories.jsonl").open()]
     begin = model.prefix_token_id
@@ -88,8 +92,8 @@ def test_likelihoods_are_those_of_the_command(ours, tmp_path):
         for text in texts:
             ids = [begin, *model.llm.tokenize(text)]
             file.write(json.dumps({"tokens": ids}) + "\n")
-    command = [lmzoo.program(), "score", folder, "-i", rows, "-o", tmp_path / "out.jsonl"]
-    command += ["--weights", "f32", "--cache", "f32", "--quiet"]
+    command: list[str | Path] = [lmzoo.program(), "score", folder, "-i", rows]
+    command += ["-o", tmp_path / "out.jsonl", "--weights", "f32", "--cache", "f32", "--quiet"]
     subprocess.run(command, check=True, capture_output=True)
     scored = [json.loads(line) for line in (tmp_path / "out.jsonl").open()]
     wanted = [-r["mean_nll"] * r["n_tokens"] for r in scored]
@@ -100,7 +104,7 @@ def test_likelihoods_are_those_of_the_command(ours, tmp_path):
     assert perplexity == pytest.approx(math.exp(-sum(wanted) / words), rel=1e-9)
 
 
-def test_figures_are_those_of_transformers(ours, tasks):
+def test_figures_are_those_of_transformers(ours: Evaluated, tasks: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
@@ -123,7 +127,7 @@ def test_figures_are_those_of_transformers(ours, tasks):
         assert mine[name] == pytest.approx(value, rel=1e-5), name
 
 
-def test_command_line(ours, tasks, tmp_path):
+def test_command_line(ours: Evaluated, tasks: Path, tmp_path: Path) -> None:
     folder, _, out = ours
     command = [sys.executable, "-m", "lmzoo.lm_eval", "run", "--model", "lmzoo", "--model_args"]
     command += [f"pretrained={folder},weights=f32,cache=f32,threads=1", "--tasks", "stories_choice"]

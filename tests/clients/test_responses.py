@@ -93,7 +93,8 @@ def test_tools_of_every_kind(client: openai.OpenAI) -> None:
 
 
 def test_parallel_tools(client: openai.OpenAI) -> None:
-    args = {"model": "m", "input": WORDS, "tools": [TOOL], "tool_choice": "required"}
+    args: dict[str, Any] = {"model": "m", "input": WORDS, "tools": [TOOL]}
+    args |= {"tool_choice": "required"}
     args |= {"max_output_tokens": 200, "temperature": 0}
     whole = client.responses.create(**args, parallel_tool_calls=True)
     calls = [i for i in whole.output if i.type == "function_call"]

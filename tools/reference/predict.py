@@ -143,7 +143,7 @@ class Predictor(nn.Module):
         path = f"model.layers.{index}"
         qwen = self.of[0].config.model_type.startswith("qwen3")
         names = MTP_NAMES if qwen else {"norm": f"{path}.shared_head.norm", "layer": path}
-        named = {}
+        named: dict[str, Tensor] = {}
         for name, value in self.state_dict().items():
             head, rest = name.split(".", 1)
             full = f"{names.get(head, f'{path}.{head}')}.{rest}"

@@ -28,7 +28,8 @@ logging.disable_progress_bar()
 torch.set_grad_enabled(False)
 
 OTHER_TOWERS = ("vision", "visual", "audio", "speech", "encoder.", "image")
-NO_BLOCKS = ("Dropout", "Identity", "Activation", "RotaryEmbedding")
+NO_BLOCKS = ("Dropout", "Identity", "Activation", "RotaryEmbedding", "ResidualScaling")
+NEVER = ("ResidualScaling",)  # a factor of an addition is no step of its own
 
 
 def model_class(config: PreTrainedConfig) -> Any:
@@ -152,8 +153,12 @@ def rows(t: torch.Tensor) -> torch.Tensor:
     return t.detach().float().contiguous().clone()
 
 
+def is_named(module: torch.nn.Module, words: tuple[str, ...]) -> bool:
+    return any(word in type(module).__name__ for word in words)
+
+
 def is_block(module: torch.nn.Module) -> bool:
-    return not any(word in type(module).__name__ for word in NO_BLOCKS)
+    return not is_named(module, NO_BLOCKS)
 
 
 def watched(model: PreTrainedModel, every_child: bool) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -165,7 +170,7 @@ def watched(model: PreTrainedModel, every_child: bool) -> Iterator[tuple[str, to
         for name, child in layer.named_children():
             if isinstance(child, torch.nn.ModuleList):
                 yield from ((f"{path}.{i}.{name}.{j}", c) for j, c in enumerate(child))
-            elif every_child or is_block(child):
+            elif is_block(child) or (every_child and not is_named(child, NEVER)):
                 yield f"{path}.{i}.{name}", child
 
 
