@@ -35,8 +35,9 @@ zoo_table zoo_table_make(zoo_table_source *source);
 
 /* Bytes of a table that is worth holding in memory; 0: its rows are read from the file. */
 size_t zoo_table_held_bytes(const zoo_table_source *source);
-/* Holds it in copy [zoo_table_held_bytes], which lives as long as the source. With null, or where the
- * file cannot be read, rows are read when needed, and the step that reads one tells why. [load] */
+/* Holds it in copy [zoo_table_held_bytes], which lives as long as the source. With null, or where
+ * the file cannot be read, rows are read when needed, and the step that reads one tells why.
+ * [load] */
 void zoo_table_hold(zoo_table_source *source, void *copy);
 
 /* Whether all rows read so far could be read; else the error of the first. No thread reads while

@@ -45,9 +45,12 @@ static const zoo_key keys[] = {
 };
 
 static const zoo_block_ops *const mixers[] = {&zoo_mla_ops, &ds_csa_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_hyper_spread_ops, &zoo_hyper_gather_ops,
-                                            &zoo_hyper_mean_ops,   &zoo_mlp_ops,
-                                            &zoo_moe_ops,          &zoo_predict_ops,
+static const zoo_block_ops *const ffns[] = {&zoo_hyper_spread_ops,
+                                            &zoo_hyper_gather_ops,
+                                            &zoo_hyper_mean_ops,
+                                            &zoo_mlp_ops,
+                                            &zoo_moe_ops,
+                                            &zoo_predict_ops,
                                             NULL};
 static const zoo_block_ops *const layers[] = {&ds_longcat_ops, &ds_framed_ops, &zoo_hyper_ops,
                                               NULL};

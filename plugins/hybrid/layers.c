@@ -6,8 +6,7 @@
  *   shared    the state mixer, in some layers after a transformer block that they share
  *   rwkv      time and channel mixing (rwkv.c)
  *   scaled    attention and experts of one release, added with scales (scaled.c)
- *   streams   mixer and feed-forward part between several residual streams (blocks/hyper)
- *   gated_streams  parts over several residual streams with gates (streams_plan.c)
+ *   streams   parts between residual streams (blocks/hyper); gated_streams: streams_plan.c
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),
  * factors (each addition is alpha * normed input + beta * output, by the keys), attention, mlp, moe

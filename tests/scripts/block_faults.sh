@@ -50,7 +50,7 @@ fault sdk/blocks/rope/rope.c 's/\.interleaved = rope->interleaved != 0/.interlea
 fault sdk/blocks/mla/rows.c 's/zoo_heads_run(step->ctx, &up);/for (size_t i = 0; i < (size_t)n * p->n_heads; i++) memset(buffers->query + i * p->kv_rows, 0, p->kv_lora * sizeof(float));/' \
     plain_mla 'the product with Wuk that queries absorb is missing'
 fault sdk/blocks/mla/rows.c 's/if (p->rope) {/if (0) {/' plain_mla 'nothing is rotated'
-fault sdk/blocks/mla/attend.c 's/if (!sparse || seq->pos + seq->n <= p->index.top_k)/if (true)/' \
+fault sdk/blocks/mla/attend.c 's/if (!sparse || seq->pos + seq->n <= p->chosen_max)/if (true)/' \
     plain_dsa "the indexer's choice is not followed"
 fault plugins/hybrid/mamba2.c 's/\.d = job->weights->d\[h\]/.d = 0/' plain_mamba2 'D x is missing'
 fault plugins/hybrid/mamba2.c 's/n_heads, w->dt_bias, p->n_heads/n_heads, 0, p->n_heads/' \

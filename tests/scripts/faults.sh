@@ -134,7 +134,7 @@ wait "$pid" 2>/dev/null
 [ "$code" -eq 4 ] && grep -q 'another run' err
 report "a second run on the same output: exit 4" $?
 
-awk 'BEGIN { for (i = 0; i < 200; i++) { s = "{\"type\":\"string\",\"maxLength\":" 20000 + i "}"
+awk 'BEGIN { for (i = 0; i < 3000; i++) { s = "{\"type\":\"string\",\"maxLength\":" 20000 + i "}"
     printf "{\"custom_id\":\"g%d\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\",\"max_tokens\":2,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"s\",\"schema\":%s}}}}\n", i, s } }' >heavy.jsonl
 for signal in TERM INT; do
     # A shell without job control starts jobs with SIGINT ignored.
