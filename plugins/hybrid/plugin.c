@@ -79,7 +79,6 @@ static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_hyper_mean_ops,
                                             &zoo_predict_ops,
                                             &hybrid_ngram_ops,
-                                            &hybrid_spread_ops,
                                             &hybrid_gather_ops,
                                             NULL};
 static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, &zoo_hyper_ops,

@@ -57,8 +57,7 @@ void hybrid_group_norm(zoo_ctx *ctx, const hybrid_streams *p, const float *weigh
                        float *y, uint32_t n_rows);
 
 extern const zoo_block_ops hybrid_streams_ops; /* a layer */
-extern const zoo_block_ops hybrid_spread_ops;  /* one row becomes n equal streams */
 extern const zoo_block_ops hybrid_gather_ops;  /* streams become one row */
-hybrid_facts_fn hybrid_streams_facts, hybrid_spread_facts, hybrid_gather_facts;
+hybrid_facts_fn hybrid_streams_facts, hybrid_gather_facts;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * streams_ends.c: the mixing of streams before a block, and where streams begin and end: a token's
- * embedding becomes n equal streams, the last layer's streams one row (formulas: streams.h).
+ * streams_ends.c: the mixing of streams before a block, and where they end: the last layer's
+ * streams become one row (formulas: streams.h). They begin as in blocks/hyper.
  */
 #include <string.h>
 
@@ -92,34 +92,6 @@ static const zoo_bind gather_binds[] = {
     ZOO_ROW_MATRIX(up, "input_mix_weight_up.weight", 0, flat, rank, ZOO_NONE, ZOO_NONE),
     {0}};
 
-static void spread_forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_cache *cache,
-                           const float *x, float *y, const zoo_span *span)
-{
-    const hybrid_streams *p = params;
-    (void)ctx;
-    (void)weights;
-    (void)cache;
-    for (uint32_t row = 0; row < span->n_rows; row++) {
-        for (uint32_t i = 0; i < p->n; i++) {
-            memcpy(y + (size_t)row * p->flat + (size_t)i * p->hidden, x + (size_t)row * p->hidden,
-                   p->hidden * sizeof(float));
-        }
-    }
-}
-
-static void spread_explain(const void *params, char *text, size_t n)
-{
-    const hybrid_streams *p = params;
-    (void)snprintf(text, n, "%u residual streams begin as equals", p->n);
-}
-
-void hybrid_spread_facts(const void *params, const zoo_facts *to)
-{
-    const hybrid_streams *p = params;
-    to->text(to, "kind", "copies as residual streams");
-    to->number(to, "streams", p->n);
-}
-
 static size_t gather_scratch(const void *params, const zoo_limits *limits)
 {
     zoo_scratch_layout layout = {0};
@@ -149,12 +121,6 @@ void hybrid_gather_facts(const void *params, const zoo_facts *to)
     to->number(to, "streams", p->n);
     to->number(to, "gate_rank", p->rank);
 }
-
-const zoo_block_ops hybrid_spread_ops = {.size = sizeof(zoo_block_ops),
-                                         .name = "spread",
-                                         .forward = spread_forward,
-                                         .explain = spread_explain,
-                                         .facts = hybrid_spread_facts};
 
 const zoo_block_ops hybrid_gather_ops = {.size = sizeof(zoo_block_ops),
                                          .weights_size = sizeof(hybrid_mix),

@@ -4,6 +4,7 @@
  * Keys: hc_count, hc_lowrank, ple_layer_ids (from 1; layers with a state that first add n-grams).
  * Option pooled_index: attention reads blocks of keys that an index of pooled keys chooses.
  */
+#include "blocks/hyper/hyper.h"
 #include "ngram.h"
 
 static zoo_status no_memory(const zoo_decoder *b)
@@ -32,12 +33,14 @@ zoo_status hybrid_streams_ends(zoo_decoder *b)
 {
     hybrid_streams *p = b->setup->take(b->setup, sizeof *p);
     zoo_part *ends = b->setup->take(b->setup, 2 * sizeof *ends);
-    if (!p || !ends) {
+    zoo_hyper *begin = b->setup->take(b->setup, sizeof *begin);
+    if (!p || !ends || !begin) {
         return no_memory(b);
     }
     ZOO_TRY(read_streams(b, p));
-    ends[0] = (zoo_part){.ops = &hybrid_spread_ops,
-                         .params = p,
+    *begin = (zoo_hyper){.n = p->n, .hidden = p->hidden, .flat = p->flat};
+    ends[0] = (zoo_part){.ops = &zoo_hyper_spread_ops,
+                         .params = begin,
                          .name = "streams",
                          .in_scale = 1.0f,
                          .out_scale = 1.0f,
