@@ -1,12 +1,15 @@
 /*
  * pool.c: the pool's threads.
  *
- *   run:    publish fn, arg, n_items; raise `round`; wake sleepers; take items; wait (spin, then
- *           sleep) until all helpers left the round
- *   helper: wait for a new round (spin, then sleep); take items; leave the round
+ *   run:    write fn and arg; set the ticket to (n_items, 0); raise `round`; wake sleepers; take
+ *           items; wait (spin, then sleep) until all items are done
+ *   helper: wait for a new round (spin, then sleep); take items; add how many it did to n_done
+ *   take:   a fetch_add on the ticket gives the number of items and the one to do
  *
- * `round` is the only word that helpers watch. Everything else is written before it is raised and
- * read after it was seen.
+ * The owner waits for items, never for threads: a helper that has lost its core, or is not awake
+ * yet, holds up nothing, and may come after its round, even in another one. The ticket alone says
+ * whether there is something to do: an item below n_items keeps its round open until it is done, so
+ * fn and arg are read with an item in hand only.
  */
 #define _GNU_SOURCE
 #include "base/pool.h"
@@ -31,18 +34,17 @@ struct zoo_pool {
     bool pin;
     zoo_task *fn;
     void *arg;
-    uint32_t n_items;
-    char pad0[64];         /* each field below has a cache line of its own */
-    _Atomic uint32_t next; /* item to take */
+    char pad0[64];           /* each field below has a cache line of its own */
+    _Atomic uint64_t ticket; /* n_items << 32 | item to take */
     char pad1[64];
-    _Atomic uint32_t working; /* helpers that have not left the round */
+    _Atomic uint32_t n_done; /* items of this round */
     char pad2[64];
-    _Atomic uint32_t round;
+    _Atomic uint32_t round; /* what helpers watch */
     _Atomic uint32_t n_asleep;
     _Atomic bool owner_asleep;
     _Atomic bool stop;
     pthread_mutex_t lock;
-    pthread_cond_t wake, left; /* a round begins; the last helper left it */
+    pthread_cond_t wake, left; /* a round begins; its last item is done */
     helper *helpers;
 };
 
@@ -55,14 +57,30 @@ static void relax(void)
 #endif
 }
 
+static void wake_owner(zoo_pool *pool)
+{
+    if (atomic_load(&pool->owner_asleep)) {
+        (void)pthread_mutex_lock(&pool->lock);
+        (void)pthread_cond_signal(&pool->left);
+        (void)pthread_mutex_unlock(&pool->lock);
+    }
+}
+
 static void take_items(zoo_pool *pool, uint32_t worker)
 {
+    uint32_t item, n_items, n_done = 0;
     for (;;) {
-        uint32_t item = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (item >= pool->n_items) {
-            return;
+        uint64_t ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acquire);
+        item = (uint32_t)ticket;
+        n_items = (uint32_t)(ticket >> 32);
+        if (item >= n_items) {
+            break;
         }
         pool->fn(pool->arg, item, worker);
+        n_done++;
+    }
+    if (n_done && atomic_fetch_add(&pool->n_done, n_done) + n_done == n_items) {
+        wake_owner(pool);
     }
 }
 
@@ -98,27 +116,18 @@ static void pin_to(uint32_t core)
 #endif
 }
 
-static void leave_round(zoo_pool *pool)
-{
-    if (atomic_fetch_sub(&pool->working, 1) == 1 && atomic_load(&pool->owner_asleep)) {
-        (void)pthread_mutex_lock(&pool->lock);
-        (void)pthread_cond_signal(&pool->left);
-        (void)pthread_mutex_unlock(&pool->lock);
-    }
-}
-
-/* Returns once all helpers have left the round. A helper may have lost its core, perhaps to us. */
-static void await_helpers(zoo_pool *pool)
+/* Returns once all items are done. A helper may have lost its core, perhaps to us. */
+static void await_items(zoo_pool *pool, uint32_t n_items)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (!atomic_load_explicit(&pool->working, memory_order_acquire)) {
+        if (atomic_load_explicit(&pool->n_done, memory_order_acquire) == n_items) {
             return;
         }
         relax();
     }
     (void)pthread_mutex_lock(&pool->lock);
     atomic_store(&pool->owner_asleep, true);
-    while (atomic_load(&pool->working)) {
+    while (atomic_load(&pool->n_done) != n_items) {
         (void)pthread_cond_wait(&pool->left, &pool->lock);
     }
     atomic_store(&pool->owner_asleep, false);
@@ -139,18 +148,23 @@ static void *help(void *arg)
             return NULL;
         }
         take_items(pool, self->worker);
-        leave_round(pool);
     }
 }
 
-static void raise_round(zoo_pool *pool)
+/* must: not before a sleeper that holds the lock has let it go, perhaps without a core. */
+static void raise_round(zoo_pool *pool, bool must)
 {
     atomic_fetch_add(&pool->round, 1);
-    if (atomic_load(&pool->n_asleep)) {
-        (void)pthread_mutex_lock(&pool->lock);
-        (void)pthread_cond_broadcast(&pool->wake);
-        (void)pthread_mutex_unlock(&pool->lock);
+    if (!atomic_load(&pool->n_asleep)) {
+        return;
     }
+    if (must) {
+        (void)pthread_mutex_lock(&pool->lock);
+    } else if (pthread_mutex_trylock(&pool->lock) != 0) {
+        return; /* a helper more or less in this round */
+    }
+    (void)pthread_cond_broadcast(&pool->wake);
+    (void)pthread_mutex_unlock(&pool->lock);
 }
 
 zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error *err)
@@ -190,7 +204,7 @@ void zoo_pool_free(zoo_pool *pool)
         return;
     }
     atomic_store(&pool->stop, true);
-    raise_round(pool);
+    raise_round(pool, true);
     for (uint32_t i = 1; i <= pool->n_started; i++) {
         (void)pthread_join(pool->helpers[i].thread, NULL);
     }
@@ -211,12 +225,11 @@ void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg)
     }
     pool->fn = fn;
     pool->arg = arg;
-    pool->n_items = n_items;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->working, pool->n_threads - 1, memory_order_relaxed);
-    raise_round(pool);
+    atomic_store_explicit(&pool->n_done, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->ticket, (uint64_t)n_items << 32, memory_order_release);
+    raise_round(pool, false);
     take_items(pool, 0);
-    await_helpers(pool);
+    await_items(pool, n_items);
 }
 
 uint32_t zoo_pool_n_threads(const zoo_pool *pool)

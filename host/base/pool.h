@@ -2,8 +2,9 @@
  * pool.h: a thread pool that runs one parallel loop at a time.
  *
  * The caller is worker 0. Threads take items one by one from a counter, so which thread runs an
- * item is undetermined and no result may depend on it. A run takes no lock and allocates nothing
- * while threads are awake; idle threads spin briefly, then sleep.
+ * item is undetermined and no result may depend on it. A run waits for its items, not for threads:
+ * one that has lost its core delays only the item that it is at. A run takes no lock and allocates
+ * nothing while threads are awake; idle threads spin briefly, then sleep.
  */
 #ifndef ZOO_BASE_POOL_H
 #define ZOO_BASE_POOL_H

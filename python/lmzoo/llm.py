@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Message: TypeAlias = Mapping[str, Any]
 
 _WAIT_MS = 200
+_GROUP = 16  # answers that are waited for together
 _AHEAD = 512  # requests in the library at once; more wait here, as plain objects
 
 
@@ -97,6 +98,13 @@ class _Request:
             if event.kind == c.DONE or once:
                 return
         raise c.CancelledError("the model was closed")
+
+    def wait(self) -> None:
+        """Returns when the answer is there, or the model was closed."""
+        event, error = c.Event(), c.Error()
+        while self._handle and event.kind != c.DONE:
+            status = c.library().lmzoo_wait(self._handle, _WAIT_MS, byref(event), byref(error))
+            c.check(status, error)
 
     def answer(self) -> dict[str, Any]:
         """Waits for the end."""
@@ -292,20 +300,37 @@ class LLM:
         chat: bool,
         extra: Mapping[str, Any] | None,
     ) -> tuple[dict[str, Any], str | None]:
-        if not isinstance(params, SamplingParams):
-            raise c.UsageError(f"sampling_params needs SamplingParams, not {params!r:.80}")
-        body = params.body(chat=chat)
-        if extra:
-            body.update(extra)
-        if chat:
-            body["messages"] = list(prompt)
-            return body, None
+        """A request's body, and its prompt where that is a text."""
+        return next(self._bodies([prompt], [params], chat=chat, extra=extra))
+
+    def _bodies(
+        self,
+        prompts: Sequence[Any],
+        params: Sequence[SamplingParams],
+        *,
+        chat: bool,
+        extra: Mapping[str, Any] | None,
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """_body of each; equal parameters in a row are read once."""
+        common: dict[str, Any] = {}
+        read: SamplingParams | None = None
+        for prompt, each in zip(prompts, params, strict=True):
+            if each is not read:
+                if not isinstance(each, SamplingParams):
+                    raise c.UsageError(f"sampling_params needs SamplingParams, not {each!r:.80}")
+                common, read = {**each.body(chat=chat), **(extra or {})}, each
+            if chat:
+                yield {**common, "messages": list(prompt)}, None
+            else:
+                yield self._completion(common, prompt)
+
+    def _completion(self, common: dict[str, Any], prompt: Any) -> tuple[dict[str, Any], str | None]:
         if isinstance(prompt, Mapping):
             prompt = (
                 prompt["prompt_token_ids"] if "prompt_token_ids" in prompt else prompt["prompt"]
             )
-        body["prompt"] = prompt if isinstance(prompt, str) else token_ids(prompt)
-        if params.max_tokens is None and "max_tokens" not in body:
+        body = {**common, "prompt": prompt if isinstance(prompt, str) else token_ids(prompt)}
+        if "max_tokens" not in body:
             ids = self.tokenize(prompt) if isinstance(prompt, str) else body["prompt"]
             body["max_tokens"] = max(self.info["context"] - len(ids), 1)
         return body, prompt if isinstance(prompt, str) else None
@@ -330,11 +355,15 @@ class LLM:
                     waiting.append((_Request(self, endpoint, item[0], stream=False), item[1]))
                 if not waiting:
                     return out
-                for request, prompt in waiting[: max(1, len(waiting) // 4)]:
+                group = waiting[: max(1, min(len(waiting) // 4, _GROUP))]
+                # One sleep instead of one for each, which would take a core from the library's
+                # threads as often.
+                group[-1][0].wait()
+                for request, prompt in group:
                     out.append(from_answer(request.answer(), prompt))
                     request.close()
                     bar.update(1)
-                del waiting[: max(1, len(waiting) // 4)]
+                del waiting[: len(group)]
         finally:
             for request, _ in waiting:
                 request.cancel()
@@ -355,9 +384,7 @@ class LLM:
         """
         many = prompt_list(prompts)
         params = each_params(sampling_params, len(many))
-        bodies = (
-            self._body(p, s, chat=False, extra=None) for p, s in zip(many, params, strict=True)
-        )
+        bodies = self._bodies(many, params, chat=False, extra=None)
         return self._run(bodies, len(many), chat=False, use_tqdm=use_tqdm)
 
     def chat(
@@ -386,9 +413,7 @@ class LLM:
             chat_template_kwargs=chat_template_kwargs,
         )
         params = each_params(sampling_params, len(chats))
-        bodies = (
-            self._body(m, s, chat=True, extra=extra) for m, s in zip(chats, params, strict=True)
-        )
+        bodies = self._bodies(chats, params, chat=True, extra=extra)
         return self._run(bodies, len(chats), chat=True, use_tqdm=use_tqdm)
 
     def stream(

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -109,12 +110,53 @@ static void pinned_threads_run_every_item(void **state)
     zoo_pool_free(pool);
 }
 
+enum { ROUNDS = 20000, THREADS = 5, ITEMS = 11 };
+
+typedef struct tally_items {
+    uint32_t round;
+    _Atomic uint32_t done[ITEMS];   /* how often in this round */
+    _Atomic uint32_t busy[THREADS]; /* whether a worker is at an item */
+    _Atomic uint32_t n_wrong;
+} tally_items;
+
+static void tally_item(void *arg, uint32_t item, uint32_t worker)
+{
+    tally_items *t = arg;
+    bool is_wrong = item >= 2 + t->round % (ITEMS - 1) || atomic_fetch_add(&t->busy[worker], 1);
+    is_wrong |= atomic_fetch_add(&t->done[item % ITEMS], 1) > 0;
+    atomic_fetch_add(&t->n_wrong, is_wrong);
+    if (t->round % 500 == item) {
+        (void)sched_yield(); /* a helper that comes late, or leaves late */
+    }
+    atomic_fetch_sub(&t->busy[worker], 1);
+}
+
+/* More threads than cores: most helpers come late, some in the middle of a later round. */
+static void late_threads_run_no_item_twice(void **state)
+{
+    tally_items t = {0};
+    zoo_pool *pool;
+    (void)state;
+    assert_int_equal(zoo_pool_new(THREADS, false, &pool, NULL), ZOO_OK);
+    for (t.round = 0; t.round < ROUNDS; t.round++) {
+        uint32_t n_items = 2 + t.round % (ITEMS - 1);
+        memset(t.done, 0, sizeof t.done);
+        zoo_pool_run(pool, n_items, tally_item, &t);
+        for (uint32_t i = 0; i < ITEMS; i++) {
+            assert_int_equal(t.done[i], i < n_items);
+        }
+    }
+    zoo_pool_free(pool);
+    assert_int_equal(t.n_wrong, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peaks_count_what_they_do),
         cmocka_unit_test(tally_counts_and_changes_nothing),
         cmocka_unit_test(pinned_threads_run_every_item),
+        cmocka_unit_test(late_threads_run_no_item_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
