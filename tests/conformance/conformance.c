@@ -2,12 +2,13 @@
  * conformance.c: a property of every plugin, tested on model folders: the same bits however a
  * sequence is run.
  *
- *   test_conformance [PLUGIN-DIR CARD-DIR MODEL...]
+ *   test_conformance [--part I/N] [PLUGIN-DIR CARD-DIR MODEL...]
  *
  * Without arguments: the demo models whose plugins are built. For each model and each pair of
  * weight and cache dtypes the whole prompt at once is the measure; then steps of one, chunks of
  * seven, a batch of ragged neighbours, restart and replay, save and load in the middle, steps whose
  * last tokens are wrong and taken back, two threads. Each model runs in a process of its own.
+ * A part is of each model's pairs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../part.h"
 #include "adding/conformance.h"
 
 static const char *plugin_dir = LMZOO_BUILD_DIR "/plugins",
                   *card_dir = LMZOO_SOURCE_DIR "/models.d";
 static uint32_t n_results, n_failed;
+static test_part part;
 
 typedef struct pair {
     const char *model, *weights, *cache;
@@ -50,6 +53,9 @@ static void run_pair(const char *model, const char *weights, const char *cache)
                                .result = result,
                                .arg = &p};
     zoo_error error;
+    if (!test_part_takes(&part)) {
+        return;
+    }
     if (zoo_conformance_run(&c, &error) != ZOO_OK) {
         result(&p, false, "the folder is loaded", error.text);
     }
@@ -110,7 +116,13 @@ int main(int argc, char **argv)
 {
     static const char *const demos[] = {"llama", "gemma", "hybrid", "deepseek"};
     uint32_t n = 0;
-    bool failed = false;
+    bool failed = false, parted = test_part_read(&part, argc, argv, 1);
+    argv += parted ? 2 : 0;
+    argc -= parted ? 2 : 0;
+    if (argc > 1 && argc < 4) {
+        (void)printf("Bail out! arguments: [--part I/N] [PLUGIN-DIR CARD-DIR MODEL...]\n");
+        return 2;
+    }
     if (argc > 3) {
         plugin_dir = argv[1];
         card_dir = argv[2];

@@ -2,7 +2,7 @@
  * parity.c: every reference checkpoint whose model_type is covered, against the reference's
  * numbers.
  *
- *   parity [-k PART] [--markdown] [--folder FOLDER]
+ *   parity [-k WORD] [--part I/N] [--markdown] [--folder FOLDER]
  *
  * Each case runs in a process of its own, so that a crash is one failed case. A model_type without
  * a card is skipped by name. Folders: the reference data's parity folder where it exists, then
@@ -16,12 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../part.h"
 #include "case.h"
 #include "config/card.h"
 #include "config/config.h"
 
 typedef struct options {
-    const char *part;
+    const char *word; /* in the case's name */
+    test_part part;
     bool markdown;
     uint32_t n_done, n_failed, n_skipped;
     zoo_cards cards;
@@ -221,13 +223,13 @@ static void run_folder(options *o, const char *folder, const char *done)
         char path[1600];
         struct stat info;
         (void)snprintf(path, sizeof path, "%s/%s/reference.json", folder, entries[i]->d_name);
-        bool wanted = !o->part || strstr(entries[i]->d_name, o->part);
+        bool wanted = !o->word || strstr(entries[i]->d_name, o->word);
         char other[1600] = "";
         if (done) {
             (void)snprintf(other, sizeof other, "%s/%s", done, entries[i]->d_name);
         }
         wanted = wanted && (!done || stat(other, &info) != 0);
-        if (wanted && stat(path, &info) == 0) {
+        if (wanted && stat(path, &info) == 0 && test_part_takes(&o->part)) {
             run_case(o, folder, entries[i]->d_name);
         }
         free(entries[i]);
@@ -244,9 +246,14 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--markdown") == 0) {
             o.markdown = true;
         } else if (strcmp(argv[i], "-k") == 0 && i + 1 < argc) {
-            o.part = argv[++i];
+            o.word = argv[++i];
+        } else if (test_part_read(&o.part, argc, argv, i)) {
+            i++;
         } else if (strcmp(argv[i], "--folder") == 0 && i + 1 < argc) {
             folder = argv[++i];
+        } else {
+            (void)printf("Bail out! what is '%s'?\n", argv[i]);
+            return 2;
         }
     }
     if (zoo_cards_read(LMZOO_SOURCE_DIR "/models.d", &o.cards, &error) != ZOO_OK ||
@@ -271,12 +278,13 @@ int main(int argc, char **argv)
     if (!folder) {
         run_folder(&o, LMZOO_SOURCE_DIR "/tests/parity/cases", there ? path : NULL);
     }
-    if (!there && !folder && !o.markdown) {
+    bool without = !there && !folder && o.part.number == 0;
+    if (without && !o.markdown) {
         (void)printf("ok - parity cases of the reference data # SKIP the folder is absent\n");
     }
     zoo_cards_free(&o.cards);
     if (!o.markdown) {
-        (void)printf("1..%u\n", o.n_done + o.n_skipped + (!there && !folder));
+        (void)printf("1..%u\n", o.n_done + o.n_skipped + without);
     }
     return o.n_failed ? 1 : 0;
 }

@@ -4,7 +4,7 @@ set -u
 tree=$TMPDIR/tree
 mkdir -p "$tree/tests/scripts" "$tree/build/tests"
 cp "$LMZOO_SOURCE/tests/run" "$tree/tests/run"
-n=0
+n=0 options=''
 
 # add NAME: a test from the lines on stdin
 add() {
@@ -15,7 +15,8 @@ add() {
 # expect NAME STATUS LAST-LINE [TEXT]: runs the tests of that name alone
 expect() {
     n=$((n + 1))
-    LMZOO_BUILD=$tree/build "$tree/tests/run" -k "^$1\$" -t 1 >"$TMPDIR/out" 2>&1
+    # shellcheck disable=SC2086 # options are words
+    LMZOO_BUILD=$tree/build "$tree/tests/run" -k "^$1\$" -t 1 $options >"$TMPDIR/out" 2>&1
     status=$?
     if [ $status -eq "$2" ] && [ "$(tail -n 1 "$TMPDIR/out")" = "$3" ] &&
         grep -qF -- "${4:-$1}" "$TMPDIR/out"; then
@@ -39,7 +40,7 @@ echo 'echo ok 1 - a; echo "Bail out! no disk"; exit 1' | add bails
 echo 'echo 1..0' | add empty_plan
 echo 'echo "1..0 # SKIP no clang"' | add all_skipped
 
-echo 1..15
+echo 1..18
 expect passes 0 '1 passed, 0 failed, 1 skipped' 'passes: b # SKIP no data'
 expect fails 1 '1 passed, 1 failed, 0 skipped' 'hint'
 expect skips 0 '0 passed, 0 failed, 1 skipped' 'skips: # SKIP name'
@@ -54,6 +55,16 @@ expect empty_plan 1 '0 passed, 1 failed, 0 skipped'
 expect all_skipped 0 '0 passed, 0 failed, 1 skipped' 'all_skipped: # SKIP no clang'
 expect no_such_test 1 '0 passed, 1 failed, 0 skipped' 'no test matches'
 expect '(passes|fails|skips)' 1 '2 passed, 1 failed, 2 skipped' '==== fails'
+
+# What passed in a kept folder stays; what failed runs again.
+options="-d $TMPDIR/kept"
+expect '(passes|fails)' 1 '2 passed, 1 failed, 1 skipped' '==== fails'
+echo 'exit 3' | add passes
+echo 'echo ok 1 - c' | add fails
+expect '(passes|fails)' 0 '2 passed, 0 failed, 1 skipped' 'passes: b # SKIP no data'
+options=
+expect passes 1 '0 passed, 1 failed, 0 skipped' 'exit status 3'
+
 rm "$tree"/build/tests/*
 mkdir -p "$tree/tests/own"
 printf '#!/bin/sh\necho ok 1 - a\n' >"$tree/tests/own/run.sh"
