@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "base/machine_limits.h"
 #include "base/mem.h"
 #include "base/thread.h"
 
@@ -30,7 +31,7 @@ typedef struct helper {
 } helper;
 
 struct zoo_pool {
-    uint32_t n_threads, n_started;
+    uint32_t n_threads, n_started, n_spins;
     bool pin;
     zoo_task *fn;
     void *arg;
@@ -87,7 +88,7 @@ static void take_items(zoo_pool *pool, uint32_t worker)
 /* Returns the new round once it is not `seen`. */
 static uint32_t await_round(zoo_pool *pool, uint32_t seen)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (uint32_t i = 0; i < pool->n_spins; i++) {
         uint32_t round = atomic_load_explicit(&pool->round, memory_order_acquire);
         if (round != seen) {
             return round;
@@ -119,7 +120,7 @@ static void pin_to(uint32_t core)
 /* Returns once all items are done. A helper may have lost its core, perhaps to us. */
 static void await_items(zoo_pool *pool, uint32_t n_items)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (uint32_t i = 0; i < pool->n_spins; i++) {
         if (atomic_load_explicit(&pool->n_done, memory_order_acquire) == n_items) {
             return;
         }
@@ -175,6 +176,8 @@ zoo_status zoo_pool_new(uint32_t n_threads, bool pin, zoo_pool **out, zoo_error 
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a pool of threads");
     }
     pool->n_threads = n_threads ? n_threads : 1;
+    /* A thread that spins must not keep its core from the one that it waits for. */
+    pool->n_spins = pool->n_threads <= zoo_machine_threads() ? SPINS : 0;
     pool->pin = pin;
     pool->helpers = zoo_mem_array(pool->n_threads, sizeof *pool->helpers);
     (void)pthread_mutex_init(&pool->lock, NULL);

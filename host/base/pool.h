@@ -4,7 +4,8 @@
  * The caller is worker 0. Threads take items one by one from a counter, so which thread runs an
  * item is undetermined and no result may depend on it. A run waits for its items, not for threads:
  * one that has lost its core delays only the item that it is at. A run takes no lock and allocates
- * nothing while threads are awake; idle threads spin briefly, then sleep.
+ * nothing while threads are awake; idle threads spin briefly, then sleep; at once if there are more
+ * of them than cores that the process may use.
  */
 #ifndef ZOO_BASE_POOL_H
 #define ZOO_BASE_POOL_H
