@@ -93,4 +93,5 @@ static void pairs_multiply(const pairs *args)
     compiler_fence(p.c);
 }
 
+#define FEW_ROWS 0
 #include "kernels/attend_pairs.inc"

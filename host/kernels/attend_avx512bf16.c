@@ -116,4 +116,5 @@ static void pairs_multiply(const pairs *p)
     }
 }
 
+#define FEW_ROWS 8
 #include "kernels/attend_pairs.inc"

@@ -75,19 +75,55 @@ static void round_rows(const float *x, size_t step, uint32_t n, size_t width, ui
     }
 }
 
-/* Converts whole groups of 32 int8 codes; returns the number of values converted. */
-static inline size_t narrow_int8(const stored_row *row, size_t width, uint16_t *to)
+/* The float of a bf16, in all lanes. */
+static inline v16 spread_bf16(const unsigned char *at)
 {
-    size_t d = 0;
-    for (; d + 32 <= width; d += 32) {
-        uint16_t s;
-        memcpy(&s, row->scales + d / 16, sizeof s);
-        v16 scale = v16_set1(float_of_bits((uint32_t)s << 16));
-        v16 a = v16_mul(widen_codes(ZOO_FORM_INT8, row->codes + d), scale);
-        v16 b = v16_mul(widen_codes(ZOO_FORM_INT8, row->codes + d + 16), scale);
-        _mm512_storeu_si512(to + d, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+    uint16_t x;
+    memcpy(&x, at, sizeof x);
+    __m512i both = _mm512_set1_epi16((short)x);
+    return _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+static inline void narrow_int8(const unsigned char *codes, const unsigned char *scale, uint16_t *to)
+{
+    v16 by = spread_bf16(scale);
+    v16 a = v16_mul(widen_codes(ZOO_FORM_INT8, codes), by);
+    v16 b = v16_mul(widen_codes(ZOO_FORM_INT8, codes + 16), by);
+    _mm512_storeu_si512(to, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+}
+
+/* The sixteen values that a group's codes can have. */
+static inline v16 int4_values(const unsigned char *at)
+{
+    const v16 codes = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+    uint16_t fit;
+    memcpy(&fit, at, sizeof fit);
+    v16 x = v16_sub(codes, v16_set1(int4_zeros[fit & 127]));
+    return v16_mul(x, v16_set1(int4_scales[fit >> 7]));
+}
+
+/* Values of 32 codes are looked up among those of their two groups. */
+static inline void narrow_int4(const unsigned char *codes, const unsigned char *fits, uint16_t *to)
+{
+    const __m512i second = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(16), 1);
+    __m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)codes));
+    x = _mm512_or_si512(x, _mm512_slli_epi32(x, 12));
+    x = _mm512_or_si512(_mm512_and_si512(x, _mm512_set1_epi16(15)), second);
+    __m512i values = (__m512i)_mm512_cvtne2ps_pbh(int4_values(fits + 2), int4_values(fits));
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi16(x, values));
+}
+
+/* Converts the first groups of 32 codes of rows that lie dense; returns their number. */
+static inline size_t narrow_groups(zoo_row_form form, const stored_row *row, size_t n, uint16_t *to)
+{
+    size_t i = 0;
+    for (; form == ZOO_FORM_INT8 && i < n; i++) {
+        narrow_int8(row->codes + i * 32, row->scales + i * 2, to + i * 32);
     }
-    return d;
+    for (; form == ZOO_FORM_INT4 && i < n; i++) {
+        narrow_int4(row->codes + i * 16, row->scales + i * 4, to + i * 32);
+    }
+    return i;
 }
 
 /* Rows begin .. begin + n - 1 of a page of a constant form to bf16 [n][pad]. */
@@ -96,9 +132,13 @@ __attribute__((always_inline)) static inline void narrow_rows(zoo_row_form form,
                                                               size_t width, uint16_t *to,
                                                               size_t pad)
 {
+    const stored_row all = row_of_page(form, page, width, begin);
+    if (width == pad && width % 32 == 0 && narrow_groups(form, &all, n * width / 32, to)) {
+        return;
+    }
     for (uint32_t r = 0; r < n; r++, to += pad) {
         const stored_row row = row_of_page(form, page, width, begin + r);
-        size_t d = form == ZOO_FORM_INT8 ? narrow_int8(&row, width, to) : 0;
+        size_t d = narrow_groups(form, &row, width / 32, to) * 32;
         for (; d + 16 <= width; d += 16) {
             store_bf16(to + d, whole_part(form, row, d));
         }
