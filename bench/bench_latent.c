@@ -203,7 +203,7 @@ static zoo_status step(zoo_engine *e, uint32_t seq, const int32_t *tokens, uint3
 
 /* Parts of a step, in milliseconds. A loop is identified by the kernels that it calls; choosing
  * calls none and follows scoring. */
-enum { PART_OTHER, PART_CHOOSE, PART_GATHER, PART_ATTEND, PART_SCORE, N_PARTS };
+enum { PART_OTHER, PART_CHOOSE, PART_ATTEND, PART_SCORE, N_PARTS };
 
 typedef struct parts {
     double ms[N_PARTS], all; /* all: the attention blocks, projections too */
@@ -236,17 +236,22 @@ static void see(int part)
     loop_part = part > loop_part ? part : loop_part;
 }
 
-static void seen_decode(zoo_row_form form, const void *page, uint32_t row, uint32_t n,
-                        uint32_t width, float *y, size_t y_stride)
-{
-    see(PART_GATHER);
-    plain->decode(form, page, row, n, width, y, y_stride);
-}
-
 static void seen_attend(const zoo_attend_args *args)
 {
     see(PART_ATTEND);
     plain->attend(args);
+}
+
+static void seen_part(const zoo_attend_args *args, float *sums)
+{
+    see(PART_ATTEND);
+    plain->attend_part(args, sums);
+}
+
+static void seen_join(const zoo_attend_args *args, const float *const *sums, uint32_t n_sums)
+{
+    see(PART_ATTEND);
+    plain->attend_join(args, sums, n_sums);
 }
 
 static void seen_index(const zoo_index_args *args)
@@ -275,11 +280,11 @@ static void time_blocks(zoo_engine *e)
     plain_ctx = e->step.ctx;
     plain = plain_ctx.kernels;
     watched = *plain;
-    watched.decode = seen_decode;
     watched.attend = seen_attend;
+    watched.attend_part = seen_part;
+    watched.attend_join = seen_join;
     watched.index = seen_index;
     e->step.ctx.kernels = &watched;
-    zoo_cache_pool_kernels(e->model.cache, &watched);
     e->step.ctx.parallel = timed_parallel;
 }
 
@@ -297,7 +302,7 @@ static bool decode_at(zoo_engine *e, uint32_t length, parts *out)
     static const int32_t tokens[16];
     static float x[ROWS * KV_LORA];
     uint32_t seq;
-    *out = (parts){.ms = {1e9, 1e9, 1e9, 1e9, 1e9}, .all = 1e9};
+    *out = (parts){.ms = {1e9, 1e9, 1e9, 1e9}, .all = 1e9};
     if (zoo_engine_seq_open(e, length, length + STEPS, &seq, NULL) != ZOO_OK) {
         return false;
     }
@@ -388,23 +393,22 @@ static void print_bytes(void)
 /* Attention without projections. */
 static double attention(const parts *p)
 {
-    return p->ms[PART_GATHER] + p->ms[PART_ATTEND] + p->ms[PART_SCORE] + p->ms[PART_CHOOSE];
+    return p->ms[PART_ATTEND] + p->ms[PART_SCORE] + p->ms[PART_CHOOSE];
 }
 
 static void print_times(const parts *chosen, const parts *dense)
 {
     (void)printf(
-        "| context | all keys | score | choose | gather | attend | %d chosen | times less | "
+        "| context | all keys | score | choose | gather, attend | %d chosen | times less | "
         "with projections: all keys | chosen | times less |\n"
-        "|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "|---|---|---|---|---|---|---|---|---|---|\n",
         TOP_K);
     for (uint32_t i = 0; i < N_LENGTHS; i++) {
         const parts *c = &chosen[i], *d = &dense[i];
-        (void)printf(
-            "| %u | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |\n",
-            lengths[i], attention(d), c->ms[PART_SCORE], c->ms[PART_CHOOSE], c->ms[PART_GATHER],
-            c->ms[PART_ATTEND], attention(c), attention(d) / attention(c), d->all, c->all,
-            d->all / c->all);
+        (void)printf("| %u | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |\n",
+                     lengths[i], attention(d), c->ms[PART_SCORE], c->ms[PART_CHOOSE],
+                     c->ms[PART_ATTEND], attention(c), attention(d) / attention(c), d->all, c->all,
+                     d->all / c->all);
     }
     for (uint32_t i = 1; i < N_LENGTHS; i++) {
         double before = attention(&dense[i - 1]) - attention(&chosen[i - 1]);

@@ -43,11 +43,12 @@ typedef struct mla_buffers {
     float *attend;           /* [n_threads, attend_size] */
     zoo_segment *segs;       /* [n_threads, 2, segs_max] */
     uint32_t *first;         /* [n_threads, MLA_TILE] */
+    float *picked;           /* [n_threads, ZOO_PART, kv_lora + rope] of sparse.c */
+    const float **parts;     /* [n_threads, parts] */
     /* Rows of one batch of sparse.c and index.c, n_batch of them. */
-    float *picked;      /* [n_batch, chosen_max, kv_lora] */
-    float *picked_rope; /* [n_batch, chosen_max, rope] */
-    float *score;       /* [n_batch, length_max] */
-    float *keys;        /* [n_threads, ZOO_PAGE, d] widened */
+    float *sums;  /* [n_batch, parts, H, kv_lora + 2] */
+    float *score; /* [n_batch, length_max] */
+    float *keys;  /* [n_threads, ZOO_PAGE, d] widened */
     size_t prepared_size, attend_size;
     uint32_t segs_max, n_batch;
 } mla_buffers;
@@ -86,6 +87,11 @@ void zoo_mla_pool(mla_step *step);
 static inline uint32_t zoo_mla_chosen(const zoo_mla *p, uint32_t pos)
 {
     return p->index.top_k + (pos + 1) % p->index.pool;
+}
+/* Parts of the rows that a row chooses. */
+static inline uint32_t zoo_mla_parts(const zoo_mla *p)
+{
+    return (p->chosen_max + ZOO_PART - 1) / ZOO_PART;
 }
 /* Fills chosen for the sparse rows. */
 void zoo_mla_choose(mla_step *step);

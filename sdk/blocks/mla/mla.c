@@ -34,8 +34,10 @@ static mla_buffers lay_out(const zoo_mla *p, const mla_sizes *s, zoo_scratch_lay
                                      (size_t)s->n_threads * 2 * b.segs_max * sizeof(zoo_segment));
     b.first = zoo_scratch_layout_take(layout, (size_t)s->n_threads * MLA_TILE * sizeof(uint32_t));
     if (sparse) {
-        b.picked = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * most, p->kv_lora);
-        b.picked_rope = zoo_scratch_layout_floats(layout, (size_t)b.n_batch * most, p->rope_dim);
+        size_t parts = zoo_mla_parts(p), heads_all = (size_t)p->n_heads * (p->kv_lora + 2);
+        b.picked = zoo_scratch_layout_floats(layout, (size_t)s->n_threads * ZOO_PART, p->kv_rows);
+        b.parts = zoo_scratch_layout_take(layout, s->n_threads * parts * sizeof *b.parts);
+        b.sums = zoo_scratch_layout_floats(layout, b.n_batch * parts, heads_all);
     }
     if (p->when.index) {
         b.index_q = zoo_scratch_layout_floats(layout, s->n_rows, p->index_q_rows);

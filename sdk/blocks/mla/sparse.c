@@ -1,103 +1,191 @@
 /*
  * sparse.c: absorbed queries over the chosen rows of the latent cache.
  *
- * The chosen rows of a batch of queries are gathered and widened once, then read by all heads: a
- * row costs chosen_max rows of the cache, whatever its position. Memory: n_batch chosen_max
- * (kv_lora + rope) floats.
+ * The chosen rows of a query are gathered a part (ZOO_PART) at a time, which stays in the caches of
+ * the CPU until all heads have read it; a row costs chosen_max rows of the cache, whatever its
+ * position. bf16 rows are gathered as they are, others widened. Items are (row, part), then (row,
+ * group of heads), which joins the parts. Memory: a part of rows for each worker; n_batch parts H
+ * (kv_lora + 2) floats of sums.
  */
 #include "blocks/mla/impl.h"
+
+#include <string.h>
 
 enum {
     AHEAD = 4
 }; /* rows prefetched before they are read: the stream outgrows the caches of the CPU */
 
-/* Prefetches row `row` of a stream, as far as its kind keeps rows one after the other. */
-static void fetch(const mla_step *step, uint32_t stream, uint32_t width, const zoo_seq *seq,
-                  uint32_t row)
+/* One stream of a part: `n` chosen rows of a sequence, gathered to `to`. */
+typedef struct gather {
+    const zoo_seq *seq;
+    const uint32_t *chosen;
+    uint32_t stream, width, n, row; /* row: place of the first one among the chosen */
+    void *to;
+} gather;
+
+static bool is_copied(const mla_step *step, uint32_t stream)
+{
+    return step->cache->kinds[stream]->form == ZOO_FORM_BF16;
+}
+
+static size_t row_bytes(const mla_step *step, uint32_t stream, uint32_t width)
+{
+    return width * (is_copied(step, stream) ? sizeof(uint16_t) : sizeof(float));
+}
+
+/* Row `row` as it lies in the cache, if its kind keeps rows one after the other. */
+static const char *stored_row(const mla_step *step, const gather *g, uint32_t row, size_t *n)
+{
+    zoo_segment s = step->cache->get(step->cache, g->stream, g->seq, 0, row);
+    *n = step->cache->kinds[g->stream]->bytes(g->width, 1);
+    return (const char *)s.page + s.at * *n;
+}
+
+static void fetch(const mla_step *step, const gather *g, uint32_t row)
 {
 #ifdef __GNUC__
-    zoo_segment s = step->cache->get(step->cache, stream, seq, 0, row);
-    size_t n = step->cache->kinds[stream]->bytes(width, 1);
+    size_t n;
+    const char *at = stored_row(step, g, row, &n);
     for (size_t i = 0; i < n; i += 64) {
-        __builtin_prefetch((const char *)s.page + s.at * n + i);
+        __builtin_prefetch(at + i);
     }
 #else
-    (void)step, (void)stream, (void)width, (void)seq, (void)row;
+    (void)step, (void)g, (void)row;
 #endif
 }
 
-/* Item: a page of the chosen rows of one query. */
-static void gather_item(void *arg, uint32_t item, uint32_t worker)
+static void gather_rows(const mla_step *step, const gather *g)
 {
-    const mla_step *step = arg;
-    const zoo_mla *p = step->params;
-    uint32_t most = p->chosen_max, n_pages = (most + ZOO_PAGE - 1) / ZOO_PAGE;
-    uint32_t at = item / n_pages, begin = item % n_pages * ZOO_PAGE;
-    uint32_t row = step->sparse[step->first_row + at];
-    const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
-    const zoo_cache *cache = step->cache;
-    const uint32_t *chosen = step->chosen + (size_t)row * most;
-    float *c = step->buffers.picked + (size_t)at * most * p->kv_lora;
-    float *k_pe = step->buffers.picked_rope + (size_t)at * most * p->rope_dim;
-    uint32_t n = zoo_mla_chosen(p, step->span->pos[row]);
-    uint32_t end = begin + ZOO_PAGE < n ? begin + ZOO_PAGE : n;
-    (void)worker;
-    for (uint32_t i = begin; i < end; i++) {
-        uint32_t next = chosen[i + AHEAD < end ? i + AHEAD : end - 1];
-        fetch(step, MLA_LATENT, p->kv_lora, seq, next);
-        cache->read(cache, MLA_LATENT, seq, 0, chosen[i], 1, c + (size_t)i * p->kv_lora);
-        if (p->rope_dim) {
-            fetch(step, MLA_ROPE, p->rope_dim, seq, next);
-            cache->read(cache, MLA_ROPE, seq, 0, chosen[i], 1, k_pe + (size_t)i * p->rope_dim);
+    bool copied = is_copied(step, g->stream);
+    size_t bytes = row_bytes(step, g->stream, g->width);
+    for (uint32_t i = 0; i < g->n; i++) {
+        char *to = (char *)g->to + i * bytes;
+        if (i + AHEAD < g->n) {
+            fetch(step, g, g->chosen[i + AHEAD]);
+        }
+        if (copied) {
+            memcpy(to, stored_row(step, g, g->chosen[i], &bytes), bytes);
+        } else {
+            step->cache->read(step->cache, g->stream, g->seq, 0, g->chosen[i], 1,
+                              (float *)(void *)to);
         }
     }
 }
 
-static void attend_item(void *arg, uint32_t item, uint32_t worker)
+/* The gathered rows as segments. */
+static uint32_t list_segments(const mla_step *step, const gather *g, zoo_segment *out)
+{
+    size_t page = ZOO_PAGE * row_bytes(step, g->stream, g->width);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->n; i += ZOO_PAGE, n++) {
+        uint32_t left = g->n - i;
+        out[n] = (zoo_segment){.page = (char *)g->to + n * page,
+                               .n_rows = left < ZOO_PAGE ? left : ZOO_PAGE,
+                               .row = g->row + i};
+    }
+    return n;
+}
+
+static const zoo_cache_ops *gathered_kind(const mla_step *step, uint32_t stream)
+{
+    return is_copied(step, stream) ? step->cache->kinds[stream] : NULL;
+}
+
+/* All heads of one row; the segments are the caller's. */
+static zoo_attend_args attend_args(const mla_step *step, uint32_t at, uint32_t worker)
 {
     static const uint32_t from_start = 0;
-    const mla_step *step = arg;
     const zoo_mla *p = step->params;
     const mla_buffers *buffers = &step->buffers;
-    uint32_t at = item % step->n_batch;
-    uint32_t head = item / step->n_batch * step->per_group, left = p->n_heads - head;
-    uint32_t of = step->sparse[step->first_row + at], n = zoo_mla_chosen(p, step->span->pos[of]);
-    size_t row = (size_t)of * p->n_heads + head, place = (size_t)at * p->chosen_max;
-    zoo_segment *c = buffers->segs + (size_t)worker * 2 * buffers->segs_max,
-                *k_pe = c + buffers->segs_max;
-    zoo_attend_args args = {.q = buffers->query + row * p->kv_rows,
-                            .out = buffers->latent + row * p->kv_lora,
-                            .k = c,
-                            .v = c,
-                            .tail = p->rope_dim ? k_pe : NULL,
-                            .first = &from_start,
-                            .n_queries = 1,
-                            .n_heads = left < step->per_group ? left : step->per_group,
-                            .head_dim = p->kv_rows,
-                            .v_dim = p->kv_lora,
-                            .tail_dim = p->rope_dim,
-                            .pos = n - 1,
-                            .scale = p->scale,
-                            .sinks = p->sinks ? step->weights->sinks + head : NULL,
-                            .scratch = buffers->attend + worker * buffers->attend_size};
-    args.n_segments = zoo_rows_segments(buffers->picked + place * p->kv_lora, p->kv_lora, n, c);
-    if (p->rope_dim) {
-        (void)zoo_rows_segments(buffers->picked_rope + place * p->rope_dim, p->rope_dim, n, k_pe);
+    uint32_t of = step->sparse[step->first_row + at];
+    return (zoo_attend_args){.q = buffers->query + (size_t)of * p->n_heads * p->kv_rows,
+                             .out = buffers->latent + (size_t)of * p->n_heads * p->kv_lora,
+                             .first = &from_start,
+                             .n_queries = 1,
+                             .n_heads = p->n_heads,
+                             .head_dim = p->kv_rows,
+                             .v_dim = p->kv_lora,
+                             .tail_dim = p->rope_dim,
+                             .pos = zoo_mla_chosen(p, step->span->pos[of]) - 1,
+                             .k_kind = gathered_kind(step, MLA_LATENT),
+                             .v_kind = gathered_kind(step, MLA_LATENT),
+                             .tail_kind = p->rope_dim ? gathered_kind(step, MLA_ROPE) : NULL,
+                             .kernels = step->ctx->kernels,
+                             .scale = p->scale,
+                             .sinks = p->sinks ? step->weights->sinks : NULL,
+                             .scratch = buffers->attend + worker * buffers->attend_size};
+}
+
+static float *sums_of(const mla_step *step, uint32_t at, uint32_t part)
+{
+    const zoo_mla *p = step->params;
+    size_t size = (size_t)p->n_heads * (p->kv_lora + 2);
+    return step->buffers.sums + ((size_t)at * zoo_mla_parts(p) + part) * size;
+}
+
+static void part_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const mla_step *step = arg;
+    const zoo_mla *p = step->params;
+    uint32_t at = item % step->n_batch, part = item / step->n_batch, begin = part * ZOO_PART;
+    uint32_t row = step->sparse[step->first_row + at];
+    uint32_t n = zoo_mla_chosen(p, step->span->pos[row]);
+    zoo_segment c[ZOO_PART / ZOO_PAGE], k_pe[ZOO_PART / ZOO_PAGE];
+    zoo_attend_args args = attend_args(step, at, worker);
+    float *picked = step->buffers.picked + (size_t)worker * ZOO_PART * p->kv_rows;
+    gather latent = {.seq = &step->span->seqs[step->span->seq_of[row]],
+                     .chosen = step->chosen + (size_t)row * p->chosen_max + begin,
+                     .stream = MLA_LATENT,
+                     .width = p->kv_lora,
+                     .n = n - begin < ZOO_PART ? n - begin : ZOO_PART,
+                     .row = begin,
+                     .to = picked};
+    if (begin >= n) {
+        return;
     }
-    step->ctx->kernels->attend(&args);
+    gather_rows(step, &latent);
+    args.n_segments = list_segments(step, &latent, c);
+    args.k = args.v = c;
+    if (p->rope_dim) {
+        gather rope = latent;
+        rope.stream = MLA_ROPE;
+        rope.width = p->rope_dim;
+        rope.to = picked + (size_t)ZOO_PART * p->kv_lora;
+        gather_rows(step, &rope);
+        (void)list_segments(step, &rope, k_pe);
+        args.tail = k_pe;
+    }
+    step->ctx->kernels->attend_part(&args, sums_of(step, at, part));
+}
+
+static void join_item(void *arg, uint32_t item, uint32_t worker)
+{
+    const mla_step *step = arg;
+    const zoo_mla *p = step->params;
+    uint32_t at = item % step->n_batch, head = item / step->n_batch * step->per_group;
+    uint32_t left = p->n_heads - head;
+    const float **parts = step->buffers.parts + (size_t)worker * zoo_mla_parts(p);
+    zoo_attend_args args = attend_args(step, at, worker);
+    uint32_t n_parts = args.pos / ZOO_PART + 1;
+    for (uint32_t i = 0; i < n_parts; i++) {
+        parts[i] = sums_of(step, at, i) + (size_t)head * (p->kv_lora + 2);
+    }
+    args.n_heads = left < step->per_group ? left : step->per_group;
+    args.out += (size_t)head * p->kv_lora;
+    args.sinks += args.sinks ? head : 0;
+    step->ctx->kernels->attend_join(&args, parts, n_parts);
 }
 
 void zoo_mla_attend_chosen(mla_step *step)
 {
     const zoo_mla *p = step->params;
-    uint32_t n_pages = (p->chosen_max + ZOO_PAGE - 1) / ZOO_PAGE;
     for (uint32_t i = 0; i < step->n_sparse; i += step->buffers.n_batch) {
         uint32_t left = step->n_sparse - i;
         step->first_row = i;
         step->n_batch = left < step->buffers.n_batch ? left : step->buffers.n_batch;
         step->per_group = zoo_mla_group(p->n_heads, step->n_batch, step->ctx->n_threads);
         uint32_t n_groups = (p->n_heads + step->per_group - 1) / step->per_group;
-        step->ctx->parallel(step->ctx, step->n_batch * n_pages, gather_item, step);
-        step->ctx->parallel(step->ctx, step->n_batch * n_groups, attend_item, step);
+        step->ctx->parallel(step->ctx, step->n_batch * zoo_mla_parts(p), part_item, step);
+        step->ctx->parallel(step->ctx, step->n_batch * n_groups, join_item, step);
     }
 }
