@@ -15,9 +15,12 @@
 #include <sys/mman.h>
 
 #include "base/mem.h"
+#include "base/system.h"
 #include "cache/cache_private.h"
 
 #define MAPPING_MAX (SIZE_MAX / 4)
+
+enum { LARGE = 2 << 20 }; /* bytes of a large page */
 
 /* Products and sums that saturate at SIZE_MAX instead of wrapping. */
 static size_t times(size_t a, size_t b)
@@ -138,6 +141,21 @@ static bool lay_out(zoo_cache_pool *pool, zoo_arena *arena)
     return ok;
 }
 
+/* Large pages where a page of rows is itself large: the blocks of a head lie that far apart, so
+ * that each would take entries of its own in the table of addresses. A group in use then holds up
+ * to one large page more. */
+static void advise_pages(const zoo_cache_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->n_groups; i++) {
+        const zoo_page_group *g = &pool->groups[i];
+        uintptr_t begin = ((uintptr_t)g->memory + LARGE - 1) / LARGE * LARGE;
+        uintptr_t end = ((uintptr_t)g->memory + g->n_pages * g->stored_bytes) / LARGE * LARGE;
+        if (g->stored_bytes >= LARGE / 8 && begin < end) {
+            zoo_system_large_pages((void *)begin, end - begin);
+        }
+    }
+}
+
 zoo_status zoo_cache_pool_fix(zoo_cache_pool *pool, zoo_error *err)
 {
     zoo_arena arena = {0};
@@ -158,6 +176,7 @@ zoo_status zoo_cache_pool_fix(zoo_cache_pool *pool, zoo_error *err)
     pool->mapped = arena.used;
     arena = (zoo_arena){.base = memory, .capacity = pool->mapped};
     (void)lay_out(pool, &arena);
+    advise_pages(pool);
     pool->fixed = true;
     return ZOO_OK;
 }
