@@ -6,6 +6,8 @@
     bench/targets.py table results.jsonl
     bench/targets.py drafts --model HF_FOLDER       the speed-up by speculative decoding (drafts.py)
     bench/targets.py contexts --model HF_FOLDER     long contexts and shared prefixes (contexts.py)
+    bench/targets.py steps --out results.jsonl ...  these two, experts, latent attention and
+                                                    llama.cpp on all of them (steps.py)
 
 Rates come from peers.py (its head says what BIN_FOLDER, PREFIX and --peer are): every engine and
 format in turn, a ratio within a round, the median of the rounds and their range. Where the CPU has
@@ -41,6 +43,7 @@ from typing import Any, TypeAlias
 import contexts
 import drafts
 import peers
+import steps
 
 Json: TypeAlias = dict[str, Any]
 Seen: TypeAlias = tuple[float, str] | None  # a figure, and of what; None: it was not run
@@ -331,8 +334,10 @@ def main() -> None:
     t.add_argument("file")
     drafts.add_options(sub.add_parser("drafts"))
     contexts.add_options(sub.add_parser("contexts"))
+    steps.add_options(sub.add_parser("steps"))
     a = ap.parse_args()
-    {"run": run, "table": table, "drafts": drafts.run, "contexts": contexts.run}[a.verb](a)
+    verbs = {"run": run, "table": table, "drafts": drafts.run, "contexts": contexts.run}
+    {**verbs, "steps": steps.run}[a.verb](a)
 
 
 if __name__ == "__main__":
