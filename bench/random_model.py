@@ -13,6 +13,10 @@ model is noise and its routing close to even, so it says nothing about quality.
     deepseek-v32-8l  the same with an indexer of 16 heads that chooses 2048 keys
     qwen3-moe-8l     grouped queries, 8 of 64 experts of width 768: 2.9 G parameters
     llama-moe-8l     grouped queries, 2 of 8 experts of width 3584 (mixtral): 2.2 G parameters
+    drafting-16l     latent attention, dense, and a prediction layer: 0.5 G parameters. All layers
+                     cost what they would, but write nothing, so that the likeliest next token
+                     follows from the token alone; the prediction layer knows it but for noise
+                     (--noise: 0 accepts all drafts, 0.1 some of them)
 """
 
 import argparse
@@ -114,12 +118,27 @@ MIXTRAL = {
     "tie_word_embeddings": False,
     "vocab_size": 102400,
 }
+DRAFTING = {
+    **DEEPSEEK,
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "kv_lora_rank": 256,
+    "q_lora_rank": 512,
+    "num_hidden_layers": 16,
+    "first_k_dense_replace": 17,
+    "num_nextn_predict_layers": 1,
+}
+
 SHAPES = {
     "deepseek-v3-8l": DEEPSEEK,
     "deepseek-v32-8l": SPARSE,
+    "drafting-16l": DRAFTING,
     "qwen3-moe-8l": QWEN,
     "llama-moe-8l": MIXTRAL,
 }
+
+
+IDENTITY = "eh_proj.weight"  # its left half gets ones on the diagonal
 
 
 def matrix(name: str, rows: int, cols: int, gain: float = 1.0) -> Tensor:
@@ -201,13 +220,24 @@ def experts(path: str, c: Json, layer: int, out: float) -> Iterator[Tensor]:
         yield from gated(path + "shared_experts.", hidden, width * c["n_shared_experts"], out)
 
 
-def tensors(c: Json) -> Iterator[Tensor]:
+def prediction_layer(path: str, c: Json, noise: float) -> Iterator[Tensor]:
+    hidden = c["hidden_size"]
+    for name in ("enorm", "hnorm", "shared_head.norm"):
+        yield vector(f"{path}{name}.weight", hidden)
+    yield path + IDENTITY, (hidden, 2 * hidden), 0.0, noise / math.sqrt(hidden)
+
+
+def tensors(c: Json, noise: float) -> Iterator[Tensor]:
     hidden, n_layers = c["hidden_size"], c["num_hidden_layers"]
-    out = 1 / math.sqrt(2 * n_layers)  # into the residual stream, so that it stays bounded
+    n_predict = c.get("num_nextn_predict_layers", 0)
+    # into the residual stream, so that it stays bounded; nothing where drafts are to come true
+    out = 0.0 if n_predict else 1 / math.sqrt(2 * n_layers)
     attention = latent_attention if "kv_lora_rank" in c else grouped_attention
     yield "model.embed_tokens.weight", (c["vocab_size"], hidden), 0.0, 0.02
-    for i in range(n_layers):
+    for i in range(n_layers + n_predict):
         path = f"model.layers.{i}."
+        if i >= n_layers:
+            yield from prediction_layer(path, c, noise)
         yield vector(path + "input_layernorm.weight", hidden)
         yield vector(path + "post_attention_layernorm.weight", hidden)
         yield from attention(path + "self_attn.", c, out)
@@ -234,13 +264,16 @@ def write_weights(path: str, plan: list[Tensor], seed: int, chunk: int = 1 << 22
     rng = np.random.Generator(np.random.SFC64(seed))
     with open(path, "wb") as f:
         f.write(len(head).to_bytes(8, "little") + head)
-        for _, dims, centre, spread in plan:
+        for name, dims, centre, spread in plan:
             left = math.prod(dims)
+            ones = np.arange(dims[0]) * (dims[-1] + 1) if name.endswith(IDENTITY) else np.zeros(0)
             while left:
                 n = min(left, chunk)
                 x = rng.standard_normal(n, dtype=np.float32)
                 x *= np.float32(spread)
                 x += np.float32(centre)
+                begin = math.prod(dims) - left
+                x[ones[(ones >= begin) & (ones < begin + n)].astype(np.int64) - begin] += 1
                 bf16(x).tofile(f)
                 left -= n
     return at
@@ -305,13 +338,16 @@ def main() -> None:
     ap.add_argument("--tokenizer", required=True, help="a tokenizer.json")
     ap.add_argument("--layers", type=int, help="another number of layers")
     ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--noise", type=float, default=0.0, help="of a prediction layer (0)")
     a = ap.parse_args()
     c = dict(SHAPES[a.shape], torch_dtype="bfloat16", initializer_range=0.02)
     c["num_hidden_layers"] = a.layers or c["num_hidden_layers"]
     os.makedirs(a.out, exist_ok=True)
     write_tokenizer(a.out, c, a.tokenizer)
     dump(os.path.join(a.out, "config.json"), c)
-    size = write_weights(os.path.join(a.out, "model.safetensors"), list(tensors(c)), a.seed)
+    size = write_weights(
+        os.path.join(a.out, "model.safetensors"), list(tensors(c, a.noise)), a.seed
+    )
     print(json.dumps({"shape": a.shape, "bytes": size, "parameters": size // 2, "seed": a.seed}))
 
 

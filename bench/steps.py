@@ -1,7 +1,8 @@
 """Fewer steps and longer contexts: every figure of that table, taken in turn, in one command.
 
     targets.py steps --model 1B --instruct SMALL --experts FOLDER ... --out results.jsonl
-                     [--llama BIN --gguf FOLDER] [--before LMZOO] [--only FIGURE ...] [--rounds 3]
+                     [--predict FOLDER ...] [--llama BIN --gguf FOLDER] [--before LMZOO]
+                     [--only FIGURE ...] [--rounds 3]
 
 A figure is one run of one program; a round takes each figure once, odd rounds in reverse, so that
 the two sides of a ratio lie close together. Figures that --out already holds for a round are not
@@ -12,12 +13,14 @@ and the range.
 BIN holds llama-batched-bench and llama-server; GGUF_FOLDER/NAME.FORMAT.gguf are the weights of
 each folder NAME. llama.cpp reads long prompts with flash attention and a 16-bit cache as ours;
 its lookup is the fastest of --spec-type's n-gram kinds that --lookup names. --before is an earlier
-build of lmzoo for the rows that are compared with it.
+build of lmzoo for the rows that are compared with it. Folders of --predict are models with a
+prediction layer (random_model.py makes some whose drafts come true as often as wanted).
 
 Only the standard library is used.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -48,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="folder of the 1B shape")
     parser.add_argument("--instruct", help="folder of an instruction model")
     parser.add_argument("--experts", nargs="*", default=[], help="folders of expert shapes")
+    parser.add_argument("--predict", nargs="*", default=[], help="folders of prediction layers")
     parser.add_argument("--llama", help="folder of llama.cpp's programs")
     parser.add_argument("--gguf", help="folder of NAME.FORMAT.gguf")
     parser.add_argument("--lookup", nargs="*", default=["ngram-simple", "ngram-mod"])
@@ -189,6 +193,11 @@ def figures(a: argparse.Namespace) -> dict[str, Callable[[], Json]]:
     if a.model and a.llama:
         long = (1, a.long, contexts.NEW)
         add("context llama", llama_figure, a.model, KINDS[a.weights], long)
+    one = ["--tests", "batch", "--batch", "1", "--prompt", "16", "--new", "192"]
+    for folder in a.predict:
+        for kind in ("off", "mtp"):
+            options = [*one, "--speculate", kind]
+            add(f"predict {name_of(folder)} {kind}", bench_figure, folder, a.weights, options)
     batch = ["--tests", "batch", "--batch", "32", "--prompt", "64", "--new", "32"]
     few = ["--tests", "batch", "--batch", "32", "--prompt", "1", "--new", "32"]
     for folder in a.experts:
@@ -264,6 +273,15 @@ def text_rows(f: Figures) -> Iterator[Row]:
     )
 
 
+def predict_rows(f: Figures) -> Iterator[Row]:
+    for name in dict.fromkeys(n.split()[1] for n in f if n.startswith("predict ")):
+        on = f"predict {name} mtp"
+        share = [j["accepted_tokens"] / max(j["drafted_tokens"], 1) for j in f.get(on, {}).values()]
+        came = f"{100 * statistics.median(share):.0f} % of drafts came" if share else ""
+        seen = ratios(f, on, f"predict {name} off", "gen_tps")
+        yield f"{name}, one sequence, --speculate mtp / off", came, None, seen
+
+
 def bound_shares(f: Figures) -> list[float]:
     """Decoding's rate over that of reading weights and caches once."""
     found = []
@@ -311,7 +329,7 @@ def cells(limit: float | None, seen: list[float]) -> str:
         return f"{'' if limit is None else f'{abs(limit):g}'} | not run | |"
     middle = statistics.median(seen)
     if limit is None:
-        return f"| {middle:.1f} | |"
+        return f" | {middle:.2f} | |"
     met = middle >= limit if limit > 0 else middle <= -limit
     return (
         f"{'>=' if limit > 0 else '<='} {abs(limit):g} | {middle:.2f} | {'yes' if met else 'no'} |"
@@ -330,7 +348,8 @@ def table(a: argparse.Namespace) -> None:
     print(f"{cpu}: {flags}; {threads} threads; lmzoo's weights {a.weights}\n")
     print("| measure | wanted | seen | met | of what, and the range of the rounds |")
     print("|---|---|---|---|---|")
-    for words, of, limit, seen in (*text_rows(found), *context_rows(found, a), *expert_rows(found)):
+    rows = (text_rows(found), predict_rows(found), context_rows(found, a), expert_rows(found))
+    for words, of, limit, seen in itertools.chain(*rows):
         spread = f"{min(seen):.2f} to {max(seen):.2f} of {len(seen)}" if seen else ""
         print(f"| {words} | {cells(limit, seen)} {'; '.join(x for x in (of, spread) if x)} |")
 

@@ -126,11 +126,12 @@ static double model_seconds(const zoo_schedule *s, uint32_t n_rows)
     return pace * zoo_step_cost(&s->speculation->draft_costs, n_rows);
 }
 
+/* The ratio begins at 1: one slow step at first, or no later one, must not end drafting. */
 static void pace_model(zoo_schedule *s, double expected, double seconds)
 {
-    double *pace = &s->pace_model, seen = seconds / expected;
-    seen = *pace > 0.0 && seen > 2.0 * *pace ? 2.0 * *pace : seen;
-    *pace += (*pace > 0.0 ? 0.15 : 1.0) * (seen - *pace);
+    double before = s->pace_model > 0.0 ? s->pace_model : 1.0, seen = seconds / expected;
+    seen = seen > 2.0 * before ? 2.0 * before : seen;
+    s->pace_model = before + 0.15 * (seen - before);
 }
 
 /* How many tokens d the draft model should draft for each of n rows: the d that minimises the time
@@ -356,9 +357,11 @@ void zoo_schedule_time_step(zoo_schedule *s, uint32_t n_rows, double seconds)
 {
     double *pace = s->drafts_now ? &s->pace_drafted : &s->pace_plain;
     double seen = seconds / zoo_step_cost(&s->speculation->costs, n_rows);
+    /* Steps with drafts begin at the pace of those without: as in pace_model. */
+    double before = *pace > 0.0 ? *pace : s->pace_plain > 0.0 ? s->pace_plain : seen;
     /* Outliers are capped: other programs can delay a single step. */
-    seen = *pace > 0.0 && seen > 2.0 * *pace ? 2.0 * *pace : seen;
-    *pace += (*pace > 0.0 ? 0.15 : 1.0) * (seen - *pace);
+    seen = seen > 2.0 * before ? 2.0 * before : seen;
+    *pace = before + 0.15 * (seen - before);
     s->n_drafted_steps = s->drafts_now ? s->n_drafted_steps + 1 : 0;
 }
 
