@@ -126,12 +126,13 @@ static double model_seconds(const zoo_schedule *s, uint32_t n_rows)
     return pace * zoo_step_cost(&s->speculation->draft_costs, n_rows);
 }
 
-/* The ratio begins at 1: one slow step at first, or no later one, must not end drafting. */
+/* The ratio begins at 1, so that one slow step at first does not end drafting. A step that took no
+ * time, by a coarse clock, says nothing. */
 static void pace_model(zoo_schedule *s, double expected, double seconds)
 {
     double before = s->pace_model > 0.0 ? s->pace_model : 1.0, seen = seconds / expected;
     seen = seen > 2.0 * before ? 2.0 * before : seen;
-    s->pace_model = before + 0.15 * (seen - before);
+    s->pace_model = seen > 0.0 ? before + 0.15 * (seen - before) : before;
 }
 
 /* How many tokens d the draft model should draft for each of n rows: the d that minimises the time
