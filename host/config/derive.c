@@ -7,7 +7,7 @@
  *   sum         of[0] + of[1]
  *   product     of[0] * of[1], truncated to an integer
  *   quotient    of[0] / of[1], rounded down, or up with `up`; a list means its product
- *   root        sqrt(of); inverse_root: 1 / sqrt(of)
+ *   root        sqrt(of); inverse_root: 1 / sqrt(of); inverse: 1 / of
  *   spelled     the value of the file's key `of`, if it is there and not null (with `null`, null
  *               too); `plus` is added
  *   both_ways   window / 2 + 1, for a window that extends to both sides
@@ -128,8 +128,11 @@ static zoo_status derive_quotient(zoo_attributes *a, const cJSON *step, zoo_erro
 
 static zoo_status derive_root(zoo_attributes *a, const cJSON *step, zoo_error *err)
 {
-    double root = sqrt(operand(a, cJSON_GetObjectItemCaseSensitive(step, "of")));
-    double value = strcmp(text_of(step, "by"), "root") == 0 ? root : 1.0 / root;
+    double of = operand(a, cJSON_GetObjectItemCaseSensitive(step, "of"));
+    const char *by = text_of(step, "by");
+    double value = strcmp(by, "root") == 0           ? sqrt(of)
+                   : strcmp(by, "inverse_root") == 0 ? 1.0 / sqrt(of)
+                                                     : 1.0 / of;
     return isfinite(value) ? set(a, step, cJSON_CreateNumber(value), err)
                            : not_numbers(a, step, err);
 }
@@ -177,6 +180,7 @@ static const struct {
     {"quotient", derive_quotient},
     {"root", derive_root},
     {"inverse_root", derive_root},
+    {"inverse", derive_root},
     {"spelled", derive_spelled},
     {"both_ways", derive_both_ways},
     {"last_layer", derive_last_layer},

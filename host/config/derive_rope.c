@@ -10,6 +10,8 @@
  *   by_layer       objects full_attention and sliding_attention: rope_scaling applies to the first,
  *                  rope_theta and rope_local_base_freq are their bases
  *   by_layer_same  the same with one default base; only the first reads rope_theta
+ *   by_layer_named the same with bases global_rope_theta and local_rope_theta; rope_scaling applies
+ *                  to both objects
  *   rotary_pct     rotary_emb_base and rotary_pct for rope_theta and partial_rotary_factor, which
  *                  is member "share" or 0.25 where neither is there
  *   longrope       "su" and "yarn" are longrope
@@ -220,7 +222,30 @@ static cJSON *level_of(cJSON *params, const char *name)
     return level;
 }
 
-static zoo_status convert_by_layer(zoo_attributes *a, bool same, zoo_error *err)
+/* How objects for full and windowed layers are filled: the keys of their bases, and whether
+ * rope_scaling applies to windowed layers too. */
+typedef struct layer_bases {
+    const char *how, *full, *sliding;
+    bool both;
+} layer_bases;
+
+static const layer_bases all_bases[] = {
+    {"by_layer", "rope_theta", "rope_local_base_freq", false},
+    {"by_layer_same", "rope_theta", "rope_theta", false},
+    {"by_layer_named", "global_rope_theta", "local_rope_theta", true},
+};
+
+static const layer_bases *find_bases(const char *how)
+{
+    for (size_t i = 0; i < ZOO_COUNT(all_bases); i++) {
+        if (strcmp(all_bases[i].how, how) == 0) {
+            return &all_bases[i];
+        }
+    }
+    return NULL;
+}
+
+static zoo_status convert_by_layer(zoo_attributes *a, const layer_bases *bases, zoo_error *err)
 {
     const cJSON *scaling = cJSON_GetObjectItemCaseSensitive(a->extras, "rope_scaling");
     const cJSON *given = zoo_attributes_get(a, "rope_parameters"), *member = NULL;
@@ -230,23 +255,30 @@ static zoo_status convert_by_layer(zoo_attributes *a, bool same, zoo_error *err)
     }
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
     bool has_full = !own || cJSON_GetObjectItemCaseSensitive(params, "full_attention");
+    bool has_all = has_full && (!own || !bases->both ||
+                                cJSON_GetObjectItemCaseSensitive(params, "sliding_attention"));
     cJSON *full = level_of(params, "full_attention"),
           *sliding = level_of(params, "sliding_attention");
     if (!cJSON_IsObject(full) || !cJSON_IsObject(sliding) ||
-        (scaling && !cJSON_IsNull(scaling) && (!cJSON_IsObject(scaling) || !has_full))) {
+        (scaling && !cJSON_IsNull(scaling) && (!cJSON_IsObject(scaling) || !has_all))) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "%s: \"rope_parameters\" and \"rope_scaling\" should be objects, and the "
-                        "second needs a full_attention in the first",
-                        a->path);
+                        "second needs a full_attention in the first%s",
+                        a->path, bases->both ? ", and a sliding_attention" : "");
     }
     cJSON_ArrayForEach(member, scaling)
     {
         replace(full, member->string, cJSON_Duplicate(member, true));
+        if (bases->both) {
+            replace(sliding, member->string, cJSON_Duplicate(member, true));
+        }
     }
-    set_default(full, "rope_theta", theta_of(a, "rope_theta", "global"));
-    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_theta");
-    set_default(sliding, "rope_theta",
-                theta_of(a, same ? "rope_theta" : "rope_local_base_freq", "local"));
+    set_default(full, "rope_theta", theta_of(a, bases->full, "global"));
+    cJSON_DeleteItemFromObjectCaseSensitive(a->extras, bases->full);
+    set_default(sliding, "rope_theta", theta_of(a, bases->sliding, "local"));
+    if (bases->both) {
+        cJSON_DeleteItemFromObjectCaseSensitive(a->extras, bases->sliding);
+    }
     return standardize(a, err);
 }
 
@@ -341,8 +373,9 @@ static zoo_status convert(zoo_attributes *a, zoo_error *err)
         }
         return ZOO_OK;
     }
-    if (strcmp(how, "by_layer") == 0 || strcmp(how, "by_layer_same") == 0) {
-        return convert_by_layer(a, strcmp(how, "by_layer_same") == 0, err);
+    const layer_bases *bases = find_bases(how);
+    if (bases) {
+        return convert_by_layer(a, bases, err);
     }
     if (strcmp(how, "rotary_pct") == 0) {
         return convert_rotary_pct(a, err);

@@ -123,7 +123,7 @@ static void on_activation(void *arg, const char *name, const float *x, uint32_t 
     cJSON_ArrayForEach(pair, r->names)
     {
         size_t n = strlen(name), tail = strlen(pair->valuestring);
-        if (n > tail && name[n - tail - 1] == '.' &&
+        if (n >= tail && (n == tail || name[n - tail - 1] == '.') &&
             strcmp(name + n - tail, pair->valuestring) == 0) {
             char other[NAME_BYTES];
             (void)snprintf(other, sizeof other, "%.*s%s", (int)(n - tail), name, pair->string);

@@ -4,8 +4,9 @@
  *   embed_dim           (a key) where it is not hidden_size: project_out, which then carries the
  *                       last norm; not with embed_dim_last
  *   transform           module of h = norm(act(W h + b)) behind the last norm; transform_norm,
- *                       transform_act ("gelu" whatever hidden_act says), transform_width (a key:
- *                       the rows of W); the head reads what comes of it
+ *                       transform_act ("gelu" whatever hidden_act says, or a key), transform_bias
+ *                       (whether there is b), transform_width (a key: the rows of W); the head reads
+ *                       what comes of it
  *   head_untied         module of the output matrix and its bias where tie_word_embeddings is
  *                       false, or where the file has that bias
  *
@@ -71,8 +72,10 @@ static zoo_status add_transform(zoo_decoder *b, const char *module, zoo_part *pa
     }
     p->cols = b->hidden;
     p->rows = key ? c->whole(c, key, b->hidden) : b->hidden;
-    p->bias = p->activated = 1;
-    p->act = act ? ZOO_ACT_GELU : zoo_act_read(c, "hidden_act", "gelu");
+    p->bias = zoo_decoder_flag(b, "@transform_bias", true);
+    p->activated = 1;
+    p->act = act && strcmp(act, "gelu") == 0 ? (uint32_t)ZOO_ACT_GELU
+                                             : zoo_act_read(c, act ? act : "hidden_act", "gelu");
     if (b->plan->norm.kind != ZOO_NORM_NONE) {
         parts[n++] = last_norm(b);
     }

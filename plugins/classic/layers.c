@@ -12,7 +12,9 @@
  * Option placement_if names a key; where it is true, placement_then holds instead. Option
  * norms_one: parallel branches share the first norm. Option width_times: a key, which times
  * hidden_size is the width of the feed-forward part. Option residual_from_norm: what is added to is
- * the branch's normed input.
+ * the branch's normed input. Option first_layer_bare: the first layer's attention has no norm, since
+ * the embedded rows are normed. Option recent_attention: attention of the shared decoder, with
+ * windows by layer_types and a rotation for each kind (sdk/blocks/decoder/attention.c).
  */
 #include <string.h>
 
@@ -72,13 +74,17 @@ static frame read_frame(const zoo_decoder *b)
     return f;
 }
 
-static uint32_t fill_branches(const zoo_decoder *b, zoo_part *parts, zoo_branch *branches)
+static uint32_t fill_branches(const zoo_decoder *b, uint32_t layer, zoo_part *parts,
+                              zoo_branch *branches)
 {
     frame f = read_frame(b);
     uint32_t residual_from_norm = zoo_decoder_flag(b, "@residual_from_norm", false);
     if (f.place != PLACE_AFTER) {
         parts[0].norm = zoo_decoder_norm(b, f.norms[0]);
         parts[1].norm = zoo_decoder_norm(b, f.norms[1]);
+    }
+    if (layer == 0 && zoo_decoder_flag(b, "@first_layer_bare", false)) {
+        parts[0].norm = (zoo_norm){.kind = ZOO_NORM_NONE};
     }
     if (f.place == PLACE_PARALLEL) {
         branches[0] = (zoo_branch){.parts = parts, .n_parts = 2, .scale = 1.0f, .h_scale = 1.0f};
@@ -111,12 +117,14 @@ zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
     const char *times = c->text(c, "@width_times", NULL);
     uint32_t width =
         times ? b->hidden * c->whole(c, times, 4) : c->whole(c, "intermediate_size", 0);
-    ZOO_TRY(classic_attention(b, layer, &parts[0]));
+    bool recent = zoo_decoder_flag(b, "@recent_attention", false);
+    ZOO_TRY(recent ? zoo_decoder_attention(b, layer, &parts[0])
+                   : classic_attention(b, layer, &parts[0]));
     ZOO_TRY(
         zoo_decoder_dense(b, width ? width : 4 * b->hidden, c->text(c, "@mlp", "mlp"), &parts[1]));
     *out = (zoo_layer){.path = path,
                        .kind = b->reach == ZOO_REACH_SLIDING ? "local" : "global",
                        .branches = branches,
-                       .n_branches = fill_branches(b, parts, branches)};
+                       .n_branches = fill_branches(b, layer, parts, branches)};
     return ZOO_OK;
 }

@@ -30,6 +30,15 @@ void gemma_layer3n_facts(const void *params, const zoo_facts *to)
     tell_inputs(to, p->width);
 }
 
+void gemma_gated_facts(const void *params, const zoo_facts *to)
+{
+    const gemma_gated *p = params;
+    to->text(to, "kind", "gated residual");
+    to->text(to, "norm_place", "before and after");
+    to->text(to, "residual", "a learned gate for each channel weighs it against the branch");
+    to->number(to, "gate_temperature", (double)p->temperature);
+}
+
 void gemma_experts4_facts(const void *params, const zoo_facts *to)
 {
     const gemma_experts4 *p = params;

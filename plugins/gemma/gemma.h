@@ -53,10 +53,17 @@ typedef struct gemma_layer3n {
 } gemma_layer3n;
 extern const zoo_block_ops gemma_layer3n_ops;
 
+/* A layer whose residual and branches have learned weights (gated_residual.c). */
+typedef struct gemma_gated {
+    uint32_t hidden;
+    float temperature, eps; /* eps of the norms after the branches */
+} gemma_gated;
+extern const zoo_block_ops gemma_gated_ops;
+
 /* facts.c [load] */
 typedef void gemma_facts_fn(const void *params, const zoo_facts *to);
 gemma_facts_fn gemma_layer4_facts, gemma_layer3n_facts, gemma_experts4_facts,
-    gemma_sparse_mlp_facts, gemma_per_layer_facts;
+    gemma_sparse_mlp_facts, gemma_per_layer_facts, gemma_gated_facts;
 
 /* A gated mlp that keeps only gates above mean + cut * deviation (sparse_mlp.c). */
 typedef struct gemma_sparse_mlp {

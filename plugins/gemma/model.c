@@ -4,7 +4,8 @@
  * Options: embed_norm (true: the embedding module norms its rows, without weight; a string: the
  * norm module of that name does so after it); final_norm_plain (the last
  * norm's weight is w, not 1 + w); post_norm_eps (norms after the branches have an eps of their own,
- * key post_norm_eps).
+ * key post_norm_eps); gated_residual (a gate for each channel weighs residual and branch, with
+ * residual_gate_temperature).
  */
 #include "gemma.h"
 
@@ -29,6 +30,29 @@ static zoo_status add_embed_norm(zoo_decoder *b)
     return ZOO_OK;
 }
 
+/* The layer's two parts under gates instead of its branches. */
+static zoo_status gate_layer(zoo_decoder *b, zoo_layer *layer)
+{
+    const zoo_config *c = b->config;
+    gemma_gated *p = b->setup->take(b->setup, sizeof *p);
+    zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
+    if (!p || !parts) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->hidden = b->hidden;
+    p->temperature = (float)c->number(c, "residual_gate_temperature", 0.3);
+    p->eps = (float)c->number(c, "post_norm_eps", 1e-8);
+    parts[0] = layer->branches[0].parts[0];
+    parts[1] = layer->branches[1].parts[0];
+    *layer = (zoo_layer){.path = layer->path,
+                         .kind = layer->kind,
+                         .ops = &gemma_gated_ops,
+                         .params = p,
+                         .parts = parts,
+                         .n_parts = 2};
+    return ZOO_OK;
+}
+
 static zoo_status make_layers(zoo_decoder *b)
 {
     const zoo_config *c = b->config;
@@ -38,7 +62,9 @@ static zoo_status make_layers(zoo_decoder *b)
     }
     for (uint32_t i = 0; i < b->n_layers; i++) {
         ZOO_TRY(zoo_decoder_layer(b, i, &layers[i]));
-        if (c->flag(c, "@post_norm_eps", false)) {
+        if (c->flag(c, "@gated_residual", false)) {
+            ZOO_TRY(gate_layer(b, &layers[i]));
+        } else if (c->flag(c, "@post_norm_eps", false)) {
             zoo_branch *branches = (zoo_branch *)(uintptr_t)layers[i].branches;
             branches[0].post.eps = branches[1].post.eps =
                 (float)c->number(c, "post_norm_eps", 1e-8);

@@ -72,6 +72,15 @@ void llama_constant_facts(const void *params, const zoo_facts *to)
     to->text(to, "kind", "constant");
 }
 
+void llama_cycle_facts(const void *params, const zoo_facts *to)
+{
+    const llama_cycle *p = params;
+    to->text(to, "kind", "first layer of a cycle");
+    to->text(to, "residual",
+             p->first ? "the embedding and a learned state"
+                      : "the quick and the slow state, one of them normed first");
+}
+
 void llama_weighed_facts(const void *params, const zoo_facts *to)
 {
     (void)params;

@@ -56,6 +56,19 @@ typedef struct llama_constant {
 } llama_constant;
 extern const zoo_block_ops llama_constant_ops;
 
+/* cycles.c: the first layer of a run of a stack. */
+enum { LLAMA_QUICK = 0, LLAMA_SLOW = 1 };
+typedef struct llama_cycle {
+    uint32_t width;
+    uint32_t first;  /* of the model: x is the embedding */
+    uint32_t before; /* the state that the run before made, LLAMA_QUICK or LLAMA_SLOW */
+    float eps;
+    const void *key; /* of the states of a step, the same in all layers */
+} llama_cycle;
+extern const zoo_block_ops llama_cycle_ops;
+/* Layers of b->plan, in cycles; b must be begun. cycles_plan.c [load] */
+zoo_status llama_configure_cycles(zoo_decoder *b);
+
 /* weighed.c: a layer whose residual has a weight for each channel. */
 typedef struct llama_weighed {
     uint32_t width;
@@ -66,7 +79,8 @@ extern const zoo_block_ops llama_weighed_ops;
 /* facts.c [load] */
 typedef void llama_facts_fn(const void *params, const zoo_facts *to);
 llama_facts_fn llama_differential_facts, llama_blocks_facts, llama_masked_facts, llama_kept_facts,
-    llama_routed_facts, llama_products_facts, llama_constant_facts, llama_weighed_facts;
+    llama_routed_facts, llama_products_facts, llama_constant_facts, llama_weighed_facts,
+    llama_cycle_facts;
 
 /* products.c: experts of one inner value each, found by product keys. */
 typedef struct llama_products {

@@ -9,6 +9,7 @@
  *   products    with is_moe: experts of one value beside the dense part, num_experts and
  *               num_experts_per_tok of them
  *   sum_bias    a vector beside the experts
+ *   cycles      two stacks of layers run in cycles (cycles_plan.c)
  */
 #include <math.h>
 #include <string.h>
@@ -130,6 +131,10 @@ zoo_status llama_configure(const zoo_config *config, zoo_setup *setup, zoo_plan 
                            zoo_error *err)
 {
     zoo_decoder b;
+    if (config->flag(config, "@cycles", false)) {
+        ZOO_TRY(zoo_decoder_begin(&b, config, setup, plan, err));
+        return llama_configure_cycles(&b);
+    }
     if (config->type(config, "@mixer") == ZOO_ABSENT &&
         config->type(config, "@ffn") == ZOO_ABSENT) {
         return zoo_decoder_configure(config, setup, plan, err);

@@ -47,7 +47,7 @@ static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
 static const zoo_block_ops *const ffns[] = {
     &zoo_mlp_ops,     &zoo_moe_ops, &llama_products_ops, &llama_constant_ops, &llama_xielu_ops,
     &zoo_predict_ops, NULL};
-static const zoo_block_ops *const layers[] = {&llama_weighed_ops, NULL};
+static const zoo_block_ops *const layers[] = {&llama_weighed_ops, &llama_cycle_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* A config that no card names is taken only if it is the plain block by all its keys. */

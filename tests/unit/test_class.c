@@ -228,6 +228,12 @@ static void rotary_forms(void **state)
          "{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":8},"
          "\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":9}}",
          "file: rope_theta, rope_local_base_freq"},
+        {TYPE("modernbert-decoder") ", \"num_hidden_layers\": 4, \"local_rope_theta\": 9, "
+                                    "\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 2}}",
+         key,
+         "{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":2,\"rope_theta\":160000},"
+         "\"sliding_attention\":{\"rope_type\":\"linear\",\"factor\":2,\"rope_theta\":9}}",
+         NULL},
         {TYPE("minimax_m2") ", \"rotary_dim\": 8, \"head_dim\": 32}", key,
          "{\"rope_theta\":5000000,\"partial_rotary_factor\":0.25,\"rope_type\":\"default\"}", NULL},
         {TYPE("qwen2_vl_text") ", \"rope_scaling\": {\"type\": \"mrope\", \"mrope_section\": "
@@ -247,6 +253,8 @@ static void rotary_forms(void **state)
          "{\"rope_type\":\"yarn\",\"factor\":2,\"rope_theta\":3,"
          "\"original_max_position_embeddings\":8,\"truncate\":false}",
          NULL},
+        {TYPE("hrm_text") ", \"initializer_range\": 0.25}", "embedding_scale", "4",
+         "derived: inverse of initializer_range"},
         {TYPE("glm") ", \"partial_rotary_factor\": null}", key,
          "{\"rope_theta\":10000,\"rope_type\":\"default\"}", NULL},
         {TYPE("deepseek_v4") ", \"num_hidden_layers\": 1, \"head_dim\": 64, \"rope_parameters\": "

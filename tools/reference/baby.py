@@ -256,8 +256,9 @@ def attempt(
             return model, prompts, tensors, wrong
         last = i == len(LENGTHS) - 1
         traced = reference.trace(model, prompt, every_child=last)
-        path, layers = reference.decoder_layers(model)
-        names = {"embed", "norm", "logits", *(f"{path}.{j}" for j in range(len(layers)))}
+        names = {"embed", "norm", "logits"}
+        for path, layers in reference.stacks(model):
+            names |= {f"{path}.{j}" for j in range(len(layers))}
         tensors.update({f"{i}/{k}": t for k, t in traced.items() if last or k in names})
         tensors[f"{i}/continuation.logits"] = steps.contiguous()
     return model, prompts, tensors, wrong

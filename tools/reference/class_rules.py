@@ -137,6 +137,14 @@ RULES: list[tuple[str, Callable[..., Any]]] = [
         lambda a, b: when_null(a, by="inverse_root", of=b),
     ),
     (
+        rf"if {SELF} is None:\n    self\.\w+ = 1\.0 / {SELF}",
+        lambda a, b: when_null(a, by="inverse", of=b),
+    ),
+    (
+        r"if self\.num_layers_per_stack is None:.*",
+        lambda: when_null("num_layers_per_stack", by="same", of="num_hidden_layers"),
+    ),
+    (
         rf"if {SELF} is None:\n    self\.\w+ = math\.sqrt\({SELF}\)",
         lambda a, b: when_null(a, by="root", of=b),
     ),
@@ -517,6 +525,26 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
                 "when": "null",
             },
             {"key": "mlp_only_layers", "by": "value", "value": [0, 1], "when": "null"},
+            BASE,
+        ],
+    ),
+    "ModernBertDecoderConfig": (
+        "75b7d89d3ce7",
+        [
+            {"key": "global_attn_every_n_layers", "by": "value", "value": 3, "when": "absent"},
+            when_null(
+                "layer_types",
+                by="periodic",
+                of=["full_attention", "sliding_attention"],
+                period="global_attn_every_n_layers",
+                at=0,
+            ),
+            {
+                "key": "sliding_window",
+                "by": "quotient",
+                "of": ["local_attention", 2],
+                "reads": ["global_rope_theta", "local_rope_theta"],
+            },
             BASE,
         ],
     ),

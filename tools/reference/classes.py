@@ -448,6 +448,8 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
         how = (
             "by_layer"
             if "rope_local_base_freq" in source
+            else "by_layer_named"
+            if "local_rope_theta" in source
             else "by_layer_same"
             if '"sliding_attention": {"rope_type": "default"}' in source
             else "rotary_pct"
@@ -651,6 +653,8 @@ def make(model_type: str) -> Json:
     model_source = inspect.getsource(import_module(model_class(cls).__module__))
     if "create_position_ids_from_input_ids(" in model_source:
         skip = skip - {"pad_token_id"}  # positions leave padding out
+    if "initializer_range" in used:
+        skip = skip - {"initializer_range"}  # a factor is made of it
     if "self.eos_token_id = config.eos_token_id" in model_source:
         skip = skip - {"eos_token_id"}  # n-grams of tokens end there
     parts = parts_of(cls)

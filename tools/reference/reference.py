@@ -137,6 +137,20 @@ def decoder_layers(model: PreTrainedModel) -> tuple[str, torch.nn.ModuleList]:
     return min(fitting, key=lambda x: x[0].count("."))
 
 
+def stacks(model: PreTrainedModel) -> list[tuple[str, torch.nn.ModuleList]]:
+    """The decoder's layers; several lists where it has modules of one class that hold one each."""
+    path, layers = decoder_layers(model)
+    above, _, own = path.rpartition(".")
+    outer, _, _ = above.rpartition(".")
+    holder = model.get_submodule(above)
+    found = [
+        (f"{outer}.{name}.{own}", getattr(child, own))
+        for name, child in model.get_submodule(outer).named_children()
+        if outer and type(child) is type(holder) and hasattr(child, own)
+    ]
+    return found or [(path, layers)]
+
+
 def first_tensor(out: Any) -> torch.Tensor | None:
     if torch.is_tensor(out):
         return out
@@ -163,15 +177,15 @@ def is_block(module: torch.nn.Module) -> bool:
 
 def watched(model: PreTrainedModel, every_child: bool) -> Iterator[tuple[str, torch.nn.Module]]:
     """(name in the trace, module), for the embedding, the layers and what stands below them."""
-    path, layers = decoder_layers(model)
     yield "embed", model.get_input_embeddings()
-    for i, layer in enumerate(layers):
-        yield f"{path}.{i}", layer
-        for name, child in layer.named_children():
-            if isinstance(child, torch.nn.ModuleList):
-                yield from ((f"{path}.{i}.{name}.{j}", c) for j, c in enumerate(child))
-            elif is_block(child) or (every_child and not is_named(child, NEVER)):
-                yield f"{path}.{i}.{name}", child
+    for path, layers in stacks(model):
+        for i, layer in enumerate(layers):
+            yield f"{path}.{i}", layer
+            for name, child in layer.named_children():
+                if isinstance(child, torch.nn.ModuleList):
+                    yield from ((f"{path}.{i}.{name}.{j}", c) for j, c in enumerate(child))
+                elif is_block(child) or (every_child and not is_named(child, NEVER)):
+                    yield f"{path}.{i}.{name}", child
 
 
 def trace(model: PreTrainedModel, ids: list[int], every_child: bool = False) -> Tensors:
@@ -179,7 +193,7 @@ def trace(model: PreTrainedModel, ids: list[int], every_child: bool = False) -> 
     its blocks and norms (or all its children), norm, logits.
 
     A module that runs again (a block that layers share) gives `name#2`, `name#3`. `norm` is the
-    last norm that runs beside the list of layers."""
+    last norm that runs beside a list of layers."""
     kept: Tensors = {}
     last_norm: list[torch.Tensor] = []
     handles = []
@@ -201,13 +215,12 @@ def trace(model: PreTrainedModel, ids: list[int], every_child: bool = False) -> 
         assert t is not None
         last_norm[:] = [rows(t)]
 
-    path, _ = decoder_layers(model)
-    parent = model.get_submodule(path.rpartition(".")[0])
     for name, module in watched(model, every_child):
         handles.append(module.register_forward_hook(keep(name)))
-    for module in parent.children():
-        if "Norm" in type(module).__name__:
-            handles.append(module.register_forward_hook(keep_norm))
+    for path, _ in stacks(model):
+        for module in model.get_submodule(path.rpartition(".")[0]).children():
+            if "Norm" in type(module).__name__:
+                handles.append(module.register_forward_hook(keep_norm))
     try:
         logits = run(model, ids)
     finally:

@@ -16,11 +16,12 @@
  *   temperature               "yarn": llama_4_scaling_beta; on layers that do not rotate
  *                             "no_rope": attn_scale, floor_scale, "power": (1 + (position + 1) /
  *                             2048)^0.1
- *   gate                      "element", "head", "in_q", or a key: true is head, or a word;
+ *   gate                      "element", "head", "in_q", "fused" (before q in one tensor), or a key: true is head, or a word;
  *                             gate_act; gate_bias: one for each head
  *   sliding_kv_double         twice the key-value heads on windowed layers
  *   window_plus               added to sliding_window
  *   sub_norm                  a norm before o_proj
+ *   head_norm                 each head's output is normed, without weight, before the gate
  *   unit_scale, v_norm        scores are not scaled; values are normed without weight
  * The key key_multiplier is a factor on the keys.
  */
@@ -87,10 +88,11 @@ static void read_gate(const zoo_decoder *b, zoo_gqa *p)
         c->refuse(c, "\"%s\" is \"%.60s\", which is neither per-head nor per-element", how, word);
     }
     bool none = value == ZOO_BOOLEAN && !c->flag(c, how, false);
-    p->options.gate = none                       ? ZOO_GATE_NONE
-                      : strcmp(how, "in_q") == 0 ? ZOO_GATE_IN_Q
-                      : element                  ? ZOO_GATE_ELEMENT
-                                                 : ZOO_GATE_HEAD;
+    p->options.gate = none                        ? ZOO_GATE_NONE
+                      : strcmp(how, "in_q") == 0  ? ZOO_GATE_IN_Q
+                      : strcmp(how, "fused") == 0 ? ZOO_GATE_FUSED
+                      : element                   ? ZOO_GATE_ELEMENT
+                                                  : ZOO_GATE_HEAD;
     p->options.gate_bias = p->options.gate && zoo_decoder_flag(b, "@gate_bias", false);
     p->options.gate_act =
         strcmp(c->text(c, "@gate_act", ""), "softplus") == 0 ? ZOO_ACT_SOFTPLUS : ZOO_ACT_SIGMOID;
@@ -168,6 +170,8 @@ zoo_status zoo_decoder_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
         zoo_decoder_flag(b, "@clip", false) ? (float)c->number(c, "clip_qkv", 0.0) : 0.0f;
     p->options.sub_norm = zoo_decoder_flag(b, "@sub_norm", false) ? b->norm_kind : 0;
     p->options.sub_norm_eps = b->eps;
+    p->options.head_norm = zoo_decoder_flag(b, "@head_norm", false) ? ZOO_NORM_RMS : 0;
+    p->options.head_norm_eps = b->eps;
     p->options.round_input = zoo_decoder_rounds(b);
     if (zoo_decoder_flag(b, "@unit_scale", false)) {
         p->options.scale = 1.0f;

@@ -10,7 +10,9 @@
  *   stacked          3-D tensors ("auto": where the checkpoint has them); transposed,
  *   down_transposed, interleaved_gate, split
  *   weigh_input      the weight multiplies the input
- *   plain            no gates; latent: experts work in a space of moe_latent_size
+ *   plain            no gates; latent: experts work in a space of moe_latent_size; latent_norm:
+ *                    rows are normed there first
+ *   expert_norm      each expert's output is norm((1 + w) output), with the eps post_norm_eps
  *   shared           true: n_shared_experts times the width; "width": its own key; "widths":
  *                    n_shared_experts times its own key; "same": one
  *   experts_act      the activation of routed experts, whatever hidden_act says
@@ -111,6 +113,11 @@ zoo_status zoo_decoder_experts(zoo_decoder *b, uint32_t layer, zoo_part *out)
     p->experts.gated = !zoo_decoder_flag(b, "@plain", false);
     p->latent = zoo_decoder_flag(b, "@latent", false) ? c->whole(c, "moe_latent_size", 0) : 0;
     p->latent_bias = p->latent && zoo_decoder_flag(b, "@mlp_bias", false);
+    p->latent_norm = p->latent && zoo_decoder_flag(b, "@latent_norm", false) ? b->norm_kind : 0;
+    p->latent_eps = b->eps;
+    p->experts.out_eps = zoo_decoder_flag(b, "@expert_norm", false)
+                             ? (float)c->number(c, "post_norm_eps", (double)b->eps)
+                             : 0.0f;
     p->experts.weigh_input = zoo_decoder_flag(b, "@weigh_input", false);
     p->experts.glu = zoo_decoder_glu(b, c->text(c, "@act", "silu"));
     read_storage(b, layer, p);

@@ -12,6 +12,7 @@
  *                    its best; group_zero: experts of other groups score 0; groups_by: a key that
  *                    must say "group_limited_greedy"
  *   softcap          moe_router_logit_softcapping
+ *   router_scale     a key: factor of the router's logits
  */
 #include <string.h>
 
@@ -86,7 +87,9 @@ void zoo_decoder_router(const zoo_decoder *b, uint32_t layer, zoo_router *r)
     r->top_k = (uint32_t)zoo_decoder_number(b, "num_experts_per_tok", layer, 2);
     r->score = read_score(b);
     r->chosen = read_chosen(b);
+    const char *factor = c->text(c, "@router_scale", NULL);
     r->scale = (float)c->number(c, "routed_scaling_factor", 1.0);
+    r->logit_scale = factor ? (float)c->number(c, factor, 1.0) : 0.0f;
     r->softcap = zoo_decoder_flag(b, "@softcap", false)
                      ? (float)c->number(c, "moe_router_logit_softcapping", 0)
                      : 0;

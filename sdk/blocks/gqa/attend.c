@@ -114,6 +114,19 @@ static void gate_row(const gqa_step *step, float *out, float *gate)
     }
 }
 
+static void norm_heads(const gqa_step *step, float *out)
+{
+    const zoo_gqa *p = step->params;
+    zoo_norm_args norm = {.x = out,
+                          .y = out,
+                          .x_stride = p->shape.v_dim,
+                          .y_stride = p->shape.v_dim,
+                          .n_rows = p->shape.n_heads,
+                          .width = p->shape.v_dim,
+                          .eps = p->options.head_norm_eps};
+    zoo_norm_run(step->ctx->kernels, p->options.head_norm, norm);
+}
+
 static void finish_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 {
     const gqa_step *step = arg;
@@ -127,6 +140,9 @@ static void finish_range(void *arg, uint32_t begin, uint32_t end, uint32_t worke
                               .n_rows = 1,
                               .width = p->derived.o_cols,
                               .eps = p->options.sub_norm_eps};
+        if (p->options.head_norm) {
+            norm_heads(step, out);
+        }
         if (p->options.gate) {
             gate_row(step, out, step->buffers.gate + (size_t)row * p->derived.gate_rows);
         }
@@ -145,7 +161,7 @@ void zoo_gqa_attend(gqa_step *step)
     step->n_tiles = list_tiles(step);
     zoo_gqa_sum_parts(step);
     step->ctx->parallel(step->ctx, step->n_tiles * p->shape.n_kv_heads, attend_item, step);
-    if (p->options.gate || p->options.sub_norm) {
+    if (p->options.gate || p->options.sub_norm || p->options.head_norm) {
         zoo_rows(step->ctx, step->span->n_rows, (size_t)p->derived.o_cols * 4, finish_range, step);
     }
 }

@@ -25,7 +25,7 @@ static void tell_norms(const zoo_gqa *p, const zoo_facts *to)
     static const char *const spans[] = {"each head", "each head, weights of its own",
                                         "all heads at once"};
     static const char *const gates[] = {"none", "one value a head", "every element",
-                                        "every element"};
+                                        "every element", "every element"};
     if (p->options.qk_norm.kind && p->options.qk_norm.span < ZOO_COUNT(spans)) {
         to->text(to, "qk_norm", spans[p->options.qk_norm.span]);
         to->text(to, "qk_norm_place",

@@ -7,7 +7,7 @@
  *          -> temperature
  *   v:     clip -> v_norm -> v_scale;   k_is_v: v is the raw output of k_proj
  *   out_h = sum_j softmax_j(scale q_h . k_j [softcap] [slope] [sink]) v_j   over the visible keys j
- *   y = Wo( sub_norm( out * act(gate) ) ) + bo
+ *   y = Wo( sub_norm( head_norm(out_h) * act(gate) ) ) + bo
  *
  * Streams: 0 "k" [n_kv_heads * head_dim], 1 "v" [n_kv_heads * v_dim]: RING of `window` (or `chunk`)
  * rows, else ROWS. A part with `shared` (zoo_part.cache_of set) owns none and computes q only.
@@ -56,7 +56,8 @@ typedef enum zoo_gate_kind {
     ZOO_GATE_NONE = 0,
     ZOO_GATE_HEAD = 1,    /* gate_proj [n_heads, in]: one value a head */
     ZOO_GATE_ELEMENT = 2, /* gate_proj [n_heads Dv, in] */
-    ZOO_GATE_IN_Q = 3     /* q_proj [2 n_heads D, in]: per head D query, then D gate rows; D = Dv */
+    ZOO_GATE_IN_Q = 3,    /* q_proj [2 n_heads D, in]: per head D query, then D gate rows; D = Dv */
+    ZOO_GATE_FUSED = 4    /* qkv_proj begins with n_heads Dv gate rows; layout FUSED without maps */
 } zoo_gate_kind;
 
 /* Sizes, reach, and how the tensors are stored. */
@@ -101,6 +102,8 @@ typedef struct zoo_gqa_options {
     uint32_t gate_act;  /* zoo_act; 0: ZOO_ACT_SIGMOID */
     uint32_t sub_norm;  /* zoo_norm_kind of attn_sub_norm before o_proj; 0: none */
     float sub_norm_eps;
+    uint32_t head_norm; /* zoo_norm_kind of each head's output, without weight; 0: none */
+    float head_norm_eps;
     uint32_t round_input; /* rows that enter a matrix are rounded to 8 bits */
     uint32_t shared;      /* reads the streams of another part: q only */
     /* x rows are width_in floats, then q_rows + k_rows + v_rows floats that are added to q, k, v
@@ -118,7 +121,7 @@ typedef struct zoo_gqa_derived {
         uint32_t q, k, v, qkv_q, qkv_k, qkv_v, o;               /* plain */
         uint32_t q_t, k_t, v_t, qkv_q_t, qkv_k_t, qkv_v_t, o_t; /* stored transposed */
         uint32_t bq, bk, bv, fbq, fbk, fbv;
-        uint32_t gate_w, gate_in_q, gate_in_q_bias;
+        uint32_t gate_w, gate_in_q, gate_in_q_bias, gate_fused;
         uint32_t nq, nk, nq_own, nk_own, nbq, nbk;
     } when;
     zoo_rowmap gate_map;

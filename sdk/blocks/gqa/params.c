@@ -57,7 +57,7 @@ static zoo_status refuse_sizes(const zoo_gqa *p, zoo_error *err)
 
 static zoo_status refuse_options(const zoo_gqa *p, zoo_error *err)
 {
-    if (p->shape.layout > ZOO_QKV_QUARTERS || p->options.gate > ZOO_GATE_IN_Q ||
+    if (p->shape.layout > ZOO_QKV_QUARTERS || p->options.gate > ZOO_GATE_FUSED ||
         p->options.gate_act >= ZOO_ACT_COUNT || p->options.qk_norm.span > ZOO_QK_FULL ||
         p->options.qk_norm.kind > ZOO_NORM_LAYER_PLUS_ONE) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: layout %u, gate %u, norm %u",
@@ -73,6 +73,13 @@ static zoo_status refuse_options(const zoo_gqa *p, zoo_error *err)
     }
     if (p->options.gate_bias && p->options.gate != ZOO_GATE_ELEMENT) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: biases of gate %u", p->options.gate);
+    }
+    if (p->options.gate == ZOO_GATE_FUSED &&
+        (p->shape.layout != ZOO_QKV_FUSED || p->shape.q_map.total || p->shape.transposed ||
+         p->shape.q_bias)) {
+        return zoo_fail(
+            err, ZOO_E_CONFIG,
+            "attention: a gate in the fused matrix, with biases or not as it is stored");
     }
     if (p->options.gate == ZOO_GATE_IN_Q && p->shape.layout != ZOO_QKV_SPLIT) {
         return zoo_fail(err, ZOO_E_CONFIG, "attention: a gate inside a fused qkv matrix");
@@ -108,6 +115,15 @@ static void set_maps(zoo_gqa *p)
         p->shape.q_map = (zoo_rowmap){total, 0, q, stride};
         p->shape.k_map = (zoo_rowmap){total, quarters ? q + v : q, k, stride};
         p->shape.v_map = (zoo_rowmap){total, quarters ? q : q + k, v, stride};
+    }
+    if (p->options.gate == ZOO_GATE_FUSED) {
+        uint32_t gate = p->derived.gate_rows;
+        zoo_rowmap *const maps[] = {&p->shape.q_map, &p->shape.k_map, &p->shape.v_map};
+        for (uint32_t i = 0; i < ZOO_COUNT(maps); i++) {
+            maps[i]->total += gate;
+            maps[i]->offset += gate;
+        }
+        p->derived.gate_map = (zoo_rowmap){p->shape.q_map.total, 0, gate, gate};
     }
     if (p->options.gate == ZOO_GATE_IN_Q) {
         uint32_t d = p->shape.head_dim;
@@ -161,6 +177,7 @@ zoo_status zoo_gqa_finish(zoo_gqa *p, zoo_error *err)
     set_matrices(p);
     p->derived.when.gate_w =
         p->options.gate == ZOO_GATE_HEAD || p->options.gate == ZOO_GATE_ELEMENT;
+    p->derived.when.gate_fused = p->options.gate == ZOO_GATE_FUSED;
     p->derived.when.gate_in_q = p->options.gate == ZOO_GATE_IN_Q;
     p->derived.when.gate_in_q_bias = p->derived.when.gate_in_q && p->shape.q_bias;
     uint32_t weighted = norm->kind && norm->has_weight, own = norm->span == ZOO_QK_OWN;

@@ -107,6 +107,26 @@ static void inner_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker
     }
 }
 
+static void norm_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
+{
+    const moe_job *job = arg;
+    const zoo_experts *e = job->experts;
+    float *first = job->buffers.down + (size_t)begin * e->width_out;
+    zoo_norm_args norm = {.x = first,
+                          .y = first,
+                          .x_stride = e->width_out,
+                          .y_stride = e->width_out,
+                          .n_rows = end - begin,
+                          .width = e->width_out,
+                          .eps = e->out_eps};
+    (void)worker;
+    for (uint32_t pair = begin; pair < end; pair++) {
+        float *d = job->buffers.down + (size_t)pair * e->width_out;
+        job->ctx->kernels->mul(d, job->weights->out_norm, d, e->width_out);
+    }
+    zoo_norm_run(job->ctx->kernels, ZOO_NORM_RMS, norm);
+}
+
 static void sum_range(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
 {
     const moe_job *job = arg;
@@ -151,6 +171,9 @@ void zoo_moe_apply(zoo_ctx *ctx, const zoo_experts *experts, const zoo_expert_we
         run_items(&job, experts->width, in_item);
         zoo_rows(ctx, pairs, (size_t)experts->width * 4, inner_range, &job);
         run_items(&job, experts->width_out, down_item);
+    }
+    if (pairs && experts->out_norm) {
+        zoo_rows(ctx, pairs, (size_t)experts->width_out * 4, norm_range, &job);
     }
     zoo_rows(ctx, routes->n_rows, (size_t)experts->width_out * routes->top_k, sum_range, &job);
 }

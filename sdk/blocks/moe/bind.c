@@ -101,6 +101,7 @@ zoo_status zoo_moe_finish(zoo_moe *p, uint32_t width_in, zoo_error *err)
     p->experts.width_in = p->latent ? p->latent : width_in;
     p->experts.width_out = p->experts.width_in;
     p->experts.n = p->experts.n ? p->experts.n : p->router.n_experts;
+    p->experts.out_norm = p->experts.out_eps > 0;
     p->shared_scale = p->shared_scale != 0 ? p->shared_scale : 1.0f;
     p->routed_scale = p->routed_scale != 0 ? p->routed_scale : 1.0f;
     ZOO_TRY(refuse_router(p, err));
@@ -189,6 +190,9 @@ const zoo_bind zoo_moe_binds[] = {
                    ZOO_ROW_AT(latent)),
     ZOO_ROW_MATRIX(latent_up, "latent_up.weight", 0, width_out, latent, ZOO_NONE,
                    ZOO_ROW_AT(latent)),
+    ZOO_ROW_VECTOR(latent_norm, "latent_norm.weight", latent, ZOO_NONE, ZOO_ROW_AT(latent_norm)),
+    ZOO_ROW_VECTOR(experts.out_norm, "experts.out_norm.weight", OUTX, ZOO_NONE,
+                   ZOO_ROW_AT(experts.out_norm)),
     ZOO_ROW_VECTOR(latent_down_bias, "latent_down.bias", latent, ZOO_NONE, ZOO_ROW_AT(latent_bias)),
     ZOO_ROW_VECTOR(latent_up_bias, "latent_up.bias", width_out, ZOO_NONE, ZOO_ROW_AT(latent_bias)),
     {0}};

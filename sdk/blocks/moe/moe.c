@@ -107,6 +107,17 @@ static void run_experts(zoo_ctx *ctx, const zoo_moe *p, const zoo_moe_weights *w
     const zoo_proj down = {&w->latent_down, w->latent_down_bias, b->latent_in, 0};
     const zoo_proj up = {&w->latent_up, w->latent_up_bias, y, 0};
     zoo_linear(ctx, &down, 1, x, p->width_in, n_rows);
+    if (p->latent_norm) {
+        zoo_norm_rows(ctx, p->latent_norm,
+                      (zoo_norm_args){.x = b->latent_in,
+                                      .y = b->latent_in,
+                                      .weight = w->latent_norm,
+                                      .x_stride = p->latent,
+                                      .y_stride = p->latent,
+                                      .n_rows = n_rows,
+                                      .width = p->latent,
+                                      .eps = p->latent_eps});
+    }
     zoo_moe_apply(ctx, &p->experts, &w->experts, &b->routes, b->latent_in, b->latent_out);
     zoo_linear(ctx, &up, 1, b->latent_out, p->latent, n_rows);
 }
@@ -176,8 +187,17 @@ zoo_status zoo_experts_check(const zoo_experts *experts, const zoo_expert_weight
 static zoo_status moe_prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err)
 {
     const zoo_moe *p = params;
-    const zoo_moe_weights *w = weights;
-    (void)setup;
+    zoo_moe_weights *w = weights;
+    if (p->experts.out_norm) {
+        float *factors = setup->take(setup, p->experts.width_out * sizeof *factors);
+        if (!factors) {
+            return zoo_fail(err, ZOO_E_MEMORY, "no memory for the norm of experts");
+        }
+        for (uint32_t i = 0; i < p->experts.width_out; i++) {
+            factors[i] = 1.0f + w->experts.out_norm[i];
+        }
+        w->experts.out_norm = factors;
+    }
     return zoo_experts_check(&p->experts, &w->experts, err);
 }
 

@@ -21,6 +21,7 @@
  *   shared_experts.{gate,up,down}_proj.weight or shared_experts.gate_up_proj.weight (mlp.h)
  *   shared_expert_gate.weight [1, in]   per_expert_scale [n_experts]
  *   latent_down.weight [latent, in], latent_up.weight [out, latent], .bias
+ *   latent_norm.weight [latent]   experts.out_norm.weight [out, or latent]
  */
 #ifndef ZOO_BLOCKS_MOE_H
 #define ZOO_BLOCKS_MOE_H
@@ -55,7 +56,7 @@ typedef enum zoo_renorm {
     ZOO_RENORM_P = 3      /* w / (sum w^p)^(1/p), p = renorm_eps */
 } zoo_renorm;
 
-/* The rule: softcap -> score -> (+ bias, for the choice only) -> groups -> top k -> chosen
+/* The rule: logit_scale -> softcap -> score -> (+ bias, for the choice only) -> groups -> top k -> chosen
  *           -> renorm -> scale -> per_expert_scale. */
 typedef struct zoo_router {
     uint32_t n_experts; /* rows of the router, zero experts included */
@@ -65,6 +66,7 @@ typedef struct zoo_router {
     uint32_t renorm;   /* zoo_renorm */
     float renorm_eps;  /* 1e-20 and the like */
     float scale;       /* 0: 1 */
+    float logit_scale; /* of logits, before everything else; 0: 1 */
     float softcap;     /* of logits; 0: none */
     float jitter;      /* SPARSEMIXER: router_jitter_noise */
     uint32_t n_groups; /* 0 and 1: no groups; divides n_experts */
@@ -105,12 +107,17 @@ typedef struct zoo_experts {
     uint32_t gated;
     zoo_glu glu;          /* plain: only its act */
     uint32_t weigh_input; /* x is multiplied by the weight, the output is not */
+    /* Each expert's output d is norm(out_norm * d) before it is weighed: an RMS norm with this eps.
+     * 0: no norm. */
+    float out_eps;
+    uint32_t out_norm; /* derived: whether there is one */
 } zoo_experts;
 
 typedef struct zoo_expert_weights {
     const zoo_weight *gate, *up, *down; /* [n]; gate only if gated */
     const float *gate_bias, *up_bias;   /* [n, width] or null */
     const float *down_bias;             /* [n, width_out] or null */
+    const float *out_norm;              /* [width_out] or null; stored as the distance to 1 */
 } zoo_expert_weights;
 
 /* y [n_rows, width_out] = sum of the routed experts of x [n_rows, width_in]; takes
@@ -150,6 +157,8 @@ typedef struct zoo_moe {
 
     uint32_t latent; /* width of latent_down x, the experts' input; 0: they read x itself */
     uint32_t latent_bias;
+    uint32_t latent_norm; /* zoo_norm_kind of a norm behind latent_down; 0: none */
+    float latent_eps;
 
     zoo_mlp shared;       /* shared.width 0: none; width_in and width_out are set by finish */
     uint32_t shared_gate; /* shared output times sigmoid(shared_expert_gate x) */
@@ -177,7 +186,7 @@ typedef struct zoo_moe_weights {
     zoo_expert_weights experts;
     zoo_mlp_weights shared;
     zoo_weight shared_gate, latent_down, latent_up;
-    const float *latent_down_bias, *latent_up_bias;
+    const float *latent_down_bias, *latent_up_bias, *latent_norm;
 } zoo_moe_weights;
 
 /* Sets defaults and derived fields; refuses what the block cannot compute. experts.width_in is the

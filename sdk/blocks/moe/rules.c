@@ -12,6 +12,9 @@
 void zoo_moe_score(const zoo_kernels *k, const zoo_router *r, float *logits)
 {
     size_t n = r->n_experts;
+    if (r->logit_scale != 0 && r->logit_scale != 1.0f) {
+        k->scale(r->logit_scale, logits, logits, n);
+    }
     if (r->softcap > 0) {
         k->softcap(r->softcap, logits, logits, n);
     }
