@@ -150,7 +150,9 @@ typedef enum zoo_bind_kind {
     /* The field is a zoo_table: rows are read one by one as they are needed, never packed. */
     ZOO_BIND_TABLE = 3,
     /* The field is a const float * [experts, rows], from one tensor or from one each. */
-    ZOO_BIND_EXPERT_VECTORS = 4
+    ZOO_BIND_EXPERT_VECTORS = 4,
+    /* The field is a const int64_t * [rows * cols], from a tensor of whole numbers. */
+    ZOO_BIND_INTEGERS = 5
 } zoo_bind_kind;
 
 enum {

@@ -391,6 +391,49 @@ static void tree_to_numbers(cJSON *item)
     }
 }
 
+typedef struct json_member {
+    cJSON *item;
+    size_t at;
+} json_member;
+
+static int by_key_and_place(const void *a, const void *b)
+{
+    const json_member *x = a, *y = b;
+    int order = strcmp(x->item->string, y->item->string);
+    return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+/* Of members with one key the last stays, as in Python. False: no memory. */
+static bool members_keep_last(cJSON *object)
+{
+    size_t n = (size_t)cJSON_GetArraySize(object), i = 0;
+    json_member *members = zoo_mem_array(n + 1, sizeof *members);
+    if (!members) {
+        return false;
+    }
+    for (cJSON *child = object->child; child; child = child->next, i++) {
+        members[i] = (json_member){child, i};
+    }
+    qsort(members, n, sizeof *members, by_key_and_place);
+    for (i = 0; i + 1 < n; i++) {
+        if (strcmp(members[i].item->string, members[i + 1].item->string) == 0) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, members[i].item));
+        }
+    }
+    zoo_mem_free(members);
+    return true;
+}
+
+/* Depth is bounded by the validator. */
+static bool tree_keep_last(cJSON *item)
+{
+    bool good = !cJSON_IsObject(item) || !item->child || members_keep_last(item);
+    for (cJSON *child = item->child; good && child; child = child->next) {
+        good = tree_keep_last(child);
+    }
+    return good;
+}
+
 static void json_hooks_set(void)
 {
     cJSON_Hooks hooks = {zoo_mem_alloc, zoo_mem_free};
@@ -411,6 +454,11 @@ static zoo_status parse_in_place(char *text, size_t n, const char *name, bool py
     *out = cJSON_ParseWithLength(text, n);
     if (!*out) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for the JSON tree of %zu bytes", name, n);
+    }
+    if (python && !tree_keep_last(*out)) {
+        cJSON_Delete(*out);
+        *out = NULL;
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for the keys of an object", name);
     }
     if (python) {
         tree_to_numbers(*out);

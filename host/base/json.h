@@ -4,8 +4,8 @@
  * cJSON builds the tree, but it accepts much that is not JSON. So a validator of RFC 8259 runs
  * first: a text is either JSON or refused with name, line and column. Beyond the RFC it refuses
  * nesting deeper than ZOO_JSON_DEPTH_MAX, a byte order mark, lone surrogates and the escape \u0000
- * (a C string would end there). Duplicate keys of an object are kept, as in cJSON; callers that
- * must refuse them check for themselves.
+ * (a C string would end there). Duplicate keys of an object are kept, as in cJSON, except by the
+ * functions for Python's files; callers that must refuse them check for themselves.
  */
 #ifndef ZOO_BASE_JSON_H
 #define ZOO_BASE_JSON_H
@@ -29,8 +29,8 @@ zoo_status zoo_json_parse(const char *text, size_t n, const char *name, cJSON **
 
 /*
  * The same for what Python's json module writes: bare Infinity, -Infinity and NaN are numbers, and
- * so are the objects {"__float__": "Infinity"} (-Infinity, NaN) of newer config files. For
- * config.json and its kin.
+ * so are the objects {"__float__": "Infinity"} (-Infinity, NaN) of newer config files. Of members
+ * with the same key the last one counts, and the others are dropped. For config.json and its kin.
  */
 zoo_status zoo_json_parse_python(const char *text, size_t n, const char *name, cJSON **out,
                                  zoo_error *err);

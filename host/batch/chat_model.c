@@ -125,6 +125,16 @@ static void add_end(zoo_chat_model *s)
     g->eos[g->n_eos++] = id;
 }
 
+static void note_unapplied(zoo_chat_model *s)
+{
+    char note[320];
+    if (s->generation.unapplied[0]) {
+        (void)snprintf(note, sizeof note, "generation_config.json sets %s, which is not applied",
+                       s->generation.unapplied);
+        add_note(s, note);
+    }
+}
+
 static void set_name(zoo_chat_model *s, const char *model)
 {
     size_t n = strlen(model);
@@ -151,6 +161,7 @@ static zoo_status open_all(zoo_chat_model *s, const char *model, const zoo_engin
     plan = zoo_engine_plan(s->engine);
     ZOO_TRY(zoo_generation_read(s->folder, plan->vocab_size, &s->generation, err));
     add_end(s);
+    note_unapplied(s);
     add_warnings(s);
     if (s->tokenizer) {
         ZOO_TRY(

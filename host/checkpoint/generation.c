@@ -74,6 +74,46 @@ static zoo_status read_number(const cJSON *tree, const char *path, const zoo_def
     return ZOO_OK;
 }
 
+/* Keys that change what the reference generates and are not applied here, with the number that
+ * changes nothing. */
+static const struct {
+    const char *key;
+    double neutral;
+} others[] = {{"no_repeat_ngram_size", 0},
+              {"bad_words_ids", 0},
+              {"suppress_tokens", 0},
+              {"begin_suppress_tokens", 0},
+              {"sequence_bias", 0},
+              {"min_length", 0},
+              {"min_new_tokens", 0},
+              {"forced_bos_token_id", -1},
+              {"forced_eos_token_id", -1},
+              {"exponential_decay_length_penalty", 0},
+              {"encoder_repetition_penalty", 1},
+              {"guidance_scale", 1},
+              {"num_beams", 1},
+              {"penalty_alpha", 0},
+              {"stop_strings", 0},
+              {"typical_p", 1},
+              {"epsilon_cutoff", 0},
+              {"eta_cutoff", 0},
+              {"top_h", 0}};
+
+static void note_others(const cJSON *tree, zoo_generation *out)
+{
+    for (size_t i = 0; i < ZOO_COUNT(others); i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(tree, others[i].key);
+        bool silent = !value || cJSON_IsNull(value) || cJSON_IsFalse(value) ||
+                      (cJSON_IsNumber(value) && value->valuedouble == others[i].neutral) ||
+                      ((cJSON_IsArray(value) || cJSON_IsObject(value)) && !value->child);
+        size_t n = strlen(out->unapplied);
+        if (!silent) {
+            (void)snprintf(out->unapplied + n, sizeof out->unapplied - n, "%s%s", n ? ", " : "",
+                           others[i].key);
+        }
+    }
+}
+
 static zoo_status read_tree(const cJSON *tree, const char *path, uint32_t n_vocab,
                             zoo_generation *out, zoo_error *err)
 {
@@ -81,13 +121,16 @@ static zoo_status read_tree(const cJSON *tree, const char *path, uint32_t n_voca
         {"temperature", 0.0, 100.0, offsetof(zoo_generation, temperature), false},
         {"top_p", 0.0, 1.0, offsetof(zoo_generation, top_p), false},
         {"min_p", 0.0, 1.0, offsetof(zoo_generation, min_p), false},
-        {"repetition_penalty", 1e-3, 100.0, offsetof(zoo_generation, repetition), false},
         {"top_k", 0.0, 4294967295.0, offsetof(zoo_generation, top_k), true}};
     static const zoo_default length = {"max_new_tokens", 0.0, 4294967295.0,
                                        offsetof(zoo_generation, max_new_tokens), true};
+    static const zoo_default repetition = {"repetition_penalty", 1e-3, 100.0,
+                                           offsetof(zoo_generation, repetition), false};
     const cJSON *sample = cJSON_GetObjectItemCaseSensitive(tree, "do_sample");
     ZOO_TRY(read_eos(tree, path, n_vocab, out, err));
     ZOO_TRY(read_number(tree, path, &length, out, err));
+    ZOO_TRY(read_number(tree, path, &repetition, out, err));
+    note_others(tree, out);
     if (cJSON_IsFalse(sample)) {
         out->temperature = 0.0f;
     }

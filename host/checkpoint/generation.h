@@ -1,9 +1,9 @@
 /*
  * generation.h: a checkpoint's sampling defaults: generation_config.json and the end tokens.
  *
- * Read are eos_token_id (one or a list; without the file that of config.json), and where do_sample
- * is true temperature, top_p, top_k, min_p and repetition_penalty, and max_new_tokens. Other keys
- * control search methods that this program does not have, and are ignored.
+ * Read are eos_token_id (one or a list; without the file that of config.json), max_new_tokens,
+ * repetition_penalty, and where do_sample is true temperature, top_p, top_k and min_p. Other keys
+ * that change what the reference generates are listed by name.
  */
 #ifndef ZOO_CHECKPOINT_GENERATION_H
 #define ZOO_CHECKPOINT_GENERATION_H
@@ -19,6 +19,7 @@ typedef struct zoo_generation {
     uint32_t max_new_tokens; /* 0: not said */
     uint32_t n_eos;
     uint32_t eos[ZOO_EOS_MAX]; /* all below n_vocab */
+    char unapplied[256];       /* names of keys that ask for something else, or "" */
 } zoo_generation;
 
 /* Reads the folder. n_vocab: rows of logits; end tokens beyond can never come and are left out.

@@ -179,7 +179,7 @@ static zoo_status index_read(const char *folder, zoo_tensors **set, zoo_error *e
     char path[ZOO_PATH_MAX];
     cJSON *index;
     (void)snprintf(path, sizeof path, "%s/" INDEX_NAME, folder);
-    ZOO_TRY(zoo_json_read(path, INDEX_MAX, &index, err));
+    ZOO_TRY(zoo_json_read_python(path, INDEX_MAX, &index, err));
     zoo_status status = index_open(folder, index, set, err);
     cJSON_Delete(index);
     return status;

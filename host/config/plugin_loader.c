@@ -117,7 +117,7 @@ static zoo_status check_binds(const char *path, const zoo_block_ops *ops, zoo_er
 {
     uint32_t n = 0;
     for (const zoo_bind *bind = ops->binds; bind && bind->name; bind++) {
-        if (++n > BINDS_MAX || bind->kind > ZOO_BIND_EXPERT_VECTORS) {
+        if (++n > BINDS_MAX || bind->kind > ZOO_BIND_INTEGERS) {
             return zoo_fail(err, ZOO_E_PLUGIN,
                             "%s: block %s: bind row %u (\"%s\") is not one this host knows", path,
                             ops->name, n, bind->name);

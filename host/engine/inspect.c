@@ -359,6 +359,17 @@ static void print_sizes(FILE *out, const zoo_model *model, uint64_t n_wanted)
                   (unsigned long long)n_wanted, (double)n_wanted * 2 / gib);
 }
 
+static void print_placeholders(FILE *out, const zoo_placeholders *p)
+{
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (p->of[i].row != ZOO_ROW_NONE && p->of[i].row != p->of[i].token) {
+            (void)fprintf(out,
+                          "  token %u stands for media; in a text it is embedded as token %u\n",
+                          p->of[i].token, p->of[i].row);
+        }
+    }
+}
+
 zoo_status zoo_model_inspect(const zoo_model *model, uint64_t n_wanted, FILE *out, bool json,
                              zoo_error *err)
 {
@@ -374,6 +385,7 @@ zoo_status zoo_model_inspect(const zoo_model *model, uint64_t n_wanted, FILE *ou
                   model->plugin->name, model->plugin->version, model->plugin_path);
     (void)fprintf(out, "  card: %s\n", model->card ? model->card->path : "none, chosen by probe");
     print_sizes(out, model, n_wanted);
+    print_placeholders(out, &model->placeholders);
     print_layers(out, model);
     print_cache(out, model);
     printer p = {.out = out};

@@ -141,6 +141,25 @@ uint32_t zoo_engine_logits_max(const zoo_engine *engine)
     return engine->model.limits.rows_max;
 }
 
+static zoo_status check_tokens(const zoo_model *model, const zoo_item *item, zoo_error *err)
+{
+    uint32_t n_vocab = model->plan.vocab_size;
+    for (uint32_t i = 0; i < item->n; i++) {
+        uint32_t token = (uint32_t)item->tokens[i];
+        if (item->tokens[i] < 0 || token >= n_vocab) {
+            return zoo_fail(err, ZOO_E_USAGE, "token %d is outside the vocabulary of %u",
+                            item->tokens[i], n_vocab);
+        }
+        if (zoo_placeholders_row(&model->placeholders, token) >= n_vocab) {
+            return zoo_fail(err, ZOO_E_USAGE,
+                            "token %u stands for an image, a video or sound, and the config's "
+                            "pad_token_id, which has its place in a text, is no token",
+                            token);
+        }
+    }
+    return ZOO_OK;
+}
+
 static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uint32_t n_rows,
                              zoo_error *err)
 {
@@ -161,13 +180,7 @@ static zoo_status check_item(const zoo_engine *engine, const zoo_item *item, uin
         return zoo_fail(err, ZOO_E_USAGE, "logits of the last %u of %u rows are asked for",
                         item->n_tail, item->n);
     }
-    for (uint32_t i = 0; i < item->n; i++) {
-        if (item->tokens[i] < 0 || (uint32_t)item->tokens[i] >= engine->model.plan.vocab_size) {
-            return zoo_fail(err, ZOO_E_USAGE, "token %d is outside the vocabulary of %u",
-                            item->tokens[i], engine->model.plan.vocab_size);
-        }
-    }
-    return ZOO_OK;
+    return check_tokens(&engine->model, item, err);
 }
 
 static void fill_rows(const zoo_engine *engine, zoo_micro_batch *f, const zoo_item *item,
@@ -190,7 +203,8 @@ static void fill_rows(const zoo_engine *engine, zoo_micro_batch *f, const zoo_it
     for (uint32_t i = 0; i < item->n; i++) {
         f->pos[row + i] = s->length + i;
         f->seq_of[row + i] = index;
-        f->tokens[row + i] = item->tokens[i];
+        f->tokens[row + i] =
+            (int32_t)zoo_placeholders_row(&engine->model.placeholders, (uint32_t)item->tokens[i]);
     }
 }
 

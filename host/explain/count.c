@@ -122,7 +122,8 @@ static zoo_status count_rows(zoo_arch *arch, zoo_arch_block *block, const zoo_bo
     for (const zoo_bind *bind = bound->ops->binds; bind && bind->name; bind++) {
         bool more =
             bind[1].name && bind[1].field == bind->field && (bind->flags & ZOO_BIND_OR_NEXT);
-        if (filled || param(bound->params, bind->when, 1) == 0) {
+        bool counted = bind->kind != ZOO_BIND_INTEGERS; /* these are no parameters */
+        if (filled || !counted || param(bound->params, bind->when, 1) == 0) {
             filled = filled && more;
             continue;
         }

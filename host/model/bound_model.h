@@ -14,6 +14,7 @@
 #include "checkpoint/matrix.h"
 #include "config/card.h"
 #include "config/config.h"
+#include "config/placeholders.h"
 #include "model/ring.h"
 #include "zoo.h"
 
@@ -85,6 +86,7 @@ typedef struct zoo_model {
     uint8_t *used; /* [count of tensors] */
     zoo_setup setup;
     zoo_plan plan;
+    zoo_placeholders placeholders; /* tokens embedded as another */
     zoo_limits limits;
     zoo_chunk *chunks;
     zoo_pool *pool;
@@ -143,6 +145,9 @@ zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bind_mode mode, zoo_bound *
  * else *out is null. [load] */
 zoo_status zoo_model_bind_vector(zoo_model *model, const char *name, uint64_t n, bool needed,
                                  const float **out, zoo_error *err);
+/* Whole numbers, exactly (integers.c); found false: *out is as it was. [load] */
+zoo_status zoo_model_bind_integers(zoo_model *model, const char *name, uint64_t n,
+                                   const int64_t **out, bool *found, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
 /* Kind and group of w, whose rows and cols are set, for what is stored as m; flags: of the bind

@@ -232,6 +232,7 @@ static zoo_status read_plan(zoo_model *model, const zoo_model_options *o, zoo_er
     if (status != ZOO_OK) {
         return status;
     }
+    ZOO_TRY(zoo_placeholders_read(model->config, &model->placeholders, err));
     ZOO_TRY(zoo_card_check(model->config, model->plugin, o->problems, err));
     ZOO_TRY(o->predicts ? take_prediction(model, err) : ZOO_OK);
     if (model->limits.context_max == 0) {

@@ -54,11 +54,6 @@ static dims row_dims(zoo_bind_mode mode, const zoo_bind *bind, const void *param
     return d;
 }
 
-static void *field_of(const zoo_bound *bound, const zoo_bind *bind)
-{
-    return (char *)bound->weights + bind->field;
-}
-
 /* Finds the stored matrix of a canonical name; found false where no candidate is there. */
 static zoo_status find_stored(zoo_model *model, const char *canonical, zoo_matrix *out, bool *found,
                               zoo_error *err)
@@ -508,7 +503,7 @@ static zoo_status bind_table(zoo_model *model, const char *name, const dims *d, 
 static zoo_status bind_one(zoo_model *model, const zoo_bound *bound, const zoo_bind *bind,
                            const char *name, const dims *d, bool *found, zoo_error *err)
 {
-    void *field = field_of(bound, bind);
+    void *field = (char *)bound->weights + bind->field;
     zoo_matrix m;
     switch (bind->kind) {
     case ZOO_BIND_MATRIX:
@@ -524,6 +519,8 @@ static zoo_status bind_one(zoo_model *model, const zoo_bound *bound, const zoo_b
         return bind_experts(model, name, d, field, found, err);
     case ZOO_BIND_EXPERT_VECTORS:
         return bind_expert_vectors(model, name, d, field, found, err);
+    case ZOO_BIND_INTEGERS:
+        return zoo_model_bind_integers(model, name, d->rows * d->cols, field, found, err);
     default:
         return bind_table(model, name, d, field, found, err);
     }

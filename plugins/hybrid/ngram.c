@@ -75,7 +75,8 @@ static void read_rows(void *arg, uint32_t begin, uint32_t end, uint32_t worker)
     (void)worker;
     for (uint32_t row = begin; row < end; row++) {
         uint32_t *ids = s->ids + (size_t)row * p->n_heads;
-        hybrid_ngram_ids(p, s->tokens + row + (s->span->seq_of[row] + 1) * (p->ngram - 1), ids);
+        hybrid_ngram_ids(p, s->weights->hashes,
+                         s->tokens + row + (s->span->seq_of[row] + 1) * (p->ngram - 1), ids);
         for (uint32_t h = 0; h < p->n_heads; h++) {
             table->read(table, ids[h], s->embed + (size_t)row * p->embed + (size_t)h * p->head_dim);
         }

@@ -40,7 +40,7 @@ static void fill_multipliers(hybrid_ngram *p, uint32_t index, uint64_t seed, uin
     uint64_t base = seed + (uint64_t)10007 * index;
     for (uint32_t i = 0; i < p->ngram; i++) {
         uint64_t value = split_mix(base + 0x9E3779B97F4A7C15u * (i + 1));
-        p->multipliers[i] = 2 * (value % half) + 1;
+        p->hashes.multipliers[i] = 2 * (value % half) + 1;
     }
 }
 
@@ -60,8 +60,8 @@ zoo_status hybrid_ngram_hash(hybrid_ngram *p, uint32_t index, uint64_t seed, uin
     }
     for (uint32_t h = 0; h < p->n_heads; h++) {
         prime = next_prime(prime);
-        p->primes[h] = prime;
-        p->offsets[h] = (uint32_t)rows;
+        p->hashes.primes[h] = prime;
+        p->hashes.offsets[h] = (uint32_t)rows;
         rows += prime;
         if (rows > UINT32_MAX / 2) {
             return zoo_fail(err, ZOO_E_CONFIG, "a table of n-grams has more than %u rows",
@@ -73,18 +73,40 @@ zoo_status hybrid_ngram_hash(hybrid_ngram *p, uint32_t index, uint64_t seed, uin
     return ZOO_OK;
 }
 
-void hybrid_ngram_ids(const hybrid_ngram *p, const uint32_t *tokens, uint32_t *ids)
+zoo_status hybrid_ngram_stored(const hybrid_ngram *p, const hybrid_ngram_weights *w,
+                               hybrid_ngram_hashes *out, zoo_error *err)
+{
+    *out = p->hashes;
+    for (uint32_t i = 0; w->multipliers && i < p->ngram; i++) {
+        out->multipliers[i] = (uint64_t)w->multipliers[i];
+    }
+    for (uint32_t h = 0; h < p->n_heads; h++) {
+        int64_t prime = w->primes ? w->primes[h] : out->primes[h];
+        int64_t offset = w->offsets ? w->offsets[h] : out->offsets[h];
+        if (prime < 1 || offset < 0 || prime > p->rows || offset > p->rows - prime) {
+            return zoo_fail(err, ZOO_E_WEIGHT,
+                            "n-grams of head %u have rows %lld to %lld of a table of %u rows", h,
+                            (long long)offset, (long long)offset + prime - 1, p->rows);
+        }
+        out->primes[h] = (uint32_t)prime;
+        out->offsets[h] = (uint32_t)offset;
+    }
+    return ZOO_OK;
+}
+
+void hybrid_ngram_ids(const hybrid_ngram *p, const hybrid_ngram_hashes *hashes,
+                      const uint32_t *tokens, uint32_t *ids)
 {
     uint32_t per = p->n_heads / (p->ngram - 1);
-    uint64_t mixed = tokens[0] * p->multipliers[0];
+    uint64_t mixed = tokens[0] * hashes->multipliers[0];
     bool ended = false;
     for (uint32_t i = 1; i < p->ngram; i++) {
         uint32_t token = *(tokens - i);
         ended = ended || token == p->end_token;
-        mixed ^= (ended ? p->end_token : token) * p->multipliers[i];
+        mixed ^= (ended ? p->end_token : token) * hashes->multipliers[i];
         for (uint32_t h = (i - 1) * per; h < i * per; h++) {
-            int64_t rest = (int64_t)mixed % (int64_t)p->primes[h];
-            ids[h] = p->offsets[h] + (uint32_t)(rest < 0 ? rest + p->primes[h] : rest);
+            int64_t rest = (int64_t)mixed % (int64_t)hashes->primes[h];
+            ids[h] = hashes->offsets[h] + (uint32_t)(rest < 0 ? rest + hashes->primes[h] : rest);
         }
     }
 }

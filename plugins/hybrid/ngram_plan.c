@@ -20,6 +20,12 @@ const zoo_bind hybrid_ngram_binds[] = {
              streams.flat, ZOO_ROW_AT(taps), ZOO_NONE),
     ZOO_BIND(hybrid_ngram_weights, table, ZOO_BIND_TABLE, 0, "ple_embedding.ngram_embedding.weight",
              hybrid_ngram, rows, ZOO_ROW_AT(head_dim), ZOO_NONE),
+    ZOO_BIND(hybrid_ngram_weights, multipliers, ZOO_BIND_INTEGERS, ZOO_BIND_OPTIONAL,
+             "ple_embedding.layer_multipliers", hybrid_ngram, ngram, ZOO_NONE, ZOO_NONE),
+    ZOO_BIND(hybrid_ngram_weights, primes, ZOO_BIND_INTEGERS, ZOO_BIND_OPTIONAL,
+             "ple_embedding.ngram_heads_vocab_sizes", hybrid_ngram, n_heads, ZOO_NONE, ZOO_NONE),
+    ZOO_BIND(hybrid_ngram_weights, offsets, ZOO_BIND_INTEGERS, ZOO_BIND_OPTIONAL,
+             "ple_embedding.ngram_heads_offsets", hybrid_ngram, n_heads, ZOO_NONE, ZOO_NONE),
     {0}};
 
 uint32_t hybrid_ngram_streams(const void *params, zoo_stream *out)
@@ -36,7 +42,8 @@ zoo_status hybrid_ngram_prepare(const void *params, void *weights, zoo_setup *se
     hybrid_ngram_weights *w = weights;
     size_t flat = p->streams.flat;
     float *turned = setup->take(setup, p->taps * flat * sizeof *turned);
-    if (!turned) {
+    hybrid_ngram_hashes *hashes = setup->take(setup, sizeof *hashes);
+    if (!turned || !hashes) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the convolution of n-grams");
     }
     for (size_t c = 0; c < flat; c++) {
@@ -45,7 +52,18 @@ zoo_status hybrid_ngram_prepare(const void *params, void *weights, zoo_setup *se
         }
     }
     w->turned = turned;
-    return ZOO_OK;
+    w->hashes = hashes;
+    return hybrid_ngram_stored(p, w, hashes, err);
+}
+
+static uint64_t read_seed(const zoo_config *c)
+{
+    double seed = c->number(c, "seed", 1234);
+    if (!(seed > -0x1p53 && seed < 0x1p53)) {
+        c->refuse(c, "a seed beyond 2^53 is not read exactly");
+        return 0;
+    }
+    return (uint64_t)(int64_t)seed;
 }
 
 static uint32_t read_end_token(const zoo_config *c)
@@ -92,8 +110,7 @@ zoo_status hybrid_ngram_part(zoo_decoder *b, const hybrid_streams *streams, uint
     p->n_heads = per * (p->ngram - 1);
     p->head_dim = p->embed / p->n_heads;
     p->back = (p->taps - 1) * p->ngram;
-    ZOO_TRY(hybrid_ngram_hash(p, index, (uint64_t)(int64_t)c->number(c, "seed", 1234),
-                              c->whole(c, "vocab_size", 0),
+    ZOO_TRY(hybrid_ngram_hash(p, index, read_seed(c), c->whole(c, "vocab_size", 0),
                               c->whole(c, "ngram_vocab_size_base", 20000000),
                               c->whole(c, "make_ngram_vocab_size_divisible_by", 128), b->err));
     *out = (zoo_part){.ops = &hybrid_ngram_ops,

@@ -79,6 +79,18 @@ run in.jsonl -q
 [ "$(field end finish_reason)" = '"stop"' ] && ! grep -q 'end token' err
 result $? "generation_config.json's end token ends it too; --quiet says nothing"
 
+fresh
+printf '{"eos_token_id": 1018, "do_sample": false, "repetition_penalty": 1.0, "num_beams": 1, "suppress_tokens": []}' >m/generation_config.json
+row plain completions '"max_tokens":12,"prompt":"Once upon a time"' >in.jsonl
+run in.jsonl
+plain=$(field plain text)
+! grep -q 'not applied' err
+result $? "keys of generation_config.json that change nothing are not named"
+printf '{"eos_token_id": 1018, "do_sample": false, "repetition_penalty": 5.0, "no_repeat_ngram_size": 2}' >m/generation_config.json
+run in.jsonl
+[ "$(field plain text)" != "$plain" ] && grep -q 'generation_config.json sets no_repeat_ngram_size, which is not applied' err
+result $? "its repetition_penalty counts without do_sample, and keys that are not applied are named"
+
 # ---- places of tokens in the text ----
 
 fresh

@@ -96,6 +96,21 @@ static void test_python_numbers(void **state)
     assert_int_equal(status_of("Infinity", 8, true, &err), ZOO_OK);
 }
 
+static void test_python_keeps_last(void **state)
+{
+    const char text[] =
+        "{\"a\": 1, \"b\": {\"c\": 1, \"d\": 2, \"c\": {\"e\": 1, \"e\": 3}}, \"a\": 4, "
+        "\"l\": [{\"x\": 0, \"x\": 5}]}";
+    cJSON *tree;
+    zoo_error err;
+    (void)state;
+    assert_int_equal(zoo_json_parse_python(text, sizeof text - 1, "c", &tree, &err), ZOO_OK);
+    char *kept = cJSON_PrintUnformatted(tree);
+    assert_string_equal(kept, "{\"b\":{\"d\":2,\"c\":{\"e\":3}},\"a\":4,\"l\":[{\"x\":5}]}");
+    cJSON_free(kept);
+    cJSON_Delete(tree);
+}
+
 static void test_long_numbers(void **state)
 {
     char text[600], digits[100];
@@ -233,10 +248,15 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_suite),        cmocka_unit_test(test_python_numbers),
-        cmocka_unit_test(test_long_numbers), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_depth),        cmocka_unit_test(test_broken_everywhere),
-        cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_files),
+        cmocka_unit_test(test_suite),
+        cmocka_unit_test(test_python_numbers),
+        cmocka_unit_test(test_python_keeps_last),
+        cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_broken_everywhere),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,11 +226,12 @@ def attempt(
     dtype: torch.dtype,
     strict: bool = True,
     cached: bool = False,
+    placed: list[int] | None = None,
 ) -> tuple[PreTrainedModel, list[Json], Tensors, str | None]:
     """(model, prompts of reference.json, tensors, what is wrong or None).
 
     Some models scale their embeddings up so far that a text repeats itself:
-    every third seed has small ones."""
+    every third seed has small ones. Tokens `placed` stand in every prompt that has room."""
     torch.manual_seed(seed)
     model = reference.make(config)
     fill(model, torch.Generator().manual_seed(seed), EMBED_STD[seed % len(EMBED_STD)])
@@ -245,6 +246,8 @@ def attempt(
     wrong = None
     for i, length in enumerate(LENGTHS):
         prompt = [rng.randrange(3, vocab - 8) for _ in range(length)]
+        for at, token in zip(range(2, length, 3), placed or [], strict=False):
+            prompt[at] = token
         with TopkGap() as watch:
             tokens, margin, steps = greedy(model, prompt, cached)
         prompts.append({"prompt": prompt, "continuation": tokens, "margin": margin})

@@ -26,7 +26,8 @@ A file of a type holds
               too; "flat": the file may have the text part's keys at its top; "ties": "either": a
               tie of the text part counts too;
               "unscaled": factors and caps on logits that its own head does not apply, whatever the
-              text part says
+              text part says; "placeholders": tokens that stand for images, videos or sound, with
+              their defaults, and the row of the embedding that such a token has in a text
 
 _common.json holds what is the same for all: the members that each rotary kind reads, older names of
 layers, keys that choose code and not maths.
@@ -599,6 +600,38 @@ def passes_causal(cls: type) -> bool:
     return any(m and "@merge_with_config_defaults" in inspect.getsource(m.forward) for m in models)
 
 
+def placeholders(cls: type) -> Json | None:
+    """Tokens whose row of the embedding the wrapper's model replaces by another one's. A token
+    outside the vocabulary is no token of a text."""
+    found = modeling_auto.MODEL_MAPPING.get(cls, None)
+    model = found[0] if isinstance(found, (tuple, list)) else found
+    if not model:
+        return None
+    forward = inspect.getsource(model.forward)
+    embedded = set(re.findall(r"get_input_embeddings\(\)\((\w+)\)", forward))
+    if embedded <= {"input_ids"} or "self.config.image_token_id >= self.vocab_size" in forward:
+        return None
+    row = re.search(
+        r"torch\.where\(\w+, self\.config\.text_config\.(\w+), llm_input_ids\)", forward
+    )
+    fixed = re.search(r"llm_input_ids\[\w+\] = (\d+)\n", forward)
+    source = forward
+    if "self.get_placeholder_mask(input_ids, inputs_embeds)\n" in forward:
+        source = inspect.getsource(model.get_placeholder_mask)
+    tokens = re.findall(r"input_ids == self\.config\.(\w+)", source)
+    if not tokens or bool(row) == bool(fixed):
+        raise SystemExit(
+            f"classes.py: {model.__name__}.forward embeds {embedded}: no rule knows how"
+        )
+    made = cls()
+    out: Json = {"tokens": {t: getattr(made, t) for t in tokens}}
+    if row:
+        out["row"] = {"key": row.group(1), "default": getattr(made.text_config, row.group(1))}
+    else:
+        out["row"] = int(fixed.group(1)) if fixed else 0
+    return out
+
+
 def make(model_type: str) -> Json:
     cls = configuration_auto.CONFIG_MAPPING[model_type]
     out: Json = {"class": cls.__name__}
@@ -617,6 +650,9 @@ def make(model_type: str) -> Json:
         unscaled = head_factors(cls)
         if unscaled:
             out["unscaled"] = unscaled
+        replaced = placeholders(cls)
+        if replaced:
+            out["placeholders"] = replaced
         if re.search(
             r"text_params|self\.text_config = (kwargs$|\w+\(\*\*kwargs)", source, re.MULTILINE
         ):

@@ -7,9 +7,9 @@ and list those that could not be made.
 FILE (recipes.json beside this script) holds {name: {"type": model type, "set": {key: value},
 "outer": {key: value}}}: `set` goes into the text configuration after shrinking (baby.py says how),
 `outer` into the whole configuration before it ("vision_config.depth" reaches into parts); "cached":
-true: continuations go on from a cache; "renamed": parts of tensor names, old and new, replaced in
-what the reference writes. A type alone stands for its default configuration. Folders that are there
-are kept. Check them with
+true: continuations go on from a cache; "placed": tokens that stand in the prompts; "renamed": parts
+of tensor names, old and new, replaced in what the reference writes. A type alone stands for its
+default configuration. Folders that are there are kept. Check them with
 
     build/tests/test_parity --folder OUT
 """
@@ -70,7 +70,11 @@ def build(name: str, recipe: Json, out: str) -> str:
     config, notes = shrink(make_config(recipe), recipe.get("set", {}))
     for seed in range(1000, 1000 + recipe.get("attempts", 30)):
         model, prompts, tensors, wrong = baby.attempt(
-            config, seed, torch.bfloat16, cached=recipe.get("cached", False)
+            config,
+            seed,
+            torch.bfloat16,
+            cached=recipe.get("cached", False),
+            placed=recipe.get("placed"),
         )
         if not wrong:
             break
