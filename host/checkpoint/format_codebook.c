@@ -66,6 +66,7 @@ zoo_status zoo_format_fp4(const zoo_search *s, const zoo_tensor *codes, const zo
     }
     ZOO_TRY(fp4_shape(s, codes, blocks, m));
     m->codes = codes;
+    m->is_e2m1 = true;
     m->scale = scale;
     m->grid_cols = scale->n_dims ? scale->dims[scale->n_dims - 1] : 0;
     bool fits = scale->n_dims == m->n_dims && m->grid_cols * 32 == m->cols;

@@ -4,11 +4,12 @@
  *
  *   W[r, c] = (code[r, c] - zero[r, group(c)]) * scale[r, group(c)]
  *
- *   weight_packed      [rows, words], little end first along the columns
+ *   weight_packed      [rows, words], little end first along the columns; a stack of matrices
+ *                      [.., rows, words], its other parts with the same first dimensions
  *   weight_scale       [rows, groups], [rows, 1] or [1]
  *   weight_zero_point  [words, groups], packed the same way but along the rows; 2^(bits - 1) where
  *                      none is stored
- *   weight_shape       [rows, cols]
+ *   weight_shape       [.., rows, cols]
  *
  * Widths that do not divide 32 come in two forms: dense (a code may straddle two words) and, from
  * older writers, with 32 / bits whole codes a word; the number of words tells them apart. Source:
@@ -129,7 +130,8 @@ static void packed_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, floa
 
 static bool bits_fit(zoo_matrix *m, uint64_t bits, uint32_t variant)
 {
-    if (bits < 2 || bits > 8 || words_of(m->cols, (uint32_t)bits, variant) != m->codes->dims[1]) {
+    if (bits < 2 || bits > 8 ||
+        words_of(m->cols, (uint32_t)bits, variant) != m->codes->dims[m->n_dims - 1]) {
         return false;
     }
     m->bits = (uint32_t)bits;
@@ -168,28 +170,33 @@ static zoo_status bits_find(const zoo_search *s, zoo_matrix *m)
     return zoo_search_fail(s, m->codes, "its words do not hold as many codes as its shape says");
 }
 
-/* Rows and columns: stated by weight_shape. */
+/* Rows and columns, of a stack its matrices too: stated by weight_shape. */
 static zoo_status shape_find(const zoo_search *s, const zoo_tensor *packed, zoo_matrix *m)
 {
     const zoo_tensor *shape = zoo_search_name(s, "_shape");
-    uint64_t dims[2];
-    if (packed->dtype != ZOO_I32 || packed->n_dims != 2) {
+    uint64_t dims[ZOO_TENSOR_DIMS_MAX];
+    uint32_t n = packed->n_dims;
+    if (packed->dtype != ZOO_I32 || n < 2 || n > 3) {
         return zoo_search_fail(s, packed, "its packed codes are not an int32 matrix");
     }
-    if (!shape || shape->n_items != 2 || (shape->dtype != ZOO_I64 && shape->dtype != ZOO_I32)) {
-        return zoo_search_fail(s, packed, "it has no weight_shape of two integers");
+    if (!shape || shape->n_items != n || (shape->dtype != ZOO_I64 && shape->dtype != ZOO_I32)) {
+        return zoo_search_fail(s, packed,
+                               n == 2 ? "it has no weight_shape of two integers"
+                                      : "it has no weight_shape of three integers");
     }
-    for (uint64_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         float size = zoo_tensor_item(shape, i);
         if (!(size >= 0 && size <= 16777216.0f)) {
             return zoo_search_fail(s, shape, "its weight_shape is not a valid size");
         }
         dims[i] = (uint64_t)size;
+        if (i + 1 < n && dims[i] != packed->dims[i]) {
+            return zoo_search_fail(s, shape,
+                                   "its weight_shape and its packed codes differ in rows");
+        }
     }
-    if (dims[0] != packed->dims[0]) {
-        return zoo_search_fail(s, shape, "its weight_shape and its packed codes differ in rows");
-    }
-    zoo_matrix_shape(m, dims, 2);
+    zoo_matrix_shape(m, dims, n);
+    m->flipped = true;
     zoo_matrix_part(m, packed);
     zoo_matrix_part(m, shape);
     return ZOO_OK;
@@ -245,12 +252,15 @@ static zoo_status scales_find(const zoo_search *s, zoo_matrix *m)
         (scale->dtype != ZOO_F32 && scale->dtype != ZOO_BF16 && scale->dtype != ZOO_F16)) {
         return zoo_search_fail(s, m->codes, "it has no float weight_scale");
     }
+    uint32_t last = scale->n_dims > 1 ? scale->n_dims - 1 : 1;
+    uint64_t rows = m->n_stack * m->rows;
     m->scale = scale;
-    m->grid_rows = scale->n_dims > 0 ? scale->dims[0] : 1;
-    m->grid_cols = scale->n_dims > 1 ? scale->dims[1] : 1;
+    m->grid_cols = scale->n_dims > 1 ? scale->dims[last] : 1;
+    m->grid_rows = m->grid_cols ? scale->n_items / m->grid_cols : 0;
     zoo_matrix_part(m, scale);
-    if (scale->n_dims > 2 || (m->grid_rows != 1 && m->grid_rows != m->rows) || m->grid_cols < 1 ||
-        m->grid_cols > m->cols || m->grid_rows < 1) {
+    if ((scale->n_dims > 2 && scale->n_dims != m->n_dims) ||
+        (m->grid_rows != 1 && m->grid_rows != rows) || m->grid_cols < 1 || m->grid_cols > m->cols ||
+        m->grid_rows < 1) {
         return zoo_search_fail(s, scale, "the shape of its scales does not fit it");
     }
     return ZOO_OK;
@@ -274,6 +284,9 @@ static zoo_status zeros_find(const zoo_search *s, zoo_matrix *m)
     const zoo_tensor *zero = zoo_search_name(s, "_zero_point");
     m->zero = zero;
     zoo_matrix_part(m, zero);
+    if (zero && m->n_dims > 2) {
+        return zoo_search_fail(s, zero, "zero points of a stack are not read");
+    }
     if (!zero) {
         return all_asymmetric(s->config)
                    ? zoo_search_fail(s, m->codes, "is asymmetric, and has no zero points")

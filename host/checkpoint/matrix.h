@@ -27,8 +27,8 @@ typedef struct zoo_matrix zoo_matrix;
 
 struct zoo_matrix {
     bool found;
-    /* The rows are outputs, although a plain tensor of this name holds [.., in, out]:
-     * stacked MXFP4 experts. */
+    /* The rows are outputs, although a plain tensor of this name may hold [.., in, out]: stacked
+     * MXFP4 experts, pack-quantized. */
     bool flipped;
     uint32_t n_dims; /* of the logical tensor */
     uint64_t dims[ZOO_TENSOR_DIMS_MAX];
@@ -46,6 +46,7 @@ struct zoo_matrix {
     void (*read)(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out);
     const zoo_tensor *codes, *scale, *zero, *groups; /* groups: the group of each column, or null */
     uint32_t bits;
+    bool is_e2m1;        /* codes are four-bit floats */
     uint32_t variant;    /* of the reader */
     uint64_t block_rows; /* rows and columns that share a scale */
     uint64_t block_cols;

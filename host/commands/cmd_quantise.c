@@ -137,6 +137,15 @@ static void report_words(const quantising *q, const zoo_quantise_report *r)
         (void)printf("  statistics of %llu tokens that the model wrote itself\n",
                      (unsigned long long)q->n_own);
     }
+    if (r->kl > 0) {
+        (void)printf("  KL divergence expected of them %.3g a token: the sum of what each costs\n",
+                     r->kl);
+    }
+    if (r->n_stacked) {
+        (void)printf("  %u are stacks or were stored as [inputs, outputs]: transformers and vLLM "
+                     "do not read their codes\n",
+                     r->n_stacked);
+    }
     if (r->n_resumed) {
         (void)printf("  %u matrices were done by an earlier run\n", r->n_resumed);
     }
@@ -277,17 +286,20 @@ static const quantise_args defaults = {.bits = 4.8, .own_tokens = OWN_UNSET};
 const zoo_command zoo_command_quantise = {
     .name = "quantise",
     .arguments = "MODEL -o FOLDER --weights int4 [--calibrate FILE] [options]",
-    .summary = "a checkpoint of 4 to 5 bits a weight",
+    .summary = "a checkpoint of 4 to 8 bits a weight",
     .text =
-        "Writes a Hugging Face folder whose matrices are codes of 4 or 5 bits (the layout "
+        "Writes a Hugging Face folder whose matrices are codes of 4, 5 or 8 bits (the layout "
         "pack-quantized of compressed-tensors), to be run with --weights int4. The error of each "
         "column is fed back into the columns after it, weighted by the activations of text: that "
         "of --calibrate, of which a few thousand tokens suffice, of the kind that the model is "
         "meant for; or what the model writes itself from its begin token. --own-text with "
-        "--calibrate takes both, for a text that may be of another kind. Matrices whose errors "
-        "hurt most for their size get 5 bits, up to --bits.\n\n"
-        "A run that was stopped resumes when it is started again. Tensors that "
-        "are stored transposed, or as stacks of experts, stay as they are.\n\n"
+        "--calibrate takes both, for a text that may be of another kind. What four bits in each "
+        "matrix cost is measured as KL divergence on some of the text; those that cost most for "
+        "their size get 5 or 8 bits, up to --bits.\n\n"
+        "A run that was stopped resumes when it is started again. Of stacked experts, and of "
+        "matrices stored as [inputs, outputs], the codes are stored as [.., outputs, inputs], "
+        "which transformers and vLLM do not read. Matrices whose inputs are no multiple of 32 "
+        "stay as they are.\n\n"
         "Exit codes: 0 all done, 2 usage, 3 model refused, 4 environment.",
     .example = "lmzoo quantise ./model -o ./model-int4 --weights int4 --calibrate stories.txt",
     .options = options,

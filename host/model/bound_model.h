@@ -52,11 +52,18 @@ typedef struct zoo_bound_layer {
 typedef struct zoo_chunk zoo_chunk; /* of the model arena */
 struct zoo_packed;                  /* packed_cache.h */
 
-/* A stored tensor [outputs, inputs] of plain values and a matrix that was bound from all of its
- * columns. A tensor may stand in several. */
+/*
+ * A stored tensor of plain values and a matrix that was bound from it. The tensor holds n_stack
+ * matrices [stored_rows, cols of the tensor], of which this one came from the one at row0; it took
+ * all of its inputs. A tensor may stand in several.
+ */
 typedef struct zoo_source {
     const zoo_tensor *tensor;
     const zoo_weight *weight;
+    const void *family;    /* the same for all matrices that one bind row filled */
+    const zoo_rowmap *map; /* which outputs of the stored matrix it took; null: all */
+    uint64_t row0, stored_rows;
+    bool is_transposed;    /* stored as [inputs, outputs] */
     bool is_head, is_wide; /* is_wide: narrow kinds keep more bits of it */
 } zoo_source;
 
@@ -154,9 +161,10 @@ zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t row
  * row. Group 0: the kind's own (kinds.c). [load] */
 void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,
                            zoo_weight *w);
-/* Adds a matrix that may be quantised to model->sources. ZOO_E_MEMORY. [load] */
+/* Adds a matrix that may be quantised to model->sources; flags: of the bind row; source: its
+ * weight, family, map, row0 and stored_rows. ZOO_E_MEMORY. [load] */
 zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t flags,
-                                 const zoo_weight *w, zoo_error *err);
+                                 zoo_source source, zoo_error *err);
 /* Marks a tensor as used whose values another model has. [load] */
 void zoo_model_pass_by(zoo_model *model, const char *name);
 /* The output matrix. [load] */

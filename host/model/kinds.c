@@ -1,16 +1,20 @@
 /*
- * kinds.c: to which kind a matrix is packed, and from which stored tensor it came.
+ * kinds.c: to which kind a matrix is packed, room for it, and from which stored tensor it came.
  *
  * Where int4 is asked for, a matrix that is stored as codes of at most five bits, in groups that
  * the kernels have, keeps its own width and groups: packing then finds scale, steps and codes again
- * (pack.h) and rounds nothing. Of the others the output matrix is int5, since no layer behind it
- * dampens its errors. Matrices that make few outputs of the residual stream (keys and values that
- * several heads share) are few weights, each of whose errors reaches many: int5, and those that
- * their block wants wide int8.
+ * (pack.h) and rounds nothing. Four-bit floats in groups of 32 are so kept in int5, which holds
+ * twice their values. Codes of eight bits in groups of 32 stay int8, and so does a stored grid that
+ * lies across the groups of the matrix. Of the others the output matrix is int5, since no layer
+ * behind it dampens its errors. Matrices that make few outputs of the residual stream (keys and
+ * values that several heads share) are few weights, each of whose errors reaches many: int5, and
+ * those that their block wants wide int8.
  */
 #include "base/mem.h"
+#include "kernels/select.h"
 #include "model/bound_model.h"
 #include "model/pack.h"
+#include "model/packed_cache.h"
 
 static bool is_bf16(const zoo_matrix *m)
 {
@@ -39,7 +43,16 @@ static uint32_t stored_group(const zoo_matrix *m)
     bool codes = m->codes && m->codes != m->plain && m->bits >= 2 && m->bits <= 5 && !m->groups &&
                  m->block_rows <= 1;
     uint64_t block = m->block_cols;
+    codes = codes || m->is_e2m1;
     return !codes || block % 32 ? 0 : block % 64 ? 32 : 64;
+}
+
+/* Whether rounding to int4 would be a second one, coarser than what is stored. */
+static bool stays_eight(const zoo_matrix *m, uint32_t flags)
+{
+    bool codes = m->codes && m->codes != m->plain && m->bits >= 2 && m->bits <= 8 && !m->groups &&
+                 m->block_rows <= 1;
+    return codes && ((flags & ZOO_BIND_MAP_STORED) || (m->bits == 8 && m->block_cols == 32));
 }
 
 static bool has_few(const zoo_model *model, const zoo_weight *w)
@@ -59,15 +72,16 @@ static zoo_dtype int4_kind(const zoo_model *model, uint32_t flags, const zoo_wei
 void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,
                            zoo_weight *w)
 {
-    uint32_t group = model->weight_kind == ZOO_INT4 ? stored_group(m) : 0;
+    bool across = flags & ZOO_BIND_MAP_STORED;
+    uint32_t group = model->weight_kind == ZOO_INT4 && !across ? stored_group(m) : 0;
     w->group = 0;
     if (flags & ZOO_BIND_EXACT) {
         w->kind = ZOO_F32;
     } else if (group) {
-        w->kind = m->bits == 5 ? ZOO_INT5 : ZOO_INT4;
+        w->kind = m->bits == 5 || m->is_e2m1 ? ZOO_INT5 : ZOO_INT4;
         w->group = group;
     } else if (model->weight_kind == ZOO_INT4) {
-        w->kind = int4_kind(model, flags, w);
+        w->kind = stays_eight(m, flags) ? ZOO_INT8 : int4_kind(model, flags, w);
     } else if (model->weight_kind != ZOO_DTYPE_MAX) {
         w->kind = model->weight_kind;
     } else {
@@ -76,10 +90,10 @@ void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t
 }
 
 zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t flags,
-                                 const zoo_weight *w, zoo_error *err)
+                                 zoo_source source, zoo_error *err)
 {
-    bool rounds = !(flags & (ZOO_BIND_EXACT | ZOO_BIND_TRANSPOSED));
-    if (!rounds || !m->plain || m->n_parts != 1 || m->plain->n_dims != 2) {
+    bool rounds = !(flags & (ZOO_BIND_EXACT | ZOO_BIND_MAP_STORED));
+    if (!rounds || !m->plain || m->n_parts != 1 || m->plain->n_dims < 2) {
         return ZOO_OK;
     }
     if (model->n_sources == model->sources_max) {
@@ -91,7 +105,38 @@ zoo_status zoo_model_note_source(zoo_model *model, const zoo_matrix *m, uint32_t
         model->sources = list;
         model->sources_max = max;
     }
-    model->sources[model->n_sources++] = (zoo_source){m->plain, w, flags & ZOO_BIND_HEAD,
-                                                      flags & ZOO_BIND_WIDE && has_few(model, w)};
+    source.tensor = m->plain;
+    source.is_transposed = flags & ZOO_BIND_TRANSPOSED;
+    source.is_head = flags & ZOO_BIND_HEAD;
+    source.is_wide = flags & ZOO_BIND_WIDE && has_few(model, source.weight);
+    model->sources[model->n_sources++] = source;
     return ZOO_OK;
+}
+
+zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
+                                 zoo_weight *out, zoo_error *err)
+{
+    zoo_dtype kind = (zoo_dtype)out->kind;
+    bool packs = mode == ZOO_BIND_PACK;
+    size_t scales = 0;
+    ZOO_TRY(zoo_kernels_check(model->kernels, out->kind, out->cols, err));
+    out->group = out->group ? out->group : zoo_pack_group(kind);
+    size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
+    bool ready = bytes && packs && zoo_packed_take(model->packed, name, out, model->pool);
+    if (bytes && packs && !ready) {
+        out->data = zoo_model_take(model, bytes + scales + 128);
+        out->scales = out->data ? zoo_pack_scales(out, out->data) : NULL;
+    }
+    if (!out->data && (bytes == 0 || packs)) {
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%u, %u]", model->folder,
+                        name, out->rows, out->cols);
+    }
+    model->stats.bytes_packed += bytes + scales;
+    model->stats.n_matrices++;
+    return packs ? zoo_packed_add(model->packed, name, out, err) : ZOO_OK;
+}
+
+bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
+{
+    return zoo_packed_holds(model->packed, weight->data);
 }

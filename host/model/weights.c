@@ -13,7 +13,6 @@
 #include "checkpoint/embedding_table.h"
 #include "checkpoint/matrix.h"
 #include "config/tensor_names.h"
-#include "kernels/select.h"
 #include "model/bound_model.h"
 #include "model/kinds_told.h"
 #include "model/pack.h"
@@ -29,6 +28,7 @@ typedef struct dims {
     uint64_t row0;         /* of the source, where a stack is cut */
     uint32_t flags;        /* of the bind row */
     zoo_bind_mode mode;
+    const void *family; /* of the matrices of a bind row; null: one matrix */
 } dims;
 
 static uint32_t param(const void *params, uint32_t offset, uint32_t none)
@@ -192,34 +192,6 @@ static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
     }
 }
 
-zoo_status zoo_model_take_packed(zoo_model *model, zoo_bind_mode mode, const char *name,
-                                 zoo_weight *out, zoo_error *err)
-{
-    zoo_dtype kind = (zoo_dtype)out->kind;
-    bool packs = mode == ZOO_BIND_PACK;
-    size_t scales = 0;
-    ZOO_TRY(zoo_kernels_check(model->kernels, out->kind, out->cols, err));
-    out->group = out->group ? out->group : zoo_pack_group(kind);
-    size_t bytes = zoo_pack_size(kind, out->rows, out->cols, out->group, &scales);
-    bool ready = bytes && packs && zoo_packed_take(model->packed, name, out, model->pool);
-    if (bytes && packs && !ready) {
-        out->data = zoo_model_take(model, bytes + scales + 128);
-        out->scales = out->data ? zoo_pack_scales(out, out->data) : NULL;
-    }
-    if (!out->data && (bytes == 0 || packs)) {
-        return zoo_fail(err, ZOO_E_MEMORY, "%s: no memory for tensor %s [%u, %u]", model->folder,
-                        name, out->rows, out->cols);
-    }
-    model->stats.bytes_packed += bytes + scales;
-    model->stats.n_matrices++;
-    return packs ? zoo_packed_add(model->packed, name, out, err) : ZOO_OK;
-}
-
-bool zoo_model_is_packed(const zoo_model *model, const zoo_weight *weight)
-{
-    return zoo_packed_holds(model->packed, weight->data);
-}
-
 /* Panels of one slice: read, pack, release the file's pages, so that no matrix is in memory twice.
  * */
 typedef struct pack_slice {
@@ -279,6 +251,13 @@ static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_ro
     return zoo_matrix_read_rows(job->source, job->row0, stored_rows, whole);
 }
 
+/* Rows of one matrix in the file. */
+static uint64_t stored_rows_of(const dims *d)
+{
+    uint64_t total = d->map ? d->map->total : d->rows;
+    return d->flags & ZOO_BIND_TRANSPOSED ? d->cols : total;
+}
+
 /* Packs the matrix [rows, cols] that begins at row d->row0 of the source. */
 static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
                               const dims *d, zoo_weight *out, zoo_error *err)
@@ -289,7 +268,12 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
     bool keeps = out->group != 0;
     ZOO_TRY(zoo_model_take_packed(model, d->mode, name, out, err));
     if (d->mode == ZOO_BIND_PACK) {
-        ZOO_TRY(zoo_model_note_source(model, m, d->flags, out, err));
+        zoo_source source = {.weight = out,
+                             .family = d->family ? d->family : out,
+                             .map = d->map,
+                             .row0 = d->row0,
+                             .stored_rows = stored_rows_of(d)};
+        ZOO_TRY(zoo_model_note_source(model, m, d->flags, source, err));
     }
     pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
@@ -310,20 +294,23 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
 /* Stored shape that dims ask for, [rows, cols] of one matrix in the file. */
 static void stored_shape(const dims *d, uint64_t *rows, uint64_t *cols)
 {
-    uint64_t total = d->map ? d->map->total : d->rows;
-    *rows = d->flags & ZOO_BIND_TRANSPOSED ? d->cols : total;
-    *cols = d->flags & ZOO_BIND_TRANSPOSED ? total : d->cols;
+    *rows = stored_rows_of(d);
+    *cols = d->flags & ZOO_BIND_TRANSPOSED ? (d->map ? d->map->total : d->rows) : d->cols;
 }
 
 static zoo_status bind_matrix(zoo_model *model, const char *name, const zoo_matrix *m,
                               const dims *d, zoo_weight *out, zoo_error *err)
 {
     uint64_t rows, cols;
-    stored_shape(d, &rows, &cols);
+    dims one = *d;
+    if (m->flipped) {
+        one.flags &= ~(uint32_t)ZOO_BIND_TRANSPOSED;
+    }
+    stored_shape(&one, &rows, &cols);
     if (all_rows(m) != rows || m->cols != cols) {
         return wrong_shape(model, name, rows, cols, m, err);
     }
-    return pack_matrix(model, name, m, d, out, err);
+    return pack_matrix(model, name, m, &one, out, err);
 }
 
 static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matrix *m, const dims *d,
@@ -332,7 +319,7 @@ static zoo_status bind_stack(zoo_model *model, const char *name, const zoo_matri
     uint64_t rows, cols;
     dims one = *d;
     uint64_t skip = 0;
-    if (m->flipped) {
+    if (m->flipped && !(d->flags & ZOO_BIND_MAP_STORED)) {
         one.flags &= ~(uint32_t)ZOO_BIND_TRANSPOSED;
     }
     stored_shape(&one, &rows, &cols);
@@ -390,15 +377,17 @@ static zoo_status bind_experts(zoo_model *model, const char *name, const dims *d
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", model->folder);
     }
     *out = list;
+    dims of_list = *d;
+    of_list.family = list;
     if (strstr(name, "%u")) {
-        return bind_each_expert(model, name, d, list, found, err);
+        return bind_each_expert(model, name, &of_list, list, found, err);
     }
     zoo_matrix m;
     ZOO_TRY(find_stored(model, name, &m, found, err));
     if (!*found) {
         return ZOO_OK;
     }
-    ZOO_TRY(bind_stack(model, name, &m, d, list, err));
+    ZOO_TRY(bind_stack(model, name, &m, &of_list, list, err));
     mark_used(model, &m);
     return ZOO_OK;
 }

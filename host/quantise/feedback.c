@@ -244,13 +244,30 @@ typedef struct part {
     fit *fits;         /* [groups] */
 } part;
 
-/* Reads the item's rows to y; rows past the last one are zeros. */
+/* Reads the item's rows to y where outputs lie side by side in the file. */
+static zoo_status read_transposed(const part *p)
+{
+    const zoo_feedback *f = p->f;
+    size_t width = f->tensor->dims[f->tensor->n_dims - 1];
+    memset(p->y, 0, (size_t)f->cols * ROWS * sizeof *p->y);
+    for (size_t k = 0; k < f->cols; k++) {
+        size_t at = (f->row0 + k) * width + p->first;
+        ZOO_TRY(zoo_tensor_widen(f->tensor, at, p->n, p->y + k * ROWS, NULL));
+    }
+    return ZOO_OK;
+}
+
+/* Reads the item's rows to y; those past the last one are zeros. */
 static zoo_status read_rows(const part *p, float *room)
 {
     size_t cols = p->f->cols;
+    if (p->f->is_transposed) {
+        return read_transposed(p);
+    }
     for (uint32_t r = 0; r < ROWS; r++) {
         if (r < p->n) {
-            ZOO_TRY(zoo_tensor_widen(p->f->tensor, (p->first + r) * cols, cols, room, NULL));
+            ZOO_TRY(zoo_tensor_widen(p->f->tensor, (p->f->row0 + p->first + r) * cols, cols, room,
+                                     NULL));
         } else {
             memset(room, 0, cols * sizeof *room);
         }

@@ -33,7 +33,9 @@ static inline uint32_t zoo_feedback_group(uint32_t bits)
 
 typedef struct zoo_feedback {
     const zoo_blas *blas;
-    const zoo_tensor *tensor; /* [rows, cols] */
+    const zoo_tensor *tensor; /* holds the matrix from its row row0 on, */
+    uint64_t row0;
+    bool is_transposed; /* [cols, rows] there, not [rows, cols] */
     uint32_t rows, cols, bits;
     const float *h;        /* [cols, cols] with columns in `order`; null: no feedback */
     const float *factor;   /* U, the same way; null without h */

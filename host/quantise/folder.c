@@ -20,35 +20,51 @@ typedef struct writing {
     size_t n;
     char *names; /* of the tensors of jobs */
     size_t names_used;
-    int64_t *shapes; /* [jobs][2] */
+    int64_t *shapes; /* [jobs][DIMS] */
     const unsigned char **data;
 } writing;
 
-enum { NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32, TENSORS_A_JOB = 3 };
+enum { NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32, TENSORS_A_JOB = 3, DIMS = 3 };
 
-static void add(writing *w, const char *module, const char *suffix, zoo_dtype dtype,
-                const uint64_t dims[2], const void *data)
+/* Adds the tensor "<name>.weight_packed" of a module, or "<name>_packed", with no dims yet. */
+static zoo_tensor *add(writing *w, const zoo_job *job, const char *suffix, zoo_dtype dtype,
+                       const void *data)
 {
     char *name = w->names + w->names_used++ * NAME_ROOM;
-    (void)snprintf(name, NAME_ROOM, "%s.%s", module, suffix);
-    zoo_tensor t = {.name = name, .dtype = dtype, .n_dims = dims[1] ? 2 : 1, .data = data};
-    t.dims[0] = dims[0];
-    t.dims[1] = dims[1];
-    w->list[w->n++] = t;
+    (void)snprintf(name, NAME_ROOM, "%s%s%s", job->name, job->is_module ? ".weight" : "", suffix);
+    zoo_tensor *t = &w->list[w->n++];
+    *t = (zoo_tensor){.name = name, .dtype = dtype, .data = data};
+    return t;
+}
+
+/* Rows of the job and `width`; of a stack in three dims first its matrices. */
+static void set_dims(const zoo_job *job, uint64_t width, zoo_tensor *t)
+{
+    bool stack = job->tensor->n_dims > 2;
+    t->n_dims = stack ? 3 : 2;
+    t->dims[0] = job->n_stack;
+    t->dims[t->n_dims - 2] = stack ? job->rows / job->n_stack : job->rows;
+    t->dims[t->n_dims - 1] = width;
 }
 
 static zoo_status add_job(writing *w, uint32_t i, zoo_error *err)
 {
     const zoo_job *job = &w->jobs->list[i];
     zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, job->kind);
-    ZOO_TRY(zoo_part_map(w->jobs, i, &w->data[i], err));
+    ZOO_TRY(zoo_part_map(w->jobs, i, job->kind, &w->data[i], err));
     const unsigned char *at = w->data[i];
-    int64_t *shape = w->shapes + 2 * (size_t)i;
-    shape[0] = job->rows;
-    shape[1] = job->cols;
-    add(w, job->name, "weight_packed", ZOO_I32, (uint64_t[]){job->rows, s.words}, at);
-    add(w, job->name, "weight_scale", ZOO_BF16, (uint64_t[]){job->rows, s.groups}, at + s.codes);
-    add(w, job->name, "weight_shape", ZOO_I64, (uint64_t[]){2, 0}, shape);
+    int64_t *shape = w->shapes + DIMS * (size_t)i;
+    zoo_tensor logical = {0}, *t = add(w, job, "_packed", ZOO_I32, at);
+    set_dims(job, s.words, t);
+    t = add(w, job, "_scale", ZOO_BF16, at + s.codes);
+    set_dims(job, s.groups, t);
+    set_dims(job, job->cols, &logical);
+    for (uint32_t d = 0; d < logical.n_dims; d++) {
+        shape[d] = (int64_t)logical.dims[d];
+    }
+    t = add(w, job, "_shape", ZOO_I64, shape);
+    t->n_dims = 1;
+    t->dims[0] = logical.n_dims;
     return ZOO_OK;
 }
 
@@ -81,7 +97,7 @@ static zoo_status write_tensors(writing *w, zoo_error *err)
     size_t n_list = zoo_tensors_count(w->model->tensors) + (size_t)TENSORS_A_JOB * n;
     w->list = zoo_mem_array(n_list, sizeof *w->list);
     w->names = zoo_mem_array((size_t)TENSORS_A_JOB * n, NAME_ROOM);
-    w->shapes = zoo_mem_array((size_t)2 * n, sizeof *w->shapes);
+    w->shapes = zoo_mem_array((size_t)DIMS * n, sizeof *w->shapes);
     w->data = zoo_mem_array(n, sizeof *w->data);
     if (!w->list || !w->names || !w->shapes || !w->data) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the names of tensors");
@@ -221,6 +237,9 @@ static zoo_status write_note(const writing *w, const zoo_folder_note *note, zoo_
         (void)cJSON_AddNumberToObject(one, "bits", zoo_job_bits(job->kind));
         (void)cJSON_AddNumberToObject(one, "rows", (double)job->n_rows);
         (void)cJSON_AddNumberToObject(one, "error", job->error[job->kind]);
+        if (job->cost > 0) {
+            (void)cJSON_AddNumberToObject(one, "kl_of_4_bits", job->cost);
+        }
         (void)cJSON_AddItemToArray(matrices, one);
     }
     zoo_status status = write_json(w->jobs, ZOO_QUANTISE_NOTE, json, err);
@@ -280,7 +299,7 @@ zoo_status zoo_folder_write(const zoo_model *model, const zoo_jobs *jobs,
     status = status == ZOO_OK ? write_note(&w, note, err) : status;
     status = status == ZOO_OK ? write_config(&w, err) : status;
     for (uint32_t i = 0; w.data && i < jobs->n; i++) {
-        zoo_part_unmap(jobs, i, w.data[i]);
+        zoo_part_unmap(jobs, i, jobs->list[i].kind, w.data[i]);
     }
     zoo_mem_free(w.list);
     zoo_mem_free(w.names);

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "kernels/bf16.h"
 #include "quantise/feedback.h"
 
 enum { ROWS_MIN = 16 };
@@ -24,34 +25,83 @@ typedef struct part_head {
     unsigned char zeros[8];
 } part_head;
 
-static const char part_magic[8] = "zoopart3";
+static const char part_magic[8] = "zoopart4";
 
-static bool is_listed(const zoo_jobs *jobs, const zoo_source *source)
+static zoo_job *find(const zoo_jobs *jobs, const zoo_tensor *tensor)
 {
-    for (uint32_t i = 0; i < jobs->n; i++) {
-        if (jobs->list[i].tensor == source->tensor) {
-            return true;
+    for (uint32_t i = jobs->n; i-- > 0;) {
+        if (jobs->list[i].tensor == tensor) {
+            return &jobs->list[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+/* Outputs and inputs of all matrices of a tensor; false: too large, or too small to be worth it. */
+static bool measure(const zoo_source *s, uint64_t *rows, uint64_t *cols, uint64_t *n_stack)
+{
+    uint64_t width = s->tensor->dims[s->tensor->n_dims - 1];
+    uint64_t stored = width ? s->tensor->n_items / width : 0;
+    *n_stack = s->stored_rows ? stored / s->stored_rows : 0;
+    *rows = s->is_transposed ? *n_stack * width : stored;
+    *cols = s->is_transposed ? s->stored_rows : width;
+    bool small = *n_stack == 0 || *rows / *n_stack < ROWS_MIN || *cols % ZOO_JOB_RUN;
+    return !small && *rows <= INT32_MAX && *cols <= INT32_MAX;
 }
 
 static void add(zoo_jobs *jobs, const zoo_model *model, const zoo_source *source)
 {
     const zoo_tensor *t = source->tensor;
     bool shared = source->is_head && model->plan.tied;
+    uint64_t rows, cols, n_stack;
+    if (!measure(source, &rows, &cols, &n_stack)) {
+        return;
+    }
     zoo_job *job = &jobs->list[jobs->n++];
-    *job = (zoo_job){.tensor = t,
-                     .weight = source->weight,
-                     .is_head = source->is_head,
-                     .is_shared = shared,
-                     .rows = (uint32_t)t->dims[0],
-                     .cols = (uint32_t)t->dims[1],
-                     .is_wide = source->is_wide};
     const char *name = shared ? model->plan.head_path : t->name;
     size_t n = strlen(name), suffix = strlen(".weight");
-    bool is_weight = n > suffix && strcmp(name + n - suffix, ".weight") == 0;
-    (void)snprintf(job->name, sizeof job->name, "%.*s", (int)(is_weight ? n - suffix : n), name);
+    bool is_module = n > suffix && strcmp(name + n - suffix, ".weight") == 0;
+    *job = (zoo_job){.tensor = t,
+                     .is_module = is_module || shared,
+                     .is_head = source->is_head,
+                     .is_shared = shared,
+                     .is_transposed = source->is_transposed,
+                     .rows = (uint32_t)rows,
+                     .cols = (uint32_t)cols,
+                     .n_stack = (uint32_t)n_stack,
+                     .is_wide = source->is_wide};
+    (void)snprintf(job->name, sizeof job->name, "%.*s", (int)(is_module ? n - suffix : n), name);
+}
+
+/* Gives each job its sources; of a stack they come in the order of its matrices, several times. */
+static zoo_status give_sources(const zoo_model *model, zoo_jobs *jobs, zoo_error *err)
+{
+    for (uint32_t i = 0; i < model->n_sources; i++) {
+        zoo_job *job = find(jobs, model->sources[i].tensor);
+        uint32_t n = job ? job->n_sources : 0;
+        if (job && (n & (n - 1)) == 0) {
+            uint32_t *more = zoo_mem_realloc(job->sources, (n ? 2 * n : 1) * sizeof *more);
+            if (!more) {
+                return zoo_fail(err, ZOO_E_MEMORY, "no memory for %u matrices", model->n_sources);
+            }
+            job->sources = more;
+        }
+        if (job) {
+            job->sources[job->n_sources++] = i;
+        }
+    }
+    return ZOO_OK;
+}
+
+/* Jobs of one family follow each other: experts that are stored one by one. */
+static void find_families(const zoo_model *model, zoo_jobs *jobs)
+{
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        zoo_job *job = &jobs->list[i], *before = i ? job - 1 : NULL;
+        const void *family = model->sources[job->sources[0]].family;
+        bool same = before && model->sources[before->sources[0]].family == family;
+        job->family = same ? before->family : i;
+    }
 }
 
 zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err)
@@ -61,22 +111,26 @@ zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err)
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for %u matrices", model->n_sources);
     }
     for (uint32_t i = 0; i < model->n_sources; i++) {
-        const zoo_source *s = &model->sources[i];
-        bool small = s->tensor->dims[0] < ROWS_MIN || s->tensor->dims[1] % ZOO_JOB_RUN;
-        bool huge = s->tensor->dims[0] > INT32_MAX || s->tensor->dims[1] > INT32_MAX;
-        if (!small && !huge && !is_listed(out, s)) {
-            add(out, model, s);
+        if (!find(out, model->sources[i].tensor)) {
+            add(out, model, &model->sources[i]);
         }
     }
-    return out->n ? ZOO_OK
-                  : zoo_fail(err, ZOO_E_UNSUPPORTED,
-                             "%s: there is nothing to quantise: no matrix is stored as plain "
-                             "[outputs, inputs]",
-                             model->folder);
+    if (out->n == 0) {
+        return zoo_fail(err, ZOO_E_UNSUPPORTED,
+                        "%s: there is nothing to quantise: no matrix is stored in plain numbers "
+                        "with inputs in multiples of %d",
+                        model->folder, ZOO_JOB_RUN);
+    }
+    ZOO_TRY(give_sources(model, out, err));
+    find_families(model, out);
+    return ZOO_OK;
 }
 
 void zoo_jobs_free(zoo_jobs *jobs)
 {
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        zoo_mem_free(jobs->list[i].sources);
+    }
     zoo_mem_free(jobs->list);
     jobs->list = NULL;
     jobs->n = 0;
@@ -214,12 +268,12 @@ zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const
     return status;
 }
 
-zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, const unsigned char **data,
+zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const unsigned char **data,
                         zoo_error *err)
 {
     char path[4200];
-    size_t size = part_size(&jobs->list[i], jobs->list[i].kind);
-    part_path(jobs, i, jobs->list[i].kind, path, sizeof path);
+    size_t size = part_size(&jobs->list[i], kind);
+    part_path(jobs, i, kind, path, sizeof path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     void *map = fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (fd >= 0) {
@@ -232,12 +286,55 @@ zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, const unsigned char **
     return ZOO_OK;
 }
 
-void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, const unsigned char *data)
+void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const unsigned char *data)
 {
     if (data) {
         (void)munmap((void *)(uintptr_t)(data - sizeof(part_head)),
-                     part_size(&jobs->list[i], jobs->list[i].kind));
+                     part_size(&jobs->list[i], kind));
     }
+}
+
+void zoo_part_row(const zoo_job *job, const unsigned char *data, uint32_t row, float *out)
+{
+    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, 0);
+    const unsigned char *codes = data + row * s.words * sizeof(uint32_t);
+    const uint16_t *scales = (const uint16_t *)(const void *)(data + s.codes) + row * s.groups;
+    for (uint32_t k = 0; k < job->cols; k++) {
+        out[k] = (float)(codes[k] - 128) * bf16_value(scales[k / s.group]);
+    }
+}
+
+typedef struct cost_file {
+    uint64_t key[2];
+    double cost;
+} cost_file;
+
+static void cost_path(const zoo_jobs *jobs, uint32_t i, char *path, size_t n)
+{
+    (void)snprintf(path, n, "%s/.parts/%05u.cost", jobs->folder, i);
+}
+
+bool zoo_cost_read(const zoo_jobs *jobs, uint32_t i, double *cost)
+{
+    char path[4200];
+    cost_file file;
+    cost_path(jobs, i, path, sizeof path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool good = fd >= 0 && read(fd, &file, sizeof file) == (ssize_t)sizeof file &&
+                memcmp(file.key, jobs->key, sizeof file.key) == 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    *cost = good ? file.cost : 0;
+    return good;
+}
+
+zoo_status zoo_cost_write(const zoo_jobs *jobs, uint32_t i, double cost, zoo_error *err)
+{
+    char path[4200];
+    cost_file file = {{jobs->key[0], jobs->key[1]}, cost};
+    cost_path(jobs, i, path, sizeof path);
+    return save(path, &file, sizeof file, err);
 }
 
 void zoo_parts_remove(const zoo_jobs *jobs)
@@ -248,6 +345,8 @@ void zoo_parts_remove(const zoo_jobs *jobs)
             part_path(jobs, i, k, path, sizeof path);
             (void)unlink(path);
         }
+        cost_path(jobs, i, path, sizeof path);
+        (void)unlink(path);
     }
     (void)snprintf(path, sizeof path, "%s/.parts", jobs->folder);
     (void)rmdir(path);

@@ -1,5 +1,9 @@
 /*
- * job.h: the matrices to quantise, and their results on disk until all are done.
+ * job.h: the tensors to quantise, and their results on disk until all are done.
+ *
+ * A tensor holds one matrix or, as experts and the heads of latents are stored, a stack of them, of
+ * which each has inputs of its own. Its codes have one row for each output, whichever way the
+ * tensor is stored.
  *
  * A part is a file <folder>/.parts/<number>-<bits>.part: a header with error and shape, then the
  * bytes of the checkpoint's tensors. It is renamed into place when complete, so an interrupted run
@@ -10,8 +14,7 @@
 
 #include "model/bound_model.h"
 
-/* Kinds 0, 1, 2: 4, 5 and 8 bits, the last for matrices with ZOO_BIND_WIDE. Rows are multiples of
- * ZOO_JOB_RUN columns. */
+/* Kinds 0, 1, 2: 4, 5 and 8 bits. Rows are multiples of ZOO_JOB_RUN columns. */
 enum { ZOO_JOB_KINDS = 3, ZOO_JOB_RUN = 32 };
 
 static inline uint32_t zoo_job_bits(uint32_t kind)
@@ -21,15 +24,20 @@ static inline uint32_t zoo_job_bits(uint32_t kind)
 
 typedef struct zoo_job {
     const zoo_tensor *tensor;
-    const zoo_weight *weight;           /* bound from the tensor */
     char name[ZOO_TENSOR_NAME_MAX + 1]; /* of the module in the new checkpoint */
+    bool is_module;                     /* the tensor's name ended in ".weight" */
     bool is_head, is_wide;              /* the output matrix; its block asks for precision */
     bool is_shared;                     /* a tied output matrix: the embedding tensor is kept too */
-    uint32_t rows, cols;
+    bool is_transposed;                 /* stored as [inputs, outputs] */
+    uint32_t rows, cols, n_stack;       /* outputs of all its matrices, inputs; matrices */
+    uint32_t *sources;                  /* [n_sources] of the model, by row0 */
+    uint32_t n_sources;
+    uint32_t family;             /* the first job of those that one bind row filled */
+    double cost;                 /* divergence of the model by four bits in it; 0: not measured */
     double error[ZOO_JOB_KINDS]; /* squared error of the outputs over their squares */
     bool done[ZOO_JOB_KINDS];    /* the part exists */
     uint32_t kind;               /* chosen */
-    uint64_t n_rows;             /* rows of activations in its H */
+    uint64_t n_rows;             /* rows of activations in its H, of all its matrices */
 } zoo_job;
 
 typedef struct zoo_jobs {
@@ -39,7 +47,7 @@ typedef struct zoo_jobs {
     uint64_t key[2]; /* of everything that the parts come from */
 } zoo_jobs;
 
-/* Lists the model's matrices to quantise, in the order of binding, but for those whose rows are no
+/* Lists the model's tensors to quantise, in the order of binding, but for those whose rows are no
  * multiple of ZOO_JOB_RUN; free with zoo_jobs_free. ZOO_E_MEMORY; ZOO_E_UNSUPPORTED: none. */
 zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err);
 void zoo_jobs_free(zoo_jobs *jobs);
@@ -61,12 +69,16 @@ void zoo_jobs_resume(zoo_jobs *jobs);
 /* Packs the output of feedback.h for job i and writes its part. ZOO_E_IO, ZOO_E_MEMORY. */
 zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const uint8_t *codes,
                           const uint16_t *scales, zoo_error *err);
-/* Maps the part of the chosen kind; *data begins after its header. Release with zoo_part_unmap.
- * ZOO_E_IO. */
-zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, const unsigned char **data,
+/* Maps the part of a kind; *data begins after its header. Release with zoo_part_unmap. ZOO_E_IO. */
+zoo_status zoo_part_map(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const unsigned char **data,
                         zoo_error *err);
-void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, const unsigned char *data);
-/* Removes the parts, once the checkpoint is complete. */
+void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const unsigned char *data);
+/* Values of one output of kind 0, out [cols]. */
+void zoo_part_row(const zoo_job *job, const unsigned char *data, uint32_t row, float *out);
+/* A figure of job i that a stopped run keeps, beside its parts; false: there is none. */
+bool zoo_cost_read(const zoo_jobs *jobs, uint32_t i, double *cost);
+zoo_status zoo_cost_write(const zoo_jobs *jobs, uint32_t i, double cost, zoo_error *err);
+/* Removes all of that, once the checkpoint is complete. */
 void zoo_parts_remove(const zoo_jobs *jobs);
 
 #endif

@@ -12,13 +12,16 @@
 #include "base/mem.h"
 #include "engine/engine_private.h"
 #include "kernels/select.h"
+#include "quantise/bits.h"
+#include "quantise/costs.h"
+#include "quantise/factor.h"
 #include "quantise/feedback.h"
 #include "quantise/folder.h"
 #include "quantise/job.h"
 #include "quantise/moments.h"
 
-static const double damping_min = 0.01;
-enum { HEAD_ROWS = 64 }; /* rows of a step that computes logits */
+static const double eight_from = 0.5; /* spare bits from which every tensor has a part of 8 */
+enum { HEAD_ROWS = 64 };              /* rows of a step that computes logits */
 
 typedef struct run {
     zoo_engine *engine;
@@ -27,13 +30,10 @@ typedef struct run {
     zoo_quantise_report *report;
     zoo_blas blas;
     zoo_jobs jobs;
-    zoo_moments *moments; /* of jobs begin .. end - 1 */
+    zoo_moments *moments; /* of the matrices of jobs begin .. end - 1, stacks one by one */
     uint32_t begin, end;
-    /* Of the current H, that of job `of`. */
+    zoo_factor factor; /* of the moments `of`; UINT32_MAX: of none */
     uint32_t of;
-    float *h, *factor, *weight;
-    uint32_t *order;
-    double damping;
     uint32_t n_done;
 } run;
 
@@ -55,85 +55,12 @@ const char *zoo_quantise_isa(void)
     return best;
 }
 
-/* ---- bits ---- */
-
-/* Bits per weight in memory, with scales and steps. */
-static double bits_of(uint32_t kind)
-{
-    return kind == 0 ? 4 + 32.0 / 64 : kind == 1 ? 5 + 16.0 / 32 : 8 + 16.0 / 64;
-}
-
-static double values_of(const zoo_job *job)
-{
-    return (double)job->rows * (double)job->cols;
-}
-
-/* The kind of more than four bits that a matrix may have. */
-static uint32_t wide_kind(const zoo_job *job)
-{
-    return job->is_wide ? 2 : 1;
-}
-
-/* Whether a part of this kind is needed: one of more bits only if the budget may allow it. */
+/* Whether a part of this kind is needed: one of more bits only if the budget may allow it, and of 8
+ * where the budget leaves no other use for bits, or the block asks for them. */
 static bool is_wanted(const run *r, const zoo_job *job, uint32_t kind)
 {
-    return kind == 0 || (kind == wide_kind(job) && r->options->bits > bits_of(0));
-}
-
-/* Reduction of the error by the wider kind, per bit. */
-static double gain_of(const zoo_job *job)
-{
-    uint32_t kind = wide_kind(job);
-    return (job->error[0] - job->error[kind]) / (values_of(job) * (bits_of(kind) - bits_of(0)));
-}
-
-static const zoo_jobs *sorting_jobs;
-
-/* The output matrix, then wide ones, then the others. */
-static int rank_of(const zoo_job *job)
-{
-    return job->is_head ? 0 : job->is_wide ? 1 : 2;
-}
-
-static int by_gain(const void *a, const void *b)
-{
-    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    double x = gain_of(&sorting_jobs->list[i]), y = gain_of(&sorting_jobs->list[j]);
-    int first = rank_of(&sorting_jobs->list[i]) - rank_of(&sorting_jobs->list[j]);
-    return first ? first : x == y ? (i > j) - (i < j) : x < y ? 1 : -1;
-}
-
-static zoo_status choose_bits(run *r, zoo_error *err)
-{
-    zoo_jobs *jobs = &r->jobs;
-    uint32_t *order = zoo_mem_array(jobs->n, sizeof *order);
-    double values = 0, bits = 0;
-    if (!order) {
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for an order of %u matrices", jobs->n);
-    }
-    for (uint32_t i = 0; i < jobs->n; i++) {
-        order[i] = i;
-        values += values_of(&jobs->list[i]);
-        bits += bits_of(0) * values_of(&jobs->list[i]);
-    }
-    sorting_jobs = jobs;
-    qsort(order, jobs->n, sizeof *order, by_gain);
-    for (uint32_t i = 0; i < jobs->n; i++) {
-        zoo_job *job = &jobs->list[order[i]];
-        uint32_t kind = wide_kind(job);
-        double more = (bits_of(kind) - bits_of(0)) * values_of(job);
-        if (is_wanted(r, job, kind) && bits + more <= r->options->bits * values &&
-            gain_of(job) > 0) {
-            bits += more;
-            job->kind = kind;
-            r->report->n_wide += kind == 1;
-            r->report->n_eight += kind == 2;
-        }
-    }
-    r->report->bits = bits / values;
-    r->report->n_matrices = jobs->n;
-    zoo_mem_free(order);
-    return ZOO_OK;
+    double spare = r->options->bits - zoo_bits_of(0);
+    return kind == 0 || (spare > 0 && (kind == 1 || job->is_wide || spare > eight_from));
 }
 
 /* ---- the text ---- */
@@ -194,66 +121,16 @@ static zoo_status read_texts(run *r, zoo_error *err)
     return ZOO_OK;
 }
 
-/* ---- one matrix ---- */
+/* ---- one tensor ---- */
 
-static const float *diagonal_at;
-static uint32_t diagonal_n;
-
-static int by_diagonal(const void *a, const void *b)
-{
-    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
-    float x = diagonal_at[(size_t)i * diagonal_n + i], y = diagonal_at[(size_t)j * diagonal_n + j];
-    return x == y ? (i > j) - (i < j) : x < y ? 1 : -1;
-}
-
-/* r->h = H / n_rows with columns in descending order of mean square; sets order and weight. */
-static void permute(run *r, const float *h, uint32_t n, uint64_t n_rows)
-{
-    diagonal_at = h;
-    diagonal_n = n;
-    for (uint32_t i = 0; i < n; i++) {
-        r->order[i] = i;
-        r->weight[i] = h[(size_t)i * n + i] / (float)n_rows + 1e-20f;
-    }
-    qsort(r->order, n, sizeof *r->order, by_diagonal);
-    for (uint32_t i = 0; i < n; i++) {
-        for (uint32_t j = i; j < n; j++) {
-            uint32_t a = r->order[i], b = r->order[j];
-            float x = a < b ? h[(size_t)a * n + b] : h[(size_t)b * n + a];
-            r->h[(size_t)i * n + j] = x / (float)n_rows;
-        }
-    }
-}
-
-static void free_factor(run *r)
-{
-    zoo_mem_free(r->h);
-    zoo_mem_free(r->factor);
-    zoo_mem_free(r->weight);
-    zoo_mem_free(r->order);
-    r->h = r->factor = r->weight = NULL;
-    r->order = NULL;
-    r->of = UINT32_MAX;
-}
-
-static zoo_status make_factor(run *r, const float *h, uint32_t n, uint64_t n_rows, zoo_error *err)
-{
-    free_factor(r);
-    r->h = zoo_mem_array((size_t)n * n, sizeof *r->h);
-    r->factor = zoo_mem_array((size_t)n * n, sizeof *r->factor);
-    r->weight = zoo_mem_array(n, sizeof *r->weight);
-    r->order = zoo_mem_array(n, sizeof *r->order);
-    if (!r->h || !r->factor || !r->weight || !r->order) {
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the factor of %u inputs", n);
-    }
-    permute(r, h, n, n_rows);
-    r->damping = damping_min;
-    if (zoo_blas_inverse_factor(&r->blas, r->h, n, &r->damping, r->factor) != ZOO_OK) {
-        zoo_mem_free(r->factor);
-        r->factor = NULL; /* no feedback; the weights of squares still apply */
-    }
-    return ZOO_OK;
-}
+/* The outputs of one matrix, where its codes and scales go, and the kinds wanted of it. */
+typedef struct making {
+    uint32_t job, each, n_kinds;
+    uint32_t kinds[ZOO_JOB_KINDS];
+    uint8_t *codes[ZOO_JOB_KINDS];
+    uint16_t *scales[ZOO_JOB_KINDS];
+    double error[ZOO_JOB_KINDS], size[ZOO_JOB_KINDS];
+} making;
 
 typedef struct work {
     const zoo_feedback *feedback;
@@ -271,80 +148,199 @@ static void work_item(void *arg, uint32_t item, uint32_t worker)
     }
 }
 
-/* Quantises job i to one kind on all threads; sets its error. */
-static zoo_status run_feedback(run *r, uint32_t i, uint32_t kind, zoo_feedback *f, zoo_error *err)
+/* Quantises one matrix on all threads; adds its error and size. */
+static zoo_status run_feedback(run *r, zoo_feedback *f, double *error, double *size, zoo_error *err)
 {
-    zoo_job *job = &r->jobs.list[i];
-    uint32_t items = (job->rows + ZOO_FEEDBACK_ROWS - 1) / ZOO_FEEDBACK_ROWS;
+    uint32_t items = (f->rows + ZOO_FEEDBACK_ROWS - 1) / ZOO_FEEDBACK_ROWS;
     uint32_t threads = zoo_engine_limits(r->engine)->n_threads;
-    work w = {.feedback = f, .room_size = zoo_feedback_scratch(job->cols)};
+    work w = {.feedback = f, .room_size = zoo_feedback_scratch(f->cols)};
     w.room = zoo_mem_array(threads * w.room_size, sizeof *w.room);
     f->errors = zoo_mem_array((size_t)items * 2, sizeof *f->errors);
     if (!w.room || !f->errors) {
         zoo_mem_free(w.room);
         zoo_mem_free(f->errors);
-        return zoo_fail(err, ZOO_E_MEMORY, "no memory for %s", job->name);
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for %s", f->tensor->name);
     }
     zoo_engine_parallel(r->engine, items, work_item, &w);
-    double error = 0, size = 0;
     for (uint32_t t = 0; t < items; t++) {
-        error += f->errors[2 * t];
-        size += f->errors[2 * t + 1];
+        *error += f->errors[2 * t];
+        *size += f->errors[2 * t + 1];
     }
-    job->error[kind] = size > 0 ? error / size : 0;
     zoo_mem_free(w.room);
     zoo_mem_free(f->errors);
-    zoo_tensor_release(job->tensor);
     return w.status == ZOO_OK ? ZOO_OK
                               : zoo_fail(err, w.status, "%s: tensor %s cannot be read",
-                                         job->tensor->file, job->tensor->name);
+                                         f->tensor->file, f->tensor->name);
 }
 
-static zoo_status make_part(run *r, uint32_t i, uint32_t kind, zoo_error *err)
+/* Matrix e of the job's stack in all kinds that are wanted, with the current factor. */
+static zoo_status make_matrix(run *r, making *m, uint32_t e, zoo_error *err)
+{
+    const zoo_job *job = &r->jobs.list[m->job];
+    const zoo_factor *factor = &r->factor;
+    const zoo_source *source = &r->model->sources[job->sources[0]];
+    for (uint32_t i = 0; i < m->n_kinds; i++) {
+        uint32_t bits = zoo_job_bits(m->kinds[i]), group = zoo_feedback_group(bits);
+        size_t groups = (job->cols + group - 1) / group, first = (size_t)e * m->each;
+        zoo_feedback f = {.blas = &r->blas,
+                          .tensor = job->tensor,
+                          .row0 = e * source->stored_rows,
+                          .is_transposed = job->is_transposed,
+                          .rows = m->each,
+                          .cols = job->cols,
+                          .bits = bits,
+                          .h = factor->factor ? factor->h : NULL,
+                          .factor = factor->factor,
+                          .order = factor->factor ? factor->order : NULL,
+                          .weight = factor->weight,
+                          .codes = m->codes[i] + first * job->cols,
+                          .scales = m->scales[i] + first * groups};
+        ZOO_TRY(run_feedback(r, &f, &m->error[i], &m->size[i], err));
+    }
+    return ZOO_OK;
+}
+
+static zoo_status write_parts(run *r, const making *m, zoo_error *err)
+{
+    zoo_job *job = &r->jobs.list[m->job];
+    for (uint32_t i = 0; i < m->n_kinds; i++) {
+        uint32_t kind = m->kinds[i];
+        job->error[kind] = m->size[i] > 0 ? m->error[i] / m->size[i] : 0;
+        ZOO_TRY(zoo_part_write(&r->jobs, m->job, kind, m->codes[i], m->scales[i], err));
+        job->done[kind] = true;
+    }
+    return ZOO_OK;
+}
+
+/* Room for the codes of job i in the kinds that are wanted. */
+static zoo_status begin_making(const run *r, uint32_t i, making *m, zoo_error *err)
 {
     const zoo_job *job = &r->jobs.list[i];
-    uint32_t group = zoo_feedback_group(zoo_job_bits(kind));
-    size_t groups = (job->cols + group - 1) / group;
-    zoo_feedback f = {.blas = &r->blas,
-                      .tensor = job->tensor,
-                      .rows = job->rows,
-                      .cols = job->cols,
-                      .bits = zoo_job_bits(kind),
-                      .h = r->factor ? r->h : NULL,
-                      .factor = r->factor,
-                      .order = r->factor ? r->order : NULL,
-                      .weight = r->weight,
-                      .codes = zoo_mem_array(job->rows, job->cols),
-                      .scales = zoo_mem_array(job->rows * groups, sizeof *f.scales)};
-    zoo_status status = f.codes && f.scales
-                            ? run_feedback(r, i, kind, &f, err)
-                            : zoo_fail(err, ZOO_E_MEMORY, "no memory for %s", job->name);
-    if (status == ZOO_OK) {
-        status = zoo_part_write(&r->jobs, i, kind, f.codes, f.scales, err);
+    *m = (making){.job = i, .each = job->rows / job->n_stack};
+    for (uint32_t kind = 0; kind < ZOO_JOB_KINDS; kind++) {
+        uint32_t at = m->n_kinds, group = zoo_feedback_group(zoo_job_bits(kind));
+        size_t groups = (job->cols + group - 1) / group;
+        if (is_wanted(r, job, kind)) {
+            m->codes[at] = zoo_mem_array(job->rows, job->cols);
+            m->scales[at] = zoo_mem_array(job->rows * groups, sizeof *m->scales[at]);
+            m->kinds[m->n_kinds++] = kind;
+        }
+        if (m->n_kinds > at && (!m->codes[at] || !m->scales[at])) {
+            return zoo_fail(err, ZOO_E_MEMORY, "no memory for %s", job->name);
+        }
     }
-    zoo_mem_free(f.codes);
-    zoo_mem_free(f.scales);
+    return ZOO_OK;
+}
+
+/* ---- moments of one matrix ---- */
+
+/* The first entry of job i among the moments of the round. */
+static uint32_t entry_of(const run *r, uint32_t i)
+{
+    uint32_t n = 0;
+    for (uint32_t j = r->begin; j < i; j++) {
+        n += r->jobs.list[j].n_stack;
+    }
+    return n;
+}
+
+/* The members of job i's family that are in the round: their entries. */
+static void family_entries(const run *r, uint32_t i, uint32_t *first, uint32_t *end)
+{
+    uint32_t family = r->jobs.list[i].family, a = i, b = i + 1;
+    while (a > r->begin && r->jobs.list[a - 1].family == family) {
+        a--;
+    }
+    while (b < r->end && r->jobs.list[b].family == family) {
+        b++;
+    }
+    *first = entry_of(r, a);
+    *end = entry_of(r, b);
+}
+
+/* h of an expert that fewer rows reached than it has inputs: as many rows as are missing are those
+ * of all experts. */
+static zoo_status blend(run *r, uint32_t i, const float *h, uint64_t n_rows, zoo_error *err)
+{
+    uint32_t cols = r->jobs.list[i].cols, first, end, of;
+    float *sum = zoo_mem_array((size_t)cols * cols, sizeof *sum);
+    uint64_t n_all = 0, n;
+    if (!sum) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for the factor of %u inputs", cols);
+    }
+    family_entries(r, i, &first, &end);
+    for (uint32_t e = first; e < end; e++) {
+        const float *other = zoo_moments_of(r->moments, e, &of, &n);
+        n_all += other ? n : 0;
+        for (size_t k = 0; other && k < (size_t)cols * cols; k++) {
+            sum[k] += other[k];
+        }
+    }
+    float share = n_all ? (float)(cols - n_rows) / (float)n_all : 0;
+    for (size_t k = 0; k < (size_t)cols * cols; k++) {
+        sum[k] = sum[k] * share + (h ? h[k] : 0);
+    }
+    zoo_status status = ZOO_OK;
+    if (n_all) {
+        status = zoo_factor_make(&r->blas, sum, cols, cols, &r->factor, err);
+    }
+    zoo_mem_free(sum);
     return status;
 }
 
-/* Makes the factor of job i's moments the current one. */
-static zoo_status use_moments(run *r, uint32_t i, zoo_error *err)
+/* Makes the factor of matrix e of job i the current one. */
+static zoo_status use_moments(run *r, uint32_t i, uint32_t e, zoo_error *err)
 {
-    uint32_t of = 0;
+    zoo_job *job = &r->jobs.list[i];
+    uint32_t of = 0, first, end;
     uint64_t n_rows = 0;
-    const float *h = r->moments ? zoo_moments_of(r->moments, i - r->begin, &of, &n_rows) : NULL;
-    r->jobs.list[i].n_rows = n_rows;
-    if (!h || n_rows == 0) {
-        free_factor(r);
-        r->report->n_unseen += r->moments != NULL;
+    const float *h =
+        r->moments ? zoo_moments_of(r->moments, entry_of(r, i) + e, &of, &n_rows) : NULL;
+    job->n_rows += n_rows;
+    if (r->of == of && h && r->factor.weight) {
         return ZOO_OK;
     }
-    if (r->of != r->begin + of || !r->weight) {
-        ZOO_TRY(make_factor(r, h, r->jobs.list[i].cols, n_rows, err));
-        r->of = r->begin + of;
+    zoo_factor_free(&r->factor);
+    r->of = h ? of : UINT32_MAX;
+    if (!r->moments) {
+        return ZOO_OK;
     }
-    r->report->n_damped += r->damping > 1.5 * damping_min;
+    family_entries(r, i, &first, &end);
+    if (end - first > 1 && n_rows < job->cols) {
+        ZOO_TRY(blend(r, i, h, n_rows, err));
+    } else if (h && n_rows) {
+        ZOO_TRY(zoo_factor_make(&r->blas, h, job->cols, (double)n_rows, &r->factor, err));
+    }
     return ZOO_OK;
+}
+
+static zoo_status make_matrices(run *r, making *m, zoo_error *err)
+{
+    zoo_job *job = &r->jobs.list[m->job];
+    bool unseen = false, damped = false;
+    job->n_rows = 0;
+    for (uint32_t e = 0; e < job->n_stack; e++) {
+        ZOO_TRY(use_moments(r, m->job, e, err));
+        unseen = unseen || (r->moments && !r->factor.weight);
+        damped = damped || r->factor.damping > 1.5 * ZOO_DAMPING_MIN;
+        ZOO_TRY(make_matrix(r, m, e, err));
+    }
+    zoo_tensor_release(job->tensor);
+    r->report->n_unseen += unseen;
+    r->report->n_damped += damped;
+    return write_parts(r, m, err);
+}
+
+static zoo_status make_part(run *r, uint32_t i, zoo_error *err)
+{
+    making m;
+    zoo_status status = begin_making(r, i, &m, err);
+    status = status == ZOO_OK ? make_matrices(r, &m, err) : status;
+    for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
+        zoo_mem_free(m.codes[k]);
+        zoo_mem_free(m.scales[k]);
+    }
+    return status;
 }
 
 static bool is_done(const run *r, uint32_t i)
@@ -366,12 +362,7 @@ static zoo_status make_parts(run *r, zoo_error *err)
             r->report->n_resumed++;
             continue;
         }
-        ZOO_TRY(use_moments(r, i, err));
-        for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
-            if (is_wanted(r, &r->jobs.list[i], k)) {
-                ZOO_TRY(make_part(r, i, k, err));
-            }
-        }
+        ZOO_TRY(make_part(r, i, err));
     }
     return ZOO_OK;
 }
@@ -389,7 +380,8 @@ static bool plan_round(run *r)
     bool any = false;
     r->end = r->begin;
     while (r->end < r->jobs.n) {
-        size_t n = r->jobs.list[r->end].cols, size = n * n * sizeof(float);
+        const zoo_job *job = &r->jobs.list[r->end];
+        size_t n = job->cols, size = n * n * sizeof(float) * job->n_stack;
         if (r->end > r->begin && used + size > room) {
             break;
         }
@@ -400,15 +392,38 @@ static bool plan_round(run *r)
     return any;
 }
 
+/* Whether the moments of job i are needed: for itself or for others of its family. */
+static bool is_needed(const run *r, uint32_t i)
+{
+    bool needed = false;
+    for (uint32_t j = r->begin; j < r->end; j++) {
+        bool kin = r->jobs.list[j].family == r->jobs.list[i].family;
+        needed = needed || (kin && !is_done(r, j));
+    }
+    return needed;
+}
+
+/* The first matrix that was bound from each of the stored ones; null where none was. */
+static void take_weights(const run *r, const zoo_job *job, const zoo_weight **out)
+{
+    for (uint32_t s = 0; s < job->n_sources; s++) {
+        const zoo_source *source = &r->model->sources[job->sources[s]];
+        uint64_t e = source->row0 / source->stored_rows;
+        out[e] = out[e] ? out[e] : source->weight;
+    }
+}
+
 static zoo_status collect(run *r, zoo_error *err)
 {
-    uint32_t n = r->end - r->begin;
+    uint32_t n = entry_of(r, r->end);
     const zoo_weight **weights = zoo_mem_array(n, sizeof *weights);
     if (!weights) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for statistics of %u matrices", n);
     }
-    for (uint32_t i = 0; i < n; i++) {
-        weights[i] = is_done(r, r->begin + i) ? NULL : r->jobs.list[r->begin + i].weight;
+    for (uint32_t i = r->begin; i < r->end; i++) {
+        if (is_needed(r, i)) {
+            take_weights(r, &r->jobs.list[i], weights + entry_of(r, i));
+        }
     }
     zoo_status status = zoo_moments_begin(weights, n, &r->blas, &r->moments, err);
     status = status == ZOO_OK ? read_texts(r, err) : status;
@@ -427,10 +442,45 @@ static zoo_status run_rounds(run *r, zoo_error *err)
         status = status == ZOO_OK ? make_parts(r, err) : status;
         zoo_moments_end(r->moments);
         r->moments = NULL;
-        free_factor(r);
+        zoo_factor_free(&r->factor);
+        r->of = UINT32_MAX;
     }
     if (r->options->shows_progress) {
         (void)fputs("\r\033[K", stderr);
+    }
+    return status;
+}
+
+/* ---- bits ---- */
+
+static void show_costs(void *arg, uint32_t done, uint32_t of)
+{
+    show_progress(arg, "costs of matrices", done, of);
+}
+
+static zoo_status choose_bits(run *r, zoo_error *err)
+{
+    const zoo_quantise_options *o = r->options;
+    bool measures = o->texts && o->bits > zoo_bits_of(0);
+    zoo_bits_result result;
+    zoo_status status = ZOO_OK;
+    if (measures) {
+        status = zoo_costs_measure(r->engine, &r->jobs, o->texts, show_costs, r, err);
+    }
+    if (o->shows_progress) {
+        (void)fputs("\r\033[K", stderr);
+    }
+    status = status == ZOO_OK ? zoo_bits_choose(&r->jobs, measures, o->bits, &result, err) : status;
+    if (status == ZOO_OK) {
+        r->report->n_matrices = r->jobs.n;
+        r->report->n_wide = result.n_kinds[1];
+        r->report->n_eight = result.n_kinds[2];
+        r->report->bits = result.bits;
+        r->report->kl = result.kl;
+        for (uint32_t i = 0; i < r->jobs.n; i++) {
+            const zoo_job *job = &r->jobs.list[i];
+            r->report->n_stacked += job->is_transposed || job->tensor->n_dims > 2;
+        }
     }
     return status;
 }
@@ -493,10 +543,10 @@ static zoo_status check_usage(const run *r, zoo_error *err)
         return zoo_fail(err, ZOO_E_UNSUPPORTED, "%s: is quantised already; give the original model",
                         r->model->folder);
     }
-    if (!(r->options->bits >= bits_of(0))) {
+    if (!(r->options->bits >= zoo_bits_of(0))) {
         return zoo_fail(err, ZOO_E_USAGE,
                         "--bits %.3g: int4 takes %.4g bits a weight with its scales and steps",
-                        r->options->bits, bits_of(0));
+                        r->options->bits, zoo_bits_of(0));
     }
     return ZOO_OK;
 }
@@ -534,7 +584,7 @@ zoo_status zoo_quantise_run(zoo_engine *engine, const zoo_quantise_options *opti
     *report = (zoo_quantise_report){0};
     zoo_status status = run_all(&r, err);
     zoo_moments_end(r.moments);
-    free_factor(&r);
+    zoo_factor_free(&r.factor);
     zoo_jobs_free(&r.jobs);
     return status;
 }

@@ -1,11 +1,11 @@
 /*
  * quantise.h: quantises a checkpoint to 4 to 8 bits a weight, with or without a calibration text.
  *
- *   for each round of as many matrices as there is memory for their moments:
- *     run the text through the model -> moments (moments.h) -> factor (blas.h)
- *     -> codes of 4 and of more bits, with their errors (feedback.h) -> parts on disk (job.h)
- *   then spend the remaining bit budget: 5 for the output matrix, 8 for matrices that their blocks
- *   mark as wide, 5 where they reduce the error most per bit; write the folder (folder.h)
+ *   for each round of as many tensors as there is memory for their moments:
+ *     run the text through the model -> moments (moments.h) -> factors (factor.h)
+ *     -> codes of 4, 5 and 8 bits, with their errors (feedback.h) -> parts on disk (job.h)
+ *   then what each tensor's error costs the model (costs.h); spend the bits (bits.h); write the
+ *   folder (folder.h)
  *
  * Activations are those of the unquantised model, so a matrix's codes do not depend on other
  * matrices, and an interrupted run resumes with its parts to the same bytes. The error of a matrix
@@ -34,8 +34,10 @@ typedef struct zoo_quantise_report {
     uint32_t n_resumed;                   /* matrices whose parts existed */
     uint32_t n_unseen;                    /* matrices without activations in the text */
     uint32_t n_damped;                    /* matrices whose factor needed more damping */
-    uint64_t n_tokens;                    /* of text run */
-    double bits;                          /* per weight */
+    uint32_t n_stacked; /* stacks, and those stored as [inputs, outputs]: no modules of others */
+    uint64_t n_tokens;  /* of text run */
+    double bits;        /* per weight */
+    double kl;          /* expected on the texts, from single measurements; 0: not measured */
 } zoo_quantise_report;
 
 /* The instruction set with which the engine must be opened: the best whose products take float32

@@ -139,6 +139,16 @@ static void fill_grid(float *x, uint32_t n, uint32_t kind)
     }
 }
 
+/* Four-bit floats times a power of two, as MXFP4 stores them. */
+static void fill_e2m1(float *x, uint32_t n)
+{
+    static const float values[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    float scale = ldexpf(1, (int)kt_below(16) - 12);
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] = values[kt_below(8)] * (kt_below(2) ? scale : -scale);
+    }
+}
+
 static void grids(void)
 {
     bool same = true, refused = true;
@@ -154,6 +164,8 @@ static void grids(void)
                 left = left < w.group ? left : w.group;
                 if (w.kind == ZOO_INT4 && i % 8 < 4) {
                     fill_runs(x + k, left);
+                } else if (w.kind == ZOO_INT5 && i % 8 < 4) {
+                    fill_e2m1(x + k, left);
                 } else {
                     fill_grid(x + k, left, w.kind);
                 }

@@ -86,9 +86,22 @@ for _ in 1 2 3 4 5; do
 done
 [ -e "$work/d/.parts/00010-5.part" ]
 same=$?
-for gone in 'NR <= 8' 'NR > 8' 'NR % 2'; do
+# A run that was killed while costs were measured has all parts.
+rm -rf "$work/f"
+"$lmzoo" quantise "$model" -o "$work/f" --weights int4 --lines --calibrate "$work/text.txt" \
+    --own-text 512 --bits 4.8 >/dev/null 2>&1 &
+pid=$!
+while kill -0 "$pid" 2>/dev/null && [ ! -e "$work/f/.parts/00010.cost" ]; do
+    :
+done
+kill -9 "$pid" 2>/dev/null
+wait "$pid" 2>/dev/null
+[ -e "$work/f/.parts/00010.cost" ] || same=1
+for gone in 'NR <= 8' 'NR > 8' 'NR % 2' 'costs'; do
     mkdir -p "$work/e"
-    cp -R "$work/d/.parts" "$work/e/.parts"
+    from=$work/d
+    [ "$gone" != costs ] || from=$work/f
+    cp -R "$from/.parts" "$work/e/.parts"
     find "$work/e/.parts" -name '*.part' | sort | awk "$gone" >"$work/gone"
     while read -r part; do rm "$part"; done <"$work/gone"
     quantise "$work/e" --calibrate "$work/text.txt" --bits 4.8
@@ -110,6 +123,38 @@ fi
 cmp "$work/a/model.safetensors" "$work/c/model.safetensors" >>"$work/words" 2>&1 &&
     cmp "$work/a/config.json" "$work/c/config.json" >>"$work/words" 2>&1 && [ ! -e "$work/c/.parts" ]
 result $? "killed five times: the same bytes, and no temporary file"
+
+# --- stacked experts, and a budget that allows eight bits
+experts=$LMZOO_SOURCE/demo/models/demo-hybrid
+stacks() { # stacks FOLDER OPTIONS...
+    folder=$1
+    shift
+    "$lmzoo" quantise "$experts" -o "$folder" --weights int4 --lines --own-text 0 \
+        --calibrate "$work/text.txt" "$@" >"$work/out" 2>"$work/words"
+}
+stray() { # stray FOLDER WEIGHTS
+    "$lmzoo" score "$1" -i "$work/other.txt" --lines --json --weights "$2" --cache f32 \
+        --against-model "$experts" 2>"$work/words" | sed 's/.*"kl_mean":\([^,}]*\).*/\1/'
+}
+stacks "$work/stacks" && grep -q 'are stacks or were stored as' "$work/out" &&
+    grep -aq 'block_sparse_moe.input_linear.weight_packed' "$work/stacks/model.safetensors"
+result $? "experts in one tensor are quantised, one by one, and it is told who reads them"
+stacks "$work/again" --threads 1
+cmp "$work/stacks/model.safetensors" "$work/again/model.safetensors" >>"$work/words" 2>&1
+result $? "with one thread the same bytes"
+stacks "$work/more" --bits 6.3
+four=$(stray "$work/stacks" int4) wide=$(stray "$work/stacks" f32) more=$(stray "$work/more" int4)
+load=$(stray "$experts" int4)
+echo "4.8 bits $four, read as float32 $wide, 6.3 bits $more, at load $load" >>"$work/words"
+awk -v a="$four" -v b="$wide" -v c="$load" \
+    'BEGIN { d = a - b; exit !(d < 0.1 * b && d > -0.1 * b && a < 0.6 * c) }'
+result $? "packed as int4 it diverges as its own numbers do, and less than the model packed at load"
+grep -q '"bits":.*8' "$work/more/lmzoo_quantise.json" &&
+    awk -v a="$more" -v b="$four" 'BEGIN { exit !(a > 0 && a < 0.4 * b) }'
+result $? "6.3 bits are spent on matrices of eight bits, and diverge less"
+"$lmzoo" inspect "$work/more" --weights int4 >"$work/words" 2>&1
+grep -q 'in int8' "$work/words"
+result $? "which stay int8 where int4 is asked for"
 
 # --- chats: their lines are what the template makes of them
 cat >"$work/chats.jsonl" <<'EOF'

@@ -392,6 +392,7 @@ static void test_scaled_shapes(void **state)
 static void test_packed_shapes(void **state)
 {
     static const int64_t shape[] = {8, 64}, wrong[] = {8, 60}, negative[] = {8, -1};
+    static const int64_t stack[] = {3, 8, 64};
     static const int32_t far_group[64] = {[63] = 2};
     const char *asymmetric = "{\"quant_method\":\"compressed-tensors\",\"config_groups\":{\"g\":"
                              "{\"weights\":{\"num_bits\":4,\"symmetric\":false}}}}";
@@ -424,6 +425,14 @@ static void test_packed_shapes(void **state)
             SHAPE(shape), T("a.weight_scale", F32, 2, 8, 2));
     REFUSED(NULL, "names a group that does not exist", T("a.weight_packed", I32, 2, 8, 8),
             SHAPE(shape), T("a.weight_scale", F32, 2, 8, 2), G_IDX("a.weight_g_idx", far_group));
+#define STACK                                                                                      \
+    T("a.weight_packed", I32, 3, 3, 8, 8),                                                         \
+        {.name = "a.weight_shape", .dtype = ZOO_I64, .n_dims = 1, .dims = {3}, .data = stack}
+    REFUSED(NULL, "", STACK, T("a.weight_scale", F32, 3, 3, 8, 2));
+    REFUSED(NULL, "does not fit it", STACK, T("a.weight_scale", F32, 3, 2, 8, 2));
+    REFUSED(NULL, "zero points of a stack are not read", STACK,
+            T("a.weight_scale", F32, 3, 3, 8, 2), T("a.weight_zero_point", I32, 3, 3, 1, 2));
+    REFUSED(NULL, "of three integers", T("a.weight_packed", I32, 3, 3, 8, 8), SHAPE(shape));
     REFUSED(NULL, "not one int32 per column", T("a.weight_packed", I32, 2, 8, 8), SHAPE(shape),
             T("a.weight_scale", F32, 2, 8, 2), T("a.weight_g_idx", I32, 1, 63));
 }

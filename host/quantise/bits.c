@@ -1,0 +1,120 @@
+/* bits.c: see bits.h. */
+#include "quantise/bits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { STEPS_MAX = ZOO_JOB_KINDS * (ZOO_JOB_KINDS - 1) / 2 };
+
+/* One step upwards of a job. */
+typedef struct step {
+    uint32_t job, from, to, rank;
+    double gain; /* a bit */
+} step;
+
+double zoo_bits_of(uint32_t kind)
+{
+    return kind == 0 ? 4 + 32.0 / 64 : kind == 1 ? 5 + 16.0 / 32 : 8 + 16.0 / 64;
+}
+
+static double values_of(const zoo_job *job)
+{
+    return (double)job->rows * (double)job->cols;
+}
+
+static double bits_between(const zoo_job *job, uint32_t from, uint32_t to)
+{
+    return (zoo_bits_of(to) - zoo_bits_of(from)) * values_of(job);
+}
+
+/* What is left of the cost of four bits in another kind. */
+static double cost_of(const zoo_job *job, double cost, uint32_t kind)
+{
+    return job->error[0] > 0 ? cost * job->error[kind] / job->error[0] : 0;
+}
+
+static int by_gain(const void *a, const void *b)
+{
+    const step *x = a, *y = b;
+    if (x->rank != y->rank) {
+        return x->rank < y->rank ? -1 : 1;
+    }
+    if (x->gain < y->gain || x->gain > y->gain) {
+        return x->gain < y->gain ? 1 : -1;
+    }
+    return (x->job > y->job) - (x->job < y->job);
+}
+
+/* Without costs: the output matrix, then wide ones, then the others. */
+static uint32_t rank_of(const zoo_job *job, bool measured)
+{
+    return measured || job->is_head ? 0 : job->is_wide ? 1 : 2;
+}
+
+static step step_of(const zoo_jobs *jobs, uint32_t i, uint32_t from, uint32_t to, bool measured)
+{
+    const zoo_job *job = &jobs->list[i];
+    double cost = measured ? job->cost : job->error[0];
+    double gain = cost_of(job, cost, from) - cost_of(job, cost, to);
+    return (step){i, from, to, rank_of(job, measured), gain / bits_between(job, from, to)};
+}
+
+/* Appends the steps of job i. Sorted, that from 4 to 8 stands before that to 5 where it gains more
+ * a bit, and else is no longer possible when it comes. */
+static uint32_t add_steps(const zoo_jobs *jobs, uint32_t i, bool measured, step *out)
+{
+    const zoo_job *job = &jobs->list[i];
+    uint32_t n = 0;
+    for (uint32_t from = 0; from < ZOO_JOB_KINDS; from++) {
+        for (uint32_t to = from + 1; to < ZOO_JOB_KINDS; to++) {
+            if (job->done[from] && job->done[to]) {
+                out[n++] = step_of(jobs, i, from, to, measured);
+            }
+        }
+    }
+    return n;
+}
+
+static void summarise(const zoo_jobs *jobs, bool measured, zoo_bits_result *out)
+{
+    double values = 0, bits = 0;
+    memset(out, 0, sizeof *out);
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        const zoo_job *job = &jobs->list[i];
+        values += values_of(job);
+        bits += zoo_bits_of(job->kind) * values_of(job);
+        out->kl += measured ? cost_of(job, job->cost, job->kind) : 0;
+        out->n_kinds[job->kind]++;
+    }
+    out->bits = bits / values;
+}
+
+zoo_status zoo_bits_choose(zoo_jobs *jobs, bool measured, double budget, zoo_bits_result *out,
+                           zoo_error *err)
+{
+    step *steps = zoo_mem_array((size_t)jobs->n * STEPS_MAX, sizeof *steps);
+    uint32_t n = 0;
+    double left = 0;
+    if (!steps) {
+        return zoo_fail(err, ZOO_E_MEMORY, "no memory for an order of %u matrices", jobs->n);
+    }
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        jobs->list[i].kind = 0;
+        left += (budget - zoo_bits_of(0)) * values_of(&jobs->list[i]);
+        n += add_steps(jobs, i, measured, steps + n);
+    }
+    qsort(steps, n, sizeof *steps, by_gain);
+    for (uint32_t s = 0; s < n; s++) {
+        zoo_job *job = &jobs->list[steps[s].job];
+        double more = bits_between(job, steps[s].from, steps[s].to);
+        if (job->kind == steps[s].from && more <= left && steps[s].gain > 0) {
+            job->kind = steps[s].to;
+            left -= more;
+        }
+    }
+    summarise(jobs, measured, out);
+    zoo_mem_free(steps);
+    return ZOO_OK;
+}
