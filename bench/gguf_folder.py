@@ -18,6 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import gguf
 import numpy as np
@@ -27,7 +28,7 @@ from safetensors.numpy import save_file
 
 FAR = 0.5  # relative error from which the tensor is another one
 ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "gemma3": gguf.MODEL_ARCH.GEMMA3}
-Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 
 def widen(values: NDArray[np.uint16]) -> Floats:
