@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,6 +231,23 @@ zoo_status zoo_plugin_check(const char *path, const zoo_plugin *plugin, zoo_erro
     return ZOO_OK;
 }
 
+/* Whether dlopen failed for lack of memory: by errno, where the loader has kept it, or because as
+ * many bytes as the file has cannot be mapped. */
+static bool lacks_memory(int why, off_t n_bytes)
+{
+    enum { DATA = 1 << 20 }; /* what its variables and the loader take beside the file */
+    if (zoo_file_status(why) == ZOO_E_MEMORY) {
+        return true;
+    }
+    size_t n = (size_t)n_bytes + DATA;
+    void *at = mmap(NULL, n, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        return true;
+    }
+    (void)munmap(at, n);
+    return false;
+}
+
 zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *err)
 {
     *out = NULL;
@@ -243,7 +261,7 @@ zoo_status zoo_plugin_load(const char *path, const zoo_plugin **out, zoo_error *
     errno = 0;
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
-        bool lacks = zoo_file_status(errno) == ZOO_E_MEMORY;
+        bool lacks = lacks_memory(errno, info.st_size);
         const char *why = dlerror();
         return zoo_fail(err, lacks ? ZOO_E_MEMORY : ZOO_E_PLUGIN, "%s: %s: %s", path,
                         lacks ? "cannot be loaded" : "not a loadable plugin",

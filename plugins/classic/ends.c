@@ -5,8 +5,8 @@
  *                       last norm; not with embed_dim_last
  *   transform           module of h = norm(act(W h + b)) behind the last norm; transform_norm,
  *                       transform_act ("gelu" whatever hidden_act says, or a key), transform_bias
- *                       (whether there is b), transform_width (a key: the rows of W); the head reads
- *                       what comes of it
+ *                       (whether there is b), transform_width (a key: the rows of W); the head
+ *                       reads what comes of it
  *   head_untied         module of the output matrix and its bias where tie_word_embeddings is
  *                       false, or where the file has that bias
  *

@@ -12,9 +12,9 @@
  * Option placement_if names a key; where it is true, placement_then holds instead. Option
  * norms_one: parallel branches share the first norm. Option width_times: a key, which times
  * hidden_size is the width of the feed-forward part. Option residual_from_norm: what is added to is
- * the branch's normed input. Option first_layer_bare: the first layer's attention has no norm, since
- * the embedded rows are normed. Option recent_attention: attention of the shared decoder, with
- * windows by layer_types and a rotation for each kind (sdk/blocks/decoder/attention.c).
+ * the branch's normed input. Option first_layer_bare: the first layer's attention has no norm,
+ * since the embedded rows are normed. Option recent_attention: attention of the shared decoder,
+ * with windows by layer_types and a rotation for each kind (sdk/blocks/decoder/attention.c).
  */
 #include <string.h>
 

@@ -69,8 +69,8 @@ hybrid_facts_fn hybrid_ngram_facts;
 /* Fills multipliers, primes, offsets and rows; refuses too many rows. [load] */
 zoo_status hybrid_ngram_hash(hybrid_ngram *p, uint32_t index, uint64_t seed, uint32_t vocab_size,
                              uint32_t at_least, uint32_t divisor, zoo_error *err);
-/* The hashes of the config with those that the file stores in their places; refuses those that point
- * beside the table. [load] */
+/* The hashes of the config with those that the file stores in their places; refuses those that
+ * point beside the table. [load] */
 zoo_status hybrid_ngram_stored(const hybrid_ngram *p, const hybrid_ngram_weights *w,
                                hybrid_ngram_hashes *out, zoo_error *err);
 /* Table rows [n_heads] of the token tokens[0], after tokens[-1], tokens[-2], ... [step] */

@@ -2,7 +2,8 @@
  * cycles.c: two stacks of layers that run again and again, one on a quick state, one on a slow one.
  *
  *   slow = embedding, quick = z
- *   H times:  L times: quick = norm(quick stack(quick + slow));   slow = norm(slow stack(slow + quick))
+ *   H times:  L times: quick = norm(quick stack(quick + slow));
+ *             slow = norm(slow stack(slow + quick))
  *
  * Every run of a stack is a run of layers of the plan: they share their weights with the other runs
  * of the stack, and each has keys and values of its own. The residual stream is the state that a

@@ -16,8 +16,8 @@
  *   temperature               "yarn": llama_4_scaling_beta; on layers that do not rotate
  *                             "no_rope": attn_scale, floor_scale, "power": (1 + (position + 1) /
  *                             2048)^0.1
- *   gate                      "element", "head", "in_q", "fused" (before q in one tensor), or a key: true is head, or a word;
- *                             gate_act; gate_bias: one for each head
+ *   gate                      "element", "head", "in_q", "fused" (before q in one tensor), or a
+ *                             key: true is head, or a word; gate_act; gate_bias: one for each head
  *   sliding_kv_double         twice the key-value heads on windowed layers
  *   window_plus               added to sliding_window
  *   sub_norm                  a norm before o_proj

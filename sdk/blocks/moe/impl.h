@@ -47,6 +47,8 @@ typedef struct moe_job {
     uint32_t n_groups, n_chunks, panels;
 } moe_job;
 
+/* The block's prepare: zoo_experts_check, and out_norm as factors. prepare.c [load] */
+zoo_status zoo_moe_prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
 /* Floats of a worker's tmp row. */
 uint32_t zoo_moe_tmp_width(const zoo_experts *experts);
 moe_pair_buffers zoo_moe_layout(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,

@@ -56,8 +56,8 @@ typedef enum zoo_renorm {
     ZOO_RENORM_P = 3      /* w / (sum w^p)^(1/p), p = renorm_eps */
 } zoo_renorm;
 
-/* The rule: logit_scale -> softcap -> score -> (+ bias, for the choice only) -> groups -> top k -> chosen
- *           -> renorm -> scale -> per_expert_scale. */
+/* The rule: logit_scale -> softcap -> score -> (+ bias, for the choice only) -> groups -> top k
+ *           -> chosen -> renorm -> scale -> per_expert_scale. */
 typedef struct zoo_router {
     uint32_t n_experts; /* rows of the router, zero experts included */
     uint32_t top_k;
