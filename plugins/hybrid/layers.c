@@ -6,6 +6,8 @@
  *   shared    the state mixer, in some layers after a transformer block that they share
  *   rwkv      time and channel mixing (rwkv.c)
  *   scaled    attention and experts of one release, added with scales (scaled.c)
+ *   convolved attention with biases for distances and experts, each behind it convolved
+ *             (convolved.c)
  *   streams   parts between residual streams (blocks/hyper); gated_streams: streams_plan.c
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),
@@ -25,7 +27,8 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out)
     } mixers[] = {{"mamba2", hybrid_mamba2_part},       {"mamba1", hybrid_mamba1_part},
                   {"delta", hybrid_delta_part},         {"shortconv", hybrid_shortconv_part},
                   {"lightning", hybrid_lightning_part}, {"rglru", hybrid_rglru_part},
-                  {"mlstm", hybrid_mlstm_part},         {"cca", hybrid_cca_part}};
+                  {"mlstm", hybrid_mlstm_part},         {"cca", hybrid_cca_part},
+                  {"relative", hybrid_relative_part}};
     const zoo_config *c = b->config;
     const char *name = c->text(c, "@mixer", "");
     for (size_t i = 0; i < ZOO_COUNT(mixers); i++) {
@@ -182,6 +185,8 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
         status = hybrid_streams_layer(b, kind, layer, out);
     } else if (strcmp(shape, "single") == 0) {
         status = single_layer(b, kind, layer, out);
+    } else if (strcmp(shape, "convolved") == 0) {
+        status = hybrid_convolved_layer(b, layer, out);
     } else if (strcmp(shape, "scaled") == 0) {
         status = hybrid_scaled_layer(b, layer, out);
     } else if (strcmp(shape, "streams") == 0) {

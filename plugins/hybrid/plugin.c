@@ -54,19 +54,13 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,
-                                              &zoo_mla_ops,
-                                              &hybrid_mamba2_ops,
-                                              &hybrid_mamba1_ops,
-                                              &hybrid_delta_ops,
-                                              &hybrid_shortconv_ops,
-                                              &hybrid_lightning_ops,
-                                              &hybrid_rglru_ops,
-                                              &hybrid_mlstm_ops,
-                                              &hybrid_rwkv_time_ops,
-                                              &hybrid_cca_ops,
-                                              &hybrid_pooled_ops,
-                                              NULL};
+static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,          &zoo_mla_ops,
+                                              &hybrid_mamba2_ops,    &hybrid_mamba1_ops,
+                                              &hybrid_delta_ops,     &hybrid_shortconv_ops,
+                                              &hybrid_lightning_ops, &hybrid_rglru_ops,
+                                              &hybrid_mlstm_ops,     &hybrid_rwkv_time_ops,
+                                              &hybrid_cca_ops,       &hybrid_pooled_ops,
+                                              &hybrid_relative_ops,  NULL};
 static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_moe_ops,
                                             &hybrid_map_ops,
@@ -80,9 +74,13 @@ static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_predict_ops,
                                             &hybrid_ngram_ops,
                                             &hybrid_gather_ops,
+                                            &hybrid_sunk_ops,
+                                            &hybrid_factored_ops,
+                                            &hybrid_sconv_ops,
                                             NULL};
-static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops, &zoo_hyper_ops,
-                                                    &hybrid_scaled_ops, &hybrid_streams_ops, NULL};
+static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops,    &zoo_hyper_ops,
+                                                    &hybrid_scaled_ops,    &hybrid_streams_ops,
+                                                    &hybrid_convolved_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
@@ -117,7 +115,8 @@ static void check_eps(const zoo_decoder *b)
     }
 }
 
-/* Option first_norm: a norm between the embeddings and the first layer. */
+/* Option first_norm: a norm between the embeddings and the first layer; with embed_norm_inside it
+ * belongs to the reference's embedding module. */
 static zoo_status first_norm(zoo_decoder *b)
 {
     const char *name = b->config->text(b->config, "@first_norm", NULL);
@@ -131,6 +130,9 @@ static zoo_status first_norm(zoo_decoder *b)
     }
     b->plan->prologue = part;
     b->plan->n_prologue = 1;
+    if (zoo_decoder_flag(b, "@embed_norm_inside", false)) {
+        b->plan->embed_scale_inside = 2;
+    }
     return hybrid_norm_part(b, path, path, b->hidden, part);
 }
 

@@ -528,6 +528,35 @@ SPECIAL: dict[str, tuple[str, list[Json]]] = {
             BASE,
         ],
     ),
+    "InklingTextConfig": (
+        "dda48e8fb333",
+        [
+            {
+                **GLOBAL_LAYERS,
+                "of": ["hybrid", "hybrid_sliding"],
+                "period": 6,
+                "without": "local_layer_ids",
+                "when": "null",
+            },
+            when_null(
+                "layer_types",
+                by="enumerated",
+                of=["hybrid_sliding", "hybrid"],
+                list="local_layer_ids",
+                n=0,
+            ),
+            {"key": "dense_mlp_idx", "by": "value", "value": 0, "when": "absent"},
+            when_null("mlp_layer_types", by="first", of=["dense", "sparse"], n="dense_mlp_idx"),
+            {
+                "key": "moe_intermediate_size",
+                "by": "same",
+                "of": "intermediate_size",
+                "if": "dense_intermediate_size",
+            },
+            {"key": "intermediate_size", "by": "spelled", "of": "dense_intermediate_size"},
+            BASE,
+        ],
+    ),
     "ModernBertDecoderConfig": (
         "75b7d89d3ce7",
         [

@@ -2,29 +2,41 @@
  * chosen.c: softmax attention of one row over chosen keys: they are gathered and widened, then read
  * by all query heads of their key-value head.
  *
- * A bias on the scores is one more element: 1 / scale in the query, the bias in the key. Every row
- * is taken by itself, so its bits depend on its keys alone. Memory: the chosen keys and values of
+ * A bias on the scores is one more element: 1 / scale in the query, the bias in the key; where each
+ * query head has its own, one element for each head, 0 in the queries of the others. Every row is
+ * taken by itself, so its bits depend on its keys alone. Memory: the chosen keys and values of
  * one head for each worker.
  */
 #include <string.h>
 
 #include "blocks/gqa/impl.h"
 
-gqa_chosen zoo_gqa_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout)
+static gqa_chosen take(const zoo_gqa *p, uint32_t n_biases, uint32_t keys_max,
+                       zoo_scratch_layout *layout)
 {
-    gqa_chosen c = {0};
+    gqa_chosen c = {.n_biases = n_biases};
     c.q = zoo_scratch_layout_floats(layout, p->shape.n_heads / p->shape.n_kv_heads,
-                                    (size_t)p->shape.head_dim + 1);
-    c.k = zoo_scratch_layout_floats(layout, keys_max, (size_t)p->shape.head_dim + 1);
+                                    (size_t)p->shape.head_dim + n_biases);
+    c.k = zoo_scratch_layout_floats(layout, keys_max, (size_t)p->shape.head_dim + n_biases);
     c.v = zoo_scratch_layout_floats(layout, keys_max, p->shape.v_dim);
     c.scratch = zoo_scratch_layout_floats(
-        layout, 1, zoo_attend_scratch(p->shape.head_dim + 1, p->shape.v_dim));
+        layout, 1, zoo_attend_scratch(p->shape.head_dim + n_biases, p->shape.v_dim));
     c.segs = zoo_scratch_layout_take(layout,
                                      2 * ((size_t)keys_max / ZOO_PAGE + 1) * sizeof(zoo_segment));
     return c;
 }
 
-/* The queries of the head, each with its element for the bias after it. */
+gqa_chosen zoo_gqa_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout)
+{
+    return take(p, 1, keys_max, layout);
+}
+
+gqa_chosen zoo_gqa_biased_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout)
+{
+    return take(p, p->shape.n_heads / p->shape.n_kv_heads, keys_max, layout);
+}
+
+/* The queries of the head, each with its elements for the biases after it. */
 static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint32_t width,
                          float *out)
 {
@@ -33,7 +45,9 @@ static void copy_queries(const gqa_step *step, uint32_t row, uint32_t head, uint
     const float *q = step->buffers.q + ((size_t)row * p->shape.n_heads + (size_t)head * group) * d;
     for (uint32_t i = 0; i < group; i++, q += d, out += width) {
         memcpy(out, q, d * sizeof(float));
-        out[width - 1] = width > d ? 1.0f / p->options.scale : out[width - 1];
+        for (uint32_t b = d; b < width; b++) {
+            out[b] = width == d + 1 || b == d + i ? 1.0f / p->options.scale : 0.0f;
+        }
     }
 }
 
@@ -44,12 +58,14 @@ void zoo_gqa_chosen_attend(const gqa_step *step, const gqa_chosen *buffers, uint
     const zoo_gqa *p = step->params;
     const zoo_seq *seq = &step->span->seqs[step->span->seq_of[row]];
     uint32_t group = p->shape.n_heads / p->shape.n_kv_heads,
-             width = p->shape.head_dim + (keys->bias ? 1 : 0);
+             n_biases = keys->bias ? buffers->n_biases : 0, width = p->shape.head_dim + n_biases;
     copy_queries(step, row, head, width, buffers->q);
     for (uint32_t i = 0; i < keys->n; i++) {
         float *k = buffers->k + (size_t)i * width;
         step->cache->read(step->cache, 0, seq, head, keys->at[i], 1, k);
-        k[width - 1] = keys->bias ? keys->bias[keys->at[i]] : k[width - 1];
+        for (uint32_t b = 0; b < n_biases; b++) {
+            k[p->shape.head_dim + b] = keys->bias[b * keys->bias_stride + keys->at[i]];
+        }
         step->cache->read(step->cache, 1, seq, head, keys->at[i], 1,
                           buffers->v + (size_t)i * p->shape.v_dim);
     }

@@ -118,17 +118,20 @@ void zoo_gqa_join(const gqa_step *step, const gqa_tile *tile, uint32_t head, uin
 
 /* chosen.c: attention of one row and key-value head over keys that were chosen. */
 typedef struct gqa_chosen {
-    float *q, *k, *v;  /* [group, head_dim + 1], [keys_max, head_dim + 1], [keys_max, v_dim] */
+    float *q, *k, *v;  /* [group, head_dim + n_biases], [keys_max, the same], [keys_max, v_dim] */
     float *scratch;    /* zoo_attend_scratch */
     zoo_segment *segs; /* 2 [keys_max / ZOO_PAGE + 1] */
+    uint32_t n_biases; /* 1: the same for all query heads of a key head; or one for each of them */
 } gqa_chosen;
 typedef struct gqa_keys {
     const uint32_t *at; /* [n] rows of the cache, ascending */
     uint32_t n;         /* at least 1 */
     const float *bias;  /* by row of the cache, added to the scores; or null */
+    size_t bias_stride; /* from a query head's biases to the next one's; unused with one for all */
 } gqa_keys;
-/* Scratch of one worker. */
+/* Scratch of one worker; the second with biases of each query head. */
 gqa_chosen zoo_gqa_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout);
+gqa_chosen zoo_gqa_biased_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout);
 /* Attends row `row` over the keys for the queries of key-value head `head`. [step] */
 void zoo_gqa_chosen_attend(const gqa_step *step, const gqa_chosen *buffers, uint32_t row,
                            uint32_t head, const gqa_keys *keys);

@@ -1,6 +1,6 @@
 /*
  * impl.h: what the files of the experts share: bind.c (params and tensors), route.c and
- * rules.c (routing), sort.c and apply.c (grouped experts), moe.c (block).
+ * rules.c (routing), sort.c and apply.c (grouped experts), prepare.c, moe.c (block).
  */
 #ifndef ZOO_BLOCKS_MOE_IMPL_H
 #define ZOO_BLOCKS_MOE_IMPL_H
@@ -9,6 +9,8 @@
 #include "blocks/ops.h"
 
 extern const zoo_bind zoo_moe_binds[];
+/* The prepare slot of the block. prepare.c [load] */
+zoo_status zoo_moe_prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
 
 /* Replaces the router logits of a row by their scores. */
 void zoo_moe_score(const zoo_kernels *kernels, const zoo_router *router, float *logits);
@@ -47,8 +49,6 @@ typedef struct moe_job {
     uint32_t n_groups, n_chunks, panels;
 } moe_job;
 
-/* The block's prepare: zoo_experts_check, and out_norm as factors. prepare.c [load] */
-zoo_status zoo_moe_prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
 /* Floats of a worker's tmp row. */
 uint32_t zoo_moe_tmp_width(const zoo_experts *experts);
 moe_pair_buffers zoo_moe_layout(const zoo_experts *experts, uint32_t top_k, uint32_t n_rows,

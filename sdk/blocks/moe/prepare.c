@@ -1,7 +1,7 @@
 /*
- * prepare.c: bound experts before their first step: all packed alike, factors of their norm.
+ * prepare.c: what is checked and made once, after the experts' weights are bound.
  *
- * Memory: the factors [width_out], the setup's.
+ * Memory: the factors before the norm of the experts' outputs, in the model arena.
  */
 #include "blocks/moe/impl.h"
 
