@@ -80,7 +80,10 @@ static void read_limits(const zoo_config *c, mamba2_params *p)
 static void read_scales(const zoo_config *c, mamba2_params *p)
 {
     const char *key = c->text(c, "@ssm_multipliers", NULL);
-    p->scaled = key && c->count(c, key) == MAMBA2_SEGMENTS;
+    p->scaled = key && c->type(c, key) == ZOO_ARRAY;
+    if (p->scaled && c->count(c, key) < MAMBA2_SEGMENTS) {
+        c->refuse(c, "%s should have %d numbers", key, MAMBA2_SEGMENTS);
+    }
     for (uint32_t i = 0; i < MAMBA2_SEGMENTS && p->scaled; i++) {
         char at[80];
         (void)snprintf(at, sizeof at, "%s[%u]", key, i);

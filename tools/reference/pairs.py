@@ -344,17 +344,21 @@ class Slow(Exception):
 
 
 def stop(*_: object) -> None:
-    raise Slow(f"more than {SECONDS} seconds")
+    raise Slow(f"more than {SECONDS} seconds of computing")
 
 
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def limit_child() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
 
 
 def is_huge(config: PreTrainedConfig) -> bool:
@@ -399,19 +403,16 @@ def computed(
 
 
 def traced(program: str, folder: str, ids: list[int]) -> tuple[int, str, torch.Tensor | None]:
-    """(exit code, last words, logits) of lmzoo; the code of a program that hangs is -1."""
+    """(exit code, last words, logits) of lmzoo; a signal ends one that computes too long."""
     out = folder + ".safetensors"
     command = [program, "trace", folder, "--tokens", ",".join(map(str, ids)), "-o", out]
-    try:
-        done = subprocess.run(
-            [*command, "--weights", "f32", "--cache", "f32"],
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return -1, "hangs", None
+    done = subprocess.run(
+        [*command, "--weights", "f32", "--cache", "f32"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit_child,
+    )
     words = (done.stderr.strip().splitlines() or [""])[-1]
     if done.returncode:
         return done.returncode, words.replace(folder, "FOLDER"), None

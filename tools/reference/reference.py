@@ -184,6 +184,8 @@ def watched(model: PreTrainedModel, every_child: bool) -> Iterator[tuple[str, to
             for name, child in layer.named_children():
                 if isinstance(child, torch.nn.ModuleList):
                     yield from ((f"{path}.{i}.{name}.{j}", c) for j, c in enumerate(child))
+                elif name == "act_fn":
+                    continue  # an activation is no step of its own
                 elif is_block(child) or (every_child and not is_named(child, NEVER)):
                     yield f"{path}.{i}.{name}", child
 

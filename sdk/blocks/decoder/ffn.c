@@ -4,12 +4,14 @@
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up, up_first (its rows); act
  * (class default of hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width,
  * "intermediate_size");
- * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is there);
+ * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is "bitnet");
  * stored_in_out (matrices are stored [in, out]); limit (swiglu_limit and swiglu_alpha, of experts
  * too); layer_limits (a key: the clamp behind the activation of each layer's routed experts),
  * shared_limits (the same of its dense part or shared expert).
  * The key mlp_multipliers holds a factor before the activation and one on the output.
  */
+#include <string.h>
+
 #include "blocks/decoder/decoder.h"
 #include "blocks/ops.h"
 
@@ -17,7 +19,7 @@ bool zoo_decoder_rounds(const zoo_decoder *b)
 {
     const zoo_config *c = b->config;
     const char *key = c->text(c, "@round_if", NULL);
-    return key && c->type(c, key) != ZOO_ABSENT && c->type(c, key) != ZOO_NULL;
+    return key && strcmp(c->text(c, key, ""), "bitnet") == 0;
 }
 
 zoo_glu zoo_decoder_glu(const zoo_decoder *b, const char *act)

@@ -26,6 +26,11 @@ static zoo_status refuse_router(const zoo_moe *p, zoo_error *err)
         return zoo_fail(err, ZOO_E_CONFIG, "experts: %u of %u groups of %u experts", r->groups_kept,
                         r->n_groups, r->n_experts);
     }
+    if (r->n_groups == 1 && !r->groups_kept) {
+        return zoo_fail(err, ZOO_E_CONFIG,
+                        "experts: none of 1 group is kept, so that the reference chooses among "
+                        "equal scores");
+    }
     if (r->n_groups > 1 && r->n_experts / r->n_groups * r->groups_kept < r->top_k) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "experts: %u are chosen, but the %u of %u groups that are kept hold %u",
