@@ -75,6 +75,8 @@ zoo_status hybrid_shared_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer,
  * scaled.c */
 zoo_status hybrid_scaled_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 zoo_status hybrid_scaled_begin(zoo_decoder *b);
+/* Sets the factors of a layer's residual additions. factors.c [load] */
+zoo_status hybrid_set_factors(zoo_decoder *b, hybrid_kind kind, zoo_layer *out);
 /* A layer whose branches pass short convolutions. convolved.c */
 zoo_status hybrid_convolved_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops hybrid_convolved_ops;

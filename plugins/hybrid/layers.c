@@ -73,29 +73,6 @@ static zoo_status make_ffns(zoo_decoder *b, uint32_t layer, zoo_part *parts, uin
     return ZOO_OK;
 }
 
-/* Residuals that are the normed input, with two factors for each kind of part. */
-static zoo_status set_factors(zoo_decoder *b, hybrid_kind kind, zoo_layer *out)
-{
-    const zoo_config *c = b->config;
-    bool full = kind == HYBRID_ATTENTION;
-    zoo_branch *branches = b->setup->take(b->setup, 2 * sizeof *branches);
-    if (!branches) {
-        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
-    }
-    for (uint32_t i = 0; i < 2; i++) {
-        branches[i] = out->branches[i];
-        branches[i].residual_from_norm = 1;
-    }
-    branches[0].h_scale =
-        (float)c->number(c, full ? "full_attn_alpha_factor" : "linear_attn_alpha_factor", 1.0);
-    branches[0].scale =
-        (float)c->number(c, full ? "full_attn_beta_factor" : "linear_attn_beta_factor", 1.0);
-    branches[1].h_scale = (float)c->number(c, "mlp_alpha_factor", 1.0);
-    branches[1].scale = (float)c->number(c, "mlp_beta_factor", 1.0);
-    out->branches = branches;
-    return ZOO_OK;
-}
-
 static zoo_status decoder_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out)
 {
     uint32_t n_ffns;
@@ -107,7 +84,7 @@ static zoo_status decoder_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer
     ZOO_TRY(make_ffns(b, layer, &parts[1], &n_ffns));
     b->own_frame = kind == HYBRID_ATTENTION;
     ZOO_TRY(zoo_decoder_frame(b, layer, parts, n_ffns + 1, out));
-    return zoo_decoder_flag(b, "@factors", false) ? set_factors(b, kind, out) : ZOO_OK;
+    return zoo_decoder_flag(b, "@factors", false) ? hybrid_set_factors(b, kind, out) : ZOO_OK;
 }
 
 /* The streams are those that the prologue spreads. */

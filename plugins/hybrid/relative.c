@@ -1,9 +1,9 @@
 /*
  * relative.c: the block of attention with a bias for each distance (formulas: relative.h).
  *
- * Keys: num_attention_heads, num_key_value_heads, head_dim, and with swa_ in front those of windowed
- * layers (layer_types says hybrid_sliding); sliding_window, d_rel, rel_extent, conv_kernel_size,
- * log_scaling_n_floor, log_scaling_alpha.
+ * Keys: num_attention_heads, num_key_value_heads, head_dim, and with swa_ in front those of
+ * windowed layers (layer_types says hybrid_sliding); sliding_window, d_rel, rel_extent,
+ * conv_kernel_size, log_scaling_n_floor, log_scaling_alpha.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * relative_rows.c: scores with a bias for each distance (formulas: relative.h), one row and key head
- * at a time.
+ * relative_rows.c: scores with a bias for each distance (formulas: relative.h), one row and key
+ * head at a time.
  */
 #include <math.h>
 #include <string.h>

@@ -264,9 +264,11 @@ def read_model(cls: type) -> tuple[dict[str, Any], set[str], set[str], dict[str,
     helpers: set[str] = set()
     absent: dict[str, float] = {}
     fallbacks: dict[str, Any] = {"is_causal": True}
+    family = cls.__name__.removesuffix("Config").removesuffix("Text")
     while todo:
         name = todo.pop()
-        if name in seen or "Vision" in name or "Audio" in name or name in LEFT_OUT:
+        own = name.removeprefix(family)
+        if name in seen or "Vision" in own or "Audio" in own or name in LEFT_OUT:
             continue
         seen.add(name)
         if name in HELPERS:

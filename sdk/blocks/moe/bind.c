@@ -1,6 +1,5 @@
 /*
- * bind.c: params and tensors of routed experts: defaults, checks, forms of storage and the
- * bind table.
+ * bind.c: params and tensors of routed experts: defaults, forms of storage and the bind table.
  *
  * Memory: none. What it will not do: read a config; configure of each plugin fills zoo_moe.
  */
@@ -9,53 +8,6 @@
 
 #define ZOO_ROW_WEIGHTS zoo_moe_weights
 #define ZOO_ROW_PARAMS  zoo_moe
-
-static zoo_status refuse_router(const zoo_moe *p, zoo_error *err)
-{
-    const zoo_router *r = &p->router;
-    if (!r->n_experts || r->n_experts > 65536 || !r->top_k || r->top_k > r->n_experts) {
-        return zoo_fail(err, ZOO_E_CONFIG, "experts: %u chosen of %u", r->top_k, r->n_experts);
-    }
-    if (r->score > ZOO_SCORE_SPARSEMIXER || r->chosen > ZOO_CHOSEN_SIGMOID ||
-        r->renorm > ZOO_RENORM_P || (r->renorm == ZOO_RENORM_P && !(r->renorm_eps > 0))) {
-        return zoo_fail(err, ZOO_E_CONFIG, "experts: routing rule %u, %u, %u", r->score, r->chosen,
-                        r->renorm);
-    }
-    if (r->n_groups > 1 &&
-        (r->n_experts % r->n_groups != 0 || !r->groups_kept || r->groups_kept > r->n_groups)) {
-        return zoo_fail(err, ZOO_E_CONFIG, "experts: %u of %u groups of %u experts", r->groups_kept,
-                        r->n_groups, r->n_experts);
-    }
-    if (r->n_groups == 1 && !r->groups_kept) {
-        return zoo_fail(err, ZOO_E_CONFIG,
-                        "experts: none of 1 group is kept, so that the reference chooses among "
-                        "equal scores");
-    }
-    if (r->n_groups > 1 && r->n_experts / r->n_groups * r->groups_kept < r->top_k) {
-        return zoo_fail(err, ZOO_E_CONFIG,
-                        "experts: %u are chosen, but the %u of %u groups that are kept hold %u",
-                        r->top_k, r->groups_kept, r->n_groups,
-                        r->n_experts / r->n_groups * r->groups_kept);
-    }
-    return ZOO_OK;
-}
-
-static zoo_status refuse_experts(const zoo_moe *p, zoo_error *err)
-{
-    const zoo_experts *e = &p->experts;
-    if (!e->n || e->n > p->router.n_experts || !e->width || e->width > UINT32_MAX / 2 ||
-        e->glu.act >= ZOO_ACT_COUNT) {
-        return zoo_fail(err, ZOO_E_CONFIG, "experts: %u matrices of width %u, activation %u", e->n,
-                        e->width, e->glu.act);
-    }
-    if (e->n < p->router.n_experts && e->width_in != e->width_out) {
-        return zoo_fail(err, ZOO_E_CONFIG, "experts that return their input change its width");
-    }
-    if (p->fused && !e->gated) {
-        return zoo_fail(err, ZOO_E_CONFIG, "experts: a fused matrix without gates");
-    }
-    return ZOO_OK;
-}
 
 static void set_maps(zoo_moe *p)
 {
@@ -109,8 +61,7 @@ zoo_status zoo_moe_finish(zoo_moe *p, uint32_t width_in, zoo_error *err)
     p->experts.out_norm = p->experts.out_eps > 0;
     p->shared_scale = p->shared_scale != 0 ? p->shared_scale : 1.0f;
     p->routed_scale = p->routed_scale != 0 ? p->routed_scale : 1.0f;
-    ZOO_TRY(refuse_router(p, err));
-    ZOO_TRY(refuse_experts(p, err));
+    ZOO_TRY(zoo_moe_refuse(p, err));
     set_maps(p);
     set_rows(p);
     if (shared->width) {

@@ -1,5 +1,5 @@
 /*
- * impl.h: what the files of the experts share: bind.c (params and tensors), route.c and
+ * impl.h: what the files of the experts share: bind.c and refuse.c (params, tensors), route.c and
  * rules.c (routing), sort.c and apply.c (grouped experts), prepare.c, moe.c (block).
  */
 #ifndef ZOO_BLOCKS_MOE_IMPL_H
@@ -9,6 +9,8 @@
 #include "blocks/ops.h"
 
 extern const zoo_bind zoo_moe_binds[];
+/* Refuses params that cannot be computed; defaults are filled. refuse.c [load] */
+zoo_status zoo_moe_refuse(const zoo_moe *p, zoo_error *err);
 /* The prepare slot of the block. prepare.c [load] */
 zoo_status zoo_moe_prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err);
 
