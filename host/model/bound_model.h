@@ -61,6 +61,8 @@ typedef struct zoo_source {
     const zoo_tensor *tensor;
     const zoo_weight *weight;
     const void *family;    /* the same for all matrices that one bind row filled */
+    const void *stacks;    /* the same for all experts and heads of a block, which packs those that
+                              read the same rows alike; null: none of these */
     const zoo_rowmap *map; /* which outputs of the stored matrix it took; null: all */
     uint64_t row0, stored_rows;
     bool is_transposed;    /* stored as [inputs, outputs] */

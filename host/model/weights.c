@@ -29,6 +29,7 @@ typedef struct dims {
     uint32_t flags;        /* of the bind row */
     zoo_bind_mode mode;
     const void *family; /* of the matrices of a bind row; null: one matrix */
+    const void *block;  /* whose bind row it is; null: none */
 } dims;
 
 static uint32_t param(const void *params, uint32_t offset, uint32_t none)
@@ -270,6 +271,7 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
     if (d->mode == ZOO_BIND_PACK) {
         zoo_source source = {.weight = out,
                              .family = d->family ? d->family : out,
+                             .stacks = d->family ? d->block : NULL,
                              .map = d->map,
                              .row0 = d->row0,
                              .stored_rows = stored_rows_of(d)};
@@ -531,6 +533,7 @@ zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bind_mode mode, zoo_bound *
         const char *path = absolute ? "" : bound->path;
         (void)snprintf(name, sizeof name, "%s%s%s", path, *path ? "." : "", bind->name);
         dims d = row_dims(mode, bind, bound->params);
+        d.block = bound;
         bool found = false;
         zoo_status status = bind_one(model, bound, bind, name, &d, &found, err);
         bool needed = !more && !(bind->flags & ZOO_BIND_OPTIONAL);

@@ -8,10 +8,10 @@
 
 enum { STEPS_MAX = ZOO_JOB_KINDS * (ZOO_JOB_KINDS - 1) / 2 };
 
-/* One step upwards of a job. */
+/* One step upwards of a unit. */
 typedef struct step {
-    uint32_t job, from, to, rank;
-    double gain; /* a bit */
+    uint32_t job, from, to, rank; /* job: the unit's first */
+    double gain, more;            /* a bit; bits */
 } step;
 
 double zoo_bits_of(uint32_t kind)
@@ -53,28 +53,46 @@ static uint32_t rank_of(const zoo_job *job, bool measured)
     return measured || job->is_head ? 0 : job->is_wide ? 1 : 2;
 }
 
+/* Of all members of the unit that begins with job i; gain 0 and more 0 where a part is missing. */
 static step step_of(const zoo_jobs *jobs, uint32_t i, uint32_t from, uint32_t to, bool measured)
 {
-    const zoo_job *job = &jobs->list[i];
-    double cost = measured ? job->cost : job->error[0];
-    double gain = cost_of(job, cost, from) - cost_of(job, cost, to);
-    return (step){i, from, to, rank_of(job, measured), gain / bits_between(job, from, to)};
+    step s = {.job = i, .from = from, .to = to, .rank = rank_of(&jobs->list[i], measured)};
+    for (uint32_t j = i; j < jobs->n; j++) {
+        const zoo_job *job = &jobs->list[j];
+        double cost = measured ? job->cost : job->error[0];
+        if (job->unit == i && !(job->done[from] && job->done[to])) {
+            return (step){0};
+        }
+        if (job->unit == i) {
+            s.gain += cost_of(job, cost, from) - cost_of(job, cost, to);
+            s.more += bits_between(job, from, to);
+        }
+    }
+    s.gain /= s.more;
+    return s;
 }
 
-/* Appends the steps of job i. Sorted, that from 4 to 8 stands before that to 5 where it gains more
- * a bit, and else is no longer possible when it comes. */
+/* Appends the steps of the unit of job i. Sorted, that from 4 to 8 stands before that to 5 where it
+ * gains more a bit, and else is no longer possible when it comes. */
 static uint32_t add_steps(const zoo_jobs *jobs, uint32_t i, bool measured, step *out)
 {
-    const zoo_job *job = &jobs->list[i];
     uint32_t n = 0;
     for (uint32_t from = 0; from < ZOO_JOB_KINDS; from++) {
         for (uint32_t to = from + 1; to < ZOO_JOB_KINDS; to++) {
-            if (job->done[from] && job->done[to]) {
-                out[n++] = step_of(jobs, i, from, to, measured);
-            }
+            out[n] = step_of(jobs, i, from, to, measured);
+            n += out[n].more > 0;
         }
     }
     return n;
+}
+
+static void take_step(zoo_jobs *jobs, const step *s)
+{
+    for (uint32_t j = s->job; j < jobs->n; j++) {
+        if (jobs->list[j].unit == s->job) {
+            jobs->list[j].kind = s->to;
+        }
+    }
 }
 
 static void summarise(const zoo_jobs *jobs, bool measured, zoo_bits_result *out)
@@ -103,15 +121,14 @@ zoo_status zoo_bits_choose(zoo_jobs *jobs, bool measured, double budget, zoo_bit
     for (uint32_t i = 0; i < jobs->n; i++) {
         jobs->list[i].kind = 0;
         left += (budget - zoo_bits_of(0)) * values_of(&jobs->list[i]);
-        n += add_steps(jobs, i, measured, steps + n);
+        n += jobs->list[i].unit == i ? add_steps(jobs, i, measured, steps + n) : 0;
     }
     qsort(steps, n, sizeof *steps, by_gain);
     for (uint32_t s = 0; s < n; s++) {
-        zoo_job *job = &jobs->list[steps[s].job];
-        double more = bits_between(job, steps[s].from, steps[s].to);
-        if (job->kind == steps[s].from && more <= left && steps[s].gain > 0) {
-            job->kind = steps[s].to;
-            left -= more;
+        bool next = jobs->list[steps[s].job].kind == steps[s].from;
+        if (next && steps[s].more <= left && steps[s].gain > 0) {
+            take_step(jobs, &steps[s]);
+            left -= steps[s].more;
         }
     }
     summarise(jobs, measured, out);

@@ -4,7 +4,8 @@
  * All matrices begin with 4 bits. The steps of all, from 4 to 5, from 5 to 8 and from 4 to 8, are
  * taken by what they gain a bit, as far as the budget goes. With measured costs (costs.h) the gain
  * is KL divergence. Without, it is the error of the outputs, and the output matrix comes first,
- * then matrices that their blocks mark as wide.
+ * then matrices that their blocks mark as wide. Experts of a block share their prepared rows, so
+ * they step together.
  */
 #ifndef ZOO_QUANTISE_BITS_H
 #define ZOO_QUANTISE_BITS_H

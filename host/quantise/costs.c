@@ -192,20 +192,22 @@ static zoo_status swap_job(const probe *p, uint32_t i, swapped *list, uint32_t *
     return status;
 }
 
-/* Divergence with jobs begin .. end - 1 in four bits. */
-static zoo_status measure(const probe *p, uint32_t begin, uint32_t end, double *kl, zoo_error *err)
+/* Divergence with the jobs of a unit in four bits. */
+static zoo_status measure(const probe *p, uint32_t unit, double *kl, zoo_error *err)
 {
     uint32_t n = 0, all = 0;
-    for (uint32_t i = begin; i < end; i++) {
-        all += p->jobs->list[i].n_sources;
+    for (uint32_t i = unit; i < p->jobs->n; i++) {
+        all += p->jobs->list[i].unit == unit ? p->jobs->list[i].n_sources : 0;
     }
     swapped *list = zoo_mem_array(all, sizeof *list);
     if (!list) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for a list of %u matrices", all);
     }
     zoo_status status = ZOO_OK;
-    for (uint32_t i = begin; i < end && status == ZOO_OK; i++) {
-        status = swap_job(p, i, list, &n, err);
+    for (uint32_t i = unit; i < p->jobs->n && status == ZOO_OK; i++) {
+        if (p->jobs->list[i].unit == unit) {
+            status = swap_job(p, i, list, &n, err);
+        }
     }
     status = status == ZOO_OK ? run_probe(p, kl, err) : status;
     swap_out(list, n);
@@ -214,15 +216,6 @@ static zoo_status measure(const probe *p, uint32_t begin, uint32_t end, double *
 }
 
 /* ---- all tensors ---- */
-
-static uint32_t family_end(const zoo_jobs *jobs, uint32_t begin)
-{
-    uint32_t end = begin + 1;
-    while (end < jobs->n && jobs->list[end].family == begin) {
-        end++;
-    }
-    return end;
-}
 
 /* The text and the place in it where window w begins: at texts if there are enough of them, else
  * spread over their tokens. */
@@ -244,10 +237,10 @@ static const zoo_score_text *place_of(const zoo_score_texts *texts, uint32_t w, 
 }
 
 /* Windows begin as texts do, with the begin token if theirs have it. */
-static void choose_windows(probe *p, const zoo_score_texts *texts, uint32_t n_families)
+static void choose_windows(probe *p, const zoo_score_texts *texts, uint32_t n_units)
 {
     size_t room = logits_bytes / sizeof(float) / p->vocab;
-    uint32_t want = TOKENS_ALL / WINDOW / (n_families + 1);
+    uint32_t want = TOKENS_ALL / WINDOW / (n_units + 1);
     want = want < WINDOWS_MIN ? WINDOWS_MIN : want > WINDOWS_MAX ? WINDOWS_MAX : want;
     for (uint32_t w = 0; w < want; w++) {
         uint64_t at;
@@ -268,12 +261,12 @@ static void choose_windows(probe *p, const zoo_score_texts *texts, uint32_t n_fa
 
 static zoo_status begin_probe(probe *p, const zoo_score_texts *texts, zoo_error *err)
 {
-    uint32_t n_families = 0;
+    uint32_t n_units = 0;
     for (uint32_t i = 0; i < p->jobs->n; i++) {
-        n_families += p->jobs->list[i].family == i;
+        n_units += p->jobs->list[i].unit == i;
     }
     p->vocab = zoo_engine_plan(p->engine)->vocab_size;
-    choose_windows(p, texts, n_families);
+    choose_windows(p, texts, n_units);
     p->logits = zoo_mem_array((size_t)p->n_tokens * p->vocab, sizeof *p->logits);
     p->kl = zoo_mem_array(rows_of_step(p), sizeof *p->kl);
     if (!p->logits || !p->kl) {
@@ -286,34 +279,40 @@ static zoo_status begin_probe(probe *p, const zoo_score_texts *texts, zoo_error 
     return status;
 }
 
-/* Shares the cost of a family by the squared errors that its members' activations saw. */
-static void share_cost(zoo_jobs *jobs, uint32_t begin, uint32_t end, double kl)
+/* Shares the cost of a unit by the squared errors that its members' activations saw. */
+static void share_cost(zoo_jobs *jobs, uint32_t unit, double kl)
 {
     double all = 0;
-    for (uint32_t i = begin; i < end; i++) {
-        jobs->list[i].cost = jobs->list[i].error[0] * (double)(jobs->list[i].n_rows + 1);
-        all += jobs->list[i].cost;
+    for (uint32_t i = unit; i < jobs->n; i++) {
+        zoo_job *job = &jobs->list[i];
+        if (job->unit == unit) {
+            job->cost = job->error[0] * (double)(job->n_rows + 1);
+            all += job->cost;
+        }
     }
-    for (uint32_t i = begin; i < end; i++) {
-        jobs->list[i].cost *= all > 0 ? kl / all : 0;
+    for (uint32_t i = unit; i < jobs->n; i++) {
+        zoo_job *job = &jobs->list[i];
+        job->cost *= job->unit != unit ? 1 : all > 0 ? kl / all : 0;
     }
 }
 
 static zoo_status measure_all(probe *p, zoo_jobs *jobs, const zoo_score_texts *texts,
                               zoo_costs_progress *progress, void *arg, zoo_error *err)
 {
-    for (uint32_t i = 0, end; i < jobs->n; i = end) {
+    for (uint32_t i = 0; i < jobs->n; i++) {
         double kl;
-        end = family_end(p->jobs, i);
-        if (!zoo_cost_read(p->jobs, i, &kl)) {
-            progress(arg, i, p->jobs->n);
+        if (jobs->list[i].unit != i) {
+            continue;
+        }
+        if (!zoo_cost_read(jobs, i, &kl)) {
+            progress(arg, i, jobs->n);
             if (!p->logits) {
                 ZOO_TRY(begin_probe(p, texts, err));
             }
-            ZOO_TRY(measure(p, i, end, &kl, err));
-            ZOO_TRY(zoo_cost_write(p->jobs, i, kl, err));
+            ZOO_TRY(measure(p, i, &kl, err));
+            ZOO_TRY(zoo_cost_write(jobs, i, kl, err));
         }
-        share_cost(jobs, i, end, kl);
+        share_cost(jobs, i, kl);
     }
     return ZOO_OK;
 }

@@ -7,8 +7,8 @@
  *                    cost = mean sum p (log p - log q);  its matrices as before
  *
  * For small errors the divergences of several tensors add, and each grows with the square of its
- * error, so that one measurement serves all widths. Experts that are stored one by one are measured
- * together and share the cost by their errors and rows. Costs are files beside the parts, with
+ * error, so that one measurement serves all widths. Experts of a block are measured together and
+ * share the cost by their errors and rows. Costs are files beside the parts, with
  * which a stopped run goes on.
  *
  * A matrix of which the model keeps another form (turned heads of latents) is left as it is.

@@ -93,6 +93,18 @@ static zoo_status give_sources(const zoo_model *model, zoo_jobs *jobs, zoo_error
     return ZOO_OK;
 }
 
+/* The first job of a block's experts and heads. */
+static uint32_t unit_of(const zoo_model *model, const zoo_jobs *jobs, uint32_t i)
+{
+    const void *stacks = model->sources[jobs->list[i].sources[0]].stacks;
+    for (uint32_t j = 0; stacks && j < i; j++) {
+        if (model->sources[jobs->list[j].sources[0]].stacks == stacks) {
+            return j;
+        }
+    }
+    return i;
+}
+
 /* Jobs of one family follow each other: experts that are stored one by one. */
 static void find_families(const zoo_model *model, zoo_jobs *jobs)
 {
@@ -101,6 +113,7 @@ static void find_families(const zoo_model *model, zoo_jobs *jobs)
         const void *family = model->sources[job->sources[0]].family;
         bool same = before && model->sources[before->sources[0]].family == family;
         job->family = same ? before->family : i;
+        job->unit = same ? before->unit : unit_of(model, jobs, i);
     }
 }
 

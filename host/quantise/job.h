@@ -33,6 +33,7 @@ typedef struct zoo_job {
     uint32_t *sources;                  /* [n_sources] of the model, by row0 */
     uint32_t n_sources;
     uint32_t family;             /* the first job of those that one bind row filled */
+    uint32_t unit;               /* the first of those that get the same bits: a block's experts */
     double cost;                 /* divergence of the model by four bits in it; 0: not measured */
     double error[ZOO_JOB_KINDS]; /* squared error of the outputs over their squares */
     bool done[ZOO_JOB_KINDS];    /* the part exists */

@@ -5,14 +5,22 @@
  */
 #include "blocks/moe/impl.h"
 
+static bool alike(const zoo_weight *a, const zoo_weight *b)
+{
+    return a->kind == b->kind && a->group == b->group;
+}
+
+/* gate and up read the same prepared rows. */
 zoo_status zoo_experts_check(const zoo_experts *experts, const zoo_expert_weights *weights,
                              zoo_error *err)
 {
-    for (uint32_t e = 1; e < experts->n; e++) {
-        if (weights->up[e].kind != weights->up[0].kind ||
-            weights->up[e].group != weights->up[0].group ||
-            weights->down[e].kind != weights->down[0].kind ||
-            weights->down[e].group != weights->down[0].group) {
+    for (uint32_t e = 0; e < experts->n; e++) {
+        if (weights->gate && !alike(&weights->gate[e], &weights->up[0])) {
+            return zoo_fail(err, ZOO_E_WEIGHT, "gate and up of expert %u are packed differently",
+                            e);
+        }
+        if (!alike(&weights->up[e], &weights->up[0]) ||
+            !alike(&weights->down[e], &weights->down[0])) {
             return zoo_fail(err, ZOO_E_WEIGHT, "experts 0 and %u are packed differently", e);
         }
     }
