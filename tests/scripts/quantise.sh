@@ -158,6 +158,17 @@ result $? "6.3 bits are spent on matrices of eight bits, and diverge less"
 "$lmzoo" inspect "$work/more" --weights int4 >"$work/words" 2>&1
 grep -q 'in int8' "$work/words"
 result $? "which stay int8 where int4 is asked for"
+experts=$LMZOO_SOURCE/demo/models/demo-deepseek
+stacks "$work/single" --bits 4.9
+four=$(stray "$work/single" int4) wide=$(stray "$work/single" f32)
+echo "experts one by one $four, read as float32 $wide" >>"$work/words"
+awk -v a="$four" -v b="$wide" 'BEGIN { exit !(b > 0 && a < 2 * b) }'
+result $? "experts that are stored one by one are read as they were written"
+awk -F'"' '/"name"/ { name = $4 } /"bits"/ && name ~ /[.]experts[.]/ {
+    split(name, part, "."); split($0, bits, ":"); layer = part[3]
+    if (layer in of && of[layer] != bits[2]) bad = 1
+    of[layer] = bits[2]; n++ } END { exit bad || n < 32 }' "$work/single/lmzoo_quantise.json"
+result $? "and have the same bits in a layer"
 
 # --- chats: their lines are what the template makes of them
 cat >"$work/chats.jsonl" <<'EOF'
