@@ -3,7 +3,7 @@
 set -u
 tree=$TMPDIR/tree
 mkdir -p "$tree/tests/scripts" "$tree/build/tests"
-cp "$LMZOO_SOURCE/tests/run" "$tree/tests/run"
+cp "$LMZOO_SOURCE/tests/run" "$LMZOO_SOURCE/tests/stuck" "$tree/tests/"
 n=0 options=''
 
 # add NAME: a test from the lines on stdin
@@ -40,7 +40,7 @@ echo 'echo ok 1 - a; echo "Bail out! no disk"; exit 1' | add bails
 echo 'echo 1..0' | add empty_plan
 echo 'echo "1..0 # SKIP no clang"' | add all_skipped
 
-echo 1..18
+echo 1..19
 expect passes 0 '1 passed, 0 failed, 1 skipped' 'passes: b # SKIP no data'
 expect fails 1 '1 passed, 1 failed, 0 skipped' 'hint'
 expect skips 0 '0 passed, 0 failed, 1 skipped' 'skips: # SKIP name'
@@ -62,6 +62,8 @@ expect '(passes|fails)' 1 '2 passed, 1 failed, 1 skipped' '==== fails'
 echo 'exit 3' | add passes
 echo 'echo ok 1 - c' | add fails
 expect '(passes|fails)' 0 '2 passed, 0 failed, 1 skipped' 'passes: b # SKIP no data'
+options='-t 4'
+expect hangs 1 '1 passed, 1 failed, 0 skipped' 'sleep 20'
 options=
 expect passes 1 '0 passed, 1 failed, 0 skipped' 'exit status 3'
 
