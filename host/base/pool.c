@@ -5,6 +5,7 @@
  *           items; wait (spin, then sleep) until all items are done
  *   helper: wait for a new round (spin, then sleep); take items; add how many it did to n_done
  *   take:   a fetch_add on the ticket gives the number of items and the one to do
+ *   each:   a run of one item a thread, whose items wait for one another
  *
  * The owner waits for items, never for threads: a helper that has lost its core, or is not awake
  * yet, holds up nothing, and may come after its round, even in another one. The ticket alone says
@@ -152,7 +153,8 @@ static void *help(void *arg)
     }
 }
 
-/* must: not before a sleeper that holds the lock has let it go, perhaps without a core. */
+/* must: wakes every sleeper. A helper that holds the lock, about to sleep, is waited for, even where
+ * it has lost its core; else that one may sleep through the round. */
 static void raise_round(zoo_pool *pool, bool must)
 {
     atomic_fetch_add(&pool->round, 1);
@@ -218,6 +220,18 @@ void zoo_pool_free(zoo_pool *pool)
     zoo_mem_free(pool);
 }
 
+/* must: as of raise_round. */
+static void run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg, bool must)
+{
+    pool->fn = fn;
+    pool->arg = arg;
+    atomic_store_explicit(&pool->n_done, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->ticket, (uint64_t)n_items << 32, memory_order_release);
+    raise_round(pool, must);
+    take_items(pool, 0);
+    await_items(pool, n_items);
+}
+
 void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg)
 {
     if (n_items <= 1 || pool->n_threads == 1) {
@@ -226,13 +240,36 @@ void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg)
         }
         return;
     }
-    pool->fn = fn;
-    pool->arg = arg;
-    atomic_store_explicit(&pool->n_done, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->ticket, (uint64_t)n_items << 32, memory_order_release);
-    raise_round(pool, false);
-    take_items(pool, 0);
-    await_items(pool, n_items);
+    run(pool, n_items, fn, arg, false);
+}
+
+typedef struct meeting {
+    zoo_task *fn;
+    void *arg;
+    uint32_t n;
+    _Atomic uint32_t n_come;
+} meeting;
+
+/* A thread that waits here takes no second item. */
+static void meet(void *arg, uint32_t item, uint32_t worker)
+{
+    meeting *m = arg;
+    (void)item;
+    atomic_fetch_add(&m->n_come, 1);
+    while (atomic_load(&m->n_come) < m->n) {
+        (void)sched_yield();
+    }
+    m->fn(m->arg, worker, worker);
+}
+
+void zoo_pool_each(zoo_pool *pool, zoo_task *fn, void *arg)
+{
+    meeting m = {.fn = fn, .arg = arg, .n = zoo_pool_n_threads(pool)};
+    if (m.n == 1) {
+        fn(arg, 0, 0);
+        return;
+    }
+    run(pool, m.n, meet, &m, true);
 }
 
 uint32_t zoo_pool_n_threads(const zoo_pool *pool)

@@ -21,6 +21,9 @@ void zoo_pool_free(zoo_pool *pool);
 /* Runs fn(arg, item, worker) for every item < n_items; returns when all are done.
  * Not nested, one caller. [step] */
 void zoo_pool_run(zoo_pool *pool, uint32_t n_items, zoo_task *fn, void *arg);
+/* Runs fn(arg, worker, worker) once on every thread; as zoo_pool_run, but waits for all of them. It
+ * is what sets a thread's own state. Null: on the caller. */
+void zoo_pool_each(zoo_pool *pool, zoo_task *fn, void *arg);
 /* 1 for null. */
 uint32_t zoo_pool_n_threads(const zoo_pool *pool);
 

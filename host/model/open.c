@@ -7,8 +7,6 @@
 #include "model/open.h"
 
 #include <limits.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -369,29 +367,12 @@ static zoo_status bind_weights(zoo_model *model, const zoo_model_options *o, zoo
     return ZOO_OK;
 }
 
-/* Every thread must run one item (to initialise its kernels), so they meet at a barrier. */
-typedef struct meeting {
-    const zoo_kernels *kernels;
-    atomic_uint n_come;
-    uint32_t n;
-} meeting;
-
-static void begin_one(void *arg, uint32_t item, uint32_t worker)
+static void begin_kernels(void *arg, uint32_t item, uint32_t worker)
 {
-    meeting *m = arg;
+    const zoo_model *model = arg;
     (void)item;
     (void)worker;
-    atomic_fetch_add(&m->n_come, 1);
-    while (atomic_load(&m->n_come) < m->n) {
-        (void)sched_yield();
-    }
-    zoo_kernels_begin(m->kernels);
-}
-
-static void begin_kernels(zoo_model *model)
-{
-    meeting m = {.kernels = model->kernels, .n = zoo_pool_n_threads(model->pool)};
-    zoo_pool_run(model->pool, m.n, begin_one, &m);
+    zoo_kernels_begin(model->kernels);
 }
 
 zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_options *o,
@@ -426,7 +407,7 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
     }
     ZOO_TRY(open_caches(model, o, err));
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
-    begin_kernels(model);
+    zoo_pool_each(model->pool, begin_kernels, model);
     ZOO_TRY(bind_weights(model, o, err));
     if (o->tells_kinds && !o->quiet) {
         (void)fputs("lmzoo: weights ", stderr);

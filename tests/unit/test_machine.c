@@ -150,6 +150,32 @@ static void late_threads_run_no_item_twice(void **state)
     assert_int_equal(t.n_wrong, 0);
 }
 
+static void count_thread(void *arg, uint32_t item, uint32_t worker)
+{
+    _Atomic uint32_t *n_calls = arg;
+    assert_int_equal(item, worker);
+    atomic_fetch_add(&n_calls[worker], 1);
+}
+
+/* Helpers fall asleep while the next round begins. */
+static void each_reaches_every_thread(void **state)
+{
+    _Atomic uint32_t n_calls[THREADS] = {0};
+    zoo_pool *pool;
+    (void)state;
+    assert_int_equal(zoo_pool_new(THREADS, false, &pool, NULL), ZOO_OK);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        zoo_pool_each(pool, count_thread, n_calls);
+    }
+    zoo_pool_free(pool);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        assert_int_equal(n_calls[i], ROUNDS);
+    }
+    atomic_store(&n_calls[0], 0);
+    zoo_pool_each(NULL, count_thread, n_calls);
+    assert_int_equal(n_calls[0], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +183,7 @@ int main(void)
         cmocka_unit_test(tally_counts_and_changes_nothing),
         cmocka_unit_test(pinned_threads_run_every_item),
         cmocka_unit_test(late_threads_run_no_item_twice),
+        cmocka_unit_test(each_reaches_every_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
