@@ -37,7 +37,7 @@ def prompt_list(prompts: Any) -> list[Any]:
 
 def each_params(
     params: SamplingParams | Sequence[SamplingParams] | None, n: int
-) -> Iterable[SamplingParams]:
+) -> Sequence[SamplingParams]:
     if params is None or isinstance(params, SamplingParams):
         return [params or SamplingParams(model_defaults=True)] * n
     if not isinstance(params, Sequence):
