@@ -132,7 +132,7 @@ typedef struct zoo_layer {
  */
 typedef struct zoo_plan {
     uint32_t size;
-    uint32_t vocab_size;
+    uint32_t vocab_size; /* rows of the head that count, and tokens */
     uint32_t hidden_size;
     uint32_t stream_width; /* floats of a row of the residual: hidden_size times its streams */
     uint32_t embed_width;  /* floats of a row of the embedding table; 0: hidden_size */
@@ -162,7 +162,9 @@ typedef struct zoo_plan {
     uint32_t reread_always;
     /* Hard limit of the context (rows of a stored table of positions). 0: none. */
     uint32_t positions_max;
-    uint32_t embed_rows; /* rows of the embedding table; 0: vocab_size */
+    /* Rows of the embedding table; 0: vocab_size. A head may be stored with as many: its first
+     * vocab_size rows count. */
+    uint32_t embed_rows;
     /*
      * Generated tokens from this number on are not computed as tokens of a prompt are (a window
      * over generated tokens alone), so their rows don't serve a later prompt. 0: all are.

@@ -160,11 +160,12 @@ static void add_ends(wanted_list *list, const zoo_model *m)
 {
     const zoo_plan *plan = &m->plan;
     char name[ZOO_NAME_MAX];
-    wanted_line l = {.rows = plan->vocab_size,
+    wanted_line l = {.rows = plan->embed_rows ? plan->embed_rows : plan->vocab_size,
                      .cols = plan->embed_width ? plan->embed_width : plan->hidden_size,
                      .n = 1};
     (void)snprintf(name, sizeof name, "%s.weight", plan->embed_path);
     add(list, name, &l);
+    l.rows = plan->vocab_size;
     if (plan->n_epilogue) {
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         l.cols = last->width_out ? last->width_out : plan->hidden_size;

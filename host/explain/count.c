@@ -253,14 +253,14 @@ static zoo_status count_ends(zoo_arch *arch, zoo_error *err)
 {
     const zoo_plan *plan = &arch->model.plan;
     uint64_t embed_width = plan->embed_width ? plan->embed_width : plan->hidden_size;
-    uint64_t rows = plan->vocab_size;
+    uint64_t rows = plan->vocab_size, embed_rows = plan->embed_rows ? plan->embed_rows : rows;
     uint64_t cols = plan->tied ? embed_width : plan->hidden_size;
     if (plan->n_epilogue) {
         const zoo_part *last = &plan->epilogue[plan->n_epilogue - 1];
         cols = last->width_out ? last->width_out : plan->hidden_size;
     }
     if (arch->names->tell) {
-        tell_end(arch->names, plan->embed_path, "weight", rows, embed_width);
+        tell_end(arch->names, plan->embed_path, "weight", embed_rows, embed_width);
         if (!plan->tied) {
             tell_end(arch->names, plan->head_path, "weight", rows, cols);
         }
@@ -270,7 +270,7 @@ static zoo_status count_ends(zoo_arch *arch, zoo_error *err)
     }
     arch->params.products += rows * cols;
     uint64_t bias = plan->head_bias ? rows : 0, before = arch->params.norms;
-    arch->params.embedding = plan->vocab_size * embed_width;
+    arch->params.embedding = embed_rows * embed_width;
     arch->params.head = (plan->tied ? 0 : rows * cols) + bias;
     ZOO_TRY(count_norm(arch, "", (uint32_t)cols, &plan->norm, &arch->params.norms, err));
     arch->params.active +=

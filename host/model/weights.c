@@ -581,7 +581,8 @@ zoo_status zoo_model_bind_head(zoo_model *model, zoo_bind_mode mode, const char 
     if (!found) {
         return missing(model, name, &d, err);
     }
-    if (all_rows(&m) != rows || m.cols != cols) {
+    bool padded = rows < model->plan.embed_rows && all_rows(&m) == model->plan.embed_rows;
+    if ((all_rows(&m) != rows && !padded) || m.cols != cols) {
         return wrong_shape(model, name, rows, cols, &m, err);
     }
     mark_used(model, &m);

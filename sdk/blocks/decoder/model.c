@@ -10,6 +10,7 @@
  *   embed_scale       "sqrt": sqrt(hidden_size), where the key embed_scale_if is true;
  *                     embed_scale_inside: the reference's embedding module scales
  *   more_embeddings   a key: so many rows stand in the embedding behind those of vocab_size
+ *   head_rows         a key: so many first tokens of vocab_size have logits; the other rows pad
  *   logits            "divide", "multiply": by logits_scaling
  *   softcap_logits    final_logit_softcapping
  *   head_bias         true, false or a key
@@ -136,7 +137,13 @@ static void read_embedding(zoo_decoder *b)
     bool root = strcmp(c->text(c, "@embed_scale", ""), "sqrt") == 0 &&
                 zoo_decoder_flag(b, "@embed_scale_if", true);
     const char *more = c->text(c, "@more_embeddings", NULL);
-    plan->embed_rows = plan->vocab_size + (more ? c->whole(c, more, 0) : 0);
+    const char *head = c->text(c, "@head_rows", NULL);
+    uint32_t all = plan->vocab_size, rows = head ? c->whole(c, head, all) : all;
+    if (head && rows == 0) {
+        c->refuse(c, "%s is 0, and no token would have a logit", head);
+    }
+    plan->embed_rows = all + (more ? c->whole(c, more, 0) : 0);
+    plan->vocab_size = rows < all ? rows : all;
     plan->embed_scale_inside = c->flag(c, "@embed_scale_inside", false);
     plan->embed_scale =
         root ? sqrtf((float)b->hidden) : (float)c->number(c, "embedding_multiplier", 1.0);
