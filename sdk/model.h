@@ -181,6 +181,9 @@ typedef struct zoo_plan {
     uint32_t given_width;
     /* Whether the given row is taken before the last norm of the model that computed it. */
     uint32_t given_raw;
+    /* Floats of a row of the residual, from the first on, that are its present value and that a
+     * trace shows; what lies behind them is kept from earlier layers. 0: all of stream_width. */
+    uint32_t stream_shown;
 } zoo_plan;
 
 #ifdef __cplusplus

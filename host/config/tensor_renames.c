@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,12 +19,13 @@
 #include "base/mem.h"
 #include "config/tensor_names.h"
 
-enum { FILE_BYTES_MAX = 1 << 20, RENAMES_MAX = 4096, MATCH_LIMIT = 100000 };
+enum { FILE_BYTES_MAX = 1 << 20, RENAMES_MAX = 4096, MATCH_LIMIT = 100000, OFFSET_MAX = 1 << 16 };
 
 typedef struct rename_pair {
     pcre2_code *code;
     const char *to;
     const cJSON *prefixes; /* or null */
+    uint32_t offset;
 } rename_pair;
 
 typedef struct renames {
@@ -42,10 +44,14 @@ static zoo_status malformed(const renames *r, const char *what, zoo_error *err)
 static zoo_status read_pair(renames *r, const cJSON *item, zoo_error *err)
 {
     const cJSON *from = item->child, *to = from ? from->next : NULL;
-    const cJSON *prefixes = to ? to->next : NULL;
+    const cJSON *prefixes = to ? to->next : NULL, *offset = prefixes ? prefixes->next : NULL;
+    bool counts = !offset || (cJSON_IsNumber(offset) && offset->valuedouble >= 0 &&
+                              offset->valuedouble <= OFFSET_MAX);
     if (!cJSON_IsArray(item) || !cJSON_IsString(from) || !cJSON_IsString(to) ||
-        (prefixes && !cJSON_IsArray(prefixes)) || r->n_pairs == RENAMES_MAX) {
-        return malformed(r, "a rename should be [pattern, replacement] or with a list of prefixes",
+        (prefixes && !cJSON_IsArray(prefixes)) || !counts || r->n_pairs == RENAMES_MAX) {
+        return malformed(r,
+                         "a rename should be [pattern, replacement], with a list of prefixes "
+                         "or also an offset",
                          err);
     }
     int code = 0;
@@ -58,7 +64,8 @@ static zoo_status read_pair(renames *r, const cJSON *item, zoo_error *err)
                         from->valuestring, (size_t)at);
     }
     pair->to = to->valuestring;
-    pair->prefixes = prefixes;
+    pair->prefixes = prefixes && prefixes->child ? prefixes : NULL;
+    pair->offset = offset ? (uint32_t)offset->valuedouble : 0;
     r->n_pairs++;
     return ZOO_OK;
 }
@@ -98,17 +105,38 @@ static bool find_prefix(const rename_pair *pair, const char *name, size_t *n)
     return pair->prefixes == NULL;
 }
 
+/* The part with the pair's offset added to the number that its first group finds, in out; the part
+ * itself where it finds none. */
+static const char *shift(const renames *r, const rename_pair *pair, const char *part,
+                         char out[ZOO_NAME_MAX])
+{
+    pcre2_match_data *found =
+        pair->offset ? pcre2_match_data_create_from_pattern(pair->code, NULL) : NULL;
+    if (!found || pcre2_match(pair->code, (PCRE2_SPTR)part, PCRE2_ZERO_TERMINATED, 0, 0, found,
+                              r->context) < 2) {
+        pcre2_match_data_free(found);
+        return part;
+    }
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(found);
+    unsigned long number = strtoul(part + at[2], NULL, 10);
+    int n = snprintf(out, ZOO_NAME_MAX, "%.*s%lu%s", (int)at[2], part, number + pair->offset,
+                     part + at[3]);
+    pcre2_match_data_free(found);
+    return n < ZOO_NAME_MAX ? out : part;
+}
+
 /* Applies the pairs to name in place; a replacement that would be too long is skipped. */
 static void rename_one(const renames *r, char name[ZOO_NAME_MAX])
 {
-    char out[ZOO_NAME_MAX];
+    char out[ZOO_NAME_MAX], shifted[ZOO_NAME_MAX];
     for (uint32_t i = 0; i < r->n_pairs; i++) {
+        const rename_pair *pair = &r->pairs[i];
         PCRE2_SIZE n = sizeof out;
         size_t skip;
-        if (find_prefix(&r->pairs[i], name, &skip) &&
-            pcre2_substitute(r->pairs[i].code, (PCRE2_SPTR)(name + skip), PCRE2_ZERO_TERMINATED, 0,
-                             0, NULL, r->context, (PCRE2_SPTR)r->pairs[i].to, PCRE2_ZERO_TERMINATED,
-                             (PCRE2_UCHAR *)out, &n) > 0 &&
+        if (find_prefix(pair, name, &skip) &&
+            pcre2_substitute(pair->code, (PCRE2_SPTR)shift(r, pair, name + skip, shifted),
+                             PCRE2_ZERO_TERMINATED, 0, 0, NULL, r->context, (PCRE2_SPTR)pair->to,
+                             PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)out, &n) > 0 &&
             skip + n < ZOO_NAME_MAX) {
             memcpy(name + skip, out, n + 1);
         }

@@ -188,8 +188,9 @@ static void print_block(layer_printer *p, const zoo_bound *bound, const char *in
     char words[WORDS_MAX];
     explain(bound, words);
     const char *before = said_before(p, bound, words);
-    int column = fprintf(p->out, "%s%-20s %-10s ", indent,
-                         bound->part ? bound->part->name : "(layer)", bound->ops->name);
+    int column =
+        fprintf(p->out, "%s%-20s %-10s ", indent, bound->part ? bound->part->name : "(layer)",
+                bound->ops ? bound->ops->name : "norm");
     print_words(p->out, before ? before : words, column);
 }
 

@@ -313,6 +313,20 @@ static uint32_t tell_prologue(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b
     return n;
 }
 
+/* Residuals of earlier layers that a token keeps. */
+static uint32_t kept_residuals(const zoo_plan *plan)
+{
+    return plan->stream_shown ? plan->stream_width / plan->stream_shown - 1 : 0;
+}
+
+static uint32_t tell_kept(zoo_doc *doc, uint32_t was, uint32_t is)
+{
+    if (was != is) {
+        zoo_doc_item(doc, "each token keeps residuals of %u earlier layers instead of %u", is, was);
+    }
+    return was != is;
+}
+
 static uint32_t tell_ends(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
 {
     const zoo_plan *p = &a->model.plan, *q = &b->model.plan;
@@ -322,7 +336,9 @@ static uint32_t tell_ends(zoo_doc *doc, const zoo_arch *a, const zoo_arch *b)
         zoo_doc_item(doc, "residual: %s", *y ? y : "the stream plus each branch, as usual");
         n++;
     }
-    if (p->stream_width / p->hidden_size != streams) {
+    if (p->stream_shown || q->stream_shown) {
+        n += tell_kept(doc, kept_residuals(p), kept_residuals(q));
+    } else if (p->stream_width / p->hidden_size != streams) {
         zoo_doc_item(doc, "%u residual streams instead of %u", streams,
                      p->stream_width / p->hidden_size);
         n++;

@@ -292,6 +292,15 @@ void zoo_diff_mixers(zoo_sayings *out, const zoo_arch_block *a, const zoo_arch_b
     tell_text(&t, "decay", "decay of the state: ", "no decay of a state");
     tell_number(&t, "softcap", "scores are capped by tanh at", "scores are not capped");
     tell_number(&t, "clip", "queries, keys and values are clamped at", "no clamp of q, k and v");
+    tell_text(&t, "inputs",
+              "rows that attention reads: ", "one row is read for queries, keys and values");
+    tell_text(&t, "taps",
+              "taps of the convolution: ", "the taps of the convolution are stored ones");
+    tell_number(&t, "distances_with_bias", "distances for which a token makes a bias:",
+                "no bias that a token makes for distances");
+    tell_number(&t, "longest_query_and_key", "queries and keys are clipped to a length of",
+                "queries and keys keep their length");
+    tell_text(&t, "sink", "a sink in every softmax: ", "no sinks that the token makes");
     tell_flags(&t);
 }
 

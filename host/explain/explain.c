@@ -52,7 +52,10 @@ static void write_ends(zoo_doc *doc, const zoo_arch *arch)
     if (p->embed_width && p->embed_width != p->hidden_size) {
         zoo_doc_item(doc, "rows of the embedding are %u wide", p->embed_width);
     }
-    if (p->stream_width != p->hidden_size) {
+    if (p->stream_shown) {
+        zoo_doc_item(doc, "each token keeps, beside the residual, those of up to %u earlier layers",
+                     p->stream_width / p->hidden_size - 1);
+    } else if (p->stream_width != p->hidden_size) {
         zoo_doc_item(doc, "the residual is %u streams of %u", p->stream_width / p->hidden_size,
                      p->hidden_size);
     }

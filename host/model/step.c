@@ -68,6 +68,20 @@ static void emit_trace(zoo_step *step, const char *path, const char *name, const
     step->trace(step->trace_arg, full, x, n_rows, width);
 }
 
+/* The residual as a trace shows it: rows are copied to h_next where only a part of them counts. */
+static void emit_stream(zoo_step *step, const char *path, const char *name, uint32_t n_rows)
+{
+    const zoo_plan *plan = &step->model->plan;
+    uint32_t shown = plan->stream_shown ? plan->stream_shown : plan->stream_width;
+    const float *x = step->h;
+    for (uint32_t row = 0; step->trace && shown < plan->stream_width && row < n_rows; row++) {
+        memcpy(step->h_next + (size_t)row * shown, step->h + (size_t)row * plan->stream_width,
+               shown * sizeof(float));
+        x = step->h_next;
+    }
+    emit_trace(step, path, name, x, n_rows, shown);
+}
+
 /* A norm without a name is not a module of the reference, so it is not traced. */
 static void trace(zoo_ctx *ctx, const char *name, const float *x, uint32_t n_rows, uint32_t width)
 {
@@ -248,7 +262,7 @@ static void run_layer(zoo_step *step, const zoo_bound_layer *bound, const zoo_sp
             run_branch(step, &bound->branches[i], span);
         }
     }
-    emit_trace(step, layer->path, "", step->h, span->n_rows, step->model->plan.stream_width);
+    emit_stream(step, layer->path, "", span->n_rows);
     step->layer = NULL;
 }
 
@@ -400,7 +414,7 @@ zoo_status zoo_step_enter(zoo_step *step, const zoo_span *span, zoo_error *err)
     ZOO_TRY(check_tables(model, err)); /* before the layers compute with zeros */
     run_chain(step, model->prologue, model->plan.n_prologue, span);
     if (model->plan.embed_scale_inside == 2) {
-        emit_trace(step, "", "embed", step->h, span->n_rows, model->plan.stream_width);
+        emit_stream(step, "", "embed", span->n_rows);
     }
     return ZOO_OK;
 }

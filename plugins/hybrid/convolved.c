@@ -3,9 +3,11 @@
  *
  *   h = h + c_0( attn(n0 h) );   h = h + c_1( ffn(n1 h) );   c(x) = x + conv(x)
  *
- * conv is depthwise and causal, over `taps` tokens. Stream of each: STATE "conv"
- * [taps - 1, width]. Tensor: conv1d.weight [width, 1, taps]. Memory: two buffers of rows.
+ * conv is depthwise and causal, over `taps` tokens; other layers take c(x) / sqrt(taps + 1). Stream
+ * of each: STATE "conv" [taps - 1, width]. Tensor: conv1d.weight [width, 1, taps]. Memory: two
+ * buffers of rows.
  */
+#include <math.h>
 #include <string.h>
 
 #include "blocks/rows.h"
@@ -49,6 +51,9 @@ static void conv_forward(zoo_ctx *ctx, const void *params, const void *weights, 
                               .taps = p->taps};
     hybrid_conv_run(ctx, &conv, cache, span);
     zoo_add_rows(ctx, x, y, span->n_rows, p->width);
+    if (p->scale != 1.0f) {
+        zoo_scale_rows(ctx, p->scale, y, span->n_rows, p->width);
+    }
 }
 
 static void conv_facts(const void *params, const zoo_facts *to)
@@ -106,10 +111,22 @@ static void claim_keys(const zoo_config *c)
     }
 }
 
-static zoo_part conv_part(const convolved_params *p, const char *name)
+zoo_status hybrid_sconv_part(zoo_decoder *b, const char *name, bool scaled, zoo_part *out)
 {
-    return (zoo_part){
+    convolved_params *p = b->setup->take(b->setup, sizeof *p);
+    if (!p) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    p->width = b->hidden;
+    p->taps = b->config->whole(b->config, "conv_kernel_size", 4);
+    p->scale = scaled ? 1.0f / sqrtf((float)p->taps + 1.0f) : 1.0f;
+    if (p->taps < 2 || p->taps > ZOO_TAPS_MAX) {
+        return zoo_fail(b->err, ZOO_E_CONFIG, "conv_kernel_size is %u, and must be 2 to %d",
+                        p->taps, ZOO_TAPS_MAX);
+    }
+    *out = (zoo_part){
         .ops = &hybrid_sconv_ops, .params = p, .name = name, .in_scale = 1.0f, .out_scale = 1.0f};
+    return ZOO_OK;
 }
 
 zoo_status hybrid_convolved_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
@@ -123,11 +140,6 @@ zoo_status hybrid_convolved_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     p->width = b->hidden;
-    p->taps = b->config->whole(b->config, "conv_kernel_size", 4);
-    if (p->taps < 2 || p->taps > ZOO_TAPS_MAX) {
-        return zoo_fail(b->err, ZOO_E_CONFIG, "conv_kernel_size is %u, and must be 2 to %d",
-                        p->taps, ZOO_TAPS_MAX);
-    }
     bool sparse = zoo_decoder_layer_sparse(b, layer);
     claim_keys(b->config);
     ZOO_TRY(hybrid_relative_part(b, layer, &parts[0]));
@@ -135,8 +147,8 @@ zoo_status hybrid_convolved_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out
                    : hybrid_factored_part(b, layer, &parts[2]));
     parts[0].norm = zoo_decoder_norm(b, "input_layernorm");
     parts[2].norm = zoo_decoder_norm(b, "post_attention_layernorm");
-    parts[1] = conv_part(p, "attn_sconv");
-    parts[3] = conv_part(p, "mlp_sconv");
+    ZOO_TRY(hybrid_sconv_part(b, "attn_sconv", false, &parts[1]));
+    ZOO_TRY(hybrid_sconv_part(b, "mlp_sconv", false, &parts[3]));
     *out = (zoo_layer){
         .path = path, .ops = &hybrid_convolved_ops, .params = p, .parts = parts, .n_parts = 4};
     return ZOO_OK;

@@ -7,6 +7,7 @@
 
 typedef struct convolved_params {
     uint32_t width, taps;
+    float scale; /* of the sum; 1: none */
 } convolved_params;
 
 #endif

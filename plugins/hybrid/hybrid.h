@@ -37,11 +37,12 @@ typedef zoo_status hybrid_part_fn(zoo_decoder *b, uint32_t layer, zoo_part *out)
 hybrid_part_fn hybrid_mamba2_part, hybrid_mamba1_part, hybrid_delta_part, hybrid_shortconv_part,
     hybrid_lightning_part, hybrid_rglru_part, hybrid_mlstm_part, hybrid_latent_part,
     hybrid_cca_part, hybrid_recalled_part, hybrid_pooled_part, hybrid_relative_part,
-    hybrid_sunk_part, hybrid_factored_part;
+    hybrid_sunk_part, hybrid_factored_part, hybrid_clipped_part;
 extern const zoo_block_ops hybrid_mamba2_ops, hybrid_mamba1_ops, hybrid_delta_ops,
     hybrid_shortconv_ops, hybrid_lightning_ops, hybrid_rglru_ops, hybrid_mlstm_ops,
     hybrid_rwkv_time_ops, hybrid_rwkv_channel_ops, hybrid_cca_ops, hybrid_recalled_ops,
-    hybrid_pooled_ops, hybrid_relative_ops, hybrid_sunk_ops, hybrid_factored_ops, hybrid_sconv_ops;
+    hybrid_pooled_ops, hybrid_relative_ops, hybrid_sunk_ops, hybrid_factored_ops, hybrid_sconv_ops,
+    hybrid_clipped_ops;
 
 /* facts.c [load] */
 typedef void hybrid_facts_fn(const void *params, const zoo_facts *to);
@@ -80,6 +81,12 @@ zoo_status hybrid_set_factors(zoo_decoder *b, hybrid_kind kind, zoo_layer *out);
 /* A layer whose branches pass short convolutions. convolved.c */
 zoo_status hybrid_convolved_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 extern const zoo_block_ops hybrid_convolved_ops;
+/* The convolution behind a branch; scaled: over sqrt(taps + 1). convolved.c */
+zoo_status hybrid_sconv_part(zoo_decoder *b, const char *name, bool scaled, zoo_part *out);
+/* A layer whose parts read an attention over earlier residuals, and where the model begins and
+ * ends. residuals_plan.c */
+zoo_status hybrid_residuals_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
+zoo_status hybrid_residuals_ends(zoo_decoder *b);
 /* A layer over several residual streams, and where these begin and end. streams_plan.c */
 zoo_status hybrid_streams_layer(zoo_decoder *b, hybrid_kind kind, uint32_t layer, zoo_layer *out);
 zoo_status hybrid_streams_ends(zoo_decoder *b);

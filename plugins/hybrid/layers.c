@@ -8,6 +8,8 @@
  *   scaled    attention and experts of one release, added with scales (scaled.c)
  *   convolved attention with biases for distances and experts, each behind it convolved
  *             (convolved.c)
+ *   residuals parts that read an attention over the residuals of earlier layers
+ *             (residuals_plan.c)
  *   streams   parts between residual streams (blocks/hyper); gated_streams: streams_plan.c
  * Other options: mixer (the state mixer), shared_mlp (module of a dense part beside the experts,
  * its width in `shared_intermediate_size`), half_width, rounded_width (width.c),
@@ -28,7 +30,7 @@ zoo_status hybrid_mixer(zoo_decoder *b, uint32_t layer, zoo_part *out)
                   {"delta", hybrid_delta_part},         {"shortconv", hybrid_shortconv_part},
                   {"lightning", hybrid_lightning_part}, {"rglru", hybrid_rglru_part},
                   {"mlstm", hybrid_mlstm_part},         {"cca", hybrid_cca_part},
-                  {"relative", hybrid_relative_part}};
+                  {"relative", hybrid_relative_part},   {"clipped", hybrid_clipped_part}};
     const zoo_config *c = b->config;
     const char *name = c->text(c, "@mixer", "");
     for (size_t i = 0; i < ZOO_COUNT(mixers); i++) {
@@ -164,6 +166,8 @@ zoo_status hybrid_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
         status = single_layer(b, kind, layer, out);
     } else if (strcmp(shape, "convolved") == 0) {
         status = hybrid_convolved_layer(b, layer, out);
+    } else if (strcmp(shape, "residuals") == 0) {
+        status = hybrid_residuals_layer(b, layer, out);
     } else if (strcmp(shape, "scaled") == 0) {
         status = hybrid_scaled_layer(b, layer, out);
     } else if (strcmp(shape, "streams") == 0) {

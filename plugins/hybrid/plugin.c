@@ -12,6 +12,7 @@
 #include "blocks/mla/mla.h"
 #include "blocks/predict/predict.h"
 #include "ngram.h"
+#include "residuals.h"
 
 static const zoo_key keys[] = {
     {"mamba_chunk_size", ZOO_KEY_IGNORED, "how the reference cuts a prompt; changes no result"},
@@ -54,13 +55,12 @@ static const zoo_key keys[] = {
     {NULL, 0, NULL},
 };
 
-static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops,          &zoo_mla_ops,
-                                              &hybrid_mamba2_ops,    &hybrid_mamba1_ops,
-                                              &hybrid_delta_ops,     &hybrid_shortconv_ops,
-                                              &hybrid_lightning_ops, &hybrid_rglru_ops,
-                                              &hybrid_mlstm_ops,     &hybrid_rwkv_time_ops,
-                                              &hybrid_cca_ops,       &hybrid_pooled_ops,
-                                              &hybrid_relative_ops,  NULL};
+static const zoo_block_ops *const mixers[] = {
+    &zoo_gqa_ops,          &zoo_mla_ops,        &hybrid_mamba2_ops,
+    &hybrid_mamba1_ops,    &hybrid_delta_ops,   &hybrid_shortconv_ops,
+    &hybrid_lightning_ops, &hybrid_rglru_ops,   &hybrid_mlstm_ops,
+    &hybrid_rwkv_time_ops, &hybrid_cca_ops,     &hybrid_pooled_ops,
+    &hybrid_relative_ops,  &hybrid_clipped_ops, NULL};
 static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &zoo_moe_ops,
                                             &hybrid_map_ops,
@@ -77,10 +77,16 @@ static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
                                             &hybrid_sunk_ops,
                                             &hybrid_factored_ops,
                                             &hybrid_sconv_ops,
+                                            &hybrid_residuals_first_ops,
+                                            &hybrid_residuals_last_ops,
                                             NULL};
-static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops,    &zoo_hyper_ops,
-                                                    &hybrid_scaled_ops,    &hybrid_streams_ops,
-                                                    &hybrid_convolved_ops, NULL};
+static const zoo_block_ops *const whole_layers[] = {&hybrid_shared_ops,
+                                                    &zoo_hyper_ops,
+                                                    &hybrid_scaled_ops,
+                                                    &hybrid_streams_ops,
+                                                    &hybrid_convolved_ops,
+                                                    &hybrid_residuals_ops,
+                                                    NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: the same keys mean different mixers in different releases. */
@@ -187,6 +193,7 @@ static zoo_status configure(const zoo_config *config, zoo_setup *setup, zoo_plan
     const char *shape = config->text(config, "@shape", "");
     return strcmp(shape, "rwkv") == 0            ? hybrid_rwkv_finish(&b)
            : strcmp(shape, "gated_streams") == 0 ? hybrid_streams_ends(&b)
+           : strcmp(shape, "residuals") == 0     ? hybrid_residuals_ends(&b)
                                                  : ZOO_OK;
 }
 

@@ -80,7 +80,7 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
 {
     const pooled_job *j = arg;
     uint32_t n = j->p->gqa.shape.n_kv_heads, row = item / n;
-    const gqa_keys keys = {j->keys + (size_t)row * j->p->keys_max, j->n_keys[row], NULL, 0};
+    const gqa_keys keys = {.at = j->keys + (size_t)row * j->p->keys_max, .n = j->n_keys[row]};
     zoo_gqa_chosen_attend(&j->step, &j->workers[worker].chosen, row, item % n, &keys);
 }
 

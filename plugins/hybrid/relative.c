@@ -26,7 +26,7 @@ static const zoo_bind binds[] = {
     ZOO_ROW_MATRIX(r, "r_proj.weight", 0, r_rows, gqa.shape.width_in, ZOO_NONE, ZOO_NONE),
     TABLE(conv_k, "k_sconv.conv1d.weight", gqa.derived.k_rows, taps),
     TABLE(conv_v, "v_sconv.conv1d.weight", gqa.derived.v_rows, taps),
-    TABLE(bank, "rel_logits_proj.proj", rank, extent),
+    TABLE(bank, "rel_logits_proj.proj", distances.rank, distances.extent),
     {0}};
 /* clang-format on */
 
@@ -115,8 +115,8 @@ static void explain(const void *params, char *text, size_t n)
     (void)snprintf(text, n,
                    "%u heads over %u key-value heads of %u; scores have a bias for each of %u "
                    "distances, keys and values pass a convolution of %u tokens",
-                   p->gqa.shape.n_heads, p->gqa.shape.n_kv_heads, p->gqa.shape.head_dim, p->extent,
-                   p->taps);
+                   p->gqa.shape.n_heads, p->gqa.shape.n_kv_heads, p->gqa.shape.head_dim,
+                   p->distances.extent, p->taps);
 }
 
 static void facts(const void *params, const zoo_facts *to)
@@ -124,11 +124,10 @@ static void facts(const void *params, const zoo_facts *to)
     const relative_params *p = params;
     zoo_gqa_facts(params, to);
     to->number(to, "convolution", p->taps);
-    to->number(to, "distances_with_bias", p->extent);
+    to->number(to, "distances_with_bias", p->distances.extent);
 }
 
-/* A number of the layers with a window, or of the others. */
-static uint32_t size_of(const zoo_config *c, bool slides, const char *key, uint32_t fallback)
+uint32_t hybrid_windowed_size(const zoo_config *c, bool slides, const char *key, uint32_t fallback)
 {
     char other[64];
     (void)snprintf(other, sizeof other, "swa_%s", key);
@@ -138,11 +137,12 @@ static uint32_t size_of(const zoo_config *c, bool slides, const char *key, uint3
 
 static zoo_status refuse(const relative_params *p, bool slides, zoo_error *err)
 {
-    if (p->taps < 2 || p->taps > ZOO_TAPS_MAX || !p->rank || !p->extent || p->rank > 1u << 16 ||
+    const hybrid_distances *d = &p->distances;
+    if (p->taps < 2 || p->taps > ZOO_TAPS_MAX || !d->rank || !d->extent || d->rank > 1u << 16 ||
         (slides && !p->gqa.shape.window)) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "a convolution of %u tokens, d_rel %u, %u distances with a bias", p->taps,
-                        p->rank, p->extent);
+                        d->rank, d->extent);
     }
     return ZOO_OK;
 }
@@ -160,20 +160,20 @@ zoo_status hybrid_relative_part(zoo_decoder *b, uint32_t layer, zoo_part *out)
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
     p->taps = c->whole(c, "conv_kernel_size", 4);
-    p->rank = c->whole(c, "d_rel", 16);
-    p->extent = slides ? window : extent;
-    p->log_alpha = (float)c->number(c, "log_scaling_alpha", 0.1);
-    p->log_floor = slides ? 0.0f : (float)floor;
-    p->gqa.shape =
-        (zoo_gqa_shape){.width_in = b->hidden,
-                        .n_heads = size_of(c, slides, "num_attention_heads", b->n_heads),
-                        .n_kv_heads = size_of(c, slides, "num_key_value_heads", b->n_kv_heads),
-                        .head_dim = size_of(c, slides, "head_dim", b->head_dim),
-                        .window = slides ? window : 0};
+    p->distances = (hybrid_distances){.rank = c->whole(c, "d_rel", 16),
+                                      .extent = slides ? window : extent,
+                                      .log_floor = slides ? 0.0f : (float)floor,
+                                      .log_alpha = (float)c->number(c, "log_scaling_alpha", 0.1)};
+    p->gqa.shape = (zoo_gqa_shape){
+        .width_in = b->hidden,
+        .n_heads = hybrid_windowed_size(c, slides, "num_attention_heads", b->n_heads),
+        .n_kv_heads = hybrid_windowed_size(c, slides, "num_key_value_heads", b->n_kv_heads),
+        .head_dim = hybrid_windowed_size(c, slides, "head_dim", b->head_dim),
+        .window = slides ? window : 0};
     ZOO_TRY(refuse(p, slides, b->err));
     p->gqa.options.scale = p->gqa.shape.head_dim ? 1.0f / (float)p->gqa.shape.head_dim : 0.0f;
     p->gqa.options.qk_norm = (zoo_qk_norm){.kind = b->norm_kind, .has_weight = 1, .eps = b->eps};
-    p->r_rows = p->gqa.shape.n_heads * p->rank;
+    p->r_rows = p->gqa.shape.n_heads * p->distances.rank;
     *out = hybrid_part(b, &hybrid_relative_ops, p, "self_attn");
     return zoo_gqa_finish(&p->gqa, b->err);
 }

@@ -17,11 +17,17 @@
 #include "blocks/gqa/impl.h"
 #include "hybrid.h"
 
+/* Biases by distance, and t. */
+typedef struct hybrid_distances {
+    uint32_t rank, extent;
+    float log_floor, log_alpha; /* log_floor 0: t is 1 */
+} hybrid_distances;
+
 typedef struct relative_params {
     zoo_gqa gqa; /* first: the block builds on attention */
-    uint32_t taps, rank, extent;
-    uint32_t r_rows;            /* n_heads rank */
-    float log_floor, log_alpha; /* log_floor 0: t is 1 */
+    hybrid_distances distances;
+    uint32_t taps;
+    uint32_t r_rows; /* n_heads rank */
 } relative_params;
 
 typedef struct relative_weights {
@@ -46,6 +52,12 @@ typedef struct relative_job {
     relative_worker *workers;
 } relative_job;
 
+/* t at a position; r . P[:, pos - key] for keys first .. pos, by key. relative_rows.c [step] */
+float hybrid_temperature(const hybrid_distances *d, uint32_t pos);
+void hybrid_distance_bias(const hybrid_distances *d, const float *bank, const float *r,
+                          uint32_t first, uint32_t pos, float *out);
+/* A number of the layers with a window (swa_ before the key), or of the others. relative.c */
+uint32_t hybrid_windowed_size(const zoo_config *c, bool slides, const char *key, uint32_t fallback);
 /* Fills the outputs of attention from q, the cache and r. relative_rows.c [step] */
 void hybrid_relative_attend(relative_job *job);
 

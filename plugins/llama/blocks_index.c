@@ -89,6 +89,6 @@ void llama_blocks_attend(void *arg, uint32_t item, uint32_t worker)
     uint32_t pos = span->pos[row], index = head / (p->gqa.shape.n_kv_heads / p->index_heads);
     const float *q = j->q + (size_t)row * p->index_rows + (size_t)index * p->index_dim;
     score_blocks(j, seq, q, pos, buffers);
-    const gqa_keys keys = {buffers->keys, choose(j, pos, buffers), NULL, 0};
+    const gqa_keys keys = {.at = buffers->keys, .n = choose(j, pos, buffers)};
     zoo_gqa_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
 }

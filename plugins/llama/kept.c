@@ -110,7 +110,7 @@ static void attend_late(void *arg, uint32_t item, uint32_t worker)
     for (uint32_t i = pos + 1 - j->window; i <= pos; i++) {
         buffers->keys[n++] = i;
     }
-    const gqa_keys keys = {buffers->keys, n, NULL, 0};
+    const gqa_keys keys = {.at = buffers->keys, .n = n};
     zoo_gqa_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
 }
 

@@ -135,7 +135,8 @@ static void attend_item(void *arg, uint32_t item, uint32_t worker)
     uint32_t end = span->pos[row] + 1, window = j->p->gqa.shape.window;
     uint32_t first = window && end > window ? end - window : 0;
     j->step.cache->read(j->step.cache, 2, seq, head, first, end - first, buffers->bias + first);
-    const gqa_keys keys = {buffers->keys, choose(j, buffers, first, end), buffers->bias, 0};
+    const gqa_keys keys = {
+        .at = buffers->keys, .n = choose(j, buffers, first, end), .bias = buffers->bias};
     zoo_gqa_chosen_attend(&j->step, &buffers->chosen, row, head, &keys);
 }
 

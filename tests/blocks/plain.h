@@ -2,7 +2,9 @@
  * plain.h: the ideas of today's decoders, each written out as plain loops on a page of its own. Six
  * ways to mix the tokens of a text: plain_gqa.c, plain_window.c, plain_mla.c, plain_dsa.c,
  * plain_mamba2.c, plain_delta.c; experts: plain_moe.c; several residual streams: plain_hyper.c; a
- * cache in few bits: plain_narrow_cache.c.
+ * cache in few bits: plain_narrow_cache.c. Of single releases: attention over queries and keys of
+ * bounded length, plain_clipped.c; attention over the residuals of earlier layers,
+ * plain_residuals.c.
  *
  * They are meant to be read, and they are what the fast blocks are measured against
  * (test_block_plain*.c). All numbers are double. Matrices and lists of rows lie row by row: element
@@ -131,6 +133,31 @@ typedef struct plain_mix {
 typedef void plain_part(const double *x, size_t width, double *y);
 /* X [n_streams][width] of one token, before and after one block. */
 void plain_hyper_run(const plain_hyper *p, const plain_mix *w, plain_part *f, double *X);
+
+typedef struct plain_clipped {
+    size_t width, width_out, inputs; /* inputs: rows of x that queries, keys, values read; 1 or 3 */
+    size_t n_heads, n_groups, head_dim;
+    size_t window; /* 0: all keys */
+    size_t taps, rank, extent;
+    double eps, limit, limit_r, floor, alpha; /* floor 0: t is 1 */
+    const double *wq, *wk, *wv, *wo, *wg;     /* as in plain_gqa; wg [n_heads * head_dim][width] */
+    const double *wr, *ws;                    /* [n_heads * rank][width], [n_heads][width] */
+    const double *scale_q, *scale_r;          /* [n_heads * head_dim], [n_heads * rank] */
+    const double *bank;                       /* [rank][extent] */
+    const double *mix_k, *mix_v;   /* [n_groups * taps][width]; null: stored taps alone */
+    const double *conv_k, *conv_v; /* with mix [taps][rows], the nearest first; else [rows][taps] */
+} plain_clipped;
+void plain_clipped_run(const plain_clipped *p, const double *x, size_t n, double *y);
+
+typedef struct plain_residuals {
+    size_t width, n_kept;
+    bool begins;
+    const double *w, *u; /* [width] queries before attention and before the feed-forward part */
+} plain_residuals;
+/* rows [n_kept + 1 or 2][width] of one token, the present residual first, before and after a
+ * layer. */
+void plain_residuals_run(const plain_residuals *p, plain_part *f, plain_part *g, double *rows);
+void plain_residual_mix(const double *query, const double *rows, size_t n, size_t width, double *y);
 
 enum { PLAIN_ROW_MAX = 512 };
 /* x [n] becomes what a cache of 8 or 4 bits gives back for it; n: a power of two. */

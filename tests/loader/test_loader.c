@@ -15,7 +15,7 @@ static const struct {
 } cases[] = {
     {"magic", "no plugin magic"},
     {"abi_major", "abi_major is 41, this host has 4"},
-    {"abi_minor", "abi_minor is 5, this host has 4"},
+    {"abi_minor", "abi_minor is 6, this host has 5"},
     {"size_bind", "size_bind is"},
     {"size_attend_args", "size_attend_args is"},
     {"panel", "panel is 8, this host has 16"},

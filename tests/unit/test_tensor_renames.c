@@ -131,6 +131,22 @@ static void test_many_parts(void **state)
     zoo_tensors_close(set);
 }
 
+/* A class that counts a list from another layer on. */
+static void test_offset(void **state)
+{
+    static const char *const names[] = {"res.queries.0", "res.queries.9", "res.output"};
+    (void)state;
+    file_make("d.json", "{\"renames\": [[\"res\\\\.queries\\\\.(\\\\d+)\", "
+                        "\"layers.${1}.query\", [], 1], [\"^res\\\\.\", \"end.\"]]}");
+    zoo_tensors *set = set_of(names, ZOO_COUNT(names));
+    assert_int_equal(apply(set, "d", NULL), ZOO_OK);
+    assert_string_equal(stored(set, "layers.1.query"), names[0]);
+    assert_string_equal(stored(set, "layers.10.query"), names[1]);
+    assert_string_equal(stored(set, "end.output"), names[2]);
+    assert_string_equal(stored(set, "layers.0.query"), "");
+    zoo_tensors_close(set);
+}
+
 static void test_malformed(void **state)
 {
     static const char *const names[] = {"a.weight"};
@@ -139,6 +155,7 @@ static void test_malformed(void **state)
         {"{\"renames\": [[1, \"b\"]]}", "a rename should be"},
         {"{\"renames\": [[\"a\"]]}", "a rename should be"},
         {"{\"renames\": [[\"a\", \"b\", 3]]}", "a rename should be"},
+        {"{\"renames\": [[\"a\", \"b\", [], -1]]}", "a rename should be"},
         {"{\"renames\": [[\"a(\", \"b\"]]}", "the pattern a( is wrong at byte"},
     };
     (void)state;
@@ -160,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chain), cmocka_unit_test(test_joined),
                                        cmocka_unit_test(test_many_parts),
+                                       cmocka_unit_test(test_offset),
                                        cmocka_unit_test(test_malformed)};
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -7,7 +7,8 @@ models.d/names/<model_type>.json.
     names.py --check DIR                exit status 1 where a file of DIR would change
 
 A file holds `renames`: [pattern, replacement] pairs in order, with a list of prefixes where the
-rename is one of a submodel. Experts that the class stacks keep a name each here
+rename is one of a submodel and a number to add to the first index where the class counts from
+another layer. Experts that the class stacks keep a name each here
 ("experts.3.gate_proj."), rows that it joins get "@0", "@1"; what splits a tensor is left to the
 cards. Renames of other parts than the text model (vision, audio) are left out: nothing reads those
 tensors.
@@ -42,7 +43,7 @@ from transformers.models.auto.modeling_auto import (
 FEW = 8
 OTHER_PARTS = re.compile(
     r"vision|visual|audio|\bvit\b|patch|projector|siglip|resampler|vqmodel|perceive|image|"
-    r"conv_stem|aligner|sam_|clip|radio|spatial_linear|temporal_linear|whisper|adapter|resblocks|positional_embedding|"
+    r"conv_stem|aligner|sam_|(?<!l2_)clip|radio|spatial_linear|temporal_linear|whisper|adapter|resblocks|positional_embedding|"
     r"encoder\b"
 )
 
@@ -184,6 +185,8 @@ def renames(model_type: str) -> list[list[Any]]:
                 scope = f"{t.scope_prefix}." if t.scope_prefix else ""
                 prefixes = list(dict.fromkeys((base + scope, scope)))
                 row += [prefixes] if prefixes != [""] else []
+            if getattr(t, "offset", 0):
+                row = [*row[:2], row[2] if len(row) > 2 else [], t.offset]
             if row not in out:
                 out.append(row)
     return out

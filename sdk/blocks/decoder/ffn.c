@@ -4,6 +4,7 @@
  * Options: mlp (module name); plain (no gate); mlp_bias; fused_gate_up, up_first (its rows); act
  * (class default of hidden_act); gelu_is_tanh; sub_norm; dense_width (the key of the width,
  * "intermediate_size");
+ * softcapped (mlp_gate_softcap and mlp_up_softcap, of experts; hidden_act counts for nothing);
  * round_if (rows are rounded to 8 bits before every matrix of a layer where this key is "bitnet");
  * stored_in_out (matrices are stored [in, out]); limit (swiglu_limit and swiglu_alpha, of experts
  * too); layer_limits (a key: the clamp behind the activation of each layer's routed experts),
@@ -22,9 +23,24 @@ bool zoo_decoder_rounds(const zoo_decoder *b)
     return key && strcmp(c->text(c, key, ""), "bitnet") == 0;
 }
 
+static zoo_glu softcapped(const zoo_config *c)
+{
+    zoo_glu glu = {.act = ZOO_ACT_SILU,
+                   .gate_softcap = (float)c->number(c, "mlp_gate_softcap", 4.0),
+                   .up_softcap = (float)c->number(c, "mlp_up_softcap", 25.0)};
+    if (!(glu.gate_softcap > 0) || !(glu.up_softcap > 0)) {
+        c->refuse(c, "mlp_gate_softcap is %g and mlp_up_softcap %g, and must be above 0",
+                  (double)glu.gate_softcap, (double)glu.up_softcap);
+    }
+    return glu;
+}
+
 zoo_glu zoo_decoder_glu(const zoo_decoder *b, const char *act)
 {
     const zoo_config *c = b->config;
+    if (zoo_decoder_flag(b, "@softcapped", false)) {
+        return softcapped(c);
+    }
     zoo_glu glu = {.act = zoo_act_read(c, "hidden_act", act)};
     if (zoo_decoder_flag(b, "@limit", false)) {
         glu.limit = (float)c->number(c, "swiglu_limit", 7.0);

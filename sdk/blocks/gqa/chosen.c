@@ -82,6 +82,7 @@ void zoo_gqa_chosen_attend(const gqa_step *step, const gqa_chosen *buffers, uint
                             .v_dim = p->shape.v_dim,
                             .pos = keys->n - 1,
                             .scale = p->options.scale,
+                            .sinks = keys->sinks,
                             .scratch = buffers->scratch};
     args.n_segments = zoo_rows_segments(buffers->k, width, keys->n, buffers->segs);
     (void)zoo_rows_segments(buffers->v, p->shape.v_dim, keys->n, v);

@@ -128,6 +128,7 @@ typedef struct gqa_keys {
     uint32_t n;         /* at least 1 */
     const float *bias;  /* by row of the cache, added to the scores; or null */
     size_t bias_stride; /* from a query head's biases to the next one's; unused with one for all */
+    const float *sinks; /* [group] a logit without a value for each query head, or null */
 } gqa_keys;
 /* Scratch of one worker; the second with biases of each query head. */
 gqa_chosen zoo_gqa_chosen_take(const zoo_gqa *p, uint32_t keys_max, zoo_scratch_layout *layout);

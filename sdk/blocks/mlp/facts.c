@@ -12,7 +12,11 @@ const char *zoo_act_name(uint32_t act)
 
 void zoo_glu_facts(const zoo_glu *glu, const zoo_facts *to)
 {
-    if (glu->alpha > 0) {
+    if (glu->gate_softcap > 0) {
+        to->text(to, "activation", "silu, its factor and the other rows soft-capped");
+        to->number(to, "gate_softcap", (double)glu->gate_softcap);
+        to->number(to, "up_softcap", (double)glu->up_softcap);
+    } else if (glu->alpha > 0) {
         to->text(to, "activation", "x sigmoid(alpha x)");
         to->number(to, "alpha", (double)glu->alpha);
     } else {

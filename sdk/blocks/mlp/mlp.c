@@ -10,8 +10,6 @@
 #include "blocks/mlp/impl.h"
 #include "blocks/ops.h"
 
-#include <math.h>
-
 enum { ROWS_PART = 128 };
 
 typedef struct mlp_rows {
@@ -46,31 +44,6 @@ size_t zoo_mlp_scratch(const zoo_mlp *p, uint32_t n_rows, uint32_t n_threads)
     zoo_scratch_layout layout = {0};
     (void)mlp_layout(p, n_rows, n_threads, &layout);
     return layout.used;
-}
-
-void zoo_glu_run(const zoo_kernels *kernels, const zoo_glu *glu, float *gate, float *up, float *tmp,
-                 size_t n)
-{
-    if (glu->limit > 0 && glu->clamp_after) {
-        kernels->act((zoo_act)glu->act, gate, gate, n);
-        kernels->clamp(-INFINITY, glu->limit, gate, gate, n);
-        kernels->clamp(-glu->limit, glu->limit, up, up, n);
-        kernels->mul(gate, up, gate, n);
-        return;
-    }
-    if (glu->limit > 0) {
-        kernels->clamp(-INFINITY, glu->limit, gate, gate, n);
-        kernels->clamp(-glu->limit, glu->limit, up, up, n);
-    }
-    if (glu->alpha == 0) {
-        kernels->act_mul((zoo_act)glu->act, gate, up, gate, n);
-    } else {
-        kernels->scale(glu->alpha, gate, tmp, n);
-        kernels->act_mul(ZOO_ACT_SIGMOID, tmp, gate, gate, n);
-        kernels->mul(gate, up, up, n);
-        kernels->scale(glu->up_shift, gate, gate, n);
-        kernels->add(gate, up, gate, n);
-    }
 }
 
 typedef struct mlp_job {

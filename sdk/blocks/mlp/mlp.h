@@ -20,13 +20,15 @@ extern "C" {
 
 /* act(gate) * up, and its clamped relatives: gate = min(gate, limit), up = clamp(up, -limit,
  * limit); with clamp_after act(gate) is clamped in place of gate; with alpha: gate * sigmoid(alpha
- * * gate) * (up + up_shift). */
+ * * gate) * (up + up_shift); with soft caps c, d, whatever the rest says: c tanh(gate / c) *
+ * sigmoid(gate) * d tanh(up / d). */
 typedef struct zoo_glu {
     uint32_t act;   /* zoo_act; unused with alpha */
     float limit;    /* 0: no clamp */
     float alpha;    /* 0: act */
     float up_shift; /* 0 or 1 */
     uint32_t clamp_after;
+    float gate_softcap, up_softcap; /* both, or 0: none */
 } zoo_glu;
 
 typedef enum zoo_fused {
