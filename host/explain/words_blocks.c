@@ -166,7 +166,9 @@ zoo_words zoo_say_rotation(const zoo_arch_block *b)
     } else {
         add(&w, "the whole head");
     }
-    add(&w, ", theta %s", zoo_say_number(number(b, "theta")).text);
+    if (number(b, "theta") > 0) {
+        add(&w, ", theta %s", zoo_say_number(number(b, "theta")).text);
+    }
     if (strcmp(kind, "default") != 0) {
         add(&w, ", %s", kind);
         if (number(b, "rotation_factor") > 1) {

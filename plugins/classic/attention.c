@@ -17,7 +17,8 @@
  *   clip               clamp by attn_config.clip_qkv
  *   local              attention_layers, or attention_types, say which layers see only
  *                      sliding_window keys
- *   rotate             "none": positions come otherwise (sdk/blocks/decoder/rope.c has the rest)
+ *   rotate             "none": positions come otherwise; "table": a stored one (rotated.c), of
+ *                      values too with rotate_values (sdk/blocks/decoder/rope.c has the rest)
  */
 #include <math.h>
 #include <string.h>
@@ -146,9 +147,9 @@ static zoo_status read_positions(zoo_decoder *b, uint32_t layer, zoo_gqa *p)
             zoo_decoder_flag(b, "@alibi_rounded", false);
         return ZOO_OK;
     }
-    return same(c->text(c, "@rotate", "all"), "none")
-               ? ZOO_OK
-               : zoo_decoder_rope(b, layer, &p->options.rope);
+    const char *how = c->text(c, "@rotate", "all");
+    return same(how, "none") || same(how, "table") ? ZOO_OK
+                                                   : zoo_decoder_rope(b, layer, &p->options.rope);
 }
 
 zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
@@ -182,5 +183,6 @@ zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out)
                       .name = c->text(c, "@attention", "attn"),
                       .in_scale = 1.0f,
                       .out_scale = 1.0f};
-    return zoo_gqa_finish(p, b->err);
+    ZOO_TRY(zoo_gqa_finish(p, b->err));
+    return same(c->text(c, "@rotate", ""), "table") ? classic_rotate(b, p, out) : ZOO_OK;
 }

@@ -35,6 +35,13 @@ typedef struct classic_project {
     uint32_t act; /* zoo_act */
 } classic_project;
 
+/* Attention whose rotation is a stored table. */
+typedef struct classic_rotated {
+    zoo_gqa gqa;     /* first: the block builds on attention */
+    uint32_t rows;   /* of the table: positions */
+    uint32_t values; /* values turn too */
+} classic_rotated;
+
 enum { CLASSIC_PROLOGUE_MAX = 8 };
 
 /* facts.c [load] */
@@ -51,6 +58,9 @@ zoo_status classic_configure(const zoo_config *config, zoo_setup *setup, zoo_pla
                              zoo_error *err);
 /* The attention part of a layer; params in the model arena. attention.c [load] */
 zoo_status classic_attention(zoo_decoder *b, uint32_t layer, zoo_part *out);
+/* Makes the part one with a stored rotation; attention: its params. rotated.c [load] */
+zoo_status classic_rotate(zoo_decoder *b, const zoo_gqa *attention, zoo_part *out);
+extern const zoo_block_ops classic_rotated_ops; /* "rotated" */
 /* A whole layer. layers.c [load] */
 zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 /* Parts between embedding and layers, and between layers and head. ends.c [load] */
