@@ -1,6 +1,8 @@
 /*
  * begin.c: the parts between the embedding and the layers, in this order, each by its option:
  *
+ *   joined             module of the map of joined embeddings (joined.c), where the key of
+ *                      joined_if is true
  *   embed_norm         module of a norm of the embedded rows; behind the positions and the first
  *                      rows with embed_norm_last
  *   embed_dim          a key: width of the embedding, which project_in leads to hidden_size; behind
@@ -138,6 +140,11 @@ zoo_status classic_begin(zoo_decoder *b, uint32_t width, zoo_part *parts, uint32
     bool norm_last = c->flag(c, "@embed_norm_last", false);
     bool project_last = c->flag(c, "@embed_dim_last", false);
     uint32_t n = 0, inner = project_last ? width : b->hidden;
+    const char *joined = c->text(c, "@joined", NULL);
+    if (joined) {
+        ZOO_TRY(classic_add_joined(b, joined, &parts[0]));
+        n = zoo_decoder_flag(b, "@joined_if", true) ? 1 : 0;
+    }
     if (norm && !norm_last) {
         ZOO_TRY(add_norm(b, norm, width, &parts[n++]));
     }

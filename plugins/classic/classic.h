@@ -42,6 +42,12 @@ typedef struct classic_rotated {
     uint32_t values; /* values turn too */
 } classic_rotated;
 
+/* An embedded row joined with the first rows of two tables, mapped to its width. */
+typedef struct classic_joined {
+    uint32_t width, width_in;
+    uint32_t shape_rows, shape_cols, sound_rows, sound_cols; /* cols 0: no such table */
+} classic_joined;
+
 enum { CLASSIC_PROLOGUE_MAX = 8 };
 
 /* facts.c [load] */
@@ -67,6 +73,9 @@ zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 zoo_status classic_ends(zoo_decoder *b);
 /* Those in front of the layers; width: of the embedding. begin.c [load] */
 zoo_status classic_begin(zoo_decoder *b, uint32_t width, zoo_part *parts, uint32_t *n_parts);
+/* The part of joined.c, its tensors below the module. [load] */
+zoo_status classic_add_joined(zoo_decoder *b, const char *module, zoo_part *out);
+extern const zoo_block_ops classic_joined_ops; /* "joined" */
 /* A part that is a matrix [rows, cols]. ends.c [load] */
 zoo_status classic_add_project(zoo_decoder *b, const char *module, uint32_t cols, uint32_t rows,
                                zoo_part *out);

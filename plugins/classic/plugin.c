@@ -30,8 +30,9 @@ static const zoo_key keys[] = {
 };
 
 static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, &classic_rotated_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops, &classic_positions_ops,
-                                            &classic_first_row_ops, &classic_project_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,           &classic_positions_ops,
+                                            &classic_first_row_ops, &classic_project_ops,
+                                            &classic_joined_ops,    NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};
 
 /* Only a card chooses this plugin: these configs name their keys too differently to be guessed. */
