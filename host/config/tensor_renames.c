@@ -143,6 +143,32 @@ static void rename_one(const renames *r, char name[ZOO_NAME_MAX])
     }
 }
 
+/* A stack of packed codes is renamed by the name that it would have unpacked, which its parts carry
+ * in front of these words. */
+static zoo_status rename_part(const renames *r, zoo_tensors *tensors, size_t i, zoo_error *err)
+{
+    static const char *const parts[] = {"_packed", "_scale", "_shape"};
+    const char *stored = zoo_tensors_at(tensors, i)->name;
+    for (size_t k = 0; k < ZOO_COUNT(parts); k++) {
+        char stem[ZOO_NAME_MAX], packed[ZOO_NAME_MAX], name[ZOO_NAME_MAX];
+        size_t n = strlen(stored), end = strlen(parts[k]);
+        if (n <= end || n >= ZOO_NAME_MAX - 8 || strcmp(stored + n - end, parts[k]) != 0) {
+            continue;
+        }
+        (void)snprintf(stem, sizeof stem, "%.*s", (int)(n - end), stored);
+        (void)snprintf(packed, sizeof packed, "%.*s_packed", (int)(n - end), stored);
+        memcpy(name, stem, n - end + 1);
+        rename_one(r, name);
+        size_t made = strlen(name);
+        if (zoo_tensors_find(tensors, packed) && strcmp(name, stem) != 0 &&
+            made + end < sizeof name) {
+            memcpy(name + made, parts[k], end + 1);
+            return zoo_tensors_alias(tensors, i, name, err);
+        }
+    }
+    return ZOO_OK;
+}
+
 static zoo_status rename_all(const renames *r, zoo_tensors *tensors, zoo_error *err)
 {
     for (size_t i = 0; i < zoo_tensors_count(tensors); i++) {
@@ -155,6 +181,7 @@ static zoo_status rename_all(const renames *r, zoo_tensors *tensors, zoo_error *
         if (strcmp(name, stored) != 0) {
             ZOO_TRY(zoo_tensors_alias(tensors, i, name, err));
         }
+        ZOO_TRY(rename_part(r, tensors, i, err));
     }
     return ZOO_OK;
 }

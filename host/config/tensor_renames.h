@@ -10,7 +10,8 @@
  * applies after the first prefix that the name has ([]: it applies to all). An offset is added to
  * the number that the first group finds. A replacement that ends in "@i" means that the
  * tensor is part i of the rows of one tensor of the class. The new name is an alias: the stored
- * name remains valid, and a tensor that is stored under the new name takes precedence.
+ * name remains valid, and a tensor that is stored under the new name takes precedence. The parts of
+ * a stack of packed codes (x_packed, x_scale, x_shape) also have the new name of x in front.
  */
 #ifndef ZOO_CONFIG_TENSOR_RENAMES_H
 #define ZOO_CONFIG_TENSOR_RENAMES_H

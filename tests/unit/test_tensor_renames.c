@@ -131,19 +131,24 @@ static void test_many_parts(void **state)
     zoo_tensors_close(set);
 }
 
-/* A class that counts a list from another layer on. */
+/* A class that counts a list from another layer on, and parts of a packed stack. */
 static void test_offset(void **state)
 {
-    static const char *const names[] = {"res.queries.0", "res.queries.9", "res.output"};
+    static const char *const names[] = {"res.queries.0",  "res.queries.9", "res.output",
+                                        "mlp.w13_packed", "mlp.w13_scale", "mlp.w2_scale"};
     (void)state;
     file_make("d.json", "{\"renames\": [[\"res\\\\.queries\\\\.(\\\\d+)\", "
-                        "\"layers.${1}.query\", [], 1], [\"^res\\\\.\", \"end.\"]]}");
+                        "\"layers.${1}.query\", [], 1], [\"^res\\\\.\", \"end.\"], "
+                        "[\"w13(?!\\\\w)\", \"gate_up\"], [\"w2(?!\\\\w)\", \"down\"]]}");
     zoo_tensors *set = set_of(names, ZOO_COUNT(names));
     assert_int_equal(apply(set, "d", NULL), ZOO_OK);
     assert_string_equal(stored(set, "layers.1.query"), names[0]);
     assert_string_equal(stored(set, "layers.10.query"), names[1]);
     assert_string_equal(stored(set, "end.output"), names[2]);
     assert_string_equal(stored(set, "layers.0.query"), "");
+    assert_string_equal(stored(set, "mlp.gate_up_packed"), names[3]);
+    assert_string_equal(stored(set, "mlp.gate_up_scale"), names[4]);
+    assert_string_equal(stored(set, "mlp.down_scale"), ""); /* of no packed stack */
     zoo_tensors_close(set);
 }
 
