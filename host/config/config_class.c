@@ -226,6 +226,22 @@ void zoo_model_config_each(const zoo_model_config *c, zoo_key_fn *fn, void *arg)
     }
 }
 
+/* Whether some rotary kind reads a member, though not the kind of this config. */
+static bool is_of_another_kind(const zoo_model_config *c, const char *name)
+{
+    const cJSON *kind = NULL, *item = NULL;
+    cJSON_ArrayForEach(kind, member(c->common_json, "rope_kinds"))
+    {
+        cJSON_ArrayForEach(item, kind)
+        {
+            if (cJSON_IsString(item) && strcmp(item->valuestring, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void unread_rope(const zoo_model_config *c, const cJSON *given, zoo_key_fn *fn, void *arg)
 {
     const cJSON *item = NULL;
@@ -237,7 +253,11 @@ static void unread_rope(const zoo_model_config *c, const cJSON *given, zoo_key_f
             member(zoo_attributes_get(&c->attributes, "rope_parameters"), item->string);
         bool old_type = strcmp(item->string, "type") == 0;
         if (!kept && !old_type && !cJSON_IsNull(item)) {
-            tell(fn, arg, path, item, NULL);
+            const char *remark = zoo_card_remark(c->card, path, item);
+            remark = remark || !is_of_another_kind(c, item->string)
+                         ? remark
+                         : "a member of another rotary kind";
+            tell(fn, arg, path, item, remark);
         }
     }
 }
@@ -252,6 +272,24 @@ static bool chooses_code(const zoo_model_config *c, const char *key)
         }
     }
     return false;
+}
+
+/* Keys about a window that is switched off or absent, where the class has no window either. */
+static const char *window_remark(const zoo_model_config *c, const char *key, const cJSON *value)
+{
+    bool off = strcmp(key, "use_sliding_window") == 0 && cJSON_IsFalse(value);
+    const cJSON *item = NULL;
+    if (!off && strcmp(key, "max_window_layers") != 0) {
+        return NULL;
+    }
+    cJSON_ArrayForEach(item, c->attributes.set)
+    {
+        bool count = strcmp(item->string, "max_window_layers") == 0;
+        if (strstr(item->string, "window") && !count && zoo_json_truthy(item)) {
+            return NULL;
+        }
+    }
+    return "there is no window";
 }
 
 void zoo_model_config_unread(const zoo_model_config *c, zoo_key_fn *fn, void *arg)
@@ -272,6 +310,8 @@ void zoo_model_config_unread(const zoo_model_config *c, zoo_key_fn *fn, void *ar
         const char *remark = zoo_card_remark(c->card, key, item);
         remark = cJSON_Compare(item, usual, true) ? "no model of this type reads it" : remark;
         remark = chooses_code(c, key) ? "it chooses code of the reference" : remark;
+        remark = remark ? remark : zoo_config_unread_remark(key, item);
+        remark = remark ? remark : window_remark(c, key, item);
         if (!zoo_attributes_reads(&c->attributes, key)) {
             tell(fn, arg, key, item, remark);
         } else if (strcmp(key, "rope_parameters") == 0 || strcmp(key, "rope_scaling") == 0) {

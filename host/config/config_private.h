@@ -33,5 +33,7 @@ bool zoo_config_is_claimed(const zoo_model_config *config, const char *key);
 
 /* Whether one name, without the path before it, is harmless (config_harmless.c). [any] */
 bool zoo_config_name_is_harmless(const char *name);
+/* Why a key that no class of the type reads changes nothing with this value, or null. [any] */
+const char *zoo_config_unread_remark(const char *key, const cJSON *value);
 
 #endif
