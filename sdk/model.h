@@ -53,6 +53,10 @@ struct zoo_config {
     /* Refuses the config with one sentence (printf); the first refusal is reported after configure
      * returns. */
     void (*refuse)(const zoo_config *config, const char *format, ...);
+    /* Dims of the tensor that the checkpoint holds under this canonical name, to dims [n]; returns
+     * how many there are, 0 where there is none or no weights are at hand. Dims beyond n are left
+     * out. A quantised matrix has the dims of its values, a scalar has one of 1. [load] */
+    uint32_t (*shape)(const zoo_config *config, const char *name, uint64_t *dims, uint32_t n);
 };
 
 typedef enum zoo_norm_kind {
@@ -184,6 +188,8 @@ typedef struct zoo_plan {
     /* Floats of a row of the residual, from the first on, that are its present value and that a
      * trace shows; what lies behind them is kept from earlier layers. 0: all of stream_width. */
     uint32_t stream_shown;
+    /* Tokens from this one on have no embedding in this checkpoint and are refused. 0: all have. */
+    uint32_t tokens_max;
 } zoo_plan;
 
 #ifdef __cplusplus

@@ -109,7 +109,7 @@ static uint64_t peak_memory(void)
 static int32_t random_id(bench *b)
 {
     b->state = b->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (int32_t)((b->state >> 33) % zoo_engine_plan(b->engine)->vocab_size);
+    return zoo_engine_some_token(b->engine, (uint32_t)(b->state >> 33));
 }
 
 /* Prompts of n rows, alike in their first n_shared tokens. */

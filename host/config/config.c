@@ -111,7 +111,17 @@ static const cJSON *walk_alias(const zoo_model_config *c, const cJSON *root, con
     return found;
 }
 
-static const cJSON *find_alias(const zoo_model_config *c, const cJSON *root, const char *key)
+/* Whether the model's code, not the class alone, reads an attribute or the object that holds it. */
+static bool is_read(const zoo_model_config *c, const char *path)
+{
+    char head[KEY_MAX];
+    (void)snprintf(head, sizeof head, "%.*s", path ? (int)strcspn(path, ".[") : 0, path);
+    return zoo_attributes_model_reads(&c->attributes, head);
+}
+
+/* The first spelling of the card that root has; with `read` one that the model's code reads. */
+static const cJSON *find_alias(const zoo_model_config *c, const cJSON *root, const char *key,
+                               bool read)
 {
     const cJSON *aliases = zoo_card_part(c->card, "aliases");
     const cJSON *item = NULL;
@@ -123,7 +133,8 @@ static const cJSON *find_alias(const zoo_model_config *c, const cJSON *root, con
         }
         const cJSON *alias = cJSON_IsArray(item) ? item->child : item;
         for (; alias; alias = cJSON_IsArray(item) ? alias->next : NULL) {
-            const cJSON *found = walk_alias(c, root, key, n, alias);
+            bool skip = read && !is_read(c, cJSON_GetStringValue(alias));
+            const cJSON *found = skip ? NULL : walk_alias(c, root, key, n, alias);
             if (found) {
                 return found;
             }
@@ -149,23 +160,28 @@ static const cJSON *find_default(const zoo_model_config *c, const char *key)
         return NULL;
     }
     const cJSON *found = walk(defaults, key);
-    return found ? found : find_alias(c, defaults, key);
+    return found ? found : find_alias(c, defaults, key, false);
 }
 
-/* The class's attribute at a path, by the class's names or the card's aliases. */
+/* The class's attribute at a path, by the class's names or the card's aliases. One that only the
+ * class reads gives way to an alias that the model's code reads. */
 static const cJSON *find_attribute(const zoo_model_config *c, const char *key)
 {
     char head[KEY_MAX], path[KEY_MAX];
     size_t n = strcspn(key, ".[");
+    const cJSON *found = is_read(c, key) ? NULL : find_alias(c, c->attributes.set, key, true);
+    if (found) {
+        return found;
+    }
     (void)snprintf(head, sizeof head, "%.*s", (int)n, key);
     const char *name = zoo_attributes_name(&c->attributes, head);
     (void)snprintf(path, sizeof path, "%s%s", name, key + n);
-    const cJSON *found = walk(c->attributes.set, path);
+    found = walk(c->attributes.set, path);
     if (found) {
         zoo_config_claim(c, path);
         return found;
     }
-    return find_alias(c, c->attributes.set, key);
+    return find_alias(c, c->attributes.set, key, false);
 }
 
 /* quantization_config is read from the file, since it is not an attribute of the class. */
@@ -199,7 +215,7 @@ static const cJSON *find(const zoo_model_config *c, const char *key)
         found = walk(c->text, key);
     }
     if (!found) {
-        found = find_alias(c, c->text, key);
+        found = find_alias(c, c->text, key, false);
     }
     if (!found && c->text != c->json) {
         for (size_t i = 0; i < ZOO_COUNT(outer_keys) && !found; i++) {
@@ -319,10 +335,15 @@ static const char *get_text(const zoo_config *config, const char *key, const cha
     return item->valuestring;
 }
 
-static bool get_tensor(const zoo_config *config, const char *name)
+static uint32_t get_shape(const zoo_config *config, const char *name, uint64_t *dims, uint32_t n)
 {
     const zoo_model_config *c = config->host;
-    return c->has_tensor && c->has_tensor(c->has_arg, name);
+    return c->shape ? c->shape(c->shape_arg, name, dims, n) : 0;
+}
+
+static bool get_tensor(const zoo_config *config, const char *name)
+{
+    return get_shape(config, name, NULL, 0) > 0;
 }
 
 ZOO_PRINTF(2, 3)
@@ -400,7 +421,8 @@ static zoo_status open_config(const char *name, const char *text, zoo_model_conf
                            .flag = get_flag,
                            .text = get_text,
                            .has_tensor = get_tensor,
-                           .refuse = refuse};
+                           .refuse = refuse,
+                           .shape = get_shape};
     zoo_status status = text ? read_text(c, name, text, err) : read_file(c, name, err);
     status = status == ZOO_OK ? find_text_part(c, err) : status;
     if (status != ZOO_OK) {
@@ -479,12 +501,12 @@ const cJSON *zoo_model_config_quantization(const zoo_model_config *config)
                : cJSON_GetObjectItemCaseSensitive(config->json, "quantization_config");
 }
 
-void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_has_tensor_fn *has,
+void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_shape_fn *shape,
                           void *arg)
 {
     config->card = card;
-    config->has_tensor = has;
-    config->has_arg = arg;
+    config->shape = shape;
+    config->shape_arg = arg;
 }
 
 const zoo_config *zoo_model_config_view(const zoo_model_config *config)

@@ -17,7 +17,8 @@
 #include "zoo.h"
 
 typedef struct zoo_model_config zoo_model_config;
-typedef bool zoo_has_tensor_fn(void *arg, const char *name);
+/* Dims of the checkpoint's tensor of this name to dims [n]; returns how many, 0: there is none. */
+typedef uint32_t zoo_shape_fn(void *arg, const char *name, uint64_t *dims, uint32_t n);
 
 /* Reads <folder>/config.json, or `folder` itself if it is a file. ZOO_E_IO, ZOO_E_FORMAT,
  * ZOO_E_CONFIG: no model_type, ZOO_E_MEMORY. [load] */
@@ -39,8 +40,9 @@ const cJSON *zoo_model_config_quantization(const zoo_model_config *config);
 
 /* Whether a key concerns files, tokens, training, caching or output, never the forward pass. */
 bool zoo_model_config_is_harmless(const char *key);
-/* Sets the card (may be null) and the function behind zoo_config.has_tensor. */
-void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_has_tensor_fn *has,
+/* Sets the card (may be null) and the function behind zoo_config.has_tensor and .shape (may be
+ * null). */
+void zoo_model_config_use(zoo_model_config *config, const zoo_card *card, zoo_shape_fn *shape,
                           void *arg);
 /*
  * Finds the text part of a multimodal wrapper and its type, by the wrapper's class file in

@@ -105,6 +105,31 @@ static zoo_status apply_causal(zoo_model_config *c, zoo_error *err)
     return zoo_attributes_set(&c->attributes, key, cJSON_CreateFalse(), "file: is_causal", err);
 }
 
+/* Members of the wrapper that the text part's embedding reads, such as a tower's: the values of the
+ * file, else the class's defaults. */
+static zoo_status apply_beside(zoo_model_config *c, zoo_error *err)
+{
+    const cJSON *part = NULL, *key = NULL;
+    cJSON_ArrayForEach(part, member(c->wrapper_json, "beside"))
+    {
+        const cJSON *given = member(c->json, part->string);
+        cJSON *object = cJSON_CreateObject();
+        cJSON_ArrayForEach(key, part)
+        {
+            const cJSON *value = member(given, key->string);
+            cJSON *copy = cJSON_Duplicate(value ? value : key, true);
+            if (!object || !copy || !cJSON_AddItemToObject(object, key->string, copy)) {
+                cJSON_Delete(copy);
+                cJSON_Delete(object);
+                return out_of_memory(c, err);
+            }
+        }
+        ZOO_TRY(zoo_attributes_set(&c->attributes, part->string, object,
+                                   given ? "file: the wrapper" : "class: the wrapper", err));
+    }
+    return ZOO_OK;
+}
+
 /* Clears factors and caps on logits that the wrapper's own head does not apply. */
 static zoo_status drop_head_factors(zoo_model_config *c, zoo_error *err)
 {
@@ -155,6 +180,7 @@ zoo_status zoo_model_config_read_class(zoo_model_config *c, const char *folder, 
     ZOO_TRY(drop_head_factors(c, err));
     ZOO_TRY(apply_causal(c, err));
     ZOO_TRY(apply_outer(c, err));
+    ZOO_TRY(apply_beside(c, err));
     return c->text == c->json && !c->wrapper_json ? ZOO_OK : apply_tie(c, err);
 }
 

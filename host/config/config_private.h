@@ -14,8 +14,8 @@ struct zoo_model_config {
     bool older_text;      /* the text part stands, if at all, where older files have it */
     const char *model_type, *text_type;
     const zoo_card *card;
-    zoo_has_tensor_fn *has_tensor;
-    void *has_arg;
+    zoo_shape_fn *shape;
+    void *shape_arg;
     cJSON *class_json;         /* the class file of the text part, or null */
     cJSON *wrapper_json;       /* the class file of the whole file if it is a wrapper, or null */
     cJSON *common_json;        /* classes/_common.json, with class_json */

@@ -25,6 +25,8 @@ zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options
 void zoo_engine_close(zoo_engine *engine);
 
 const zoo_plan *zoo_engine_plan(const zoo_engine *engine);
+/* Any number as a token that can be computed: n modulo the vocabulary, or the next one. [any] */
+int32_t zoo_engine_some_token(const zoo_engine *engine, uint32_t n);
 const zoo_limits *zoo_engine_limits(const zoo_engine *engine);
 /* The kernel table in use. */
 const zoo_kernels *zoo_engine_kernels(const zoo_engine *engine);

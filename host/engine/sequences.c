@@ -141,6 +141,22 @@ uint32_t zoo_engine_logits_max(const zoo_engine *engine)
     return engine->model.limits.rows_max;
 }
 
+static bool is_embedded(const zoo_model *model, uint32_t token)
+{
+    uint32_t limit = model->plan.tokens_max ? model->plan.tokens_max : UINT32_MAX;
+    return token < limit &&
+           zoo_placeholders_row(&model->placeholders, token) < model->plan.vocab_size;
+}
+
+int32_t zoo_engine_some_token(const zoo_engine *engine, uint32_t n)
+{
+    uint32_t n_vocab = engine->model.plan.vocab_size, token = n % n_vocab;
+    for (uint32_t i = 0; i < n_vocab && !is_embedded(&engine->model, token); i++) {
+        token = (token + 1) % n_vocab;
+    }
+    return (int32_t)token;
+}
+
 static zoo_status check_tokens(const zoo_model *model, const zoo_item *item, zoo_error *err)
 {
     uint32_t n_vocab = model->plan.vocab_size;
@@ -149,6 +165,12 @@ static zoo_status check_tokens(const zoo_model *model, const zoo_item *item, zoo
         if (item->tokens[i] < 0 || token >= n_vocab) {
             return zoo_fail(err, ZOO_E_USAGE, "token %d is outside the vocabulary of %u",
                             item->tokens[i], n_vocab);
+        }
+        if (model->plan.tokens_max && token >= model->plan.tokens_max) {
+            return zoo_fail(err, ZOO_E_USAGE,
+                            "token %u stands for a part of an image or of sound, and the "
+                            "checkpoint lacks the table that embeds it",
+                            token);
         }
         if (zoo_placeholders_row(&model->placeholders, token) >= n_vocab) {
             return zoo_fail(err, ZOO_E_USAGE,

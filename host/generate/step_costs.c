@@ -31,10 +31,10 @@ static zoo_status measure(zoo_engine *engine, uint32_t rows_max, double least[SI
                           zoo_error *err)
 {
     int32_t tokens[ZOO_COST_ROWS_MAX];
-    uint32_t state = 1, n_vocab = zoo_engine_plan(engine)->vocab_size;
+    uint32_t state = 1;
     for (uint32_t i = 0; i < ZOO_COST_ROWS_MAX; i++) {
         state = state * 1664525u + 1013904223u;
-        tokens[i] = (int32_t)((state >> 8) % n_vocab);
+        tokens[i] = zoo_engine_some_token(engine, state >> 8);
     }
     double seconds, begin = zoo_clock_seconds();
     ZOO_TRY(time_step(engine, 1, tokens, &seconds, err)); /* warm-up */

@@ -144,8 +144,8 @@ zoo_status zoo_model_bind(zoo_model *model, zoo_bind_mode mode, const char *cons
                           zoo_error *err);
 /* Lays out bound parts and adds their streams to the cache; no weights are read (plan.c). [load] */
 zoo_status zoo_model_lay_out(zoo_model *model, zoo_error *err);
-/* Resolves a canonical name to a stored one; null: not there. *name holds it. [load] */
-bool zoo_model_has_tensor(zoo_model *model, const char *canonical);
+/* Dims of the stored tensor of a canonical name, as zoo_config.shape. [load] */
+uint32_t zoo_model_shape(zoo_model *model, const char *canonical, uint64_t *dims, uint32_t n);
 
 /* Fills one bind table (weights.c): all rows of ops for module `path`. [load] */
 zoo_status zoo_model_bind_rows(zoo_model *model, zoo_bind_mode mode, zoo_bound *bound,

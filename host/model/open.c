@@ -146,9 +146,9 @@ static zoo_status choose_by_card(zoo_model *model, const char *plugin_dir, zoo_e
     return status;
 }
 
-static bool has_tensor(void *arg, const char *name)
+static uint32_t shape(void *arg, const char *name, uint64_t *dims, uint32_t n)
 {
-    return zoo_model_has_tensor(arg, name);
+    return zoo_model_shape(arg, name, dims, n);
 }
 
 static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zoo_error *err)
@@ -166,7 +166,7 @@ static zoo_status choose_plugin(zoo_model *model, const zoo_model_options *o, zo
     if (!o->card) {
         ZOO_TRY(zoo_cards_choose(&model->cards, types, ZOO_COUNT(types), &model->card, err));
     }
-    zoo_model_config_use(model->config, model->card, has_tensor, model);
+    zoo_model_config_use(model->config, model->card, shape, model);
     zoo_model_config_strict(model->config, o->strict);
     zoo_model_config_problems(model->config, model->card ? o->problems : NULL);
     if (!zoo_card_text(model->card, "refused")) {

@@ -76,12 +76,19 @@ static zoo_status find_stored(zoo_model *model, const char *canonical, zoo_matri
     return status;
 }
 
-bool zoo_model_has_tensor(zoo_model *model, const char *canonical)
+uint32_t zoo_model_shape(zoo_model *model, const char *canonical, uint64_t *out, uint32_t n)
 {
     zoo_matrix matrix;
     bool found = false;
-    return model->tensors && find_stored(model, canonical, &matrix, &found, NULL) == ZOO_OK &&
-           found;
+    if (!model->tensors || find_stored(model, canonical, &matrix, &found, NULL) != ZOO_OK ||
+        !found) {
+        return 0;
+    }
+    uint32_t n_dims = matrix.n_dims ? matrix.n_dims : 1; /* a scalar is a vector of one */
+    for (uint32_t i = 0; i < n && i < n_dims; i++) {
+        out[i] = matrix.n_dims ? matrix.dims[i] : 1;
+    }
+    return n_dims;
 }
 
 /* Rows of all matrices of a stack, one after the other. */

@@ -61,16 +61,9 @@ zoo_status ds_read_rope(ds_model *m)
     return ZOO_OK;
 }
 
-/* Yarn's temperature on the scores: (0.1 mscale_all_dim ln(factor) + 1)^2. */
 static double score_scale(const ds_model *m)
 {
-    const zoo_rope *r = m->rope;
-    if (zoo_decoder_flag(&m->b, "@no_mscale", false) || r->mscale_all_dim == 0 ||
-        !(r->scaling > 1)) {
-        return 1.0;
-    }
-    double mscale = 0.1 * r->mscale_all_dim * log(r->scaling) + 1.0;
-    return mscale * mscale;
+    return zoo_decoder_flag(&m->b, "@no_mscale", false) ? 1.0 : zoo_rope_score_scale(m->rope);
 }
 
 /* Whether layer `layer` chooses keys itself or takes an earlier layer's choice. */

@@ -66,3 +66,12 @@ void gemma_per_layer_facts(const void *params, const zoo_facts *to)
     to->text(to, "kind", "per-layer inputs");
     tell_inputs(to, p->width);
 }
+
+void gemma_soft_tokens_facts(const void *params, const zoo_facts *to)
+{
+    const gemma_soft_tokens *p = params;
+    to->text(to, "kind", "tokens of a tower");
+    to->number(to, "first_token", p->begin);
+    to->number(to, "tokens", p->end - p->begin);
+    to->number(to, "inner", p->width);
+}

@@ -18,6 +18,18 @@ extern const zoo_block_ops gemma_per_layer_ops;
 /* The inputs of the step's rows, [n_rows, total]. [step] */
 const float *gemma_per_layer_inputs(zoo_ctx *ctx, const gemma_per_layer *params, uint32_t n_rows);
 
+/* Tokens from begin on, below end, whose rows a tower makes (soft_tokens.c). */
+typedef struct gemma_soft_tokens {
+    uint32_t hidden, begin, end;
+    uint32_t rows, width; /* of the tower's table */
+    float eps;
+} gemma_soft_tokens;
+extern const zoo_block_ops gemma_soft_tokens_ops;
+enum { GEMMA_TOWERS_MAX = 2 };
+/* Writes the prologue parts of such tokens to parts [GEMMA_TOWERS_MAX] and adds their number to
+ * *n_parts. Where the checkpoint lacks a table, the plan refuses its tokens. [load] */
+zoo_status gemma_add_soft_tokens(zoo_decoder *b, zoo_part *parts, uint32_t *n_parts);
+
 /* A layer with four norms, optional experts and per-layer input, a scalar (layer4.c). */
 typedef struct gemma_layer4 {
     uint32_t hidden, one, width; /* width: of the per-layer input; 0: none */
@@ -63,7 +75,7 @@ extern const zoo_block_ops gemma_gated_ops;
 /* facts.c [load] */
 typedef void gemma_facts_fn(const void *params, const zoo_facts *to);
 gemma_facts_fn gemma_layer4_facts, gemma_layer3n_facts, gemma_experts4_facts,
-    gemma_sparse_mlp_facts, gemma_per_layer_facts, gemma_gated_facts;
+    gemma_sparse_mlp_facts, gemma_per_layer_facts, gemma_gated_facts, gemma_soft_tokens_facts;
 
 /* A gated mlp that keeps only gates above mean + cut * deviation (sparse_mlp.c). */
 typedef struct gemma_sparse_mlp {

@@ -114,11 +114,13 @@ static zoo_status make_layer(build3n *g, uint32_t layer)
                                     p->active, n);
 }
 
+/* The prologue: rows of soft tokens, inputs per layer, the streams; and the epilogue. */
 static zoo_status add_streams(build3n *g)
 {
     zoo_decoder *b = g->b;
     gemma_streams *p = b->setup->take(b->setup, sizeof *p);
-    zoo_part *parts = b->setup->take(b->setup, 3 * sizeof *parts);
+    zoo_part *parts = b->setup->take(b->setup, (GEMMA_TOWERS_MAX + 3) * sizeof *parts);
+    uint32_t n_parts = 0;
     if (!p || !parts) {
         return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
     }
@@ -127,24 +129,25 @@ static zoo_status add_streams(build3n *g)
         return zoo_fail(b->err, ZOO_E_CONFIG, "altup_num_inputs is %u", n);
     }
     *p = (gemma_streams){b->hidden, n, n - 1};
-    parts[0] = b->plan->prologue[0];
-    parts[1] = (zoo_part){.ops = &gemma_streams_begin_ops,
-                          .params = p,
-                          .name = "streams",
-                          .path = b->prefix,
-                          .in_scale = 1,
-                          .out_scale = 1,
-                          .width_out = n * b->hidden};
-    parts[2] = (zoo_part){.ops = &gemma_streams_end_ops,
-                          .params = p,
-                          .name = "streams",
-                          .path = b->prefix,
-                          .in_scale = 1,
-                          .out_scale = 1,
-                          .width_in = n * b->hidden};
+    ZOO_TRY(gemma_add_soft_tokens(b, parts, &n_parts));
+    parts[n_parts++] = b->plan->prologue[0];
+    parts[n_parts++] = (zoo_part){.ops = &gemma_streams_begin_ops,
+                                  .params = p,
+                                  .name = "streams",
+                                  .path = b->prefix,
+                                  .in_scale = 1,
+                                  .out_scale = 1,
+                                  .width_out = n * b->hidden};
+    parts[n_parts] = (zoo_part){.ops = &gemma_streams_end_ops,
+                                .params = p,
+                                .name = "streams",
+                                .path = b->prefix,
+                                .in_scale = 1,
+                                .out_scale = 1,
+                                .width_in = n * b->hidden};
     b->plan->prologue = parts;
-    b->plan->n_prologue = 2;
-    b->plan->epilogue = &parts[2];
+    b->plan->n_prologue = n_parts;
+    b->plan->epilogue = &parts[n_parts];
     b->plan->n_epilogue = 1;
     b->plan->stream_width = n * b->hidden;
     return ZOO_OK;

@@ -35,10 +35,15 @@ static const zoo_key keys[] = {
 };
 
 static const zoo_block_ops *const mixers[] = {&zoo_gqa_ops, NULL};
-static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,           &zoo_moe_ops,
-                                            &gemma_experts4_ops,    &gemma_per_layer_ops,
-                                            &gemma_sparse_mlp_ops,  &gemma_streams_begin_ops,
-                                            &gemma_streams_end_ops, NULL};
+static const zoo_block_ops *const ffns[] = {&zoo_mlp_ops,
+                                            &zoo_moe_ops,
+                                            &gemma_experts4_ops,
+                                            &gemma_per_layer_ops,
+                                            &gemma_soft_tokens_ops,
+                                            &gemma_sparse_mlp_ops,
+                                            &gemma_streams_begin_ops,
+                                            &gemma_streams_end_ops,
+                                            NULL};
 static const zoo_block_ops *const layers[] = {&gemma_layer4_ops, &gemma_layer3n_ops,
                                               &gemma_gated_ops, NULL};
 static const char *const needs[] = {"zoo.kernels/1", "zoo.cache/1", "zoo.memo/1", NULL};

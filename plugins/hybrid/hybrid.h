@@ -49,6 +49,9 @@ typedef void hybrid_facts_fn(const void *params, const zoo_facts *to);
 hybrid_facts_fn hybrid_mamba2_facts, hybrid_mamba1_facts, hybrid_delta_facts, hybrid_mlstm_facts,
     hybrid_rglru_facts, hybrid_rwkv_time_facts, hybrid_rwkv_channel_facts, hybrid_pooled_facts;
 
+/* Refuses stored slopes [n_heads] (may be null) that are not -decays. lightning_slopes.c [load] */
+zoo_status hybrid_check_slopes(const float *stored, const float *decays, uint32_t n_heads,
+                               zoo_error *err);
 /* A layer of rwkv.c; the width of the feed-forward part beside mlstm.c. */
 zoo_status hybrid_rwkv_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out);
 /* What stands between the last layer and the last norm. */

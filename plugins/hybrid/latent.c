@@ -5,6 +5,7 @@
  * Options: latent_attention ("plain": no rotation, "rotated"), latent_gate ("head", "element"),
  * latent_eps (eps of the norms of latents, 1e-6, or a key that holds it), index (latent_index.c).
  */
+#include <math.h>
 #include <string.h>
 
 #include "blocks/mla/mla.h"
@@ -31,6 +32,7 @@ static zoo_status read_rope(zoo_decoder *b, zoo_mla *p)
         b->ropes[ZOO_REACH_FULL] = rope;
     }
     p->rope = b->ropes[ZOO_REACH_FULL];
+    p->scale = (float)(zoo_rope_score_scale(p->rope) / sqrt((double)p->nope + p->rope_dim));
     return ZOO_OK;
 }
 

@@ -5,9 +5,10 @@
  *   S = e^-slope S + v k^T;  o = S q;  y = out_proj( sigmoid(output_gate x) * norm(o) )
  *   slope of head h in layer l: 2^(-8 (h + 1) / H) (1 - l / (n_layers - 1 + 1e-5) + 1e-5)
  *
- * It is the recurrence of a state space with a step of 1, so it runs through the same kernel; rows
- * of a sequence run one after the other. The norm is over all heads at once, its eps 1e-6. Streams:
- * STATE "kv" [H, D, D]. Source: MiniMax-01 report (2025).
+ * Files may hold the slopes too, rounded as their weights are: they are compared with the formula,
+ * which counts. It is the recurrence of a state space with a step of 1, so it runs through the same
+ * kernel; rows of a sequence run one after the other. The norm is over all heads at once, its eps
+ * 1e-6. Streams: STATE "kv" [H, D, D]. Source: MiniMax-01 report (2025).
  */
 #include <math.h>
 
@@ -24,7 +25,8 @@ typedef struct lightning_params {
 
 typedef struct lightning_weights {
     zoo_weight qkv, gate, out;
-    const float *norm; /* [inner] */
+    const float *norm;   /* [inner] */
+    const float *slopes; /* [H] as they are stored, or null */
 } lightning_weights;
 
 #define ZOO_ROW_WEIGHTS lightning_weights
@@ -36,6 +38,9 @@ static const zoo_bind binds[] = {
     ZOO_ROW_MATRIX(gate, "output_gate.weight", 0, inner, width_in, ZOO_NONE, ZOO_NONE),
     ZOO_ROW_VECTOR(norm, "norm.weight", inner, ZOO_NONE, ZOO_NONE),
     ZOO_ROW_MATRIX(out, "out_proj.weight", 0, width_in, inner, ZOO_NONE, ZOO_NONE),
+    {.name = "slope_rate", .kind = ZOO_BIND_VECTOR, .flags = ZOO_BIND_OPTIONAL,
+     .field = ZOO_AT(lightning_weights, slopes), .rows = ZOO_AT(lightning_params, n_heads),
+     .cols = ZOO_NONE, .experts = ZOO_NONE, .map = ZOO_NONE, .when = ZOO_NONE},
     {0}};
 /* clang-format on */
 
@@ -131,6 +136,13 @@ static void forward(zoo_ctx *ctx, const void *params, const void *weights, zoo_c
     zoo_linear(ctx, &out, 1, job.buffers.o, p->inner, span->n_rows);
 }
 
+static zoo_status prepare(const void *params, void *weights, zoo_setup *setup, zoo_error *err)
+{
+    const lightning_params *p = params;
+    (void)setup;
+    return hybrid_check_slopes(((lightning_weights *)weights)->slopes, p->decays, p->n_heads, err);
+}
+
 static void explain(const void *params, char *text, size_t n)
 {
     const lightning_params *p = params;
@@ -182,6 +194,7 @@ const zoo_block_ops hybrid_lightning_ops = {.size = sizeof(zoo_block_ops),
                                             .binds = binds,
                                             .streams = streams,
                                             .scratch = scratch,
+                                            .prepare = prepare,
                                             .forward = forward,
                                             .explain = explain,
                                             .facts = facts};

@@ -206,6 +206,31 @@ static void partial_and_proportional(void **state)
     assert_int_equal(rope.n_pairs, 64);
     assert_int_equal(rope.pair_offset, 256);
     near_points(&rope, points, 2);
+    rope = read_rope(prop, (zoo_rope_want){.head_dim = 512, .interleaved = true}, ZOO_OK);
+    assert_int_equal(rope.n_pairs, 256);
+    assert_int_equal(rope.pair_offset, 0);
+    near_points(&rope, points, 2);
+    near(rope.inv_freq[64], 0);
+    rope = read_rope(prop, (zoo_rope_want){.head_dim = 20}, ZOO_OK);
+    assert_int_equal(rope.n_pairs, 2); /* of 5 dims */
+}
+
+static void score_scale(void **state)
+{
+    fake_key keys[] = {{"rope_parameters", "{}"},
+                       {"rope_parameters.rope_type", "\"linear"},
+                       {"rope_parameters.factor", "4"},
+                       {"rope_parameters.mscale_all_dim", "0.6"},
+                       {0}};
+    (void)state;
+    zoo_rope rope = read_rope(keys, (zoo_rope_want){.head_dim = 16}, ZOO_OK);
+    near(zoo_rope_score_scale(&rope), pow(0.1 * 0.6 * log(4) + 1, 2));
+    keys[2].value = "0.5";
+    rope = read_rope(keys, (zoo_rope_want){.head_dim = 16}, ZOO_OK);
+    near(zoo_rope_score_scale(&rope), 1);
+    keys[1].value = "\"default";
+    rope = read_rope(keys, (zoo_rope_want){.head_dim = 16}, ZOO_OK);
+    near(zoo_rope_score_scale(&rope), 1);
 }
 
 /* Angles of one row at `pos` of a pass of n_total positions. */
@@ -326,6 +351,7 @@ int main(void)
                                        cmocka_unit_test(linear_and_layer_types),
                                        cmocka_unit_test(flat_for_one_layer_type),
                                        cmocka_unit_test(partial_and_proportional),
+                                       cmocka_unit_test(score_scale),
                                        cmocka_unit_test(dynamic_kind),
                                        cmocka_unit_test(long_kind),
                                        cmocka_unit_test(refusals),

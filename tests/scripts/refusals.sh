@@ -55,6 +55,16 @@ ln -s "$groups"/model* "$TMPDIR/groups"
 sed 's/"num_experts_per_tok": [0-9]*/"num_experts_per_tok": 7/; s/"topk_group": [0-9]*/"topk_group": 1/' "$groups/config.json" >"$TMPDIR/groups/config.json"
 check "more experts than the kept groups hold" 'experts: 7 are chosen, but the 1 of [0-9]* groups that are kept hold [0-9]' "$TMPDIR/groups"
 
+# Decays that a file holds are those that follow from head and layer, or it is refused.
+slopes=$LMZOO_SOURCE/tests/parity/cases/minimax-slopes
+mkdir "$TMPDIR/slopes"
+ln -s "$slopes"/config.json "$TMPDIR/slopes"
+at=$(LC_ALL=C grep -abo '"model.layers.0.self_attn.slope_rate":{[^}]*}' "$slopes/model.safetensors" | sed 's/.*"data_offsets":\[\([0-9]*\),.*/\1/')
+header=$(od -A n -t u8 -N 8 "$slopes/model.safetensors" | tr -d ' ')
+cp "$slopes/model.safetensors" "$TMPDIR/slopes/model.safetensors" && chmod u+w "$TMPDIR/slopes/model.safetensors"
+printf '\000\000\000\077' | dd of="$TMPDIR/slopes/model.safetensors" bs=1 seek=$((8 + header + at)) conv=notrunc 2>/dev/null
+check "stored decays of another kind" 'slope_rate of head 0 is 0.5; only 0.06' "$TMPDIR/slopes"
+
 copy value
 sed -i 's/"hidden_act": "silu"/"hidden_act": "wavy"/' "$TMPDIR/value/config.json"
 check "a value that is not computed" 'value/config.json: .*wavy' "$TMPDIR/value"

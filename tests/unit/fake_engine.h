@@ -114,6 +114,11 @@ zoo_status zoo_engine_open(const char *folder, const zoo_engine_options *options
     return ZOO_OK;
 }
 
+int32_t zoo_engine_some_token(const zoo_engine *e, uint32_t n)
+{
+    return (int32_t)(n % zoo_engine_plan(e)->vocab_size);
+}
+
 const zoo_plan *zoo_engine_plan(const zoo_engine *e)
 {
     return &e->plan;

@@ -43,6 +43,7 @@ MIN_DISTINCT = 4
 ATTEMPTS = 60
 EMBED_STD = (0.3, 1.0, 0.1)
 NMSE_LIMIT = 1e-9
+DERIVED = ("slope_rate", "query_decay", "key_decay", "diagonal_decay")  # from head and layer
 OWN_RANGE = ("A_log", "dt_bias", "dt_proj.bias", "time_", "decay")
 
 
@@ -137,7 +138,7 @@ def fill(model: PreTrainedModel, generator: torch.Generator, embed_std: float) -
     floats = [
         (n, p)
         for n, p in [*model.named_parameters(), *model.named_buffers()]
-        if n in stored and p.is_floating_point() and not n.endswith(".eps")
+        if n in stored and p.is_floating_point() and not n.endswith((".eps", *DERIVED))
     ]
     was_zero = {n for n, p in floats if float(p.abs().mean()) < 0.05}
     for name, p in floats:

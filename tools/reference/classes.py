@@ -27,7 +27,9 @@ A file of a type holds
               tie of the text part counts too;
               "unscaled": factors and caps on logits that its own head does not apply, whatever the
               text part says; "placeholders": tokens that stand for images, videos or sound, with
-              their defaults, and the row of the embedding that such a token has in a text
+              their defaults, and the row of the embedding that such a token has in a text;
+              "beside": members of the wrapper, such as towers, with the keys that the embedding of
+              a text's tokens reads of them, and their defaults
 
 _common.json holds what is the same for all: the members that each rotary kind reads, older names of
 layers, keys that choose code and not maths.
@@ -634,6 +636,25 @@ def placeholders(cls: type) -> Json | None:
     return out
 
 
+def beside(cls: type) -> Json:
+    """Keys of towers that embed some of a text's tokens: `self.embed_x(input_ids=...)` in the
+    wrapper's model, made of a tower's config."""
+    found = modeling_auto.MODEL_MAPPING.get(cls, None)
+    model = found[0] if isinstance(found, (tuple, list)) else found
+    if not model:
+        return {}
+    made, out = inspect.getsource(model.__init__), {}
+    for name in re.findall(r"self\.(embed_\w+)\(input_ids=", inspect.getsource(model.forward)):
+        how = re.search(rf"self\.{name} = (\w+)\(config\.(\w+), ", made)
+        if not how:
+            raise SystemExit(f"classes.py: {model.__name__}.{name}: no rule knows how it is made")
+        embedder = getattr(sys.modules[model.__module__], how.group(1))
+        keys = re.findall(r"multimodal_config\.(\w+)", inspect.getsource(embedder.__init__))
+        part = getattr(cls(), how.group(2))
+        out[how.group(2)] = {key: plain(getattr(part, key)) for key in keys}
+    return out
+
+
 def make(model_type: str) -> Json:
     cls = configuration_auto.CONFIG_MAPPING[model_type]
     out: Json = {"class": cls.__name__}
@@ -655,6 +676,9 @@ def make(model_type: str) -> Json:
         replaced = placeholders(cls)
         if replaced:
             out["placeholders"] = replaced
+        towers = beside(cls)
+        if towers:
+            out["beside"] = towers
         if re.search(
             r"text_params|self\.text_config = (kwargs$|\w+\(\*\*kwargs)", source, re.MULTILINE
         ):

@@ -6,7 +6,7 @@
  *   yarn         blend of theta^(-2i/R) and the same / factor over a band of dims
  *   longrope     1 / (list[i] theta^(2i/R)), a short and a long list
  *   dynamic      theta grows with the pass; with alpha: theta * alpha^(D/(D-2)), fixed
- *   proportional theta^(-2i/D) for the first int(p D / 2) pairs (i, i + D/2), / factor
+ *   proportional theta^(-2i/D) for the first int(p D / 2) pairs, halves D/2 apart, / factor
  *
  * Sources: Su et al. 2021 (rotary), Peng et al. 2023 (yarn), Ding et al. 2024 (longrope).
  */
@@ -172,15 +172,15 @@ static bool fill_longrope(const rope_params *p, zoo_rope *out)
 static bool fill_proportional(const rope_params *p, zoo_rope *out)
 {
     float factor = (float)zoo_rope_number(p, "factor", 1.0);
-    uint32_t n = (uint32_t)floor(p->partial * p->head_dim / 2);
-    float *inv = take_table(p, n);
+    uint32_t n = (uint32_t)floor(p->partial * p->head_dim / 2), half = p->head_dim / 2;
+    float *inv = take_table(p, half > n ? half : n);
     for (uint32_t i = 0; inv && i < n; i++) {
         inv[i] = 1.0f / freq_power(p->theta, i, p->head_dim) / factor;
     }
     out->inv_freq = inv;
-    out->n_pairs = n;
-    out->pair_offset = p->head_dim / 2;
-    return inv != NULL && factor > 0 && n <= p->head_dim / 2 && !out->interleaved;
+    out->n_pairs = out->interleaved ? half : n; /* the rest turn by an angle of 0 */
+    out->pair_offset = out->interleaved ? 0 : half;
+    return inv != NULL && factor > 0 && n <= half;
 }
 
 bool zoo_rope_fill(const rope_params *p, zoo_rope *out)

@@ -143,7 +143,8 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
         p.max_positions > UINT32_MAX || p.original > UINT32_MAX) {
         return zoo_fail(err, ZOO_E_CONFIG, "%s: theta and position counts must be positive", name);
     }
-    if (p.rotary_dim > p.head_dim || p.rotary_dim % 2 != 0 || p.rotary_dim == 0) {
+    bool odd = p.rotary_dim % 2 != 0 && strcmp(p.type, "proportional") != 0;
+    if (p.rotary_dim > p.head_dim || odd || p.rotary_dim == 0) {
         return zoo_fail(err, ZOO_E_CONFIG,
                         "%s: %u rotated dims of a head of %u (an even number up to it is needed)",
                         name, p.rotary_dim, p.head_dim);
@@ -169,4 +170,13 @@ zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_r
                         "%s: rope type \"%s\" with these parameters is not computed", name, p.type);
     }
     return ZOO_OK;
+}
+
+double zoo_rope_score_scale(const zoo_rope *rope)
+{
+    if (rope->mscale_all_dim == 0 || !(rope->scaling > 1)) {
+        return 1.0;
+    }
+    double mscale = 0.1 * rope->mscale_all_dim * log(rope->scaling) + 1.0;
+    return mscale * mscale;
 }

@@ -79,6 +79,10 @@ void zoo_rope_facts(const zoo_rope *rope, const zoo_facts *to);
 zoo_status zoo_rope_read(const zoo_config *config, zoo_setup *setup, const zoo_rope_want *want,
                          zoo_rope *out, zoo_error *err);
 
+/* The square of yarn's mscale, 0.1 mscale_all_dim ln(factor) + 1, by which latent attention scales
+ * its scores; 1 without. [load] */
+double zoo_rope_score_scale(const zoo_rope *rope);
+
 /*
  * Sets plan->reread_always (dynamic) or plan->reread_after (longrope): lengths past which a
  * sequence must be computed again because this table changes with its length. Call it for every
