@@ -78,10 +78,11 @@ const char *zoo_arch_norm_place(const zoo_arch_layer *layer)
     if (zoo_arch_is_parallel(layer)) {
         return "one norm before both branches, which are added together";
     }
-    return raw           ? "before each branch; the residual is taken after the norm"
-           : after       ? "on the stream, after each addition"
-           : pre && post ? "before each branch and after it, before the addition"
-           : post        ? "after each branch, before the addition; none before it"
-           : pre         ? "before each branch"
-                         : "none";
+    return raw && !after  ? "before each branch; the residual is taken after the norm"
+           : after && pre ? "on the stream, after additions, and before a branch"
+           : after        ? "on the stream, after each addition"
+           : pre && post  ? "before each branch and after it, before the addition"
+           : post         ? "after each branch, before the addition; none before it"
+           : pre          ? "before each branch"
+                          : "none";
 }

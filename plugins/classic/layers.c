@@ -15,6 +15,10 @@
  * the branch's normed input. Option first_layer_bare: the first layer's attention has no norm,
  * since the embedded rows are normed. Option recent_attention: attention of the shared decoder,
  * with windows by layer_types and a rotation for each kind (sdk/blocks/decoder/attention.c).
+ * Option adapters_of_languages: module of small feed-forward parts, one for each of `languages`; a
+ * third branch follows with that of default_language:
+ *   v = n(h); h = h + part(v), with ln_before_adapter v + part(v); then n1 as placement says
+ * n is adapter_layer_norm, with adapter_reuse_layer_norm n1, else none.
  */
 #include <string.h>
 
@@ -103,12 +107,55 @@ static uint32_t fill_branches(const zoo_decoder *b, uint32_t layer, zoo_part *pa
     return 2;
 }
 
+/* The part of the language that texts are in, at the path of its tensors. */
+static zoo_status make_adapter(zoo_decoder *b, const char *layer_path, zoo_part *out)
+{
+    const zoo_config *c = b->config;
+    const char *language = c->text(c, "default_language", NULL);
+    uint32_t factor = c->whole(c, "adapter_reduction_factor", 2);
+    size_t n = strlen(layer_path) + 256;
+    char *path = b->setup->take(b->setup, n);
+    if (!language || strlen(language) > 64 || !factor || factor > b->hidden) {
+        return zoo_fail(b->err, ZOO_E_CONFIG,
+                        "default_language is %s and adapter_reduction_factor %u: a text needs a "
+                        "language of the list `languages`, and a part at least one row",
+                        language ? language : "absent", factor);
+    }
+    if (!path) {
+        return zoo_fail(b->err, ZOO_E_MEMORY, "no memory for the plan");
+    }
+    (void)snprintf(path, n, "%s.%.128s.%s", layer_path, c->text(c, "@adapters_of_languages", ""),
+                   language);
+    ZOO_TRY(zoo_decoder_dense(b, b->hidden / factor, "adapter", out));
+    out->path = path;
+    return ZOO_OK;
+}
+
+static void fill_adapter(const zoo_decoder *b, zoo_part *part, zoo_branch *branches)
+{
+    const zoo_config *c = b->config;
+    const char *last = c->text(c, "@norms[1]", "post_attention_layernorm");
+    bool own = c->flag(c, "adapter_layer_norm", false),
+         again = c->flag(c, "adapter_reuse_layer_norm", true),
+         first = c->flag(c, "ln_before_adapter", true);
+    if (own || again) {
+        part->norm = zoo_decoder_norm(b, own ? "output.adapter_layer_norm" : last);
+    }
+    branches[2] = (zoo_branch){.parts = part,
+                               .n_parts = 1,
+                               .residual_from_norm = first && (own || again),
+                               .after = branches[1].after,
+                               .scale = 1.0f,
+                               .h_scale = 1.0f};
+    branches[1].after = (zoo_norm){.kind = ZOO_NORM_NONE};
+}
+
 zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
 {
     const zoo_config *c = b->config;
     char name[128];
-    zoo_part *parts = b->setup->take(b->setup, 2 * sizeof *parts);
-    zoo_branch *branches = b->setup->take(b->setup, 2 * sizeof *branches);
+    zoo_part *parts = b->setup->take(b->setup, 3 * sizeof *parts);
+    zoo_branch *branches = b->setup->take(b->setup, 3 * sizeof *branches);
     (void)snprintf(name, sizeof name, "%s.%u", c->text(c, "@layers", "layers"), layer);
     const char *path = zoo_decoder_path(b, name);
     if (!parts || !branches || !path) {
@@ -126,5 +173,10 @@ zoo_status classic_layer(zoo_decoder *b, uint32_t layer, zoo_layer *out)
                        .kind = b->reach == ZOO_REACH_SLIDING ? "local" : "global",
                        .branches = branches,
                        .n_branches = fill_branches(b, layer, parts, branches)};
+    if (c->type(c, "@adapters_of_languages") != ZOO_ABSENT) {
+        ZOO_TRY(make_adapter(b, path, &parts[2]));
+        fill_adapter(b, &parts[2], branches);
+        out->n_branches = 3;
+    }
     return ZOO_OK;
 }
