@@ -153,8 +153,8 @@ static void *help(void *arg)
     }
 }
 
-/* must: wakes every sleeper. A helper that holds the lock, about to sleep, is waited for, even where
- * it has lost its core; else that one may sleep through the round. */
+/* must: wakes every sleeper. A helper that holds the lock, about to sleep, is waited for, even
+ * where it has lost its core; else that one may sleep through the round. */
 static void raise_round(zoo_pool *pool, bool must)
 {
     atomic_fetch_add(&pool->round, 1);
