@@ -1,6 +1,7 @@
 #!/bin/sh
-# Configs as they are released, with code of their own (auto_map) and the settings of that code: keys that the
-# reference's class does not read and that change nothing are taken, those that may change something are refused by name.
+# Configs as they are released, with code of their own (auto_map) and the settings of that code: keys
+# that the reference's class does not read and that change nothing are taken, those that may change
+# something are refused by name.
 set -u
 lmzoo=$LMZOO_BUILD/lmzoo
 cd "$TMPDIR" || exit 1
