@@ -41,12 +41,14 @@ enum {
  *   int5  [ceil(cols / group) * group / 32][5][16][4]
  *                                                   32 columns: first the upper bits, bit i of
  *                                                   byte j that of column 4 i + j, then the lower
- *                                                   four as int4; value = the five - 16
+ *                                                   four as int4; value = the five - 16; in
+ *                                                   groups of 16 two share these 32 columns
  *
  * `scales` of a group of a panel: int8 16 bf16; int5 16 f16; int4 16 f16 and 16 bytes for each 32
  * columns of the group, byte o with times - 5 of output o in its upper two bits and zero / 2 in its
  * lower six. So two runs of 32 columns have steps of their own, in the ratio of two whole numbers
- * from 5 to 8, while one integer sum and one scale serve both. Outputs past `rows` are zero;
+ * from 5 to 8, while one integer sum and one scale serve both. int5 in groups of 16 has, behind the
+ * scales of all panels, a double that multiplies them all. Outputs past `rows` are zero;
  * columns past `cols` meet zeros.
  *
  * int8 stores H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns (or of

@@ -31,6 +31,32 @@ static void nvfp4_read(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float
     }
 }
 
+static double global_at(const zoo_matrix *m, uint64_t stack)
+{
+    return zoo_tensor_item(m->nested_scale, m->nested_scale->n_items > 1 ? stack : 0);
+}
+
+/* Whether a scale times its global one is far from the ends of float32. */
+static bool globals_usual(const zoo_matrix *m)
+{
+    bool usual = true;
+    for (uint64_t i = 0; i < m->nested_scale->n_items; i++) {
+        usual = usual && global_at(m, i) > 0x1p-90 && global_at(m, i) < 0x1p90;
+    }
+    return usual;
+}
+
+/* s / global is a number of 4 bits by one of 24, too far from the middle between two float32 for
+ * the rounding of 1 / global to double to matter. */
+double zoo_matrix_global_scale(const zoo_matrix *m, uint64_t row)
+{
+    if (m->read != nvfp4_read) {
+        return 1;
+    }
+    double global = global_at(m, row / m->rows);
+    return m->variant ? 1 / global : global;
+}
+
 static bool scales_fit(const zoo_matrix *m, const zoo_tensor *scale)
 {
     bool fits = scale->n_dims == m->n_dims && m->grid_cols * GROUP == m->cols;
@@ -61,6 +87,7 @@ zoo_status zoo_format_nvfp4(const zoo_search *s, const zoo_tensor *codes, const 
     if (!scales_fit(m, scale) || (global->n_items != 1 && global->n_items != m->n_stack)) {
         return zoo_search_fail(s, scale, "its scales are not one per 16 columns");
     }
+    m->is_e2m1 = globals_usual(m);
     m->read = nvfp4_read;
     zoo_matrix_part(m, codes);
     zoo_matrix_part(m, scale);

@@ -46,7 +46,7 @@ struct zoo_matrix {
     void (*read)(const zoo_matrix *m, uint64_t row, uint64_t n_rows, float *out);
     const zoo_tensor *codes, *scale, *zero, *groups; /* groups: the group of each column, or null */
     uint32_t bits;
-    bool is_e2m1;        /* codes are four-bit floats */
+    bool is_e2m1;        /* codes are four-bit floats with usual scales */
     uint32_t variant;    /* of the reader */
     uint64_t block_rows; /* rows and columns that share a scale */
     uint64_t block_cols;
@@ -85,6 +85,13 @@ zoo_status zoo_matrix_find(const zoo_tensors *set, const cJSON *quantization_con
 /* The tensor i of the file that belongs to it, for the report of what is left over; null past the
  * last. [any] */
 const zoo_tensor *zoo_matrix_part_at(const zoo_matrix *m, uint32_t i);
+
+/*
+ * nvfp4: what the e4m3 scales of the matrix that holds row `row` are multiplied by, so that each
+ * scale times it, rounded to float32, is the one that rows are read with. 1 in other formats.
+ * [load]
+ */
+double zoo_matrix_global_scale(const zoo_matrix *m, uint64_t row);
 
 /* The one tensor that holds row `row` as plain values, and which of its rows it is; null where the
  * values are not plain. [any] */

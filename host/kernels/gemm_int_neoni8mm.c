@@ -214,8 +214,10 @@ static void mm_panel(mm_part *p)
         p->n_groups = n_groups - p->begin < most ? n_groups - p->begin : most;
         mm_block(p, sums);
     }
+    v16 factor = v16_set1((float)int_factor(g->weight));
     for (uint32_t r = 0; r < p->n_rows; r++) {
         v16 v = v16_load(sums + (size_t)r * ZOO_PANEL);
+        v = int_is_short(g->weight->kind, g->weight->group) ? v16_mul(v, factor) : v;
         v = g->bias ? v16_add(v, v16_get(g->bias + o, n)) : v;
         v16_put(g->y + (p->row + r) * g->y_stride + o, v, n);
     }

@@ -9,15 +9,16 @@
 #include "kernels/int_rows.h"
 #include "kernels/kernels.inc"
 
-/* Integer sums of 32 columns of int5: their upper bits, then their nibbles. */
-static void sums5(const unsigned char *bits, const int8_t *x, int32_t *sums)
+/* Integer sums of columns begin .. end - 1 of 32 of int5: their upper bits, then their nibbles. */
+static void sums5(const unsigned char *bits, uint32_t begin, uint32_t end, const int8_t *x,
+                  int32_t *sums)
 {
-    for (uint32_t k = 0; k < 32; k++) {
+    for (uint32_t k = begin; k < end; k++) {
         const unsigned char *quad = bits + 4 * ZOO_PANEL * (1 + k / 8) + k % 4;
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             int four = quad[o * 4] >> (k % 8 / 4 * 4) & 15,
                 fifth = bits[o * 4 + k % 4] >> (k / 4) & 1;
-            sums[o] += (four + 16 * fifth - INT5_ZERO) * x[k];
+            sums[o] += (four + 16 * fifth - INT5_ZERO) * x[k - begin];
         }
     }
 }
@@ -29,7 +30,7 @@ static void group_sums(const zoo_weight *w, const unsigned char *quads, const ui
     uint32_t step = w->kind == ZOO_INT8 ? 4 : 8;
     if (w->kind == ZOO_INT5) {
         for (uint32_t k = 0; k < w->group; k += 32, quads += 320) {
-            sums5(quads, x + k, sums);
+            sums5(quads, 0, 32, x + k, sums);
         }
         return;
     }
@@ -61,7 +62,12 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
     for (uint32_t i = 0; i < n_groups; i++, scales += step) {
         int32_t sums[ZOO_PANEL] = {0};
         float x_scale = x.scales[i] * (w->kind == ZOO_INT4 ? 0.125f : 1);
-        group_sums(w, data + i * group_bytes, scales, x.q + (size_t)i * w->group, sums);
+        const int8_t *q = x.q + (size_t)i * w->group;
+        if (int_is_short(w->kind, w->group)) {
+            sums5(data + i / 2 * 2 * group_bytes, i % 2 * 16, i % 2 * 16 + 16, q, sums);
+        } else {
+            group_sums(w, data + i * group_bytes, scales, q, sums);
+        }
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             float scale = w->kind == ZOO_INT8 ? bf16_value(scales[o]) : f16_value(scales[o]);
             acc[o] = fmaf((float)sums[o], scale * x_scale, acc[o]);
@@ -69,6 +75,7 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {
         uint32_t out = panel * ZOO_PANEL + o;
+        acc[o] = int_is_short(w->kind, w->group) ? acc[o] * (float)int_factor(w) : acc[o];
         g->y[row * g->y_stride + out] = g->bias ? acc[o] + g->bias[out] : acc[o];
     }
 }

@@ -1,8 +1,8 @@
 /*
  * int_prepare_avx2.c: quantises activations to int8 groups; see int_rows.h. The AVX2 products need
  * two other layouts: for int8, 16-bit numbers with the four columns of a quad in the order 0, 2, 1,
- * 3; for int4 and int5, a shift for each 32 columns, columns 0 and 1 of all quads in its lower
- * half, columns 2 and 3 in its upper half.
+ * 3; for int4 and int5, a shift for each 32 columns (in groups of 16 for each 16), columns 0 and 1
+ * of all quads in its lower half, columns 2 and 3 in its upper half.
  */
 #include "kernels/v16_avx2.h"
 
@@ -39,10 +39,11 @@ void k_prepare_int16_avx2(const float *x, size_t x_stride, uint32_t n_rows,
     }
 }
 
-/* The shift of 32 bytes; each half is within 16 * 127. */
-static int32_t half_shifts(const unsigned char *bytes)
+/* The shift of 32 bytes, or of 16; each half is within 16 * 127. */
+static int32_t half_shifts(const unsigned char *bytes, uint32_t n)
 {
-    __m256i x = _mm256_loadu_si256((const void *)bytes);
+    __m256i x = n < 32 ? _mm256_zextsi128_si256(_mm_loadu_si128((const void *)bytes))
+                       : _mm256_loadu_si256((const void *)bytes);
     __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), x);
     __m128i sum = _mm_add_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
     sum = _mm_add_epi16(sum, _mm_shuffle_epi32(sum, 0x4e));
@@ -52,7 +53,8 @@ static int32_t half_shifts(const unsigned char *bytes)
 
 size_t k_prepared_size_halves_avx2(uint32_t cols, uint32_t group)
 {
-    size_t n_groups = int_groups(cols, group), n_shifts = n_groups * group / 32;
+    size_t n_groups = int_groups(cols, group);
+    size_t n_shifts = n_groups * group / (group < 32 ? group : 32);
     size_t lines = (int_bytes(cols, group) + (n_groups + n_shifts) * sizeof(float) + 63) / 64;
     return (lines | 1) * 64;
 }
@@ -61,14 +63,15 @@ void k_prepare_halves_avx2(const float *x, size_t x_stride, uint32_t n_rows,
                            const zoo_weight *weight, void *out)
 {
     uint32_t cols = weight->cols, group = weight->group, n_groups = int_groups(cols, group);
+    uint32_t run = group < 32 ? group : 32;
     size_t size = k_prepared_size_halves_avx2(cols, group);
     for (uint32_t i = 0; i < n_rows; i++) {
         unsigned char *row = (unsigned char *)out + i * size;
         prepare_row(x + i * x_stride, weight, row);
         int32_t *shifts =
             (int32_t *)(void *)(row + int_bytes(cols, group) + n_groups * sizeof(float));
-        for (uint32_t part = 0; part < n_groups * group / 32; part++) {
-            shifts[part] = half_shifts(row + (size_t)part * 32);
+        for (uint32_t part = 0; part < n_groups * group / run; part++) {
+            shifts[part] = half_shifts(row + (size_t)part * run, run);
         }
     }
 }

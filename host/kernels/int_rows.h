@@ -14,11 +14,13 @@
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias
  *
  * with w[k] = byte (int8), the five bits - 16 (int5), times * code - zero of its 32 columns (int4,
- * whose x_scale is an eighth of the row's).
+ * whose x_scale is an eighth of the row's). int5 in groups of 16, two of which share their upper
+ * bits, multiplies acc by the factor of all its scales before the bias.
  */
 #ifndef ZOO_INT_ROWS_H
 #define ZOO_INT_ROWS_H
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -31,7 +33,7 @@ static inline uint32_t int_groups(uint32_t cols, uint32_t group)
     return (cols + group - 1) / group;
 }
 
-enum { INT5_ZERO = 16 };
+enum { INT5_ZERO = 16, INT5_SHORT = 16 /* the group of which two share their upper bits */ };
 
 enum { INT4_TIMES_MIN = 5, INT4_TIMES_MAX = 8, INT4_ZERO_MAX = 126 };
 
@@ -65,6 +67,27 @@ static inline int4_steps int4_steps_at(const uint16_t *scales, uint32_t part, ui
 static inline size_t int_group_bytes(uint32_t kind, uint32_t group)
 {
     return (size_t)group * ZOO_PANEL * (kind == ZOO_INT8 ? 8 : kind == ZOO_INT5 ? 5 : 4) / 8;
+}
+
+static inline bool int_is_short(uint32_t kind, uint32_t group)
+{
+    return kind == ZOO_INT5 && group == INT5_SHORT;
+}
+
+/* 16-bit units of all scales of w, behind which int5 in short groups has the factor of them all. */
+static inline size_t int_scales_units(const zoo_weight *w)
+{
+    size_t panels = ((size_t)w->rows + ZOO_PANEL - 1) / ZOO_PANEL;
+    return panels * int_groups(w->cols, w->group) * int_scales_step(w->kind, w->group);
+}
+
+static inline double int_factor(const zoo_weight *w)
+{
+    double factor = 1;
+    if (int_is_short(w->kind, w->group)) {
+        memcpy(&factor, w->scales + int_scales_units(w), sizeof factor);
+    }
+    return factor;
 }
 
 static inline size_t int_bytes(uint32_t cols, uint32_t group)

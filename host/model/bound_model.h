@@ -80,6 +80,8 @@ typedef struct zoo_model_stats {
     uint64_t n_kinds[ZOO_WEIGHT_KINDS]; /* matrices by kind, but for n_exact (kinds_told.h) */
     uint64_t n_exact;                   /* float32 whatever is asked for */
     uint64_t n_kept;                    /* whose stored codes are kept */
+    uint64_t n_rounded;                 /* whose stored codes are rounded a second time */
+    char rounded[48];                   /* how the first of them is stored */
     char widened[48];                   /* how the first of those in float32 is stored */
     char stored[64];                    /* stored formats that were read, for display */
 } zoo_model_stats;

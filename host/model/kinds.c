@@ -3,12 +3,12 @@
  *
  * Where int4 is asked for, a matrix that is stored as codes of at most five bits, in groups that
  * the kernels have, keeps its own width and groups: packing then finds scale, steps and codes again
- * (pack.h) and rounds nothing. Four-bit floats in groups of 32 are so kept in int5, which holds
- * twice their values. Codes of eight bits in groups of 32 stay int8, and so does a stored grid that
- * lies across the groups of the matrix. Of the others the output matrix is int5, since no layer
- * behind it dampens its errors. Matrices that make few outputs of the residual stream (keys and
- * values that several heads share) are few weights, each of whose errors reaches many: int5, and
- * those that their block wants wide int8.
+ * (pack.h) and rounds nothing. Four-bit floats in groups of 32 or 16 are so kept in int5, which
+ * holds twice their values. Codes of eight bits in groups of 32 stay int8, and so does a stored
+ * grid that lies across the groups of the matrix. Of the others the output matrix is int5, since no
+ * layer behind it dampens its errors. Matrices that make few outputs of the residual stream (keys
+ * and values that several heads share) are few weights, each of whose errors reaches many: int5,
+ * and those that their block wants wide int8.
  */
 #include "base/mem.h"
 #include "kernels/select.h"
@@ -44,6 +44,9 @@ static uint32_t stored_group(const zoo_matrix *m)
                  m->block_rows <= 1;
     uint64_t block = m->block_cols;
     codes = codes || m->is_e2m1;
+    if (m->is_e2m1 && block == 16) {
+        return m->cols % 32 ? 0 : 16;
+    }
     return !codes || block % 32 ? 0 : block % 64 ? 32 : 64;
 }
 

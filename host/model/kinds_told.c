@@ -10,6 +10,19 @@ static const char *const kind_names[ZOO_WEIGHT_KINDS] = {
     [ZOO_INT4] = "int4",   [ZOO_INT5] = "int5",
 };
 
+static bool is_quantised(const zoo_matrix *m)
+{
+    return m->codes && m->codes != m->plain && !m->joined;
+}
+
+void zoo_model_count_rounded(zoo_model *model, const zoo_matrix *m)
+{
+    zoo_model_stats *s = &model->stats;
+    if (s->n_rounded++ == 0) {
+        (void)snprintf(s->rounded, sizeof s->rounded, "%s", m->format);
+    }
+}
+
 void zoo_model_count_kind(zoo_model *model, const zoo_matrix *m, uint32_t flags,
                           const zoo_weight *w)
 {
@@ -20,6 +33,9 @@ void zoo_model_count_kind(zoo_model *model, const zoo_matrix *m, uint32_t flags,
     }
     s->n_kinds[w->kind]++;
     s->n_kept += w->group && m->codes && w->kind != ZOO_F32;
+    if (is_quantised(m) && !w->group && w->kind != ZOO_F32) {
+        zoo_model_count_rounded(model, m);
+    }
     if (w->kind == ZOO_F32 && !s->widened[0]) {
         (void)snprintf(s->widened, sizeof s->widened, "%s", m->format);
     }
@@ -68,6 +84,10 @@ void zoo_model_tell_kinds(const zoo_model *model, FILE *out)
     }
     if (s->n_kept) {
         (void)fprintf(out, "; %llu keep the codes that are stored", (unsigned long long)s->n_kept);
+    }
+    if (s->n_rounded) {
+        (void)fprintf(out, "; what is stored (%s) is rounded a second time in %llu", s->rounded,
+                      (unsigned long long)s->n_rounded);
     }
     if (s->n_exact) {
         (void)fprintf(out, "%s%llu that every kind keeps in float32", any ? "; " : "",

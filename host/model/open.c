@@ -409,7 +409,7 @@ zoo_status zoo_model_open(zoo_model *model, const char *folder, const zoo_model_
     ZOO_TRY(zoo_pool_new(model->limits.n_threads, o->pin, &model->pool, err));
     zoo_pool_each(model->pool, begin_kernels, model);
     ZOO_TRY(bind_weights(model, o, err));
-    if (o->tells_kinds && !o->quiet) {
+    if ((o->tells_kinds || model->stats.n_rounded) && !o->quiet) {
         (void)fputs("lmzoo: weights ", stderr);
         zoo_model_tell_kinds(model, stderr);
         (void)fputc('\n', stderr);

@@ -27,7 +27,8 @@ typedef struct zoo_model_options {
     bool plan_only;        /* stop after the plan: no weights are read (inspect, plan) */
     bool strict;           /* a config key that the reference does not read is refused */
     bool quiet;            /* no progress line */
-    bool tells_kinds;      /* a line on stderr: how matrices are packed, and why */
+    bool tells_kinds;      /* a line on stderr: how matrices are packed, and why; without it only
+                              where stored codes are rounded a second time */
     bool pin;              /* each thread stays on a core of its own */
     struct zoo_ring *ring; /* ranks that have the layers (model/ring.h), or null: all are here */
     /* plan_only from config.json alone: no tensors are looked at, and keys that nobody computes are

@@ -44,7 +44,9 @@ static size_t panel_bytes(zoo_dtype kind, uint32_t cols, uint32_t group)
     case ZOO_INT4:
         return group == 32 || group == 64 ? groups_of(cols, group) * group * ZOO_PANEL / 2 : 0;
     case ZOO_INT5:
-        return group == 32 || group == 64 ? groups_of(cols, group) * group * ZOO_PANEL / 8 * 5 : 0;
+        return group == 32 || group == 64 || (group == INT5_SHORT && cols % 32 == 0)
+                   ? groups_of(cols, group) * group * ZOO_PANEL / 8 * 5
+                   : 0;
     default:
         return 0;
     }
@@ -56,7 +58,8 @@ size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t grou
     size_t panels = ((size_t)rows + ZOO_PANEL - 1) / ZOO_PANEL;
     size_t bytes = panel_bytes(kind, cols, group);
     size_t step = int_scales_step(kind, group) * sizeof(uint16_t);
-    *scales_bytes = group ? panels * groups_of(cols, group) * step : 0;
+    size_t factor = int_is_short(kind, group) ? sizeof(double) : 0;
+    *scales_bytes = group ? panels * groups_of(cols, group) * step + factor : 0;
     return bytes && panels > SIZE_MAX / bytes ? 0 : panels * bytes;
 }
 
@@ -65,6 +68,19 @@ const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data)
     size_t scales, bytes = zoo_pack_size((zoo_dtype)w->kind, w->rows, w->cols, w->group, &scales);
     const void *at = (const char *)data + (bytes + 63) / 64 * 64;
     return scales ? at : NULL;
+}
+
+bool zoo_pack_needs_grid(const zoo_weight *w)
+{
+    return int_is_short(w->kind, w->group);
+}
+
+void zoo_pack_factor(const zoo_weight *w, double factor)
+{
+    uint16_t *scales = (uint16_t *)(uintptr_t)w->scales;
+    if (int_is_short(w->kind, w->group)) {
+        memcpy(scales + int_scales_units(w), &factor, sizeof factor);
+    }
 }
 
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n)
@@ -152,6 +168,15 @@ static bool five_codes(uint32_t n, grid *out)
     return true;
 }
 
+static bool all_zero(const float *x, uint32_t n)
+{
+    bool zero = true;
+    for (uint32_t i = 0; i < n; i++) {
+        zero = zero && x[i] == 0;
+    }
+    return zero;
+}
+
 static float least_of(const float *x, uint32_t n)
 {
     float least = 0;
@@ -162,27 +187,45 @@ static float least_of(const float *x, uint32_t n)
     return least;
 }
 
+/* What a scale of short groups multiplies. */
+static float short_unit(uint16_t scale, double factor)
+{
+    return (float)((double)f16_value(scale) * factor);
+}
+
+/* Sets the scale whose codes count `unit`, in eighths of it for int4; false: no half float. Where
+ * there is a factor, the unit becomes what the scale nearest to it gives. */
+static bool find_scale(const zoo_weight *w, double factor, float *unit, grid *out)
+{
+    float eighths = w->kind == ZOO_INT5 ? 1 : 8;
+    if (int_is_short(w->kind, w->group)) {
+        out->scale = f16_nearest((float)((double)*unit / factor));
+        *unit = short_unit(out->scale, factor);
+        return *unit != 0;
+    }
+    out->scale = f16_nearest(*unit * eighths);
+    return f16_value(out->scale) == *unit * eighths;
+}
+
 /* Finds scale, steps and codes that give n values to the bit. The smallest is some number of units
  * of a scale that a half float holds. */
-static bool find_grid(const zoo_weight *w, const float *x, uint32_t n, grid *out)
+static bool find_grid(const zoo_weight *w, double factor, const float *x, uint32_t n, grid *out)
 {
     bool five = w->kind == ZOO_INT5;
     int most = five ? INT5_ZERO : INT4_ZERO_MAX;
-    float least = least_of(x, n), eighths = five ? 1 : 8;
+    float least = least_of(x, n);
     *out = (grid){.runs = {{INT4_TIMES_MAX, 0}, {INT4_TIMES_MAX, 0}}};
     memset(out->codes, five ? INT5_ZERO : 0, sizeof out->codes);
     for (int k = 1; k <= most && least > 0; k++) {
         for (int sign = 1; sign >= (five ? -1 : 1); sign -= 2) {
             float unit = least / (float)(k * sign);
-            out->scale = f16_nearest(unit * eighths);
-            if (f16_value(out->scale) == unit * eighths &&
-                are_whole(x, n, unit, most, out->whole) &&
+            if (find_scale(w, factor, &unit, out) && are_whole(x, n, unit, most, out->whole) &&
                 (five ? five_codes : four_codes)(n, out)) {
                 return true;
             }
         }
     }
-    return least == 0;
+    return all_zero(x, n);
 }
 
 bool zoo_pack_is_exact(zoo_dtype kind, uint32_t group, const float *row, uint32_t cols)
@@ -190,16 +233,16 @@ bool zoo_pack_is_exact(zoo_dtype kind, uint32_t group, const float *row, uint32_
     zoo_weight w = {.kind = kind, .rows = 1, .cols = cols, .group = group};
     for (uint32_t k = 0; k < cols; k += group) {
         grid found;
-        if (!find_grid(&w, row + k, cols - k < group ? cols - k : group, &found)) {
+        if (!find_grid(&w, 1, row + k, cols - k < group ? cols - k : group, &found)) {
             return false;
         }
     }
     return true;
 }
 
-/* Codes of output o to a group of a panel that was cleared. */
-static void put_grid(const zoo_weight *w, const grid *g, uint32_t o, unsigned char *group,
-                     uint16_t *scales)
+/* Codes of output o from column `begin` on to a panel that was cleared. */
+static void put_grid(const zoo_weight *w, const grid *g, uint32_t o, size_t begin,
+                     unsigned char *panel, uint16_t *scales)
 {
     bool five = w->kind == ZOO_INT5;
     unsigned char *steps = (unsigned char *)(scales + ZOO_PANEL);
@@ -207,14 +250,15 @@ static void put_grid(const zoo_weight *w, const grid *g, uint32_t o, unsigned ch
     for (uint32_t run = 0; !five && run < w->group / 32; run++) {
         steps[run * ZOO_PANEL + o] = int4_byte(g->runs[run]);
     }
-    for (uint32_t k = 0; k < w->group; k++) {
-        unsigned char *block = group + (five ? k / 32 * 320 : 0);
-        uint32_t eight = five ? k % 32 / 8 + 1 : k / 8;
+    for (uint32_t i = 0; i < w->group; i++) {
+        size_t k = begin + i;
+        unsigned char *block = panel + (five ? k / 32 * 320 : 0);
+        size_t eight = five ? k % 32 / 8 + 1 : k / 8;
         unsigned char *four = &block[(eight * ZOO_PANEL + o) * 4 + k % 4];
-        *four = (unsigned char)(*four | (g->codes[k] & 15) << (k % 8 / 4 * 4));
+        *four = (unsigned char)(*four | (g->codes[i] & 15) << (k % 8 / 4 * 4));
         if (five) {
             unsigned char *fifth = &block[o * 4 + k % 4];
-            *fifth = (unsigned char)(*fifth | g->codes[k] >> 4 << (k % 32 / 4));
+            *fifth = (unsigned char)(*fifth | g->codes[i] >> 4 << (k % 32 / 4));
         }
     }
 }
@@ -228,6 +272,7 @@ bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint
     size_t bytes = panel_bytes((zoo_dtype)w->kind, w->cols, w->group);
     unsigned char *data = (unsigned char *)(uintptr_t)w->data + panel * bytes;
     uint16_t *scales = (uint16_t *)(uintptr_t)w->scales + panel * groups * step;
+    double factor = int_factor(w);
     memset(data, 0, bytes);
     memset(scales, 0, groups * step * sizeof *scales);
     for (size_t g = 0; g < groups; g++) {
@@ -235,12 +280,12 @@ bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             grid found;
             uint32_t n_values = o < n ? (uint32_t)(left < w->group ? left : w->group) : 0;
-            if (!find_grid(w, rows + (o < n ? o * w->cols + begin : 0), n_values, &found)) {
+            if (!find_grid(w, factor, rows + (o < n ? o * w->cols + begin : 0), n_values, &found)) {
                 return false;
             }
             memset(found.codes + n_values, w->kind == ZOO_INT5 ? INT5_ZERO : 0,
                    sizeof found.codes - n_values);
-            put_grid(w, &found, o, data + g * (bytes / groups), scales + g * step);
+            put_grid(w, &found, o, begin, data, scales + g * step);
         }
     }
     return true;
@@ -285,6 +330,7 @@ static void unpack_part(const zoo_weight *w, uint32_t panel, uint32_t o, size_t 
         size_t group = panel * groups_of(w->cols, w->group) + begin / w->group;
         scales = w->scales + group * int_scales_step(w->kind, w->group);
         scale = w->kind == ZOO_INT8 ? bf16_value(scales[o]) : f16_value(scales[o]);
+        scale = int_is_short(w->kind, w->group) ? short_unit(scales[o], int_factor(w)) : scale;
     }
     for (size_t i = 0; i < n; i++) {
         float value = panel_value(w, data, begin + i, o);

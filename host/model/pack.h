@@ -17,7 +17,8 @@ uint32_t zoo_pack_group(zoo_dtype kind);
 /*
  * Bytes of data for a matrix [rows, cols] of a kind below ZOO_WEIGHT_KINDS, and of its
  * scales. 0 for another kind, a group that the kernels do not read (int8: a multiple of 16
- * up to 256, int4 and int5: 32 or 64), or a size that no memory holds.
+ * up to 256, int4 and int5: 32 or 64, int5 also 16 where that divides cols evenly), or a size that
+ * no memory holds.
  */
 size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t group,
                      size_t *scales_bytes);
@@ -26,9 +27,14 @@ size_t zoo_pack_size(zoo_dtype kind, uint32_t rows, uint32_t cols, uint32_t grou
  * null for a kind without. */
 const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
 
+/* The factor of all scales of int5 in groups of 16, to be set before its panels are filled; no
+ * effect on others. */
+void zoo_pack_factor(const zoo_weight *w, double factor);
+
 /*
  * Fills panel `panel` of w from its n <= 16 rows [n, cols]; w->data and w->scales are writable
- * memory of zoo_pack_size bytes. Panels may be filled in parallel.
+ * memory of zoo_pack_size bytes. Panels may be filled in parallel. Not for weights that need a
+ * grid.
  */
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
 
@@ -38,6 +44,9 @@ void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n
  * group is not on such a grid, or its scale is no half float; pack the panel as usual.
  */
 bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
+
+/* Whether w is filled by zoo_pack_panel_exact alone: int5 in groups of 16. */
+bool zoo_pack_needs_grid(const zoo_weight *w);
 
 /* Whether the values of a row lie so on the grids of groups of int4 or int5. */
 bool zoo_pack_is_exact(zoo_dtype kind, uint32_t group, const float *row, uint32_t cols);

@@ -196,7 +196,9 @@ static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
     read_panel(job, first, n, rows);
     if (!job->source->codes || !zoo_pack_panel_exact(job->weight, panel, rows, n)) {
         atomic_store(&job->loses, true);
-        zoo_pack_panel(job->weight, panel, rows, n);
+        if (!zoo_pack_needs_grid(job->weight)) {
+            zoo_pack_panel(job->weight, panel, rows, n);
+        }
     }
 }
 
@@ -289,13 +291,21 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
     if (d->mode == ZOO_BIND_CHECK || zoo_model_is_packed(model, out)) {
         return ZOO_OK;
     }
+    zoo_pack_factor(out, zoo_matrix_global_scale(m, d->row0));
     if (d->flags & ZOO_BIND_TRANSPOSED) {
         status = read_whole(model, &job, d->cols, d->map ? d->map->total : d->rows, err);
     }
     if (status == ZOO_OK) {
         status = pack_rows(model, &job, err);
     }
-    model->stats.n_kept -= keeps && atomic_load(&job.loses);
+    if (status == ZOO_OK && zoo_pack_needs_grid(out) && atomic_load(&job.loses)) {
+        status = zoo_fail(err, ZOO_E_WEIGHT, "%s: tensor %s: one of its scales is not a number",
+                          model->folder, name);
+    }
+    if (keeps && atomic_load(&job.loses)) {
+        model->stats.n_kept--;
+        zoo_model_count_rounded(model, m);
+    }
     zoo_mem_free((void *)(uintptr_t)job.whole);
     return status;
 }

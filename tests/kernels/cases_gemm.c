@@ -20,12 +20,33 @@ typedef struct gemm_case {
     double *size; /* sum |w| * max |x| as rounded, + |bias|: what errors are measured by */
 } gemm_case;
 
+/* Rows of whole numbers from -12 to 12 in groups of 16, each with a scale of its own. */
+static void fill_grid(zoo_weight *w)
+{
+    zoo_pack_factor(w, 0.37);
+    for (uint32_t p = 0; p * ZOO_PANEL < w->rows; p++) {
+        uint32_t n = w->rows - p * ZOO_PANEL < ZOO_PANEL ? w->rows - p * ZOO_PANEL : ZOO_PANEL;
+        float *x = kt_floats((size_t)n * w->cols), unit = 0;
+        for (size_t i = 0; i < (size_t)n * w->cols; i++) {
+            unit = i % 16 ? unit : (float)((1 + kt_below(16)) * 0.37 / 64);
+            x[i] = ((float)kt_below(25) - 12) * unit;
+        }
+        if (!zoo_pack_panel_exact(w, p, x, n)) {
+            kt_check(false, "gemm int5: a grid of groups of 16 is not recognised");
+        }
+    }
+}
+
 static zoo_weight make_weight(uint32_t kind, uint32_t rows, uint32_t cols, uint32_t group)
 {
     zoo_weight w = {.kind = kind, .rows = rows, .cols = cols, .group = group};
     size_t scales, bytes = zoo_pack_size((zoo_dtype)kind, rows, cols, group, &scales);
     w.data = kt_take(bytes);
     w.scales = scales ? kt_take(scales) : NULL;
+    if (zoo_pack_needs_grid(&w)) {
+        fill_grid(&w);
+        return w;
+    }
     for (uint32_t p = 0; p * ZOO_PANEL < rows; p++) {
         uint32_t n = rows - p * ZOO_PANEL < ZOO_PANEL ? rows - p * ZOO_PANEL : ZOO_PANEL;
         float *x = kt_values((size_t)n * cols, 1);
@@ -131,6 +152,10 @@ static gemm_case make_case(uint32_t kind, uint32_t i)
     if (i < CASES / 2 && i % 5 == 4) { /* whole rounds of groups, which alone AMX takes */
         cols = 4 * (group ? group : 32) * (1 + i / 5 % 11);
         rows = 1 + kt_below(400);
+    }
+    if (kind == ZOO_INT5 && i % 3 == 2) {
+        group = 16;
+        cols = (cols + 31) / 32 * 32;
     }
     c.w = make_weight(kind, rows, cols, group);
     c.x_stride = cols + i % 5;

@@ -190,6 +190,55 @@ static void grids(void)
     kt_check(refused, "values off it are left to the fit");
 }
 
+/* Four-bit floats in groups of 16 as NVFP4 stores them: each with a scale of four bits, times a
+ * float32 or divided by one. Not all scales are such that three times them is a float32. */
+static void fill_nvfp4(float *x, uint32_t cols, float global, bool divides)
+{
+    static const float values[8] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    for (uint32_t k = 0; k < cols; k += 16) {
+        float scale = ldexpf((float)kt_below(16), (int)kt_below(16) - 9);
+        scale = divides ? scale / global : scale * global;
+        for (uint32_t i = k; i < k + 16; i++) {
+            x[i] = values[kt_below(8)] * (kt_below(2) ? scale : -scale);
+        }
+    }
+}
+
+static void short_groups(void)
+{
+    bool same = true, refused = true;
+    for (uint32_t i = 0; i < 60; i++) {
+        zoo_weight w = {.kind = ZOO_INT5, .rows = 1 + kt_below(50), .cols = 32 * (1 + i % 7)};
+        float global = 0.0001f + fabsf(kt_value(i % 3 ? 1 : 3000));
+        float *x = kt_floats((size_t)w.rows * w.cols), *row = kt_floats(w.cols);
+        size_t scales, bytes;
+        w.group = 16;
+        bytes = zoo_pack_size(ZOO_INT5, w.rows, w.cols, 16, &scales);
+        w.data = kt_take(bytes);
+        w.scales = kt_take(scales);
+        zoo_pack_factor(&w, i % 2 ? 1 / (double)global : (double)global);
+        for (uint32_t o = 0; o < w.rows; o++) {
+            fill_nvfp4(x + (size_t)o * w.cols, w.cols, global, i % 2);
+        }
+        for (uint32_t p = 0; p * ZOO_PANEL < w.rows; p++) {
+            uint32_t n = w.rows - p * ZOO_PANEL < ZOO_PANEL ? w.rows - p * ZOO_PANEL : ZOO_PANEL;
+            same &= zoo_pack_panel_exact(&w, p, x + (size_t)p * ZOO_PANEL * w.cols, n);
+        }
+        for (uint32_t o = 0; o < w.rows; o++) {
+            zoo_unpack_row(&w, o, row);
+            for (uint32_t k = 0; k < w.cols; k++) {
+                same &= row[k] == x[(size_t)o * w.cols + k];
+            }
+        }
+        x[0] = NAN;
+        refused &= !zoo_pack_panel_exact(&w, 0, x, w.rows < 16 ? w.rows : 16);
+        kt_clear();
+    }
+    kt_check(same,
+             "four-bit floats in groups of 16 with scales of their own come back as they were");
+    kt_check(refused, "what is not a number is no such value");
+}
+
 static void refusals(void)
 {
     size_t scales;
@@ -198,6 +247,8 @@ static void refusals(void)
                  zoo_pack_size(ZOO_INT8, 16, 16, 20, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT4, 16, 16, 128, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT5, 16, 16, 48, &scales) == 0 &&
+                 zoo_pack_size(ZOO_INT5, 16, 48, 16, &scales) == 0 &&
+                 zoo_pack_size(ZOO_INT4, 16, 64, 16, &scales) == 0 &&
                  zoo_pack_size(ZOO_F32, UINT32_MAX, UINT32_MAX, 0, &scales) != 16;
     zoo_error err = {0};
     right &= !zoo_kernels_select("sse9", &err) && err.code == ZOO_E_USAGE &&
@@ -420,5 +471,6 @@ void kt_pack(void)
     errors();
     exact_kinds();
     grids();
+    short_groups();
     refusals();
 }
