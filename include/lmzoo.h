@@ -61,7 +61,7 @@ typedef struct lmzoo_request lmzoo_request;
 typedef struct lmzoo_options {
     uint32_t size;                    /* sizeof(lmzoo_options) */
     uint32_t threads;                 /* 0: one for each core */
-    const char *weights;              /* "auto", "f32", "bf16", "int8", "int4" */
+    const char *weights;              /* "auto", "f32", "bf16", "int8", "int4", "int4-all" */
     const char *cache;                /* "auto", a kind, or kinds of streams: "k=int8,v=int4" */
     const char *isa;                  /* null: the best that the CPU has */
     const char *plugin_dir;           /* null: beside the library or the program */

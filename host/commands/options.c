@@ -18,8 +18,9 @@ const zoo_option zoo_options_help[] = {
     ZOO_OPTIONS_END};
 
 const zoo_option zoo_options_model[] = {
-    {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int4",
-     "how weights are packed"},
+    {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int4|int4-all",
+     "how weights are packed; int4 leaves wide what a quantised checkpoint keeps wide, int4-all "
+     "packs that too"},
     {"--cache", 0, ZOO_OPTION_TEXT, ENGINE(cache), "KIND|STREAM=KIND,...",
      "format of keys and values: auto (bf16 with bf16, int8 and int4 weights), f32, bf16, "
      "int8, int4 or a plugin's; also per stream, as k=int8,v=int4"},
@@ -210,7 +211,7 @@ static zoo_status read_option(int argc, char **argv, int *at, const zoo_option_t
 
 bool zoo_options_weights_known(const char *kind, size_t n)
 {
-    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4"};
+    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4", "int4-all"};
     for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
         if (strlen(kinds[i]) == n && memcmp(kinds[i], kind, n) == 0) {
             return true;
@@ -224,7 +225,7 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
     zoo_engine_options *e = &common->engine;
     if (e->weights && !zoo_options_weights_known(e->weights, strlen(e->weights))) {
         return zoo_fail(err, ZOO_E_USAGE,
-                        "--weights must be auto, f32, bf16, int8 or int4, not \"%.40s\"",
+                        "--weights must be auto, f32, bf16, int8, int4 or int4-all, not \"%.40s\"",
                         e->weights);
     }
     zoo_speculate kind = ZOO_SPECULATE_OFF;
@@ -238,9 +239,9 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
         return zoo_fail(err, ZOO_E_USAGE, "--draft-weights needs --draft MODEL");
     }
     if (kept && !zoo_options_weights_known(kept, strlen(kept))) {
-        return zoo_fail(err, ZOO_E_USAGE,
-                        "--draft-weights must be auto, f32, bf16, int8 or int4, not \"%.40s\"",
-                        kept);
+        return zoo_fail(
+            err, ZOO_E_USAGE,
+            "--draft-weights must be auto, f32, bf16, int8, int4 or int4-all, not \"%.40s\"", kept);
     }
     if (common->draft && kind == ZOO_SPECULATE_OFF) {
         return zoo_fail(err, ZOO_E_USAGE, "--draft drafts nothing with --speculate off");

@@ -80,6 +80,7 @@ typedef struct zoo_model_stats {
     uint64_t n_kinds[ZOO_WEIGHT_KINDS]; /* matrices by kind, but for n_exact (kinds_told.h) */
     uint64_t n_exact;                   /* float32 whatever is asked for */
     uint64_t n_kept;                    /* whose stored codes are kept */
+    uint64_t n_wide;                    /* that a quantised checkpoint keeps wide, and int4 too */
     uint64_t n_rounded;                 /* whose stored codes are rounded a second time */
     char rounded[48];                   /* how the first of them is stored */
     char widened[48];                   /* how the first of those in float32 is stored */
@@ -105,6 +106,7 @@ typedef struct zoo_model {
     struct zoo_packed *packed; /* null: matrices are always packed */
     zoo_cache_pool *cache;
     zoo_dtype weight_kind; /* as asked; ZOO_DTYPE_MAX: by what is stored */
+    bool packs_all;        /* int4 also for what a quantised checkpoint keeps wide */
     zoo_cache_choices cache_kinds;
     zoo_bound *prologue, *epilogue;
     zoo_bound_layer *layers;
@@ -161,6 +163,9 @@ zoo_status zoo_model_bind_integers(zoo_model *model, const char *name, uint64_t 
                                    const int64_t **out, bool *found, zoo_error *err);
 zoo_status zoo_model_bind_table(zoo_model *model, const char *name, uint32_t rows, uint32_t cols,
                                 zoo_table *out, zoo_error *err);
+/* Whether m stays wide although int4 is asked for, since a quantised checkpoint holds it in plain
+ * numbers. [load] */
+bool zoo_model_keeps_wide(const zoo_model *model, const zoo_matrix *m);
 /* Kind and group of w, whose rows and cols are set, for what is stored as m; flags: of the bind
  * row. Group 0: the kind's own (kinds.c). [load] */
 void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,

@@ -8,7 +8,9 @@
  * grid that lies across the groups of the matrix. Of the others the output matrix is int5, since no
  * layer behind it dampens its errors. Matrices that make few outputs of the residual stream (keys
  * and values that several heads share) are few weights, each of whose errors reaches many: int5,
- * and those that their block wants wide int8.
+ * and those that their block wants wide int8. What a quantised checkpoint holds in plain numbers,
+ * its quantiser kept wide on purpose: it stays so, bf16 where 16 bits are stored and else float32,
+ * unless "int4-all" is asked for.
  */
 #include "base/mem.h"
 #include "kernels/select.h"
@@ -21,41 +23,53 @@ static bool is_bf16(const zoo_matrix *m)
     return m->n_parts == 1 && m->parts[0]->dtype == ZOO_BF16;
 }
 
-/* Whether eight bits a code are int4's whole numbers, as `quantise` writes them: by one row. */
-static bool holds_steps(const zoo_matrix *m)
+/* Whether the values of the first row lie on the grids of a kind. */
+static bool holds_row(const zoo_matrix *m, zoo_dtype kind, uint32_t group)
 {
     float *row = zoo_mem_array((size_t)m->cols, sizeof *row);
     bool holds = row && zoo_matrix_read_rows(m, 0, 1, row) == ZOO_OK &&
-                 zoo_pack_is_exact(ZOO_INT4, 64, row, (uint32_t)m->cols);
+                 zoo_pack_is_exact(kind, group, row, (uint32_t)m->cols);
     zoo_mem_free(row);
     return holds;
+}
+
+/* Whether a matrix is stored as codes of low to high bits with scales along its rows. */
+static bool has_codes(const zoo_matrix *m, uint32_t low, uint32_t high)
+{
+    return m->codes && m->codes != m->plain && m->bits >= low && m->bits <= high && !m->groups &&
+           m->block_rows <= 1 && m->cols <= UINT32_MAX;
+}
+
+/* Groups shorter than those of the kernels, as `quantise` stores longer ones where these divide no
+ * row, and whole numbers of int4 as codes of eight bits: known by one row. 0: neither. */
+static uint32_t split_group(const zoo_matrix *m)
+{
+    uint64_t block = m->block_cols;
+    if (has_codes(m, 8, 8) && (block == 64 || block == 32 || block == 16)) {
+        return holds_row(m, ZOO_INT4, 64) ? 64 : 0;
+    }
+    return has_codes(m, 5, 5) && block == 16 && holds_row(m, ZOO_INT5, 32) ? 32 : 0;
 }
 
 /* Groups of the matrix as it is stored that can be kept; 0: none. */
 static uint32_t stored_group(const zoo_matrix *m)
 {
-    bool eight = m->codes && m->codes != m->plain && m->bits == 8 && !m->groups &&
-                 m->block_rows <= 1 && (m->block_cols == 64 || m->block_cols == 32) &&
-                 m->cols <= UINT32_MAX;
-    if (eight && holds_steps(m)) {
-        return 64;
-    }
-    bool codes = m->codes && m->codes != m->plain && m->bits >= 2 && m->bits <= 5 && !m->groups &&
-                 m->block_rows <= 1;
     uint64_t block = m->block_cols;
-    codes = codes || m->is_e2m1;
+    uint32_t split = split_group(m);
+    if (split) {
+        return split;
+    }
     if (m->is_e2m1 && block == 16) {
         return m->cols % 32 ? 0 : 16;
     }
-    return !codes || block % 32 ? 0 : block % 64 ? 32 : 64;
+    return !(has_codes(m, 2, 5) || m->is_e2m1) || block % 32 ? 0 : block % 64 ? 32 : 64;
 }
 
 /* Whether rounding to int4 would be a second one, coarser than what is stored. */
 static bool stays_eight(const zoo_matrix *m, uint32_t flags)
 {
-    bool codes = m->codes && m->codes != m->plain && m->bits >= 2 && m->bits <= 8 && !m->groups &&
-                 m->block_rows <= 1;
-    return codes && ((flags & ZOO_BIND_MAP_STORED) || (m->bits == 8 && m->block_cols == 32));
+    bool short_groups = m->bits == 8 && (m->block_cols == 32 || m->block_cols == 16);
+    return has_codes(m, 2, 8) && ((flags & ZOO_BIND_MAP_STORED) || short_groups);
 }
 
 static bool has_few(const zoo_model *model, const zoo_weight *w)
@@ -72,6 +86,13 @@ static zoo_dtype int4_kind(const zoo_model *model, uint32_t flags, const zoo_wei
     return flags & ZOO_BIND_HEAD || few ? ZOO_INT5 : ZOO_INT4;
 }
 
+bool zoo_model_keeps_wide(const zoo_model *model, const zoo_matrix *m)
+{
+    bool plain = m->plain || m->joined;
+    return model->weight_kind == ZOO_INT4 && !model->packs_all && plain &&
+           zoo_model_config_quantization(model->config);
+}
+
 void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,
                            zoo_weight *w)
 {
@@ -80,6 +101,8 @@ void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t
     w->group = 0;
     if (flags & ZOO_BIND_EXACT) {
         w->kind = ZOO_F32;
+    } else if (zoo_model_keeps_wide(model, m)) {
+        w->kind = m->parts[0]->dtype == ZOO_F32 ? ZOO_F32 : ZOO_BF16;
     } else if (group) {
         w->kind = m->bits == 5 || m->is_e2m1 ? ZOO_INT5 : ZOO_INT4;
         w->group = group;

@@ -33,6 +33,7 @@ void zoo_model_count_kind(zoo_model *model, const zoo_matrix *m, uint32_t flags,
     }
     s->n_kinds[w->kind]++;
     s->n_kept += w->group && m->codes && w->kind != ZOO_F32;
+    s->n_wide += zoo_model_keeps_wide(model, m);
     if (is_quantised(m) && !w->group && w->kind != ZOO_F32) {
         zoo_model_count_rounded(model, m);
     }
@@ -74,6 +75,7 @@ void zoo_model_tell_kinds(const zoo_model *model, FILE *out)
     (void)fprintf(out, "%s: ",
                   automatic                       ? "auto"
                   : model->weight_kind == ZOO_F32 ? "f32"
+                  : model->packs_all              ? "int4-all"
                                                   : kind_names[model->weight_kind]);
     for (uint32_t kind = 0; kind < ZOO_WEIGHT_KINDS; kind++) {
         if (s->n_kinds[kind]) {
@@ -84,6 +86,10 @@ void zoo_model_tell_kinds(const zoo_model *model, FILE *out)
     }
     if (s->n_kept) {
         (void)fprintf(out, "; %llu keep the codes that are stored", (unsigned long long)s->n_kept);
+    }
+    if (s->n_wide) {
+        (void)fprintf(out, "; %llu kept wide as in the checkpoint (int4-all packs these too)",
+                      (unsigned long long)s->n_wide);
     }
     if (s->n_rounded) {
         (void)fprintf(out, "; what is stored (%s) is rounded a second time in %llu", s->rounded,

@@ -34,7 +34,11 @@ enum {
 static const struct {
     const char *name;
     zoo_dtype kind;
-} kinds[] = {{"f32", ZOO_F32}, {"bf16", ZOO_BF16}, {"int8", ZOO_INT8}, {"int4", ZOO_INT4}};
+} kinds[] = {{"f32", ZOO_F32},
+             {"bf16", ZOO_BF16},
+             {"int8", ZOO_INT8},
+             {"int4", ZOO_INT4},
+             {"int4-all", ZOO_INT4}};
 
 static zoo_status read_weights(const char *name, zoo_dtype *out, zoo_error *err)
 {
@@ -48,8 +52,8 @@ static zoo_status read_weights(const char *name, zoo_dtype *out, zoo_error *err)
             return ZOO_OK;
         }
     }
-    return zoo_fail(err, ZOO_E_USAGE, "--weights: \"%.40s\" is none of auto, f32, bf16, int8, int4",
-                    name);
+    return zoo_fail(err, ZOO_E_USAGE,
+                    "--weights: \"%.40s\" is none of auto, f32, bf16, int8, int4, int4-all", name);
 }
 
 static zoo_status read_limits(zoo_model *model, const zoo_model_options *o, zoo_error *err)
@@ -65,6 +69,7 @@ static zoo_status read_limits(zoo_model *model, const zoo_model_options *o, zoo_
                         "rows of a step go up to %d, sequences to %d, threads to 1024", ROWS_LIMIT,
                         SEQS_LIMIT);
     }
+    model->packs_all = o->weights && strcmp(o->weights, "int4-all") == 0;
     ZOO_TRY(read_weights(o->weights, &model->weight_kind, err));
     return ZOO_OK;
 }

@@ -72,7 +72,7 @@ static zoo_status make_key(zoo_packed *packed, const zoo_model *model, zoo_error
         (void)XXH3_freeState(state);
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", model->folder);
     }
-    const uint32_t kind = (uint32_t)model->weight_kind;
+    const uint32_t kind = (uint32_t)model->weight_kind | (model->packs_all ? 1u << 31 : 0);
     (void)XXH3_128bits_update(state, &kind, sizeof kind);
     add_text(state, LMZOO_VERSION);
     add_text(state, own);

@@ -24,7 +24,12 @@ typedef struct writing {
     const unsigned char **data;
 } writing;
 
-enum { NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32, TENSORS_A_JOB = 3, DIMS = 3 };
+enum {
+    NAME_ROOM = ZOO_TENSOR_NAME_MAX + 32,
+    TENSORS_A_JOB = 3,
+    DIMS = 3,
+    SIZES = 3 /* of groups, from ZOO_JOB_RUN on */
+};
 
 /* Adds the tensor "<name>.weight_packed" of a module, or "<name>_packed", with no dims yet. */
 static zoo_tensor *add(writing *w, const zoo_job *job, const char *suffix, zoo_dtype dtype,
@@ -148,8 +153,8 @@ static bool has_group(const zoo_jobs *jobs, uint32_t kind, uint32_t size)
 
 static void add_groups(cJSON *groups, const zoo_jobs *jobs)
 {
-    for (uint32_t i = 0, n = 0; i < 2 * ZOO_JOB_KINDS; i++) {
-        uint32_t kind = i / 2, size = (uint32_t)ZOO_JOB_RUN << (i % 2);
+    for (uint32_t i = 0, n = 0; i < SIZES * ZOO_JOB_KINDS; i++) {
+        uint32_t kind = i / SIZES, size = (uint32_t)ZOO_JOB_RUN << (i % SIZES);
         char name[16];
         if (has_group(jobs, kind, size)) {
             (void)snprintf(name, sizeof name, "group_%u", n++);

@@ -152,7 +152,10 @@ void zoo_jobs_free(zoo_jobs *jobs)
 uint32_t zoo_part_group(uint32_t cols, uint32_t kind)
 {
     uint32_t group = zoo_feedback_group(zoo_job_bits(kind));
-    return cols % group ? ZOO_JOB_RUN : group;
+    while (cols % group) {
+        group /= 2;
+    }
+    return group;
 }
 
 zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t kind)

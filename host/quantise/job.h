@@ -15,7 +15,7 @@
 #include "model/bound_model.h"
 
 /* Kinds 0, 1, 2: 4, 5 and 8 bits. Rows are multiples of ZOO_JOB_RUN columns. */
-enum { ZOO_JOB_KINDS = 3, ZOO_JOB_RUN = 32 };
+enum { ZOO_JOB_KINDS = 3, ZOO_JOB_RUN = 16 };
 
 static inline uint32_t zoo_job_bits(uint32_t kind)
 {

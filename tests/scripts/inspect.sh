@@ -66,6 +66,11 @@ if [ -d "$gptq" ]; then
         "$lmzoo" inspect "$gptq" --weights int4 >"$work/words" 2>&1 &&
         grep -q '14 keep the codes that are stored' "$work/words"
     result $? "inspect of a GPTQ folder: auto widens its codes and says so, int4 keeps them"
+    grep -q '1 matrix in bf16; .*; 1 kept wide as in the checkpoint' "$work/words" &&
+        "$lmzoo" inspect "$gptq" --weights int4-all >"$work/words" 2>&1 &&
+        grep -q 'int4-all: 14 matrices in int4; 1 matrix in int5; 14 keep the codes that are stored$' \
+            "$work/words"
+    result $? "what the folder keeps wide stays so in int4, and is packed by int4-all"
 fi
 
 # --- plan: the parts make the sum, a batch costs its sequences, and it is what loading then takes

@@ -147,11 +147,12 @@ four=$(stray "$work/stacks" int4) wide=$(stray "$work/stacks" f32) more=$(stray 
 eight=$(stray "$work/stacks" int8) load=$(stray "$experts" int4)
 echo "4.8 bits $four, the rest int8 $eight, all read as float32 $wide, 6.3 bits $more, at load $load" \
     >>"$work/words"
-# int8 beside the stored codes adds next to nothing; int4 narrows what the folder keeps wide too.
 awk -v a="$eight" -v b="$wide" 'BEGIN { d = a - b; exit !(d < 0.1 * b && d > -0.1 * b) }'
 result $? "its codes packed as they are diverge as the numbers that they stand for"
+awk -v a="$four" -v b="$wide" 'BEGIN { d = a - b; exit !(a > 0 && d < 0.1 * b && d > -0.1 * b) }'
+result $? "and in int4, which leaves wide what the folder keeps wide, too"
 awk -v a="$four" -v c="$load" 'BEGIN { exit !(a > 0 && a < 0.8 * c) }'
-result $? "and in int4 less than the model packed at load"
+result $? "which is less than the model packed at load"
 grep -q '"bits":.*8' "$work/more/lmzoo_quantise.json" &&
     awk -v a="$more" -v b="$four" 'BEGIN { exit !(a > 0 && a < 0.4 * b) }'
 result $? "6.3 bits are spent on matrices of eight bits, and diverge less"
@@ -160,10 +161,12 @@ grep -q 'in int8' "$work/words"
 result $? "which stay int8 where int4 is asked for"
 experts=$LMZOO_SOURCE/demo/models/demo-deepseek
 stacks "$work/single" --bits 4.9
-four=$(stray "$work/single" int4) wide=$(stray "$work/single" f32)
-echo "experts one by one $four, read as float32 $wide" >>"$work/words"
-awk -v a="$four" -v b="$wide" 'BEGIN { exit !(b > 0 && a < 2 * b) }'
-result $? "experts that are stored one by one are read as they were written"
+four=$(stray "$work/single" int4) wide=$(stray "$work/single" f32) load=$(stray "$experts" int4)
+echo "experts one by one $four, read as float32 $wide, at load $load" >>"$work/words"
+awk -v a="$four" -v b="$wide" -v c="$load" 'BEGIN { exit !(b > 0 && a < 1.1 * b && a < 0.8 * c) }'
+result $? "experts that are stored one by one, of 48 inputs, are read as they were written"
+grep -q '"name":.*experts.0.down_proj"' "$work/single/lmzoo_quantise.json"
+result $? "rows of 48 inputs are quantised too"
 awk -F'"' '/"name"/ { name = $4 } /"bits"/ && name ~ /[.]experts[.]/ {
     split(name, part, "."); split($0, bits, ":"); layer = part[3]
     if (layer in of && of[layer] != bits[2]) bad = 1
