@@ -21,7 +21,8 @@
  *                  is not a field, replaces it
  *   xdrope         "xdrope" is dynamic
  *   typed          members beside the objects of layer types are dropped; rope_scaling replaces all
- *   none           rope_parameters is unchanged; rope_scaling replaces it
+ *   none           rope_parameters is unchanged; rope_scaling replaces it; keys beside it count
+ *                  only where a kind other than default makes a table
  * Source: RotaryEmbeddingConfigMixin of the reference and the classes that override it.
  */
 #include <math.h>
@@ -417,25 +418,6 @@ zoo_status zoo_derive_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
     return ZOO_OK;
 }
 
-/* rope_parameters.partial_rotary_factor = of[0] / of[1], unless it is there. */
-zoo_status zoo_derive_rotated_share(zoo_attributes *a, const cJSON *step, zoo_error *err)
-{
-    const cJSON *of = cJSON_GetObjectItemCaseSensitive(step, "of");
-    const cJSON *part = zoo_attributes_get(a, cJSON_GetArrayItem(of, 0)->valuestring);
-    const cJSON *whole = zoo_attributes_get(a, cJSON_GetArrayItem(of, 1)->valuestring);
-    cJSON *params = zoo_attributes_get(a, "rope_parameters");
-    if (!cJSON_IsNumber(part) || !cJSON_IsNumber(whole) || !(whole->valuedouble > 0)) {
-        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" and \"%s\" should be numbers from 1 on",
-                        a->path, cJSON_GetArrayItem(of, 0)->valuestring,
-                        cJSON_GetArrayItem(of, 1)->valuestring);
-    }
-    if (cJSON_IsObject(params)) {
-        set_default(params, "partial_rotary_factor",
-                    cJSON_CreateNumber(part->valuedouble / whole->valuedouble));
-    }
-    return ZOO_OK;
-}
-
 /* The rotated share of a head: partial_rotary_factor, else qk_rope_head_dim / head_dim, else
  * 64 / 512. */
 static zoo_status compressed_share(zoo_attributes *a, double *share, zoo_error *err)
@@ -560,12 +542,25 @@ static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *out
     }
 }
 
+/* Whether keys beside the blocks count: a class that converts has taken them over, and so does the
+ * code that makes the table of any kind but the default one. */
+static bool takes_over(const zoo_attributes *a)
+{
+    const cJSON *params = zoo_attributes_get(a, "rope_parameters"), *block = params;
+    bool takes = strcmp(cJSON_GetStringValue(rope_of(a, "how")), "none") != 0;
+    for (; block && !takes; block = block == params ? params->child : block->next) {
+        const cJSON *type = cJSON_GetObjectItemCaseSensitive(block, "rope_type");
+        takes = cJSON_IsString(type) && strcmp(type->valuestring, "default") != 0;
+    }
+    return takes;
+}
+
 zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
 {
-    if (!rope_of(a, "how")) {
+    if (!cJSON_IsString(rope_of(a, "how"))) {
         return ZOO_OK;
     }
-    ZOO_TRY(standardize(a, err)); /* again, now that all keys are attributes */
+    ZOO_TRY(takes_over(a) ? standardize(a, err) : ZOO_OK); /* now that all keys are attributes */
     cJSON_DeleteItemFromObjectCaseSensitive(a->set, original); /* that in rope_parameters is used */
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
     if (!cJSON_IsObject(params)) {

@@ -10,6 +10,7 @@
  *   typed_rope   rope_parameters by layer type from rope_theta and partial_rotary_factors, each a
  *                value or a list over the layers, and rope_scaling for full_attention; ignored if
  *                the file has rope_parameters by type
+ *   rotated_share  the blocks' partial_rotary_factor from two sizes
  */
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,26 @@ zoo_status zoo_derive_typed_rope(zoo_attributes *a, const cJSON *step, zoo_error
     }
     for (size_t i = 0; i < ZOO_COUNT(taken); i++) {
         cJSON_DeleteItemFromObjectCaseSensitive(a->extras, taken[i]);
+    }
+    return ZOO_OK;
+}
+
+/* rope_parameters.partial_rotary_factor = of[0] / of[1], unless it is there. */
+zoo_status zoo_derive_rotated_share(zoo_attributes *a, const cJSON *step, zoo_error *err)
+{
+    const cJSON *of = cJSON_GetObjectItemCaseSensitive(step, "of");
+    const cJSON *part = zoo_attributes_get(a, cJSON_GetArrayItem(of, 0)->valuestring);
+    const cJSON *whole = zoo_attributes_get(a, cJSON_GetArrayItem(of, 1)->valuestring);
+    cJSON *params = zoo_attributes_get(a, "rope_parameters");
+    if (!cJSON_IsNumber(part) || !cJSON_IsNumber(whole) || !(whole->valuedouble > 0)) {
+        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"%s\" and \"%s\" should be numbers from 1 on",
+                        a->path, cJSON_GetArrayItem(of, 0)->valuestring,
+                        cJSON_GetArrayItem(of, 1)->valuestring);
+    }
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(params, "partial_rotary_factor");
+    if (cJSON_IsObject(params) && !given) {
+        (void)cJSON_AddNumberToObject(params, "partial_rotary_factor",
+                                      part->valuedouble / whole->valuedouble);
     }
     return ZOO_OK;
 }

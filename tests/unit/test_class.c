@@ -360,6 +360,9 @@ static void rotary_forms_by_type(void **state)
         {TYPE("hunyuan_vl_text") ", \"rope_scaling\": {\"type\": \"xdrope\", \"alpha\": "
                                  "10.0, \"xdrope_section\": [4, 4]}, \"rope_theta\": 50.0}",
          "rope_parameters", "{\"alpha\":10,\"rope_theta\":50,\"rope_type\":\"dynamic\"}", NULL},
+        {TYPE("mellum") ", \"partial_rotary_factor\": 0.5, \"rope_theta\": 777.0}",
+         "rope_parameters",
+         "{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":500000}}", NULL},
     };
     (void)state;
     check(examples, sizeof examples / sizeof *examples);
