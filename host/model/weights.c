@@ -1,9 +1,7 @@
 /*
  * weights.c: for each bind row, find the stored tensor, check its shape, pack or widen it.
  *
- * Matrices stream from the file into panels, 16 rows at a time on all threads; peak memory is the
- * packed size and a few rows (a stored-transposed matrix is read whole once). Errors give the full
- * tensor name, the wanted and the found shape and dtype.
+ * Errors give the full tensor name, the wanted and the found shape and dtype.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,10 +14,8 @@
 #include "model/bound_model.h"
 #include "model/kinds_told.h"
 #include "model/pack.h"
+#include "model/pack_job.h"
 #include "model/packed_cache.h"
-
-/* Values that are packed before their pages of the file are given back. */
-enum { SLICE_FLOATS = 1 << 23 };
 
 /* What the row of a bind table, or a whole weight, asks for. */
 typedef struct dims {
@@ -133,134 +129,6 @@ static zoo_status wrong_shape(const zoo_model *model, const char *name, uint64_t
                     m->format, (unsigned long long)all_rows(m), (unsigned long long)m->cols);
 }
 
-/* One matrix on its way into panels. */
-typedef struct pack_job {
-    const zoo_matrix *source;
-    zoo_weight *weight;
-    const zoo_rowmap *map;
-    uint64_t row0;      /* of the source, where a stack is cut */
-    const float *whole; /* stored-transposed matrices: [cols, source rows] */
-    uint64_t whole_stride;
-    float *scratch;    /* [threads, 16, cols] */
-    atomic_bool loses; /* a panel's stored codes were no steps of the kind: it was rounded */
-    zoo_status status; /* of the first panel that failed */
-    zoo_error error;
-} pack_job;
-
-static uint64_t mapped_row(const pack_job *job, uint64_t row)
-{
-    const zoo_rowmap *map = job->map;
-    return map ? map->offset + row / map->group * map->stride + row % map->group : row;
-}
-
-/* Consecutive rows of the source are read in one call, as some formats store columns. */
-static void read_run(pack_job *job, uint64_t first, uint32_t n, float *out)
-{
-    uint64_t cols = job->weight->cols;
-    for (uint32_t i = 0; i < n;) {
-        uint64_t row = mapped_row(job, first + i);
-        uint32_t run = 1;
-        while (i + run < n && mapped_row(job, first + i + run) == row + run) {
-            run++;
-        }
-        zoo_status status = zoo_matrix_read_rows(job->source, job->row0 + row, run, out + i * cols);
-        if (status != ZOO_OK) {
-            job->status = status;
-        }
-        i += run;
-    }
-}
-
-static void read_panel(pack_job *job, uint64_t first, uint32_t n, float *out)
-{
-    uint64_t cols = job->weight->cols;
-    if (!job->whole) {
-        read_run(job, first, n, out);
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t row = mapped_row(job, first + i);
-        for (uint64_t k = 0; k < cols; k++) {
-            out[i * cols + k] = job->whole[k * job->whole_stride + row];
-        }
-    }
-}
-
-static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
-{
-    pack_job *job = arg;
-    uint64_t first = (uint64_t)panel * ZOO_PANEL;
-    uint64_t left = job->weight->rows - first;
-    uint32_t n = left < ZOO_PANEL ? (uint32_t)left : ZOO_PANEL;
-    float *rows = job->scratch + (size_t)worker * ZOO_PANEL * job->weight->cols;
-    read_panel(job, first, n, rows);
-    if (!job->source->codes || !zoo_pack_panel_exact(job->weight, panel, rows, n)) {
-        atomic_store(&job->loses, true);
-        if (!zoo_pack_needs_grid(job->weight)) {
-            zoo_pack_panel(job->weight, panel, rows, n);
-        }
-    }
-}
-
-/* Panels of one slice: read, pack, release the file's pages, so that no matrix is in memory twice.
- * */
-typedef struct pack_slice {
-    pack_job *job;
-    uint32_t first;
-} pack_slice;
-
-static void pack_item(void *arg, uint32_t item, uint32_t worker)
-{
-    const pack_slice *slice = arg;
-    pack_panel(slice->job, slice->first + item, worker);
-}
-
-static void release_parts(const zoo_matrix *m)
-{
-    for (uint32_t i = 0; zoo_matrix_part_at(m, i); i++) {
-        zoo_tensor_release(zoo_matrix_part_at(m, i));
-    }
-}
-
-static void pack_slices(zoo_model *model, pack_job *job)
-{
-    uint32_t n = (job->weight->rows + ZOO_PANEL - 1) / ZOO_PANEL;
-    uint32_t most = SLICE_FLOATS / (ZOO_PANEL * (job->weight->cols + 1)) + 1;
-    for (pack_slice slice = {job, 0}; slice.first < n; slice.first += most) {
-        uint32_t left = n - slice.first;
-        zoo_pool_run(model->pool, left < most ? left : most, pack_item, &slice);
-        release_parts(job->source);
-    }
-}
-
-static zoo_status pack_rows(zoo_model *model, pack_job *job, zoo_error *err)
-{
-    size_t n = (size_t)zoo_pool_n_threads(model->pool) * ZOO_PANEL * job->weight->cols;
-    job->scratch = zoo_mem_array(n, sizeof(float));
-    if (!job->scratch) {
-        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory while packing", model->folder);
-    }
-    pack_slices(model, job);
-    zoo_mem_free(job->scratch);
-    return job->status == ZOO_OK
-               ? ZOO_OK
-               : zoo_fail(err, job->status, "%s: a stored tensor cannot be read", model->folder);
-}
-
-/* Reads the stored-transposed matrix [cols, rows] from row row0 of the source whole. */
-static zoo_status read_whole(zoo_model *model, pack_job *job, uint64_t stored_rows,
-                             uint64_t stored_cols, zoo_error *err)
-{
-    float *whole = zoo_mem_array((size_t)stored_rows, (size_t)stored_cols * sizeof(float));
-    if (!whole) {
-        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for a transposed tensor",
-                        model->folder);
-    }
-    job->whole = whole;
-    job->whole_stride = stored_cols;
-    return zoo_matrix_read_rows(job->source, job->row0, stored_rows, whole);
-}
-
 /* Rows of one matrix in the file. */
 static uint64_t stored_rows_of(const dims *d)
 {
@@ -286,17 +154,18 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
                              .stored_rows = stored_rows_of(d)};
         ZOO_TRY(zoo_model_note_source(model, m, d->flags, source, err));
     }
-    pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
+    zoo_pack_job job = {.source = m, .weight = out, .map = d->map, .row0 = d->row0};
     zoo_status status = ZOO_OK;
     if (d->mode == ZOO_BIND_CHECK || zoo_model_is_packed(model, out)) {
         return ZOO_OK;
     }
     zoo_pack_factor(out, zoo_matrix_global_scale(m, d->row0));
     if (d->flags & ZOO_BIND_TRANSPOSED) {
-        status = read_whole(model, &job, d->cols, d->map ? d->map->total : d->rows, err);
+        status =
+            zoo_pack_job_transpose(model, &job, d->cols, d->map ? d->map->total : d->rows, err);
     }
     if (status == ZOO_OK) {
-        status = pack_rows(model, &job, err);
+        status = zoo_pack_job_run(model, &job, err);
     }
     if (status == ZOO_OK && zoo_pack_needs_grid(out) && atomic_load(&job.loses)) {
         status = zoo_fail(err, ZOO_E_WEIGHT, "%s: tensor %s: one of its scales is not a number",
