@@ -25,10 +25,10 @@
  *                  only where a kind other than default makes a table
  * Source: RotaryEmbeddingConfigMixin of the reference and the classes that override it.
  */
-#include <math.h>
 #include <string.h>
 
 #include "config/attributes.h"
+#include "config/rope_json.h"
 
 static const char *const original = "original_max_position_embeddings";
 
@@ -41,33 +41,6 @@ static const cJSON *rope_of(const zoo_attributes *a, const char *name)
 static zoo_status out_of_memory(const zoo_attributes *a, zoo_error *err)
 {
     return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", a->path);
-}
-
-/* Takes value. */
-static void set_default(cJSON *object, const char *key, cJSON *value)
-{
-    if (cJSON_GetObjectItemCaseSensitive(object, key) ||
-        !cJSON_AddItemToObject(object, key, value)) {
-        cJSON_Delete(value);
-    }
-}
-
-static void replace(cJSON *object, const char *key, cJSON *value)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
-    if (!cJSON_AddItemToObject(object, key, value)) {
-        cJSON_Delete(value);
-    }
-}
-
-static cJSON *copy_or_null(const cJSON *item)
-{
-    return item ? cJSON_Duplicate(item, true) : cJSON_CreateNull();
-}
-
-static const char *text_in(const cJSON *object, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
 static bool in_list(const cJSON *list, const char *word)
@@ -112,22 +85,22 @@ static void standardize_one(const zoo_attributes *a, cJSON *params, bool flat)
 {
     const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
     const cJSON *old = cJSON_GetObjectItemCaseSensitive(params, "type");
-    set_default(params, "rope_type",
-                old ? cJSON_Duplicate(old, true) : cJSON_CreateString("default"));
-    set_default(params, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
+    rope_json_default(params, "rope_type",
+                      old ? cJSON_Duplicate(old, true) : cJSON_CreateString("default"));
+    rope_json_default(params, "rope_theta", rope_json_copy(zoo_attributes_get(a, "rope_theta")));
     if (partial && !cJSON_IsNull(partial)) {
-        set_default(params, "partial_rotary_factor", cJSON_Duplicate(partial, true));
+        rope_json_default(params, "partial_rotary_factor", cJSON_Duplicate(partial, true));
     }
-    const char *type = text_in(params, "rope_type");
+    const char *type = rope_json_text(params, "rope_type");
     if (!type || !kind_reads(a, type, original)) {
         return;
     }
     const cJSON *top = cJSON_GetObjectItemCaseSensitive(a->set, original);
     if (flat && top && !rope_of(a, "original")) {
-        replace(params, original, cJSON_Duplicate(top, true));
+        rope_json_replace(params, original, cJSON_Duplicate(top, true));
     } else {
-        set_default(params, original,
-                    copy_or_null(zoo_attributes_get(a, "max_position_embeddings")));
+        rope_json_default(params, original,
+                          rope_json_copy(zoo_attributes_get(a, "max_position_embeddings")));
     }
 }
 
@@ -183,7 +156,7 @@ static cJSON *theta_of(const zoo_attributes *a, const char *key, const char *lev
     const cJSON *fallback = rope_of(a, "theta");
     fallback =
         cJSON_IsObject(fallback) ? cJSON_GetObjectItemCaseSensitive(fallback, level) : fallback;
-    return own ? cJSON_Duplicate(own, true) : copy_or_null(fallback);
+    return own ? cJSON_Duplicate(own, true) : rope_json_copy(fallback);
 }
 
 static zoo_status convert_standard(zoo_attributes *a, zoo_error *err)
@@ -195,16 +168,16 @@ static zoo_status convert_standard(zoo_attributes *a, zoo_error *err)
     cJSON_ArrayForEach(member, params)
     {
         if (nested && is_nested(a, member) && cJSON_IsObject(member)) {
-            set_default(member, "rope_theta", theta_of(a, "rope_theta", ""));
+            rope_json_default(member, "rope_theta", theta_of(a, "rope_theta", ""));
             if (use) {
-                set_default(member, "partial_rotary_factor", cJSON_Duplicate(partial, true));
+                rope_json_default(member, "partial_rotary_factor", cJSON_Duplicate(partial, true));
             }
         }
     }
     if (!nested) {
-        set_default(params, "rope_theta", theta_of(a, "rope_theta", ""));
+        rope_json_default(params, "rope_theta", theta_of(a, "rope_theta", ""));
         if (use) {
-            set_default(params, "partial_rotary_factor", cJSON_Duplicate(partial, true));
+            rope_json_default(params, "partial_rotary_factor", cJSON_Duplicate(partial, true));
         }
     }
     cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_theta");
@@ -218,7 +191,7 @@ static cJSON *level_of(cJSON *params, const char *name)
     if (!level || cJSON_IsNull(level)) {
         level = cJSON_CreateObject();
         (void)cJSON_AddStringToObject(level, "rope_type", "default");
-        replace(params, name, level);
+        rope_json_replace(params, name, level);
     }
     return level;
 }
@@ -269,14 +242,14 @@ static zoo_status convert_by_layer(zoo_attributes *a, const layer_bases *bases, 
     }
     cJSON_ArrayForEach(member, scaling)
     {
-        replace(full, member->string, cJSON_Duplicate(member, true));
+        rope_json_replace(full, member->string, cJSON_Duplicate(member, true));
         if (bases->both) {
-            replace(sliding, member->string, cJSON_Duplicate(member, true));
+            rope_json_replace(sliding, member->string, cJSON_Duplicate(member, true));
         }
     }
-    set_default(full, "rope_theta", theta_of(a, bases->full, "global"));
+    rope_json_default(full, "rope_theta", theta_of(a, bases->full, "global"));
     cJSON_DeleteItemFromObjectCaseSensitive(a->extras, bases->full);
-    set_default(sliding, "rope_theta", theta_of(a, bases->sliding, "local"));
+    rope_json_default(sliding, "rope_theta", theta_of(a, bases->sliding, "local"));
     if (bases->both) {
         cJSON_DeleteItemFromObjectCaseSensitive(a->extras, bases->sliding);
     }
@@ -289,9 +262,9 @@ static zoo_status convert_rotary_pct(zoo_attributes *a, zoo_error *err)
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(a->extras, "rotary_pct");
     share = share ? share : rope_of(a, "share");
-    set_default(params, "rope_theta", theta_of(a, "rotary_emb_base", ""));
-    set_default(params, "partial_rotary_factor",
-                share ? cJSON_Duplicate(share, true) : cJSON_CreateNumber(0.25));
+    rope_json_default(params, "rope_theta", theta_of(a, "rotary_emb_base", ""));
+    rope_json_default(params, "partial_rotary_factor",
+                      share ? cJSON_Duplicate(share, true) : cJSON_CreateNumber(0.25));
     return standardize(a, err);
 }
 
@@ -299,23 +272,23 @@ static zoo_status convert_renamed(zoo_attributes *a, bool longrope, zoo_error *e
 {
     ZOO_TRY(choose_block(a, err));
     cJSON *params = zoo_attributes_get(a, "rope_parameters");
-    set_default(params, "rope_theta", theta_of(a, "rope_theta", ""));
+    rope_json_default(params, "rope_theta", theta_of(a, "rope_theta", ""));
     cJSON_DeleteItemFromObjectCaseSensitive(a->extras, "rope_theta");
-    const char *type = text_in(params, "rope_type");
-    type = type ? type : text_in(params, "type");
+    const char *type = rope_json_text(params, "rope_type");
+    type = type ? type : rope_json_text(params, "type");
     if (longrope) {
         const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
-        set_default(params, "partial_rotary_factor",
-                    partial ? cJSON_Duplicate(partial, true) : cJSON_CreateNumber(1.0));
+        rope_json_default(params, "partial_rotary_factor",
+                          partial ? cJSON_Duplicate(partial, true) : cJSON_CreateNumber(1.0));
     } else if (type && strcmp(type, "mrope") == 0) {
-        replace(params, "rope_type", cJSON_CreateString("default"));
+        rope_json_replace(params, "rope_type", cJSON_CreateString("default"));
     } else if (type && strcmp(type, "xdrope") == 0) {
-        replace(params, "rope_type", cJSON_CreateString("dynamic"));
+        rope_json_replace(params, "rope_type", cJSON_CreateString("dynamic"));
     }
     ZOO_TRY(standardize(a, err));
-    type = text_in(params, "rope_type");
+    type = rope_json_text(params, "rope_type");
     if (longrope && type && (strcmp(type, "su") == 0 || strcmp(type, "yarn") == 0)) {
-        replace(params, "rope_type", cJSON_CreateString("longrope"));
+        rope_json_replace(params, "rope_type", cJSON_CreateString("longrope"));
     }
     return ZOO_OK;
 }
@@ -325,8 +298,8 @@ static zoo_status convert_rotary_dim(zoo_attributes *a, zoo_error *err)
     const cJSON *dim = zoo_attributes_get(a, "rotary_dim");
     const cJSON *head = zoo_attributes_get(a, "head_dim");
     if (cJSON_IsNumber(dim) && cJSON_IsNumber(head) && head->valuedouble > 0) {
-        set_default(a->extras, "partial_rotary_factor",
-                    cJSON_CreateNumber(dim->valuedouble / head->valuedouble));
+        rope_json_default(a->extras, "partial_rotary_factor",
+                          cJSON_CreateNumber(dim->valuedouble / head->valuedouble));
     }
     return convert_standard(a, err);
 }
@@ -368,7 +341,8 @@ static zoo_status convert(zoo_attributes *a, zoo_error *err)
     if (strcmp(how, "late") == 0) {
         cJSON *params = cJSON_CreateObject();
         (void)cJSON_AddStringToObject(params, "rope_type", "default");
-        replace(params, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
+        rope_json_replace(params, "rope_theta",
+                          rope_json_copy(zoo_attributes_get(a, "rope_theta")));
         if (!params || !cJSON_AddItemToObject(a->set, "rope_parameters", params)) {
             return out_of_memory(a, err);
         }
@@ -394,7 +368,7 @@ static void rename_layers(zoo_attributes *a)
     cJSON *item = NULL;
     cJSON_ArrayForEach(item, zoo_attributes_get(a, "layer_types"))
     {
-        const char *name = cJSON_IsString(item) ? text_in(names, item->valuestring) : NULL;
+        const char *name = cJSON_IsString(item) ? rope_json_text(names, item->valuestring) : NULL;
         if (name) {
             (void)cJSON_SetValuestring(item, name);
         }
@@ -418,98 +392,15 @@ zoo_status zoo_derive_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
     return ZOO_OK;
 }
 
-/* The rotated share of a head: partial_rotary_factor, else qk_rope_head_dim / head_dim, else
- * 64 / 512. */
-static zoo_status compressed_share(zoo_attributes *a, double *share, zoo_error *err)
-{
-    const cJSON *partial = zoo_attributes_get(a, "partial_rotary_factor");
-    const cJSON *rotated = zoo_attributes_get(a, "qk_rope_head_dim");
-    const cJSON *head = zoo_attributes_get(a, "head_dim");
-    if (!cJSON_IsNumber(head) || !(head->valuedouble > 0)) {
-        return zoo_fail(err, ZOO_E_CONFIG, "%s: \"head_dim\" should be a number from 1 on",
-                        a->path);
-    }
-    *share = cJSON_IsNumber(partial)   ? partial->valuedouble
-             : cJSON_IsNumber(rotated) ? rotated->valuedouble / head->valuedouble
-                                       : 64.0 / 512.0;
-    ZOO_TRY(zoo_attributes_set(a, "partial_rotary_factor", cJSON_CreateNumber(*share),
-                               "derived: compressed_rope", err));
-    return zoo_attributes_set(a, "qk_rope_head_dim",
-                              cJSON_CreateNumber((double)(int64_t)(head->valuedouble * *share)),
-                              "derived: compressed_rope", err);
-}
-
-/* If the file has both objects, their shares are used; they must rotate the same number of
- * elements. */
-static zoo_status block_share(zoo_attributes *a, zoo_error *err)
-{
-    const cJSON *head = zoo_attributes_get(a, "head_dim");
-    const char *const paths[] = {"rope_parameters.main.partial_rotary_factor",
-                                 "rope_parameters.compress.partial_rotary_factor"};
-    double dims[2];
-    for (size_t i = 0; i < ZOO_COUNT(paths); i++) {
-        const cJSON *share = zoo_attributes_get(a, paths[i]);
-        dims[i] = trunc(head->valuedouble * (cJSON_IsNumber(share) ? share->valuedouble : 1.0));
-    }
-    if (dims[0] != dims[1]) {
-        return zoo_fail(
-            err, ZOO_E_CONFIG,
-            "%s: \"%s\" rotates %.0f elements of a head, \"%s\" %.0f; different numbers are not "
-            "supported",
-            a->path, paths[0], dims[0], paths[1], dims[1]);
-    }
-    return zoo_attributes_set(a, "qk_rope_head_dim", cJSON_CreateNumber(dims[0]),
-                              "derived: compressed_rope", err);
-}
-
-/* Layers with a compressor have their own base and scaling, the others the default kind. */
-zoo_status zoo_derive_compressed_rope(zoo_attributes *a, const cJSON *step, zoo_error *err)
-{
-    double share = 0;
-    (void)step;
-    ZOO_TRY(compressed_share(a, &share, err));
-    const cJSON *given = zoo_attributes_get(a, "rope_parameters"), *member = NULL;
-    const cJSON *main = cJSON_GetObjectItemCaseSensitive(given, "main");
-    const cJSON *compress = cJSON_GetObjectItemCaseSensitive(given, "compress");
-    cJSON *both = cJSON_CreateObject(), *one = cJSON_CreateObject(), *two = cJSON_CreateObject();
-    if (!both || !one || !two || !cJSON_AddItemToObject(both, "main", one) ||
-        !cJSON_AddItemToObject(both, "compress", two)) {
-        return out_of_memory(a, err);
-    }
-    if (cJSON_IsObject(main) && cJSON_IsObject(compress)) {
-        replace(both, "main", cJSON_Duplicate(main, true));
-        replace(both, "compress", cJSON_Duplicate(compress, true));
-        ZOO_TRY(zoo_attributes_set(a, "rope_parameters", both, "file: rope_parameters", err));
-        return block_share(a, err);
-    }
-    (void)cJSON_AddStringToObject(one, "rope_type", "default");
-    replace(one, "rope_theta", copy_or_null(zoo_attributes_get(a, "rope_theta")));
-    (void)cJSON_AddNumberToObject(one, "partial_rotary_factor", share);
-    cJSON_ArrayForEach(member, given)
-    {
-        if (strcmp(member->string, "main") != 0 && strcmp(member->string, "compress") != 0) {
-            replace(two, member->string, cJSON_Duplicate(member, true));
-        }
-    }
-    replace(two, "rope_theta", copy_or_null(zoo_attributes_get(a, "compress_rope_theta")));
-    replace(two, "partial_rotary_factor", cJSON_CreateNumber(share));
-    set_default(two, "rope_type", cJSON_CreateString("default"));
-    const char *type = text_in(two, "rope_type");
-    if (type && strcmp(type, "yarn") == 0) {
-        set_default(two, "attention_factor", cJSON_CreateNumber(1.0));
-    }
-    return zoo_attributes_set(a, "rope_parameters", both, "derived: compressed_rope", err);
-}
-
 /* What the model's own table of frequencies takes where a member is absent. */
 static void fill_absent(const zoo_attributes *a, cJSON *params)
 {
-    const char *type = text_in(params, "rope_type");
+    const char *type = rope_json_text(params, "rope_type");
     const cJSON *item = NULL, *usual = rope_of(a, "absent");
     if (type && strcmp(type, "default") == 0) {
         cJSON_ArrayForEach(item, usual)
         {
-            set_default(params, item->string, cJSON_Duplicate(item, true));
+            rope_json_default(params, item->string, cJSON_Duplicate(item, true));
         }
     }
 }
@@ -517,18 +408,19 @@ static void fill_absent(const zoo_attributes *a, cJSON *params)
 static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *outer)
 {
     if (rope_of(a, "kinds")) {
-        replace(params, "rope_type", cJSON_CreateString("default"));
+        rope_json_replace(params, "rope_type", cJSON_CreateString("default"));
     }
-    const char *type = text_in(params, "rope_type");
+    const char *type = rope_json_text(params, "rope_type");
     const cJSON *truncate = cJSON_GetObjectItemCaseSensitive(outer, "truncate");
     if (outer) { /* the reference reads it from rope_parameters itself, not from a layer type's */
         cJSON_DeleteItemFromObjectCaseSensitive(params, "truncate");
         if (truncate) {
-            replace(params, "truncate", cJSON_Duplicate(truncate, true));
+            rope_json_replace(params, "truncate", cJSON_Duplicate(truncate, true));
         }
     }
     if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(params, "truncate"))) {
-        replace(params, "truncate", cJSON_CreateFalse()); /* its code takes null for false */
+        rope_json_replace(params, "truncate",
+                          cJSON_CreateFalse()); /* its code takes null for false */
     }
     cJSON *next = NULL;
     for (cJSON *item = params->child; item; item = next) {
@@ -540,6 +432,45 @@ static void drop_unread(const zoo_attributes *a, cJSON *params, const cJSON *out
             cJSON_Delete(cJSON_DetachItemViaPointer(params, item));
         }
     }
+}
+
+/* Whether the model reads blocks by layer type; others read the members beside them. */
+static bool reads_by_type(const zoo_attributes *a)
+{
+    static const char *const flat[] = {"standard", "rotary_pct", "longrope", "xdrope",
+                                       "mrope",    "rotary_dim", "late"};
+    const char *how = cJSON_GetStringValue(rope_of(a, "how"));
+    for (size_t i = 0; i < ZOO_COUNT(flat); i++) {
+        if (strcmp(how, flat[i]) == 0) {
+            return rope_of(a, "labels") || rope_of(a, "by_type");
+        }
+    }
+    return true;
+}
+
+/* Drops blocks that a model without layer types does not read: members beside them are its own. */
+static zoo_status drop_blocks(const zoo_attributes *a, cJSON *params, zoo_error *err)
+{
+    const char *type = rope_json_text(params, "rope_type");
+    const cJSON *theta = cJSON_GetObjectItemCaseSensitive(params, "rope_theta");
+    cJSON *next = NULL;
+    if (reads_by_type(a) || (!type && !theta)) {
+        return ZOO_OK;
+    }
+    if (!type || !theta) {
+        return zoo_fail(
+            err, ZOO_E_CONFIG,
+            "%s: \"rope_parameters\" has blocks by layer type, which the class does not read, "
+            "and \"%s\" is not beside them",
+            a->path, type ? "rope_theta" : "rope_type");
+    }
+    for (cJSON *item = params->child; item; item = next) {
+        next = item->next;
+        if (is_nested(a, item)) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(params, item));
+        }
+    }
+    return ZOO_OK;
 }
 
 /* Whether keys beside the blocks count: a class that converts has taken them over, and so does the
@@ -566,6 +497,7 @@ zoo_status zoo_attributes_finish_rope(zoo_attributes *a, zoo_error *err)
     if (!cJSON_IsObject(params)) {
         return ZOO_OK;
     }
+    ZOO_TRY(any_nested(a, params) ? drop_blocks(a, params, err) : ZOO_OK);
     bool nested = any_nested(a, params);
     cJSON_DeleteItemFromObjectCaseSensitive(a->set, "partial_rotary_factor"); /* as above */
     if (!nested) {

@@ -363,9 +363,18 @@ static void rotary_forms_by_type(void **state)
         {TYPE("mellum") ", \"partial_rotary_factor\": 0.5, \"rope_theta\": 777.0}",
          "rope_parameters",
          "{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":500000}}", NULL},
+        {TYPE(
+             "smollm3") ", \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 50.0, "
+                        "\"full_attention\": {\"rope_type\": \"default\", \"rope_theta\": 7.0}}}",
+         "rope_parameters", "{\"rope_type\":\"default\",\"rope_theta\":50}", NULL},
     };
+    zoo_error err;
     (void)state;
     check(examples, sizeof examples / sizeof *examples);
+    assert_null(open_config(TYPE("smollm3") ", \"rope_parameters\": {\"rope_type\": \"default\", "
+                                            "\"full_attention\": {\"rope_theta\": 7.0}}}",
+                            &err));
+    assert_non_null(strstr(err.text, "which the class does not read, and \"rope_theta\""));
 }
 
 /* null where the class has true or false is false to its code, absent is the class's own. */

@@ -16,7 +16,8 @@ A file of a type holds
     unread    fields that neither reads, with their defaults
     names     attribute_map: {other spelling: key}
     rope      how rotary parameters are normalised into one form, and which members the model reads
-              itself
+              itself; "by_type": the model reads blocks by layer type though the class converts them
+              as any other
     derived   derivations in the order of the class: {"key", "by": name of the derivation,
               arguments}; "by": "rope" is the place where the base class converts rotary parameters
               and takes over keys that are no fields
@@ -43,6 +44,7 @@ causal-LM class in its modeling file.
 import argparse
 import ast
 import hashlib
+import importlib.util
 import inspect
 import json
 import os
@@ -433,6 +435,13 @@ def rule_of(cls: type, statement: ast.stmt, text: str) -> list[Json]:
     )
 
 
+def modeling_source(cls: type) -> str:
+    """The modeling file beside the configuration class's."""
+    name = cls.__module__.replace(".configuration_", ".modeling_")
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).read_text() if spec and spec.origin else ""
+
+
 def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) -> Json | None:
     """How rotary parameters are converted, or None where the model has none."""
     if not (model & {"rope_parameters", "rope_scaling"}) and "ROPE_INIT_FUNCTIONS" not in helpers:
@@ -482,6 +491,8 @@ def rope_of(cls: type, model: set[str], members: set[str], helpers: set[str]) ->
     labels = getattr(cls, "_rope_type_labels", None)
     if labels:
         out["labels"] = list(labels)
+    elif how == "standard" and "rope_parameters[layer_type]" in modeling_source(cls):
+        out["by_type"] = True
     own = sorted(
         members - {"rope_type", "rope_theta", "full_attention", "sliding_attention", "type"}
     )
