@@ -146,6 +146,11 @@ static void report_words(const quantising *q, const zoo_quantise_report *r)
                      "do not read their codes\n",
                      r->n_stacked);
     }
+    if (r->n_experts) {
+        (void)printf("  %u are experts stored one by one: transformers 5 joins these and does not "
+                     "read their codes\n",
+                     r->n_experts);
+    }
     if (r->n_resumed) {
         (void)printf("  %u matrices were done by an earlier run\n", r->n_resumed);
     }

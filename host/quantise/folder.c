@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "quantise/folder.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -200,11 +201,77 @@ static zoo_status write_json(const zoo_jobs *jobs, const char *name, cJSON *json
     return status;
 }
 
+/* A number of the config is kept as it is spelled: 0.0 is no 0 to those who check types, and cJSON
+ * prints infinities as null. So it is parsed as a string with a mark, which is printed raw. */
+enum { NUMBER_MARK = 0x7f };
+
+static bool is_number_part(char c)
+{
+    return isalnum((unsigned char)c) || c == '-' || c == '+' || c == '.';
+}
+
+/* Copies one token of JSON: a string, a number with its mark, or a character. Returns the bytes
+ * read. */
+static size_t copy_token(const char *from, char **to)
+{
+    size_t n = 1;
+    bool number = isdigit((unsigned char)*from) || *from == '-' || *from == 'I' || *from == 'N';
+    while (*from == '"' && from[n] && from[n] != '"') {
+        n += from[n] == '\\' && from[n + 1] ? 2 : 1;
+    }
+    n += *from == '"' && from[n] == '"';
+    while (is_number_part(*from) && is_number_part(from[n])) {
+        n++;
+    }
+    if (number) {
+        *(*to)++ = '"';
+        *(*to)++ = NUMBER_MARK;
+    }
+    memcpy(*to, from, n);
+    *to += n;
+    if (number) {
+        *(*to)++ = '"';
+    }
+    return n;
+}
+
+static void print_numbers_raw(cJSON *parent)
+{
+    for (cJSON *item = parent->child; item; item = item->next) {
+        print_numbers_raw(item);
+        if (cJSON_IsString(item) && item->valuestring[0] == NUMBER_MARK) {
+            memmove(item->valuestring, item->valuestring + 1, strlen(item->valuestring));
+            item->type = (item->type & ~0xff) | cJSON_Raw;
+        }
+    }
+}
+
+static zoo_status read_config(const char *path, cJSON **config, zoo_error *err)
+{
+    char *text;
+    size_t n;
+    ZOO_TRY(zoo_file_read(path, config_max, &text, &n, err));
+    char *marked = zoo_mem_array(n + 1, 4), *to = marked;
+    if (!marked) {
+        zoo_mem_free(text);
+        return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory", path);
+    }
+    for (size_t at = 0; at < n;) {
+        at += copy_token(text + at, &to);
+    }
+    zoo_status status = zoo_json_parse(marked, (size_t)(to - marked), path, config, err);
+    zoo_mem_free(marked);
+    zoo_mem_free(text);
+    if (status == ZOO_OK) {
+        print_numbers_raw(*config);
+    }
+    return status;
+}
+
 static zoo_status write_config(const writing *w, zoo_error *err)
 {
     cJSON *config;
-    ZOO_TRY(
-        zoo_json_read_python(zoo_model_config_path(w->model->config), config_max, &config, err));
+    ZOO_TRY(read_config(zoo_model_config_path(w->model->config), &config, err));
     cJSON_DeleteItemFromObjectCaseSensitive(config, "quantization_config");
     add_quantization(config, w->jobs);
     for (uint32_t i = 0; i < w->jobs->n; i++) {
@@ -242,6 +309,9 @@ static zoo_status write_note(const writing *w, const zoo_folder_note *note, zoo_
         (void)cJSON_AddNumberToObject(one, "bits", zoo_job_bits(job->kind));
         (void)cJSON_AddNumberToObject(one, "rows", (double)job->n_rows);
         (void)cJSON_AddNumberToObject(one, "error", job->error[job->kind]);
+        if (job->is_transposed) {
+            (void)cJSON_AddBoolToObject(one, "transposed", 1);
+        }
         if (job->cost > 0) {
             (void)cJSON_AddNumberToObject(one, "kl_of_4_bits", job->cost);
         }

@@ -149,6 +149,17 @@ void zoo_jobs_free(zoo_jobs *jobs)
     jobs->n = 0;
 }
 
+bool zoo_job_is_stacked(const zoo_job *job)
+{
+    return job->is_transposed || job->tensor->n_dims > 2;
+}
+
+bool zoo_job_has_family(const zoo_jobs *jobs, uint32_t i)
+{
+    uint32_t family = jobs->list[i].family;
+    return family != i || (i + 1 < jobs->n && jobs->list[i + 1].family == family);
+}
+
 uint32_t zoo_part_group(uint32_t cols, uint32_t kind)
 {
     uint32_t group = zoo_feedback_group(zoo_job_bits(kind));

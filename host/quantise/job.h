@@ -53,8 +53,14 @@ typedef struct zoo_jobs {
 zoo_status zoo_jobs_list(const zoo_model *model, zoo_jobs *out, zoo_error *err);
 void zoo_jobs_free(zoo_jobs *jobs);
 
-/* Columns that share a scale in the file: feedback's group, or 32 where that does not divide a
- * row, whose halves then have the same scale. */
+/* Whether no module of another program holds the codes: of a stack, or stored as [inputs,
+ * outputs]. */
+bool zoo_job_is_stacked(const zoo_job *job);
+/* Whether the bind row that took job i took others: experts that are stored one by one. */
+bool zoo_job_has_family(const zoo_jobs *jobs, uint32_t i);
+
+/* Columns that share a scale in the file: feedback's group, or its half or quarter where that does
+ * not divide a row, whose parts then have the same scale. */
 uint32_t zoo_part_group(uint32_t cols, uint32_t kind);
 /* Layout of a part after its header: codes, then scales. 4-bit codes are stored as their 8-bit
  * values (folder.h). */

@@ -479,7 +479,9 @@ static zoo_status choose_bits(run *r, zoo_error *err)
         r->report->kl = result.kl;
         for (uint32_t i = 0; i < r->jobs.n; i++) {
             const zoo_job *job = &r->jobs.list[i];
-            r->report->n_stacked += job->is_transposed || job->tensor->n_dims > 2;
+            bool stacked = zoo_job_is_stacked(job);
+            r->report->n_stacked += stacked;
+            r->report->n_experts += !stacked && zoo_job_has_family(&r->jobs, i);
         }
     }
     return status;

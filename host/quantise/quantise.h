@@ -35,6 +35,7 @@ typedef struct zoo_quantise_report {
     uint32_t n_unseen;                    /* matrices without activations in the text */
     uint32_t n_damped;                    /* matrices whose factor needed more damping */
     uint32_t n_stacked; /* stacks, and those stored as [inputs, outputs]: no modules of others */
+    uint32_t n_experts; /* others of which one bind row takes several: experts stored one by one */
     uint64_t n_tokens;  /* of text run */
     double bits;        /* per weight */
     double kl;          /* expected on the texts, from single measurements; 0: not measured */

@@ -160,13 +160,18 @@ result $? "6.3 bits are spent on matrices of eight bits, and diverge less"
 grep -q 'in int8' "$work/words"
 result $? "which stay int8 where int4 is asked for"
 experts=$LMZOO_SOURCE/demo/models/demo-deepseek
-stacks "$work/single" --bits 4.9
+stacks "$work/single" --bits 4.9 && cp "$work/out" "$work/single.out"
 four=$(stray "$work/single" int4) wide=$(stray "$work/single" f32) load=$(stray "$experts" int4)
 echo "experts one by one $four, read as float32 $wide, at load $load" >>"$work/words"
 awk -v a="$four" -v b="$wide" -v c="$load" 'BEGIN { exit !(b > 0 && a < 1.1 * b && a < 0.8 * c) }'
 result $? "experts that are stored one by one, of 48 inputs, are read as they were written"
 grep -q '"name":.*experts.0.down_proj"' "$work/single/lmzoo_quantise.json"
 result $? "rows of 48 inputs are quantised too"
+grep -q 'are experts stored one by one: transformers 5 joins these' "$work/single.out"
+result $? "and it is told who does not read them"
+grep -q 'time_step_limit.*\[0\.0,' "$work/stacks/config.json" &&
+    grep -q Infinity "$work/stacks/config.json"
+result $? "numbers of the config stay spelled as they were, infinities too"
 awk -F'"' '/"name"/ { name = $4 } /"bits"/ && name ~ /[.]experts[.]/ {
     split(name, part, "."); split($0, bits, ":"); layer = part[3]
     if (layer in of && of[layer] != bits[2]) bad = 1
@@ -202,6 +207,18 @@ if "$python" -c 'import torch, transformers, compressed_tensors' 2>/dev/null; th
         "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
             >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
     result $? "$name"
+    # Experts, which it does not read: what their codes stand for, unpacked by compressed-tensors.
+    for folder in stacks single; do
+        (cd "$LMZOO_SOURCE/tools/reference" &&
+            "$python" dequantised.py "$work/$folder" "$work/$folder-wide" &&
+            "$python" trace.py "$work/$folder-wide" --tokens $ids \
+                -o "$work/reference.safetensors") >"$work/words" 2>&1 &&
+            "$lmzoo" trace "$work/$folder" --tokens $ids -o "$work/own.safetensors" \
+                >>"$work/words" 2>&1 &&
+            "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
+                >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+        result $? "and what the codes of experts stand for ($folder)"
+    done
 else
     n=$((n + 1))
     echo "ok $n - $name # SKIP no Python with transformers and compressed-tensors (LMZOO_PYTHON)"
