@@ -3,6 +3,9 @@
  *
  * likeness = sum of w over keys that file and class both have / sum over all keys of either,
  * w = log(1 + cards / cards whose class has the key)
+ *
+ * Of equally alike cards the one whose options are the most usual is tried first: sum of
+ * log(1 + cards / cards with the option) over its options.
  */
 #include "adding/candidates.h"
 
@@ -19,8 +22,8 @@ enum { TRIED_MAX = 24, ALIKE_MAX = 1 };
 
 typedef struct ranked {
     const zoo_card *card;
-    cJSON *class_json; /* of its type; null: none */
-    double likeness;
+    cJSON *class_json;       /* of its type; null: none */
+    double likeness, rarity; /* of the options */
 } ranked;
 
 static const char *first_type(const zoo_card *card)
@@ -76,6 +79,22 @@ static double likeness(const ranked *list, uint32_t n, uint32_t i, const cJSON *
     return both / all;
 }
 
+static double rarity(const ranked *list, uint32_t n, const zoo_card *card)
+{
+    const cJSON *option = NULL;
+    double sum = 0;
+    cJSON_ArrayForEach(option, zoo_card_part(card, "options"))
+    {
+        uint32_t n_with = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            const cJSON *options = zoo_card_part(list[i].card, "options");
+            n_with += cJSON_GetObjectItemCaseSensitive(options, option->string) != NULL;
+        }
+        sum += log(1 + (double)n / (n_with + 1));
+    }
+    return sum;
+}
+
 /* The card as one of another type. Without a class of its own it is read as the relative's. */
 static cJSON *as_card_of(const ranked *r, const char *model_type, bool own_class)
 {
@@ -128,12 +147,21 @@ static zoo_status try_one(const zoo_trial_subject *subject, const ranked *r, zoo
     return ZOO_OK;
 }
 
+static bool goes_before(const ranked *a, const ranked *b)
+{
+    const double rounding = 1e-9;
+    if (fabs(a->likeness - b->likeness) > rounding) {
+        return a->likeness > b->likeness;
+    }
+    return a->rarity < b->rarity;
+}
+
 /* The i-th most alike to the front. */
 static void bring_forward(ranked *list, uint32_t n, uint32_t i)
 {
     uint32_t best = i;
     for (uint32_t k = i + 1; k < n; k++) {
-        best = list[k].likeness > list[best].likeness ? k : best;
+        best = goes_before(&list[k], &list[best]) ? k : best;
     }
     ranked kept = list[i];
     list[i] = list[best];
@@ -155,6 +183,7 @@ static zoo_status rank(const zoo_trial_subject *subject, const zoo_cards *cards,
     }
     for (uint32_t i = 0; i < n; i++) {
         list[i].likeness = likeness(list, n, i, text);
+        list[i].rarity = rarity(list, n, list[i].card);
     }
     *n_out = n;
     return ZOO_OK;

@@ -39,7 +39,7 @@ expect() {
 
 echo 1..6
 all='gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libpcre2-dev libutf8proc-dev'
-all="$all libxxhash-dev zlib1g-dev libzstd-dev libmicrohttpd-dev libedit-dev libopenblas-pthread-dev libjemalloc-dev libcmocka-dev curl g++"
+all="$all libxxhash-dev zlib1g-dev libzstd-dev libmicrohttpd-dev libedit-dev libopenblas-pthread-dev libjemalloc-dev libcmocka-dev curl elfutils g++"
 echo 'echo 0' | stand_in id
 expect "no apt-get" 4 "this system has no apt-get; install by hand (Debian names): $all"
 
@@ -58,7 +58,7 @@ expect "not root, with sudo" 4 "sudo" "apt-get -qq -o DPkg::Lock::Timeout=120 up
 echo 'echo "no network" >&2; exit 100' | stand_in apt-get
 expect "apt-get fails" 4 "no network" "'apt-get update' failed" "stay missing: gcc"
 
-for tool in cc c++ cmake ninja curl; do
+for tool in cc c++ cmake ninja curl eu-stack; do
     echo 'exit 0' | stand_in $tool
 done
 echo 'exit 0' | stand_in pkg-config

@@ -17,13 +17,14 @@ import json
 import os
 import shutil
 import sys
+from typing import Any
 
 import torch
 from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
 from safetensors.torch import load_file, save_file
 
 
-def widths(config: dict[str, dict[str, dict[str, dict[str, int]]]]) -> dict[str, int]:
+def widths(config: dict[str, Any]) -> dict[str, int]:
     """Bits of each matrix by its name."""
     out: dict[str, int] = {}
     for group in config["quantization_config"]["config_groups"].values():
