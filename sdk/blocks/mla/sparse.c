@@ -172,7 +172,9 @@ static void join_item(void *arg, uint32_t item, uint32_t worker)
     }
     args.n_heads = left < step->per_group ? left : step->per_group;
     args.out += (size_t)head * p->kv_lora;
-    args.sinks += args.sinks ? head : 0;
+    if (args.sinks) {
+        args.sinks += head;
+    }
     step->ctx->kernels->attend_join(&args, parts, n_parts);
 }
 
