@@ -24,8 +24,8 @@
 #define V16_ISA amx
 #include "kernels/vmath.h"
 
-/* Rows up to which avx512vnni is as fast: with groups of 64; with groups of 32. */
-enum { ROWS_FEW = 3, ROWS_FEW_SHORT = 15 };
+/* Rows up to which avx512vnni is as fast: one tile of its own. */
+enum { ROWS_FEW = 6 };
 enum { TILE = 16, TILES = 4, PANELS = 16, BLOCK = 512 };
 enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
 
@@ -320,7 +320,7 @@ static bool few_or_odd(const zoo_gemm *g)
 {
     uint32_t group = g->weight->group;
     bool odd = (group != 32 && group != 64) || g->weight->cols % (group * ROUND);
-    return odd || g->n_rows <= (group == 64 ? ROWS_FEW : ROWS_FEW_SHORT);
+    return odd || g->n_rows <= ROWS_FEW;
 }
 
 void k_gemm_int8_amx(const zoo_gemm *g)
