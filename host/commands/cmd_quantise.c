@@ -226,6 +226,7 @@ static int run_loaded(quantising *q)
                               .text_name = a->text ? q->text_name : NULL,
                               .text_hash = q->text_hash,
                               .n_own = q->n_own,
+                              .any_isa = !a->common.engine.isa,
                               .shows_progress = isatty(STDERR_FILENO) && !a->common.engine.quiet};
     status = status == ZOO_OK ? zoo_quantise_run(q->loaded.engine, &o, &report, &err) : status;
     if (status != ZOO_OK) {

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "engine/engine_private.h"
+#include "kernels/select.h"
 #include "model/pack.h"
 
 /* Tokens that are run for all tensors together, and of one probe. */
@@ -14,11 +15,14 @@ static const size_t logits_bytes = (size_t)256 << 20;
 
 typedef struct probe {
     zoo_engine *engine;
+    const zoo_kernels *plain, *fast; /* of the model as it is; of measurements */
     const zoo_jobs *jobs;
     int32_t windows[WINDOWS_MAX][WINDOW];
     uint32_t n[WINDOWS_MAX], n_windows, n_tokens, vocab;
     float *logits; /* [n_tokens, vocab] of the model as it is */
     double *kl;    /* [rows of a step] */
+    float *shares; /* [threads, vocab] */
+    double base;   /* divergence by the fast kernels alone */
     bool is_first; /* logits are being written */
 } probe;
 
@@ -29,29 +33,26 @@ typedef struct row_work {
     const float *reference, *logits; /* [n, vocab] */
 } row_work;
 
-static double log_sum(const float *x, uint32_t n, float *most)
+/* log sum e^x; shares [n] = softmax(x) */
+static double log_sum(const probe *p, const float *x, float *shares)
 {
-    double sum = 0;
-    *most = x[0];
-    for (uint32_t i = 1; i < n; i++) {
-        *most = x[i] > *most ? x[i] : *most;
+    uint32_t top = 0;
+    p->plain->softmax(x, shares, p->vocab);
+    for (uint32_t i = 1; i < p->vocab; i++) {
+        top = shares[i] > shares[top] ? i : top;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        sum += (double)expf(x[i] - *most);
-    }
-    return log(sum) + (double)*most;
+    return (double)x[top] - log((double)shares[top]);
 }
 
 static void score_row(void *arg, uint32_t row, uint32_t worker)
 {
     const row_work *w = arg;
-    uint32_t n = w->p->vocab;
-    const float *x = w->reference + (size_t)row * n, *y = w->logits + (size_t)row * n;
-    float most, other;
-    double log_x = log_sum(x, n, &most), log_y = log_sum(y, n, &other), kl = 0;
-    (void)worker;
-    for (uint32_t i = 0; i < n; i++) {
-        kl += (double)expf(x[i] - (float)log_x) * ((double)x[i] - (double)y[i] - log_x + log_y);
+    size_t n = w->p->vocab;
+    const float *x = w->reference + row * n, *y = w->logits + row * n;
+    float *shares = w->p->shares + worker * n;
+    double log_y = log_sum(w->p, y, shares), log_x = log_sum(w->p, x, shares), kl = 0;
+    for (size_t i = 0; i < n; i++) {
+        kl += (double)shares[i] * (((double)x[i] - log_x) - ((double)y[i] - log_y));
     }
     w->p->kl[row] = kl;
 }
@@ -210,6 +211,7 @@ static zoo_status measure(const probe *p, uint32_t unit, double *kl, zoo_error *
         }
     }
     status = status == ZOO_OK ? run_probe(p, kl, err) : status;
+    *kl = *kl > p->base ? *kl - p->base : 0;
     swap_out(list, n);
     zoo_mem_free(list);
     return status;
@@ -259,6 +261,12 @@ static void choose_windows(probe *p, const zoo_score_texts *texts, uint32_t n_un
     }
 }
 
+/* Packed weights are the same for all. */
+static void use_kernels(zoo_engine *engine, const zoo_kernels *kernels)
+{
+    engine->model.kernels = engine->step.ctx.kernels = kernels;
+}
+
 static zoo_status begin_probe(probe *p, const zoo_score_texts *texts, zoo_error *err)
 {
     uint32_t n_units = 0;
@@ -269,14 +277,17 @@ static zoo_status begin_probe(probe *p, const zoo_score_texts *texts, zoo_error 
     choose_windows(p, texts, n_units);
     p->logits = zoo_mem_array((size_t)p->n_tokens * p->vocab, sizeof *p->logits);
     p->kl = zoo_mem_array(rows_of_step(p), sizeof *p->kl);
-    if (!p->logits || !p->kl) {
+    p->shares = zoo_mem_array((size_t)zoo_engine_limits(p->engine)->n_threads * p->vocab,
+                              sizeof *p->shares);
+    if (!p->logits || !p->kl || !p->shares) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the logits of %u tokens", p->n_tokens);
     }
     double none;
     p->is_first = true;
-    zoo_status status = run_probe(p, &none, err);
+    ZOO_TRY(run_probe(p, &none, err));
     p->is_first = false;
-    return status;
+    use_kernels(p->engine, p->fast);
+    return p->fast == p->plain ? ZOO_OK : run_probe(p, &p->base, err);
 }
 
 /* Shares the cost of a unit by the squared errors that its members' activations saw. */
@@ -317,12 +328,26 @@ static zoo_status measure_all(probe *p, zoo_jobs *jobs, const zoo_score_texts *t
     return ZOO_OK;
 }
 
-zoo_status zoo_costs_measure(zoo_engine *engine, zoo_jobs *jobs, const zoo_score_texts *texts,
-                             zoo_costs_progress *progress, void *arg, zoo_error *err)
+const zoo_kernels *zoo_costs_kernels(void)
 {
-    probe p = {.engine = engine, .jobs = jobs};
+    const zoo_kernels *best = NULL;
+    for (uint32_t i = 0; zoo_kernels_isa(i); i++) {
+        const char *isa = zoo_kernels_isa(i);
+        const zoo_kernels *k = strcmp(isa, "openblas") != 0 ? zoo_kernels_select(isa, NULL) : NULL;
+        best = k ? k : best;
+    }
+    return best;
+}
+
+zoo_status zoo_costs_measure(zoo_engine *engine, const zoo_kernels *fast, zoo_jobs *jobs,
+                             const zoo_score_texts *texts, zoo_costs_progress *progress, void *arg,
+                             zoo_error *err)
+{
+    probe p = {.engine = engine, .plain = engine->model.kernels, .fast = fast, .jobs = jobs};
     zoo_status status = measure_all(&p, jobs, texts, progress, arg, err);
+    use_kernels(engine, p.plain);
     zoo_mem_free(p.logits);
     zoo_mem_free(p.kl);
+    zoo_mem_free(p.shares);
     return status;
 }

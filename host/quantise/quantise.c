@@ -55,6 +55,11 @@ const char *zoo_quantise_isa(void)
     return best;
 }
 
+static const zoo_kernels *costs_kernels(const run *r)
+{
+    return r->options->any_isa ? zoo_costs_kernels() : r->model->kernels;
+}
+
 /* Whether a part of this kind is needed: one of more bits only if the budget may allow it, and of 8
  * where the budget leaves no other use for bits, or the block asks for them. */
 static bool is_wanted(const run *r, const zoo_job *job, uint32_t kind)
@@ -465,7 +470,8 @@ static zoo_status choose_bits(run *r, zoo_error *err)
     zoo_bits_result result;
     zoo_status status = ZOO_OK;
     if (measures) {
-        status = zoo_costs_measure(r->engine, &r->jobs, o->texts, show_costs, r, err);
+        status =
+            zoo_costs_measure(r->engine, costs_kernels(r), &r->jobs, o->texts, show_costs, r, err);
     }
     if (o->shows_progress) {
         (void)fputs("\r\033[K", stderr);
@@ -495,7 +501,7 @@ static void make_key(run *r)
     XXH3_state_t *state = XXH3_createState();
     const zoo_quantise_options *o = r->options;
     const zoo_limits *limits = zoo_engine_limits(r->engine);
-    const char *isa = r->model->kernels->isa;
+    const char *isa = r->model->kernels->isa, *costs_isa = costs_kernels(r)->isa;
     (void)XXH3_128bits_reset(state);
     for (size_t i = 0; i < zoo_tensors_n_files(r->model->tensors); i++) {
         zoo_file_stamp stamp = zoo_tensors_stamp(r->model->tensors, i);
@@ -509,6 +515,7 @@ static void make_key(run *r)
     (void)XXH3_128bits_update(state, &limits->context_max, sizeof limits->context_max);
     (void)XXH3_128bits_update(state, &limits->rows_max, sizeof limits->rows_max);
     (void)XXH3_128bits_update(state, isa, strlen(isa));
+    (void)XXH3_128bits_update(state, costs_isa, strlen(costs_isa));
     (void)XXH3_128bits_update(state, LMZOO_VERSION, strlen(LMZOO_VERSION));
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     r->jobs.key[0] = hash.low64;

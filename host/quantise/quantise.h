@@ -27,6 +27,7 @@ typedef struct zoo_quantise_options {
     uint64_t text_hash;
     uint64_t n_own; /* tokens of the texts that the model wrote (own_text.h) */
     bool shows_progress;
+    bool any_isa; /* costs are measured by the CPU's best instruction set, not by the engine's */
 } zoo_quantise_options;
 
 typedef struct zoo_quantise_report {
