@@ -71,6 +71,19 @@ quantise "$work/b" --calibrate "$work/text.txt" --bits 4.8 --threads 1
 cmp "$work/a/model.safetensors" "$work/b/model.safetensors" >>"$work/words" 2>&1 &&
     cmp "$work/a/config.json" "$work/b/config.json" >>"$work/words" 2>&1
 result $? "one thread: the same bytes"
+# Costs that products in bf16 measured, where the CPU has them, are those of float32.
+for isa in avx2 neon scalar; do
+    ! quantise "$work/s" --calibrate "$work/text.txt" --bits 4.8 --isa $isa || break
+done
+costs_of() { # costs_of FOLDER: what each matrix costs in four bits
+    sed -n 's/.*"kl_of_4_bits":[[:space:]]*\([^,}]*\).*/\1/p' "$1/lmzoo_quantise.json"
+}
+costs_of "$work/a" >"$work/fast"
+costs_of "$work/s" >"$work/plain.costs"
+paste "$work/fast" "$work/plain.costs" >"$work/words"
+awk '{ d = $1 - $2; far += d < 0 ? -d : d; all += $2 } END { exit !(NR > 20 && far < 0.05 * all) }' \
+    "$work/words"
+result $? "costs measured by the best instruction set are those of float32 products"
 # Whatever parts were done: the first ones gone, the last ones, every other one.
 for _ in 1 2 3 4 5; do
     rm -rf "$work/d"
