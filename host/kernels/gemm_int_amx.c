@@ -11,8 +11,9 @@
  * two products later and scaled four later, also across segments. Rows that do not divide evenly
  * give overlapping tiles, which compute the same values.
  *
- * Few rows and other shapes use the avx512vnni kernels, whose bits are the same. Tiles are
- * configured at each call and released at its end. Stack: at most 96 KiB.
+ * Seven to twelve rows of int8 go through gemm_int_amx_streams.inc; fewer rows and other shapes
+ * through the avx512vnni kernels, whose bits are the same. Tiles are configured at each call and
+ * released at its end. Stack: at most 96 KiB.
  */
 #include "kernels/vi_avx512vnni.h"
 
@@ -24,8 +25,9 @@
 #define V16_ISA amx
 #include "kernels/vmath.h"
 
-/* Rows up to which avx512vnni is as fast: one tile of its own. */
-enum { ROWS_FEW = 6 };
+/* Rows up to which avx512vnni is as fast, one tile of its own; up to which int8 reads four panels
+ * side by side. */
+enum { ROWS_FEW = 6, ROWS_STREAMS = 12 };
 enum { TILE = 16, TILES = 4, PANELS = 16, BLOCK = 512 };
 enum { ROUND = 4, TILE_SUMS = TILE * ZOO_PANEL };
 
@@ -316,6 +318,8 @@ static void gemm_tiles(const zoo_gemm *g)
     _tile_release();
 }
 
+#include "kernels/gemm_int_amx_streams.inc"
+
 static bool few_or_odd(const zoo_gemm *g)
 {
     uint32_t group = g->weight->group;
@@ -325,7 +329,17 @@ static bool few_or_odd(const zoo_gemm *g)
 
 void k_gemm_int8_amx(const zoo_gemm *g)
 {
-    (few_or_odd(g) ? k_gemm_int8_avx512vnni : gemm_tiles)(g);
+    if (few_or_odd(g)) {
+        k_gemm_int8_avx512vnni(g);
+        return;
+    }
+    zoo_gemm rest = *g;
+    if (g->n_rows <= ROWS_STREAMS && streams_fit(g)) {
+        rest.panel_begin = gemm_streams(g);
+    }
+    if (rest.panel_begin < rest.panel_end) {
+        gemm_tiles(&rest);
+    }
 }
 
 void k_gemm_int4_amx(const zoo_gemm *g)

@@ -22,7 +22,7 @@ typedef __m512i vz;
 
 static inline int int_cols(int rows)
 {
-    return rows <= 3 ? 4 : 2;
+    return rows <= 6 ? 4 : 2;
 }
 
 static inline vi vi_load(const unsigned char *p)
