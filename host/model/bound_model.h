@@ -101,6 +101,8 @@ typedef struct zoo_model {
     zoo_placeholders placeholders; /* tokens embedded as another */
     zoo_limits limits;
     zoo_chunk *chunks;
+    char *slab; /* where the next matrix of a few MB goes */
+    size_t slab_left;
     zoo_pool *pool;
     const zoo_kernels *kernels;
     struct zoo_packed *packed; /* null: matrices are always packed */

@@ -12,8 +12,13 @@
 enum { WIDTH_MAX = 1 << 24, LAYERS_MAX = 4096, BOUNDS_FIRST = 64 };
 enum { LARGE_PAGE = 1 << 21 }; /* bytes */
 
+/* Matrices of experts have a few MB each, which hold no large page or only one: those from SHARED
+ * to SLAB / 4 bytes lie in blocks of SLAB. */
+enum { SLAB = 1 << 26, SHARED = 1 << 19 };
+
 struct zoo_chunk {
     zoo_chunk *next;
+    void *block;     /* from the allocator; null: in the block of another chunk */
     size_t n;        /* bytes asked for */
     uint32_t number; /* of the ones before */
 };
@@ -32,17 +37,40 @@ static void *bytes_of(const zoo_chunk *chunk)
     return (void *)(((uintptr_t)chunk + sizeof *chunk + 63u) & ~(uintptr_t)63u);
 }
 
+/* A chunk for n bytes at the rest of the slab, or in a block of its own or of many. */
+static zoo_chunk *new_chunk(zoo_model *model, size_t n)
+{
+    size_t whole = (n + sizeof(zoo_chunk) + 127) / 64 * 64;
+    bool shares = n >= SHARED && whole <= SLAB / 4;
+    void *block = NULL;
+    if (!shares || whole > model->slab_left) {
+        size_t size = shares ? SLAB : whole;
+        block = zoo_mem_array(1, size);
+        if (!block) {
+            return NULL;
+        }
+        want_large_pages(block, size);
+        if (!shares) {
+            zoo_chunk *alone = block;
+            alone->block = block;
+            return alone;
+        }
+        model->slab = block;
+        model->slab_left = size;
+    }
+    zoo_chunk *chunk = (void *)model->slab;
+    chunk->block = block;
+    model->slab += whole;
+    model->slab_left -= whole;
+    return chunk;
+}
+
 void *zoo_model_take(zoo_model *model, size_t n)
 {
-    if (n > SIZE_MAX / 2) {
+    zoo_chunk *chunk = n > SIZE_MAX / 2 ? NULL : new_chunk(model, n);
+    if (!chunk) {
         return NULL;
     }
-    void *block = zoo_mem_array(1, n + sizeof(zoo_chunk) + 64);
-    if (!block) {
-        return NULL;
-    }
-    want_large_pages(block, n);
-    zoo_chunk *chunk = block;
     chunk->next = model->chunks;
     chunk->n = n;
     chunk->number = model->chunks ? model->chunks->number + 1 : 0;
@@ -300,10 +328,10 @@ zoo_status zoo_model_lay_out(zoo_model *model, zoo_error *err)
 
 void zoo_model_release(zoo_model *model)
 {
-    while (model->chunks) {
-        zoo_chunk *next = model->chunks->next;
-        zoo_mem_free(model->chunks);
-        model->chunks = next;
+    while (model->chunks) { /* newest first: a block goes after the chunks that lie in it */
+        zoo_chunk *chunk = model->chunks;
+        model->chunks = chunk->next;
+        zoo_mem_free(chunk->block);
     }
     zoo_packed_close(model->packed);
     zoo_cache_pool_free(model->cache);
