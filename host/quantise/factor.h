@@ -9,7 +9,7 @@
 
 #include "quantise/blas.h"
 
-#define ZOO_DAMPING_MIN 0.01
+#define ZOO_DAMPING_MIN 0.1
 
 /* All null: no activations. */
 typedef struct zoo_factor {
