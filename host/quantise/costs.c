@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "engine/engine_private.h"
-#include "kernels/select.h"
 #include "model/pack.h"
 
 /* Tokens that are run for all tensors together, and of one probe. */
@@ -326,17 +325,6 @@ static zoo_status measure_all(probe *p, zoo_jobs *jobs, const zoo_score_texts *t
         share_cost(jobs, i, kl);
     }
     return ZOO_OK;
-}
-
-const zoo_kernels *zoo_costs_kernels(void)
-{
-    const zoo_kernels *best = NULL;
-    for (uint32_t i = 0; zoo_kernels_isa(i); i++) {
-        const char *isa = zoo_kernels_isa(i);
-        const zoo_kernels *k = strcmp(isa, "openblas") != 0 ? zoo_kernels_select(isa, NULL) : NULL;
-        best = k ? k : best;
-    }
-    return best;
 }
 
 zoo_status zoo_costs_measure(zoo_engine *engine, const zoo_kernels *fast, zoo_jobs *jobs,

@@ -28,8 +28,6 @@
 /* Called before each measurement. */
 typedef void zoo_costs_progress(void *arg, uint32_t done, uint32_t of);
 
-/* The best kernels of this CPU but for OpenBLAS, whose products may depend on other rows. */
-const zoo_kernels *zoo_costs_kernels(void);
 /* Sets the cost of every job, each of which has its part of four bits. fast: kernels of this
  * CPU. ZOO_E_MEMORY, ZOO_E_IO, errors of the engine; weights and kernels are as before
  * after errors too. */

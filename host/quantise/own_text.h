@@ -2,7 +2,7 @@
  * own_text.h: text that a model writes itself, at temperature 1, to calibrate with: it covers what
  * the model knows, where a text of one kind covers that kind. Rows go on from the begin token,
  * every other one from that and a token of the whole vocabulary, as LLM-QAT (Liu et al. 2023)
- * begins: some models write of few things from the begin token alone.
+ * begins: a released model was calibrated better so for text of another kind (docs/decisions.md).
  *
  * Rows go on behind end tokens, as documents follow each other in training. The draws are hashes of
  * row and position, so the text depends on the model alone.

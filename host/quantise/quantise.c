@@ -37,27 +37,27 @@ typedef struct run {
     uint32_t n_done;
 } run;
 
-/* Whether products with bf16 weights take float32 rows, as those with f32 weights do. */
-static bool plain_rows(const zoo_kernels *k)
-{
-    return k && k->gemm[ZOO_BF16].prepare == k->gemm[ZOO_F32].prepare;
-}
-
-const char *zoo_quantise_isa(void)
+/* The best instruction set of this CPU but for OpenBLAS, whose products may depend on other rows.
+ * plain: whose products with bf16 weights take float32 rows, as those with f32 weights do. */
+static const char *best_isa(bool plain)
 {
     const char *best = "scalar";
     for (uint32_t i = 0; zoo_kernels_isa(i); i++) {
         const char *isa = zoo_kernels_isa(i);
-        if (strcmp(isa, "openblas") != 0 && plain_rows(zoo_kernels_select(isa, NULL))) {
-            best = isa;
-        }
+        const zoo_kernels *k = strcmp(isa, "openblas") != 0 ? zoo_kernels_select(isa, NULL) : NULL;
+        best = k && (!plain || k->gemm[ZOO_BF16].prepare == k->gemm[ZOO_F32].prepare) ? isa : best;
     }
     return best;
 }
 
+const char *zoo_quantise_isa(void)
+{
+    return best_isa(true);
+}
+
 static const zoo_kernels *costs_kernels(const run *r)
 {
-    return r->options->any_isa ? zoo_costs_kernels() : r->model->kernels;
+    return r->options->any_isa ? zoo_kernels_select(best_isa(false), NULL) : r->model->kernels;
 }
 
 /* Whether a part of this kind is needed: one of more bits only if the budget may allow it, and of 8
