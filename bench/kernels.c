@@ -115,8 +115,8 @@ static void gemm_run(void *arg)
 
 static void bench_gemm(const bench *b, uint32_t kind, uint32_t n_rows)
 {
-    static const char *const names[] = {"gemm_f32", "gemm_bf16", "gemm_int8", "gemm_int4",
-                                        "gemm_int5"};
+    static const char *const names[] = {"gemm_f32",  "gemm_bf16", "gemm_int8",
+                                        "gemm_int4", "gemm_int5", "gemm_int6"};
     uint32_t rows = b->rows, cols = 2048;
     char shape[64];
     gemm_job j = {.b = b, .chunk = 16};

@@ -59,14 +59,14 @@ typedef struct lmzoo_request lmzoo_request;
 
 /* How a model is opened. Zero-initialise and set size; zero or null is the default of each. */
 typedef struct lmzoo_options {
-    uint32_t size;                    /* sizeof(lmzoo_options) */
-    uint32_t threads;                 /* 0: one for each core */
-    const char *weights;              /* "auto", "f32", "bf16", "int8", "int4", "int4-all" */
-    const char *cache;                /* "auto", a kind, or kinds of streams: "k=int8,v=int4" */
-    const char *isa;                  /* null: the best that the CPU has */
-    const char *plugin_dir;           /* null: beside the library or the program */
-    const char *card_dir;             /* the same */
-    const char *packed_cache;         /* folder of packed weights, or "auto"; null: none */
+    uint32_t size;            /* sizeof(lmzoo_options) */
+    uint32_t threads;         /* 0: one for each core */
+    const char *weights;      /* "auto", "f32", "bf16", "int8", "int6", "int4", "int4-all" */
+    const char *cache;        /* "auto", a kind, or kinds of streams: "k=int8,v=int4" */
+    const char *isa;          /* null: the best that the CPU has */
+    const char *plugin_dir;   /* null: beside the library or the program */
+    const char *card_dir;     /* the same */
+    const char *packed_cache; /* folder of packed weights, or "auto"; null: none */
     const char *const *allow_unknown; /* config keys to ignore, null-ended; or null */
     uint64_t memory;                  /* bytes of weights and caches; 0: most of the machine's */
     uint32_t context;                 /* tokens of a sequence; 0: the model's, at most 8192 */

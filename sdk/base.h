@@ -84,30 +84,31 @@ static inline zoo_status zoo_fail(zoo_error *err, zoo_status code, const char *f
 
 /*
  * Element types of stored tensors, of packed weights and of cache rows. Numbers change with the ABI
- * alone. ZOO_INT8, ZOO_INT4 and ZOO_INT5 have scales: packed weights one for each group of columns
- * (caches: zoo_row_form).
+ * alone. ZOO_INT8, ZOO_INT4, ZOO_INT5 and ZOO_INT6 have scales: packed weights one for each group
+ * of columns (caches: zoo_row_form).
  */
 typedef enum zoo_dtype {
     ZOO_F32 = 0,
     ZOO_BF16 = 1,
     ZOO_INT8 = 2,
     ZOO_INT4 = 3,
-    ZOO_INT5 = 4, /* packed weights alone */
-    ZOO_F16 = 5,
-    ZOO_F64 = 6,
-    ZOO_I8 = 7, /* stored integers, as they are */
-    ZOO_I16 = 8,
-    ZOO_I32 = 9,
-    ZOO_I64 = 10,
-    ZOO_U8 = 11,
-    ZOO_U16 = 12,
-    ZOO_U32 = 13,
-    ZOO_U64 = 14,
-    ZOO_BOOL = 15,
-    ZOO_F8_E4M3 = 16,
-    ZOO_F8_E5M2 = 17,
-    ZOO_F8_E8M0 = 18,
-    ZOO_DTYPE_MAX = 19
+    ZOO_INT5 = 4, /* this and the next: packed weights alone */
+    ZOO_INT6 = 5,
+    ZOO_F16 = 6,
+    ZOO_F64 = 7,
+    ZOO_I8 = 8, /* stored integers, as they are */
+    ZOO_I16 = 9,
+    ZOO_I32 = 10,
+    ZOO_I64 = 11,
+    ZOO_U8 = 12,
+    ZOO_U16 = 13,
+    ZOO_U32 = 14,
+    ZOO_U64 = 15,
+    ZOO_BOOL = 16,
+    ZOO_F8_E4M3 = 17,
+    ZOO_F8_E5M2 = 18,
+    ZOO_F8_E8M0 = 19,
+    ZOO_DTYPE_MAX = 20
 } zoo_dtype;
 
 /*

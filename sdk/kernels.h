@@ -20,7 +20,7 @@ extern "C" {
 
 enum {
     ZOO_PANEL = 16,       /* outputs that one panel of a packed matrix interleaves */
-    ZOO_WEIGHT_KINDS = 5, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4, ZOO_INT5 */
+    ZOO_WEIGHT_KINDS = 6, /* ZOO_F32, ZOO_BF16, ZOO_INT8, ZOO_INT4, ZOO_INT5, ZOO_INT6 */
     ZOO_PAGE = 64,        /* rows of a cache page; keys are walked in blocks of this size */
     ZOO_PART = 256,       /* keys that attention sums by themselves; whole pages */
     ZOO_TAPS_MAX = 64     /* of a convolution */
@@ -43,18 +43,22 @@ enum {
  *                                                   byte j that of column 4 i + j, then the lower
  *                                                   four as int4; value = the five - 16; in
  *                                                   groups of 16 two share these 32 columns
+ *   int6  [ceil(cols / 64) * 4][3][16][4]           16 columns of rotated groups of 64: first the
+ *                                                   upper bits, bits 2 i and 2 i + 1 of byte j
+ *                                                   those of column 4 i + j, then the lower four
+ *                                                   as int4; value = the six - 32
  *
- * `scales` of a group of a panel: int8 16 bf16; int5 16 f16; int4 16 f16 and 16 bytes for each 32
- * columns of the group, byte o with times - 5 of output o in its upper two bits and zero / 2 in its
- * lower six. So two runs of 32 columns have steps of their own, in the ratio of two whole numbers
- * from 5 to 8, while one integer sum and one scale serve both. int5 in groups of 16 has, behind the
- * scales of all panels, a double that multiplies them all. Outputs past `rows` are zero;
+ * `scales` of a group of a panel: int8 and int6 16 bf16; int5 16 f16; int4 16 f16 and 16 bytes for
+ * each 32 columns of the group, byte o with times - 5 of output o in its upper two bits and zero /
+ * 2 in its lower six. So two runs of 32 columns have steps of their own, in the ratio of two whole
+ * numbers from 5 to 8, while one integer sum and one scale serve both. int5 in groups of 16 has,
+ * behind the scales of all panels, a double that multiplies them all. Outputs past `rows` are zero;
  * columns past `cols` meet zeros.
  *
- * int8 stores H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns (or of
- * the largest power of two that divides the group, if that is less), in natural order, and products
- * take H x of the same columns of a row: x . w = (H x) . (H w / n). Rounding to bytes then loses
- * less, since a single outlier does not set the step of its group.
+ * int8 and int6 store H w / n of each group in place of w, H the Hadamard matrix of n = 64 columns
+ * (or of the largest power of two that divides the group, if that is less), in natural order, and
+ * products take H x of the same columns of a row: x . w = (H x) . (H w / n). Rounding to bytes then
+ * loses less, since a single outlier does not set the step of its group.
  */
 typedef struct zoo_weight {
     uint32_t kind;  /* zoo_dtype below ZOO_WEIGHT_KINDS */

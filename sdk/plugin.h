@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { ZOO_ABI_MAJOR = 4, ZOO_ABI_MINOR = 5 };
+enum { ZOO_ABI_MAJOR = 5, ZOO_ABI_MINOR = 0 };
 
 /* No padding. It holds the size of every shared struct that does not begin with a size field. */
 typedef struct zoo_stamp {

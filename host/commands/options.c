@@ -18,7 +18,7 @@ const zoo_option zoo_options_help[] = {
     ZOO_OPTIONS_END};
 
 const zoo_option zoo_options_model[] = {
-    {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int4|int4-all",
+    {"--weights", 0, ZOO_OPTION_TEXT, ENGINE(weights), "auto|f32|bf16|int8|int6|int4|int4-all",
      "how weights are packed; int4 leaves wide what a quantised checkpoint keeps wide, int4-all "
      "packs that too"},
     {"--cache", 0, ZOO_OPTION_TEXT, ENGINE(cache), "KIND|STREAM=KIND,...",
@@ -211,7 +211,7 @@ static zoo_status read_option(int argc, char **argv, int *at, const zoo_option_t
 
 bool zoo_options_weights_known(const char *kind, size_t n)
 {
-    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4", "int4-all"};
+    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int6", "int4", "int4-all"};
     for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
         if (strlen(kinds[i]) == n && memcmp(kinds[i], kind, n) == 0) {
             return true;
@@ -224,9 +224,10 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
 {
     zoo_engine_options *e = &common->engine;
     if (e->weights && !zoo_options_weights_known(e->weights, strlen(e->weights))) {
-        return zoo_fail(err, ZOO_E_USAGE,
-                        "--weights must be auto, f32, bf16, int8, int4 or int4-all, not \"%.40s\"",
-                        e->weights);
+        return zoo_fail(
+            err, ZOO_E_USAGE,
+            "--weights must be auto, f32, bf16, int8, int6, int4 or int4-all, not \"%.40s\"",
+            e->weights);
     }
     zoo_speculate kind = ZOO_SPECULATE_OFF;
     if (common->speculate && !zoo_speculate_read(common->speculate, &kind)) {
@@ -241,7 +242,8 @@ zoo_status zoo_options_judge_model(zoo_common *common, zoo_error *err)
     if (kept && !zoo_options_weights_known(kept, strlen(kept))) {
         return zoo_fail(
             err, ZOO_E_USAGE,
-            "--draft-weights must be auto, f32, bf16, int8, int4 or int4-all, not \"%.40s\"", kept);
+            "--draft-weights must be auto, f32, bf16, int8, int6, int4 or int4-all, not \"%.40s\"",
+            kept);
     }
     if (common->draft && kind == ZOO_SPECULATE_OFF) {
         return zoo_fail(err, ZOO_E_USAGE, "--draft drafts nothing with --speculate off");

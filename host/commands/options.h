@@ -108,7 +108,7 @@ extern const zoo_option zoo_options_model[];
      "(none)"},                                                                                    \
     {                                                                                              \
         "--draft-weights", 0, ZOO_OPTION_TEXT, offsetof(zoo_common, draft_weights),                \
-            "auto|f32|bf16|int8|int4|int4-all",                                                    \
+            "auto|f32|bf16|int8|int6|int4|int4-all",                                               \
             "how the draft model's weights are packed (as --weights)"                              \
     }
 

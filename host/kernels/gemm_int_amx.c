@@ -1,10 +1,10 @@
 /*
- * gemm_int_amx.c: products with int8, int4 and int5 weights through AMX tiles, the bits of all
- * other levels (order of operations: int_rows.h): tiles give the exact integer sums of a group,
- * 512-bit registers the float32 part.
+ * gemm_int_amx.c: products with integer weights through AMX tiles, the bits of all other levels
+ * (order of operations: int_rows.h): tiles give the exact integer sums of a group, 512-bit
+ * registers the float32 part.
  *
  * Up to 64 rows and 16 panels are processed together, in blocks of columns that fit the L1 cache
- * for all of the rows and one panel. Packed int8 is a tile already; int4 and int5 are unpacked to a
+ * for all of the rows and one panel. Packed int8 is a tile already; others are unpacked to a
  * buffer once for all rows. A segment is a block's groups of one panel and one tile of rows; its
  * float32 sums are in registers and kept in a buffer between blocks. A tile product is one group of
  * up to 16 rows. The tile unit runs in order, so products rotate over four tiles: a tile is stored
@@ -106,6 +106,17 @@ static void widen_int5(const unsigned char *from, size_t columns, unsigned char 
     }
 }
 
+static void widen_int6(const unsigned char *from, size_t columns, unsigned char *out)
+{
+    for (size_t k = 0; k < columns; k += 16, from += 192, out += 256) {
+        vi upper = vi_load(from), first = vi_load(from + 64), second = vi_load(from + 128);
+        vi_store(out, vi_signed6(vi_sixth(vi_low(first), vi_left(upper, 4))));
+        vi_store(out + 64, vi_signed6(vi_sixth(vi_high(first), vi_left(upper, 2))));
+        vi_store(out + 128, vi_signed6(vi_sixth(vi_low(second), upper)));
+        vi_store(out + 192, vi_signed6(vi_sixth(vi_high(second), vi_right(upper, 2))));
+    }
+}
+
 static inline void prefetch_ahead(amx_job *j)
 {
     for (size_t b = 0; b < j->pre_step; b += 64) {
@@ -183,7 +194,7 @@ static void widen_scales(const zoo_weight *w, const uint16_t *from, uint32_t n_g
 {
     size_t step = int_scales_step(w->kind, w->group);
     for (uint32_t g = 0; g < n_groups; g++, from += step, out += ZOO_PANEL) {
-        v16_store(out, w->kind == ZOO_INT8 ? v16_from_bf16(from) : v16_from_f16(from));
+        v16_store(out, int_is_rotated(w->kind) ? v16_from_bf16(from) : v16_from_f16(from));
     }
 }
 
@@ -202,6 +213,8 @@ static const unsigned char *ready(amx_job *j, uint32_t panel, float *scales)
     }
     if (w->kind == ZOO_INT5) {
         widen_int5(packed, (size_t)j->n_groups * w->group, j->wide);
+    } else if (w->kind == ZOO_INT6) {
+        widen_int6(packed, (size_t)j->n_groups * w->group, j->wide);
     } else {
         widen_int4(packed, at, j->n_groups, w->group, j->wide);
     }
@@ -350,4 +363,9 @@ void k_gemm_int4_amx(const zoo_gemm *g)
 void k_gemm_int5_amx(const zoo_gemm *g)
 {
     (few_or_odd(g) ? k_gemm_int5_avx512vnni : gemm_tiles)(g);
+}
+
+void k_gemm_int6_amx(const zoo_gemm *g)
+{
+    (few_or_odd(g) ? k_gemm_int6_avx512vnni : gemm_tiles)(g);
 }

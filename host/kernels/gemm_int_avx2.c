@@ -1,4 +1,4 @@
-/* gemm_int_avx2.c: products with int8, int4 and int5 weights; see gemm_int.inc. */
+/* gemm_int_avx2.c: products with integer weights; see gemm_int.inc. */
 #include "kernels/vi_avx2.h"
 
 #include "kernels/int_rows.h"

@@ -1,4 +1,4 @@
-/* gemm_int_avx512vnni.c: products with int8 and int4 weights; see gemm_int.inc. */
+/* gemm_int_avx512vnni.c: products with integer weights; see gemm_int.inc. */
 #include "kernels/vi_avx512vnni.h"
 
 #include "kernels/int_rows.h"

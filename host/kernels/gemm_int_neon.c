@@ -1,5 +1,5 @@
 /*
- * gemm_int_neon.c: products with int8, int4 and int5 weights; see gemm_int.inc. Without a dot
+ * gemm_int_neon.c: products with integer weights; see gemm_int.inc. Without a dot
  * product instruction: 16-bit products, adjacent ones added in 16 bits (at most 2 * 128 * 127 =
  * 32512), then in 32.
  */

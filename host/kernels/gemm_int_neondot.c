@@ -1,5 +1,5 @@
 /*
- * gemm_int_neondot.c: products with int8, int4 and int5 weights through sdot; see gemm_int.inc.
+ * gemm_int_neondot.c: products with integer weights through sdot; see gemm_int.inc.
  */
 #include "kernels/vi_neon.h"
 

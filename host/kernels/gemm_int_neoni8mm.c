@@ -1,5 +1,5 @@
 /*
- * gemm_int_neoni8mm.c: products with int8, int4 and int5 weights through smmla, which multiplies
+ * gemm_int_neoni8mm.c: products with integer weights through smmla, which multiplies
  * two rows by two outputs over eight columns. The order of operations is that of int_rows.h.
  *
  * A block of a panel's groups is unpacked once for up to 64 rows: [columns / 8][8] registers of two
@@ -59,6 +59,16 @@ static unsigned char *unpack5(const unsigned char *from, unsigned char *out)
     return out;
 }
 
+/* 16 columns of int6. */
+static unsigned char *unpack6(const unsigned char *from, unsigned char *out)
+{
+    vi upper = vi_load(from), first = vi_load(from + 64), second = vi_load(from + 128);
+    out = store_eight(vi_signed6(vi_sixth(vi_low(first), vi_left(upper, 4))),
+                      vi_signed6(vi_sixth(vi_high(first), vi_left(upper, 2))), out);
+    return store_eight(vi_signed6(vi_sixth(vi_low(second), upper)),
+                       vi_signed6(vi_sixth(vi_high(second), vi_right(upper, 2))), out);
+}
+
 /* Unpacks n groups of a panel to signed bytes. */
 static void unpack_weights(const zoo_weight *w, const unsigned char *from, const uint16_t *scales,
                            uint32_t n, unsigned char *out)
@@ -72,6 +82,9 @@ static void unpack_weights(const zoo_weight *w, const unsigned char *from, const
     }
     for (; w->kind == ZOO_INT5 && from < end; from += 320) {
         out = unpack5(from, out);
+    }
+    for (; w->kind == ZOO_INT6 && from < end; from += 192) {
+        out = unpack6(from, out);
     }
     for (; w->kind == ZOO_INT4 && from < end; scales += int_scales_step(w->kind, w->group)) {
         for (uint32_t part = 0; part < w->group / 32; part++, from += 256) {
@@ -105,7 +118,7 @@ __attribute__((always_inline)) static inline void mm_scale(const mm_tile *t, siz
     memcpy(&scale, row_of(t->x_scales, t->x_row, r, rows) + g * 4, sizeof scale);
     scale = t->kind == ZOO_INT4 ? scale * 0.125f : scale;
     const uint16_t *at = t->w_scales + g * int_scales_step(t->kind, t->group);
-    v16 scales = t->kind == ZOO_INT8 ? v16_from_bf16(at) : v16_from_f16(at);
+    v16 scales = int_is_rotated(t->kind) ? v16_from_bf16(at) : v16_from_f16(at);
     scales = v16_mul(scales, v16_set1(scale));
     v16 whole, old = t->fresh && g == 0 ? v16_set1(0) : v16_load(sums);
     for (int i = 0; i < 4; i++) {
@@ -228,7 +241,7 @@ void k_gemm_int8_neoni8mm(const zoo_gemm *g)
     mm_part p = {.args = g};
     uint32_t group = g->weight->group;
     if (g->n_rows <= MM_FEW || group % 8 || group > MM_BLOCK) {
-        k_gemm_int8_neondot(g);
+        (g->weight->kind == ZOO_INT6 ? k_gemm_int6_neondot : k_gemm_int8_neondot)(g);
         return;
     }
     for (; p.row < g->n_rows; p.row += p.n_rows) {
@@ -245,6 +258,11 @@ void k_gemm_int4_neoni8mm(const zoo_gemm *g)
 }
 
 void k_gemm_int5_neoni8mm(const zoo_gemm *g)
+{
+    k_gemm_int8_neoni8mm(g);
+}
+
+void k_gemm_int6_neoni8mm(const zoo_gemm *g)
 {
     k_gemm_int8_neoni8mm(g);
 }

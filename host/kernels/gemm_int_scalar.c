@@ -1,5 +1,5 @@
 /*
- * gemm_int_scalar.c: products with int8, int4 and int5 weights; int_rows.h has the order of
+ * gemm_int_scalar.c: products with integer weights; int_rows.h has the order of
  * operations.
  */
 #include <math.h>
@@ -23,6 +23,19 @@ static void sums5(const unsigned char *bits, uint32_t begin, uint32_t end, const
     }
 }
 
+/* Integer sums of 16 columns of int6. */
+static void sums6(const unsigned char *bits, const int8_t *x, int32_t *sums)
+{
+    for (uint32_t k = 0; k < 16; k++) {
+        const unsigned char *quad = bits + 4 * ZOO_PANEL * (1 + k / 8) + k % 4;
+        for (uint32_t o = 0; o < ZOO_PANEL; o++) {
+            int four = quad[o * 4] >> (k % 8 / 4 * 4) & 15,
+                upper = bits[o * 4 + k % 4] >> (k / 4 * 2) & 3;
+            sums[o] += (four + 16 * upper - INT6_ZERO) * x[k];
+        }
+    }
+}
+
 /* Integer sums of one group for the 16 outputs of a panel. */
 static void group_sums(const zoo_weight *w, const unsigned char *quads, const uint16_t *scales,
                        const int8_t *x, int32_t *sums)
@@ -31,6 +44,12 @@ static void group_sums(const zoo_weight *w, const unsigned char *quads, const ui
     if (w->kind == ZOO_INT5) {
         for (uint32_t k = 0; k < w->group; k += 32, quads += 320) {
             sums5(quads, 0, 32, x + k, sums);
+        }
+        return;
+    }
+    if (w->kind == ZOO_INT6) {
+        for (uint32_t k = 0; k < w->group; k += 16, quads += 192) {
+            sums6(quads, x + k, sums);
         }
         return;
     }
@@ -69,7 +88,7 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
             group_sums(w, data + i * group_bytes, scales, q, sums);
         }
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
-            float scale = w->kind == ZOO_INT8 ? bf16_value(scales[o]) : f16_value(scales[o]);
+            float scale = int_is_rotated(w->kind) ? bf16_value(scales[o]) : f16_value(scales[o]);
             acc[o] = fmaf((float)sums[o], scale * x_scale, acc[o]);
         }
     }
@@ -95,6 +114,11 @@ void k_gemm_int4_scalar(const zoo_gemm *g)
 }
 
 void k_gemm_int5_scalar(const zoo_gemm *g)
+{
+    k_gemm_int8_scalar(g);
+}
+
+void k_gemm_int6_scalar(const zoo_gemm *g)
 {
     k_gemm_int8_scalar(g);
 }

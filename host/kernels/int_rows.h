@@ -3,19 +3,20 @@
  *
  * A prepared row: [groups * group] signed bytes, padded to 64; [groups] float scales; [groups]
  * int32 shifts; padded to an odd number of 64-byte lines, to spread rows over the sets of a cache.
- * For int8 weights each group is rotated first (rotate.inc), columns past `cols` being zeros.
+ * For int8 and int6 weights each group is rotated first (rotate.inc), columns past `cols` being
+ * zeros.
  * Scale = amax / 127 of the group, value = round(x * (127 / amax)) in [-127, 127]; the same bits in
  * every instruction set. A shift corrects for the offset of unsigned weights: -128 times the sum of
- * the group's bytes for int8; for int4 and int5 two 16-bit halves, -1 times the sums of the group's
- * first and second 32 bytes, to be multiplied by the weights' zeros. AVX2's int4 and int5 products
- * use one shift for each 32 columns, with other halves (int_prepare_avx2.c).
- * The product is
+ * the group's bytes for int8 and int6; for int4 and int5 two 16-bit halves, -1 times the sums of
+ * the group's first and second 32 bytes, to be multiplied by the weights' zeros. AVX2's int4 and
+ * int5 products use one shift for each 32 columns, with other halves (int_prepare_avx2.c). The
+ * product is
  *
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias
  *
- * with w[k] = byte (int8), the five bits - 16 (int5), times * code - zero of its 32 columns (int4,
- * whose x_scale is an eighth of the row's). int5 in groups of 16, two of which share their upper
- * bits, multiplies acc by the factor of all its scales before the bias.
+ * with w[k] = byte (int8), the five bits - 16 (int5), the six bits - 32 (int6), times * code - zero
+ * of its 32 columns (int4, whose x_scale is an eighth of the row's). int5 in groups of 16, two of
+ * which share their upper bits, multiplies acc by the factor of all its scales before the bias.
  */
 #ifndef ZOO_INT_ROWS_H
 #define ZOO_INT_ROWS_H
@@ -24,6 +25,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "kernels/f16.h"
 #include "kernels/rotate.h"
 
 enum { INT_GROUP_MAX = 256 };
@@ -34,6 +36,8 @@ static inline uint32_t int_groups(uint32_t cols, uint32_t group)
 }
 
 enum { INT5_ZERO = 16, INT5_SHORT = 16 /* the group of which two share their upper bits */ };
+
+enum { INT6_ZERO = 32, INT6_MAX = 31, INT6_GROUP = 64 };
 
 enum { INT4_TIMES_MIN = 5, INT4_TIMES_MAX = 8, INT4_ZERO_MAX = 126 };
 
@@ -66,7 +70,14 @@ static inline int4_steps int4_steps_at(const uint16_t *scales, uint32_t part, ui
 /* Bytes of one group of a panel. */
 static inline size_t int_group_bytes(uint32_t kind, uint32_t group)
 {
-    return (size_t)group * ZOO_PANEL * (kind == ZOO_INT8 ? 8 : kind == ZOO_INT5 ? 5 : 4) / 8;
+    uint32_t bits = kind == ZOO_INT8 ? 8 : kind == ZOO_INT6 ? 6 : kind == ZOO_INT5 ? 5 : 4;
+    return (size_t)group * ZOO_PANEL * bits / 8;
+}
+
+/* Kinds whose groups are rotated and have bf16 scales: rows prepared for one serve the other. */
+static inline bool int_is_rotated(uint32_t kind)
+{
+    return kind == ZOO_INT8 || kind == ZOO_INT6;
 }
 
 static inline bool int_is_short(uint32_t kind, uint32_t group)
@@ -88,6 +99,12 @@ static inline double int_factor(const zoo_weight *w)
         memcpy(&factor, w->scales + int_scales_units(w), sizeof factor);
     }
     return factor;
+}
+
+/* What a scale of int5 in short groups multiplies. */
+static inline float int_short_unit(uint16_t scale, double factor)
+{
+    return (float)((double)f16_value(scale) * factor);
 }
 
 static inline size_t int_bytes(uint32_t cols, uint32_t group)

@@ -186,10 +186,11 @@ void zoo_kernels_pack_panel(const zoo_weight *w, const float *rows, uint32_t n, 
 }
 
 /* Whether the peak of weights `of` also applies to `kind`: int4 uses the instruction of int8 if a
- * level has no other, int5 that of int4; bf16 is widened to f32. */
+ * level has no other, int5 that of int4, int6 that of int8; bf16 is widened to f32. */
 static bool serves(uint32_t of, uint32_t kind)
 {
-    return of == kind || (of == ZOO_INT8 && (kind == ZOO_INT4 || kind == ZOO_INT5)) ||
+    return of == kind ||
+           (of == ZOO_INT8 && (kind == ZOO_INT4 || kind == ZOO_INT5 || kind == ZOO_INT6)) ||
            (of == ZOO_INT4 && kind == ZOO_INT5) || (of == ZOO_F32 && kind == ZOO_BF16);
 }
 

@@ -65,6 +65,17 @@ static inline vi vi_fifth(vi four, vi bits)
     return _mm512_ternarylogic_epi64(four, bits, _mm512_set1_epi8(16), 0xf8);
 }
 
+/* four | (bits & 48) */
+static inline vi vi_sixth(vi four, vi bits)
+{
+    return _mm512_ternarylogic_epi64(four, bits, _mm512_set1_epi8(48), 0xf8);
+}
+
+static inline vi vi_signed6(vi six)
+{
+    return _mm512_sub_epi8(six, _mm512_set1_epi8(INT6_ZERO));
+}
+
 static inline __m512i vi_step_words(const uint16_t *p)
 {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));

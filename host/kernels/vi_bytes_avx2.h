@@ -95,4 +95,17 @@ static inline vi vi_fifth(vi four, vi bits)
                 _mm256_or_si256(four.b, _mm256_and_si256(bits.b, mask))};
 }
 
+static inline vi vi_sixth(vi four, vi bits)
+{
+    __m256i mask = _mm256_set1_epi8(48);
+    return (vi){_mm256_or_si256(four.a, _mm256_and_si256(bits.a, mask)),
+                _mm256_or_si256(four.b, _mm256_and_si256(bits.b, mask))};
+}
+
+static inline vi vi_signed6(vi six)
+{
+    __m256i zero = _mm256_set1_epi8(INT6_ZERO);
+    return (vi){_mm256_sub_epi8(six.a, zero), _mm256_sub_epi8(six.b, zero)};
+}
+
 #endif

@@ -84,6 +84,16 @@ static inline vi vi_fifth(vi four, vi bits)
     VI_QUADS(r, vorrq_u8(four.q[i], vandq_u8(bits.q[i], vdupq_n_u8(16))));
 }
 
+static inline vi vi_sixth(vi four, vi bits)
+{
+    VI_QUADS(r, vorrq_u8(four.q[i], vandq_u8(bits.q[i], vdupq_n_u8(48))));
+}
+
+static inline vi vi_signed6(vi six)
+{
+    VI_QUADS(r, vsubq_u8(six.q[i], vdupq_n_u8(INT6_ZERO)));
+}
+
 static inline vi vi_unpack8(vi x)
 {
     return x;

@@ -7,7 +7,7 @@
 
 static const char *const kind_names[ZOO_WEIGHT_KINDS] = {
     [ZOO_F32] = "float32", [ZOO_BF16] = "bf16", [ZOO_INT8] = "int8",
-    [ZOO_INT4] = "int4",   [ZOO_INT5] = "int5",
+    [ZOO_INT4] = "int4",   [ZOO_INT5] = "int5", [ZOO_INT6] = "int6",
 };
 
 static bool is_quantised(const zoo_matrix *m)

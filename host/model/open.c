@@ -34,11 +34,8 @@ enum {
 static const struct {
     const char *name;
     zoo_dtype kind;
-} kinds[] = {{"f32", ZOO_F32},
-             {"bf16", ZOO_BF16},
-             {"int8", ZOO_INT8},
-             {"int4", ZOO_INT4},
-             {"int4-all", ZOO_INT4}};
+} kinds[] = {{"f32", ZOO_F32},   {"bf16", ZOO_BF16}, {"int8", ZOO_INT8},
+             {"int6", ZOO_INT6}, {"int4", ZOO_INT4}, {"int4-all", ZOO_INT4}};
 
 static zoo_status read_weights(const char *name, zoo_dtype *out, zoo_error *err)
 {
@@ -53,7 +50,9 @@ static zoo_status read_weights(const char *name, zoo_dtype *out, zoo_error *err)
         }
     }
     return zoo_fail(err, ZOO_E_USAGE,
-                    "--weights: \"%.40s\" is none of auto, f32, bf16, int8, int4, int4-all", name);
+                    "--weights: \"%.40s\" is none of auto, f32, bf16, int8, int6, int4, "
+                    "int4-all",
+                    name);
 }
 
 static zoo_status read_limits(zoo_model *model, const zoo_model_options *o, zoo_error *err)

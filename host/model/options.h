@@ -9,7 +9,7 @@
 struct zoo_ring;
 
 typedef struct zoo_model_options {
-    const char *weights;    /* "auto", "f32", "bf16", "int8", "int4", "int4-all" */
+    const char *weights;    /* "auto", "f32", "bf16", "int8", "int6", "int4", "int4-all" */
     const char *cache;      /* "auto", a kind, or kinds of single streams (model/cache_choice.h) */
     const char *isa;        /* null: the best */
     const char *plugin_dir; /* null: beside the program, then the installed place */

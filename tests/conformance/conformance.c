@@ -67,6 +67,7 @@ static int run_model(const char *model)
     for (size_t i = 0; i < ZOO_COUNT(kinds) * ZOO_COUNT(kinds); i++) {
         run_pair(model, kinds[i / ZOO_COUNT(kinds)], kinds[i % ZOO_COUNT(kinds)]);
     }
+    run_pair(model, "int6", "f32");
     run_pair(model, "f32", "uneven4");
     if (strstr(model, "deepseek")) {
         run_pair(model, "f32", "fp8_ds_mla");

@@ -1,14 +1,14 @@
 /* cases_gemm.c: matrix products: every kind, every remainder of rows, outputs and columns. */
 #include "kt.h"
 
-#include "kernels/rotate.h"
+#include "kernels/int_rows.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { CASES = 160, ROWS_MAX = 80 };
 
-static const char *const kind_names[] = {"f32", "bf16", "int8", "int4", "int5"};
+static const char *const kind_names[] = {"f32", "bf16", "int8", "int4", "int5", "int6"};
 
 typedef struct gemm_case {
     zoo_weight w;
@@ -58,18 +58,19 @@ static zoo_weight make_weight(uint32_t kind, uint32_t rows, uint32_t cols, uint3
     return w;
 }
 
-/* What rounding sees of n rows of floats [n, *width]: rotated groups for int8, which are padded. */
+/* What rounding sees of n rows of floats [n, *width]: rotated groups for int8 and int6, which are
+ * padded. */
 static float *as_rounded(const zoo_weight *w, const float *x, size_t x_stride, uint32_t n,
                          uint32_t *width)
 {
-    uint32_t group = w->kind == ZOO_INT8 ? w->group : 1;
+    uint32_t group = int_is_rotated(w->kind) ? w->group : 1;
     *width = (w->cols + group - 1) / group * group;
     float *out = kt_floats((size_t)n * *width);
     memset(out, 0, (size_t)n * *width * sizeof *out);
     for (uint32_t i = 0; i < n; i++) {
         memcpy(out + (size_t)i * *width, x + i * x_stride, w->cols * sizeof *out);
     }
-    if (w->kind == ZOO_INT8) {
+    if (int_is_rotated(w->kind)) {
         zoo_rotate(out, (size_t)n * *width, zoo_rotate_span(group));
     }
     return out;
@@ -83,7 +84,7 @@ static double size_of(const zoo_weight *w, const float *row, const float *x, uin
         size += fabs((double)row[k]);
         top = fmax(top, fabs((double)x[k]));
     }
-    return size * top / (w->kind == ZOO_INT8 ? zoo_rotate_span(w->group) : 1);
+    return size * top / (int_is_rotated(w->kind) ? zoo_rotate_span(w->group) : 1);
 }
 
 static void make_wanted(gemm_case *c)
@@ -146,7 +147,7 @@ static uint32_t pick_size(uint32_t i, uint32_t max)
 static gemm_case make_case(uint32_t kind, uint32_t i)
 {
     gemm_case c = {.n_rows = pick_size((i * 29) % CASES, ROWS_MAX)};
-    uint32_t group = kind >= ZOO_INT8 ? 32 + i % 2 * 32 : 0;
+    uint32_t group = kind == ZOO_INT6 ? 64 : kind >= ZOO_INT8 ? 32 + i % 2 * 32 : 0;
     uint32_t cols = pick_size((i * 7) % CASES, i % 8 == 0 ? 1100 : 300);
     uint32_t rows = pick_size(i, 150);
     if (i < CASES / 2 && i % 5 == 4) { /* whole rounds of groups, which alone AMX takes */

@@ -2,6 +2,7 @@
 #include "kt.h"
 
 #include "kernels/f16.h"
+#include "kernels/int_rows.h"
 #include "kernels/kernels.inc"
 
 #include <math.h>
@@ -87,6 +88,10 @@ static void errors(void)
     pack_all(&w, x);
     kt_check(by32 < 0.006, "int8: error %.5f in groups of 32, %.5f in groups of 64", by32,
              pack_error(&w, x));
+    w.kind = ZOO_INT6;
+    pack_all(&w, x);
+    double six = pack_error(&w, x);
+    kt_check(six < 0.65 * five, "int6: error %.4f, int5 %.4f", six, five);
     kt_clear();
 }
 
@@ -147,6 +152,54 @@ static void fill_e2m1(float *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         x[i] = values[kt_below(8)] * (kt_below(2) ? scale : -scale);
     }
+}
+
+/* As `quantise` gives int8 and int6: whole multiples of a unit in rotated groups, rotated back. */
+static void fill_rotated(float *x, uint32_t kind)
+{
+    int most = kind == ZOO_INT6 ? 31 : 127, top = 1 + (int)kt_below((uint32_t)most);
+    float unit = kt_value(0.1f);
+    uint32_t bits;
+    memcpy(&bits, &unit, sizeof bits);
+    bits &= 0xffff0000u;
+    memcpy(&unit, &bits, sizeof bits);
+    for (uint32_t i = 0; i < 64; i++) {
+        x[i] = (float)((int)kt_below(2 * (uint32_t)top + 1) - top) * unit;
+    }
+    zoo_rotate(x, 64, 64);
+}
+
+static void rotated_grids(void)
+{
+    bool same = true, refused = true;
+    for (uint32_t i = 0; i < 40; i++) {
+        zoo_weight w = {.kind = i % 2 ? ZOO_INT8 : ZOO_INT6,
+                        .rows = 1 + kt_below(50),
+                        .cols = 64 * (1 + kt_below(4)),
+                        .group = 64};
+        float *x = kt_floats((size_t)w.rows * w.cols), *row = kt_floats(w.cols);
+        for (uint32_t k = 0; k < w.rows * w.cols; k += 64) {
+            fill_rotated(x + k, w.kind);
+        }
+        memset(x, 0, 64 * sizeof *x);
+        pack_all(&w, x);
+        for (uint32_t p = 0; p * ZOO_PANEL < w.rows; p++) {
+            uint32_t n = w.rows - p * ZOO_PANEL < ZOO_PANEL ? w.rows - p * ZOO_PANEL : ZOO_PANEL;
+            same &= zoo_pack_panel_exact(&w, p, x + (size_t)p * ZOO_PANEL * w.cols, n);
+        }
+        for (uint32_t o = 0; o < w.rows; o++) {
+            zoo_unpack_row(&w, o, row);
+            same &= zoo_pack_is_exact((zoo_dtype)w.kind, 64, row, w.cols);
+            for (uint32_t k = 0; k < w.cols; k++) {
+                same &= row[k] == x[(size_t)o * w.cols + k];
+            }
+        }
+        x[0] += 0.01f;
+        refused &= !zoo_pack_panel_exact(&w, 0, x, w.rows < 16 ? w.rows : 16);
+        kt_clear();
+    }
+    kt_check(same, "int8 and int6 values on a grid of rotated groups come back as they were");
+    kt_check(refused, "values off such a grid are rounded");
 }
 
 static void grids(void)
@@ -248,6 +301,7 @@ static void refusals(void)
                  zoo_pack_size(ZOO_INT4, 16, 16, 128, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT5, 16, 16, 48, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT5, 16, 48, 16, &scales) == 0 &&
+                 zoo_pack_size(ZOO_INT6, 16, 64, 32, &scales) == 0 &&
                  zoo_pack_size(ZOO_INT4, 16, 64, 16, &scales) == 0 &&
                  zoo_pack_size(ZOO_F32, UINT32_MAX, UINT32_MAX, 0, &scales) != 16;
     zoo_error err = {0};
@@ -318,10 +372,10 @@ static void plain_hadamard(float *x, uint32_t n)
     plain_hadamard(x + n / 2, n / 2);
 }
 
-/* The group rotated, over n; amax / 127 of it, rounded up to bf16; steps rounded to nearest even;
+/* The group rotated, over n; amax / most of it, rounded up to bf16; steps rounded to nearest even;
  * not a number is the lowest step. */
-static void plain_int8(const float *row, uint32_t left, uint32_t n, uint32_t o, int8_t *bytes,
-                       uint16_t *scale)
+static void plain_rotated(const float *row, uint32_t left, uint32_t n, float most, int8_t *steps,
+                          uint16_t *scale)
 {
     float size = 0, step, x[256] = {0};
     uint32_t span = n % 64 == 0 ? 64 : n % 32 == 0 ? 32 : 16;
@@ -333,7 +387,7 @@ static void plain_int8(const float *row, uint32_t left, uint32_t n, uint32_t o, 
         x[k] /= (float)span;
         size = fabsf(x[k]) > size ? fabsf(x[k]) : size;
     }
-    step = size / 127.0f;
+    step = size / most;
     uint32_t bits = 0;
     memcpy(&bits, &step, sizeof bits);
     bits += bits & 0xffff ? 0x10000 : 0;
@@ -341,10 +395,37 @@ static void plain_int8(const float *row, uint32_t left, uint32_t n, uint32_t o, 
     memcpy(&step, &bits, sizeof bits);
     for (uint32_t k = 0; k < n; k++) {
         float v = x[k] * (step > 1e-37f ? 1.0f / step : 0);
-        v = v > -127 ? v : -127;
-        bytes[place(k, o, 4)] = (int8_t)rintf(v < 127 ? v : 127);
+        v = v > -most ? v : -most;
+        steps[k] = (int8_t)rintf(v < most ? v : most);
     }
     *scale = (uint16_t)(bits >> 16);
+}
+
+/* int6 of a group of 64: upper bits of 16 columns, then two times eight nibbles. */
+static void plain_six(const int8_t *steps, uint32_t o, unsigned char *bytes)
+{
+    for (uint32_t k = 0; k < 64; k++) {
+        unsigned char *block = bytes + k / 16 * 192, *upper = block + o * 4 + k % 4;
+        unsigned char *four = block + 64 + k % 16 / 8 * 64 + o * 4 + k % 4;
+        int code = steps[k] + 32;
+        *upper = (unsigned char)(*upper | (code / 16) << (k % 16 / 4 * 2));
+        *four = (unsigned char)(*four | (code % 16) << (k % 8 / 4 * 4));
+    }
+}
+
+/* int8 and int6. */
+static void plain_groups(const zoo_weight *w, const float *row, uint32_t left, uint32_t o,
+                         unsigned char *bytes, uint16_t *scale)
+{
+    int8_t steps[256];
+    plain_rotated(row, left, w->group, w->kind == ZOO_INT6 ? 31 : 127, steps, scale);
+    if (w->kind == ZOO_INT6) {
+        plain_six(steps, o, bytes);
+        return;
+    }
+    for (uint32_t k = 0; k < w->group; k++) {
+        bytes[place(k, o, 4)] = (unsigned char)steps[k];
+    }
 }
 
 /* int4 and int5: the fit is a kernel of its own, this is where its steps go. */
@@ -408,10 +489,15 @@ static void plain_panel(const zoo_weight *w, const float *x, uint32_t n, void *d
                 ((float *)data)[(size_t)k * ZOO_PANEL + o] = *row;
             } else if (w->kind == ZOO_BF16) {
                 ((uint16_t *)data)[place(k, o, 2)] = plain_bf16(*row);
-            } else if (w->kind == ZOO_INT8) {
-                plain_int8(row, left, step, o, (int8_t *)data + group * step * ZOO_PANEL,
-                           &scales[group * ZOO_PANEL + o]);
+            } else if (int_is_rotated(w->kind)) {
+                plain_groups(w, row, left, o,
+                             (unsigned char *)data + group * int_group_bytes(w->kind, step),
+                             &scales[group * ZOO_PANEL + o]);
             }
+        }
+        static const int8_t none[64];
+        for (uint32_t o = n; o < ZOO_PANEL && w->kind == ZOO_INT6; o++) {
+            plain_six(none, o, (unsigned char *)data + group * int_group_bytes(w->kind, step));
         }
     }
 }
@@ -446,7 +532,7 @@ static void panels(void)
         uint32_t kind, group;
     } kinds[] = {{ZOO_F32, 0},   {ZOO_BF16, 0},  {ZOO_INT8, 16},  {ZOO_INT8, 32},
                  {ZOO_INT8, 64}, {ZOO_INT8, 80}, {ZOO_INT8, 256}, {ZOO_INT4, 32},
-                 {ZOO_INT5, 32}, {ZOO_INT4, 64}, {ZOO_INT5, 64}};
+                 {ZOO_INT5, 32}, {ZOO_INT4, 64}, {ZOO_INT5, 64},  {ZOO_INT6, 64}};
     for (size_t i = 0; i < ZOO_COUNT(kinds); i++) {
         bool same = true;
         for (uint32_t cols = 1; cols < 300; cols += cols < 70 ? 1 : 23) {
@@ -471,6 +557,7 @@ void kt_pack(void)
     errors();
     exact_kinds();
     grids();
+    rotated_grids();
     short_groups();
     refusals();
 }

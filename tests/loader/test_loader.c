@@ -14,8 +14,8 @@ static const struct {
     const char *mistake, *words;
 } cases[] = {
     {"magic", "no plugin magic"},
-    {"abi_major", "abi_major is 41, this host has 4"},
-    {"abi_minor", "abi_minor is 6, this host has 5"},
+    {"abi_major", "abi_major is 41, this host has 5"},
+    {"abi_minor", "abi_minor is 1, this host has 0"},
     {"size_bind", "size_bind is"},
     {"size_attend_args", "size_attend_args is"},
     {"panel", "panel is 8, this host has 16"},

@@ -1,10 +1,10 @@
 #!/bin/sh
 # tests/scripts/batch_same.sh [MODEL...]: for every demo model with a plugin, or those named, and
-# every kind of weights and caches the same lines come out of one row at a time in steps of 7 on one
-# thread, of 64 rows together on two, and of three rows at a time in a smaller context. Through
-# OpenBLAS too; LMZOO_ISA names another instruction set for the rest. Rows with a common prefix of
-# 300 tokens attend to it together, with its keys divided among threads: the lines of one row at a
-# time on one thread.
+# every kind of weights and caches (int6 weights with an int8 cache) the same lines come out of one
+# row at a time in steps of 7 on one thread, of 64 rows together on two, and of three rows at a time
+# in a smaller context. Through OpenBLAS too; LMZOO_ISA names another instruction set for the rest.
+# Rows with a common prefix of 300 tokens attend to it together, with its keys divided among
+# threads: the lines of one row at a time on one thread.
 set -u
 
 lmzoo=$LMZOO_BUILD/lmzoo
@@ -15,10 +15,11 @@ trap 'rm -rf "$work"' EXIT
 . "$LMZOO_SOURCE/tests/scripts/tap.inc"
 
 batch() { # batch MODEL KIND OUTPUT OPTIONS...: results in sorted order
-    model=$1 kind=$2 output=$3
+    model=$1 kind=$2 output=$3 cache=$2
     shift 3
+    [ "$kind" != int6 ] || cache=int8
     "$lmzoo" batch "$LMZOO_SOURCE/demo/models/demo-$model" -i "$work/$requests.jsonl" \
-        -o "$work/$output.jsonl" --weights "$kind" --cache "$kind" \
+        -o "$work/$output.jsonl" --weights "$kind" --cache "$cache" \
         ${isa:+--isa "$isa"} "$@" 2>"$work/words"
     status=$?
     [ "$status" -le 1 ] || sed 's/^/# /' "$work/words"
@@ -70,7 +71,7 @@ for model; do
         echo "ok $n - demo-$model # SKIP no plugin for it in the build"
         continue
     fi
-    for kind in f32 bf16 int8 int4; do
+    for kind in f32 bf16 int8 int6 int4; do
         isa=${LMZOO_ISA:-}
         same "$model" "$kind"
         long "$model" "$kind"

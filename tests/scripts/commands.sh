@@ -84,7 +84,7 @@ complete b >"$work/words"
 [ "$(cat "$work/words")" = "batch bench" ]
 result $? "bash completes the command"
 { complete batch --we; complete batch --weights i; complete batch --weights = b; } >"$work/words"
-[ "$(tr '\n' ' ' <"$work/words")" = "--weights int8 int4 int4-all bf16 " ]
+[ "$(tr '\n' ' ' <"$work/words")" = "--weights int8 int6 int4 int4-all bf16 " ]
 result $? "bash completes options and the words of their values"
 mkdir "$work/in"
 touch "$work/in/requests.jsonl"

@@ -83,7 +83,7 @@ awk -v w="$(field weights "$work/a")" -v c="$(field cache_per_sequence "$work/a"
     -v t="$(field total "$work/a")" -v t2="$(field total "$work/b")" \
     'BEGIN { exit !(w > 0 && c > 0 && t == w + 3 * c + s + l && t2 == t + 3 * c + l) }'
 result $? "plan: the total is the sum of its parts, for 3 and for 6 sequences"
-for kind in f32 bf16 int8 int4; do
+for kind in f32 bf16 int8 int6 int4; do
     plan --weights $kind >"$work/a"
     "$lmzoo" bench "$llama" --weights $kind --tests none -q >"$work/b" 2>>"$work/words"
     cat "$work/a" "$work/b" >>"$work/words"

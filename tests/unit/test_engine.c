@@ -126,7 +126,7 @@ static void plan_is_what_is_packed(void **state)
 {
     static const char *const demos[] = {DEMO("llama"), DEMO("gemma"), DEMO("deepseek"),
                                         DEMO("hybrid")};
-    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4"};
+    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int6", "int4"};
     (void)state;
     for (size_t i = 0; i < ZOO_COUNT(demos) * ZOO_COUNT(kinds); i++) {
         uint64_t bytes[2] = {0, 0};

@@ -147,7 +147,7 @@ static start fill_cache(void)
 
 static void same_bits(void **state)
 {
-    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int4"};
+    static const char *const kinds[] = {"auto", "f32", "bf16", "int8", "int6", "int4"};
     static const char *const demos[] = {DEMO("llama"), DEMO("gemma"), DEMO("deepseek"),
                                         DEMO("hybrid")};
     (void)state;
