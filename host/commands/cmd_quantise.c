@@ -125,9 +125,10 @@ static zoo_status collect_texts(quantising *q, zoo_error *err)
 
 static void report_words(const quantising *q, const zoo_quantise_report *r)
 {
-    (void)printf("%s: %u matrices, %u of them with 8 bits and %u with 5, the others with 4: %.4g "
-                 "bits a weight\n",
-                 q->args->output, r->n_matrices, r->n_eight, r->n_wide, r->bits);
+    (void)printf("%s: %u matrices, of them %u with 4 bits, %u with 5, %u with 6 and %u with 8: "
+                 "%.4g bits a weight\n",
+                 q->args->output, r->n_matrices, r->n_kinds[0], r->n_kinds[1], r->n_kinds[2],
+                 r->n_kinds[3], r->bits);
     uint64_t n_all = q->texts.n_scored + q->texts.n;
     if (q->args->text) {
         (void)printf("  statistics of %llu tokens of %s\n", (unsigned long long)(n_all - q->n_own),
@@ -294,13 +295,18 @@ const zoo_command zoo_command_quantise = {
     .arguments = "MODEL -o FOLDER --weights int4 [--calibrate FILE] [options]",
     .summary = "a checkpoint of 4 to 8 bits a weight",
     .text =
-        "Writes a Hugging Face folder whose matrices are codes of 4, 5 or 8 bits (the layout "
-        "pack-quantized of compressed-tensors), to be run with --weights int4. The error of each "
+        "Writes a Hugging Face folder to be run with --weights int4, whose matrices have 4, 5, 6 "
+        "or "
+        "8 bits a weight: codes of 4 and 5 bits in the layout pack-quantized of "
+        "compressed-tensors, and float32 numbers that stand for 6 and 8 bits in rotated groups, "
+        "which no such layout has (four bytes each on disk, six and eight bits in memory). The "
+        "error of each "
         "column is fed back into the columns after it, weighted by the activations of text: that "
         "of --calibrate, of which a few thousand tokens suffice, of the kind that the model is "
         "meant for; or what the model writes itself. --own-text with --calibrate takes both, for a "
         "text that may be of another kind. What four bits in each matrix cost is measured as KL "
-        "divergence on some of the text; those that cost most for their size get 5 or 8 bits, up "
+        "divergence on some of the text; those that cost most for their size get 5, 6 or 8 bits, "
+        "up "
         "to --bits. That is measured with the best instruction set of the CPU, so that another CPU "
         "may choose otherwise; --isa avx2 chooses the same wherever it exists.\n\n"
         "A run that was stopped resumes when it is started again. Of stacked experts, and of "

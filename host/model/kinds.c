@@ -5,12 +5,13 @@
  * the kernels have, keeps its own width and groups: packing then finds scale, steps and codes again
  * (pack.h) and rounds nothing. Four-bit floats in groups of 32 or 16 are so kept in int5, which
  * holds twice their values. Codes of eight bits in groups of 32 stay int8, and so does a stored
- * grid that lies across the groups of the matrix. Of the others the output matrix is int5, since no
- * layer behind it dampens its errors. Matrices that make few outputs of the residual stream (keys
- * and values that several heads share) are few weights, each of whose errors reaches many: int5,
- * and those that their block wants wide int8. What a quantised checkpoint holds in plain numbers,
- * its quantiser kept wide on purpose: it stays so, bf16 where 16 bits are stored and else float32,
- * unless "int4-all" is asked for.
+ * grid that lies across the groups of the matrix. Plain float32 numbers that are whole multiples of
+ * a unit in rotated groups, as `quantise` stores them, are int6 or int8. Of the others the output
+ * matrix is int5, since no layer behind it dampens its errors. Matrices that make few outputs of
+ * the residual stream (keys and values that several heads share) are few weights, each of whose
+ * errors reaches many: int5, and those that their block wants wide int8. What a quantised
+ * checkpoint holds in plain numbers, its quantiser kept wide on purpose: it stays so, bf16 where 16
+ * bits are stored and else float32, unless "int4-all" is asked for.
  */
 #include "base/mem.h"
 #include "kernels/select.h"
@@ -31,6 +32,46 @@ static bool holds_row(const zoo_matrix *m, zoo_dtype kind, uint32_t group)
                  zoo_pack_is_exact(kind, group, row, (uint32_t)m->cols);
     zoo_mem_free(row);
     return holds;
+}
+
+/* The same for int6 and int8 of one row of plain numbers: ZOO_F32 if it is on no such grid,
+ * ZOO_DTYPE_MAX if it is zero throughout. */
+static zoo_dtype row_grid(const zoo_matrix *m, uint64_t at)
+{
+    uint32_t cols = (uint32_t)m->cols, k = 0;
+    float *row = zoo_mem_array(cols, sizeof *row);
+    zoo_dtype kind = ZOO_F32;
+    if (row && zoo_matrix_read_rows(m, at, 1, row) == ZOO_OK) {
+        while (k < cols && row[k] == 0) {
+            k++;
+        }
+        kind = k == cols                                    ? ZOO_DTYPE_MAX
+               : zoo_pack_is_exact(ZOO_INT6, 64, row, cols) ? ZOO_INT6
+               : zoo_pack_is_exact(ZOO_INT8, 64, row, cols) ? ZOO_INT8
+                                                            : ZOO_F32;
+    }
+    zoo_mem_free(row);
+    return kind;
+}
+
+/* int6 or int8 for plain float32 numbers on grids of rotated groups, judged by three rows; else
+ * ZOO_F32. */
+static zoo_dtype rotated_kind(const zoo_matrix *m)
+{
+    uint64_t last = m->n_stack * m->rows - 1, rows[] = {0, last / 2, last};
+    bool plain = m->plain && m->n_parts == 1 && m->plain->dtype == ZOO_F32;
+    zoo_dtype kind = ZOO_F32;
+    if (!plain || m->cols % 64 || m->cols > UINT32_MAX || last == UINT64_MAX) {
+        return ZOO_F32;
+    }
+    for (size_t i = 0; i < ZOO_COUNT(rows); i++) {
+        zoo_dtype one = row_grid(m, rows[i]);
+        if (one == ZOO_F32) {
+            return ZOO_F32;
+        }
+        kind = one == ZOO_DTYPE_MAX || kind == ZOO_INT8 ? kind : one;
+    }
+    return kind;
 }
 
 /* Whether a matrix is stored as codes of low to high bits with scales along its rows. */
@@ -90,17 +131,22 @@ bool zoo_model_keeps_wide(const zoo_model *model, const zoo_matrix *m)
 {
     bool plain = m->plain || m->joined;
     return model->weight_kind == ZOO_INT4 && !model->packs_all && plain &&
-           zoo_model_config_quantization(model->config);
+           zoo_model_config_quantization(model->config) && rotated_kind(m) == ZOO_F32;
 }
 
 void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t flags,
                            zoo_weight *w)
 {
     bool across = flags & ZOO_BIND_MAP_STORED;
-    uint32_t group = model->weight_kind == ZOO_INT4 && !across ? stored_group(m) : 0;
+    bool keeps = model->weight_kind == ZOO_INT4 && !across && !(flags & ZOO_BIND_EXACT);
+    uint32_t group = keeps ? stored_group(m) : 0;
+    zoo_dtype rotated = keeps ? rotated_kind(m) : ZOO_F32;
     w->group = 0;
     if (flags & ZOO_BIND_EXACT) {
         w->kind = ZOO_F32;
+    } else if (rotated != ZOO_F32) {
+        w->kind = rotated;
+        w->group = zoo_pack_group(rotated);
     } else if (zoo_model_keeps_wide(model, m)) {
         w->kind = m->parts[0]->dtype == ZOO_F32 ? ZOO_F32 : ZOO_BF16;
     } else if (group) {

@@ -1,11 +1,10 @@
 /*
  * bits.h: spends a budget of bits where they take away most of the error.
  *
- * All matrices begin with 4 bits. The steps of all, from 4 to 5, from 5 to 8 and from 4 to 8, are
- * taken by what they gain a bit, as far as the budget goes. With measured costs (costs.h) the gain
- * is KL divergence. Without, it is the error of the outputs, and the output matrix comes first,
- * then matrices that their blocks mark as wide. Experts of a block share their prepared rows, so
- * they step together.
+ * All matrices begin with 4 bits. The steps of all, from 4, 5 or 6 to more, are taken by what they
+ * gain a bit, as far as the budget goes. With measured costs (costs.h) the gain is KL divergence.
+ * Without, it is the error of the outputs, and the output matrix comes first, then matrices that
+ * their blocks mark as wide. Experts of a block share their prepared rows, so they step together.
  */
 #ifndef ZOO_QUANTISE_BITS_H
 #define ZOO_QUANTISE_BITS_H

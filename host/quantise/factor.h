@@ -2,7 +2,7 @@
  * factor.h: what feedback of one matrix needs of its inputs' second moments: H in the order of
  * quantisation, the factor of its inverse, and the weights of squares.
  *
- * Memory: 2 cols^2 floats.
+ * Memory: 2 cols^2 floats, 3 while a rotated one is made.
  */
 #ifndef ZOO_QUANTISE_FACTOR_H
 #define ZOO_QUANTISE_FACTOR_H
@@ -20,9 +20,10 @@ typedef struct zoo_factor {
     double damping;  /* d over the mean of the diagonal */
 } zoo_factor;
 
-/* h [cols, cols], the upper triangle: a sum over n_rows rows. ZOO_E_MEMORY. */
+/* h [cols, cols], the upper triangle: a sum over n_rows rows. rotated: of these rows with each
+ * group of 64 columns rotated (kernels.h). ZOO_E_MEMORY. */
 zoo_status zoo_factor_make(const zoo_blas *blas, const float *h, uint32_t cols, double n_rows,
-                           zoo_factor *out, zoo_error *err);
+                           bool rotated, zoo_factor *out, zoo_error *err);
 /* Frees everything and clears f. */
 void zoo_factor_free(zoo_factor *f);
 

@@ -24,12 +24,14 @@ static inline float clamp(float x, float low, float high)
     return x < high ? x : high;
 }
 
-/* The nearest bf16 of size 2^-17 to 8160, so that 8 times it is exact in half floats. */
-static uint16_t narrow_unit(float x)
+/* The nearest bf16 of size 2^-17 to 8160, so that 8 times it is exact in half floats; wide: of any
+ * size with exact products. */
+static uint16_t narrow_unit(float x, bool wide)
 {
-    float least = x < 0 ? -0x1p-17f : 0x1p-17f;
+    float low = wide ? 0x1p-90f : 0x1p-17f, high = wide ? 0x1p90f : 8160.0f;
+    float least = x < 0 ? -low : low;
     uint32_t bits;
-    x = fabsf(x) < 0x1p-17f ? least : clamp(x, -8160.0f, 8160.0f);
+    x = fabsf(x) < low ? least : clamp(x, -high, high);
     memcpy(&bits, &x, sizeof bits);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
@@ -190,25 +192,36 @@ static void fit_int4(const columns *group, fit *best)
     }
 }
 
-/* Fixed zero; units of either sign, so that the largest value can be either end; the last trials
- * refit the best unit. */
-static void fit_int5(const columns *group, fit *best)
+/* Fixed zero, codes up to top: units of the largest value over first, first + apart and so on; n
+ * trials, from the thirteenth on of the other sign, so that the largest value can be either end;
+ * the last trials refit the best unit. */
+static void fit_fixed(const columns *group, float first, float apart, int n, float top, fit *best)
 {
     float low[ROWS], high[ROWS], gain[ROWS] = {0}, inverse[ROWS];
     sums s;
     ends_of(group, low, high);
-    for (int t = 0; t < 2 * DIVISORS + REFITS; t++) {
-        float steps = 14.5f + 0.2f * (float)(t % DIVISORS);
+    for (int t = 0; t < n + REFITS; t++) {
+        float steps = first + apart * (float)(t % DIVISORS);
         for (uint32_t r = 0; r < ROWS; r++) {
             float size = high[r] > -low[r] ? high[r] : -low[r];
             inverse[r] = (t < DIVISORS ? steps : -steps) / (size > 1e-30f ? size : 1e-30f);
-            if (t >= 2 * DIVISORS) {
+            if (t >= n) {
                 inverse[r] = best->unit[r] != 0 ? 1 / best->unit[r] : 0;
             }
         }
-        try_steps(group, inverse, best->times[0], best->zero[0], 31, &s);
+        try_steps(group, inverse, best->times[0], best->zero[0], top, &s);
         take_better(&s, gain, best->unit);
     }
+}
+
+static void fit_int5(const columns *group, fit *best)
+{
+    fit_fixed(group, 14.5f, 0.2f, 2 * DIVISORS, 31, best);
+}
+
+static void fit_int6(const columns *group, fit *best)
+{
+    fit_fixed(group, 31, 0.5f, DIVISORS, 62, best);
 }
 
 static void fit_int8(const columns *group, fit *best)
@@ -220,10 +233,15 @@ static void fit_int8(const columns *group, fit *best)
     }
 }
 
-/* The fixed zero of codes of 5 and 8 bits. */
-static float middle_of(uint32_t bits)
+/* The fixed zero of codes of 5, 6 and 8 bits. */
+static float zero_of(uint32_t bits)
 {
-    return bits == 5 ? 16 : 128;
+    return bits == 5 ? 16 : bits == 6 ? 31 : 127;
+}
+
+static float top_of(uint32_t bits)
+{
+    return bits == 4 ? 15 : bits == 5 ? 31 : 2 * zero_of(bits);
 }
 
 static void fit_group(uint32_t bits, const columns *group, fit *best)
@@ -231,9 +249,9 @@ static void fit_group(uint32_t bits, const columns *group, fit *best)
     memset(best, 0, sizeof *best);
     for (uint32_t r = 0; r < 2 * ROWS; r++) {
         best->times[r / ROWS][r % ROWS] = bits == 4 ? INT4_TIMES_MAX : 1;
-        best->zero[r / ROWS][r % ROWS] = bits == 4 ? 64 : middle_of(bits);
+        best->zero[r / ROWS][r % ROWS] = bits == 4 ? 64 : zero_of(bits);
     }
-    (bits == 4 ? fit_int4 : bits == 5 ? fit_int5 : fit_int8)(group, best);
+    (bits == 4 ? fit_int4 : bits == 5 ? fit_int5 : bits == 6 ? fit_int6 : fit_int8)(group, best);
 }
 
 typedef struct part {
@@ -278,10 +296,30 @@ static zoo_status read_rows(const part *p, float *room)
     return ZOO_OK;
 }
 
+/* y = H y / 64 of each group of columns. */
+static void rotate_columns(const part *p)
+{
+    size_t n = (size_t)p->f->cols * ROWS;
+    for (size_t step = GROUP_MAX / 2; step; step /= 2) {
+        for (size_t k = 0; k < p->f->cols; k++) {
+            float *a = p->y + k * ROWS, *b = a + step * ROWS;
+            for (uint32_t r = 0; r < ROWS && !(k & step); r++) {
+                float x = a[r], y = b[r];
+                a[r] = x + y;
+                b[r] = x - y;
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        p->y[i] /= GROUP_MAX;
+    }
+}
+
 static void fit_groups(const part *p)
 {
     const zoo_feedback *f = p->f;
-    uint32_t size = zoo_feedback_group(f->bits), groups = (f->cols + size - 1) / size;
+    uint32_t size = zoo_feedback_group(f->bits, f->is_rotated),
+             groups = (f->cols + size - 1) / size;
     float weight[GROUP_MAX];
     for (uint32_t g = 0; g < groups; g++) {
         uint32_t begin = g * size, n = f->cols - begin < size ? f->cols - begin : size;
@@ -291,7 +329,7 @@ static void fit_groups(const part *p)
         }
         fit_group(f->bits, &c, &p->fits[g]);
         for (uint32_t r = 0; r < ROWS; r++) {
-            uint16_t unit = narrow_unit(p->fits[g].unit[r]);
+            uint16_t unit = narrow_unit(p->fits[g].unit[r], f->is_rotated);
             p->fits[g].unit[r] = bf16_value(unit);
             if (r < p->n) {
                 f->scales[(size_t)(p->first + r) * groups + g] = unit;
@@ -304,15 +342,15 @@ static void fit_groups(const part *p)
 static void round_column(const part *p, uint32_t i, const float *x, float *e, double *error)
 {
     const zoo_feedback *f = p->f;
-    uint32_t k = f->order ? f->order[i] : i, group = zoo_feedback_group(f->bits);
+    uint32_t k = f->order ? f->order[i] : i, group = zoo_feedback_group(f->bits, f->is_rotated);
     const fit *of = &p->fits[k / group];
     const float *times = of->times[k % group / RUN], *zero = of->zero[k % group / RUN];
-    float top = (float)((1u << f->bits) - 1), least = f->bits == 8 ? 1 : 0;
+    float top = top_of(f->bits);
     float divisor = f->factor ? f->factor[(size_t)i * f->cols + i] : 1;
-    int middle = (int)middle_of(f->bits);
+    int middle = f->bits == 5 ? 16 : 128;
     for (uint32_t r = 0; r < p->n; r++) {
         float v = clamp(x[r] / of->unit[r], -1000, 1000);
-        float code = clamp(whole((v + zero[r]) / times[r]), least, top);
+        float code = clamp(whole((v + zero[r]) / times[r]), 0, top);
         float q = code * times[r] - zero[r];
         f->codes[(size_t)(p->first + r) * f->cols + k] = (uint8_t)((int)q + middle);
         e[r] = (x[r] - q * of->unit[r]) / divisor;
@@ -376,6 +414,9 @@ zoo_status zoo_feedback_item(const zoo_feedback *f, uint32_t item, float *room)
     p.fits = (fit *)(void *)(room + 2 * cells + f->cols);
     double *errors = f->errors + 2 * (size_t)item;
     ZOO_TRY(read_rows(&p, room + 2 * cells));
+    if (f->is_rotated) {
+        rotate_columns(&p);
+    }
     fit_groups(&p);
     for (uint32_t i = 0; i < f->cols; i++) {
         uint32_t k = f->order ? f->order[i] : i;

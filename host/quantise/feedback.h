@@ -12,10 +12,13 @@
  *   4 bits: times * code - zero, code < 16; each run of 32 columns has its own times (5 to 8) and
  *           zero, each group of 64 a unit: the format int4 (kernels.h), unit = scale / 8
  *   5 bits: -16 .. 15 in groups of 32;   8 bits: -127 .. 127 in groups of 32
+ *   6 and 8 bits in rotated groups of 64: -31 .. 31, -127 .. 127, of H w / 64 (kernels.h) in place
+ *           of w, and of H x in place of x: the formats int6 and int8
  *
- * Units are exact in bf16 and, times 8, in half floats. Within blocks of 64 columns errors are fed
- * back column by column, to later columns by one matrix product a block. An item is 64 rows;
- * memory: 64 (2 cols + 64) + 10 cols floats a thread. Source: Frantar et al., "GPTQ", 2022.
+ * Units are exact in bf16 and, but for rotated groups, times 8 in half floats. Within blocks of 64
+ * columns errors are fed back column by column, to later columns by one matrix product a block. An
+ * item is 64 rows; memory: 64 (2 cols + 64) + 10 cols floats a thread. Source: Frantar et al.,
+ * "GPTQ", 2022.
  */
 #ifndef ZOO_QUANTISE_FEEDBACK_H
 #define ZOO_QUANTISE_FEEDBACK_H
@@ -26,9 +29,9 @@
 enum { ZOO_FEEDBACK_ROWS = 64, ZOO_FEEDBACK_GROUP_MAX = 64 };
 
 /* Columns that share a unit. */
-static inline uint32_t zoo_feedback_group(uint32_t bits)
+static inline uint32_t zoo_feedback_group(uint32_t bits, bool rotated)
 {
-    return bits == 4 ? 64 : 32;
+    return bits == 4 || rotated ? 64 : 32;
 }
 
 typedef struct zoo_feedback {
@@ -36,6 +39,7 @@ typedef struct zoo_feedback {
     const zoo_tensor *tensor; /* holds the matrix from its row row0 on, */
     uint64_t row0;
     bool is_transposed; /* [cols, rows] there, not [rows, cols] */
+    bool is_rotated;    /* cols are a multiple of 64; h, factor, order and weight are of H x */
     uint32_t rows, cols, bits;
     const float *h;        /* [cols, cols] with columns in `order`; null: no feedback */
     const float *factor;   /* U, the same way; null without h */

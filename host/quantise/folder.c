@@ -21,8 +21,9 @@ typedef struct writing {
     size_t n;
     char *names; /* of the tensors of jobs */
     size_t names_used;
-    int64_t *shapes; /* [jobs][DIMS] */
-    const unsigned char **data;
+    int64_t *shapes;            /* [jobs][DIMS] */
+    const unsigned char **data; /* [jobs] mapped parts, */
+    const float **values;       /* or mapped values */
 } writing;
 
 enum {
@@ -53,10 +54,29 @@ static void set_dims(const zoo_job *job, uint64_t width, zoo_tensor *t)
     t->dims[t->n_dims - 1] = width;
 }
 
+static bool is_plain(const zoo_job *job)
+{
+    return zoo_job_rotates(job, job->kind);
+}
+
+/* The tensor as it was stored, with other numbers, in float32. */
+static zoo_status add_values(writing *w, uint32_t i, zoo_error *err)
+{
+    const zoo_job *job = &w->jobs->list[i];
+    ZOO_TRY(zoo_part_values(w->jobs, i, &w->values[i], err));
+    zoo_tensor *t = add(w, job, "", ZOO_F32, w->values[i]);
+    t->n_dims = job->tensor->n_dims;
+    memcpy(t->dims, job->tensor->dims, sizeof t->dims);
+    return ZOO_OK;
+}
+
 static zoo_status add_job(writing *w, uint32_t i, zoo_error *err)
 {
     const zoo_job *job = &w->jobs->list[i];
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, job->kind);
+    if (is_plain(job)) {
+        return add_values(w, i, err);
+    }
+    zoo_part_sizes s = zoo_part_measure(job, job->kind);
     ZOO_TRY(zoo_part_map(w->jobs, i, job->kind, &w->data[i], err));
     const unsigned char *at = w->data[i];
     int64_t *shape = w->shapes + DIMS * (size_t)i;
@@ -105,7 +125,8 @@ static zoo_status write_tensors(writing *w, zoo_error *err)
     w->names = zoo_mem_array((size_t)TENSORS_A_JOB * n, NAME_ROOM);
     w->shapes = zoo_mem_array((size_t)DIMS * n, sizeof *w->shapes);
     w->data = zoo_mem_array(n, sizeof *w->data);
-    if (!w->list || !w->names || !w->shapes || !w->data) {
+    w->values = zoo_mem_array(n, sizeof *w->values);
+    if (!w->list || !w->names || !w->shapes || !w->data || !w->values) {
         return zoo_fail(err, ZOO_E_MEMORY, "no memory for the names of tensors");
     }
     ZOO_TRY(add_all(w, err));
@@ -115,26 +136,25 @@ static zoo_status write_tensors(writing *w, zoo_error *err)
 
 /* ---- config.json ---- */
 
-/* Whether a matrix is stored in this kind with groups of `size`. */
+/* Whether a matrix is stored as codes of this kind with groups of `size`. */
 static bool is_so(const zoo_job *job, uint32_t kind, uint32_t size)
 {
-    return job->kind == kind && zoo_part_group(job->cols, kind) == size;
+    return job->kind == kind && !is_plain(job) && zoo_part_group(job, kind) == size;
 }
 
 static cJSON *group_of(const zoo_jobs *jobs, uint32_t kind, uint32_t size)
 {
     cJSON *group = cJSON_CreateObject(), *targets = cJSON_AddArrayToObject(group, "targets");
-    zoo_part_sizes s = zoo_part_measure(1, size, kind);
     for (uint32_t i = 0; i < jobs->n; i++) {
         if (is_so(&jobs->list[i], kind, size)) {
             (void)cJSON_AddItemToArray(targets, cJSON_CreateString(jobs->list[i].name));
         }
     }
     cJSON *weights = cJSON_AddObjectToObject(group, "weights");
-    (void)cJSON_AddNumberToObject(weights, "num_bits", s.bits);
+    (void)cJSON_AddNumberToObject(weights, "num_bits", kind == ZOO_JOB_FIVE ? 5 : 8);
     (void)cJSON_AddStringToObject(weights, "type", "int");
     (void)cJSON_AddStringToObject(weights, "strategy", "group");
-    (void)cJSON_AddNumberToObject(weights, "group_size", s.group);
+    (void)cJSON_AddNumberToObject(weights, "group_size", size);
     (void)cJSON_AddBoolToObject(weights, "symmetric", 1);
     (void)cJSON_AddBoolToObject(weights, "dynamic", 0);
     (void)cJSON_AddNullToObject(group, "input_activations");
@@ -168,14 +188,18 @@ static void add_quantization(cJSON *config, const zoo_jobs *jobs)
 {
     cJSON *q = cJSON_AddObjectToObject(config, "quantization_config");
     bool head = false;
-    for (uint32_t i = 0; i < jobs->n; i++) {
-        head = head || jobs->list[i].is_head;
-    }
     (void)cJSON_AddStringToObject(q, "quant_method", "compressed-tensors");
     (void)cJSON_AddStringToObject(q, "format", "pack-quantized");
     (void)cJSON_AddStringToObject(q, "quantization_status", "compressed");
     add_groups(cJSON_AddObjectToObject(q, "config_groups"), jobs);
     cJSON *ignore = cJSON_AddArrayToObject(q, "ignore");
+    for (uint32_t i = 0; i < jobs->n; i++) {
+        const zoo_job *job = &jobs->list[i];
+        head = head || job->is_head;
+        if (is_plain(job) && job->is_module) {
+            (void)cJSON_AddItemToArray(ignore, cJSON_CreateString(job->name));
+        }
+    }
     if (!head) {
         (void)cJSON_AddItemToArray(ignore, cJSON_CreateString("lm_head"));
     }
@@ -273,7 +297,13 @@ static zoo_status write_config(const writing *w, zoo_error *err)
     cJSON *config;
     ZOO_TRY(read_config(zoo_model_config_path(w->model->config), &config, err));
     cJSON_DeleteItemFromObjectCaseSensitive(config, "quantization_config");
-    add_quantization(config, w->jobs);
+    bool codes = false;
+    for (uint32_t i = 0; i < w->jobs->n; i++) {
+        codes = codes || !is_plain(&w->jobs->list[i]);
+    }
+    if (codes) {
+        add_quantization(config, w->jobs);
+    }
     for (uint32_t i = 0; i < w->jobs->n; i++) {
         if (w->jobs->list[i].is_shared) {
             cJSON_DeleteItemFromObjectCaseSensitive(config, "tie_word_embeddings");
@@ -376,10 +406,14 @@ zoo_status zoo_folder_write(const zoo_model *model, const zoo_jobs *jobs,
     for (uint32_t i = 0; w.data && i < jobs->n; i++) {
         zoo_part_unmap(jobs, i, jobs->list[i].kind, w.data[i]);
     }
+    for (uint32_t i = 0; w.values && i < jobs->n; i++) {
+        zoo_values_unmap(jobs, i, w.values[i]);
+    }
     zoo_mem_free(w.list);
     zoo_mem_free(w.names);
     zoo_mem_free(w.shapes);
     zoo_mem_free((void *)w.data);
+    zoo_mem_free((void *)w.values);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "kernels/bf16.h"
+#include "kernels/rotate.h"
 #include "quantise/feedback.h"
 
 enum { ROWS_MIN = 16 };
@@ -25,7 +26,7 @@ typedef struct part_head {
     unsigned char zeros[8];
 } part_head;
 
-static const char part_magic[8] = "zoopart4";
+static const char part_magic[8] = "zoopart5";
 
 static zoo_job *find(const zoo_jobs *jobs, const zoo_tensor *tensor)
 {
@@ -160,23 +161,34 @@ bool zoo_job_has_family(const zoo_jobs *jobs, uint32_t i)
     return family != i || (i + 1 < jobs->n && jobs->list[i + 1].family == family);
 }
 
-uint32_t zoo_part_group(uint32_t cols, uint32_t kind)
+bool zoo_job_rotates(const zoo_job *job, uint32_t kind)
 {
-    uint32_t group = zoo_feedback_group(zoo_job_bits(kind));
-    while (cols % group) {
+    return kind >= ZOO_JOB_SIX && !job->is_transposed && job->cols % ZOO_ROTATE_MAX == 0;
+}
+
+/* Columns that share a scale in feedback. */
+static uint32_t own_group(const zoo_job *job, uint32_t kind)
+{
+    return zoo_feedback_group(zoo_job_bits(kind), zoo_job_rotates(job, kind));
+}
+
+uint32_t zoo_part_group(const zoo_job *job, uint32_t kind)
+{
+    uint32_t group = own_group(job, kind);
+    while (job->cols % group) {
         group /= 2;
     }
     return group;
 }
 
-zoo_part_sizes zoo_part_measure(uint32_t rows, uint32_t cols, uint32_t kind)
+zoo_part_sizes zoo_part_measure(const zoo_job *job, uint32_t kind)
 {
-    uint32_t bits = zoo_job_bits(kind), group = zoo_part_group(cols, kind);
-    zoo_part_sizes s = {.bits = bits == 4 ? 8 : bits, .group = group};
-    s.words = ((uint64_t)cols * s.bits + 31) / 32;
-    s.groups = (cols + group - 1) / group;
-    s.codes = rows * s.words * sizeof(uint32_t);
-    s.scales = (rows * s.groups * sizeof(uint16_t) + 3) / 4 * 4;
+    uint32_t group = zoo_part_group(job, kind);
+    zoo_part_sizes s = {.bits = kind == ZOO_JOB_FIVE ? 5 : 8, .group = group};
+    s.words = ((uint64_t)job->cols * s.bits + 31) / 32;
+    s.groups = (job->cols + group - 1) / group;
+    s.codes = job->rows * s.words * sizeof(uint32_t);
+    s.scales = (job->rows * s.groups * sizeof(uint16_t) + 3) / 4 * 4;
     return s;
 }
 
@@ -187,7 +199,7 @@ static void part_path(const zoo_jobs *jobs, uint32_t i, uint32_t kind, char *pat
 
 static size_t part_size(const zoo_job *job, uint32_t kind)
 {
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, kind);
+    zoo_part_sizes s = zoo_part_measure(job, kind);
     return sizeof(part_head) + s.codes + s.scales;
 }
 
@@ -239,7 +251,7 @@ static void pack_row(const uint8_t *codes, uint32_t cols, uint32_t bits, uint32_
 /* Scales of feedback's groups, those of a group once for each group that is stored. */
 static void put_scales(const zoo_job *job, uint32_t kind, const uint16_t *scales, uint16_t *out)
 {
-    uint32_t own = zoo_feedback_group(zoo_job_bits(kind)), group = zoo_part_group(job->cols, kind);
+    uint32_t own = own_group(job, kind), group = zoo_part_group(job, kind);
     size_t n_own = (job->cols + own - 1) / own, n = job->cols / group;
     for (size_t r = 0; r < job->rows; r++) {
         for (size_t g = 0; g < n; g++) {
@@ -267,7 +279,7 @@ zoo_status zoo_part_write(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const
                           const uint16_t *scales, zoo_error *err)
 {
     const zoo_job *job = &jobs->list[i];
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, kind);
+    zoo_part_sizes s = zoo_part_measure(job, kind);
     size_t size = part_size(job, kind);
     unsigned char *data = zoo_mem_array(size, 1);
     char path[4200];
@@ -321,13 +333,74 @@ void zoo_part_unmap(const zoo_jobs *jobs, uint32_t i, uint32_t kind, const unsig
     }
 }
 
-void zoo_part_row(const zoo_job *job, const unsigned char *data, uint32_t row, float *out)
+/* Codes of eight bits of one output times their scales. */
+static void scaled_row(const zoo_job *job, uint32_t kind, const unsigned char *data, uint32_t row,
+                       float *out)
 {
-    zoo_part_sizes s = zoo_part_measure(job->rows, job->cols, 0);
+    zoo_part_sizes s = zoo_part_measure(job, kind);
     const unsigned char *codes = data + row * s.words * sizeof(uint32_t);
     const uint16_t *scales = (const uint16_t *)(const void *)(data + s.codes) + row * s.groups;
     for (uint32_t k = 0; k < job->cols; k++) {
         out[k] = (float)(codes[k] - 128) * bf16_value(scales[k / s.group]);
+    }
+}
+
+void zoo_part_row(const zoo_job *job, const unsigned char *data, uint32_t row, float *out)
+{
+    scaled_row(job, ZOO_JOB_FOUR, data, row, out);
+}
+
+void zoo_part_turned(const zoo_job *job, const unsigned char *data, uint32_t row, float *out)
+{
+    scaled_row(job, ZOO_JOB_EIGHT, data, row, out);
+    zoo_rotate(out, job->cols, ZOO_ROTATE_MAX);
+}
+
+static void values_path(const zoo_jobs *jobs, uint32_t i, char *path, size_t n)
+{
+    (void)snprintf(path, n, "%s/.parts/%05u.values", jobs->folder, i);
+}
+
+static size_t values_size(const zoo_job *job)
+{
+    return (size_t)job->rows * job->cols * sizeof(float);
+}
+
+/* A file of the size of the values, mapped to be written; null: errno. */
+static float *map_values(const char *path, size_t n)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int code = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)n);
+    void *map = code ? MAP_FAILED : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    code = code ? code : errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = code;
+    return map == MAP_FAILED ? NULL : map;
+}
+
+zoo_status zoo_part_values(const zoo_jobs *jobs, uint32_t i, const float **values, zoo_error *err)
+{
+    const zoo_job *job = &jobs->list[i];
+    const unsigned char *data = NULL;
+    char path[4200];
+    ZOO_TRY(zoo_part_map(jobs, i, job->kind, &data, err));
+    values_path(jobs, i, path, sizeof path);
+    float *out = map_values(path, values_size(job));
+    for (uint32_t row = 0; out && row < job->rows; row++) {
+        zoo_part_turned(job, data, row, out + (size_t)row * job->cols);
+    }
+    int code = errno;
+    zoo_part_unmap(jobs, i, job->kind, data);
+    *values = out;
+    return out ? ZOO_OK : zoo_fail(err, ZOO_E_IO, "%s: %s", path, strerror(code));
+}
+
+void zoo_values_unmap(const zoo_jobs *jobs, uint32_t i, const float *values)
+{
+    if (values) {
+        (void)munmap((void *)(uintptr_t)values, values_size(&jobs->list[i]));
     }
 }
 
@@ -373,6 +446,8 @@ void zoo_parts_remove(const zoo_jobs *jobs)
             (void)unlink(path);
         }
         cost_path(jobs, i, path, sizeof path);
+        (void)unlink(path);
+        values_path(jobs, i, path, sizeof path);
         (void)unlink(path);
     }
     (void)snprintf(path, sizeof path, "%s/.parts", jobs->folder);

@@ -3,7 +3,7 @@
  *
  *   for each round of as many tensors as there is memory for their moments:
  *     run the text through the model -> moments (moments.h) -> factors (factor.h)
- *     -> codes of 4, 5 and 8 bits, with their errors (feedback.h) -> parts on disk (job.h)
+ *     -> codes of 4, 5, 6 and 8 bits, with their errors (feedback.h) -> parts on disk (job.h)
  *   then what each tensor's error costs the model (costs.h); spend the bits (bits.h); write the
  *   folder (folder.h)
  *
@@ -31,15 +31,16 @@ typedef struct zoo_quantise_options {
 } zoo_quantise_options;
 
 typedef struct zoo_quantise_report {
-    uint32_t n_matrices, n_wide, n_eight; /* in total; with 5 bits; with 8 bits */
-    uint32_t n_resumed;                   /* matrices whose parts existed */
-    uint32_t n_unseen;                    /* matrices without activations in the text */
-    uint32_t n_damped;                    /* matrices whose factor needed more damping */
-    uint32_t n_stacked; /* stacks, and those stored as [inputs, outputs]: no modules of others */
-    uint32_t n_experts; /* others of which one bind row takes several: experts stored one by one */
-    uint64_t n_tokens;  /* of text run */
-    double bits;        /* per weight */
-    double kl;          /* expected on the texts, from single measurements; 0: not measured */
+    uint32_t n_matrices;
+    uint32_t n_kinds[4]; /* of them with 4, 5, 6 and 8 bits */
+    uint32_t n_resumed;  /* matrices whose parts existed */
+    uint32_t n_unseen;   /* matrices without activations in the text */
+    uint32_t n_damped;   /* matrices whose factor needed more damping */
+    uint32_t n_stacked;  /* stacks, and those stored as [inputs, outputs]: no modules of others */
+    uint32_t n_experts;  /* others of which one bind row takes several: experts stored one by one */
+    uint64_t n_tokens;   /* of text run */
+    double bits;         /* per weight */
+    double kl;           /* expected on the texts, from single measurements; 0: not measured */
 } zoo_quantise_report;
 
 /* The instruction set with which the engine must be opened: the best whose products take float32

@@ -191,6 +191,24 @@ awk -F'"' '/"name"/ { name = $4 } /"bits"/ && name ~ /[.]experts[.]/ {
     of[layer] = bits[2]; n++ } END { exit bad || n < 32 }' "$work/single/lmzoo_quantise.json"
 result $? "and have the same bits in a layer"
 
+# --- six and eight bits in rotated groups are plain numbers in the folder
+quantise "$work/six" --calibrate "$work/text.txt" --bits 6.3
+result $? "6.3 bits"
+quantise "$work/six1" --calibrate "$work/text.txt" --bits 6.3 --threads 1
+cmp "$work/six/model.safetensors" "$work/six1/model.safetensors" >>"$work/words" 2>&1
+result $? "one thread: the same bytes"
+"$lmzoo" inspect "$work/six" --weights int4 >"$work/words" 2>&1
+grep -q '[1-9][0-9]* matrices in int8; .* matrices in int5; [1-9][0-9]* matrices in int6; [1-9]' \
+    "$work/words" && grep -aq '"model.layers.0.mlp.down_proj.weight":{"dtype":"F32"' \
+    "$work/six/model.safetensors"
+result $? "plain float32 numbers that stand for int6 and int8 are these in memory"
+six=$(divergence "$work/six") wide=$("$lmzoo" score "$work/six" -i "$work/other.txt" --lines --json \
+    --weights f32 --cache f32 --against-model "$model" 2>"$work/words" |
+    sed 's/.*"kl_mean":\([^,}]*\).*/\1/')
+echo "6.3 bits $six, read as float32 $wide" >>"$work/words"
+awk -v a="$six" -v b="$wide" -v c="$with" 'BEGIN { exit !(a > 0 && a < 1.3 * b && a < 0.6 * c) }'
+result $? "6.3 bits diverge as their numbers do, activations apart, and far less than 4.8"
+
 # --- chats: their lines are what the template makes of them
 cat >"$work/chats.jsonl" <<'EOF'
 {"messages": [{"role": "user", "content": "Tell me a story about a dog."}, {"role": "assistant", "content": "Once there was a dog named Max. He loved to run in the park with his friends."}]}
@@ -220,6 +238,13 @@ if "$python" -c 'import torch, transformers, compressed_tensors' 2>/dev/null; th
         "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
             >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
     result $? "$name"
+    (cd "$LMZOO_SOURCE/tools/reference" &&
+        "$python" trace.py "$work/six" --tokens $ids -o "$work/reference.safetensors") \
+        >"$work/words" 2>&1 &&
+        "$lmzoo" trace "$work/six" --tokens $ids -o "$work/own.safetensors" >>"$work/words" 2>&1 &&
+        "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
+            >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+    result $? "and of 6.3 bits, whose six and eight bits are plain numbers"
     # Experts, which it does not read: what their codes stand for, unpacked by compressed-tensors.
     for folder in stacks single; do
         (cd "$LMZOO_SOURCE/tools/reference" &&
