@@ -67,6 +67,8 @@ typedef struct zoo_weight {
     uint32_t group; /* columns that share a scale; 0: no scales */
     const void *data;
     const uint16_t *scales; /* [panels][groups][16], int4 [16 + group / 4]; null without group */
+    const uint32_t *order;  /* [cols] column k multiplies number order[k] of a row; null: k. Kinds
+                               with groups alone; matrices of experts have none */
 } zoo_weight;
 
 /* y[i, o] = sum_k x[i, k] * w[o, k] + bias[o], for rows i < n_rows and the outputs o of panels

@@ -72,6 +72,15 @@ typedef struct zoo_source {
 /* Beside the flags of a bind row: the output matrix. */
 #define ZOO_BIND_HEAD (UINT32_C(1) << 31)
 
+/* Beside them, too: a matrix of a stack, whose members read rows that are prepared once. */
+#define ZOO_BIND_STACK (UINT32_C(1) << 30)
+
+/* An order of columns that several matrices may have (column_order.h). */
+typedef struct zoo_column_order {
+    const uint32_t *order; /* [cols], the model's */
+    uint32_t cols;
+} zoo_column_order;
+
 /* What was bound from where, for inspect and for the left-over report. */
 typedef struct zoo_model_stats {
     uint64_t n_parameters; /* values read */
@@ -125,8 +134,10 @@ typedef struct zoo_model {
     uint32_t n_bounds, bounds_max;
     zoo_model_stats stats;
     zoo_problems *problems;
-    uint64_t renames_used; /* bits: pairs of the card's "tensors" that some name asked for */
-    zoo_source *sources;   /* [n_sources], in the order of binding */
+    uint64_t renames_used;      /* bits: pairs of the card's "tensors" that some name asked for */
+    zoo_column_order orders[8]; /* that were made last */
+    uint32_t n_orders;
+    zoo_source *sources; /* [n_sources], in the order of binding */
     uint32_t n_sources, sources_max;
     bool quiet;
     bool predicts; /* the plan is that of a prediction layer; the head is another model's */

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "kernels/select.h"
 #include "model/bound_model.h"
+#include "model/column_order.h"
 #include "model/pack.h"
 #include "model/packed_cache.h"
 
@@ -77,7 +78,7 @@ static zoo_dtype rotated_kind(const zoo_matrix *m)
 /* Whether a matrix is stored as codes of low to high bits with scales along its rows. */
 static bool has_codes(const zoo_matrix *m, uint32_t low, uint32_t high)
 {
-    return m->codes && m->codes != m->plain && m->bits >= low && m->bits <= high && !m->groups &&
+    return m->codes && m->codes != m->plain && m->bits >= low && m->bits <= high &&
            m->block_rows <= 1 && m->cols <= UINT32_MAX;
 }
 
@@ -92,11 +93,15 @@ static uint32_t split_group(const zoo_matrix *m)
     return has_codes(m, 5, 5) && block == 16 && holds_row(m, ZOO_INT5, 32) ? 32 : 0;
 }
 
-/* Groups of the matrix as it is stored that can be kept; 0: none. */
-static uint32_t stored_group(const zoo_matrix *m)
+/* Groups of the matrix as it is stored that can be kept; 0: none. Rows that are prepared once for a
+ * stack have one order of columns. */
+static uint32_t stored_group(const zoo_matrix *m, uint32_t flags)
 {
     uint64_t block = m->block_cols;
-    uint32_t split = split_group(m);
+    uint32_t split = m->groups ? 0 : split_group(m);
+    if (m->groups && (flags & ZOO_BIND_STACK || !zoo_column_order_fits(m))) {
+        return 0;
+    }
     if (split) {
         return split;
     }
@@ -110,7 +115,7 @@ static uint32_t stored_group(const zoo_matrix *m)
 static bool stays_eight(const zoo_matrix *m, uint32_t flags)
 {
     bool short_groups = m->bits == 8 && (m->block_cols == 32 || m->block_cols == 16);
-    return has_codes(m, 2, 8) && ((flags & ZOO_BIND_MAP_STORED) || short_groups);
+    return has_codes(m, 2, 8) && !m->groups && ((flags & ZOO_BIND_MAP_STORED) || short_groups);
 }
 
 static bool has_few(const zoo_model *model, const zoo_weight *w)
@@ -139,7 +144,7 @@ void zoo_model_choose_kind(const zoo_model *model, const zoo_matrix *m, uint32_t
 {
     bool across = flags & ZOO_BIND_MAP_STORED;
     bool keeps = model->weight_kind == ZOO_INT4 && !across && !(flags & ZOO_BIND_EXACT);
-    uint32_t group = keeps ? stored_group(m) : 0;
+    uint32_t group = keeps ? stored_group(m, flags) : 0;
     zoo_dtype rotated = keeps ? rotated_kind(m) : ZOO_F32;
     w->group = 0;
     if (flags & ZOO_BIND_EXACT) {

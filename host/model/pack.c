@@ -164,13 +164,17 @@ void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out)
     size_t step = w->group ? w->group : w->cols;
     for (size_t k = 0; k < w->cols; k += step) {
         size_t n = w->cols - k < step ? w->cols - k : step;
-        if (int_is_rotated(w->kind)) {
-            float group[GROUP_MAX];
-            unpack_part(w, panel, o, k, step, group);
-            zoo_rotate(group, step, zoo_rotate_span(w->group));
-            memcpy(out + k, group, n * sizeof *out);
-        } else {
+        if (!w->group) {
             unpack_part(w, panel, o, k, n, out + k);
+            continue;
+        }
+        float group[GROUP_MAX];
+        unpack_part(w, panel, o, k, step, group);
+        if (int_is_rotated(w->kind)) {
+            zoo_rotate(group, step, zoo_rotate_span(w->group));
+        }
+        for (size_t i = 0; i < n; i++) {
+            out[w->order ? w->order[k + i] : k + i] = group[i];
         }
     }
 }

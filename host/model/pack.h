@@ -32,7 +32,7 @@ const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
 void zoo_pack_factor(const zoo_weight *w, double factor);
 
 /*
- * Fills panel `panel` of w from its n <= 16 rows [n, cols]; w->data and w->scales are writable
+ * Fills panel `panel` of w from its n <= 16 rows [n, cols], whose columns are in w's order; w->data and w->scales are writable
  * memory of zoo_pack_size bytes. Panels may be filled in parallel. Not for weights that need a
  * grid.
  */
@@ -52,7 +52,7 @@ bool zoo_pack_needs_grid(const zoo_weight *w);
 /* Whether the values of a row lie so on the grids of groups. */
 bool zoo_pack_is_exact(zoo_dtype kind, uint32_t group, const float *row, uint32_t cols);
 
-/* Reads row `row` < w->rows back as float32 [cols], the rotation undone. */
+/* Reads row `row` < w->rows back as float32 [cols], rotation and order of columns undone. */
 void zoo_unpack_row(const zoo_weight *w, uint32_t row, float *out);
 
 #endif

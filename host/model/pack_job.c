@@ -7,6 +7,8 @@
  */
 #include "model/pack_job.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "model/pack.h"
 
@@ -52,14 +54,26 @@ static void read_panel(zoo_pack_job *job, uint64_t first, uint32_t n, float *out
     }
 }
 
+/* The columns of rows [n, cols] in the order of the weight; room [cols]. */
+static void order_columns(const zoo_weight *w, float *rows, uint32_t n, float *room)
+{
+    for (uint32_t i = 0; w->order && i < n; i++, rows += w->cols) {
+        memcpy(room, rows, w->cols * sizeof *room);
+        for (uint32_t k = 0; k < w->cols; k++) {
+            rows[k] = room[w->order[k]];
+        }
+    }
+}
+
 static void pack_panel(void *arg, uint32_t panel, uint32_t worker)
 {
     zoo_pack_job *job = arg;
     uint64_t first = (uint64_t)panel * ZOO_PANEL;
     uint64_t left = job->weight->rows - first;
     uint32_t n = left < ZOO_PANEL ? (uint32_t)left : ZOO_PANEL;
-    float *rows = job->scratch + (size_t)worker * ZOO_PANEL * job->weight->cols;
+    float *rows = job->scratch + (size_t)worker * (ZOO_PANEL + 1) * job->weight->cols;
     read_panel(job, first, n, rows);
+    order_columns(job->weight, rows, n, rows + (size_t)ZOO_PANEL * job->weight->cols);
     if (!job->source->codes || !zoo_pack_panel_exact(job->weight, panel, rows, n)) {
         atomic_store(&job->loses, true);
         if (!zoo_pack_needs_grid(job->weight)) {
@@ -101,7 +115,7 @@ static void pack_slices(zoo_model *model, zoo_pack_job *job)
 
 zoo_status zoo_pack_job_run(zoo_model *model, zoo_pack_job *job, zoo_error *err)
 {
-    size_t n = (size_t)zoo_pool_n_threads(model->pool) * ZOO_PANEL * job->weight->cols;
+    size_t n = (size_t)zoo_pool_n_threads(model->pool) * (ZOO_PANEL + 1) * job->weight->cols;
     job->scratch = zoo_mem_array(n, sizeof(float));
     if (!job->scratch) {
         return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory while packing", model->folder);

@@ -15,7 +15,7 @@ typedef struct zoo_pack_job {
     uint64_t row0;      /* of the source, where a stack is cut */
     const float *whole; /* stored-transposed matrices: [cols, source rows] */
     uint64_t whole_stride;
-    float *scratch;    /* [threads, 16, cols] */
+    float *scratch;    /* [threads, 16 + 1, cols] */
     atomic_bool loses; /* a panel's stored codes were no steps of the kind: it was rounded */
     zoo_status status; /* of the first panel that failed */
     zoo_error error;

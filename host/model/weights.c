@@ -12,6 +12,7 @@
 #include "checkpoint/matrix.h"
 #include "config/tensor_names.h"
 #include "model/bound_model.h"
+#include "model/column_order.h"
 #include "model/kinds_told.h"
 #include "model/pack.h"
 #include "model/pack_job.h"
@@ -141,9 +142,15 @@ static zoo_status pack_matrix(zoo_model *model, const char *name, const zoo_matr
                               const dims *d, zoo_weight *out, zoo_error *err)
 {
     *out = (zoo_weight){.rows = (uint32_t)d->rows, .cols = (uint32_t)d->cols};
-    zoo_model_choose_kind(model, m, d->flags, out);
+    zoo_model_choose_kind(model, m, d->flags | (d->family ? ZOO_BIND_STACK : 0), out);
     zoo_model_count_kind(model, m, d->flags, out);
     bool keeps = out->group != 0;
+    if (keeps && m->groups && d->mode == ZOO_BIND_PACK) {
+        out->order = zoo_column_order_make(model, m);
+        if (!out->order) {
+            return zoo_fail(err, ZOO_E_MEMORY, "%s: out of memory for %s", model->folder, name);
+        }
+    }
     ZOO_TRY(zoo_model_take_packed(model, d->mode, name, out, err));
     if (d->mode == ZOO_BIND_PACK) {
         zoo_source source = {.weight = out,

@@ -141,7 +141,7 @@ static void linear_item(void *arg, uint32_t n, uint32_t worker)
     job->kernels->gemm[p->weight->kind].gemm(&gemm);
 }
 
-/* Gives matrix i its prepared rows: those of an earlier matrix of the same kind, or new ones. */
+/* Gives matrix i its prepared rows: those of an earlier matrix that reads the same, or new ones. */
 static void linear_prepare(zoo_ctx *ctx, linear_job *job, uint32_t i, const float *x,
                            size_t x_stride)
 {
@@ -157,7 +157,8 @@ static void linear_prepare(zoo_ctx *ctx, linear_job *job, uint32_t i, const floa
     assert(size <= zoo_prepared_bound(w->cols));
     for (uint32_t j = 0; j < i; j++) {
         const zoo_weight *other = job->proj[j].weight;
-        if (other->rows && other->kind == w->kind && other->group == w->group) {
+        if (other->rows && other->kind == w->kind && other->group == w->group &&
+            other->order == w->order) {
             job->x[i] = job->x[j];
             return;
         }

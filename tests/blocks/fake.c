@@ -197,7 +197,7 @@ void fake_streams(fake *f, const zoo_block_ops *ops, const void *params)
 
 zoo_weight fake_pack(fake *f, const float *x, uint32_t rows, uint32_t cols)
 {
-    zoo_weight w = {f->weight_kind, rows, cols, zoo_pack_group(f->weight_kind), NULL, NULL};
+    zoo_weight w = {f->weight_kind, rows, cols, zoo_pack_group(f->weight_kind), NULL, NULL, NULL};
     size_t scales = 0, size = zoo_pack_size(f->weight_kind, rows, cols, w.group, &scales);
     w.data = fake_keep(f, size);
     w.scales = scales ? fake_keep(f, scales) : NULL;

@@ -58,8 +58,8 @@ static zoo_weight make_weight(uint32_t kind, uint32_t rows, uint32_t cols, uint3
     return w;
 }
 
-/* What rounding sees of n rows of floats [n, *width]: rotated groups for int8 and int6, which are
- * padded. */
+/* What rounding sees of n rows of floats [n, *width]: columns in the order of the weights, rotated
+ * groups for int8 and int6, which are padded. */
 static float *as_rounded(const zoo_weight *w, const float *x, size_t x_stride, uint32_t n,
                          uint32_t *width)
 {
@@ -68,7 +68,9 @@ static float *as_rounded(const zoo_weight *w, const float *x, size_t x_stride, u
     float *out = kt_floats((size_t)n * *width);
     memset(out, 0, (size_t)n * *width * sizeof *out);
     for (uint32_t i = 0; i < n; i++) {
-        memcpy(out + (size_t)i * *width, x + i * x_stride, w->cols * sizeof *out);
+        for (uint32_t k = 0; k < w->cols; k++) {
+            out[(size_t)i * *width + k] = x[i * x_stride + (w->order ? w->order[k] : k)];
+        }
     }
     if (int_is_rotated(w->kind)) {
         zoo_rotate(out, (size_t)n * *width, zoo_rotate_span(group));
@@ -144,6 +146,17 @@ static uint32_t pick_size(uint32_t i, uint32_t max)
     return i < 67 ? i + 1 : 1 + kt_below(max);
 }
 
+static const uint32_t *random_order(uint32_t n)
+{
+    uint32_t *order = kt_take(n * sizeof *order);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t j = kt_below(i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
 static gemm_case make_case(uint32_t kind, uint32_t i)
 {
     gemm_case c = {.n_rows = pick_size((i * 29) % CASES, ROWS_MAX)};
@@ -159,6 +172,7 @@ static gemm_case make_case(uint32_t kind, uint32_t i)
         cols = (cols + 31) / 32 * 32;
     }
     c.w = make_weight(kind, rows, cols, group);
+    c.w.order = group && i % 4 == 3 ? random_order(cols) : NULL;
     c.x_stride = cols + i % 5;
     c.x = kt_values(c.n_rows * c.x_stride - i % 5, i % 3 ? 1.0f : 30.0f);
     c.bias = i % 2 ? kt_values(c.w.rows, 2) : NULL;

@@ -537,7 +537,7 @@ static void panels(void)
         bool same = true;
         for (uint32_t cols = 1; cols < 300; cols += cols < 70 ? 1 : 23) {
             uint32_t n = 1 + kt_below(ZOO_PANEL);
-            zoo_weight w = {.kind = kinds[i].kind, n, cols, kinds[i].group, NULL, NULL};
+            zoo_weight w = {.kind = kinds[i].kind, n, cols, kinds[i].group, NULL, NULL, NULL};
             float *x = odd_values((size_t)n * cols);
             same &= same_panel(k_pack_panel_scalar, &w, x, n);
 #define PACKS_RIGHT(level) same &= !has(#level) || same_panel(k_pack_panel_##level, &w, x, n);

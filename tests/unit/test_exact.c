@@ -77,13 +77,30 @@ static zoo_weight packed_of(const zoo_engine *engine, const char *name)
     for (uint64_t i = 0; i < p->n_entries; i++) {
         const zoo_packed_entry *e = &p->entries[i];
         if (e->name == XXH3_64bits(name, strlen(name))) {
-            zoo_weight w = {e->kind, e->rows, e->cols, e->group, p->data[i], NULL};
+            zoo_weight w = {e->kind, e->rows, e->cols, e->group, p->data[i], NULL, NULL};
             w.scales = zoo_pack_scales(&w, w.data);
             return w;
         }
     }
     fail_msg("%s is not packed", name);
     return (zoo_weight){0};
+}
+
+/* Columns by ascending group. */
+static uint32_t *order_of(const zoo_matrix *m)
+{
+    uint32_t *order = malloc(m->cols * sizeof *order), n = 0;
+    for (uint32_t group = 0; group < m->grid_cols; group++) {
+        for (uint32_t k = 0; k < m->cols; k++) {
+            uint32_t of;
+            memcpy(&of, (const unsigned char *)m->groups->data + k * sizeof of, sizeof of);
+            if (of == group) {
+                order[n++] = k;
+            }
+        }
+    }
+    assert_int_equal(n, m->cols);
+    return order;
 }
 
 static void same_rows(const zoo_matrix *m, const zoo_weight *w, const char *name)
@@ -128,7 +145,10 @@ static void check_folder(const char *folder, uint32_t layers)
         assert_int_equal(zoo_matrix_find(set, q, name, &m, NULL), ZOO_OK);
         assert_true(m.found && !m.plain);
         zoo_weight w = packed_of(engine, name);
+        uint32_t *order = m.groups ? order_of(&m) : NULL;
+        w.order = order;
         same_rows(&m, &w, name);
+        free(order);
     }
     assert_int_equal(engine->model.stats.n_kept, layers * ZOO_COUNT(modules));
     assert_int_equal(engine->model.stats.n_rounded, 0);
@@ -139,7 +159,10 @@ static void check_folder(const char *folder, uint32_t layers)
 
 static void test_cases(void **state)
 {
-    static const char *const cases[] = {"quant-awq", "quant-gptq-int4", "quant-ct-int4-group32",
+    static const char *const cases[] = {"quant-awq",
+                                        "quant-gptq-int4",
+                                        "quant-ct-int4-group32",
+                                        "quant-gptq-int4-actorder",
                                         "quant-ct-int4-group32-asym",
                                         "quant-ct-int4-group128-asym"};
     char folder[4096];
