@@ -5,8 +5,9 @@
 #
 # Mean KL divergence a token to float32, with its standard error, and how often the likeliest token
 # is the same; caches in float32. Kinds: int8 and int4 as they are packed at load; `quantise` with
-# 4.8 and 6.3 bits a weight by text of the same kind, and with 4.8 by OTHER, text of another kind
-# (x.txt or x.jsonl; - for none), alone and with what the model writes itself.
+# 4.8, 6.3 and 8.25 bits a weight by text of the same kind, and with 4.8 by what the model writes
+# itself, and by OTHER, text of another kind (x.txt or x.jsonl; - for none), alone and with the
+# former.
 #
 # A released model is scored on characters 60,000 to 84,000 of TEXT in windows of 512 tokens; the
 # same kind is its first 60,000, another kind the first 30,000 of OTHER. A model in demo/models is
@@ -94,12 +95,13 @@ for model; do
     texts "$model"
     echo "| $(basename "$model") | int8 | 8.25 | $(divergence "$model" "$model" int8) |"
     echo "| $(basename "$model") | int4 | | $(divergence "$model" "$model" int4) |"
-    quantised "$model" 'no text' 4.8
+    quantised "$model" 'its own text' 4.8
     quantised "$model" 'same kind of text' 4.8 --calibrate "$work/same.txt"
     if [ "$other" != - ]; then
         quantised "$model" 'other text' 4.8 --calibrate "$other"
-        quantised "$model" 'other text and its own' 4.8 --calibrate "$other" --own-text 8192
+        quantised "$model" 'other text and its own' 4.8 --calibrate "$other" --own-text 32768
     fi
     quantised "$model" 'same kind of text' 6.3 --calibrate "$work/same.txt"
+    quantised "$model" 'same kind of text' 8.25 --calibrate "$work/same.txt"
     peers "$model"
 done

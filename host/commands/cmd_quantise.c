@@ -16,7 +16,7 @@
 #include "quantise/own_text.h"
 #include "quantise/quantise.h"
 
-enum { HELD = 2048, CONTEXT = 512, OWN_TOKENS = 8192, OWN_ROWS = 16, OWN_UNSET = INT32_MAX };
+enum { HELD = 2048, CONTEXT = 512, OWN_TOKENS = 32768, OWN_ROWS = 64, OWN_UNSET = INT32_MAX };
 
 typedef struct quantise_args {
     zoo_common common;
@@ -39,7 +39,8 @@ static int fail(const zoo_error *err, int code)
     return zoo_command_failed("quantise", err, code);
 }
 
-/* Moves the last tokens of the last texts to `held`, whole texts or the end of one. */
+/* Moves the last tokens of the last texts to `held`, whole texts or the end of one, behind the
+ * begin token if the text has it. */
 static zoo_status hold(quantising *q, zoo_error *err)
 {
     zoo_score_texts *t = &q->texts, *held = &q->held;
@@ -60,9 +61,12 @@ static zoo_status hold(quantising *q, zoo_error *err)
             zoo_mem_free(cut.tokens);
             break;
         }
-        memcpy(cut.tokens, last->tokens + (last->n - cut.n), cut.n * sizeof *cut.tokens);
+        bool begins = held->begin >= 0 && cut.n < last->n && last->tokens[0] == held->begin;
+        cut.tokens[0] = held->begin;
+        memcpy(cut.tokens + begins, last->tokens + (last->n - cut.n), cut.n * sizeof *cut.tokens);
         t->n_scored -= cut.n - (cut.n == last->n);
         last->n -= cut.n;
+        cut.n += begins;
         if (last->n == 0) {
             zoo_mem_free(last->tokens);
             t->n--;
@@ -70,7 +74,7 @@ static zoo_status hold(quantising *q, zoo_error *err)
         held->list[held->n++] = cut;
         held->n_scored += cut.n - 1;
         got += cut.n - 1;
-        if (t->n == 1 && cut.n == need) {
+        if (t->n == 1 && cut.n - begins == need) {
             break;
         }
     }
@@ -282,7 +286,7 @@ static const zoo_option options[] = {
     {"--lines", 0, ZOO_OPTION_FLAG, offsetof(quantise_args, by_lines), NULL,
      "each line of a text file is a text"},
     {"--own-text", 0, ZOO_OPTION_COUNT, offsetof(quantise_args, own_tokens), "N",
-     "tokens that the model writes itself, whose activations count too (8192 without --calibrate, "
+     "tokens that the model writes itself, whose activations count too (32768 without --calibrate, "
      "else none)"},
     {"--bits", 0, ZOO_OPTION_NUMBER, offsetof(quantise_args, bits), "N",
      "bits a weight at most, scales and zeros counted (4.8)"},

@@ -4,8 +4,9 @@
  *
  *   groups [cols] of each column -> order [cols], columns by ascending group, then as stored
  *
- * Matrices that read the same rows mostly have the same order (queries, keys and values); it is then
- * the same array, so that rows are prepared for them once. Memory: 4 bytes a column, the model's.
+ * Matrices that read the same rows mostly have the same order (queries, keys and values); it is
+ * then the same array, so that rows are prepared for them once. Memory: 4 bytes a column, the
+ * model's.
  */
 #ifndef ZOO_MODEL_COLUMN_ORDER_H
 #define ZOO_MODEL_COLUMN_ORDER_H

@@ -32,9 +32,9 @@ const uint16_t *zoo_pack_scales(const zoo_weight *w, const void *data);
 void zoo_pack_factor(const zoo_weight *w, double factor);
 
 /*
- * Fills panel `panel` of w from its n <= 16 rows [n, cols], whose columns are in w's order; w->data and w->scales are writable
- * memory of zoo_pack_size bytes. Panels may be filled in parallel. Not for weights that need a
- * grid.
+ * Fills panel `panel` of w from its n <= 16 rows [n, cols], whose columns are in w's order; w->data
+ * and w->scales are writable memory of zoo_pack_size bytes. Panels may be filled in parallel. Not
+ * for weights that need a grid.
  */
 void zoo_pack_panel(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n);
 

@@ -9,14 +9,16 @@
 #include "quantise/bits.h"
 #include "quantise/feedback.h"
 
-static const double eight_from = 0.5; /* spare bits from which every tensor has parts of 6 and 8 */
+static const double eight_from = 0.5; /* spare bits from which every tensor has a part of 8 */
 
 bool zoo_quantise_wants(const zoo_quantising *r, const zoo_job *job, uint32_t kind)
 {
     double spare = r->options->bits - zoo_bits_of(ZOO_JOB_FOUR);
-    bool more = job->is_wide || spare > eight_from;
-    bool exists = kind != ZOO_JOB_SIX || zoo_job_rotates(job, kind);
-    return kind == ZOO_JOB_FOUR || (spare > 0 && exists && (kind == ZOO_JOB_FIVE || more));
+    if (kind == ZOO_JOB_FOUR || spare <= 0) {
+        return kind == ZOO_JOB_FOUR;
+    }
+    return kind == ZOO_JOB_EIGHT ? job->is_wide || spare > eight_from
+                                 : kind == ZOO_JOB_FIVE || zoo_job_rotates(job, kind);
 }
 
 /* The outputs of one matrix, where its codes and scales go, and the kinds wanted of it. */

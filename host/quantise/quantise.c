@@ -311,6 +311,17 @@ static zoo_status check_usage(const zoo_quantising *r, zoo_error *err)
     return ZOO_OK;
 }
 
+/* Parts that a stopped run with another budget left do not take part. */
+static void pass_over_unwanted(zoo_quantising *r)
+{
+    for (uint32_t i = 0; i < r->jobs.n; i++) {
+        zoo_job *job = &r->jobs.list[i];
+        for (uint32_t k = 0; k < ZOO_JOB_KINDS; k++) {
+            job->done[k] = job->done[k] && zoo_quantise_wants(r, job, k);
+        }
+    }
+}
+
 static zoo_status run_all(zoo_quantising *r, zoo_error *err)
 {
     const zoo_quantise_options *o = r->options;
@@ -320,6 +331,7 @@ static zoo_status run_all(zoo_quantising *r, zoo_error *err)
     ZOO_TRY(open_folder(r, err));
     make_key(r);
     zoo_jobs_resume(&r->jobs);
+    pass_over_unwanted(r);
     r->model->kernels = r->engine->step.ctx.kernels = zoo_moments_wrap(r->model->kernels);
     ZOO_TRY(run_rounds(r, err));
     ZOO_TRY(choose_bits(r, err));

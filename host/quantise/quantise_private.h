@@ -26,8 +26,8 @@ typedef struct zoo_quantising {
     uint32_t n_done;
 } zoo_quantising;
 
-/* Whether a part of this kind is needed: one of more bits only if the budget may allow it, and of 6
- * or 8 where the budget leaves no other use for bits, or the block asks for them. */
+/* Whether a part of this kind is needed: one of more bits only if the budget may allow it, and of 8
+ * where the budget leaves no other use for bits, or the block asks for them. */
 bool zoo_quantise_wants(const zoo_quantising *r, const zoo_job *job, uint32_t kind);
 /* The first entry of job i among the moments of the round. */
 uint32_t zoo_quantise_entry(const zoo_quantising *r, uint32_t i);

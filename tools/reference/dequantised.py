@@ -9,8 +9,9 @@ by every program, at four bytes a weight. The codes are unpacked by the package 
 
     W[r, c] = code[r, c] * scale[r, c / group]
 
-Only what `quantise` writes is read: model.safetensors with symmetric groups, packed densely. A
-tensor that was stored as [inputs, outputs] is turned back (lmzoo_quantise.json names it).
+Only what `quantise` writes is read: model.safetensors with symmetric groups, packed densely; six
+and eight bits in rotated groups are plain numbers there already. A tensor that was stored as
+[inputs, outputs] is turned back (lmzoo_quantise.json names it).
 """
 
 import json
@@ -27,7 +28,7 @@ from safetensors.torch import load_file, save_file
 def widths(config: dict[str, Any]) -> dict[str, int]:
     """Bits of each matrix by its name."""
     out: dict[str, int] = {}
-    for group in config["quantization_config"]["config_groups"].values():
+    for group in config.get("quantization_config", {}).get("config_groups", {}).values():
         for name in group["targets"]:
             out[name] = group["weights"]["num_bits"]
     return out
@@ -70,7 +71,7 @@ def main() -> None:
             shutil.copy(os.path.join(folder, name), out)
     with open(os.path.join(folder, "config.json")) as f:
         config = json.load(f)
-    del config["quantization_config"]
+    config.pop("quantization_config", None)
     with open(os.path.join(out, "config.json"), "w") as f:
         json.dump(config, f, indent=2)
 
