@@ -160,7 +160,9 @@ static bool find_rotated(const zoo_weight *w, const float *x, uint32_t n, grid *
 {
     float values[GROUP_MAX] = {0}, top = 0;
     int most = w->kind == ZOO_INT6 ? INT6_MAX : 127;
-    memcpy(values, x, n * sizeof *x);
+    for (uint32_t i = 0; i < n; i++) {
+        values[i] = x[i];
+    }
     zoo_rotate(values, GROUP_MAX, GROUP_MAX);
     for (uint32_t i = 0; i < GROUP_MAX; i++) {
         values[i] /= GROUP_MAX;
@@ -267,7 +269,9 @@ static bool pack_group(const zoo_weight *w, double factor, const float *row, uin
 
 bool zoo_pack_panel_exact(zoo_weight *w, uint32_t panel, const float *rows, uint32_t n)
 {
-    if (!has_grid(w->kind, w->group)) {
+    grid first;
+    uint32_t n_first = w->cols < w->group ? w->cols : w->group;
+    if (!has_grid(w->kind, w->group) || !find_any(w, int_factor(w), rows, n_first, &first)) {
         return false;
     }
     size_t groups = int_groups(w->cols, w->group), step = int_scales_step(w->kind, w->group);
