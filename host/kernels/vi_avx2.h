@@ -25,6 +25,11 @@ static inline vi vi_odd8(vi x)
     return (vi){_mm256_srai_epi16(x.a, 8), _mm256_srai_epi16(x.b, 8)};
 }
 
+static inline vi vi_ready6(vi six)
+{
+    return six;
+}
+
 static inline vi vi_unpack8(vi x)
 {
     return vi_odd8((vi){_mm256_slli_epi16(x.a, 8), _mm256_slli_epi16(x.b, 8)});

@@ -76,6 +76,11 @@ static inline vi vi_signed6(vi six)
     return _mm512_sub_epi8(six, _mm512_set1_epi8(INT6_ZERO));
 }
 
+static inline vi vi_ready6(vi six)
+{
+    return _mm512_add_epi8(six, _mm512_set1_epi8(128 - INT6_ZERO));
+}
+
 static inline __m512i vi_step_words(const uint16_t *p)
 {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));

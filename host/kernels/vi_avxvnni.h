@@ -28,6 +28,12 @@ static inline vi vi_odd8(vi x)
     return x;
 }
 
+static inline vi vi_ready6(vi six)
+{
+    __m256i offset = _mm256_set1_epi8(128 - INT6_ZERO);
+    return (vi){_mm256_add_epi8(six.a, offset), _mm256_add_epi8(six.b, offset)};
+}
+
 static inline vi vi_steps(const uint16_t *p)
 {
     return vi_byte_times(p);

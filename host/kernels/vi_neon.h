@@ -94,6 +94,11 @@ static inline vi vi_signed6(vi six)
     VI_QUADS(r, vsubq_u8(six.q[i], vdupq_n_u8(INT6_ZERO)));
 }
 
+static inline vi vi_ready6(vi six)
+{
+    return vi_signed6(six);
+}
+
 static inline vi vi_unpack8(vi x)
 {
     return x;
