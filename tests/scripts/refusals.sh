@@ -112,7 +112,7 @@ check "a model_type without card, with a key the probe cannot place" 'type/confi
 
 mkdir "$TMPDIR/plugins" "$TMPDIR/cards"
 cp "$LMZOO_BUILD/tests/loader/abi_major.so" "$TMPDIR/plugins/llama.so"
-check "a plugin of another ABI" 'plugins/llama.so: plugin stamp: abi_major is 41, this host has 4' "$source" --plugin-dir "$TMPDIR/plugins"
+check "a plugin of another ABI" 'plugins/llama.so: plugin stamp: abi_major is 41, this host has 5' "$source" --plugin-dir "$TMPDIR/plugins"
 
 printf '{"model_type": "llama", "plugin": "nonesuch"}\n' >"$TMPDIR/cards/odd.json"
 check "a card that names no plugin" 'cards/odd.json: the card names plugin "nonesuch"' "$source" --card-dir "$TMPDIR/cards"
