@@ -154,6 +154,24 @@ static void fill_e2m1(float *x, uint32_t n)
     }
 }
 
+/* Whether all panels of x are packed on their grids, and unpacked to x. */
+static bool comes_back(zoo_weight *w, const float *x)
+{
+    float *row = kt_floats(w->cols);
+    bool same = true;
+    for (uint32_t p = 0; p * ZOO_PANEL < w->rows; p++) {
+        uint32_t left = w->rows - p * ZOO_PANEL, n = left < ZOO_PANEL ? left : ZOO_PANEL;
+        same &= zoo_pack_panel_exact(w, p, x + (size_t)p * ZOO_PANEL * w->cols, n);
+    }
+    for (uint32_t o = 0; o < w->rows; o++) {
+        zoo_unpack_row(w, o, row);
+        for (uint32_t k = 0; k < w->cols; k++) {
+            same &= row[k] == x[(size_t)o * w->cols + k];
+        }
+    }
+    return same;
+}
+
 /* As `quantise` gives int8 and int6: whole multiples of a unit in rotated groups, rotated back. */
 static void fill_rotated(float *x, uint32_t kind)
 {
@@ -177,22 +195,16 @@ static void rotated_grids(void)
                         .rows = 1 + kt_below(50),
                         .cols = 64 * (1 + kt_below(4)),
                         .group = 64};
-        float *x = kt_floats((size_t)w.rows * w.cols), *row = kt_floats(w.cols);
+        float *x = kt_floats((size_t)w.rows * w.cols);
         for (uint32_t k = 0; k < w.rows * w.cols; k += 64) {
             fill_rotated(x + k, w.kind);
         }
         memset(x, 0, 64 * sizeof *x);
         pack_all(&w, x);
-        for (uint32_t p = 0; p * ZOO_PANEL < w.rows; p++) {
-            uint32_t n = w.rows - p * ZOO_PANEL < ZOO_PANEL ? w.rows - p * ZOO_PANEL : ZOO_PANEL;
-            same &= zoo_pack_panel_exact(&w, p, x + (size_t)p * ZOO_PANEL * w.cols, n);
-        }
+        same &= comes_back(&w, x);
         for (uint32_t o = 0; o < w.rows; o++) {
-            zoo_unpack_row(&w, o, row);
+            const float *row = x + (size_t)o * w.cols;
             same &= zoo_pack_is_exact((zoo_dtype)w.kind, 64, row, w.cols);
-            for (uint32_t k = 0; k < w.cols; k++) {
-                same &= row[k] == x[(size_t)o * w.cols + k];
-            }
         }
         x[0] += 0.01f;
         refused &= !zoo_pack_panel_exact(&w, 0, x, w.rows < 16 ? w.rows : 16);
@@ -210,7 +222,7 @@ static void grids(void)
                         .rows = 1 + kt_below(50),
                         .cols = 1 + kt_below(200),
                         .group = 32 + i / 2 % 2 * 32};
-        float *x = kt_floats((size_t)w.rows * w.cols), *row = kt_floats(w.cols);
+        float *x = kt_floats((size_t)w.rows * w.cols);
         for (uint32_t k = 0; k < w.rows * w.cols; k++) {
             uint32_t at = k % w.cols, left = w.cols - at;
             if (at % w.group == 0) {
@@ -225,16 +237,7 @@ static void grids(void)
             }
         }
         pack_all(&w, x);
-        for (uint32_t p = 0; p * ZOO_PANEL < w.rows; p++) {
-            uint32_t n = w.rows - p * ZOO_PANEL < ZOO_PANEL ? w.rows - p * ZOO_PANEL : ZOO_PANEL;
-            same &= zoo_pack_panel_exact(&w, p, x + (size_t)p * ZOO_PANEL * w.cols, n);
-        }
-        for (uint32_t o = 0; o < w.rows; o++) {
-            zoo_unpack_row(&w, o, row);
-            for (uint32_t k = 0; k < w.cols; k++) {
-                same &= row[k] == x[(size_t)o * w.cols + k];
-            }
-        }
+        same &= comes_back(&w, x);
         x[0] += 0.01f; /* no half float's multiple */
         refused &= w.cols < 3 || !zoo_pack_panel_exact(&w, 0, x, w.rows < 16 ? w.rows : 16);
         kt_clear();
@@ -263,7 +266,7 @@ static void short_groups(void)
     for (uint32_t i = 0; i < 60; i++) {
         zoo_weight w = {.kind = ZOO_INT5, .rows = 1 + kt_below(50), .cols = 32 * (1 + i % 7)};
         float global = 0.0001f + fabsf(kt_value(i % 3 ? 1 : 3000));
-        float *x = kt_floats((size_t)w.rows * w.cols), *row = kt_floats(w.cols);
+        float *x = kt_floats((size_t)w.rows * w.cols);
         size_t scales, bytes;
         w.group = 16;
         bytes = zoo_pack_size(ZOO_INT5, w.rows, w.cols, 16, &scales);
@@ -273,16 +276,7 @@ static void short_groups(void)
         for (uint32_t o = 0; o < w.rows; o++) {
             fill_nvfp4(x + (size_t)o * w.cols, w.cols, global, i % 2);
         }
-        for (uint32_t p = 0; p * ZOO_PANEL < w.rows; p++) {
-            uint32_t n = w.rows - p * ZOO_PANEL < ZOO_PANEL ? w.rows - p * ZOO_PANEL : ZOO_PANEL;
-            same &= zoo_pack_panel_exact(&w, p, x + (size_t)p * ZOO_PANEL * w.cols, n);
-        }
-        for (uint32_t o = 0; o < w.rows; o++) {
-            zoo_unpack_row(&w, o, row);
-            for (uint32_t k = 0; k < w.cols; k++) {
-                same &= row[k] == x[(size_t)o * w.cols + k];
-            }
-        }
+        same &= comes_back(&w, x);
         x[0] = NAN;
         refused &= !zoo_pack_panel_exact(&w, 0, x, w.rows < 16 ? w.rows : 16);
         kt_clear();

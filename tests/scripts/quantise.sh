@@ -229,32 +229,25 @@ result $? "a line that is text and chat is refused by number"
 # --- the folder in transformers, which reads it by the package compressed-tensors (LMZOO_PYTHON)
 python=${LMZOO_PYTHON:-python3}
 name="transformers computes what the folder's numbers give here"
+agrees() { # agrees FOLDER [WIDE]: transformers computes of WIDE, or FOLDER, what FOLDER gives here
+    (cd "$LMZOO_SOURCE/tools/reference" &&
+        "$python" trace.py "${2:-$1}" --tokens $ids -o "$work/reference.safetensors") \
+        >>"$work/words" 2>&1 &&
+        "$lmzoo" trace "$1" --tokens $ids -o "$work/own.safetensors" >>"$work/words" 2>&1 &&
+        "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
+            >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+}
 if "$python" -c 'import torch, transformers, compressed_tensors' 2>/dev/null; then
     ids=1,300,400,500,20,30,77,800
-    (cd "$LMZOO_SOURCE/tools/reference" &&
-        "$python" trace.py "$work/a" --tokens $ids -o "$work/reference.safetensors") \
-        >"$work/words" 2>&1 &&
-        "$lmzoo" trace "$work/a" --tokens $ids -o "$work/own.safetensors" >>"$work/words" 2>&1 &&
-        "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
-            >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+    agrees "$work/a"
     result $? "$name"
-    (cd "$LMZOO_SOURCE/tools/reference" &&
-        "$python" trace.py "$work/six" --tokens $ids -o "$work/reference.safetensors") \
-        >"$work/words" 2>&1 &&
-        "$lmzoo" trace "$work/six" --tokens $ids -o "$work/own.safetensors" >>"$work/words" 2>&1 &&
-        "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
-            >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+    agrees "$work/six"
     result $? "and of 6.3 bits, whose six and eight bits are plain numbers"
     # Experts, which it does not read: what their codes stand for, unpacked by compressed-tensors.
     for folder in stacks single; do
         (cd "$LMZOO_SOURCE/tools/reference" &&
-            "$python" dequantised.py "$work/$folder" "$work/$folder-wide" &&
-            "$python" trace.py "$work/$folder-wide" --tokens $ids \
-                -o "$work/reference.safetensors") >"$work/words" 2>&1 &&
-            "$lmzoo" trace "$work/$folder" --tokens $ids -o "$work/own.safetensors" \
-                >>"$work/words" 2>&1 &&
-            "$lmzoo" compare "$work/own.safetensors" "$work/reference.safetensors" --limit 1e-9 \
-                >"$work/out" 2>>"$work/words" && tail -n 1 "$work/out" >>"$work/words"
+            "$python" dequantised.py "$work/$folder" "$work/$folder-wide") >"$work/words" 2>&1 &&
+            agrees "$work/$folder" "$work/$folder-wide"
         result $? "and what the codes of experts stand for ($folder)"
     done
 else
