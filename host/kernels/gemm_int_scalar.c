@@ -1,6 +1,5 @@
 /*
- * gemm_int_scalar.c: products with integer weights; int_rows.h has the order of
- * operations.
+ * gemm_int_scalar.c: products with integer weights; int_rows.h has the order of operations.
  */
 #include <math.h>
 

@@ -9,8 +9,8 @@
  * The format cannot express int4's zeros and the steps of each 32 columns. Its values are 8-bit
  * integers in groups of 64 (of 32 where 64 does not divide a row: transformers reads no shorter
  * last group), and are stored as such, symmetric; the host recovers the 4-bit codes (pack.h). Nor
- * can it express rotated groups: transform_config of compressed-tensors, which could, is passed
- * over in silence by transformers. So matrices of 6 and 8 bits stay plain tensors, of float32
+ * can it express rotated groups: transform_config of compressed-tensors, which could, is not
+ * read by transformers 5.24. So matrices of 6 and 8 bits stay plain tensors, of float32
  * numbers, from which the host recovers the codes too. Other tensors and files are copied.
  * config.json gains quantization_config; method and text are recorded in lmzoo_quantise.json, which
  * `inspect` shows. Tensors are written straight from the mapped files; model.safetensors is renamed
