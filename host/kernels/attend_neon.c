@@ -6,5 +6,6 @@
 
 #include <math.h>
 
+enum { TOKEN_ROWS = 0 }; /* attend_token.inc */
 #include "kernels/attend.inc"
 #include "kernels/index.inc"
