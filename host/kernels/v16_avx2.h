@@ -336,6 +336,19 @@ static inline void v16_transpose(const v16 *rows, float *out, size_t out_stride)
     }
 }
 
+/* Sixteen floats from each of sixteen rows in memory, transposed to out [16][16]. */
+static inline void v16_turn(const float *const *rows, float *out)
+{
+    for (size_t part = 0; part < 4; part++) {
+        size_t from = part / 2 * 8, at = part % 2 * 8; /* eight rows, eight columns */
+        __m256 r[8];
+        for (size_t i = 0; i < 8; i++) {
+            r[i] = _mm256_loadu_ps(rows[from + i] + at);
+        }
+        v16_transpose8(r, out + at * 16 + from, 16);
+    }
+}
+
 static inline v16 v16_gather(const float *p, size_t stride, size_t n)
 {
     float x[16] = {0};

@@ -272,6 +272,16 @@ static inline void v16_transpose(const v16 *rows, float *out, size_t out_stride)
     }
 }
 
+/* Sixteen floats from each of sixteen rows in memory, transposed to out [16][16]. */
+static inline void v16_turn(const float *const *rows, float *out)
+{
+    v16 x[16];
+    for (size_t r = 0; r < 16; r++) {
+        x[r] = v16_load(rows[r]);
+    }
+    v16_transpose(x, out, 16);
+}
+
 /* p[i * stride] for i < n, zero beyond. */
 static inline v16 v16_gather(const float *p, size_t stride, size_t n)
 {
