@@ -14,7 +14,15 @@
 
 #include <stdbool.h>
 
-enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 32, INT_SPLIT8 = 1, INT_SUMS_IN_MEMORY = 1 };
+enum {
+    INT_ROWS = 6,
+    INT_DIRECT = 6,
+    INT_DIRECT4 = 10,
+    INT_DIRECT8 = 24,
+    INT_PART4 = 32,
+    INT_SPLIT8 = 1,
+    INT_SUMS_IN_MEMORY = 1
+};
 #define INT_TIMES 0
 
 typedef vi va;
