@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CASES = 60, SEGMENTS_MAX = 16 };
+enum { CASES = 60, FEW = 48, SEGMENTS_MAX = 16 };
 
 typedef struct attend_case {
     zoo_attend_args args;
@@ -88,6 +88,18 @@ static void make_first(zoo_attend_args *a, uint32_t window)
     a->first = first;
 }
 
+/* Up to eight rows over many whole blocks, every pair of kinds. */
+static void make_few(zoo_attend_args *a, uint32_t i)
+{
+    a->n_queries = 1 + i % 2;
+    a->n_heads = 1 + kt_below(8 / a->n_queries);
+    a->head_dim = 32 * (1 + kt_below(4));
+    a->v_dim = i % 3 ? a->head_dim : 32 * (1 + kt_below(4));
+    a->pos = 130 + kt_below(700);
+    a->k_kind = zoo_cache_kinds[i % 4];
+    a->v_kind = zoo_cache_kinds[i / 4 % 4];
+}
+
 static void make_case(const kt_pair *k, uint32_t i, attend_case *c)
 {
     static const uint32_t dims[] = {64, 128, 16, 40, 72, 96, 8, 33};
@@ -100,6 +112,9 @@ static void make_case(const kt_pair *k, uint32_t i, attend_case *c)
     a->pos = kt_below(i % 8 == 5 ? 900 : i % 2 ? 200 : 40);
     a->k_kind = draw_kind();
     a->v_kind = draw_kind();
+    if (i >= CASES) {
+        make_few(a, i);
+    }
     a->kernels = k->scalar;
     a->scale = 0.3f;
     a->softcap = i % 5 == 1 ? 3.0f : 0;
@@ -239,7 +254,7 @@ void kt_attend(const kt_pair *k)
 {
     bool equal = true, alone = true, joined = true;
     double worst = 0, rounded = 0;
-    for (uint32_t i = 0; i < CASES; i++) {
+    for (uint32_t i = 0; i < CASES + FEW; i++) {
         attend_case c;
         make_case(k, i, &c);
         uint32_t n = c.args.n_queries;
