@@ -13,15 +13,8 @@
 
 #undef V16_ISA
 #define V16_ISA avx512vnni
-enum {
-    INT_ROWS = 6,
-    INT_DIRECT = 64,
-    INT_DIRECT4 = 64,
-    INT_DIRECT8 = 64,
-    INT_PART4 = 256,
-    INT_SPLIT8 = 0,
-    INT_SUMS_IN_MEMORY = 0
-};
+enum { INT_ROWS = 6, INT_DIRECT = 64, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 0 };
+enum { INT_DIRECT4 = INT_DIRECT, INT_DIRECT8 = INT_DIRECT };
 #define INT_TIMES 1
 
 typedef __m512i vi;

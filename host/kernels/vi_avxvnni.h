@@ -11,15 +11,8 @@
 
 #undef V16_ISA
 #define V16_ISA avxvnni
-enum {
-    INT_ROWS = 6,
-    INT_DIRECT = 4,
-    INT_DIRECT4 = 4,
-    INT_DIRECT8 = 4,
-    INT_PART4 = 256,
-    INT_SPLIT8 = 0,
-    INT_SUMS_IN_MEMORY = 1
-};
+enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
+enum { INT_DIRECT4 = INT_DIRECT, INT_DIRECT8 = INT_DIRECT };
 #define INT_TIMES 1
 
 typedef vi va;
