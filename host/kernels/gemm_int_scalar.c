@@ -1,10 +1,9 @@
 /*
  * gemm_int_scalar.c: products with integer weights; int_rows.h has the order of operations.
  */
-#include <math.h>
-
 #include "kernels/bf16.h"
 #include "kernels/f16.h"
+#include "kernels/fma.h"
 #include "kernels/int_rows.h"
 #include "kernels/kernels.inc"
 
@@ -88,7 +87,7 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
         }
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             float scale = int_is_rotated(w->kind) ? bf16_value(scales[o]) : f16_value(scales[o]);
-            acc[o] = fmaf((float)sums[o], scale * x_scale, acc[o]);
+            acc[o] = fma_float((float)sums[o], scale * x_scale, acc[o]);
         }
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {

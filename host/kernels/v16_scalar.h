@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernels/f16.h"
+#include "kernels/fma.h"
 
 #define V16_ISA scalar
 /* Tile of the matrix kernels: rows and columns (of 16 floats) that fit the registers. */
@@ -93,7 +94,7 @@ static inline v16 v16_div(v16 a, v16 b)
 
 static inline v16 v16_fma(v16 a, v16 b, v16 c)
 {
-    V16_EACH(r, fmaf(a.f[i], b.f[i], c.f[i]));
+    V16_EACH(r, fma_float(a.f[i], b.f[i], c.f[i]));
 }
 
 static inline v16 v16_min(v16 a, v16 b)

@@ -1,5 +1,10 @@
-/* cases_math.c: activations against the C library in double, and their bits against scalar. */
+/*
+ * cases_math.c: activations against the C library in double, and their bits against scalar;
+ * fma_in_double against the C library's fmaf.
+ */
 #include "kt.h"
+
+#include "kernels/fma.h"
 
 #include <float.h>
 #include <math.h>
@@ -92,6 +97,43 @@ static void act_ends(const kt_pair *k)
     right &= isinf(e[0]) && e[1] == 0 && e[2] == 1;
     kt_check(right, "act %s: overflow, underflow, not a number", k->isa);
     kt_check(equal, "act %s: the bits of scalar at the ends", k->isa);
+}
+
+/* Any bits; a third factor near the product of the others, with which the sum cancels; products
+ * and sums among the denormal numbers; few bits, whose sums are exact or lie between two floats. */
+static void fma_case(uint32_t kind, float *a, float *b, float *c)
+{
+    uint32_t bits[3] = {kt_random(), kt_random(), kt_random()};
+    if (kind == 1) {
+        bits[0] = (bits[0] & 0x807fffff) | (40 + kt_below(40)) << 23;
+        bits[1] = (bits[1] & 0x807fffff) | (20 + kt_below(40)) << 23;
+        bits[2] &= 0x807fffff;
+    } else if (kind == 2) {
+        bits[0] &= 0xfffff800;
+        bits[1] &= 0xfffff800;
+        bits[2] &= 0xffff0000;
+    }
+    memcpy(a, &bits[0], sizeof *a);
+    memcpy(b, &bits[1], sizeof *b);
+    memcpy(c, &bits[2], sizeof *c);
+    if (kind == 3) {
+        float product = *a * *b;
+        memcpy(&bits[2], &product, sizeof product);
+        bits[2] = (bits[2] ^ 0x80000000) + kt_below(5) - 2;
+        memcpy(c, &bits[2], sizeof *c);
+    }
+}
+
+void kt_fma(void)
+{
+    bool equal = true;
+    for (uint32_t i = 0; i < 400000; i++) {
+        float a, b, c;
+        fma_case(i % 4, &a, &b, &c);
+        float in_double = fma_in_double(a, b, c), once = fmaf(a, b, c);
+        equal &= kt_same(&in_double, &once, 1);
+    }
+    kt_check(equal, "fma_in_double: the bits of fmaf");
 }
 
 void kt_math(const kt_pair *k)

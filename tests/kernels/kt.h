@@ -49,6 +49,7 @@ void kt_rows(const kt_pair *k);
 void kt_attend(const kt_pair *k);
 void kt_recur(const kt_pair *k);
 void kt_math(const kt_pair *k);
+void kt_fma(void);
 void kt_pack(void);
 
 #endif

@@ -28,6 +28,7 @@ int main(int argc, char **argv)
         }
         before = k.best;
     }
+    kt_fma();
     kt_pack();
     return kt_done();
 }
