@@ -5,7 +5,8 @@
  * additions. The product of two floats is exact in double. The sum is rounded to odd: if it is
  * inexact and its last bit is even, it becomes the neighbour on the side of the error. A number
  * rounded so, with at least two bits more than float32 has, rounds to the float that the exact sum
- * rounds to. Not for registers that are wider than the type (x87).
+ * rounds to. Not for registers that are wider than the type (x87). SSE2 compares no integers of 64
+ * bits, so there are no comparisons: compilers then make vectors of it.
  *
  * Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
  * using rounding to odd" (2008); the error of the sum is Knuth's TwoSum.
@@ -23,12 +24,14 @@ static inline float fma_in_double(float a, float b, float c)
     double product = (double)a * (double)b, add = (double)c;
     double sum = product + add, rest = sum - product;
     double error = (product - (sum - rest)) + (add - rest);
-    uint64_t bits, error_bits;
+    uint64_t bits, off;
     memcpy(&bits, &sum, sizeof bits);
-    memcpy(&error_bits, &error, sizeof error_bits);
-    uint64_t inexact = error > 0 || error < 0; /* not NaN, the error of an infinite sum */
-    uint64_t inwards = (bits ^ error_bits) >> 63;
-    bits += (inexact & ~bits) * (1 - 2 * inwards);
+    memcpy(&off, &error, sizeof off);
+    uint64_t size = off << 1;
+    uint64_t infinite = (size >> 1) + (UINT64_C(1) << 52); /* top bit: or not a number */
+    uint64_t step = ((size | (0 - size)) & ~infinite) >> 63 & ~bits;
+    uint64_t inwards = (bits ^ off) >> 63;
+    bits += (step ^ (0 - inwards)) + inwards;
     memcpy(&sum, &bits, sizeof sum);
     return (float)sum;
 }
