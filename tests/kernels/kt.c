@@ -91,6 +91,7 @@ bool kt_check(bool ok, const char *what, ...)
     (void)vprintf(what, args);
     va_end(args);
     printf("\n");
+    (void)fflush(stdout); /* so that a crash is seen after the case before it */
     return ok;
 }
 
