@@ -16,7 +16,8 @@
 # GGUF_DIR names a folder of llama.cpp's files <name of the model>-<kind>.gguf: their numbers are
 # put into a float32 folder by gguf_folder.py and scored alike, with activations in float32 ($PYTHON
 # needs gguf, numpy and safetensors). LMZOO_BUILD names the build (build/). Figures do not depend on
-# threads or steps.
+# threads or steps. ROWS names some of the rows, when a table is made in several sittings: int8, int4,
+# own, same, other, other+own, same-6, same-8, peers.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,7 +25,7 @@ lmzoo=${LMZOO_BUILD:-$root/build}/lmzoo
 python=${PYTHON:-python3}
 stories=$root/demo/models/stories-heldout.txt
 [ $# -ge 3 ] || { sed -n '4p' "$0" >&2; exit 2; }
-text=$1 other=$2
+text=$1 other=$2 rows=${ROWS:-int8 int4 own same other other+own same-6 same-8 peers}
 shift 2
 work=$(mktemp -d "${TMPDIR:-/tmp}/narrow.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -83,6 +84,28 @@ peers() { # peers MODEL
     done
 }
 
+# row MODEL NAME: a row of the table, or those of llama.cpp's files
+row() {
+    case $2 in
+    int8) echo "| $(basename "$1") | int8 | 8.25 | $(divergence "$1" "$1" int8) |" ;;
+    int4) echo "| $(basename "$1") | int4 | | $(divergence "$1" "$1" int4) |" ;;
+    own) quantised "$1" 'its own text' 4.8 ;;
+    same) quantised "$1" 'same kind of text' 4.8 --calibrate "$work/same.txt" ;;
+    same-6) quantised "$1" 'same kind of text' 6.3 --calibrate "$work/same.txt" ;;
+    same-8) quantised "$1" 'same kind of text' 8.25 --calibrate "$work/same.txt" ;;
+    other) [ "$other" = - ] || quantised "$1" 'other text' 4.8 --calibrate "$other" ;;
+    other+own)
+        [ "$other" = - ] ||
+            quantised "$1" 'other text and its own' 4.8 --calibrate "$other" --own-text 32768
+        ;;
+    peers) peers "$1" ;;
+    *)
+        echo "narrow.sh: ROWS has $2: int8, int4, own, same, other, other+own, same-6, same-8, peers" >&2
+        exit 2
+        ;;
+    esac
+}
+
 if [ "$other" != - ]; then
     case $other in
     *.jsonl) cp "$other" "$work/other.jsonl" && other=$work/other.jsonl ;;
@@ -93,15 +116,7 @@ echo '| model | weights | bits | KL divergence | same likeliest token |'
 echo '|---|---|---|---|---|'
 for model; do
     texts "$model"
-    echo "| $(basename "$model") | int8 | 8.25 | $(divergence "$model" "$model" int8) |"
-    echo "| $(basename "$model") | int4 | | $(divergence "$model" "$model" int4) |"
-    quantised "$model" 'its own text' 4.8
-    quantised "$model" 'same kind of text' 4.8 --calibrate "$work/same.txt"
-    if [ "$other" != - ]; then
-        quantised "$model" 'other text' 4.8 --calibrate "$other"
-        quantised "$model" 'other text and its own' 4.8 --calibrate "$other" --own-text 32768
-    fi
-    quantised "$model" 'same kind of text' 6.3 --calibrate "$work/same.txt"
-    quantised "$model" 'same kind of text' 8.25 --calibrate "$work/same.txt"
-    peers "$model"
+    for name in $rows; do
+        row "$model" "$name"
+    done
 done
