@@ -218,7 +218,8 @@ static void show_costs(void *arg, uint32_t done, uint32_t of)
 static zoo_status choose_bits(zoo_quantising *r, zoo_error *err)
 {
     const zoo_quantise_options *o = r->options;
-    bool measures = o->texts && o->bits > zoo_bits_of(0);
+    bool has_choice = o->bits > zoo_bits_of(0) && o->bits < zoo_bits_of(ZOO_JOB_EIGHT);
+    bool measures = o->texts && has_choice;
     zoo_bits_result result;
     zoo_status status = ZOO_OK;
     if (measures) {

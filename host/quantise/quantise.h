@@ -4,8 +4,8 @@
  *   for each round of as many tensors as there is memory for their moments:
  *     run the text through the model -> moments (moments.h) -> factors (factor.h)
  *     -> codes of 4, 5, 6 and 8 bits, with their errors (feedback.h) -> parts on disk (job.h)
- *   then what each tensor's error costs the model (costs.h); spend the bits (bits.h); write the
- *   folder (folder.h)
+ *   then, where the budget leaves a choice, what each tensor's error costs the model (costs.h);
+ *   spend the bits (bits.h); write the folder (folder.h)
  *
  * Activations are those of the unquantised model, so a matrix's codes do not depend on other
  * matrices, and an interrupted run resumes with its parts to the same bytes. The error of a matrix

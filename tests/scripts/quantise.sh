@@ -209,6 +209,14 @@ echo "6.3 bits $six, read as float32 $wide" >>"$work/words"
 awk -v a="$six" -v b="$wide" -v c="$with" 'BEGIN { exit !(a > 0 && a < 1.3 * b && a < 0.6 * c) }'
 result $? "6.3 bits diverge as their numbers do, activations apart, and far less than 4.8"
 
+# --- a budget that leaves no choice
+quantise "$work/eight" --calibrate "$work/text.txt" --bits 8.25
+result $? "8.25 bits"
+! grep -q 'kl_of_4_bits' "$work/eight/lmzoo_quantise.json" &&
+    [ "$(grep -c '"bits":[[:space:]]*8,' "$work/eight/lmzoo_quantise.json")" -eq \
+        "$(grep -c '"name"' "$work/eight/lmzoo_quantise.json")" ]
+result $? "give every matrix eight, whatever it costs"
+
 # --- chats: their lines are what the template makes of them
 cat >"$work/chats.jsonl" <<'EOF'
 {"messages": [{"role": "user", "content": "Tell me a story about a dog."}, {"role": "assistant", "content": "Once there was a dog named Max. He loved to run in the park with his friends."}]}
