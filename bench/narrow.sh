@@ -25,8 +25,19 @@ lmzoo=${LMZOO_BUILD:-$root/build}/lmzoo
 python=${PYTHON:-python3}
 stories=$root/demo/models/stories-heldout.txt
 [ $# -ge 3 ] || { sed -n '4p' "$0" >&2; exit 2; }
-text=$1 other=$2 rows=${ROWS:-int8 int4 own same other other+own same-6 same-8 peers}
+text=$1 other=$2
+all='int8 int4 own same other other+own same-6 same-8 peers'
+rows=${ROWS:-$all}
 shift 2
+for name in $rows; do
+    case " $all " in
+    *" $name "*) ;;
+    *)
+        echo "narrow.sh: ROWS has $name, which is none of $all" >&2
+        exit 2
+        ;;
+    esac
+done
 work=$(mktemp -d "${TMPDIR:-/tmp}/narrow.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -99,10 +110,6 @@ row() {
             quantised "$1" 'other text and its own' 4.8 --calibrate "$other" --own-text 32768
         ;;
     peers) peers "$1" ;;
-    *)
-        echo "narrow.sh: ROWS has $2: int8, int4, own, same, other, other+own, same-6, same-8, peers" >&2
-        exit 2
-        ;;
     esac
 }
 
