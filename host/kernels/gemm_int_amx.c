@@ -274,12 +274,11 @@ static void gather_scales(amx_job *j)
     __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     at = _mm512_mullo_epi32(at, _mm512_set1_epi32((int)(j->g->x_stride / sizeof(float))));
     __mmask16 rows = (__mmask16)((1u << j->tile_rows) - 1);
-    v16 part = v16_set1(j->g->weight->kind == ZOO_INT4 ? 0.125f : 1);
     for (uint32_t t = 0; t < j->n_tiles; t++) {
         const float *scales = int_row_at(j->g, j->row + tile_row(j, t)).scales + j->begin;
         for (uint32_t g = 0; g < j->n_groups; g++) {
             v16 s = _mm512_mask_i32gather_ps(v16_set1(0), rows, at, scales + g, sizeof(float));
-            v16_store(j->x_scales[t][g], v16_mul(s, part));
+            v16_store(j->x_scales[t][g], s);
         }
     }
 }

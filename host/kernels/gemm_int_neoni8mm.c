@@ -116,7 +116,6 @@ __attribute__((always_inline)) static inline void mm_scale(const mm_tile *t, siz
 {
     float scale, *sums = t->sums + (size_t)r * 16;
     memcpy(&scale, row_of(t->x_scales, t->x_row, r, rows) + g * 4, sizeof scale);
-    scale = t->kind == ZOO_INT4 ? scale * 0.125f : scale;
     const uint16_t *at = t->w_scales + g * int_scales_step(t->kind, t->group);
     v16 scales = int_is_rotated(t->kind) ? v16_from_bf16(at) : v16_from_f16(at);
     scales = v16_mul(scales, v16_set1(scale));

@@ -78,7 +78,6 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
     float acc[ZOO_PANEL] = {0};
     for (uint32_t i = 0; i < n_groups; i++, scales += step) {
         int32_t sums[ZOO_PANEL] = {0};
-        float x_scale = x.scales[i] * (w->kind == ZOO_INT4 ? 0.125f : 1);
         const int8_t *q = x.q + (size_t)i * w->group;
         if (int_is_short(w->kind, w->group)) {
             sums5(data + i / 2 * 2 * group_bytes, i % 2 * 16, i % 2 * 16 + 16, q, sums);
@@ -87,7 +86,7 @@ static void int_panel(const zoo_gemm *g, uint32_t row, uint32_t panel)
         }
         for (uint32_t o = 0; o < ZOO_PANEL; o++) {
             float scale = int_is_rotated(w->kind) ? bf16_value(scales[o]) : f16_value(scales[o]);
-            acc[o] = fma_float((float)sums[o], scale * x_scale, acc[o]);
+            acc[o] = fma_float((float)sums[o], scale * x.scales[i], acc[o]);
         }
     }
     for (uint32_t o = 0; o < ZOO_PANEL && panel * ZOO_PANEL + o < w->rows; o++) {

@@ -1,8 +1,8 @@
 /*
  * int_prepare_avx2.c: quantises activations to int8 groups; see int_rows.h. The AVX2 products need
  * two other layouts: for int8, 16-bit numbers with the four columns of a quad in the order 0, 2, 1,
- * 3; for int4 and int5, a shift for each 32 columns (in groups of 16 for each 16), columns 0 and 1
- * of all quads in its lower half, columns 2 and 3 in its upper half.
+ * 3; for int5, a shift for each 32 columns (in groups of 16 for each 16), columns 0 and 1 of all
+ * quads in its lower half, columns 2 and 3 in its upper half, times 16.
  */
 #include "kernels/v16_avx2.h"
 
@@ -39,7 +39,7 @@ void k_prepare_int16_avx2(const float *x, size_t x_stride, uint32_t n_rows,
     }
 }
 
-/* The shift of 32 bytes, or of 16; each half is within 16 * 127. */
+/* The shift of 32 bytes, or of 16; each half is within 16 * 16 * 127. */
 static int32_t half_shifts(const unsigned char *bytes, uint32_t n)
 {
     __m256i x = n < 32 ? _mm256_zextsi128_si256(_mm_loadu_si128((const void *)bytes))
@@ -48,7 +48,7 @@ static int32_t half_shifts(const unsigned char *bytes, uint32_t n)
     __m128i sum = _mm_add_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
     sum = _mm_add_epi16(sum, _mm_shuffle_epi32(sum, 0x4e));
     sum = _mm_add_epi16(sum, _mm_shuffle_epi32(sum, 0xb1));
-    return _mm_cvtsi128_si32(_mm_sub_epi16(_mm_setzero_si128(), sum));
+    return _mm_cvtsi128_si32(_mm_mullo_epi16(sum, _mm_set1_epi16(-INT5_ZERO)));
 }
 
 size_t k_prepared_size_halves_avx2(uint32_t cols, uint32_t group)

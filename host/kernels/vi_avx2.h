@@ -16,6 +16,8 @@
 
 enum {
     INT_ROWS = 6,
+    INT_BLOCK = 2048,
+    INT_PANELS = 1,
     INT_DIRECT = 6,
     INT_DIRECT4 = 10,
     INT_DIRECT8 = 24,
@@ -23,7 +25,8 @@ enum {
     INT_SPLIT8 = 1,
     INT_SUMS_IN_MEMORY = 1
 };
-#define INT_TIMES 0
+#define INT_TIMES    0
+#define INT_PRODUCTS 1
 
 typedef vi va;
 typedef vi vz;
@@ -43,24 +46,16 @@ static inline vi vi_unpack8(vi x)
     return vi_odd8((vi){_mm256_slli_epi16(x.a, 8), _mm256_slli_epi16(x.b, 8)});
 }
 
-/* int4's zeros are subtracted at the end (vi_count). */
-static inline vz vi_zeros(const uint16_t *p, uint32_t n)
-{
-    (void)p;
-    (void)n;
-    return (vz){_mm256_setzero_si256(), _mm256_setzero_si256()};
-}
-
 static inline va vi_start8(int32_t shift)
 {
     (void)shift;
     return (va){_mm256_setzero_si256(), _mm256_setzero_si256()};
 }
 
-static inline va vi_start4(int32_t shift, vz zeros)
+static inline va vi_start5(int32_t shift)
 {
     __m256i x = _mm256_set1_epi32(shift);
-    return (va){_mm256_mullo_epi16(zeros.a, x), _mm256_mullo_epi16(zeros.b, x)};
+    return (va){x, x};
 }
 
 /*
@@ -74,6 +69,18 @@ static inline va vi_start4(int32_t shift, vz zeros)
                 : "+x"(acc), "=&x"(vi_dot_product)                                                 \
                 : "x"(w), "x"(x));                                                                 \
     } while (0)
+
+static inline va vi_product8(vi w, int32_t x)
+{
+    __m256i pair = _mm256_set1_epi32(x);
+    return (va){_mm256_madd_epi16(w.a, pair), _mm256_madd_epi16(w.b, pair)};
+}
+
+static inline va vi_product4(vi w, int32_t x)
+{
+    __m256i four = _mm256_set1_epi32(x);
+    return (va){_mm256_maddubs_epi16(w.a, four), _mm256_maddubs_epi16(w.b, four)};
+}
 
 static inline va vi_dot8(va acc, vi w, int32_t x)
 {
@@ -91,34 +98,29 @@ static inline va vi_dot4(va acc, vi w, int32_t x)
     return acc;
 }
 
-static inline v16 vi_done(va acc, bool int8)
+static inline vi vi_sum_times(const uint16_t *p)
 {
-    if (!int8) {
-        __m256i one = _mm256_set1_epi16(1);
-        acc = (va){_mm256_madd_epi16(acc.a, one), _mm256_madd_epi16(acc.b, one)};
-    }
+    return vi_byte_times(p);
+}
+
+static inline vi vi_ones(void)
+{
+    return (vi){_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
+}
+
+static inline va vi_whole(va acc, vi times)
+{
+    return (va){_mm256_madd_epi16(acc.a, times.a), _mm256_madd_epi16(acc.b, times.b)};
+}
+
+static inline va vi_add(va x, va y)
+{
+    return (va){_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)};
+}
+
+static inline v16 vi_done(va acc)
+{
     return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
-}
-
-/* Factors of the codes of 32 columns, and their zeros, in both halves of 32 bits. */
-typedef struct vs {
-    vi times, zeros;
-} vs;
-
-static inline vs vi_sum_steps(const uint16_t *p)
-{
-    vi zeros = vi_byte_zeros(p);
-    return (vs){vi_byte_times(p), {vi_both_halves(zeros.a), vi_both_halves(zeros.b)}};
-}
-
-static inline v16 vi_count(va acc, const vs *steps, int32_t shift)
-{
-    __m256i x = _mm256_set1_epi32(shift);
-    __m256i a = _mm256_add_epi32(_mm256_madd_epi16(acc.a, steps->times.a),
-                                 _mm256_madd_epi16(steps->zeros.a, x));
-    __m256i b = _mm256_add_epi32(_mm256_madd_epi16(acc.b, steps->times.b),
-                                 _mm256_madd_epi16(steps->zeros.b, x));
-    return v16_pair(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b));
 }
 
 #endif

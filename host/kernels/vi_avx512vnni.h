@@ -15,7 +15,9 @@
 #define V16_ISA avx512vnni
 enum { INT_ROWS = 6, INT_DIRECT = 64, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 0 };
 enum { INT_DIRECT4 = INT_DIRECT, INT_DIRECT8 = INT_DIRECT };
-#define INT_TIMES 1
+enum { INT_BLOCK = 512, INT_PANELS = 2 };
+#define INT_TIMES    1
+#define INT_PRODUCTS 0
 
 typedef __m512i vi;
 typedef __m512i va;
@@ -128,6 +130,11 @@ static inline va vi_start4(int32_t shift, vz zeros)
     return _mm512_madd_epi16(zeros, _mm512_set1_epi32(shift));
 }
 
+static inline va vi_start5(int32_t shift)
+{
+    return vi_start4(shift, vi_sixteen());
+}
+
 static inline va vi_dot8(va acc, vi w, int32_t x)
 {
     /* Inline assembly, since gcc 12 copies the accumulator twice around its builtin. */
@@ -140,9 +147,8 @@ static inline va vi_dot4(va acc, vi w, int32_t x)
     return vi_dot8(acc, w, x);
 }
 
-static inline v16 vi_done(va acc, bool int8)
+static inline v16 vi_done(va acc)
 {
-    (void)int8;
     return _mm512_cvtepi32_ps(acc);
 }
 

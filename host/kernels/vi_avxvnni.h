@@ -13,7 +13,9 @@
 #define V16_ISA avxvnni
 enum { INT_ROWS = 6, INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
 enum { INT_DIRECT4 = INT_DIRECT, INT_DIRECT8 = INT_DIRECT };
-#define INT_TIMES 1
+enum { INT_BLOCK = 512, INT_PANELS = 2 };
+#define INT_TIMES    1
+#define INT_PRODUCTS 0
 
 typedef vi va;
 typedef vi vz;
@@ -46,16 +48,9 @@ static inline vi vi_times(vi x, vi times)
     return (vi){_mm256_mullo_epi16(x.a, times.a), _mm256_mullo_epi16(x.b, times.b)};
 }
 
-/* Zeros of the first and the second run in 16-bit halves. */
-static inline vz vi_zeros(const uint16_t *p, uint32_t n)
+static inline vz vi_sixteen(void)
 {
-    vi first = vi_byte_zeros(p);
-    if (n > 1) {
-        vi second = vi_byte_zeros(p + ZOO_PANEL / 2);
-        first.a = _mm256_or_si256(first.a, _mm256_slli_epi32(second.a, 16));
-        first.b = _mm256_or_si256(first.b, _mm256_slli_epi32(second.b, 16));
-    }
-    return first;
+    return (vi){_mm256_set1_epi16(16), _mm256_set1_epi16(16)};
 }
 
 static inline va vi_start8(int32_t shift)
@@ -63,11 +58,9 @@ static inline va vi_start8(int32_t shift)
     return (va){_mm256_set1_epi32(shift), _mm256_set1_epi32(shift)};
 }
 
-/* One multiply-add of halves gives the sum of two zeros times two shifts. */
-static inline va vi_start4(int32_t shift, vz zeros)
+static inline va vi_start5(int32_t shift)
 {
-    __m256i x = _mm256_set1_epi32(shift);
-    return (va){_mm256_madd_epi16(zeros.a, x), _mm256_madd_epi16(zeros.b, x)};
+    return vi_start4(shift, vi_sixteen());
 }
 
 static inline va vi_dot8(va acc, vi w, int32_t x)
@@ -84,9 +77,8 @@ static inline va vi_dot4(va acc, vi w, int32_t x)
     return vi_dot8(acc, w, x);
 }
 
-static inline v16 vi_done(va acc, bool int8)
+static inline v16 vi_done(va acc)
 {
-    (void)int8;
     return v16_pair(_mm256_cvtepi32_ps(acc.a), _mm256_cvtepi32_ps(acc.b));
 }
 

@@ -34,43 +34,48 @@ static inline vi vi_low(vi x)
     return (vi){_mm256_and_si256(x.a, mask), _mm256_and_si256(x.b, mask)};
 }
 
-/* The bytes of the steps of 16 int4 outputs as 32-bit numbers. */
-static inline vi vi_step_words(const uint16_t *p)
+static inline __m128i vi_step_bytes(const uint16_t *p)
 {
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-    return (vi){_mm256_cvtepu8_epi32(x), _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(x, x))};
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-static inline __m256i vi_both_halves(__m256i words)
+static inline __m256i vi_times_of(__m256i halves)
 {
-    return _mm256_or_si256(words, _mm256_slli_epi32(words, 16));
+    return _mm256_add_epi16(_mm256_srli_epi16(halves, 6), _mm256_set1_epi16(INT4_TIMES_MIN));
 }
 
-static inline __m256i vi_times_of(__m256i words)
-{
-    __m256i least = _mm256_set1_epi32(INT4_TIMES_MIN);
-    return vi_both_halves(_mm256_add_epi32(_mm256_srli_epi32(words, 6), least));
-}
-
-/* In both halves of 32 bits. */
+/* Factors of 32 columns of 16 int4 outputs, in both halves of 32 bits. */
 static inline vi vi_byte_times(const uint16_t *p)
 {
-    vi words = vi_step_words(p);
-    return (vi){vi_times_of(words.a), vi_times_of(words.b)};
+    __m256i bytes = _mm256_broadcastsi128_si256(vi_step_bytes(p));
+    __m256i a = _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1, 4, -1, 4,
+                                 -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
+    __m256i b = _mm256_setr_epi8(8, -1, 8, -1, 9, -1, 9, -1, 10, -1, 10, -1, 11, -1, 11, -1, 12, -1,
+                                 12, -1, 13, -1, 13, -1, 14, -1, 14, -1, 15, -1, 15, -1);
+    return (vi){vi_times_of(_mm256_shuffle_epi8(bytes, a)),
+                vi_times_of(_mm256_shuffle_epi8(bytes, b))};
 }
 
-/* Zeros in the lower halves of 32 bits. */
-static inline vi vi_byte_zeros(const uint16_t *p)
+static inline __m256i vi_zeros_of(__m128i bytes)
 {
-    vi words = vi_step_words(p);
-    __m256i mask = _mm256_set1_epi32(63);
-    return (vi){_mm256_slli_epi32(_mm256_and_si256(words.a, mask), 1),
-                _mm256_slli_epi32(_mm256_and_si256(words.b, mask), 1)};
+    __m256i six = _mm256_and_si256(_mm256_cvtepu8_epi16(bytes), _mm256_set1_epi16(63));
+    return _mm256_slli_epi16(six, 1);
 }
 
-static inline vi vi_sixteen(void)
+/* Zeros of the first and the second run of 32 columns, or of one run and 0, in 16-bit halves. */
+static inline vi vi_zeros(const uint16_t *p, uint32_t n)
 {
-    return (vi){_mm256_set1_epi16(16), _mm256_set1_epi16(16)};
+    __m128i first = vi_step_bytes(p),
+            second = n > 1 ? vi_step_bytes(p + ZOO_PANEL / 2) : _mm_setzero_si128();
+    return (vi){vi_zeros_of(_mm_unpacklo_epi8(first, second)),
+                vi_zeros_of(_mm_unpackhi_epi8(first, second))};
+}
+
+/* One multiply-add of halves gives the sum of two zeros times two shifts. */
+static inline vi vi_start4(int32_t shift, vi zeros)
+{
+    __m256i x = _mm256_set1_epi32(shift);
+    return (vi){_mm256_madd_epi16(zeros.a, x), _mm256_madd_epi16(zeros.b, x)};
 }
 
 static inline vi vi_left(vi x, int n)

@@ -14,7 +14,9 @@
 
 enum { INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
 enum { INT_DIRECT4 = INT_DIRECT, INT_DIRECT8 = INT_DIRECT };
-#define INT_TIMES 1
+enum { INT_BLOCK = 512, INT_PANELS = 2 };
+#define INT_TIMES    1
+#define INT_PRODUCTS 0
 
 typedef struct vi {
     uint8x16_t q[4];
@@ -187,9 +189,13 @@ static inline va vi_start4(int32_t shift, vz zeros)
     return start;
 }
 
-static inline v16 vi_done(va acc, bool int8)
+static inline va vi_start5(int32_t shift)
 {
-    (void)int8;
+    return vi_start4(shift, vi_sixteen());
+}
+
+static inline v16 vi_done(va acc)
+{
     V16_QUADS(r, vcvtq_f32_s32(acc.q[i]));
 }
 
