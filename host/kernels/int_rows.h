@@ -5,17 +5,18 @@
  * int32 shifts; padded to an odd number of 64-byte lines, to spread rows over the sets of a cache.
  * For int8 and int6 weights each group is rotated first (rotate.inc), columns past `cols` being
  * zeros.
- * Scale = amax / 127 of the group (for int4 an eighth of it, which its steps are in), value =
- * round(x * (127 / amax)) in [-127, 127]; the same bits in every instruction set. A shift corrects for the offset of unsigned weights: -128 times the sum of
- * the group's bytes for int8 and int6; for int4 and int5 two 16-bit halves, -1 times the sums of
- * the group's first and second 32 bytes, to be multiplied by the weights' zeros. AVX2's int5 products
- * use one shift for each 32 columns, with other halves (int_prepare_avx2.c). The product is
+ * Scale = amax / 127 of the group, of int4 an eighth of it, the unit of its zeros; value =
+ * round(x * (127 / amax)) in [-127, 127]; the same bits in every instruction set. A shift corrects
+ * for the offset of unsigned weights: -128 times the sum of the group's bytes for int8 and int6;
+ * for int4 and int5 two 16-bit halves, -1 times the sums of the group's first and second 32 bytes,
+ * to be multiplied by the weights' zeros. AVX2's int5 products use one shift for each 32 columns,
+ * with other halves (int_prepare_avx2.c). The product is
  *
  *   acc = fma((float)sum_k w[k] x[k], w_scale * x_scale, acc), groups ascending, from 0; + bias
  *
  * with w[k] = byte (int8), the five bits - 16 (int5), the six bits - 32 (int6), times * code - zero
- * of its 32 columns (int4). int5 in groups of 16, two of
- * which share their upper bits, multiplies acc by the factor of all its scales before the bias.
+ * of its 32 columns (int4). int5 in groups of 16, two of which share their upper bits, multiplies
+ * acc by the factor of all its scales before the bias.
  */
 #ifndef ZOO_INT_ROWS_H
 #define ZOO_INT_ROWS_H
