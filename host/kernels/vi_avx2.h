@@ -25,8 +25,7 @@ enum {
     INT_SPLIT8 = 1,
     INT_SUMS_IN_MEMORY = 1
 };
-#define INT_TIMES    0
-#define INT_PRODUCTS 1
+#define INT_TIMES 0
 
 typedef vi va;
 typedef vi vz;

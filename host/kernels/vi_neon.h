@@ -15,8 +15,7 @@
 enum { INT_DIRECT = 4, INT_PART4 = 256, INT_SPLIT8 = 0, INT_SUMS_IN_MEMORY = 1 };
 enum { INT_DIRECT4 = INT_DIRECT, INT_DIRECT8 = INT_DIRECT };
 enum { INT_BLOCK = 512, INT_PANELS = 2 };
-#define INT_TIMES    1
-#define INT_PRODUCTS 0
+#define INT_TIMES 1
 
 typedef struct vi {
     uint8x16_t q[4];
